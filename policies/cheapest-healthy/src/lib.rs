@@ -1,0 +1,66 @@
+//! Routes to the cheapest candidate that is well and can take the request.
+//!
+//! Cost is the cost policy's estimate, and where there is none, from the configured price. Candidates go
+//! in this order: those that do well before those that are degraded or on trial, priced before unpriced
+//! (what may cost anything is not cheap), then by cost, then the less busy, then as configured. Those
+//! that cannot take the request are the last resort.
+
+#![no_std]
+
+use core::cmp::Reverse;
+use wasmgate_policy::money::expected_cost;
+use wasmgate_policy::prelude::*;
+
+const EXPECTED_OUTPUT_TOKENS: Integer = Integer {
+    name: "expected-output-tokens",
+    summary: "Output tokens to expect of an answer where no cost policy estimates them: 0 to 10000000.",
+    range: 0..=10_000_000,
+    default: 500,
+};
+
+/// The policy, set up.
+pub struct CheapestHealthy {
+    expected_output_tokens: u32,
+}
+
+impl Policy for CheapestHealthy {
+    fn manifest() -> Manifest {
+        manifest(
+            "cheapest-healthy",
+            env!("CARGO_PKG_VERSION"),
+            "The cheapest model that is healthy and can take the request.",
+            &[EXPECTED_OUTPUT_TOKENS.entry()],
+        )
+    }
+
+    fn configure(settings: &Settings) -> Result<Self, String> {
+        Ok(Self { expected_output_tokens: EXPECTED_OUTPUT_TOKENS.read(settings)? })
+    }
+}
+
+impl Routing for CheapestHealthy {
+    fn route(&self, request: &Request, candidates: &[Candidate]) -> Result<Verdict, String> {
+        let cost = |candidate: &Candidate| expected_cost(request, candidate, self.expected_output_tokens);
+        let key = |candidate: &Candidate| {
+            let cost = cost(candidate);
+            (rank::strain(candidate), Reverse(cost.is_some()), cost, candidate.in_flight)
+        };
+        let ranking = rank::sorted(candidates, |a, b| key(a).cmp(&key(b)));
+        let ranking = rank::able_first(request, candidates, ranking);
+        let first = ranking.first().map(|&index| &candidates[index as usize]).ok_or("there is no candidate")?;
+        let cost = match cost(first) {
+            Some(cost) => format!("{} nano-dollars expected", cost),
+            None => "of unknown price".to_owned(),
+        };
+        let reason = match rank::obstacle(request, first) {
+            None => format!("cheapest of those that can answer: {}, {cost}", first.model),
+            Some(obstacle) => format!("no candidate is fit to answer; cheapest is {}, which {obstacle}", first.model),
+        };
+        Ok(Decision::unscored(ranking, reason).into())
+    }
+}
+
+wasmgate_policy::export!(routing: CheapestHealthy);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! Routes by how demanding the prompt looks: a small model for simple questions, the most capable one
+//! for design and code.
+//!
+//! `score` judges the text, this module turns the judgement into a ranking and a sentence. Neither knows
+//! prices or latencies: who wants those in the choice takes another policy.
+
+#![no_std]
+
+mod keywords;
+mod marks;
+pub mod score;
+mod words;
+
+extern crate alloc;
+
+use alloc::borrow::Cow;
+use core::fmt::Write;
+use score::{Score, Scorer};
+use wasmgate_policy::prelude::*;
+
+const LOW_BELOW: Number =
+    Number { name: "low-below", summary: "Scores below this, from 0 to 1, are low.", range: 0.0..=1.0, default: 0.3 };
+const HIGH_ABOVE: Number = Number {
+    name: "high-above",
+    summary: "Scores above this, from 0 to 1, are high; what is neither low nor high is medium.",
+    range: 0.0..=1.0,
+    default: 0.6,
+};
+const LOW_MODELS: Texts = Texts {
+    name: "low-models",
+    summary: "Models for low scores, the first choice first. Low, medium and high models in a row go from \
+              the least to the most capable: fallbacks go up that row first, then down.",
+    default: &["tinyllama"],
+};
+const MEDIUM_MODELS: Texts =
+    Texts { name: "medium-models", summary: "Models for medium scores, the first choice first.", default: &["phi2"] };
+const HIGH_MODELS: Texts = Texts {
+    name: "high-models",
+    summary: "Models for high scores, the first choice first.",
+    default: &["claude-sonnet"],
+};
+const COMPLEX_KEYWORDS: Texts = Texts {
+    name: "complex-keywords",
+    summary: "Words that raise the score by 0.1 each, by 0.3 at most, wherever they occur, in any case.",
+    default: &[
+        "analyze",
+        "design",
+        "architect",
+        "implement",
+        "refactor",
+        "optimize",
+        "debug",
+        "explain in detail",
+        "comprehensive",
+        "write code",
+        "create function",
+        "build",
+        "develop",
+    ],
+};
+const SIMPLE_KEYWORDS: Texts = Texts {
+    name: "simple-keywords",
+    summary: "Words that lower the score by 0.1 where no complex keyword occurs, in any case.",
+    default: &[
+        "summarize",
+        "list",
+        "what is",
+        "define",
+        "yes or no",
+        "classify",
+        "categorize",
+        "is this",
+        "true or false",
+    ],
+};
+
+/// How many of the complex keywords that were found the reason names.
+const NAMED_KEYWORDS: usize = 5;
+
+/// The policy, set up.
+pub struct Complexity {
+    scorer: Scorer,
+    low_below: f64,
+    high_above: f64,
+    /// All models that the settings name, least capable first.
+    models: Vec<Cow<'static, str>>,
+    /// Where in `models` the medium and the high ones begin.
+    medium_from: usize,
+    high_from: usize,
+}
+
+impl Policy for Complexity {
+    fn manifest() -> Manifest {
+        manifest(
+            "complexity",
+            env!("CARGO_PKG_VERSION"),
+            "Small models for simple prompts, the most capable one for design and code.",
+            &[
+                LOW_BELOW.entry(),
+                HIGH_ABOVE.entry(),
+                LOW_MODELS.entry(),
+                MEDIUM_MODELS.entry(),
+                HIGH_MODELS.entry(),
+                COMPLEX_KEYWORDS.entry(),
+                SIMPLE_KEYWORDS.entry(),
+            ],
+        )
+    }
+
+    fn configure(settings: &Settings) -> Result<Self, String> {
+        let (low_below, high_above) = (LOW_BELOW.read(settings)?, HIGH_ABOVE.read(settings)?);
+        if low_below > high_above {
+            return Err(format!(
+                "setting {} should be at most {} ({high_above}), but is {low_below}",
+                LOW_BELOW.name, HIGH_ABOVE.name
+            ));
+        }
+        let mut models = LOW_MODELS.read(settings)?;
+        let medium_from = models.len();
+        models.extend(MEDIUM_MODELS.read(settings)?);
+        let high_from = models.len();
+        models.extend(HIGH_MODELS.read(settings)?);
+        if models.is_empty() {
+            return Err(format!("setting {} should name at least one model, as no tier has one", HIGH_MODELS.name));
+        }
+        if let Some(twice) =
+            models.iter().enumerate().find_map(|(at, model)| models[..at].contains(model).then_some(model))
+        {
+            return Err(format!(
+                "settings {}, {} and {} should name each model once, but name {twice:?} twice",
+                LOW_MODELS.name, MEDIUM_MODELS.name, HIGH_MODELS.name
+            ));
+        }
+        let scorer = Scorer::new(keyword_list(&COMPLEX_KEYWORDS, settings)?, keyword_list(&SIMPLE_KEYWORDS, settings)?);
+        Ok(Self { scorer, low_below, high_above, models, medium_from, high_from })
+    }
+}
+
+impl Routing for Complexity {
+    fn route(&self, request: &Request, candidates: &[Candidate]) -> Result<Verdict, String> {
+        let score = self.scorer.score(scored_text(request));
+        let tier = self.tier(score.value);
+        let wanted = self.ranking(tier, candidates);
+        let first = wanted.first().copied();
+        let ranking = rank::able_first(request, candidates, wanted);
+        let passed_over = first.filter(|&first| ranking.first() != Some(&first));
+        let reason = self.reason(&score, passed_over.map(|index| &candidates[index as usize]), request);
+        Ok(Decision::scored(ranking, score.value, tier, reason).into())
+    }
+}
+
+impl Complexity {
+    /// The tier of a score. A score on a threshold is medium.
+    pub fn tier(&self, score: f64) -> Tier {
+        if score < self.low_below {
+            Tier::Low
+        } else if score > self.high_above {
+            Tier::High
+        } else {
+            Tier::Medium
+        }
+    }
+
+    /// The models from the tier's first upwards, then those below it downwards, then all that the settings
+    /// do not name.
+    fn ranking(&self, tier: Tier, candidates: &[Candidate]) -> Vec<u32> {
+        let from = match tier {
+            Tier::Low => 0,
+            Tier::Medium => self.medium_from,
+            Tier::High => self.high_from,
+        };
+        let total = self.models.len();
+        let place = |index: u32| match self.models.iter().position(|model| *model == candidates[index as usize].model) {
+            Some(at) if at >= from => at - from,
+            Some(at) => total - at,
+            None => total + 1,
+        };
+        let mut ranking = rank::given(candidates);
+        ranking.sort_by_cached_key(|&index| place(index));
+        ranking
+    }
+
+    /// What the score is made of, and who would have been first but for an obstacle. The keywords in it
+    /// are the operator's; nothing of the prompt is.
+    fn reason(&self, score: &Score, passed_over: Option<&Candidate>, request: &Request) -> String {
+        let mut reason = String::with_capacity(160);
+        // Writing to a String cannot fail. Hundredths as a whole number: formatting a float is slow.
+        let hundredths = (score.value * 100.0 + 0.5) as u32;
+        let _ = write!(reason, "score {}.{:02}: length {}", hundredths / 100, hundredths % 100, signed(score.length));
+        let _ = write!(reason, ", {} keywords {}", score.keywords.word(), signed(score.keywords.contribution()));
+        for (at, keyword) in self.scorer.complex_keywords(score).enumerate() {
+            match at {
+                0 => reason.push_str(" ("),
+                NAMED_KEYWORDS => {
+                    reason.push_str(", …");
+                    break;
+                }
+                _ => reason.push_str(", "),
+            }
+            reason.push_str(keyword);
+        }
+        if self.scorer.complex_keywords(score).next().is_some() {
+            reason.push(')');
+        }
+        for (what, contribution) in [("code", score.code), (score.form.word(), score.form.contribution())] {
+            if contribution != 0.0 {
+                let _ = write!(reason, ", {what} {}", signed(contribution));
+            }
+        }
+        if let Some(candidate) = passed_over
+            && let Some(obstacle) = rank::obstacle(request, candidate)
+        {
+            let _ = write!(reason, "; {} would be first but {obstacle}", candidate.model);
+        }
+        reason
+    }
+}
+
+/// The last thing that the user said.
+fn scored_text(request: &Request) -> &str {
+    let last = request.messages.iter().rfind(|message| message.role == wasmgate_policy::Role::User);
+    last.map_or("", |message| &message.text)
+}
+
+/// A contribution as people read it. They are tenths, all of them, up to rounding far below.
+fn signed(contribution: f64) -> &'static str {
+    match (contribution * 10.0 + 100.5) as u32 {
+        99 => "-0.1",
+        101 => "+0.1",
+        102 => "+0.2",
+        103 => "+0.3",
+        105 => "+0.5",
+        _ => "+0",
+    }
+}
+
+/// A setting's keywords. One of a single byte is refused: it would be found nearly everywhere.
+fn keyword_list(setting: &Texts, settings: &Settings) -> Result<Vec<Cow<'static, str>>, String> {
+    let keywords = setting.read(settings)?;
+    match keywords.iter().find(|keyword| keyword.len() < keywords::SHORTEST) {
+        Some(short) => {
+            Err(format!("setting {} should have keywords of two letters or more, but has {short:?}", setting.name))
+        }
+        None => Ok(keywords),
+    }
+}
+
+wasmgate_policy::export!(routing: Complexity);
+
+#[cfg(test)]
+mod tests;

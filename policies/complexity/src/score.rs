@@ -1,0 +1,147 @@
+//! How demanding a text is: a sum of four contributions, from 0 to 1.
+//!
+//! The sum is one of IEEE doubles in a fixed order, and thresholds are compared exactly: 0.1 + 0.2 is
+//! above 0.3, and stays so on every machine.
+
+use crate::keywords::{Found, Keywords, Kind};
+use crate::marks::{self, Marks};
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+extern crate alloc;
+
+/// Judges texts by a set of keywords.
+pub struct Scorer {
+    keywords: Keywords,
+}
+
+/// A judgement and what it is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Score {
+    /// The sum, brought into 0 to 1.
+    pub value: f64,
+    /// The text's length.
+    pub length: f64,
+    /// The keywords in it.
+    pub keywords: KeywordShare,
+    /// Whether it looks like code.
+    pub code: f64,
+    /// Whether it is a question or asks to make something.
+    pub form: Form,
+    found: Found,
+}
+
+/// What the keywords say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeywordShare {
+    /// So many complex keywords, at least one.
+    Complex(usize),
+    /// None of them, but a simple one.
+    Simple,
+    /// Neither.
+    None,
+}
+
+/// What kind of sentence it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One or two question marks.
+    Question,
+    /// Not a question; asks to create or build.
+    Creation,
+    /// Neither.
+    Other,
+}
+
+impl Scorer {
+    /// A scorer for these keywords; each is counted once, however often it is listed or occurs.
+    pub fn new(complex: Vec<Cow<'static, str>>, simple: Vec<Cow<'static, str>>) -> Self {
+        Self { keywords: Keywords::new(complex, simple) }
+    }
+
+    /// Judges one text.
+    pub fn score(&self, text: &str) -> Score {
+        let marks = marks::read(text);
+        let found = self.keywords.find(text, &marks);
+        let keywords = match (found.count(Kind::Complex), found.count(Kind::Simple)) {
+            (0, 0) => KeywordShare::None,
+            (0, _) => KeywordShare::Simple,
+            (n, _) => KeywordShare::Complex(n),
+        };
+        let form = match marks.questions {
+            1 | 2 => Form::Question,
+            _ if found.count(Kind::Creation) > 0 => Form::Creation,
+            _ => Form::Other,
+        };
+        let length = length(text);
+        let code = code(&marks, found.count(Kind::Code));
+        let sum = length + keywords.contribution() + code + form.contribution();
+        Score { value: sum.clamp(0.0, 1.0), length, keywords, code, form, found }
+    }
+
+    /// The complex keywords that a judgement found, in the order of their list.
+    pub fn complex_keywords<'a>(&'a self, score: &'a Score) -> impl Iterator<Item = &'a str> {
+        self.keywords.texts(&score.found, Kind::Complex)
+    }
+}
+
+impl KeywordShare {
+    /// What it adds.
+    pub fn contribution(self) -> f64 {
+        match self {
+            Self::Complex(n) => (n as f64 * 0.1).min(0.3),
+            Self::Simple => -0.1,
+            Self::None => 0.1,
+        }
+    }
+
+    /// For the reason: "… keywords".
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Complex(_) => "complex",
+            Self::Simple => "simple",
+            Self::None => "no",
+        }
+    }
+}
+
+impl Form {
+    /// What it adds.
+    pub fn contribution(self) -> f64 {
+        match self {
+            Self::Question => -0.1,
+            Self::Creation => 0.2,
+            Self::Other => 0.0,
+        }
+    }
+
+    /// For the reason.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Question => "question",
+            Self::Creation => "creation",
+            Self::Other => "",
+        }
+    }
+}
+
+/// By length in Unicode scalar values: below 100, below 500, or more.
+fn length(text: &str) -> f64 {
+    // A scalar value has one to four bytes, so that only texts between these bounds need counting.
+    let scalars = match text.len() {
+        bytes @ 0..100 => bytes,
+        2000.. => 500,
+        _ => text.chars().count(),
+    };
+    match scalars {
+        0..100 => 0.1,
+        100..500 => 0.3,
+        _ => 0.5,
+    }
+}
+
+/// Two of the seven marks of code make it code: brackets, backticks and five words.
+fn code(marks: &Marks, words: usize) -> f64 {
+    let count = usize::from(marks.brackets) + usize::from(marks.backticks) + words;
+    if count >= 2 { 0.3 } else { 0.0 }
+}

@@ -1,0 +1,45 @@
+//! Where words begin and end.
+
+/// Whether a part of a text is a word by itself: no word character is on either side of it, as `\b` in a
+/// regular expression has it. The part begins and ends with a word character.
+pub(crate) fn stands_alone(text: &str, from: usize, end: usize) -> bool {
+    !text[..from].chars().next_back().is_some_and(is_word) && !text[end..].chars().next().is_some_and(is_word)
+}
+
+/// Whether a character is part of a word: a letter, a digit or another number, or the underscore, as in
+/// the regular expressions of Python. One difference is left, which no prompt will show: vowel signs of
+/// Indic scripts and letters in circles count as letters here, and not there.
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_words() {
+        let table = [
+            ("def", true),
+            (" def f", true),
+            ("a-def.", true),
+            ("—def—", true),
+            ("undef", false),
+            ("defer", false),
+            ("_def", false),
+            ("def_", false),
+            ("def1", false),
+            ("2def", false),
+            ("édef", false),
+            ("defé", false),
+            ("def漢", false),
+            ("def²", false),
+            ("def😀", true),
+            ("٣def", false),
+        ];
+        for (text, alone) in table {
+            let from = text.find("def").unwrap();
+            assert_eq!(stands_alone(text, from, from + 3), alone, "{text}");
+        }
+    }
+}

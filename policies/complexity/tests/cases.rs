@@ -1,0 +1,30 @@
+//! The table of prompts and what the policy makes of each, as `cases.toml` states it.
+
+use policy_complexity::Complexity;
+use wasmgate_policy::testing::{candidate, request};
+use wasmgate_policy::{Policy, Routing, Settings, Verdict};
+
+#[test]
+fn every_case_holds() {
+    let file: toml::Table = include_str!("cases.toml").parse().unwrap();
+    let cases = file["case"].as_array().unwrap();
+    assert!(cases.len() > 60);
+    let policy = Complexity::configure(&Settings::of([])).unwrap();
+    let candidates = ["phi2", "claude-sonnet", "tinyllama"].map(candidate);
+    for case in cases {
+        let text = |key| case.get(key).map_or("", |text| text.as_str().unwrap());
+        let times = case.get("times").map_or(0, |times| times.as_integer().unwrap());
+        let prompt = [text("prompt"), &text("repeat").repeat(times as usize), text("end")].concat();
+        let Verdict::Route(decision) = policy.route(&request(&prompt), &candidates).unwrap() else {
+            panic!("{}: not routed", text("name"));
+        };
+        let model = &candidates[decision.ranking[0] as usize].model;
+        assert_eq!(
+            (decision.complexity, decision.tier.name(), model.as_str()),
+            (case["score"].as_float().unwrap(), text("tier"), text("model")),
+            "{}: {}",
+            text("name"),
+            decision.reason
+        );
+    }
+}

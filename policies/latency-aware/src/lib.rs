@@ -1,0 +1,162 @@
+//! Routes to the candidate that is expected to answer soonest.
+//!
+//! The expected time is the observed time to the first token plus the expected output at the observed
+//! speed; where no stream was seen, the observed time of whole calls. Nobody knows the time of a candidate
+//! that nobody has called, nor whether a slow one has recovered, so the policy explores in two ways:
+//! - a candidate without observations goes first while fewer than `explore-in-flight` requests are under
+//!   way to it, and after all known ones otherwise: one call is enough to know it;
+//! - a small share of requests, picked by a hash of the request's id (a policy has neither clock nor
+//!   dice), goes to one of the other candidates, so that its averages stay young.
+//!
+//! Candidates that are degraded or on trial come after those that do well, and those that cannot take
+//! the request are the last resort; neither kind is explored.
+
+#![no_std]
+
+use core::cmp::Ordering;
+use wasmgate_policy::money::expected_output;
+use wasmgate_policy::prelude::*;
+
+const EXPECTED_OUTPUT_TOKENS: Integer = Integer {
+    name: "expected-output-tokens",
+    summary: "Output tokens to expect of an answer where no cost policy estimates them: 0 to 10000000.",
+    range: 0..=10_000_000,
+    default: 500,
+};
+const EXPLORE_IN_FLIGHT: Integer = Integer {
+    name: "explore-in-flight",
+    summary: "Requests at a time that may go to a model whose speed is not known yet: 0 to 1000.",
+    range: 0..=1000,
+    default: 1,
+};
+const EXPLORE_SHARE: Number = Number {
+    name: "explore-share",
+    summary: "Share of requests, 0 to 0.5, that go to another than the fastest model, to keep its averages fresh.",
+    range: 0.0..=0.5,
+    default: 0.01,
+};
+
+/// The policy, set up.
+pub struct LatencyAware {
+    expected_output_tokens: u32,
+    explore_in_flight: u32,
+    explore_share: f64,
+}
+
+/// Where a candidate goes, best first; within a place by seconds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    ToExplore,
+    Known,
+    Unknown,
+    Strained,
+    Unable,
+}
+
+impl Policy for LatencyAware {
+    fn manifest() -> Manifest {
+        manifest(
+            "latency-aware",
+            env!("CARGO_PKG_VERSION"),
+            "The model that is expected to answer soonest.",
+            &[EXPECTED_OUTPUT_TOKENS.entry(), EXPLORE_IN_FLIGHT.entry(), EXPLORE_SHARE.entry()],
+        )
+    }
+
+    fn configure(settings: &Settings) -> Result<Self, String> {
+        Ok(Self {
+            expected_output_tokens: EXPECTED_OUTPUT_TOKENS.read(settings)?,
+            explore_in_flight: EXPLORE_IN_FLIGHT.read(settings)?,
+            explore_share: EXPLORE_SHARE.read(settings)?,
+        })
+    }
+}
+
+impl Routing for LatencyAware {
+    fn route(&self, request: &Request, candidates: &[Candidate]) -> Result<Verdict, String> {
+        let key = |candidate: &Candidate| (self.place(request, candidate), self.expected_seconds(request, candidate));
+        let mut ranking = rank::sorted(candidates, |a, b| {
+            let ((place_a, seconds_a), (place_b, seconds_b)) = (key(a), key(b));
+            place_a.cmp(&place_b).then(sooner(seconds_a, seconds_b)).then(a.in_flight.cmp(&b.in_flight))
+        });
+        let known = |&&index: &&u32| key(&candidates[index as usize]).0 == Place::Known;
+        let explored = match ranking.iter().take_while(known).count() {
+            0 | 1 => None,
+            known => self.explored(&request.id, known),
+        };
+        if let Some(explored) = explored {
+            // The fastest is its fallback.
+            ranking[..=explored].rotate_right(1);
+        }
+        let first = ranking.first().map(|&index| &candidates[index as usize]).ok_or("there is no candidate")?;
+        let expected = match self.expected_seconds(request, first) {
+            // In milliseconds, as a whole number: people need no more, and formatting a float is slow.
+            Some(seconds) => format!("{} ms expected", (seconds * 1e3 + 0.5) as u64),
+            None => "speed not known".to_owned(),
+        };
+        let why = match key(first).0 {
+            _ if explored.is_some() => "not the soonest, to see how it does now",
+            Place::ToExplore => "not called yet, to learn its speed",
+            Place::Known | Place::Unknown => "expected to answer soonest",
+            Place::Strained => "soonest of candidates that are all doing badly",
+            Place::Unable => "no candidate is fit to answer",
+        };
+        let reason = format!("{}: {why}, {expected}", first.model);
+        Ok(Decision::unscored(ranking, reason).into())
+    }
+}
+
+impl LatencyAware {
+    fn place(&self, request: &Request, candidate: &Candidate) -> Place {
+        if !rank::able(request, candidate) {
+            Place::Unable
+        } else if rank::strain(candidate) > 0 {
+            Place::Strained
+        } else if candidate.observed.is_some() {
+            Place::Known
+        } else if candidate.in_flight < self.explore_in_flight {
+            Place::ToExplore
+        } else {
+            Place::Unknown
+        }
+    }
+
+    /// Seconds until the whole answer is there; `None` where nothing was observed.
+    fn expected_seconds(&self, request: &Request, candidate: &Candidate) -> Option<f64> {
+        let observed = candidate.observed?;
+        let estimated = candidate.estimate.map(|estimate| estimate.output_tokens);
+        let tokens = estimated.unwrap_or_else(|| expected_output(request, self.expected_output_tokens));
+        Some(match (observed.time_to_first_token, observed.tokens_per_second) {
+            (Some(first), Some(speed)) => first + f64::from(tokens) / speed,
+            _ => observed.latency,
+        })
+    }
+
+    /// Which of the `known` fastest, other than the very fastest, this request explores; mostly none.
+    fn explored(&self, id: &str, known: usize) -> Option<usize> {
+        let hash = hash(id);
+        // The upper half decides whether, the lower half whom.
+        let (whether, whom) = ((hash >> 32) as u32, hash as u32);
+        let explores = f64::from(whether) < self.explore_share * f64::from(u32::MAX);
+        explores.then(|| 1 + whom as usize % (known - 1))
+    }
+}
+
+/// The less time the sooner; what is not known comes last.
+fn sooner(a: Option<f64>, b: Option<f64>) -> Ordering {
+    a.unwrap_or(f64::INFINITY).total_cmp(&b.unwrap_or(f64::INFINITY))
+}
+
+/// FNV-1a, its bits mixed once more: ids of the same second differ in few of theirs.
+fn hash(id: &str) -> u64 {
+    let hash = id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^ (hash >> 33)
+}
+
+wasmgate_policy::export!(routing: LatencyAware);
+
+#[cfg(test)]
+mod tests;

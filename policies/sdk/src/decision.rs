@@ -1,0 +1,83 @@
+//! Making verdicts: decisions and denials that keep the contract's bounds.
+
+use crate::{Decision, Denial, Tier, Verdict};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The longest reason that the contract allows, in bytes.
+pub const REASON_BYTES: usize = 1024;
+
+impl Decision {
+    /// A decision of a policy that judges how demanding requests are. `complexity` is brought into 0 to 1.
+    pub fn scored(ranking: Vec<u32>, complexity: f64, tier: Tier, reason: impl Into<String>) -> Self {
+        // Not a number would fail the whole decision at the gateway; the middle is the honest guess.
+        let complexity = if complexity.is_nan() { 0.5 } else { complexity.clamp(0.0, 1.0) };
+        Self { ranking, complexity, tier, reason: reason.into() }
+    }
+
+    /// A decision of a policy that does not look at how demanding a request is. The contract asks for a
+    /// complexity all the same: it is the middle, 0.5 and medium, so that averages lean to neither side.
+    pub fn unscored(ranking: Vec<u32>, reason: impl Into<String>) -> Self {
+        Self::scored(ranking, 0.5, Tier::Medium, reason)
+    }
+}
+
+impl Denial {
+    /// A refusal. `code` is for programs: lower-case letters, digits and `_`, 1 to 64 of them.
+    pub fn new(code: &'static str, reason: impl Into<String>) -> Self {
+        Self { code: code.into(), reason: reason.into() }
+    }
+}
+
+impl From<Decision> for Verdict {
+    fn from(decision: Decision) -> Self {
+        Self::Route(decision)
+    }
+}
+
+impl From<Denial> for Verdict {
+    fn from(denial: Denial) -> Self {
+        Self::Deny(denial)
+    }
+}
+
+impl Tier {
+    /// Its name in the contract, as on dashboards.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// Cuts a reason to the contract's length, between characters.
+pub(crate) fn clip(reason: &mut String) {
+    if reason.len() > REASON_BYTES {
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn complexity_stays_in_its_range() {
+        for (given, kept) in [(-1.0, 0.0), (0.25, 0.25), (7.0, 1.0), (f64::NAN, 0.5), (f64::INFINITY, 1.0)] {
+            assert_eq!(Decision::scored(vec![0], given, Tier::Low, "").complexity, kept);
+        }
+    }
+
+    #[test]
+    fn reasons_are_cut_between_characters() {
+        let mut reason = "é".repeat(600) + "x";
+        clip(&mut reason);
+        assert_eq!(reason.len(), 1024);
+        let mut reason = String::from("x") + &"é".repeat(600);
+        clip(&mut reason);
+        assert_eq!(reason.len(), 1023);
+    }
+}

@@ -1,0 +1,77 @@
+//! Write Wasmgate policies in Rust.
+//!
+//! A policy is a type that knows its settings, and a line that makes it a component:
+//!
+//! ```
+//! use wasmgate_policy::prelude::*;
+//!
+//! struct FirstComeFirstServed;
+//!
+//! impl Policy for FirstComeFirstServed {
+//!     fn manifest() -> Manifest {
+//!         manifest("first-come", "1.0.0", "Keeps the configured order.", &[])
+//!     }
+//!     fn configure(_: &Settings) -> Result<Self, String> {
+//!         Ok(Self)
+//!     }
+//! }
+//!
+//! impl Routing for FirstComeFirstServed {
+//!     fn route(&self, request: &Request, candidates: &[Candidate]) -> Result<Verdict, String> {
+//!         let ranking = rank::able_first(request, candidates, rank::given(candidates));
+//!         Ok(Decision::unscored(ranking, "the configured order").into())
+//!     }
+//! }
+//!
+//! wasmgate_policy::export!(routing: FirstComeFirstServed);
+//! ```
+//!
+//! Built for `wasm32-wasip2` as a `cdylib` it is a component. Built for anything else the last line is
+//! nothing, so that `cargo test` runs the policy's own tests like those of any other crate: requests and
+//! candidates are plain structs, [`testing`] makes them, and [`Settings::of`] stands in for the operator.
+//!
+//! This crate does without `std`, and so can a policy: see the feature `bare`.
+
+#![no_std]
+
+extern crate alloc;
+// Natively the standard library is there: for `log`, and for the allocator of whoever links this.
+#[cfg(not(target_family = "wasm"))]
+extern crate std;
+
+pub mod decision;
+pub mod log;
+pub mod money;
+pub mod policy;
+pub mod rank;
+pub mod settings;
+pub mod testing;
+
+#[cfg(all(feature = "bare", target_family = "wasm"))]
+mod bare;
+#[doc(hidden)]
+pub mod bindings;
+#[doc(hidden)]
+pub use once_cell::race::OnceBox;
+
+pub use bindings::routing::exports::wasmgate::policy::routing::{Decision, Denial, Tier, Verdict};
+pub use bindings::routing::wasmgate::policy::types::{
+    Breaker, Budget, Candidate, Capabilities, CostEstimate, Dialect, Health, Location, Manifest, Message, Observed,
+    Price, Request, Role, Setting, Value,
+};
+pub use policy::{Cost, Policy, Routing, manifest};
+pub use settings::Settings;
+
+/// All that a policy usually names, the allocating types of a crate without `std` among it.
+pub mod prelude {
+    pub use crate::settings::{Boolean, Integer, Number, Text, Texts};
+    pub use crate::{
+        Breaker, Budget, Candidate, Capabilities, Cost, CostEstimate, Decision, Denial, Health, Location, Manifest,
+        Policy, Price, Request, Role, Routing, Settings, Tier, Value, Verdict, log, manifest, rank,
+    };
+    pub use alloc::borrow::ToOwned;
+    pub use alloc::format;
+    pub use alloc::string::{String, ToString};
+    pub use alloc::vec;
+    pub use alloc::vec::Vec;
+}

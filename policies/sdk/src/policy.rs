@@ -1,0 +1,129 @@
+//! What an author implements, and how it becomes a component.
+//!
+//! A trait and one line of macro. The line cannot be spared: a component's exports are symbols with fixed
+//! names in the final crate, each of them calls one concrete type, and stable Rust has no way for a
+//! library to find "the type that implements this trait". Everything that can be a function is one
+//! (below, in `glue`); the macro only makes the place where the configured policy is kept.
+
+use crate::{Candidate, CostEstimate, Manifest, Request, Setting, Settings, Verdict};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// What the two kinds of policies have in common.
+///
+/// The configured policy is kept for the life of an instance and must not change from call to call:
+/// that instances are reused is the gateway's choice, not something to rely on. Hence `&self` in the
+/// hooks, and `Send + Sync`, which plain data is anyway.
+pub trait Policy: Sized + Send + Sync + 'static {
+    /// What this policy is: its name, version, purpose and settings.
+    fn manifest() -> Manifest;
+
+    /// The policy as the operator set it up. An error refuses the component or its settings; it is a
+    /// sentence that names the setting and what it should be (the readers in [`crate::settings`] write
+    /// such sentences).
+    fn configure(settings: &Settings) -> Result<Self, String>;
+}
+
+/// A policy that decides which model answers.
+pub trait Routing: Policy {
+    /// Decides one request; there is at least one candidate. An error is a failure of the policy.
+    fn route(&self, request: &Request, candidates: &[Candidate]) -> Result<Verdict, String>;
+}
+
+/// A policy that says what a request is expected to cost.
+pub trait Cost: Policy {
+    /// One estimate for each candidate, in their order. An error is a failure of the policy.
+    fn estimate(&self, request: &Request, candidates: &[Candidate]) -> Result<Vec<CostEstimate>, String>;
+}
+
+/// A manifest from its parts; `settings` are the `entry()` of each reader.
+pub fn manifest(name: &str, version: &str, summary: &str, settings: &[Setting]) -> Manifest {
+    Manifest { name: name.into(), version: version.into(), summary: summary.into(), settings: settings.to_vec() }
+}
+
+/// Makes a type the policy of this component: `export!(routing: T)`, `export!(cost: T)`, or
+/// `export!(routing: T, cost: U)`, where `T` and `U` may be the same type.
+///
+/// On other targets than Wasm this is nothing.
+#[macro_export]
+macro_rules! export {
+    (routing: $policy:ty $(,)?) => {
+        $crate::__export_world!($policy, routing, export_routing_world, route, $crate::Verdict);
+    };
+    (cost: $policy:ty $(,)?) => {
+        $crate::__export_world!(
+            $policy, cost, export_cost_world, estimate, $crate::policy::glue::Estimates
+        );
+    };
+    (routing: $routing:ty, cost: $cost:ty $(,)?) => {
+        $crate::export!(routing: $routing);
+        $crate::export!(cost: $cost);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_world {
+    ($policy:ty, $world:ident, $export:ident, $decide:ident, $answer:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Component;
+            static POLICY: $crate::OnceBox<$policy> = $crate::OnceBox::new();
+
+            impl $crate::bindings::$world::exports::wasmgate::policy::$world::Guest for Component {
+                fn describe() -> $crate::Manifest {
+                    <$policy as $crate::Policy>::manifest()
+                }
+                fn configure() -> Result<(), $crate::policy::glue::Text> {
+                    $crate::policy::glue::configure(&POLICY)
+                }
+                fn $decide(
+                    request: $crate::Request,
+                    candidates: $crate::policy::glue::Candidates,
+                ) -> Result<$answer, $crate::policy::glue::Text> {
+                    $crate::policy::glue::$decide(&POLICY, &request, &candidates)
+                }
+            }
+
+    $crate::bindings::$world::$export!(Component with_types_in $crate::bindings::$world);
+        };
+    };
+}
+
+/// The steps between the generated bindings and a policy. Called by [`export!`] only.
+#[doc(hidden)]
+pub mod glue {
+    use super::{Cost, Policy, Routing};
+    use crate::{Candidate, CostEstimate, Request, Settings, Verdict};
+    use alloc::boxed::Box;
+    use once_cell::race::OnceBox;
+
+    pub type Text = alloc::string::String;
+    pub type Candidates = alloc::vec::Vec<Candidate>;
+    pub type Estimates = alloc::vec::Vec<CostEstimate>;
+
+    const UNCONFIGURED: &str = "the gateway did not call configure before the first decision";
+
+    pub fn configure<P: Policy>(slot: &OnceBox<P>) -> Result<(), Text> {
+        let policy = P::configure(&Settings::host())?;
+        slot.set(Box::new(policy)).map_err(|_| "configure was called twice".into())
+    }
+
+    pub fn route<P: Routing>(slot: &OnceBox<P>, request: &Request, candidates: &[Candidate]) -> Result<Verdict, Text> {
+        let mut verdict = slot.get().ok_or(UNCONFIGURED)?.route(request, candidates)?;
+        match &mut verdict {
+            Verdict::Route(decision) => crate::decision::clip(&mut decision.reason),
+            Verdict::Deny(denial) => crate::decision::clip(&mut denial.reason),
+            Verdict::Pass => {}
+        }
+        Ok(verdict)
+    }
+
+    pub fn estimate<P: Cost>(
+        slot: &OnceBox<P>,
+        request: &Request,
+        candidates: &[Candidate],
+    ) -> Result<Estimates, Text> {
+        slot.get().ok_or(UNCONFIGURED)?.estimate(request, candidates)
+    }
+}
