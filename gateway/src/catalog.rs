@@ -1,0 +1,178 @@
+//! The models that may answer and the backends behind them, with what recent traffic showed of each.
+//!
+//! This module must not know: HTTP, dialects, how a choice is made.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::backend::{Backend, HealthState, Settings};
+use crate::money::Price;
+use crate::policy::{Breaker, Candidate, Capabilities, CostEstimate, Health, Location, Observed};
+
+/// Weight of the newest call in the moving averages: about the last ten count.
+const WEIGHT: f64 = 0.2;
+
+/// A model as configured.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Its name: what clients ask for, and a metric label.
+    pub name: String,
+    /// Its name at the backend.
+    pub backend_name: String,
+    /// Its backend, by position in the configuration.
+    pub backend: usize,
+    /// The longest input and output together, in tokens.
+    pub context_window: Option<u32>,
+    /// Output tokens to ask for where the client named no limit and the backend's dialect demands one.
+    pub max_output_tokens: u32,
+    /// What it can do beside text.
+    pub capabilities: Capabilities,
+    /// What it charges; `None`: unpriced.
+    pub price: Option<Price>,
+}
+
+/// A model at work.
+#[derive(Debug)]
+pub struct LiveModel {
+    /// As configured.
+    pub model: Model,
+    /// Where it is served.
+    pub backend: Arc<Backend>,
+    /// What recent calls took.
+    pub recent: Recent,
+}
+
+/// All models.
+#[derive(Debug)]
+pub struct Catalog {
+    models: Vec<LiveModel>,
+    backends: Vec<Arc<Backend>>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Catalog {
+    /// Brings the configured models to work.
+    ///
+    /// # Errors
+    /// Where a backend cannot be set up.
+    pub fn new(backends: Vec<Settings>, models: Vec<Model>) -> Result<Self, String> {
+        let backends: Vec<_> =
+            backends.into_iter().map(|settings| Backend::new(settings).map(Arc::new)).collect::<Result<_, _>>()?;
+        let by_name = models.iter().enumerate().map(|(index, model)| (model.name.clone(), index)).collect();
+        let models = models
+            .into_iter()
+            .map(|model| LiveModel { backend: Arc::clone(&backends[model.backend]), recent: Recent::default(), model })
+            .collect();
+        Ok(Self { models, backends, by_name })
+    }
+
+    /// All models, in the configuration's order.
+    #[must_use]
+    pub fn models(&self) -> &[LiveModel] {
+        &self.models
+    }
+
+    /// All backends, in the configuration's order.
+    #[must_use]
+    pub fn backends(&self) -> &[Arc<Backend>] {
+        &self.backends
+    }
+
+    /// A model's position.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The configured name that an unknown one most likely meant.
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        crate::nearest(name, self.models.iter().map(|live| live.model.name.as_str()))
+    }
+}
+
+impl LiveModel {
+    /// The model as policies see it.
+    #[must_use]
+    pub fn candidate(&self, estimate: Option<CostEstimate>) -> Candidate<'_> {
+        Candidate {
+            model: &self.model.name,
+            backend: &self.backend.settings().name,
+            location: self.backend.settings().location,
+            price: self.model.price.map(|price| crate::policy::Price { input: price.input.0, output: price.output.0 }),
+            context_window: self.model.context_window,
+            capabilities: self.model.capabilities,
+            health: match self.backend.health().state() {
+                HealthState::Unknown => Health::Unknown,
+                HealthState::Healthy => Health::Healthy,
+                HealthState::Degraded => Health::Degraded,
+                HealthState::Down => Health::Down,
+            },
+            breaker: Breaker::Closed,
+            in_flight: self.backend.in_flight(),
+            observed: self.recent.observed(),
+            estimate,
+        }
+    }
+
+    /// `local` or `cloud`.
+    #[must_use]
+    pub fn location(&self) -> &'static str {
+        location_name(self.backend.settings().location)
+    }
+}
+
+/// The word for a location in labels and answers.
+#[must_use]
+pub fn location_name(location: Location) -> &'static str {
+    match location {
+        Location::Local => "local",
+        Location::Cloud => "cloud",
+    }
+}
+
+/// Moving averages of what calls took, each an `f64` in bits, 0 for none yet. Two updates at once may lose one; an
+/// average can bear that.
+#[derive(Debug, Default)]
+pub struct Recent {
+    latency: AtomicU64,
+    first_token: AtomicU64,
+    tokens_per_second: AtomicU64,
+}
+
+impl Recent {
+    /// A call ended well.
+    pub fn note(&self, latency: Duration, first_token: Option<Duration>, output_tokens: u64) {
+        update(&self.latency, latency.as_secs_f64());
+        if let Some(first) = first_token {
+            update(&self.first_token, first.as_secs_f64());
+            let flowing = latency.saturating_sub(first).as_secs_f64();
+            if output_tokens > 1 && flowing > 0.0 {
+                #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]
+                update(&self.tokens_per_second, (output_tokens - 1) as f64 / flowing);
+            }
+        }
+    }
+
+    fn observed(&self) -> Option<Observed> {
+        Some(Observed {
+            latency: value(&self.latency)?,
+            time_to_first_token: value(&self.first_token),
+            tokens_per_second: value(&self.tokens_per_second),
+        })
+    }
+}
+
+fn value(average: &AtomicU64) -> Option<f64> {
+    Some(f64::from_bits(average.load(Ordering::Relaxed))).filter(|&value| value > 0.0)
+}
+
+fn update(average: &AtomicU64, sample: f64) {
+    let next = match value(average) {
+        None => sample,
+        Some(value) => value + WEIGHT * (sample - value),
+    };
+    average.store(next.to_bits(), Ordering::Relaxed);
+}

@@ -1,0 +1,410 @@
+//! The file as written, and its translation into what is meant.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use super::locate::{key_at, line_at, line_of};
+use super::{Config, ConfigError, Log, LogFormat, OnFailure, PolicyChoice, PolicySource, Server};
+use crate::backend::{self, Kind, Secret};
+use crate::catalog::Model;
+use crate::money::{self, Price};
+use crate::policy::{Capabilities, Limits, Location};
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    listen: String,
+    server: ServerFile,
+    log: LogFile,
+    backends: IndexMap<String, BackendFile>,
+    models: IndexMap<String, ModelFile>,
+    policies: PoliciesFile,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            server: ServerFile::default(),
+            log: LogFile::default(),
+            backends: IndexMap::new(),
+            models: IndexMap::new(),
+            policies: PoliciesFile::default(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ServerFile {
+    max_in_flight: usize,
+    max_connections: usize,
+    max_body_bytes: usize,
+    max_prompt_chars: usize,
+    max_head_bytes: usize,
+    head_timeout_seconds: f64,
+    body_timeout_seconds: f64,
+    drain_timeout_seconds: f64,
+    label_headers: Vec<String>,
+}
+
+impl Default for ServerFile {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 1024,
+            max_connections: 4096,
+            max_body_bytes: 8 << 20,
+            max_prompt_chars: 100_000,
+            max_head_bytes: 32 << 10,
+            head_timeout_seconds: 10.0,
+            body_timeout_seconds: 30.0,
+            drain_timeout_seconds: 30.0,
+            label_headers: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LogFile {
+    format: LogFormat,
+    level: String,
+    requests: bool,
+}
+
+impl Default for LogFile {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: "info".into(), requests: true }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackendFile {
+    kind: backend::KindName,
+    url: Option<String>,
+    location: Option<backend::LocationName>,
+    api_key_env: Option<String>,
+    #[serde(default)]
+    timeouts: backend::TimeoutsFile,
+    probe_interval_seconds: Option<f64>,
+    sim: Option<backend::SimSettings>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelFile {
+    backend: String,
+    name: Option<String>,
+    context_window: Option<u32>,
+    max_output_tokens: Option<u32>,
+    #[serde(default)]
+    capabilities: Vec<CapabilityName>,
+    price: Option<PriceFile>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum CapabilityName {
+    Tools,
+    Images,
+    StructuredOutput,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceFile {
+    input_usd_per_million_tokens: f64,
+    output_usd_per_million_tokens: f64,
+    cache_read_usd_per_million_tokens: Option<f64>,
+    cache_write_usd_per_million_tokens: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PoliciesFile {
+    routing: PolicyFile,
+    cost: PolicyFile,
+}
+
+impl Default for PoliciesFile {
+    fn default() -> Self {
+        Self { routing: PolicyFile::default(), cost: PolicyFile::default() }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct PolicyFile {
+    builtin: Option<String>,
+    file: Option<PathBuf>,
+    on_failure: Option<OnFailure>,
+    limits: Limits,
+    settings: serde_json::Map<String, serde_json::Value>,
+}
+
+pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Config, ConfigError> {
+    let file: File = toml::from_str(text).map_err(|error| {
+        let offset = error.span().map(|span| span.start);
+        ConfigError {
+            file: name.to_owned(),
+            line: offset.map(|offset| line_at(text, offset)),
+            key: offset.map(|offset| key_at(text, offset)).unwrap_or_default(),
+            message: with_nearest(error.message()),
+        }
+    })?;
+    let at = |path: &[&str], message: String| ConfigError {
+        file: name.to_owned(),
+        line: line_of(text, path),
+        key: path.join("."),
+        message,
+    };
+    mean(file, folder).map_err(|(path, message)| at(&path.iter().map(String::as_str).collect::<Vec<_>>(), message))
+}
+
+/// The parser's message names the keys that it knows; say which of them was meant.
+fn with_nearest(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match quoted.next() {
+        Some(unknown) if message.starts_with("unknown field") || message.starts_with("unknown variant") => {
+            match crate::nearest(unknown, quoted) {
+                Some(near) => format!("unknown key `{unknown}`, did you mean `{near}`?").replace(
+                    "unknown key",
+                    if message.starts_with("unknown field") { "unknown key" } else { "unknown value" },
+                ),
+                None => message.replace("unknown field", "unknown key").replace("unknown variant", "unknown value"),
+            }
+        }
+        _ => message.to_owned(),
+    }
+}
+
+/// Where and what: a path of keys and a sentence.
+type Wrong = (Vec<String>, String);
+
+fn wrong(path: &[&str], message: impl Into<String>) -> Wrong {
+    (path.iter().map(|&part| part.to_owned()).collect(), message.into())
+}
+
+fn mean(file: File, folder: &Path) -> Result<Config, Wrong> {
+    let listen = file.listen.parse().map_err(|_| {
+        wrong(&["listen"], format!("{:?} is not an address, expected one like 127.0.0.1:8080", file.listen))
+    })?;
+    let server = mean_server(file.server)?;
+    if file.models.is_empty() {
+        return Err(wrong(&["models"], "no model is configured, expected at least one [models.NAME]"));
+    }
+    let mut backends = Vec::with_capacity(file.backends.len());
+    for (name, backend) in file.backends {
+        backends.push(mean_backend(name, backend)?);
+    }
+    let mut models = Vec::with_capacity(file.models.len());
+    for (name, model) in file.models {
+        models.push(mean_model(name, model, &backends)?);
+    }
+    Ok(Config {
+        listen,
+        server,
+        log: Log { format: file.log.format, level: file.log.level, requests: file.log.requests },
+        backends,
+        models,
+        routing: mean_policy("routing", "complexity", file.policies.routing, folder)?,
+        cost: mean_policy("cost", "token-cost", file.policies.cost, folder)?,
+    })
+}
+
+fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
+    let count = |key: &str, value: usize, low: usize, high: usize| {
+        if (low..=high).contains(&value) {
+            Ok(value)
+        } else {
+            Err(wrong(&["server", key], format!("{value}, expected {low} to {high}")))
+        }
+    };
+    for header in &file.label_headers {
+        let secret = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
+        if header.chars().any(|c| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-') || header.is_empty() {
+            let message = format!("{header:?} is not a header's name in lower case");
+            return Err(wrong(&["server", "label_headers"], message));
+        }
+        if secret.contains(&header.as_str()) {
+            return Err(wrong(&["server", "label_headers"], format!("{header} holds secrets; policies never see it")));
+        }
+    }
+    Ok(Server {
+        max_in_flight: count("max_in_flight", file.max_in_flight, 1, 1_000_000)?,
+        max_connections: count("max_connections", file.max_connections, 1, 1_000_000)?,
+        max_body_bytes: count("max_body_bytes", file.max_body_bytes, 1 << 10, 1 << 30)?,
+        max_prompt_chars: count("max_prompt_chars", file.max_prompt_chars, 1, 1 << 30)?,
+        max_head_bytes: count("max_head_bytes", file.max_head_bytes, 8 << 10, 1 << 20)?,
+        head_timeout: seconds(&["server", "head_timeout_seconds"], file.head_timeout_seconds)?,
+        body_timeout: seconds(&["server", "body_timeout_seconds"], file.body_timeout_seconds)?,
+        drain_timeout: seconds(&["server", "drain_timeout_seconds"], file.drain_timeout_seconds)?,
+        label_headers: file.label_headers,
+    })
+}
+
+/// A duration above 0 and up to a day.
+fn seconds(path: &[&str], value: f64) -> Result<Duration, Wrong> {
+    if value > 0.0 && value <= 86_400.0 {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        Err(wrong(path, format!("{value}, expected a number of seconds above 0, at most 86400")))
+    }
+}
+
+/// Names become labels, header values and part of log lines.
+fn check_name(path: &[&str], name: &str) -> Result<(), Wrong> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
+    if name.is_empty() || name.len() > 128 || !name.chars().all(allowed) {
+        return Err(wrong(path, "a name has 1 to 128 letters, digits, and `-`, `_`, `.`, `:`, `/`"));
+    }
+    Ok(())
+}
+
+fn mean_backend(name: String, file: BackendFile) -> Result<backend::Settings, Wrong> {
+    let at = |key: &str| vec!["backends".to_owned(), name.clone(), key.to_owned()];
+    check_name(&["backends", &name], &name)?;
+    let kind = match (file.kind, file.sim) {
+        (backend::KindName::Sim, sim) => {
+            let sim = sim.unwrap_or_default();
+            if let Some(message) = sim.out_of_range() {
+                return Err((at("sim"), message));
+            }
+            Kind::Sim(sim)
+        }
+        (_, Some(_)) => return Err((at("sim"), "only a backend of kind \"sim\" has these settings".into())),
+        (backend::KindName::Ollama, None) => Kind::Ollama,
+        (backend::KindName::Openai, None) => Kind::OpenAi,
+        (backend::KindName::Anthropic, None) => Kind::Anthropic,
+    };
+    let url = match (&kind, file.url.as_deref().or(kind.default_url())) {
+        (Kind::Sim(_), _) if file.url.is_some() => {
+            return Err((at("url"), "a simulated backend has no address".into()));
+        }
+        (Kind::Sim(_), _) => None,
+        (_, None) => return Err((at("url"), "missing, expected one like \"http://127.0.0.1:11434\"".into())),
+        (_, Some(url)) => {
+            let parsed = reqwest::Url::parse(url)
+                .ok()
+                .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty());
+            match parsed {
+                Some(_) => Some(url.trim_end_matches('/').to_owned()),
+                None => return Err((at("url"), format!("{url:?} is not an http or https address without a user"))),
+            }
+        }
+    };
+    let api_key = match &file.api_key_env {
+        None => None,
+        Some(variable) => match std::env::var(variable) {
+            Ok(key) if !key.trim().is_empty() => Some(Secret::new(key.trim().to_owned())),
+            _ => return Err((at("api_key_env"), format!("the environment variable {variable} is not set"))),
+        },
+    };
+    let location = file.location.map_or(kind.default_location(), Into::into);
+    let timeouts = file.timeouts.or_defaults(location).map_err(|(key, message)| {
+        (vec!["backends".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
+    })?;
+    let probe_interval = match file.probe_interval_seconds {
+        None if location == Location::Local && url.is_some() => Some(Duration::from_secs(15)),
+        None => None,
+        Some(0.0) => None,
+        Some(interval) => Some(seconds(&["backends", &name, "probe_interval_seconds"], interval)?),
+    };
+    Ok(backend::Settings { name, kind, url, location, api_key, timeouts, probe_interval })
+}
+
+fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> Result<Model, Wrong> {
+    let at = |key: &str| vec!["models".to_owned(), name.clone(), key.to_owned()];
+    check_name(&["models", &name], &name)?;
+    if ["auto", "none", "other"].contains(&name.as_str()) {
+        return Err((
+            vec!["models".to_owned(), name.clone()],
+            "`auto`, `none` and `other` have meanings of their own".into(),
+        ));
+    }
+    let Some(backend) = backends.iter().position(|backend| backend.name == file.backend) else {
+        let near = crate::nearest(&file.backend, backends.iter().map(|b| b.name.as_str()));
+        let hint = near.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+        return Err((at("backend"), format!("there is no [backends.{}]{hint}", file.backend)));
+    };
+    for (key, value) in [("context_window", file.context_window), ("max_output_tokens", file.max_output_tokens)] {
+        if value == Some(0) {
+            return Err((at(key), "0, expected at least 1".into()));
+        }
+    }
+    let location = backends[backend].location;
+    let price = match file.price {
+        Some(price) => Some(mean_price(&price).map_err(|(key, message)| {
+            (vec!["models".to_owned(), name.clone(), "price".to_owned(), key.to_owned()], message)
+        })?),
+        // A local model's electricity is nobody's invoice; a cloud model without a price is unpriced, not free.
+        None if location == Location::Local => Some(Price {
+            input: money::NanoDollars(0),
+            output: money::NanoDollars(0),
+            cache_read: money::NanoDollars(0),
+            cache_write: money::NanoDollars(0),
+        }),
+        None => None,
+    };
+    let capabilities = file.capabilities.iter().fold(Capabilities::empty(), |all, capability| {
+        all | match capability {
+            CapabilityName::Tools => Capabilities::TOOLS,
+            CapabilityName::Images => Capabilities::IMAGES,
+            CapabilityName::StructuredOutput => Capabilities::STRUCTURED_OUTPUT,
+        }
+    });
+    Ok(Model {
+        backend_name: file.name.unwrap_or_else(|| name.clone()),
+        name,
+        backend,
+        context_window: file.context_window,
+        max_output_tokens: file.max_output_tokens.unwrap_or(4096),
+        capabilities,
+        price,
+    })
+}
+
+fn mean_price(file: &PriceFile) -> Result<Price, (&'static str, String)> {
+    let amount = |key: &'static str, usd: f64| {
+        money::from_usd(usd).ok_or_else(|| (key, format!("{usd}, expected 0 to 1000000 US dollars")))
+    };
+    let input = amount("input_usd_per_million_tokens", file.input_usd_per_million_tokens)?;
+    let cached = |key, usd: Option<f64>| usd.map_or(Ok(input), |usd| amount(key, usd));
+    Ok(Price {
+        input,
+        output: amount("output_usd_per_million_tokens", file.output_usd_per_million_tokens)?,
+        cache_read: cached("cache_read_usd_per_million_tokens", file.cache_read_usd_per_million_tokens)?,
+        cache_write: cached("cache_write_usd_per_million_tokens", file.cache_write_usd_per_million_tokens)?,
+    })
+}
+
+fn mean_policy(hook: &str, default: &str, file: PolicyFile, folder: &Path) -> Result<PolicyChoice, Wrong> {
+    let at = |key: &str| vec!["policies".to_owned(), hook.to_owned(), key.to_owned()];
+    let source = match (file.builtin, file.file) {
+        (Some(_), Some(_)) => return Err((at("file"), "either `builtin` or `file`, not both".into())),
+        (None, Some(path)) => PolicySource::File(folder.join(path)),
+        (builtin, None) => {
+            let name = builtin.unwrap_or_else(|| default.to_owned());
+            let known = crate::builtin::names();
+            if !known.contains(&name.as_str()) {
+                let hint = crate::nearest(&name, known.iter().copied())
+                    .map_or_else(|| format!(", expected one of {known:?}"), |near| format!(", did you mean {near:?}?"));
+                return Err((at("builtin"), format!("there is no built-in policy {name:?}{hint}")));
+            }
+            PolicySource::BuiltIn(name)
+        }
+    };
+    if let Some(message) = file.limits.out_of_range() {
+        return Err((at("limits"), message));
+    }
+    Ok(PolicyChoice {
+        source,
+        on_failure: file.on_failure.unwrap_or(OnFailure::DefaultDecision),
+        limits: file.limits,
+        settings: file.settings,
+    })
+}

@@ -1,0 +1,60 @@
+//! Passes Anthropic's requests on to backends of the same dialect.
+
+use serde_json::value::RawValue;
+
+use crate::chat::Chat;
+use crate::dialect::json::{self, Path};
+use crate::dialect::write;
+
+/// Passes a request on: its own fields with another model.
+///
+/// One thing is taken out: thinking that this gateway wrote into an earlier answer on behalf of a backend of
+/// another dialect. It has no signature, and Anthropic refuses a conversation that holds such a block.
+pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
+    let messages = chat.raw.iter().find(|(key, _)| key == "messages").and_then(|(_, raw)| without_unsigned(raw));
+    write::forward(&chat.raw, model, messages.as_deref().map(|messages| ("messages", messages)))
+}
+
+/// The messages without unsigned thinking; `None` where there is none, which a search for the word settles for
+/// nearly all requests.
+fn without_unsigned(messages: &RawValue) -> Option<Box<RawValue>> {
+    memchr::memmem::find(messages.get().as_bytes(), b"\"signature\"")?;
+    let mut found = false;
+    let mut kept = Vec::new();
+    for message in json::array(&Path::Body, messages).ok()? {
+        let fields = json::object(&Path::Body, message).ok()?;
+        let Some(content) = fields.get("content").filter(|raw| raw.get().starts_with('[')) else {
+            kept.push(message.get().to_owned());
+            continue;
+        };
+        let blocks = json::array(&Path::Body, content).ok()?;
+        let signed: Vec<&str> = blocks.iter().filter(|block| !is_unsigned(block)).map(|block| block.get()).collect();
+        if signed.len() == blocks.len() {
+            kept.push(message.get().to_owned());
+            continue;
+        }
+        found = true;
+        if !signed.is_empty() {
+            let content = format!("[{}]", signed.join(","));
+            kept.push(object_with(&fields, "content", &content));
+        }
+    }
+    found.then(|| RawValue::from_string(format!("[{}]", kept.join(","))).ok()).flatten()
+}
+
+fn is_unsigned(block: &RawValue) -> bool {
+    let Ok(fields) = json::object(&Path::Body, block) else { return false };
+    let is = |key: &str, value: &str| fields.get(key).is_some_and(|raw| raw.get() == value);
+    is("type", "\"thinking\"") && is("signature", "\"\"")
+}
+
+fn object_with(fields: &json::Fields<'_>, replaced: &str, value: &str) -> String {
+    let members: Vec<String> = fields
+        .iter()
+        .map(|(key, raw)| {
+            let raw = if key == replaced { value } else { raw.get() };
+            format!("{}:{raw}", serde_json::Value::from(key))
+        })
+        .collect();
+    format!("{{{}}}", members.join(","))
+}

@@ -1,0 +1,168 @@
+//! Reads the messages of Anthropic's request.
+
+use serde_json::value::RawValue;
+
+use crate::chat::{Image, Message, Part, Role, ToolCall};
+use crate::dialect::json::{self, BadRequest, Fields, Path};
+use crate::dialect::portable::Unportable;
+
+pub(super) fn messages(
+    path: &Path<'_>,
+    raw: &RawValue,
+    unportable: &mut Unportable,
+) -> Result<Vec<Message>, BadRequest> {
+    let elements = json::array(path, raw)?;
+    if elements.is_empty() {
+        return Err(BadRequest::wrong(path, "empty", "at least one message"));
+    }
+    let mut messages = Vec::with_capacity(elements.len() + 1);
+    for (index, raw) in elements.into_iter().enumerate() {
+        message(&path.index(index), raw, &mut messages, unportable)?;
+    }
+    Ok(messages)
+}
+
+fn message(
+    path: &Path<'_>,
+    raw: &RawValue,
+    messages: &mut Vec<Message>,
+    unportable: &mut Unportable,
+) -> Result<(), BadRequest> {
+    let fields = json::object(path, raw)?;
+    for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "role" | "content")) {
+        unportable.note_unless_null(&path.key(key), raw);
+    }
+    let role = match json::required_string(path, &fields, "role")?.as_str() {
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "system" => Role::System,
+        _ => {
+            let expected = "`user`, `assistant` or `system`";
+            return Err(BadRequest::wrong(&path.key("role"), "another word", expected));
+        }
+    };
+    let path = &path.key("content");
+    let raw = fields.get("content").ok_or_else(|| BadRequest::missing(path, "a string or an array"))?;
+    let mut parts = Vec::new();
+    if raw.get().starts_with('[') {
+        for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
+            match block(&path.index(index), raw, unportable)? {
+                // A tool's result is a message of its own in the other dialects.
+                Some(result @ Part::ToolResult { .. }) => {
+                    if !parts.is_empty() {
+                        messages.push(Message { role, parts: std::mem::take(&mut parts) });
+                    }
+                    messages.push(Message { role: Role::Tool, parts: vec![result] });
+                }
+                Some(part) => parts.push(part),
+                None => {}
+            }
+        }
+        let only_results = messages.last().is_some_and(|m| m.role == Role::Tool);
+        if parts.is_empty() && only_results {
+            return Ok(());
+        }
+    } else {
+        parts = texts(path, raw, unportable)?;
+    }
+    messages.push(Message { role, parts });
+    Ok(())
+}
+
+/// A string or an array of text blocks.
+pub(super) fn texts(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Vec<Part>, BadRequest> {
+    if raw.get().starts_with('"') {
+        return Ok(vec![Part::Text(json::string(path, raw)?.into_owned())]);
+    }
+    if !raw.get().starts_with('[') {
+        return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
+    }
+    let mut parts = Vec::new();
+    for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
+        let path = &path.index(index);
+        match block(path, raw, unportable)? {
+            Some(text @ Part::Text(_)) => parts.push(text),
+            Some(_) => unportable.note(path),
+            None => {}
+        }
+    }
+    Ok(parts)
+}
+
+/// One block; `None` for what has no counterpart, which is noted, and for thinking.
+fn block(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
+    let fields = json::object(path, raw)?;
+    let kind = json::required_string(path, &fields, "type")?;
+    let known: &[&str] = match kind.as_str() {
+        "text" => &["type", "text"],
+        "image" => &["type", "source"],
+        "tool_use" => &["type", "id", "name", "input"],
+        "tool_result" => &["type", "tool_use_id", "content", "is_error"],
+        // A model's earlier thinking, sent back with its answer: no other model can check or needs it, and the
+        // provider itself leaves it out of later turns.
+        "thinking" | "redacted_thinking" => return Ok(None),
+        _ => {
+            unportable.note(&path.key("type"));
+            return Ok(None);
+        }
+    };
+    for (key, raw) in fields.iter().filter(|(key, _)| !known.contains(key)) {
+        // `caller` and `citations` are what the official SDK sends back of an answer that has nothing in them.
+        let says_nothing =
+            raw.get() == "[]" || (key == "caller" && raw.get().replace(' ', "") == r#"{"type":"direct"}"#);
+        if !says_nothing {
+            unportable.note_unless_null(&path.key(key), raw);
+        }
+    }
+    match kind.as_str() {
+        "text" => Ok(Some(Part::Text(json::required_string(path, &fields, "text")?))),
+        "image" => image(path, &fields, unportable),
+        "tool_use" => tool_use(path, &fields).map(Some),
+        _ => tool_result(path, &fields, unportable).map(Some),
+    }
+}
+
+fn image(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
+    let path = &path.key("source");
+    let source = fields.get("source").ok_or_else(|| BadRequest::missing(path, "an object"))?;
+    let source = json::object(path, source)?;
+    let image = match json::required_string(path, &source, "type")?.as_str() {
+        "base64" => Image::Base64 {
+            media_type: Some(json::required_string(path, &source, "media_type")?),
+            data: json::required_string(path, &source, "data")?,
+        },
+        "url" => Image::Url(json::required_string(path, &source, "url")?),
+        // A file of the provider's.
+        _ => {
+            unportable.note(&path.key("type"));
+            return Ok(None);
+        }
+    };
+    Ok(Some(Part::Image(image)))
+}
+
+fn tool_use(path: &Path<'_>, fields: &Fields<'_>) -> Result<Part, BadRequest> {
+    let id = json::required_string(path, fields, "id")?;
+    let name = json::required_string(path, fields, "name")?;
+    let path = &path.key("input");
+    let input = fields.get("input").ok_or_else(|| BadRequest::missing(path, "an object"))?;
+    json::object(path, input)?;
+    Ok(Part::ToolCall(ToolCall { id, name, arguments: input.get().to_owned() }))
+}
+
+fn tool_result(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Part, BadRequest> {
+    let call_id = json::required_string(path, fields, "tool_use_id")?;
+    let is_error = fields.get("is_error").map_or(Ok(false), |raw| json::boolean(&path.key("is_error"), raw))?;
+    let mut text = String::new();
+    if let Some(raw) = fields.get("content") {
+        for (index, part) in texts(&path.key("content"), raw, unportable)?.into_iter().enumerate() {
+            if index > 0 {
+                text.push('\n');
+            }
+            if let Part::Text(more) = part {
+                text.push_str(&more);
+            }
+        }
+    }
+    Ok(Part::ToolResult { call_id, name: None, text, is_error })
+}

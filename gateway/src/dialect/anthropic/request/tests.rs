@@ -1,0 +1,137 @@
+use super::*;
+use crate::chat::{Image, Part};
+
+fn with(members: &str) -> String {
+    let comma = if members.is_empty() { "" } else { "," };
+    format!(r#"{{"model":"auto","max_tokens":9,"messages":[{{"role":"user","content":"hi"}}]{comma}{members}}}"#)
+}
+
+fn user(content: &str) -> String {
+    format!(r#"{{"model":"auto","max_tokens":9,"messages":[{{"role":"user","content":{content}}}]}}"#)
+}
+
+#[test]
+fn every_known_field_is_read() {
+    let body = with(
+        r#""system":[{"type":"text","text":"be"},{"type":"text","text":"kind"}],"temperature":0.5,"top_p":0.9,"top_k":5,
+        "stop_sequences":["END"],"stream":true,"metadata":{"user_id":"u1"},
+        "tool_choice":{"type":"any","disable_parallel_tool_use":true},
+        "tools":[{"name":"f","description":"d","input_schema":{"type":"object"}}],
+        "output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}"#,
+    );
+    let chat = decode(body.as_bytes()).expect("valid");
+    assert_eq!(chat.unportable, None);
+    assert_eq!(chat.messages[0].role, Role::System);
+    assert_eq!(chat.messages[0].parts.len(), 2);
+    assert_eq!((chat.max_tokens, chat.temperature, chat.top_p, chat.top_k), (Some(9), Some(0.5), Some(0.9), Some(5)));
+    assert_eq!((chat.tool_choice, chat.parallel_tool_calls), (Some(ToolChoice::Required), Some(false)));
+    assert_eq!((chat.user.as_deref(), chat.stop.as_slice()), (Some("u1"), ["END".to_owned()].as_slice()));
+    assert!(chat.stream && chat.include_usage);
+    assert!(matches!(chat.format, Some(Format::Schema { strict: Some(true), .. })));
+}
+
+#[test]
+fn tool_results_become_messages_of_their_own_in_their_order() {
+    let body = user(
+        r#"[{"type":"tool_result","tool_use_id":"a","content":"1"},
+        {"type":"tool_result","tool_use_id":"b","is_error":true,"content":[{"type":"text","text":"x"},{"type":"text","text":"y"}]},
+        {"type":"text","text":"so?"},{"type":"image","source":{"type":"url","url":"https://x/a.png"}}]"#,
+    );
+    let chat = decode(body.as_bytes()).expect("valid");
+    let roles: Vec<_> = chat.messages.iter().map(|m| m.role).collect();
+    assert_eq!(roles, [Role::Tool, Role::Tool, Role::User]);
+    let result = |call_id: &str, text: &str, is_error| Part::ToolResult {
+        call_id: call_id.to_owned(),
+        name: None,
+        text: text.to_owned(),
+        is_error,
+    };
+    assert_eq!(chat.messages[0].parts, [result("a", "1", false)]);
+    assert_eq!(chat.messages[1].parts, [result("b", "x\ny", true)]);
+    assert_eq!(chat.messages[2].parts[1], Part::Image(Image::Url("https://x/a.png".to_owned())));
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (body, sentence) in [
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":"x"}]}"#.to_owned(),
+            "max_tokens is missing; a whole number of at least 1 is expected",
+        ),
+        (
+            r#"{"model":"m","max_tokens":0,"messages":[]}"#.to_owned(),
+            "max_tokens is 0; a whole number of at least 1 is expected",
+        ),
+        (
+            r#"{"model":"m","max_tokens":1,"messages":[]}"#.to_owned(),
+            "messages is empty; at least one message is expected",
+        ),
+        (with(r#""temperature":1.5"#), "temperature is 1.5; a number from 0 to 1 is expected"),
+        (with(r#""system":3"#), "system is a number; a string or an array is expected"),
+        (with(r#""tools":[{"name":"f"}]"#), "tools[0].input_schema is missing; an object is expected"),
+        (
+            with(r#""tool_choice":{"type":"x"}"#),
+            "tool_choice.type is another word; `auto`, `any`, `tool` or `none` is expected",
+        ),
+        (with(r#""tool_choice":{"type":"tool"}"#), "tool_choice.name is missing; a string is expected"),
+        (with(r#""thinking":true"#), "thinking is a boolean; an object is expected"),
+        (user("null"), "messages[0].content is missing; a string or an array is expected"),
+        (user(r#"[{"text":"x"}]"#), "messages[0].content[0].type is missing; a string is expected"),
+        (user(r#"[{"type":"text"}]"#), "messages[0].content[0].text is missing; a string is expected"),
+        (
+            user(r#"[{"type":"image","source":{"type":"base64","data":"AA"}}]"#),
+            "messages[0].content[0].source.media_type is missing; a string is expected",
+        ),
+        (
+            user(r#"[{"type":"tool_use","id":"a","name":"f","input":"{}"}]"#),
+            "messages[0].content[0].input is a string; an object is expected",
+        ),
+        (
+            user(r#"[{"type":"tool_result","tool_use_id":"a","is_error":"no"}]"#),
+            "messages[0].content[0].is_error is a string; a boolean is expected",
+        ),
+    ] {
+        assert_eq!(decode(body.as_bytes()).expect_err(&body).to_string(), sentence, "{body}");
+    }
+}
+
+#[test]
+fn what_only_this_dialect_says_is_noted_and_kept() {
+    for (body, path) in [
+        (with(r#""thinking":{"type":"enabled","budget_tokens":1024}"#), "thinking"),
+        (with(r#""container":"c""#), "container"),
+        (with(r#""service_tier":"standard_only""#), "service_tier"),
+        (with(r#""output_config":{"effort":"low"}"#), "output_config.effort"),
+        (
+            with(r#""system":[{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}]"#),
+            "system[0].cache_control",
+        ),
+        (with(r#""tools":[{"type":"web_search_20250305","name":"web_search"}]"#), "tools[0].type"),
+        (with(r#""tools":[{"name":"f","input_schema":{},"cache_control":{}}]"#), "tools[0].cache_control"),
+        (user(r#"[{"type":"document","source":{}}]"#), "messages[0].content[0].type"),
+        (user(r#"[{"type":"text","text":"x","citations":[{}]}]"#), "messages[0].content[0].citations"),
+        (user(r#"[{"type":"image","source":{"type":"file","file_id":"f"}}]"#), "messages[0].content[0].source.type"),
+        (
+            user(
+                r#"[{"type":"tool_result","tool_use_id":"a","content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]"#,
+            ),
+            "messages[0].content[0].content[0]",
+        ),
+    ] {
+        let chat = decode(body.as_bytes()).expect(&body);
+        assert_eq!(chat.unportable.as_deref(), Some(path), "{body}");
+    }
+}
+
+#[test]
+fn what_changes_no_answer_is_not_noted() {
+    let body = r#"{"model":"m","max_tokens":1,"thinking":{"type":"disabled"},"service_tier":"auto","tools":null,
+        "messages":[{"role":"user","content":"x"},{"role":"assistant","content":[
+        {"type":"thinking","thinking":"hm","signature":"s"},{"type":"redacted_thinking","data":"x"},
+        {"type":"text","text":"y","citations":null},
+        {"type":"tool_use","id":"a","name":"f","input":{"b": 1},"caller":{"type":"direct"}}]}]}"#;
+    let chat = decode(body.as_bytes()).expect("valid");
+    assert_eq!(chat.unportable, None);
+    assert_eq!(chat.messages[1].parts.len(), 2);
+    assert!(matches!(&chat.messages[1].parts[1], Part::ToolCall(call) if call.arguments == r#"{"b": 1}"#));
+}

@@ -1,0 +1,53 @@
+//! Token counts as Anthropic's dialect writes them: `input_tokens` excludes what the prompt cache took and gave.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::Usage;
+use crate::dialect::Total;
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+pub(super) struct WireUsage {
+    input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+}
+
+impl WireUsage {
+    /// What is known after `later`, whose counts are totals and not additions.
+    pub(super) fn update(&mut self, later: Self) {
+        self.input_tokens = later.input_tokens.or(self.input_tokens);
+        self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
+        self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
+        self.output_tokens = later.output_tokens.or(self.output_tokens);
+    }
+
+    /// `None` while either count is not known.
+    pub(super) fn read(&self) -> Option<Usage> {
+        Some(Usage {
+            input: self.input_tokens?,
+            cache_read: self.cache_read_input_tokens.unwrap_or(0),
+            cache_write: self.cache_creation_input_tokens.unwrap_or(0),
+            output: self.output_tokens?,
+        })
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Written {
+    pub(super) input_tokens: u64,
+    pub(super) cache_creation_input_tokens: u64,
+    pub(super) cache_read_input_tokens: u64,
+    pub(super) output_tokens: u64,
+}
+
+/// The totals, divided by the prompt cache where the backend told how.
+pub(super) fn written(total: &Total, usage: Option<Usage>) -> Written {
+    let (read, write) = usage.map_or((0, 0), |u| (u.cache_read, u.cache_write));
+    Written {
+        input_tokens: total.input_tokens.saturating_sub(read).saturating_sub(write),
+        cache_creation_input_tokens: write,
+        cache_read_input_tokens: read,
+        output_tokens: total.output_tokens,
+    }
+}

@@ -1,0 +1,113 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn refusal(bytes: &[u8]) -> String {
+    body(bytes).expect_err("must be refused").to_string()
+}
+
+#[test]
+fn bodies_that_are_not_objects_are_refused_with_the_place() {
+    for (input, sentence) in [
+        (&b""[..], "the body is empty; a JSON object is expected"),
+        (b" \n", "the body is empty; a JSON object is expected"),
+        (b"{\"a\":\"\xff\"}", "the body is not UTF-8 at byte 6; JSON is expected"),
+        (b"[1]", "the body is an array; an object is expected"),
+        (b"null", "the body is null; an object is expected"),
+        (b"{\"a\":1", "the body is not valid JSON: EOF while parsing an object at line 1 column 6"),
+        (b"{\"a\":\n secret}", "the body is not valid JSON: expected value at line 2 column 2"),
+        (b"{} {}", "the body is not valid JSON: trailing characters at line 1 column 4"),
+        (b"{\"a\":1,\"b\":2,\"a\":3}", "a is there twice; it may be there once"),
+        (b"{\"a\":1,\"\\u0061\":3}", "a is there twice; it may be there once"),
+        (b"{a:1}", "the body is not valid JSON: key must be a string at line 1 column 2"),
+    ] {
+        assert_eq!(refusal(input), sentence, "{:?}", String::from_utf8_lossy(input));
+    }
+}
+
+#[test]
+fn depth_is_counted_outside_strings() {
+    let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+    assert!(body(nested(64).as_bytes()).is_ok());
+    assert_eq!(
+        refusal(nested(65).as_bytes()),
+        "the body is nested more than 64 levels deep at byte 68; at most 64 are allowed"
+    );
+    let text = format!(r#"{{"a":"\"\\{}"}}"#, "[".repeat(100));
+    assert!(body(text.as_bytes()).is_ok());
+    // A hostile body costs one pass, not a stack.
+    assert!(refusal("[".repeat(1_000_000).as_bytes()).contains("at byte 64;"));
+}
+
+#[test]
+fn duplicates_are_found_among_many_members_too() {
+    let many = |last: &str| {
+        let members: Vec<_> = (0..5000).map(|n| format!("\"k{n}\":0")).collect();
+        format!("{{{},\"{last}\":1}}", members.join(","))
+    };
+    assert!(body(many("new").as_bytes()).is_ok());
+    assert_eq!(refusal(many("k17").as_bytes()), "k17 is there twice; it may be there once");
+}
+
+#[test]
+fn getters_name_path_found_and_expected() {
+    let input =
+        br#"{"s":"a\n","n":1.5,"i":3e0,"b":true,"z":null,"big":1e999,"o":{"x":1,"x":2},"u":"\ud800","a":[1,"x"]}"#;
+    let fields = body(input).expect("valid");
+    let outer = Path::top("m");
+    let path = outer.index(2);
+    let path = path.key("c");
+    let at = |key: &str| fields.iter().find(|(k, _)| *k == key).expect("there").1;
+
+    assert_eq!(string(&path, at("s")).expect("a string"), "a\n");
+    assert_eq!(number(&path, at("n"), 0.0..=2.0), Ok(1.5));
+    assert_eq!(integer(&path, at("i"), 1..=5), Ok(3));
+    assert_eq!(boolean(&path, at("b")), Ok(true));
+    assert_eq!(array(&path, at("a")).expect("an array").len(), 2);
+    assert!(fields.get("z").is_none());
+
+    let sentences = [
+        (string(&path, at("n")).map(drop), "m[2].c is a number; a string is expected"),
+        (
+            string(&path, at("u")).map(drop),
+            "m[2].c has a \\u escape that is half of a surrogate pair; both halves are expected",
+        ),
+        (number(&path, at("n"), 0.0..=1.0).map(drop), "m[2].c is 1.5; a number from 0 to 1 is expected"),
+        (number(&path, at("big"), 0.0..=1.0).map(drop), "m[2].c is 1e999; a number from 0 to 1 is expected"),
+        (number(&path, at("s"), 0.0..=1.0).map(drop), "m[2].c is a string; a number from 0 to 1 is expected"),
+        (integer(&path, at("n"), 1..=5).map(drop), "m[2].c is 1.5; a whole number from 1 to 5 is expected"),
+        (count(&path, at("i"), 4).map(drop), "m[2].c is 3e0; a whole number of at least 4 is expected"),
+        (boolean(&path, at("z")).map(drop), "m[2].c is null; a boolean is expected"),
+        (array(&path, at("o")).map(drop), "m[2].c is an object; an array is expected"),
+        (object(&path, at("a")).map(drop), "m[2].c is an array; an object is expected"),
+        (object(&path, at("o")).map(drop), "m[2].c.x is there twice; it may be there once"),
+    ];
+    for (result, sentence) in sentences {
+        assert_eq!(result.expect_err(sentence).to_string(), sentence);
+    }
+}
+
+#[test]
+fn unknown_keys_appear_short_and_harmless() {
+    let key = format!("<b>\n{}", "x".repeat(100));
+    let shown = Path::top(&key).to_string();
+    assert_eq!(shown, format!("?b??{}…", "x".repeat(36)));
+}
+
+proptest! {
+    #[test]
+    fn junk_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = body(&bytes);
+    }
+
+    #[test]
+    fn json_like_junk_never_panics(text in r#"[{}\[\]",:\\u0-9a-f \n]{0,80}"#) {
+        if let Ok(fields) = body(text.as_bytes()) {
+            for (key, raw) in fields.iter() {
+                let path = Path::top(key);
+                let _ = (string(&path, raw), number(&path, raw, 0.0..=1.0), integer(&path, raw, 0..=9));
+                let _ = (array(&path, raw), object(&path, raw), boolean(&path, raw));
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Writes native streams: an event `{"delta"}` for each piece of text, and one with `"done": true` and the members of
+//! a whole answer at the end.
+
+use serde::Serialize;
+
+use super::reply;
+use crate::chat::{Delta, ToolCall};
+use crate::dialect::{Facts, Total, sse, write};
+
+/// Writes the native stream.
+#[derive(Debug)]
+pub struct Encoder {
+    facts: Facts,
+    /// What the last event repeats.
+    text: String,
+    calls: Vec<ToolCall>,
+}
+
+#[derive(Serialize)]
+struct Piece<'a> {
+    delta: &'a str,
+}
+
+impl Encoder {
+    /// For one stream.
+    #[must_use]
+    pub fn new(facts: Facts) -> Self {
+        Self { facts, text: String::new(), calls: Vec::new() }
+    }
+
+    /// Writes one step.
+    pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+        match delta {
+            Delta::Text(text) => {
+                out.extend_from_slice(b"data: ");
+                write::append(&Piece { delta: &text }, out);
+                out.extend_from_slice(b"\n\n");
+                self.text.push_str(&text);
+            }
+            Delta::ToolCallStart { id, name, .. } => {
+                self.calls.push(ToolCall { id, name, arguments: String::new() });
+            }
+            Delta::ToolCallArguments { index, fragment } => {
+                if let Some(call) = self.calls.get_mut(index) {
+                    call.arguments.push_str(&fragment);
+                }
+            }
+            // The native answer is the text: it shows no thinking, whole or streamed.
+            Delta::Reasoning(_)
+            | Delta::Start { .. }
+            | Delta::Finish(_)
+            | Delta::Usage(_)
+            | Delta::End
+            | Delta::Failed(_) => {}
+        }
+    }
+
+    /// Writes the normal end.
+    pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
+        sse::data(&reply::ending(&self.text, &self.calls, &self.facts, total), out);
+    }
+}

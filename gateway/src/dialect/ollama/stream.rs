@@ -1,0 +1,124 @@
+//! Reads and writes Ollama's streams: lines of JSON, the last one with `done: true`.
+
+use super::call::{self, WireCall};
+use super::reply::{Wire, Written, WrittenMessage, ending};
+use super::{finish, usage};
+use crate::chat::{Delta, Deltas, Finish, ToolCall};
+use crate::dialect::{Facts, Malformed, Total, write};
+
+/// Reads Ollama's stream.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    started: bool,
+    /// How many tool calls came.
+    calls: usize,
+}
+
+impl Decoder {
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// `Malformed` where it is not a line of this dialect.
+    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
+        if frame.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let line: Wire<'_> = serde_json::from_slice(frame).map_err(|e| write::malformed("a line of the stream", &e))?;
+        if let Some(error) = line.error {
+            out.push_back(Delta::Failed(error.get().to_owned()));
+            return Ok(());
+        }
+        if line.message.is_none() && !line.done {
+            return Err(Malformed("a line of the stream has no message".to_owned()));
+        }
+        if !self.started {
+            self.started = true;
+            out.push_back(Delta::Start { id: None, model: line.model.map(|model| model.0.into_owned()) });
+        }
+        if let Some(message) = line.message {
+            out.extend(message.thinking.filter(|text| !text.is_empty()).map(Delta::Reasoning));
+            out.extend(message.content.filter(|text| !text.is_empty()).map(Delta::Text));
+            for call in message.tool_calls.into_iter().flatten().map(WireCall::read) {
+                let index = self.calls;
+                self.calls += 1;
+                out.push_back(Delta::ToolCallStart { index, id: call.id, name: call.name });
+                out.push_back(Delta::ToolCallArguments { index, fragment: call.arguments });
+            }
+        }
+        if line.done {
+            out.push_back(Delta::Finish(finish(line.done_reason.as_ref().map(|r| &*r.0), self.calls > 0)));
+            out.extend(usage(line.prompt_eval_count, line.eval_count).map(Delta::Usage));
+            out.push_back(Delta::End);
+        }
+        Ok(())
+    }
+}
+
+/// Writes Ollama's stream.
+#[derive(Debug)]
+pub struct Encoder {
+    model: String,
+    created_at: String,
+    /// This dialect has whole calls only: they wait for the end.
+    calls: Vec<ToolCall>,
+    finish: Option<Finish>,
+}
+
+impl Encoder {
+    /// For one stream.
+    #[must_use]
+    pub fn new(facts: Facts) -> Self {
+        let created_at = write::rfc3339(facts.created);
+        Self { model: facts.model, created_at, calls: Vec::new(), finish: None }
+    }
+
+    /// Writes one step.
+    pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+        match delta {
+            Delta::Text(text) => self.line(&text, "", &[], out),
+            Delta::Reasoning(text) => self.line("", &text, &[], out),
+            Delta::ToolCallStart { id, name, .. } => {
+                self.calls.push(ToolCall { id, name, arguments: String::new() });
+            }
+            Delta::ToolCallArguments { index, fragment } => {
+                if let Some(call) = self.calls.get_mut(index) {
+                    call.arguments.push_str(&fragment);
+                }
+            }
+            Delta::Finish(finish) => self.finish = Some(finish),
+            Delta::Start { .. } | Delta::Usage(_) | Delta::End | Delta::Failed(_) => {}
+        }
+    }
+
+    /// Writes the normal end.
+    pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
+        if !self.calls.is_empty() {
+            self.line("", "", &self.calls, out);
+        }
+        self.write("", "", &[], Some(ending(self.finish, total)), out);
+    }
+
+    fn line(&self, content: &str, thinking: &str, calls: &[ToolCall], out: &mut Vec<u8>) {
+        self.write(content, thinking, calls, None, out);
+    }
+
+    fn write(
+        &self,
+        content: &str,
+        thinking: &str,
+        calls: &[ToolCall],
+        ending: Option<super::reply::Ending>,
+        out: &mut Vec<u8>,
+    ) {
+        let tool_calls = calls.iter().map(call::written).collect();
+        let line = Written {
+            model: &self.model,
+            created_at: &self.created_at,
+            message: WrittenMessage { role: "assistant", content, thinking, tool_calls },
+            done: ending.is_some(),
+            ending,
+        };
+        write::append(&line, out);
+        out.push(b'\n');
+    }
+}

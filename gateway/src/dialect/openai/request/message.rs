@@ -1,0 +1,201 @@
+//! Reads the messages of OpenAI's request.
+
+use serde_json::value::RawValue;
+
+use crate::chat::{Message, Part, Role, ToolCall};
+use crate::dialect::image;
+use crate::dialect::json::{self, BadRequest, Fields, Path};
+use crate::dialect::portable::Unportable;
+
+pub(super) fn messages(
+    path: &Path<'_>,
+    raw: &RawValue,
+    unportable: &mut Unportable,
+) -> Result<Vec<Message>, BadRequest> {
+    let elements = json::array(path, raw)?;
+    if elements.is_empty() {
+        return Err(BadRequest::wrong(path, "empty", "at least one message"));
+    }
+    let mut messages = Vec::with_capacity(elements.len());
+    for (index, raw) in elements.into_iter().enumerate() {
+        messages.push(message(&path.index(index), raw, unportable)?);
+    }
+    Ok(messages)
+}
+
+fn message(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Message, BadRequest> {
+    let fields = json::object(path, raw)?;
+    let role_path = &path.key("role");
+    let role = fields.get("role").ok_or_else(|| BadRequest::missing(role_path, "a string"))?;
+    let role = match &*json::string(role_path, role)? {
+        // The newer name of the same thing.
+        "system" | "developer" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "tool" => return tool_result(path, &fields, unportable),
+        "function" => {
+            unportable.note(role_path);
+            return Ok(Message { role: Role::Tool, parts: Vec::new() });
+        }
+        _ => {
+            let expected = "`system`, `developer`, `user`, `assistant` or `tool`";
+            return Err(BadRequest::wrong(role_path, "another word", expected));
+        }
+    };
+    let mut parts = Vec::new();
+    let mut other_than_text = false;
+    for (key, raw) in fields.iter() {
+        let path = &path.key(key);
+        match key {
+            "role" => {}
+            _ if json::is_null(raw) => {}
+            "content" => content(path, raw, &mut parts, unportable)?,
+            "tool_calls" if role == Role::Assistant => {
+                other_than_text = true;
+                tool_calls(path, raw, &mut parts, unportable)?;
+            }
+            // A refusal is what the assistant said.
+            "refusal" if role == Role::Assistant => parts.push(Part::Text(json::string(path, raw)?.into_owned())),
+            // A model's earlier thinking, sent back with its answer: no other model needs it, and providers
+            // themselves leave it out of later turns.
+            "reasoning" | "reasoning_content" | "reasoning_details" if role == Role::Assistant => {}
+            // What the official SDKs send back of an answer that had none.
+            "annotations" if raw.get() == "[]" => {}
+            _ => {
+                other_than_text = true;
+                unportable.note(path);
+            }
+        }
+    }
+    if fields.get("content").is_none() && parts.is_empty() && !other_than_text {
+        return Err(BadRequest::missing(&path.key("content"), "a string or an array"));
+    }
+    // Members come in any order; an assistant speaks before it calls.
+    parts.sort_by_key(|part| matches!(part, Part::ToolCall(_)));
+    Ok(Message { role, parts })
+}
+
+fn tool_result(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Message, BadRequest> {
+    let call_id = json::required_string(path, fields, "tool_call_id")?;
+    let mut name = None;
+    let mut parts = Vec::new();
+    for (key, raw) in fields.iter() {
+        let path = &path.key(key);
+        match key {
+            "role" | "tool_call_id" => {}
+            _ if json::is_null(raw) => {}
+            "content" => content(path, raw, &mut parts, unportable)?,
+            "name" => name = Some(json::string(path, raw)?.into_owned()),
+            _ => unportable.note(path),
+        }
+    }
+    if fields.get("content").is_none() {
+        return Err(BadRequest::missing(&path.key("content"), "a string or an array"));
+    }
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::Text(more) if text.is_empty() => text = more,
+            Part::Text(more) => {
+                text.push('\n');
+                text.push_str(&more);
+            }
+            // Results are text between dialects.
+            _ => unportable.note(&path.key("content")),
+        }
+    }
+    Ok(Message { role: Role::Tool, parts: vec![Part::ToolResult { call_id, name, text, is_error: false }] })
+}
+
+fn content(
+    path: &Path<'_>,
+    raw: &RawValue,
+    parts: &mut Vec<Part>,
+    unportable: &mut Unportable,
+) -> Result<(), BadRequest> {
+    if raw.get().starts_with('"') {
+        parts.push(Part::Text(json::string(path, raw)?.into_owned()));
+        return Ok(());
+    }
+    if !raw.get().starts_with('[') {
+        return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
+    }
+    for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
+        if let Some(part) = part(&path.index(index), raw, unportable)? {
+            parts.push(part);
+        }
+    }
+    Ok(())
+}
+
+fn part(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
+    let fields = json::object(path, raw)?;
+    let type_path = &path.key("type");
+    let kind = fields.get("type").ok_or_else(|| BadRequest::missing(type_path, "a string"))?;
+    let kind = json::string(type_path, kind)?;
+    let member = match &*kind {
+        "text" => "text",
+        "refusal" => "refusal",
+        "image_url" => "image_url",
+        _ => {
+            unportable.note(type_path);
+            return Ok(None);
+        }
+    };
+    for (key, raw) in fields.iter() {
+        if key != "type" && key != member {
+            unportable.note_unless_null(&path.key(key), raw);
+        }
+    }
+    let path = &path.key(member);
+    let Some(raw) = fields.get(member) else {
+        let expected = if member == "image_url" { "an object" } else { "a string" };
+        return Err(BadRequest::missing(path, expected));
+    };
+    if member != "image_url" {
+        return Ok(Some(Part::Text(json::string(path, raw)?.into_owned())));
+    }
+    let mut url = None;
+    for (key, raw) in json::object(path, raw)?.iter() {
+        let path = &path.key(key);
+        match key {
+            "url" => url = Some(json::string(path, raw)?),
+            "detail" if raw.get() == r#""auto""# => {}
+            _ => unportable.note_unless_null(path, raw),
+        }
+    }
+    let url = url.ok_or_else(|| BadRequest::missing(&path.key("url"), "a string"))?;
+    Ok(Some(Part::Image(image::from_url(url))))
+}
+
+fn tool_calls(
+    path: &Path<'_>,
+    raw: &RawValue,
+    parts: &mut Vec<Part>,
+    unportable: &mut Unportable,
+) -> Result<(), BadRequest> {
+    for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
+        let path = &path.index(index);
+        let fields = json::object(path, raw)?;
+        let Some(function) = fields.get("function") else {
+            if fields.get("type").is_none() {
+                return Err(BadRequest::missing(&path.key("function"), "an object"));
+            }
+            unportable.note(&path.key("type"));
+            continue;
+        };
+        for (key, raw) in fields.iter() {
+            // `index` is what a naive client keeps of a stream's fragments.
+            if !matches!(key, "id" | "type" | "function" | "index") {
+                unportable.note_unless_null(&path.key(key), raw);
+            }
+        }
+        let id = json::required_string(path, &fields, "id")?;
+        let path = &path.key("function");
+        let function = json::object(path, function)?;
+        let name = json::required_string(path, &function, "name")?;
+        let arguments = json::required_string(path, &function, "arguments")?;
+        parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
+    }
+    Ok(())
+}

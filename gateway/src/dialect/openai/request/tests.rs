@@ -1,0 +1,167 @@
+use super::*;
+use crate::chat::{Part, Role};
+
+fn with(members: &str) -> String {
+    let comma = if members.is_empty() { "" } else { "," };
+    format!(r#"{{"model":"auto","messages":[{{"role":"user","content":"hi"}}]{comma}{members}}}"#)
+}
+
+fn message(message: &str) -> String {
+    format!(r#"{{"model":"auto","messages":[{{"role":"user","content":"hi"}},{message}]}}"#)
+}
+
+#[test]
+fn every_known_field_is_read() {
+    let body = with(
+        r#""max_completion_tokens":7,"temperature":1.5,"top_p":0.5,"top_k":40,"stop":"END","seed":-3,"stream":true,
+        "stream_options":{"include_usage":true,"include_obfuscation":false},"user":"u1","parallel_tool_calls":false,
+        "tool_choice":{"type":"function","function":{"name":"f"}},
+        "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}}],
+        "response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}}"#,
+    );
+    let chat = decode(body.as_bytes()).expect("valid");
+    assert_eq!(chat.unportable, None);
+    assert_eq!((chat.max_tokens, chat.temperature, chat.top_p, chat.top_k), (Some(7), Some(1.5), Some(0.5), Some(40)));
+    assert_eq!((chat.stop.as_slice(), chat.seed), (["END".to_owned()].as_slice(), Some(-3)));
+    assert!(chat.stream && chat.include_usage);
+    assert_eq!(chat.user.as_deref(), Some("u1"));
+    assert_eq!(chat.parallel_tool_calls, Some(false));
+    assert_eq!(chat.tool_choice, Some(ToolChoice::Named("f".to_owned())));
+    assert_eq!((chat.tools[0].name.as_str(), chat.tools[0].strict), ("f", Some(true)));
+    assert!(matches!(&chat.format, Some(Format::Schema { strict: Some(true), .. })));
+    assert_eq!(chat.raw.len(), 15);
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    for (body, sentence) in [
+        ("{}".to_owned(), "model is missing; a string is expected"),
+        (r#"{"model":"m"}"#.to_owned(), "messages is missing; an array is expected"),
+        (r#"{"model":null,"messages":[]}"#.to_owned(), "model is null; a string is expected"),
+        (r#"{"model":"m","messages":[]}"#.to_owned(), "messages is empty; at least one message is expected"),
+        (r#"{"model":"m","messages":{}}"#.to_owned(), "messages is an object; an array is expected"),
+        (with(r#""temperature":3"#), "temperature is 3; a number from 0 to 2 is expected"),
+        (with(r#""temperature":"hot""#), "temperature is a string; a number from 0 to 2 is expected"),
+        (with(r#""max_tokens":0"#), "max_tokens is 0; a whole number of at least 1 is expected"),
+        (with(r#""max_tokens":1.5"#), "max_tokens is 1.5; a whole number of at least 1 is expected"),
+        (
+            with(r#""max_tokens":5,"max_completion_tokens":6"#),
+            "max_tokens and max_completion_tokens differ; one of them is expected",
+        ),
+        (with(r#""stop":[1]"#), "stop[0] is a number; a string is expected"),
+        (with(r#""stop":7"#), "stop is a number; a string or an array of strings is expected"),
+        (with(r#""stream":"yes""#), "stream is a string; a boolean is expected"),
+        (with(r#""stream_options":[]"#), "stream_options is an array; an object is expected"),
+        (with(r#""tools":[{"type":"function"}]"#), "tools[0].function is missing; an object is expected"),
+        (with(r#""tools":[{"function":{}}]"#), "tools[0].function.name is missing; a string is expected"),
+        (
+            with(r#""tool_choice":"maybe""#),
+            "tool_choice is another word; `none`, `auto`, `required` or an object is expected",
+        ),
+        (with(r#""user":"a","user":"b""#), "user is there twice; it may be there once"),
+        (message("3"), "messages[1] is a number; an object is expected"),
+        (message("{}"), "messages[1].role is missing; a string is expected"),
+        (message(r#"{"role":"user"}"#), "messages[1].content is missing; a string or an array is expected"),
+        (
+            message(r#"{"role":"user","content":5}"#),
+            "messages[1].content is a number; a string or an array is expected",
+        ),
+        (
+            message(r#"{"role":"robot","content":"x"}"#),
+            "messages[1].role is another word; `system`, `developer`, `user`, `assistant` or `tool` is expected",
+        ),
+        (
+            message(r#"{"role":"user","content":[{"type":"text","text":4}]}"#),
+            "messages[1].content[0].text is a number; a string is expected",
+        ),
+        (
+            message(r#"{"role":"user","content":[{"type":"image_url","image_url":{}}]}"#),
+            "messages[1].content[0].image_url.url is missing; a string is expected",
+        ),
+        (message(r#"{"role":"tool","content":"x"}"#), "messages[1].tool_call_id is missing; a string is expected"),
+        (
+            message(r#"{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f"}}]}"#),
+            "messages[1].tool_calls[0].function.arguments is missing; a string is expected",
+        ),
+        (
+            message(r#"{"role":"assistant","content":[{"type":"text","text":"a","text":"b"}]}"#),
+            "messages[1].content[0].text is there twice; it may be there once",
+        ),
+    ] {
+        assert_eq!(decode(body.as_bytes()).expect_err(&body).to_string(), sentence, "{body}");
+    }
+}
+
+#[test]
+fn what_only_this_dialect_says_is_noted_and_kept() {
+    for (body, path) in [
+        (with(r#""logprobs":true"#), "logprobs"),
+        (with(r#""n":2"#), "n"),
+        (with(r#""reasoning_effort":"low","n":2"#), "reasoning_effort"),
+        (with(r#""store":true"#), "store"),
+        (with(r#""frequency_penalty":0.5"#), "frequency_penalty"),
+        (with(r#""functions":[]"#), "functions"),
+        (with(r#""brand_new":{"x":1}"#), "brand_new"),
+        (with(r#""modalities":["text","audio"]"#), "modalities"),
+        (with(r#""tools":[{"type":"custom","custom":{"name":"x"}}]"#), "tools[0].type"),
+        (with(r#""tool_choice":{"type":"allowed_tools","allowed_tools":{}}"#), "tool_choice"),
+        (with(r#""response_format":{"type":"grammar","grammar":"x"}"#), "response_format.type"),
+        (message(r#"{"role":"user","content":"x","name":"Ann"}"#), "messages[1].name"),
+        (
+            message(r#"{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}"#),
+            "messages[1].content[0].type",
+        ),
+        (
+            message(
+                r#"{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x","detail":"high"}}]}"#,
+            ),
+            "messages[1].content[0].image_url.detail",
+        ),
+        (message(r#"{"role":"function","name":"f","content":"x"}"#), "messages[1].role"),
+        (message(r#"{"role":"assistant","audio":{"id":"a"}}"#), "messages[1].audio"),
+        (
+            message(r#"{"role":"assistant","tool_calls":[{"id":"a","type":"custom","custom":{}}]}"#),
+            "messages[1].tool_calls[0].type",
+        ),
+    ] {
+        let chat = decode(body.as_bytes()).expect(&body);
+        assert_eq!(chat.unportable.as_deref(), Some(path), "{body}");
+    }
+}
+
+#[test]
+fn what_changes_no_answer_is_not_noted() {
+    let body = with(
+        r#""n":1,"logprobs":false,"top_logprobs":0,"store":false,"frequency_penalty":0,"presence_penalty":0.0,
+        "logit_bias":{},"metadata":{"a":"b"},"service_tier":"auto","modalities":["text"],"verbosity":"medium",
+        "prompt_cache_key":"k","safety_identifier":"s","reasoning_effort":null,"audio":null,"stop":null,"tools":null,
+        "tool_choice":null,"response_format":{"type":"text"},"stream_options":null,"max_tokens":9,"max_completion_tokens":9"#,
+    );
+    let chat = decode(body.as_bytes()).expect("valid");
+    assert_eq!(chat.unportable, None);
+    assert_eq!((chat.user.as_deref(), chat.max_tokens), (Some("s"), Some(9)));
+    let echoed = message(
+        r#"{"role":"assistant","content":null,"refusal":"No.","annotations":[],"audio":null,"function_call":null,
+        "tool_calls":null,"reasoning_content":"hm"}"#,
+    );
+    let chat = decode(echoed.as_bytes()).expect("valid");
+    assert_eq!(chat.unportable, None);
+    assert_eq!(
+        (chat.messages[1].role, &chat.messages[1].parts),
+        (Role::Assistant, &vec![Part::Text("No.".to_owned())])
+    );
+}
+
+#[test]
+fn refusals_never_repeat_what_the_client_wrote() {
+    for body in [
+        with(r#""temperature":"SECRET""#),
+        with(r#""tool_choice":"SECRET""#),
+        message(r#"{"role":"SECRET","content":"SECRET"}"#),
+        message(r#"{"role":"user","content":{"SECRET":"SECRET"}}"#),
+        r#"{"model":"m","messages":"SECRET"#.to_owned(),
+        r#"{"model":"m" SECRET}"#.to_owned(),
+    ] {
+        assert!(!decode(body.as_bytes()).expect_err(&body).to_string().contains("SECRET"), "{body}");
+    }
+}

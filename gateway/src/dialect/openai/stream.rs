@@ -1,0 +1,7 @@
+//! Reads and writes OpenAI's streams.
+
+mod decoder;
+mod encoder;
+
+pub(crate) use decoder::Decoder;
+pub(crate) use encoder::Encoder;

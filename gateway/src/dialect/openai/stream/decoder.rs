@@ -1,0 +1,192 @@
+//! Reads OpenAI's stream.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::super::finish;
+use super::super::usage::WireUsage;
+use crate::chat::{Delta, Deltas};
+use crate::dialect::json::Text;
+use crate::dialect::{Malformed, sse, write};
+
+/// Reads OpenAI's stream.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    started: bool,
+    calls: Vec<Call>,
+}
+
+/// A tool call of which fragments came. Its place in the list is its number.
+#[derive(Debug)]
+struct Call {
+    /// The choice and the number by which the server names it.
+    key: (u64, u64),
+    id: String,
+    /// Empty until it came. Until then nothing is said of the call, and its arguments wait.
+    name: String,
+    waiting: String,
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    // The same in every chunk and wanted once: borrowed.
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    model: Option<Text<'a>>,
+    #[serde(borrow)]
+    object: Option<Text<'a>>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    usage: Option<WireUsage>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(default)]
+    index: u64,
+    delta: Option<Fragment>,
+    #[serde(borrow)]
+    finish_reason: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Fragment {
+    content: Option<String>,
+    refusal: Option<String>,
+    reasoning_content: Option<String>,
+    reasoning: Option<String>,
+    tool_calls: Option<Vec<CallFragment>>,
+}
+
+#[derive(Deserialize)]
+struct CallFragment {
+    index: Option<u64>,
+    id: Option<String>,
+    function: Option<FunctionFragment>,
+}
+
+#[derive(Deserialize)]
+struct FunctionFragment {
+    name: Option<String>,
+    arguments: Option<String>,
+}
+
+impl Decoder {
+    /// Reads one event.
+    ///
+    /// # Errors
+    /// `Malformed` where it is not a chunk, an error or the end.
+    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
+        let event = sse::event(frame);
+        let Some(data) = event.data else { return Ok(()) };
+        if data.starts_with(b"[DONE]") {
+            out.push_back(Delta::End);
+            return Ok(());
+        }
+        if event.name == Some(b"error") {
+            out.push_back(Delta::Failed(String::from_utf8_lossy(&data).into_owned()));
+            return Ok(());
+        }
+        let chunk: Chunk<'_> = match serde_json::from_slice(&data) {
+            Ok(chunk) => chunk,
+            // An event with a name of its own is not a chunk.
+            Err(_) if event.name.is_some() => return Ok(()),
+            Err(e) => return Err(write::malformed("a chunk of the stream", &e)),
+        };
+        self.chunk(chunk, event.name.is_some(), out)
+    }
+
+    fn chunk(&mut self, chunk: Chunk<'_>, named: bool, out: &mut Deltas) -> Result<(), Malformed> {
+        if let Some(error) = chunk.error {
+            out.push_back(Delta::Failed(error.get().to_owned()));
+            return Ok(());
+        }
+        // The shape of vLLM's errors before it took to OpenAI's.
+        if chunk.object.is_some_and(|object| object.0 == "error") {
+            out.push_back(Delta::Failed(chunk.message.map_or_else(String::new, |m| m.get().to_owned())));
+            return Ok(());
+        }
+        if chunk.choices.is_none() && chunk.usage.is_none() && !named {
+            return Err(Malformed("a chunk of the stream has no choices".to_owned()));
+        }
+        if !self.started && (chunk.id.is_some() || chunk.model.is_some()) {
+            self.started = true;
+            let own = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned());
+            out.push_back(Delta::Start { id: own(chunk.id), model: own(chunk.model) });
+        }
+        for choice in chunk.choices.unwrap_or_default() {
+            if let Some(fragment) = choice.delta {
+                self.fragment(choice.index, fragment, out);
+            }
+            if let Some(reason) = choice.finish_reason {
+                self.finish(&reason.0, out)?;
+            }
+        }
+        if let Some(usage) = chunk.usage.and_then(|usage| usage.read()) {
+            out.push_back(Delta::Usage(usage));
+        }
+        Ok(())
+    }
+
+    fn fragment(&mut self, choice: u64, fragment: Fragment, out: &mut Deltas) {
+        // During the renaming some servers send both names with the same text.
+        if let Some(text) = fragment.reasoning_content.or(fragment.reasoning).filter(|text| !text.is_empty()) {
+            out.push_back(Delta::Reasoning(text));
+        }
+        for text in [fragment.content, fragment.refusal].into_iter().flatten().filter(|text| !text.is_empty()) {
+            out.push_back(Delta::Text(text));
+        }
+        for (position, call) in fragment.tool_calls.into_iter().flatten().enumerate() {
+            self.call_fragment(choice, position as u64, call, out);
+        }
+    }
+
+    fn call_fragment(&mut self, choice: u64, position: u64, fragment: CallFragment, out: &mut Deltas) {
+        let key = (choice, fragment.index.unwrap_or(position));
+        let id = fragment.id.filter(|id| !id.is_empty());
+        // The latest call of that number; another id under the same number is another call, as servers that send
+        // whole calls without counting them have it.
+        let known = self
+            .calls
+            .iter()
+            .rposition(|call| call.key == key && id.as_ref().is_none_or(|id| call.id.is_empty() || call.id == *id));
+        let index = known.unwrap_or_else(|| {
+            self.calls.push(Call { key, id: String::new(), name: String::new(), waiting: String::new() });
+            self.calls.len() - 1
+        });
+        let call = &mut self.calls[index];
+        if let Some(id) = id
+            && call.id.is_empty()
+        {
+            call.id = id;
+        }
+        let (name, arguments) = fragment.function.map_or((None, None), |f| (f.name, f.arguments));
+        let arguments = arguments.unwrap_or_default();
+        if call.name.is_empty() {
+            call.name = name.unwrap_or_default();
+            call.waiting.push_str(&arguments);
+            if call.name.is_empty() {
+                return;
+            }
+            out.push_back(Delta::ToolCallStart { index, id: call.id.clone(), name: call.name.clone() });
+            if !call.waiting.is_empty() {
+                out.push_back(Delta::ToolCallArguments { index, fragment: std::mem::take(&mut call.waiting) });
+            }
+        } else if !arguments.is_empty() {
+            out.push_back(Delta::ToolCallArguments { index, fragment: arguments });
+        }
+    }
+
+    fn finish(&self, reason: &str, out: &mut Deltas) -> Result<(), Malformed> {
+        if self.calls.iter().any(|call| call.name.is_empty()) {
+            return Err(Malformed("a tool call of the stream has no name".to_owned()));
+        }
+        out.push_back(Delta::Finish(finish(reason, !self.calls.is_empty())));
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Token counts as OpenAI's dialect writes them: `prompt_tokens` includes what the prompt cache served.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::Usage;
+use crate::dialect::Total;
+
+#[derive(Deserialize)]
+pub(super) struct WireUsage {
+    #[serde(default)]
+    prompt_tokens: Option<u64>,
+    #[serde(default)]
+    completion_tokens: Option<u64>,
+    #[serde(default)]
+    prompt_tokens_details: Option<Details>,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    #[serde(default)]
+    cached_tokens: Option<u64>,
+    #[serde(default)]
+    cache_write_tokens: Option<u64>,
+}
+
+impl WireUsage {
+    /// `None` where the server left either count out: half a count is no count.
+    pub(super) fn read(&self) -> Option<Usage> {
+        let (prompt, output) = (self.prompt_tokens?, self.completion_tokens?);
+        let details = self.prompt_tokens_details.as_ref();
+        // More cached than there was cannot be: no part is counted beyond the whole.
+        let cache_read = details.and_then(|d| d.cached_tokens).unwrap_or(0).min(prompt);
+        let cache_write = details.and_then(|d| d.cache_write_tokens).unwrap_or(0).min(prompt - cache_read);
+        Some(Usage { input: prompt - cache_read - cache_write, cache_read, cache_write, output })
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Written {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_tokens_details: Option<WrittenDetails>,
+}
+
+#[derive(Serialize)]
+struct WrittenDetails {
+    cached_tokens: u64,
+    cache_write_tokens: u64,
+}
+
+/// The totals, with the cache's share where the backend told it.
+pub(super) fn written(total: &Total, usage: Option<Usage>) -> Written {
+    Written {
+        prompt_tokens: total.input_tokens,
+        completion_tokens: total.output_tokens,
+        total_tokens: total.input_tokens.saturating_add(total.output_tokens),
+        prompt_tokens_details: usage
+            .map(|u| WrittenDetails { cached_tokens: u.cache_read, cache_write_tokens: u.cache_write }),
+    }
+}

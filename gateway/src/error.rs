@@ -1,0 +1,246 @@
+//! Everything that can go wrong on a request's path: what the client sees, whose fault it is, whether another
+//! attempt makes sense. One table, so that status, text, metric reason and fallback cannot disagree.
+//!
+//! A failure carries two texts: `Display` is the calm one for clients; `detail` is the full one for the log and
+//! may hold a backend's words. This module must not know: dialects (they only shape what is said here), HTTP bodies.
+
+use std::fmt;
+
+use hyper::StatusCode;
+
+/// Why a request did not end with a whole answer.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which kind of failure.
+    pub kind: Kind,
+    /// For the client: what is wrong and what would be right. Never a backend's or a guest's raw error text.
+    pub message: String,
+    /// For the log.
+    pub detail: String,
+}
+
+impl Failure {
+    /// A failure whose client may read all there is to say.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), detail: String::new() }
+    }
+
+    /// Adds the text for the log.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
+        self.detail = detail.to_string();
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The kinds of failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The request is not what its dialect says.
+    BadRequest,
+    /// No such route.
+    UnknownRoute,
+    /// The route exists, the method does not.
+    WrongMethod,
+    /// The body is not `application/json`.
+    WrongContentType,
+    /// No model of that name.
+    UnknownModel,
+    /// The key is missing or not known.
+    Unauthorized,
+    /// The body or the prompt is longer than the operator allows.
+    TooLarge,
+    /// The body did not come in time.
+    SlowRequest,
+    /// No permitted model can do what the request asks (tools, images, a field of one dialect only, its length).
+    NoCapableModel,
+    /// The routing policy denied it, with the policy's own code.
+    Denied(String),
+    /// Too many requests are in flight.
+    Overloaded,
+    /// The gateway is stopping.
+    Stopping,
+    /// The routing policy failed and the operator chose to fail closed.
+    PolicyFailed,
+    /// A defect of the gateway.
+    Internal,
+    /// The backend could not be reached.
+    Connect,
+    /// The backend did not answer in time.
+    Timeout,
+    /// The backend answered with a status of 500 or above.
+    BackendStatus(u16),
+    /// The backend asked for less traffic (429).
+    BackendBusy,
+    /// The backend refused what we sent it (4xx): its credentials, its model name, or the request itself.
+    BackendRefused(u16),
+    /// The backend's answer is not what its dialect says.
+    Protocol,
+    /// The backend's stream ended before its end marker.
+    Cut,
+}
+
+/// Why a request was turned away, as the label of `api_gateway_rejected_requests_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Rejection {
+    /// The client's request is wrong.
+    BadRequest,
+    /// No valid key.
+    Unauthorized,
+    /// Too long.
+    TooLarge,
+    /// A policy denied it.
+    PolicyDenied,
+    /// The gateway is full or stopping.
+    Overloaded,
+}
+
+impl Rejection {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 5] =
+        [Self::BadRequest, Self::Unauthorized, Self::TooLarge, Self::PolicyDenied, Self::Overloaded];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::TooLarge => "too_large",
+            Self::PolicyDenied => "policy_denied",
+            Self::Overloaded => "overloaded",
+        }
+    }
+}
+
+/// Why an accepted request failed, as the label of `api_gateway_errors_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Reason {
+    /// The backend did not answer in time.
+    Timeout,
+    /// The backend could not be reached.
+    Connect,
+    /// A status of 500 or above.
+    Upstream5xx,
+    /// A status of 429.
+    Upstream429,
+    /// Another status of 4xx: the gateway's credentials or configuration, or a request that only it can judge.
+    Upstream4xx,
+    /// Not what the dialect says, or cut.
+    Protocol,
+    /// A defect, or a policy that fails closed.
+    Internal,
+}
+
+impl Reason {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::Timeout,
+        Self::Connect,
+        Self::Upstream5xx,
+        Self::Upstream429,
+        Self::Upstream4xx,
+        Self::Protocol,
+        Self::Internal,
+    ];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Upstream5xx => "upstream_5xx",
+            Self::Upstream429 => "upstream_429",
+            Self::Upstream4xx => "upstream_4xx",
+            Self::Protocol => "protocol",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// Whose fault a failure is, and how it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The client's, or the operator's wish: a rejection, not an error.
+    Rejected(Rejection),
+    /// The gateway's or a backend's.
+    Error(Reason),
+}
+
+impl Kind {
+    /// The status, the stable code, and whose fault: the table.
+    fn row(&self) -> (StatusCode, &str, Fault) {
+        use Fault::{Error, Rejected};
+        use Reason as E;
+        use Rejection as R;
+        match self {
+            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", Rejected(R::BadRequest)),
+            Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown_route", Rejected(R::BadRequest)),
+            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method", Rejected(R::BadRequest)),
+            Self::WrongContentType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type", Rejected(R::BadRequest))
+            }
+            Self::UnknownModel => (StatusCode::NOT_FOUND, "unknown_model", Rejected(R::BadRequest)),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", Rejected(R::Unauthorized)),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge)),
+            Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow_request", Rejected(R::BadRequest)),
+            Self::NoCapableModel => (StatusCode::BAD_REQUEST, "no_capable_model", Rejected(R::BadRequest)),
+            Self::Denied(code) => (StatusCode::FORBIDDEN, code, Rejected(R::PolicyDenied)),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", Rejected(R::Overloaded)),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", Rejected(R::Overloaded)),
+            Self::PolicyFailed => (StatusCode::SERVICE_UNAVAILABLE, "policy_failed", Error(E::Internal)),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", Error(E::Internal)),
+            Self::Connect => (StatusCode::BAD_GATEWAY, "backend_unreachable", Error(E::Connect)),
+            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", Error(E::Timeout)),
+            Self::BackendStatus(_) => (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx)),
+            Self::BackendBusy => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", Error(E::Upstream429)),
+            Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx)),
+            Self::Protocol => (StatusCode::BAD_GATEWAY, "backend_protocol", Error(E::Protocol)),
+            Self::Cut => (StatusCode::BAD_GATEWAY, "stream_cut", Error(E::Protocol)),
+        }
+    }
+
+    /// The HTTP status a client gets when the answer has not begun.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.row().0
+    }
+
+    /// The stable code in the error's body.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.row().1
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        self.row().2
+    }
+
+    /// Whether the next model of the ranking may still answer: the backend failed, not the request.
+    #[must_use]
+    pub fn falls_back(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect
+                | Self::Timeout
+                | Self::BackendStatus(_)
+                | Self::BackendBusy
+                | Self::BackendRefused(_)
+                | Self::Protocol
+                | Self::Cut
+        )
+    }
+}

@@ -1,0 +1,53 @@
+//! Wasmgate: an AI gateway that operators program with WebAssembly.
+//!
+//! A client's prompt is read (`prompt`), policies decide who answers it and what that is expected to cost (`policy`,
+//! `decision`), a backend answers (`backend`), the answer is relayed (`stream`), and one record of it all is observed
+//! when it ends (`record`, `metrics`). The order of these steps is written in `proxy` and nowhere else.
+//!
+//! Invariants: a request sees one `snapshot` from beginning to end; its record is closed exactly once; a stream that
+//! broke off never ends like a whole one; a failing policy is never the client's problem unless the operator chose so;
+//! labels of metrics never come from a request.
+
+pub mod config;
+pub mod server;
+
+pub mod proxy;
+
+pub mod prompt;
+pub mod tokens;
+
+pub mod chat;
+pub mod dialect;
+
+pub mod builtin;
+pub mod decision;
+pub mod policy;
+
+pub mod backend;
+pub mod catalog;
+pub mod money;
+
+pub mod response;
+pub mod stream;
+
+mod embeddings;
+mod explain;
+pub mod pages;
+
+pub mod error;
+pub mod metrics;
+pub mod record;
+pub mod snapshot;
+
+mod start;
+
+pub use start::{StartError, check, run};
+
+/// The known word that an unknown one most likely meant.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,126 @@
+//! The command: flags, configuration, logging, signals, exit codes.
+//!
+//! Exit codes: 0 for success and an orderly stop; 1 for what the machine did not allow (an address in use); 2 for what
+//! its user got wrong (flags, configuration, a policy that is refused).
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use wasmgate::StartError;
+use wasmgate::config::{Config, LogFormat};
+
+/// An AI gateway that operators program with WebAssembly policies.
+#[derive(Parser)]
+#[command(name = "wasmgate", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT.
+    Serve(Serve),
+    /// Say whether a configuration would be taken: keys, values, policies and their settings.
+    Check {
+        /// The configuration file.
+        #[arg(long, env = "WASMGATE_CONFIG", value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// A flag beats the environment, which beats the file.
+#[derive(Args)]
+struct Serve {
+    /// The configuration file; without it, simulated models are served.
+    #[arg(long, env = "WASMGATE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen, as in 127.0.0.1:8080; port 0 takes a free one.
+    #[arg(long, env = "WASMGATE_LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// How log lines look.
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(serve) => read(&serve).and_then(|config| {
+            start_log(&config);
+            block_on(async {
+                let stop = stop_on_signal().map_err(|error| StartError::Failed(format!("signals: {error}")))?;
+                wasmgate::run(config, stop, |_| ()).await
+            })
+        }),
+        Command::Check { config: file } => Config::read(Some(&file))
+            .map_err(|error| StartError::Refused(error.to_string()))
+            .and_then(|config| block_on(wasmgate::check(&config)))
+            .map(|summary| println!("{}: {summary}", file.display())),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("wasmgate: {error}");
+            match error {
+                StartError::Refused(_) => ExitCode::from(2),
+                StartError::Failed(_) => ExitCode::from(1),
+            }
+        }
+    }
+}
+
+fn read(serve: &Serve) -> Result<Config, StartError> {
+    let mut config = Config::read(serve.config.as_deref()).map_err(|error| StartError::Refused(error.to_string()))?;
+    if let Some(listen) = serve.listen {
+        config.listen = listen;
+    }
+    if let Some(format) = serve.log_format {
+        config.log.format = format;
+    }
+    Ok(config)
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::Failed(format!("the async runtime: {error}")))?
+        .block_on(work)
+}
+
+fn start_log(config: &Config) {
+    let from_environment = ["WASMGATE_LOG", "RUST_LOG"].into_iter().find_map(|name| EnvFilter::try_from_env(name).ok());
+    let filter = from_environment.unwrap_or_else(|| EnvFilter::new(&config.log.level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log.format {
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+    }
+}
+
+/// The first SIGTERM or SIGINT begins the drain; a second ends the process at once.
+fn stop_on_signal() -> std::io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stopping.is_cancelled() {
+                std::process::exit(1);
+            }
+            tracing::info!("stopping: draining requests in flight");
+            stopping.cancel();
+        }
+    });
+    Ok(stop)
+}

@@ -1,0 +1,186 @@
+//! One guest instance and one call of it: time and memory armed before any guest code runs, every way of failing
+//! turned into one of the closed classes, by what the error is and never by what it says.
+//!
+//! Dropping the future of a call drops the instance: nothing waits for a guest that nobody listens to.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant as Time};
+
+use futures_util::FutureExt;
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+use super::bindings::cost::CostPolicy;
+use super::bindings::routing::RoutingPolicy;
+use super::component::{Exports, Linked};
+use super::engine::TICK;
+use super::host::{Guest, Log, OutOfMemory};
+use super::{Candidate, CostEstimate, FailureClass, Limits, Manifest, PolicyFailure, Request, Settings, Verdict};
+
+/// What to ask a guest.
+pub(super) enum Call<'a> {
+    /// Who it is.
+    Describe,
+    /// Which candidate.
+    Route(Request<'a>, &'a [Candidate<'a>]),
+    /// What it costs.
+    Estimate(Request<'a>, &'a [Candidate<'a>]),
+}
+
+/// What it answered, unchecked.
+pub(super) enum Answer {
+    /// To `Describe`.
+    Manifest(Manifest),
+    /// To `Route`.
+    Verdict(Verdict),
+    /// To `Estimate`.
+    Estimates(Vec<CostEstimate>),
+}
+
+impl Answer {
+    /// An answer of another kind than the call: only a defect of the host can bring it about.
+    pub(super) fn unexpected(&self) -> PolicyFailure {
+        failure(FailureClass::Host, "the policy was asked for a hook that it was not loaded for")
+    }
+}
+
+/// A live guest.
+pub(super) struct Instance {
+    store: Store<Guest>,
+    guest: Exported,
+    pub(super) calls: u32,
+    pub(super) born: Time,
+}
+
+enum Exported {
+    Routing(RoutingPolicy),
+    Cost(CostPolicy),
+}
+
+/// The call under way took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("it ran past its time")]
+struct PastDeadline;
+
+impl Instance {
+    /// A new instance, within `time`. Its start functions are guest code and run here, under all limits.
+    pub(super) async fn new(
+        linked: &Linked,
+        limits: &Limits,
+        settings: &Arc<Settings>,
+        log: &Arc<Log>,
+        time: Duration,
+    ) -> Result<Self, PolicyFailure> {
+        let deadline = Time::now() + time;
+        let guest = Guest::new(limits.memory_bytes, Arc::clone(settings), Arc::clone(log), deadline);
+        let mut store = Store::new(linked.pre.engine(), guest);
+        store.limiter(|guest| &mut guest.memory);
+        store.set_hostcall_fuel(limits.hostcall_bytes);
+        store.epoch_deadline_callback(|context| {
+            if Time::now() >= context.data().deadline {
+                return Err(PastDeadline.into());
+            }
+            // Let the worker serve others before the guest goes on.
+            Ok(UpdateDeadline::Yield(1))
+        });
+        store.set_epoch_deadline(1);
+        let load = async {
+            let instance = linked.pre.instantiate_async(&mut store).await?;
+            Ok(match &linked.exports {
+                Exports::Routing(indices) => Exported::Routing(indices.load(&mut store, &instance)?),
+                Exports::Cost(indices) => Exported::Cost(indices.load(&mut store, &instance)?),
+            })
+        };
+        let guest = guarded(time, load).await?;
+        Ok(Self { store, guest, calls: 0, born: Time::now() })
+    }
+
+    /// Lets the guest read its settings: once, before its first decision.
+    pub(super) async fn configure(&mut self, time: Duration) -> Result<(), PolicyFailure> {
+        self.arm(time);
+        let answer = match &self.guest {
+            Exported::Routing(guest) => {
+                guarded(time, guest.wasmgate_policy_routing().call_configure(&mut self.store)).await?
+            }
+            Exported::Cost(guest) => {
+                guarded(time, guest.wasmgate_policy_cost().call_configure(&mut self.store)).await?
+            }
+        };
+        answer.map_err(guest_error)
+    }
+
+    /// One call. After a failure of any class but `GuestError` the instance must not be called again.
+    pub(super) async fn call(&mut self, call: Call<'_>, time: Duration) -> Result<Answer, PolicyFailure> {
+        self.arm(time);
+        self.calls += 1;
+        let store = &mut self.store;
+        match (&self.guest, call) {
+            (Exported::Routing(guest), Call::Route(request, candidates)) => {
+                let call = guest.wasmgate_policy_routing().call_route(store, request, candidates);
+                guarded(time, call).await?.map(Answer::Verdict).map_err(guest_error)
+            }
+            (Exported::Cost(guest), Call::Estimate(request, candidates)) => {
+                let call = guest.wasmgate_policy_cost().call_estimate(store, request, candidates);
+                guarded(time, call).await?.map(Answer::Estimates).map_err(guest_error)
+            }
+            (Exported::Routing(guest), Call::Describe) => {
+                guarded(time, guest.wasmgate_policy_routing().call_describe(store)).await.map(Answer::Manifest)
+            }
+            (Exported::Cost(guest), Call::Describe) => {
+                guarded(time, guest.wasmgate_policy_cost().call_describe(store)).await.map(Answer::Manifest)
+            }
+            _ => Err(failure(FailureClass::Host, "the policy was asked for a hook that it does not have")),
+        }
+    }
+
+    /// Bytes of its memories and tables.
+    pub(super) fn memory(&self) -> usize {
+        self.store.data().memory.used
+    }
+
+    /// Epoch deadlines are relative and spent: each call arms its own.
+    fn arm(&mut self, time: Duration) {
+        self.store.data_mut().begin_call(Time::now() + time);
+        self.store.set_epoch_deadline(1);
+    }
+}
+
+/// Runs guest code within `time`, and turns every way of not returning into a class. The epoch stops guest code; the
+/// timer stops a guest that waits inside a host function, where epochs do not reach.
+async fn guarded<T>(time: Duration, code: impl Future<Output = wasmtime::Result<T>>) -> Result<T, PolicyFailure> {
+    let caught = AssertUnwindSafe(tokio::time::timeout(time + 2 * TICK, code)).catch_unwind().await;
+    match caught {
+        Ok(Ok(Ok(value))) => Ok(value),
+        Ok(Ok(Err(error))) => Err(failure(classify(&error), format!("{error:#}"))),
+        Ok(Err(_elapsed)) => Err(failure(FailureClass::Timeout, format!("no answer within {} ms", time.as_millis()))),
+        Err(_panic) => Err(failure(FailureClass::Host, "the host panicked during the call")),
+    }
+}
+
+fn classify(error: &wasmtime::Error) -> FailureClass {
+    if error.is::<PastDeadline>() {
+        FailureClass::Timeout
+    } else if error.is::<OutOfMemory>() {
+        FailureClass::OutOfMemory
+    } else if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        FailureClass::Saturated
+    } else if error.is::<Trap>() || error.is::<wasmtime_wasi::I32Exit>() {
+        FailureClass::Trap
+    } else if error.is::<&'static str>() || error.is::<String>() || error.is::<std::str::Utf8Error>() {
+        // The runtime's complaint, in a sentence, of a value that is not what the contract says: an unknown case,
+        // a list outside of memory, text that is not UTF-8.
+        FailureClass::InvalidDecision
+    } else {
+        // What remains when guest code or its values fail is the runtime's private type for spent host-call data.
+        FailureClass::HostcallLimit
+    }
+}
+
+fn failure(class: FailureClass, detail: impl Into<String>) -> PolicyFailure {
+    PolicyFailure { class, detail: detail.into() }
+}
+
+fn guest_error(text: String) -> PolicyFailure {
+    let end = text.floor_char_boundary(super::verdict::MAX_REASON_BYTES);
+    failure(FailureClass::GuestError, &text[..end])
+}

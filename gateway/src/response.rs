@@ -1,0 +1,103 @@
+//! How answers and failures become HTTP responses: the one place to see what leaves the gateway.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, Response, StatusCode};
+
+use crate::decision::Decision;
+use crate::dialect::{Dialect, ErrorText};
+use crate::error::{Failure, Kind};
+use crate::money::NanoDollars;
+use crate::pages;
+use crate::proxy::{Answer, Answered, Gateway};
+use crate::record::Open;
+use crate::stream::{Relay, ResponseBody};
+
+/// The response to a request that is answered.
+pub(crate) fn respond(open: Open, dialect: Dialect, answered: Answered) -> Response<ResponseBody> {
+    let Answered { decision, answer } = answered;
+    let snapshot = Arc::clone(open.snapshot());
+    let content_type = match answer {
+        Answer::Whole(_) => "application/json",
+        Answer::Stream { .. } => dialect.stream_content_type(),
+    };
+    // The bill where it is known; a stream's is not before its end.
+    let cost = match answer {
+        Answer::Whole(_) => open.record.cost(&snapshot),
+        Answer::Stream { .. } => open.record.estimated_cost,
+    };
+    let mut response = Response::new(ResponseBody::plain(Bytes::new()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    decision_headers(headers, &open, &decision, cost);
+    *response.body_mut() = match answer {
+        Answer::Whole(bytes) => ResponseBody::Whole { bytes, open: Some(open) },
+        Answer::Stream { answer, facts, timeouts } => {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            // Proxies of the nginx family hold streams back unless told not to.
+            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+            ResponseBody::Relay(Box::new(Relay::new(open, answer, dialect, *facts, &timeouts)))
+        }
+    };
+    response
+}
+
+/// The header that every answer carries.
+pub(crate) fn id_header(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert("x-wasmgate-request-id", id);
+    }
+}
+
+/// The headers that every routed response carries.
+pub(crate) fn decision_headers(headers: &mut HeaderMap, open: &Open, decision: &Decision, cost: Option<NanoDollars>) {
+    let (record, snapshot) = (&open.record, open.snapshot());
+    id_header(headers, &record.id);
+    let mut set = |name: &'static str, value: &str| {
+        // Configured names and checked manifests hold nothing that a header cannot.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    if let Some(live) = record.model.or(record.chosen).map(|index| &snapshot.catalog.models()[index]) {
+        set("x-wasmgate-model", &live.model.name);
+        set("x-wasmgate-backend", &live.backend.settings().name);
+    }
+    set("x-wasmgate-policy", &format!("{}@{}", decision.policy, decision.version));
+    if let Some(score) = record.score {
+        set("x-wasmgate-complexity", &score.to_string());
+    }
+    if let Some(cost) = cost {
+        set("x-wasmgate-cost-usd", &cost.usd().to_string());
+    }
+}
+
+/// The response to a request that failed: the one place where failures become responses.
+pub(crate) fn refuse(mut open: Open, dialect: Dialect, failure: &Failure) -> Response<ResponseBody> {
+    let error = ErrorText {
+        status: failure.kind.status().as_u16(),
+        code: failure.kind.code().to_owned(),
+        message: failure.message.clone(),
+        request_id: open.record.id.clone(),
+    };
+    let mut response = Response::new(ResponseBody::plain(dialect.error_body(&error)));
+    *response.status_mut() = failure.kind.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    id_header(headers, &open.record.id);
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    open.fail(failure);
+    response
+}
+
+/// The response to a method that a route does not take.
+pub(crate) fn wrong_method(gateway: &Arc<Gateway>, path: &str, allowed: &'static str) -> Response<ResponseBody> {
+    let failure = Failure::new(Kind::WrongMethod, format!("this route takes {allowed} only"));
+    let mut response = refuse(Open::new(gateway), pages::dialect_of(path), &failure);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}

@@ -1,0 +1,114 @@
+//! Sockets: accepts connections, bounds them, hands requests to the spine, and drains when told to stop.
+//!
+//! This module must not know: what a request asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Rejection;
+use crate::proxy::{self, Gateway};
+use crate::stream::ResponseBody;
+
+/// How long the last in-band errors of cut streams may take to reach their clients.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Serves until `stop`, then drains: no new connection, requests in flight get their time, then streams are cut with
+/// an in-band error.
+pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: CancellationToken) {
+    let connections = Arc::new(Semaphore::new(gateway.limits.max_connections));
+    let graceful = GracefulShutdown::new();
+    let http = http(&gateway);
+    loop {
+        let Some(permit) = (tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            permit = Arc::clone(&connections).acquire_owned() => permit.ok(),
+        }) else {
+            break;
+        };
+        let stream = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = accept(&listener) => accepted,
+        };
+        let (gateway, service_gateway) = (Arc::clone(&gateway), Arc::clone(&gateway));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answered = proxy::serve(Arc::clone(&service_gateway), request);
+            async move { Ok::<Response<ResponseBody>, std::convert::Infallible>(answered.await) }
+        });
+        let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                note_refused(&gateway, &*error);
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    drain(&gateway, graceful).await;
+}
+
+fn http(gateway: &Gateway) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(gateway.limits.head_timeout)
+        .max_buf_size(gateway.limits.max_head_bytes)
+        .pipeline_flush(true);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(gateway.limits.max_head_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30));
+    http
+}
+
+/// The next connection. Errors of `accept` are those of one connection, or a lack of file descriptors that passes.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Small events must not wait for the client's acknowledgement of the last.
+                let _ = stream.set_nodelay(true);
+                return stream;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Heads that the HTTP library refused by itself (it answers 400 or 431): they reach no handler, and count all the same.
+fn note_refused(gateway: &Gateway, error: &(dyn std::error::Error + 'static)) {
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        if error.is_parse_too_large() {
+            gateway.metrics.reject(Rejection::TooLarge);
+        } else if error.is_parse() {
+            gateway.metrics.reject(Rejection::BadRequest);
+        }
+    }
+    tracing::debug!(error, "a connection ended badly");
+}
+
+async fn drain(gateway: &Gateway, graceful: GracefulShutdown) {
+    let closed = graceful.shutdown();
+    tokio::pin!(closed);
+    tokio::select! {
+        () = &mut closed => return,
+        () = tokio::time::sleep(gateway.limits.drain_timeout) => {}
+    }
+    gateway.cut.cancel();
+    let _ = tokio::time::timeout(LAST_WORDS, closed).await;
+}
