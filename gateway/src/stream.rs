@@ -16,7 +16,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::backend::{self, Timeouts};
 use crate::chat::{Delta, Deltas};
-use crate::dialect::frames::{Frames, Framing};
+use crate::dialect::frames::Frames;
 use crate::dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
 use crate::error::{Failure, Kind};
 use crate::record::{Ending, Open};
@@ -79,7 +79,7 @@ impl http_body::Body for ResponseBody {
 pub struct Relay {
     // `None` once the record is closed and the permit free.
     open: Option<Open>,
-    // `None` once its end was seen: what a backend says after its end marker is nobody's business.
+    // `None` once its end was seen.
     upstream: Option<backend::Body>,
     frames: Frames,
     decoder: Decoder,
@@ -96,6 +96,10 @@ pub struct Relay {
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
+fn malformed(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Kind::Protocol, "the backend's stream is not what its dialect says").with_detail(error)
+}
+
 /// How frames reach the client.
 enum Writer {
     /// As they came, but for the usage that only the gateway asked for.
@@ -108,10 +112,6 @@ impl Relay {
     /// A relay of `answer` to a client of dialect `client`.
     #[must_use]
     pub fn new(open: Open, answer: backend::Answer, client: Dialect, facts: Facts, timeouts: &Timeouts) -> Self {
-        let framing = match answer.dialect {
-            Dialect::Ollama => Framing::Ndjson,
-            Dialect::OpenAi | Dialect::Anthropic | Dialect::Native => Framing::Sse,
-        };
         let request_id = facts.request_id.clone();
         let writer = if answer.dialect == client {
             Writer::Forward { hide_usage: client == Dialect::OpenAi && !facts.include_usage }
@@ -121,7 +121,7 @@ impl Relay {
         let called = open.record.called.unwrap_or(open.record.started);
         Self {
             upstream: Some(answer.body),
-            frames: Frames::new(framing, MAX_FRAME_BYTES),
+            frames: Frames::new(answer.dialect.framing(), MAX_FRAME_BYTES),
             decoder: Decoder::new(answer.dialect),
             deltas: Deltas::new(),
             writer,
@@ -177,7 +177,7 @@ impl Relay {
         let outcome = match came {
             Some(Ok(chunk)) => self.take(chunk),
             Some(Err(failure)) => Err(failure),
-            None => Err(Failure::new(Kind::Cut, "the backend's stream ended before its end marker")),
+            None => self.take_last(),
         };
         if let Err(failure) = outcome {
             self.fail(failure);
@@ -186,47 +186,66 @@ impl Relay {
 
     /// Relays all whole frames of a chunk; the rest waits for the next.
     fn take(&mut self, chunk: Bytes) -> Result<(), Failure> {
-        let malformed = |error: &dyn std::fmt::Display| {
-            Failure::new(Kind::Protocol, "the backend's stream is not what its dialect says").with_detail(error)
-        };
         self.frames.push(chunk);
-        while let Some(frame) = self.frames.next().map_err(|error| malformed(&error))? {
-            self.decoder.frame(&frame, &mut self.deltas).map_err(|error| malformed(&error))?;
-            let only_usage = matches!(self.deltas.make_contiguous(), [Delta::Usage(_)]);
-            let mut written = Vec::new();
-            let mut ended = false;
-            while let Some(delta) = self.deltas.pop_front() {
-                self.note(&delta);
-                match delta {
-                    Delta::End => ended = true,
-                    Delta::Failed(said) => {
-                        let failure = Failure::new(Kind::BackendStatus(200), "the backend failed in its answer");
-                        return Err(failure.with_detail(format_args!("in-band error of {} bytes", said.len())));
-                    }
-                    delta => {
-                        if let Writer::Translate(encoder) = &mut self.writer {
-                            encoder.delta(delta, &mut written);
-                        }
-                    }
-                }
-            }
-            match &mut self.writer {
-                Writer::Forward { hide_usage } if *hide_usage && only_usage => {}
-                Writer::Forward { .. } => self.out.push_back(frame),
-                Writer::Translate(encoder) => {
-                    if let (true, Some(open)) = (ended, &self.open) {
-                        encoder.end(&open.total(), &mut written);
-                    }
-                    if !written.is_empty() {
-                        self.out.push_back(written.into());
-                    }
-                }
-            }
-            if ended {
-                self.ending = Some(Ending::Finished);
-                self.upstream = None;
+        while self.ending.is_none() {
+            let Some(frame) = self.frames.next().map_err(|error| malformed(&error))? else { break };
+            self.relay(frame)?;
+        }
+        Ok(())
+    }
+
+    /// The backend said all it will. Some servers close right after their end marker, without the frame's own end.
+    fn take_last(&mut self) -> Result<(), Failure> {
+        if let Some(frame) = self.frames.take_leftover() {
+            let whole = self.out.len();
+            // Half a frame is no complaint of its own: what matters is whether it was the end marker.
+            let _ = self.relay(frame);
+            if self.ending.is_some() {
+                self.out.push_back(Bytes::from_static(b"\n\n"));
                 return Ok(());
             }
+            self.out.truncate(whole);
+        }
+        Err(Failure::new(Kind::Cut, "the backend's stream ended before its end marker"))
+    }
+
+    /// Relays one frame.
+    fn relay(&mut self, frame: Bytes) -> Result<(), Failure> {
+        self.decoder.frame(&frame, &mut self.deltas).map_err(|error| malformed(&error))?;
+        let only_usage = matches!(self.deltas.make_contiguous(), [Delta::Usage(_)]);
+        let mut written = Vec::new();
+        let mut ended = false;
+        while let Some(delta) = self.deltas.pop_front() {
+            self.note(&delta);
+            match delta {
+                Delta::End => ended = true,
+                Delta::Failed(said) => {
+                    let failure = Failure::new(Kind::BackendStatus(200), "the backend failed in its answer");
+                    return Err(failure.with_detail(format_args!("in-band error of {} bytes", said.len())));
+                }
+                delta => {
+                    if let Writer::Translate(encoder) = &mut self.writer {
+                        encoder.delta(delta, &mut written);
+                    }
+                }
+            }
+        }
+        match &mut self.writer {
+            Writer::Forward { hide_usage } if *hide_usage && only_usage => {}
+            Writer::Forward { .. } => self.out.push_back(frame),
+            Writer::Translate(encoder) => {
+                if let (true, Some(open)) = (ended, &self.open) {
+                    encoder.end(&open.total(), &mut written);
+                }
+                if !written.is_empty() {
+                    self.out.push_back(written.into());
+                }
+            }
+        }
+        if ended {
+            self.ending = Some(Ending::Finished);
+            // What it says after its end marker is nobody's business.
+            self.upstream = None;
         }
         Ok(())
     }

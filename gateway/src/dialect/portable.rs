@@ -10,8 +10,12 @@ use super::json::{Path, is_null};
 pub(super) struct Unportable(pub(super) Option<String>);
 
 impl Unportable {
-    /// This field has none.
+    /// This field has none. Anthropic's marks of what to cache are passed over wherever they stand: they change what
+    /// an answer costs and not what it says, and some clients set them on every request.
     pub(super) fn note(&mut self, path: &Path<'_>) {
+        if matches!(path, Path::Key(_, "cache_control")) {
+            return;
+        }
         self.0.get_or_insert_with(|| path.to_string());
     }
 

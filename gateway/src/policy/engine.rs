@@ -113,7 +113,7 @@ fn pool() -> PoolingAllocationConfig {
         .max_tables_per_component(16)
         .max_memories_per_component(4)
         // What a small guest touched stays resident between instances instead of being unmapped and faulted in.
-        .linear_memory_keep_resident(1 << 20)
+        .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(64 << 10);
     pool
 }
