@@ -1,0 +1,32 @@
+//! Request bodies in all four dialects: nothing panics, and what one dialect takes can be written for a backend of each
+//! dialect that has no obstacle, as a body that this dialect takes too.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use wasmgate_fuzz::chat::Part;
+use wasmgate_fuzz::dialect::Dialect;
+use wasmgate_fuzz::tokens::TokenEstimator;
+
+static TOKENS: LazyLock<TokenEstimator> = LazyLock::new(TokenEstimator::new);
+
+fuzz_target!(|body: &[u8]| {
+    for client in [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+        let Ok(chat) = client.decode(body) else { continue };
+        let parts = chat.messages.iter().flat_map(|message| &message.parts);
+        let texts = parts.filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
+        let _ = TOKENS.estimate(texts);
+        for backend in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+            if backend.obstacle(client, &chat).is_none() {
+                let written = backend.encode(client, &chat, "model", 4096);
+                assert!(
+                    backend.decode(&written).is_ok(),
+                    "{client:?} to {backend:?}: {:?}\n{}",
+                    backend.decode(&written).err(),
+                    String::from_utf8_lossy(&written)
+                );
+            }
+        }
+    }
+});

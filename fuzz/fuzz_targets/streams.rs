@@ -1,0 +1,61 @@
+//! Streams of backends in all three dialects, cut into chunks anywhere: nothing panics, chunks make no difference, and
+//! what was understood can be written for each client.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use wasmgate_fuzz::chat::{Delta, Deltas};
+use wasmgate_fuzz::dialect::frames::{Frames, Framing};
+use wasmgate_fuzz::dialect::{Decoder, Dialect, Encoder, Facts, Routing, Total};
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let (cut, stream) = input;
+    for backend in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+        let whole = read(backend, stream, stream.len().max(1));
+        assert_eq!(whole, read(backend, stream, usize::from(cut).max(1)));
+        for client in [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+            let mut encoder = Encoder::new(client, facts());
+            let mut out = Vec::new();
+            for delta in read(backend, stream, stream.len().max(1)) {
+                encoder.delta(delta, &mut out);
+            }
+            encoder.end(&Total::default(), &mut out);
+        }
+        let _ = backend.decode_reply(stream);
+    }
+});
+
+fn read(dialect: Dialect, stream: &[u8], chunk: usize) -> Vec<Delta> {
+    let framing = if dialect == Dialect::Ollama { Framing::Ndjson } else { Framing::Sse };
+    let (mut frames, mut decoder, mut deltas) = (Frames::new(framing, 1 << 16), Decoder::new(dialect), Deltas::new());
+    for bytes in stream.chunks(chunk) {
+        frames.push(Bytes::copy_from_slice(bytes));
+        loop {
+            match frames.next() {
+                Ok(Some(frame)) if decoder.frame(&frame, &mut deltas).is_ok() => {}
+                Ok(None) => break,
+                Ok(Some(_)) | Err(_) => return deltas.into(),
+            }
+        }
+    }
+    deltas.into()
+}
+
+fn facts() -> Facts {
+    Facts {
+        request_id: "fuzz".into(),
+        model: "model".into(),
+        backend: "backend".into(),
+        created: 0,
+        include_usage: true,
+        estimated_input_tokens: 1,
+        routing: Routing {
+            complexity: None,
+            tier: "unknown",
+            reasoning: String::new(),
+            estimated_cost: None,
+            policy: "default".into(),
+            version: "0".into(),
+        },
+    }
+}

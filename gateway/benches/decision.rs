@@ -1,0 +1,100 @@
+//! What one decision costs, as the gateway calls it: each built-in policy, warm and with a fresh instance for each
+//! call, at three prompt sizes. Prints medians and 99th percentiles; compare runs on one machine only.
+
+use std::time::{Duration, Instant};
+
+use wasmgate::builtin;
+use wasmgate::policy::{
+    Breaker, Candidate, Capabilities, CostEstimate, Dialect, Engine, Health, Hook, Isolation, Limits, Location,
+    Message, Policy, Price, Request, Role, Source,
+};
+
+/// Measured for each row, at most.
+const TIME: Duration = Duration::from_secs(2);
+const CALLS: usize = 50_000;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let engine = Engine::new().expect("an engine");
+    println!("instances {}", if engine.pooling() { "pooled" } else { "on demand" });
+    println!("{:<20} {:<9} {:>8} {:>10} {:>9} {:>9}", "policy", "isolation", "prompt", "candidates", "p50 µs", "p99 µs");
+    runtime.block_on(async {
+        for name in builtin::names() {
+            let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
+            for isolation in [Isolation::Warm, Isolation::PerCall] {
+                let policy = load(&engine, name, hook, isolation).await;
+                for (bytes, models) in [(300, 3), (4096, 3), (100_000, 3), (300, 30)] {
+                    let (p50, p99) = measure(&policy, hook, bytes, models).await;
+                    let word = if isolation == Isolation::Warm { "warm" } else { "per-call" };
+                    println!("{name:<20} {word:<9} {bytes:>8} {models:>10} {p50:>9.1} {p99:>9.1}");
+                }
+            }
+        }
+    });
+}
+
+async fn load(engine: &Engine, name: &str, hook: Hook, isolation: Isolation) -> Policy {
+    let source = Source { origin: name.into(), bytes: builtin::component(name).expect("built in").to_vec() };
+    let limits = Limits { isolation, ..Limits::default() };
+    Policy::load(engine, &source, hook, &serde_json::Map::new(), limits).await.expect("it loads")
+}
+
+async fn measure(policy: &Policy, hook: Hook, bytes: usize, models: usize) -> (f64, f64) {
+    let text: String = "Design a small web service in Rust that counts words, and explain its tests. "
+        .chars()
+        .cycle()
+        .take(bytes)
+        .collect();
+    let messages = [Message { role: Role::User, text: &text }];
+    let names: Vec<String> = (0..models).map(|index| format!("model-{index}")).collect();
+    let candidates: Vec<Candidate<'_>> = names.iter().map(|name| candidate(name, hook)).collect();
+    let request = request(&messages, u32::try_from(bytes / 4).expect("small"));
+    let mut samples = Vec::with_capacity(CALLS);
+    let end = Instant::now() + TIME;
+    while samples.len() < CALLS && Instant::now() < end {
+        let began = Instant::now();
+        match hook {
+            Hook::Routing => drop(policy.route(request.clone(), &candidates).await.expect("a verdict")),
+            Hook::Cost => drop(policy.estimate(request.clone(), &candidates).await.expect("estimates")),
+        }
+        samples.push(began.elapsed());
+    }
+    samples.sort_unstable();
+    let micros = |share: usize| samples[samples.len() * share / 100].as_secs_f64() * 1e6;
+    (micros(50), micros(99))
+}
+
+fn candidate(name: &str, hook: Hook) -> Candidate<'_> {
+    let estimate = CostEstimate { input_tokens: 75, output_tokens: 500, cost: Some(7_725_000) };
+    Candidate {
+        model: name,
+        backend: "bench",
+        location: Location::Local,
+        price: Some(Price { input: 3_000_000_000, output: 15_000_000_000 }),
+        context_window: Some(200_000),
+        capabilities: Capabilities::empty(),
+        health: Health::Healthy,
+        breaker: Breaker::Closed,
+        in_flight: 0,
+        observed: None,
+        estimate: (hook == Hook::Routing).then_some(estimate),
+    }
+}
+
+fn request<'a>(messages: &'a [Message<'a>], prompt_tokens: u32) -> Request<'a> {
+    Request {
+        id: "01a207fe441174d09bc39cee5a43cb5d",
+        dialect: Dialect::Openai,
+        requested_model: "auto",
+        messages,
+        prompt_tokens,
+        max_tokens: None,
+        streaming: false,
+        tools: false,
+        images: false,
+        tenant: None,
+        budget: None,
+        labels: &[],
+        hints: &[],
+    }
+}
