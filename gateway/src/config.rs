@@ -50,7 +50,7 @@ pub struct Server {
     pub max_prompt_chars: usize,
     /// Largest request head, in bytes.
     pub max_head_bytes: usize,
-    /// How long a client may take to send a request's head.
+    /// How long a client may take to send a request's head; a kept connection that is idle as long is closed.
     pub head_timeout: Duration,
     /// How long it may take to send the body.
     pub body_timeout: Duration,

@@ -54,8 +54,6 @@ pub enum Kind {
     WrongContentType,
     /// No model of that name.
     UnknownModel,
-    /// The key is missing or not known.
-    Unauthorized,
     /// The body or the prompt is longer than the operator allows.
     TooLarge,
     /// The body did not come in time.
@@ -94,8 +92,6 @@ pub enum Kind {
 pub enum Rejection {
     /// The client's request is wrong.
     BadRequest,
-    /// No valid key.
-    Unauthorized,
     /// Too long.
     TooLarge,
     /// A policy denied it.
@@ -106,15 +102,13 @@ pub enum Rejection {
 
 impl Rejection {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::BadRequest, Self::Unauthorized, Self::TooLarge, Self::PolicyDenied, Self::Overloaded];
+    pub const ALL: [Self; 4] = [Self::BadRequest, Self::TooLarge, Self::PolicyDenied, Self::Overloaded];
 
     /// The label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
-            Self::Unauthorized => "unauthorized",
             Self::TooLarge => "too_large",
             Self::PolicyDenied => "policy_denied",
             Self::Overloaded => "overloaded",
@@ -192,7 +186,6 @@ impl Kind {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type", Rejected(R::BadRequest))
             }
             Self::UnknownModel => (StatusCode::NOT_FOUND, "unknown_model", Rejected(R::BadRequest)),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", Rejected(R::Unauthorized)),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge)),
             Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow_request", Rejected(R::BadRequest)),
             Self::NoCapableModel => (StatusCode::BAD_REQUEST, "no_capable_model", Rejected(R::BadRequest)),

@@ -59,7 +59,7 @@ impl Default for ServerFile {
             max_body_bytes: 8 << 20,
             max_prompt_chars: 100_000,
             max_head_bytes: 32 << 10,
-            head_timeout_seconds: 10.0,
+            head_timeout_seconds: 60.0,
             body_timeout_seconds: 30.0,
             drain_timeout_seconds: 30.0,
             label_headers: Vec::new(),
@@ -123,17 +123,11 @@ struct PriceFile {
     cache_write_usd_per_million_tokens: Option<f64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct PoliciesFile {
     routing: PolicyFile,
     cost: PolicyFile,
-}
-
-impl Default for PoliciesFile {
-    fn default() -> Self {
-        Self { routing: PolicyFile::default(), cost: PolicyFile::default() }
-    }
 }
 
 #[derive(Deserialize, Default)]
