@@ -97,8 +97,7 @@ impl Page {
             Self::Stats => json(&stats(gateway, &snapshot)),
             Self::SdkModels => json(&sdk_models(&snapshot, headers.contains_key("anthropic-version"))),
             Self::OllamaTags => {
-                let names = snapshot.catalog.models().iter().map(|live| &live.model.name);
-                let models = names.map(|name| {
+                let models = names(&snapshot).map(|name| {
                     json!({"name": name, "model": name, "modified_at": "1970-01-01T00:00:00Z", "size": 0,
                         "digest": "", "details": {}})
                 });
@@ -192,12 +191,17 @@ fn stats(gateway: &Gateway, snapshot: &Snapshot) -> Value {
     stats
 }
 
+/// What clients may ask for.
+fn names(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
+    std::iter::once("auto").chain(snapshot.catalog.models().iter().map(|live| &*live.model.name))
+}
+
 fn sdk_models(snapshot: &Snapshot, anthropic: bool) -> Value {
-    let names = std::iter::once("auto").chain(snapshot.catalog.models().iter().map(|live| &*live.model.name));
-    let data: Vec<Value> = names
+    let data: Vec<Value> = names(snapshot)
         .map(|name| {
             if anthropic {
-                json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"})
+                json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z",
+                    "lifecycle": "active"})
             } else {
                 json!({"id": name, "object": "model", "created": 0, "owned_by": "wasmgate"})
             }

@@ -134,8 +134,9 @@ pub enum Isolation {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Wall time of one call in milliseconds, 1 to 10,000; instantiation, where it is part of the call, has the
-    /// same again. Kept to within 1 ms.
+    /// How long one call may run, in milliseconds, 1 to 10,000, kept to within 1 ms; instantiation, where it is part of
+    /// the call, has the same again. Time in which the machine does not let it run is not held against it, up to four
+    /// times this and 100 ms on the wall.
     pub call_time_ms: u64,
     /// Linear memories and tables of one instance together, in bytes, 64 KiB to 512 MiB.
     pub memory_bytes: usize,
@@ -175,7 +176,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Wall time of one call.
+    /// How long one call may run.
     pub(crate) fn call_time(&self) -> Duration {
         Duration::from_millis(self.call_time_ms)
     }

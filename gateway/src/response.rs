@@ -44,10 +44,13 @@ pub(crate) fn respond(open: Open, dialect: Dialect, answered: Answered) -> Respo
     response
 }
 
-/// The header that every answer carries.
+/// The request's id, which every answer carries: under our own name, and under those where the official SDKs of OpenAI
+/// and Anthropic look for it.
 pub(crate) fn id_header(headers: &mut HeaderMap, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
-        headers.insert("x-wasmgate-request-id", id);
+        for name in ["x-wasmgate-request-id", "x-request-id", "request-id"] {
+            headers.insert(HeaderName::from_static(name), id.clone());
+        }
     }
 }
 

@@ -29,8 +29,8 @@ const LINES_SAVED: f64 = 200.0;
 /// The store's data: one guest instance as the host sees it.
 pub(super) struct Guest {
     pub(super) memory: Memory,
-    /// When the call under way must have ended.
-    pub(super) deadline: Instant,
+    /// Ticks that the call under way may still run through.
+    pub(super) ticks: u64,
     settings: Arc<Settings>,
     log: GuestLog,
     // Made at the first WASI call: most policies make none, and seeding random numbers and building tables would
@@ -39,10 +39,10 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    pub(super) fn new(memory_limit: usize, settings: Arc<Settings>, log: Arc<Log>, deadline: Instant) -> Self {
+    pub(super) fn new(memory_limit: usize, settings: Arc<Settings>, log: Arc<Log>, ticks: u64) -> Self {
         Self {
             memory: Memory { used: 0, limit: memory_limit },
-            deadline,
+            ticks,
             settings,
             log: GuestLog { log, lines: Arc::new(AtomicU64::new(0)) },
             wasi: None,
@@ -50,8 +50,8 @@ impl Guest {
     }
 
     /// A new call begins: it may log anew.
-    pub(super) fn begin_call(&mut self, deadline: Instant) {
-        self.deadline = deadline;
+    pub(super) fn begin_call(&mut self, ticks: u64) {
+        self.ticks = ticks;
         self.log.lines.store(0, Ordering::Relaxed);
     }
 }

@@ -71,15 +71,13 @@ impl Instance {
         log: &Arc<Log>,
         time: Duration,
     ) -> Result<Self, PolicyFailure> {
-        let deadline = Time::now() + time;
-        let guest = Guest::new(limits.memory_bytes, Arc::clone(settings), Arc::clone(log), deadline);
+        let guest = Guest::new(limits.memory_bytes, Arc::clone(settings), Arc::clone(log), ticks(time));
         let mut store = Store::new(linked.pre.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(limits.hostcall_bytes);
-        store.epoch_deadline_callback(|context| {
-            if Time::now() >= context.data().deadline {
-                return Err(PastDeadline.into());
-            }
+        store.epoch_deadline_callback(|mut context| {
+            let ticks = &mut context.data_mut().ticks;
+            *ticks = ticks.checked_sub(1).ok_or(PastDeadline)?;
             // Let the worker serve others before the guest goes on.
             Ok(UpdateDeadline::Yield(1))
         });
@@ -140,19 +138,30 @@ impl Instance {
 
     /// Epoch deadlines are relative and spent: each call arms its own.
     fn arm(&mut self, time: Duration) {
-        self.store.data_mut().begin_call(Time::now() + time);
+        self.store.data_mut().begin_call(ticks(time));
         self.store.set_epoch_deadline(1);
     }
 }
 
-/// Runs guest code within `time`, and turns every way of not returning into a class. The epoch stops guest code; the
-/// timer stops a guest that waits inside a host function, where epochs do not reach.
+/// The ticks that make up a time. A guest is asked to account for each tick that it runs into, once: a thread that the
+/// kernel takes off the processor for ten ticks costs its guest one, so that a busy machine is not taken for a guest
+/// that spins.
+fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX)
+}
+
+/// On the wall a call may take as many times longer than it may run, and this beside.
+const WALL_FACTOR: u32 = 4;
+const WALL_BESIDE: Duration = Duration::from_millis(100);
+
+/// Runs guest code, and turns every way of not returning into a class. Ticks stop a guest that runs for `time`; the timer
+/// stops one that waits inside a host function, where ticks do not reach, or whose machine does not let it run.
 async fn guarded<T>(time: Duration, code: impl Future<Output = wasmtime::Result<T>>) -> Result<T, PolicyFailure> {
-    let caught = AssertUnwindSafe(tokio::time::timeout(time + 2 * TICK, code)).catch_unwind().await;
+    let caught = AssertUnwindSafe(tokio::time::timeout(time * WALL_FACTOR + WALL_BESIDE, code)).catch_unwind().await;
     match caught {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => Err(failure(classify(&error), format!("{error:#}"))),
-        Ok(Err(_elapsed)) => Err(failure(FailureClass::Timeout, format!("no answer within {} ms", time.as_millis()))),
+        Ok(Err(_elapsed)) => Err(failure(FailureClass::Timeout, format!("no answer within {} ms on the wall", (time * WALL_FACTOR + WALL_BESIDE).as_millis()))),
         Err(_panic) => Err(failure(FailureClass::Host, "the host panicked during the call")),
     }
 }

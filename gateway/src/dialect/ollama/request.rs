@@ -27,7 +27,10 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
             "tools" => chat.tools = tools(path, raw, &mut unportable)?,
             "format" => chat.format = format(path, raw)?,
             "options" => options(path, raw, &mut chat, &mut unportable)?,
-            // Defaults spelt out.
+            // How long the model stays in memory changes no answer.
+            "keep_alive" => {}
+            // Defaults spelt out; a model that does not think has nothing to leave out.
+            "think" if raw.get() == "false" => {}
             "logprobs" | "raw" if raw.get() == "false" => {}
             "top_logprobs" if raw.get() == "0" => {}
             "template" | "system" | "suffix" if raw.get() == r#""""# => {}

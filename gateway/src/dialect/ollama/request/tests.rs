@@ -98,7 +98,6 @@ fn what_is_wrong_is_named() {
 #[test]
 fn what_only_this_dialect_says_is_noted_and_kept() {
     for (members, path) in [
-        (r#""keep_alive":"5m""#, "keep_alive"),
         (r#""think":true"#, "think"),
         (r#""raw":true"#, "raw"),
         (r#""template":"x""#, "template"),
@@ -111,7 +110,7 @@ fn what_only_this_dialect_says_is_noted_and_kept() {
         assert_eq!(chat.unportable.as_deref(), Some(path), "{members}");
     }
     let silent =
-        with(r#""raw":false,"template":"","keep_alive":null,"format":"","options":{"num_predict":-1,"num_ctx":null}"#);
+        with(r#""raw":false,"template":"","keep_alive":"5m","think":false,"format":"","options":{"num_predict":-1,"num_ctx":null}"#);
     let chat = decode(silent.as_bytes()).expect("valid");
     assert_eq!((chat.unportable, chat.max_tokens), (None, None));
 }

@@ -59,8 +59,9 @@ fn message(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Resu
             // A model's earlier thinking, sent back with its answer: no other model needs it, and providers
             // themselves leave it out of later turns.
             "reasoning" | "reasoning_content" | "reasoning_details" if role == Role::Assistant => {}
-            // What the official SDKs send back of an answer that had none.
+            // What the official SDKs send back of an answer: notes that it had none of, and the text parsed.
             "annotations" if raw.get() == "[]" => {}
+            "parsed" if role == Role::Assistant => {}
             _ => {
                 other_than_text = true;
                 unportable.note(path);
