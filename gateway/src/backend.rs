@@ -385,7 +385,10 @@ impl Backend {
             FailureKind::BackendStatus(_) => "the backend failed",
             _ => "the backend refused the gateway's request",
         };
-        let said = tokio::time::timeout(Duration::from_secs(2), said_by(response)).await.unwrap_or_default();
+        let said = tokio::time::timeout(Duration::from_secs(2), said_by(response)).await.ok().flatten();
+        let key = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
+        let said =
+            said.filter(|word| key.is_empty() || !word.contains(key)).map_or(String::new(), |word| format!(", {word}"));
         Err(Failure::new(kind, message).with_detail(format_args!("status {status}{said}")))
     }
 
@@ -426,8 +429,9 @@ fn error_chain(error: &reqwest::Error) -> String {
     text
 }
 
-/// The type or code that an error body names; not its message, which may repeat the prompt.
-async fn said_by(mut response: reqwest::Response) -> String {
+/// The code or type that an error body names, where it is a word as providers have them (`rate_limit_exceeded`); not its
+/// message, which may repeat the prompt.
+async fn said_by(mut response: reqwest::Response) -> Option<String> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         body.extend_from_slice(&chunk);
@@ -437,10 +441,8 @@ async fn said_by(mut response: reqwest::Response) -> String {
     }
     let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let field = |name: &str| json.pointer(&format!("/error/{name}")).and_then(serde_json::Value::as_str);
-    match field("code").or(field("type")) {
-        Some(word) if word.len() <= 64 => format!(", {word}"),
-        _ => String::new(),
-    }
+    let is_word = |word: &&str| word.len() <= 64 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    field("code").or(field("type")).filter(is_word).map(str::to_owned)
 }
 
 /// Counts a call as under way until dropped.

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::HeaderName;
-use hyper::{HeaderMap, Method, Request, Response};
+use hyper::header::{HOST, HeaderName};
+use hyper::{HeaderMap, Method, Request, Response, Version};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{self, Call, Timeouts};
@@ -78,6 +78,10 @@ impl Gateway {
 /// Answers one HTTP request.
 pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
     let (method, path) = (request.method(), request.uri().path());
+    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        let failure = Failure::new(Kind::BadRequest, "a request of HTTP/1.1 names its host once");
+        return refuse(Open::new(&gateway), pages::dialect_of(path), &failure);
+    }
     let dialect = match path {
         "/api/v1/chat" => Dialect::Native,
         "/v1/chat/completions" => Dialect::OpenAi,

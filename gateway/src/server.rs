@@ -3,6 +3,7 @@
 //! This module must not know: what a request asks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -42,7 +43,11 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: Cancellat
             accepted = accept(&listener) => accepted,
         };
         let (gateway, service_gateway) = (Arc::clone(&gateway), Arc::clone(&gateway));
+        // Whether a whole head ever came.
+        let asked = Arc::new(AtomicBool::new(false));
+        let service_asked = Arc::clone(&asked);
         let service = service_fn(move |request: Request<Incoming>| {
+            service_asked.store(true, Ordering::Relaxed);
             let answered = proxy::serve(Arc::clone(&service_gateway), request);
             async move { Ok::<Response<ResponseBody>, std::convert::Infallible>(answered.await) }
         });
@@ -50,7 +55,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: Cancellat
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                note_refused(&gateway, &*error);
+                note_refused(&gateway, &*error, asked.load(Ordering::Relaxed));
             }
             drop(permit);
         });
@@ -64,8 +69,7 @@ fn http(gateway: &Gateway) -> auto::Builder<TokioExecutor> {
     http.http1()
         .timer(TokioTimer::new())
         .header_read_timeout(gateway.limits.head_timeout)
-        .max_buf_size(gateway.limits.max_head_bytes)
-        .pipeline_flush(true);
+        .max_buf_size(gateway.limits.max_head_bytes);
     http.http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(gateway.limits.max_head_bytes).unwrap_or(u32::MAX))
@@ -90,12 +94,13 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-/// Heads that the HTTP library refused by itself (it answers 400 or 431): they reach no handler, and count all the same.
-fn note_refused(gateway: &Gateway, error: &(dyn std::error::Error + 'static)) {
+/// Heads that the HTTP library refused by itself: it answers 400 or 431, or closes where none came in time. They reach no
+/// handler, and count all the same; a kept connection that idles until its time is over does not.
+fn note_refused(gateway: &Gateway, error: &(dyn std::error::Error + 'static), asked: bool) {
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
         if error.is_parse_too_large() {
             gateway.metrics.reject(Rejection::TooLarge);
-        } else if error.is_parse() {
+        } else if error.is_parse() || error.is_timeout() && !asked {
             gateway.metrics.reject(Rejection::BadRequest);
         }
     }

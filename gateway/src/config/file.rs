@@ -199,6 +199,12 @@ fn mean(file: File, folder: &Path) -> Result<Config, Wrong> {
     for (name, model) in file.models {
         models.push(mean_model(name, model, &backends)?);
     }
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&file.log.level) {
+        return Err(wrong(
+            &["log", "level"],
+            format!("{:?} is not a filter like \"info,policy=debug\": {error}", file.log.level),
+        ));
+    }
     Ok(Config {
         listen,
         server,

@@ -90,9 +90,12 @@ fn config(pool: Option<PoolingAllocationConfig>) -> Config {
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_wide_arithmetic(false);
-    if let Some(pool) = pool {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    }
+    match pool {
+        Some(pool) => config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)),
+        // Where addresses are scarce, memories take what they use and move when they grow, at the price of a check of
+        // bounds for each access.
+        None => config.memory_reservation(0).memory_guard_size(64 << 10).memory_reservation_for_growth(1 << 20),
+    };
     config
 }
 

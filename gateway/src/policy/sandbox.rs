@@ -89,7 +89,13 @@ impl Instance {
                 Exports::Cost(indices) => Exported::Cost(indices.load(&mut store, &instance)?),
             })
         };
-        let guest = guarded(time, load).await?;
+        let guest = guarded(time, load).await.map_err(|failure| match failure.class {
+            // No value of the guest's was looked at yet: what else goes wrong is the host's lack of something.
+            FailureClass::InvalidDecision | FailureClass::HostcallLimit => {
+                PolicyFailure { class: FailureClass::Host, ..failure }
+            }
+            _ => failure,
+        })?;
         Ok(Self { store, guest, calls: 0, born: Time::now() })
     }
 
@@ -161,7 +167,10 @@ async fn guarded<T>(time: Duration, code: impl Future<Output = wasmtime::Result<
     match caught {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => Err(failure(classify(&error), format!("{error:#}"))),
-        Ok(Err(_elapsed)) => Err(failure(FailureClass::Timeout, format!("no answer within {} ms on the wall", (time * WALL_FACTOR + WALL_BESIDE).as_millis()))),
+        Ok(Err(_elapsed)) => Err(failure(
+            FailureClass::Timeout,
+            format!("no answer within {} ms on the wall", (time * WALL_FACTOR + WALL_BESIDE).as_millis()),
+        )),
         Err(_panic) => Err(failure(FailureClass::Host, "the host panicked during the call")),
     }
 }

@@ -109,8 +109,9 @@ fn what_only_this_dialect_says_is_noted_and_kept() {
         let chat = decode(with(members).as_bytes()).expect(members);
         assert_eq!(chat.unportable.as_deref(), Some(path), "{members}");
     }
-    let silent =
-        with(r#""raw":false,"template":"","keep_alive":"5m","think":false,"format":"","options":{"num_predict":-1,"num_ctx":null}"#);
+    let silent = with(
+        r#""raw":false,"template":"","keep_alive":"5m","think":false,"format":"","options":{"num_predict":-1,"num_ctx":null}"#,
+    );
     let chat = decode(silent.as_bytes()).expect("valid");
     assert_eq!((chat.unportable, chat.max_tokens), (None, None));
 }
