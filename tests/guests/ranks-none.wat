@@ -1,0 +1,6 @@
+;; Ranks no candidate at all.
+(func $route (param $in i32) (result i32)
+    (if (call $is_probe (local.get $in)) (then (return (call $decide_well))))
+    (drop (call $decide_well))
+    (i32.store (i32.const 1044) (i32.const 0))
+    (i32.const 1024))

@@ -1,0 +1,3 @@
+;; Hits an unreachable instruction when it is instantiated.
+(func $start unreachable)
+(start $start)

@@ -1,0 +1,4 @@
+;; Hits an unreachable instruction.
+(func $route (param $in i32) (result i32)
+    (if (call $is_probe (local.get $in)) (then (return (call $decide_well))))
+    unreachable)

@@ -1,0 +1,222 @@
+//! The configuration file: what is wrong with it is said with file, line and key, before a port is bound.
+
+use wasmgate_tests::backend::{Backend, Reply};
+use wasmgate_tests::gateway::{Gateway, run};
+use wasmgate_tests::wire::{Dialect, Usage, ask};
+
+/// The smallest file that means something.
+const SMALLEST: &str = "[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n";
+
+const EXAMPLE: &str = include_str!("../../examples/wasmgate.toml");
+
+#[test]
+fn what_is_wrong_is_said_with_file_line_and_key() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "an unknown key at the top",
+            "lisen = \"127.0.0.1:0\"\n",
+            &["wasmgate.toml:1: lisen: ", "did you mean `listen`?"],
+        ),
+        (
+            "an unknown key in a section",
+            "[server]\n\nmax_inflight = 1\n",
+            &["wasmgate.toml:3: server.max_inflight: ", "did you mean `max_in_flight`?"],
+        ),
+        ("an unknown section", "[polices]\n", &["wasmgate.toml:1: polices: ", "did you mean `policies`?"]),
+        (
+            "a wrong type",
+            "[server]\nmax_in_flight = \"many\"\n",
+            &["wasmgate.toml:2: server.max_in_flight: ", "string \"many\""],
+        ),
+        ("not TOML", "[server\nmax_in_flight = 1\n", &["wasmgate.toml:1: "]),
+        (
+            "a key twice",
+            "listen = \"127.0.0.1:0\"\nlisten = \"127.0.0.1:1\"\n",
+            &["wasmgate.toml:2: ", "duplicate key"],
+        ),
+        ("an address that is none", "listen = \"everywhere\"\n", &["wasmgate.toml:1: listen: ", "127.0.0.1:8080"]),
+        ("no model", "[backends.b]\nkind = \"sim\"\n", &["models: ", "at least one"]),
+        (
+            "an unknown backend",
+            "[backends.local]\nkind = \"sim\"\n[models.m]\nbackend = \"locl\"\n",
+            &["wasmgate.toml:4: models.m.backend: ", "did you mean \"local\"?"],
+        ),
+        (
+            "an unknown kind",
+            "[backends.b]\nkind = \"olama\"\n",
+            &["wasmgate.toml:2: backends.b.kind: ", "did you mean `ollama`?"],
+        ),
+        (
+            "a missing address",
+            "[backends.b]\nkind = \"openai\"\n[models.m]\nbackend = \"b\"\n",
+            &["backends.b.url: ", "missing"],
+        ),
+        (
+            "an address with a user",
+            "[backends.b]\nkind = \"openai\"\nurl = \"http://user:pw@host\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:3: backends.b.url: "],
+        ),
+        (
+            "a missing variable",
+            "[backends.b]\nkind = \"openai\"\nurl = \"http://127.0.0.1:1\"\napi_key_env = \"WASMGATE_TEST_NO_KEY\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:4: backends.b.api_key_env: ", "WASMGATE_TEST_NO_KEY"],
+        ),
+        (
+            "a limit out of range",
+            "[policies.routing.limits]\ncall_time_ms = 0\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
+            &["policies.routing.limits: ", "call_time_ms is 0, expected 1 to 10000"],
+        ),
+        (
+            "a policy that does not exist",
+            "[policies.cost]\nbuiltin = \"tokencost\"\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:2: policies.cost.builtin: ", "did you mean \"token-cost\"?"],
+        ),
+        (
+            "two policies for one hook",
+            "[policies.routing]\nbuiltin = \"complexity\"\nfile = \"a.wasm\"\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:3: policies.routing.file: ", "not both"],
+        ),
+        (
+            "a secret header as a label",
+            "[server]\nlabel_headers = [\"authorization\"]\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:2: server.label_headers: ", "secrets"],
+        ),
+        (
+            "a reserved name",
+            "[backends.b]\nkind = \"sim\"\n[models.auto]\nbackend = \"b\"\n",
+            &["wasmgate.toml:3: models.auto: "],
+        ),
+        (
+            "a negative price",
+            "[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n[models.m.price]\ninput_usd_per_million_tokens = -1.0\noutput_usd_per_million_tokens = 1.0\n",
+            &["wasmgate.toml:6: models.m.price.input_usd_per_million_tokens: "],
+        ),
+        (
+            "a log level that is none",
+            "[log]\nlevel = \"lots=of=noise\"\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:2: log.level: "],
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (what, text, said) in cases {
+        let exit = Gateway::setup().whole(text).check();
+        if exit.code() != Some(2) || !said.iter().all(|part| exit.text().contains(part)) {
+            wrong.push(format!("{what}: code {:?}, {said:?} expected, said: {}", exit.code(), exit.text().trim()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_setting_that_the_policy_does_not_know_is_refused_with_the_nearest() {
+    for (settings, said) in [
+        ("low-bellow = 0.2", "did you mean `low-below`?"),
+        ("low-below = \"little\"", "expected a number"),
+        ("low-below = 0.9", "low-below"),
+    ] {
+        Gateway::setup().settings(settings).check().expect(2, &["complexity", said]);
+        Gateway::setup().settings(settings).refused().expect(2, &["complexity", said]);
+    }
+}
+
+#[test]
+fn serve_refuses_what_check_refuses() {
+    let exit = Gateway::setup().whole("lisen = \"127.0.0.1:0\"\n").refused();
+    exit.expect(2, &["wasmgate.toml:1: lisen: ", "did you mean `listen`?"]);
+}
+
+#[test]
+fn check_says_what_would_serve() {
+    let exit = Gateway::setup().check();
+    exit.expect(0, &["wasmgate.toml: valid", "2 backends", "3 models", "complexity@", "token-cost@"]);
+    Gateway::setup().guest("traps-on-probe").check().expect(2, &["traps-on-probe.wasm", "not probed"]);
+    Gateway::setup().whole(SMALLEST).check().expect(0, &["1 backend,", "1 model,"]);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let exit = run(&["check", "--config", "/nowhere/wasmgate.toml"]);
+    exit.expect(2, &["/nowhere/wasmgate.toml", "cannot be read"]);
+}
+
+#[test]
+fn the_example_is_what_serves_without_a_file() {
+    Gateway::setup().whole(EXAMPLE).check().expect(0, &["valid", "complexity@", "token-cost@"]);
+    assert_eq!(wasmgate::config::EMBEDDED, EXAMPLE);
+}
+
+#[test]
+fn the_example_states_the_defaults() {
+    let parse = |text: &str| wasmgate::config::Config::parse(text, "test", std::path::Path::new(".")).unwrap();
+    let (example, smallest) = (parse(EXAMPLE), parse(SMALLEST));
+    assert_eq!(example.listen, smallest.listen);
+    assert_eq!(format!("{:?}", example.server), format!("{:?}", smallest.server));
+    assert_eq!(format!("{:?}", example.log), format!("{:?}", smallest.log));
+    assert_eq!(format!("{:?}", example.routing), format!("{:?}", smallest.routing));
+    assert_eq!(format!("{:?}", example.cost), format!("{:?}", smallest.cost));
+    assert_eq!(format!("{:?}", example.backends[0].kind), format!("{:?}", smallest.backends[0].kind));
+}
+
+#[test]
+fn what_the_example_only_mentions_is_known_too() {
+    // Each commented line that is a setting, as if its comment sign were taken away.
+    let uncommented = EXAMPLE
+        .replace("# [backends.ollama]", "[backends.ollama]")
+        .replace("# [backends.ollama.timeouts]", "[backends.ollama.timeouts]")
+        .replace("# fault = ", "fault = ")
+        .replace("# name = ", "name = ")
+        .replace("# max_output_tokens = ", "max_output_tokens = ")
+        .replace("# capabilities = ", "capabilities = ")
+        .replace("# kind = \"ollama\"", "kind = \"ollama\"")
+        .replace("# url = ", "url = ")
+        .replace("# location = ", "location = ")
+        .replace("# api_key_env = ", "api_key_env = ")
+        .replace("# probe_interval_seconds = ", "probe_interval_seconds = ")
+        .replace("# connect_seconds = ", "connect_seconds = ")
+        .replace("# head_seconds = ", "head_seconds = ")
+        .replace("# idle_seconds = ", "idle_seconds = ")
+        .replace("# total_seconds = ", "total_seconds = ");
+    let settings = |text: &str| text.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")).count();
+    assert!(settings(&uncommented) <= 1, "a commented setting that this test does not try");
+    Gateway::setup().whole(&uncommented).variable("OPENAI_API_KEY", "sk-example").check().expect(0, &["3 backends"]);
+}
+
+#[test]
+fn an_api_key_goes_to_its_backend_and_nowhere_else() {
+    const KEY: &str = "sk-very-secret-0123456789";
+    for (dialect, header, value) in
+        [(Dialect::OpenAi, "authorization", format!("Bearer {KEY}")), (Dialect::Anthropic, "x-api-key", KEY.to_owned())]
+    {
+        let backend = Backend::start(move |request| match request.number {
+            0 => Reply::json(200, &dialect.answer("Yes.", Usage { input: 1, output: 1 })),
+            // A backend that repeats the key in its error.
+            _ => Reply::json(401, &serde_json::json!({"error": {"message": format!("bad key {KEY}"), "code": KEY}})),
+        });
+        let mut gateway = Gateway::setup()
+            .model("only", dialect, &backend)
+            .models("[models.keyed]\nbackend = \"keyed\"\n")
+            .models(&format!(
+                "[backends.keyed]\nkind = {:?}\nurl = {:?}\nprobe_interval_seconds = 0\napi_key_env = \"TEST_KEY\"\n",
+                dialect.kind(),
+                backend.url()
+            ))
+            .variable("TEST_KEY", KEY)
+            // All that could print a header; the compiler at this level would print for minutes.
+            .variable("WASMGATE_LOG", "info,wasmgate=trace,hyper=trace,hyper_util=trace,reqwest=trace")
+            .start();
+        let path = dialect.path();
+        let answer = gateway.post(path, &ask(path, "keyed", "hello", false)).expect(200);
+        assert_eq!(backend.only_request().header(header), value);
+        let error = gateway.post(path, &ask(path, "keyed", "hello", false)).expect(502);
+        let mut said = vec![answer.text(), error.text(), format!("{:?}{:?}", answer.head, error.head)];
+        for page in ["/", "/health", "/metrics", "/api/v1/models", "/api/v1/stats", "/v1/models"] {
+            said.push(gateway.get(page).text());
+        }
+        gateway.wait_for_ending("failed");
+        gateway.sigterm();
+        said.push(gateway.wait_exit().text());
+        for text in said {
+            assert!(!text.contains("very-secret"), "{text}");
+        }
+    }
+}

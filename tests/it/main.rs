@@ -1,0 +1,15 @@
+//! Features at the boundary: a real gateway process, scripted backends beside it, HTTP spoken to it, its metrics and
+//! its log read back. The harness is the library of this crate.
+// A test panics to fail.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bad_input;
+mod config;
+mod metrics;
+mod process;
+mod real;
+mod routing;
+mod sandbox;
+mod streaming;
+mod tidy;
+mod translate;

@@ -1,0 +1,243 @@
+//! The metrics: which there are, from the first scrape on; which labels they have; that strangers cannot add any.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use wasmgate_tests::backend::{Backend, Reply};
+use wasmgate_tests::gateway::Gateway;
+use wasmgate_tests::http::request;
+use wasmgate_tests::wire::{Dialect, Usage, ask};
+
+/// Those of the monitoring guide and of the policies that exist without live swapping: name, type, labels, and whether
+/// a series is there before the first request.
+const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
+    ("api_gateway_requests_total", "counter", &["model", "backend", "status", "complexity"], true),
+    ("api_gateway_request_duration_seconds", "histogram", &["model", "backend"], true),
+    ("api_gateway_requests_in_progress", "gauge", &[], true),
+    ("api_gateway_cost_total", "counter", &["model"], true),
+    ("api_gateway_cost_per_request", "gauge", &["model"], true),
+    ("api_gateway_model_latency_seconds", "histogram", &["model"], true),
+    ("api_gateway_routing_latency_seconds", "histogram", &[], true),
+    ("api_gateway_health", "gauge", &[], true),
+    ("ollama_models_loaded", "gauge", &[], true),
+    (
+        "api_gateway_policy_decisions_total",
+        "counter",
+        &["policy", "version", "mode", "model", "backend", "outcome"],
+        true,
+    ),
+    ("api_gateway_policy_evaluation_seconds", "histogram", &["policy", "version", "mode"], true),
+    ("api_gateway_policy_failures_total", "counter", &["policy", "version", "mode", "reason"], true),
+    ("api_gateway_policy_requests_total", "counter", &["policy", "version", "mode", "status"], true),
+    ("api_gateway_policy_estimated_cost_usd_total", "counter", &["policy", "version", "mode"], true),
+    ("api_gateway_policy_info", "gauge", &["policy", "version", "mode", "digest"], true),
+    ("api_gateway_policy_instances", "gauge", &["policy", "state"], true),
+    ("api_gateway_policy_memory_bytes", "gauge", &["policy"], true),
+    ("api_gateway_tokens_total", "counter", &["model", "type"], true),
+    ("api_gateway_estimated_tokens_total", "counter", &["model", "type"], true),
+    ("api_gateway_time_to_first_token_seconds", "histogram", &["model"], true),
+    ("api_gateway_upstream_up", "gauge", &["upstream"], true),
+    ("api_gateway_fallbacks_total", "counter", &["from_model", "to_model", "reason"], false),
+    ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
+    ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
+    ("api_gateway_abandoned_requests_total", "counter", &["model", "backend"], true),
+    ("api_gateway_build_info", "gauge", &["version"], true),
+    ("process_resident_memory_bytes", "gauge", &[], true),
+];
+
+#[test]
+fn the_page_has_the_content_type_without_which_it_is_refused() {
+    let gateway = Gateway::setup().start();
+    let response = gateway.get("/metrics").expect(200);
+    assert!(response.header("content-type").starts_with("text/plain; version=0.0.4"));
+}
+
+#[test]
+fn every_series_that_can_be_known_is_there_before_the_first_request() {
+    let gateway = Gateway::setup().start();
+    let metrics = gateway.metrics();
+    for &(name, kind, labels, from_the_start) in CATALOGUE {
+        if !from_the_start {
+            assert!(metrics.matching(name, &[]).next().is_none());
+            continue;
+        }
+        assert_eq!(metrics.types.get(name).map(String::as_str), Some(kind), "{name}");
+        let sample = if kind == "histogram" { format!("{name}_count") } else { name.to_owned() };
+        let first = metrics.matching(&sample, &[]).next().unwrap_or_else(|| panic!("{name} has no series"));
+        let expected: BTreeSet<&str> = labels.iter().copied().collect();
+        assert_eq!(first.labels.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected, "{name}");
+        if kind == "counter" {
+            assert_eq!(metrics.value(name, &[]), 0.0, "{name}");
+        }
+    }
+    for model in ["tinyllama", "phi2", "claude-sonnet", "none"] {
+        for status in ["success", "error"] {
+            for complexity in ["low", "medium", "high", "unknown"] {
+                let labels = [("model", model), ("status", status), ("complexity", complexity)];
+                assert_eq!(metrics.value("api_gateway_requests_total", &labels), 0.0);
+            }
+        }
+    }
+    let classes =
+        ["trap", "timeout", "out_of_memory", "hostcall_limit", "guest_error", "invalid_decision", "saturated", "host"];
+    for reason in classes {
+        for policy in ["complexity", "token-cost"] {
+            let labels = [("policy", policy), ("mode", "active"), ("reason", reason)];
+            assert_eq!(metrics.value("api_gateway_policy_failures_total", &labels), 0.0);
+        }
+    }
+}
+
+#[test]
+fn no_metric_is_outside_of_the_catalogue() {
+    let gateway = Gateway::setup().start();
+    let known: BTreeSet<&str> = CATALOGUE.iter().map(|row| row.0).collect();
+    let unknown: Vec<String> = gateway
+        .metrics()
+        .types
+        .into_keys()
+        .filter(|name| !known.contains(name.as_str()) && !name.starts_with("process_"))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn the_last_bucket_lies_beyond_any_alerts_threshold() {
+    let metrics = Gateway::setup().start().metrics();
+    for name in ["api_gateway_request_duration_seconds", "api_gateway_model_latency_seconds"] {
+        assert!(metrics.find(&format!("{name}_bucket"), &[("le", "300")]).is_some(), "{name}");
+    }
+}
+
+#[test]
+fn strangers_cannot_add_a_series() {
+    let gateway = Gateway::setup().start();
+    let ask_for = |number: usize| {
+        let body = json!({"prompt": "hello", "model": format!("junk-{number}")}).to_string();
+        let key = format!("Bearer junk-key-{number}");
+        let headers = [("content-type", "application/json"), ("authorization", &*key), ("x-junk", &*key)];
+        request("POST", "/api/v1/chat", &headers, body.as_bytes())
+    };
+    let _ = gateway.send(ask_for(0)).expect(404);
+    let _ = gateway.chat("hello").expect(200);
+    gateway.wait_metric("api_gateway_requests_total", &[("status", "success")], 1.0);
+    let before = gateway.metrics().series();
+    let mut client = gateway.connect();
+    for batch in 0..100 {
+        let requests: Vec<u8> = (0..100).flat_map(|number| ask_for(batch * 100 + number)).collect();
+        client.send(requests);
+        for _ in 0..100 {
+            assert_eq!(client.response().status(), 404);
+        }
+    }
+    gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "bad_request")], 10_001.0);
+    let after = gateway.metrics();
+    assert_eq!(after.series(), before);
+    assert!(!gateway.get("/metrics").text().contains("junk"));
+}
+
+#[test]
+fn labels_come_from_the_configuration_and_closed_sets_alone() {
+    let gateway = Gateway::setup().start();
+    for prompt in ["hello", "Analyze, design and implement `fn main() {}` from scratch and import it"] {
+        let _ = gateway.chat(prompt).expect(200);
+    }
+    let _ = gateway.post("/api/v1/chat", &json!({"prompt": "x", "model": "nobody"})).expect(404);
+    let metrics = gateway.metrics();
+    let allowed: &[(&str, &[&str])] = &[
+        ("model", &["tinyllama", "phi2", "claude-sonnet", "none"]),
+        ("backend", &["local", "cloud", "none"]),
+        ("status", &["success", "error"]),
+        ("complexity", &["low", "medium", "high", "unknown"]),
+        ("policy", &["complexity", "token-cost"]),
+        ("mode", &["active"]),
+        ("outcome", &["route", "deny", "pass", "fallback"]),
+        ("type", &["input", "output"]),
+        ("state", &["idle", "busy"]),
+        ("upstream", &["local-sim", "cloud-sim"]),
+    ];
+    for (label, values) in allowed {
+        let unknown: Vec<_> =
+            metrics.label_values(label).into_iter().filter(|value| !values.contains(&value.as_str())).collect();
+        assert!(unknown.is_empty(), "{label}: {unknown:?}");
+    }
+    for version in metrics.label_values("version") {
+        assert!(version.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)), "{version}");
+    }
+}
+
+#[test]
+fn usage_is_what_the_backends_reported_and_an_estimate_is_counted_apart() {
+    let usage = Usage { input: 1234, output: 56 };
+    let backend = Backend::start(move |request| {
+        let mut answer = Dialect::OpenAi.answer("four words of text", usage);
+        if request.number > 0 {
+            answer.as_object_mut().unwrap().remove("usage");
+        }
+        Reply::json(200, &answer)
+    });
+    let gateway = Gateway::setup().model("only", Dialect::OpenAi, &backend).start();
+    let path = "/v1/chat/completions";
+    let _ = gateway.post(path, &ask(path, "only", "hello", false)).expect(200);
+    gateway.wait_metric("api_gateway_requests_total", &[("status", "success")], 1.0);
+    let first = gateway.metrics();
+    let of = |kind| [("model", "only"), ("type", kind)];
+    assert_eq!(first.value("api_gateway_tokens_total", &of("input")), 1234.0);
+    assert_eq!(first.value("api_gateway_tokens_total", &of("output")), 56.0);
+    assert_eq!(first.value("api_gateway_estimated_tokens_total", &[]), 0.0);
+    let cost = first.value("api_gateway_cost_total", &[("model", "only")]);
+    assert!((cost - (1234.0 + 2.0 * 56.0) / 1e6).abs() < 1e-15, "{cost}");
+    assert_eq!(first.value("api_gateway_cost_per_request", &[("model", "only")]), cost);
+
+    let _ = gateway.post(path, &ask(path, "only", "hello", false)).expect(200);
+    gateway.wait_metric("api_gateway_requests_total", &[("status", "success")], 2.0);
+    let second = gateway.metrics();
+    assert_eq!(second.rise(&first, "api_gateway_tokens_total", &[]), 0.0, "an estimate is never mixed in");
+    assert!(second.value("api_gateway_estimated_tokens_total", &of("input")) > 0.0);
+    assert!(second.value("api_gateway_estimated_tokens_total", &of("output")) > 0.0);
+}
+
+#[test]
+fn health_and_loaded_models_are_what_the_probes_found() {
+    let models = |url: &str| {
+        format!(
+            "[backends.ollama]\nkind = \"ollama\"\nurl = \"{url}\"\nprobe_interval_seconds = 0.05\n\
+             [models.llama]\nbackend = \"ollama\"\n"
+        )
+    };
+    let gateway = Gateway::setup().models(&models(&Backend::nowhere())).start();
+    gateway.wait_metric("api_gateway_upstream_up", &[("upstream", "ollama")], 0.0);
+    gateway.wait_metric("api_gateway_health", &[], 0.0);
+    assert_eq!(gateway.get("/health").expect(503).json()["status"], "unhealthy");
+    assert_eq!(gateway.get("/api/v1/models").expect(200).json()["models"][0]["available"], false);
+    let _ = gateway.get("/").expect(200);
+
+    let backend = Backend::with_pages(
+        |_| Reply::json(200, &json!({})),
+        |path| match path {
+            "/api/ps" => Reply::json(200, &json!({"models": [{"name": "a"}, {"name": "b"}]})),
+            _ => Reply::json(404, &json!({})),
+        },
+    );
+    let gateway = Gateway::setup().models(&models(&backend.url())).start();
+    gateway.wait_metric("ollama_models_loaded", &[], 2.0);
+    assert_eq!(gateway.metrics().value("api_gateway_health", &[]), 1.0);
+}
+
+#[test]
+fn each_request_has_one_line_in_the_log_and_its_prompt_has_none() {
+    let gateway = Gateway::setup().start();
+    let response = gateway.chat("a prompt about zebras").expect(200);
+    let line = gateway.wait_for_ending("finished");
+    assert_eq!(line["request_id"], response.header("x-wasmgate-request-id"));
+    assert_eq!((&line["model"], &line["location"]), (&json!("tinyllama"), &json!("local")));
+    assert_eq!((&line["tier"], &line["dialect"], &line["stream"]), (&json!("low"), &json!("native"), &json!(false)));
+    assert_eq!(line["policy"], response.header("x-wasmgate-policy"));
+    assert_eq!(line["output_tokens"], 24);
+    let _ = gateway.post("/v1/messages", &json!({"zebras": "are not a field"})).expect(400);
+    let rejected = gateway.wait_for_ending("rejected");
+    assert_eq!(rejected["reason"], "bad_request");
+    let lines = gateway.log();
+    assert_eq!(lines.iter().filter(|line| line["message"] == "request").count(), 2);
+    assert!(!gateway.process.lines().join("\n").contains("a prompt about"), "prompts are never logged");
+}

@@ -1,0 +1,179 @@
+//! Real parts: the official SDKs in Python drive the gateway in front of strict backends of each dialect, and a real
+//! model answers through it. The Python side is `tests/real/`.
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+use wasmgate_tests::gateway::Gateway;
+use wasmgate_tests::http::{Client, request};
+use wasmgate_tests::scrape::Metrics;
+use wasmgate_tests::wire::Dialect;
+
+const PROMPT: &str = "What is the capital of France?";
+
+/// A script, in the environment that `make test` makes.
+fn script(name: &str) -> Command {
+    let folder = match (env::var_os("WASMGATE_VENV"), env::var_os("HOME")) {
+        (Some(folder), _) => PathBuf::from(folder),
+        (None, home) => PathBuf::from(home.unwrap_or_default()).join(".cache/wasmgate/venv"),
+    };
+    let python = folder.join("bin/python");
+    assert!(python.is_file(), "{} is not there: `make test` makes it before it runs the tests", python.display());
+    let mut command = Command::new(python);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("real").join(name));
+    // What the machine that runs the tests has set (keys, addresses, proxies) must not matter.
+    command.env_clear().env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
+    command
+}
+
+/// A server in Python that told where it is. It ends with its standard input, so with this process however that ends.
+struct Server {
+    child: Child,
+    told: Value,
+    // The other end of what it prints.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Server {
+    fn start(name: &str) -> Self {
+        let spawned = script(name).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let told = serde_json::from_str(&line);
+        let told = told.unwrap_or_else(|error| panic!("{name} said {line:?} and not where it is: {error}"));
+        Self { child, told, _stdout: stdout }
+    }
+
+    fn url(&self) -> &str {
+        self.told["url"].as_str().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a script to its end, and gives the lines of JSON that it printed.
+#[track_caller]
+fn run(name: &str, arguments: &[&str]) -> Vec<Value> {
+    let output = script(name).args(arguments).stdin(Stdio::null()).output().unwrap();
+    let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{name}: {}\n{told}\n{said}", output.status);
+    told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Runs all cases of an SDK, of which there must be at least `least` for each dialect of the backend.
+#[track_caller]
+fn run_sdk(sdk: &str, least: usize) {
+    let backend = Server::start("backend.py");
+    let mut setup = Gateway::setup().models(backend.told["models"].as_str().unwrap());
+    for (name, value) in backend.told["environment"].as_object().unwrap() {
+        setup = setup.variable(name, value.as_str().unwrap());
+    }
+    let gateway = setup.start();
+    let results = run(&format!("{sdk}_sdk.py"), &[&format!("http://{}", gateway.address), backend.url()]);
+    for dialect in Dialect::ALL.map(Dialect::kind) {
+        let cases = results.iter().filter(|result| result["backend"] == dialect).count();
+        println!("{sdk} SDK, {dialect} backend: {cases} cases");
+        assert!(cases >= least, "{cases} cases against the {dialect} backend, expected {least} or more");
+    }
+    gateway.wait_metric("api_gateway_requests_in_progress", &[], 0.0);
+}
+
+#[test]
+fn the_openai_sdk_works_with_backends_of_each_dialect() {
+    run_sdk("openai", 15);
+}
+
+#[test]
+fn the_anthropic_sdk_works_with_backends_of_each_dialect() {
+    run_sdk("anthropic", 15);
+}
+
+#[test]
+fn the_ollama_sdk_works_with_backends_of_each_dialect() {
+    run_sdk("ollama", 12);
+}
+
+/// A gateway in front of a real model.
+struct Real {
+    server: Server,
+    gateway: Gateway,
+}
+
+impl Real {
+    fn start() -> Self {
+        let server = Server::start("llama.py");
+        let gateway = Gateway::setup().model_at("smollm2", Dialect::OpenAi, server.url()).start();
+        Self { server, gateway }
+    }
+
+    /// Input and output tokens, as the server counts them in its own metrics.
+    fn counted_by_the_server(&self) -> (f64, f64) {
+        let address = self.server.url().strip_prefix("http://").unwrap().parse().unwrap();
+        let page = Client::connect(address).send(request("GET", "/metrics", &[], b"")).response().expect(200);
+        let metrics = Metrics::parse(&page.text());
+        let count = |name: &str| metrics.value(&format!("llamacpp:{name}_total"), &[]);
+        (count("prompt_tokens") + count("prompt_tokens_cached"), count("tokens_predicted"))
+    }
+
+    /// Waits until the gateway's metrics say `requests` finished, and compares what it and the server count.
+    #[track_caller]
+    fn compare(&self, requests: f64, reported: (f64, f64)) {
+        self.gateway.wait_metric(
+            "api_gateway_requests_total",
+            &[("model", "smollm2"), ("status", "success")],
+            requests,
+        );
+        let metrics = self.gateway.metrics();
+        let tokens = |kind| metrics.value("api_gateway_tokens_total", &[("model", "smollm2"), ("type", kind)]);
+        let counted = (tokens("input"), tokens("output"));
+        assert_eq!(counted, reported, "the gateway's metrics, against the usage in the answers");
+        assert_eq!(counted, self.counted_by_the_server(), "the gateway's metrics, against the server's own");
+        assert_eq!(metrics.value("api_gateway_estimated_tokens_total", &[]), 0.0, "nothing was guessed");
+    }
+}
+
+#[test]
+fn a_real_model_answers_and_its_usage_is_what_the_metrics_say() {
+    let real = Real::start();
+
+    let answer = real.gateway.post("/api/v1/chat", &json!({"prompt": PROMPT, "model": "auto", "max_tokens": 12}));
+    let answer = answer.expect(200).json();
+    assert!(answer["response"].as_str().is_some_and(|text| !text.trim().is_empty()), "{answer}");
+    assert_eq!((&answer["model"], &answer["backend"]), (&json!("smollm2"), &json!("smollm2")));
+    let mut input = answer["input_tokens"].as_f64().unwrap();
+    let mut output = answer["output_tokens"].as_f64().unwrap();
+    assert!(input > 0.0 && output > 0.0 && output <= 12.0, "{answer}");
+    real.compare(1.0, (input, output));
+
+    let body = json!({"model": "smollm2", "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 12,
+        "temperature": 0, "stream": true, "stream_options": {"include_usage": true}});
+    let chunks = real.gateway.stream("/v1/chat/completions", &body).all();
+    let text: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    assert!(!text.trim().is_empty(), "{chunks:?}");
+    assert_eq!(chunks.last(), Some(&Value::Null), "the stream ends with its mark");
+    let usage = &chunks[chunks.len() - 2]["usage"];
+    // The same prompt: the server read it from its cache, which is input all the same.
+    assert_eq!(usage["prompt_tokens"].as_f64(), Some(input), "{usage}");
+    input *= 2.0;
+    output += usage["completion_tokens"].as_f64().unwrap();
+    real.compare(2.0, (input, output));
+}
+
+#[test]
+fn the_openai_sdk_streams_from_a_real_model() {
+    let real = Real::start();
+    let told = run("llama_sdk.py", &[&format!("http://{}", real.gateway.address), "smollm2"]);
+    let told = &told[0];
+    assert!(told["finish_reason"] == "length" || told["finish_reason"] == "stop", "{told}");
+    real.compare(1.0, (told["input"].as_f64().unwrap(), told["output"].as_f64().unwrap()));
+}

@@ -1,0 +1,615 @@
+//! The real gateway, as a process of its own: built up by a test, started, looked at over HTTP, its log read.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::backend::Backend;
+use crate::guests;
+use crate::http::{Client, Response, Stream, post_json, request};
+use crate::scrape::Metrics;
+use crate::wait::{Shared, until};
+use crate::wire::Dialect;
+
+/// Three simulated models that answer at once: `tinyllama` and `phi2` local, `claude-sonnet` cloud with its price.
+const DEMO: &str = r#"
+[backends.local-sim]
+kind = "sim"
+[backends.local-sim.sim]
+latency_ms = 0
+tokens_per_second = inf
+output_tokens = 24
+[backends.cloud-sim]
+kind = "sim"
+location = "cloud"
+[backends.cloud-sim.sim]
+latency_ms = 0
+tokens_per_second = inf
+output_tokens = 48
+[models.tinyllama]
+backend = "local-sim"
+[models.phi2]
+backend = "local-sim"
+[models.claude-sonnet]
+backend = "cloud-sim"
+capabilities = ["tools", "images", "structured-output"]
+[models.claude-sonnet.price]
+input_usd_per_million_tokens = 3.0
+output_usd_per_million_tokens = 15.0
+"#;
+
+/// The binary, built beside the tests.
+///
+/// # Panics
+/// Where it is not there.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let tests = std::env::current_exe().expect("the path of the test binary");
+    let folder = tests.parent().and_then(Path::parent).expect("target/PROFILE/deps");
+    let binary = folder.join("wasmgate");
+    assert!(binary.is_file(), "{} is not there: `make test` builds it before it runs the tests", binary.display());
+    binary
+}
+
+/// The command with a clean environment: what the machine that runs the tests has set must not matter.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WASMGATE_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A process and what it printed so far. Killed when dropped, also when its test panics.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    output: Arc<Shared<Output>>,
+}
+
+/// What a process printed.
+#[derive(Debug, Default)]
+struct Output {
+    stdout: String,
+    lines: Vec<String>,
+    open: usize,
+}
+
+impl Process {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+        let output = Arc::new(Shared::new(Output { open: 2, ..Output::default() }));
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let shared = Arc::clone(&output);
+        std::thread::spawn(move || {
+            let mut text = Vec::new();
+            let _ = BufReader::new(stdout).read_to_end(&mut text);
+            shared.with(|output| {
+                output.stdout = String::from_utf8_lossy(&text).into_owned();
+                output.open -= 1;
+            });
+        });
+        let shared = Arc::clone(&output);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                shared.with(|output| output.lines.push(String::from_utf8_lossy(&line).into_owned()));
+            }
+            shared.with(|output| output.open -= 1);
+        });
+        Self { child, output }
+    }
+
+    /// The lines of its log so far.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.output.with(|output| output.lines.clone())
+    }
+
+    /// Waits for the process to end by itself.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub fn wait_exit(&mut self) -> Exit {
+        let ended = self.output.wait(|output| (output.open == 0).then_some(()));
+        assert!(ended.is_some(), "the process does not end; its log:\n{}", self.lines().join("\n"));
+        let status = self.child.wait().expect("its status");
+        let (stdout, stderr) = self.output.with(|output| (output.stdout.clone(), output.lines.join("\n")));
+        Exit { status, stdout, stderr }
+    }
+
+    /// Sends it a signal, as in `TERM`.
+    ///
+    /// # Panics
+    /// Where that cannot be sent.
+    pub fn signal(&self, name: &str) {
+        // The standard library sends SIGKILL only; every shell has `kill`.
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
+        assert!(sent.expect("a shell").success(), "SIG{name} cannot be sent");
+    }
+
+    /// Waits for a line of its log that contains `part`.
+    ///
+    /// # Panics
+    /// Where it does not come.
+    #[must_use]
+    pub fn wait_line(&self, part: &str) -> String {
+        let line = |output: &mut Output| output.lines.iter().find(|line| line.contains(part)).cloned();
+        self.output.wait(line).unwrap_or_else(|| panic!("no {part:?} in the log:\n{}", self.lines().join("\n")))
+    }
+
+    /// Waits until it says where it listens.
+    ///
+    /// # Panics
+    /// Where it does not.
+    #[track_caller]
+    fn wait_address(&self) -> SocketAddr {
+        let listening = |output: &mut Output| {
+            let lines = output.lines.iter().filter_map(|line| json_line(line));
+            let address = lines
+                .filter(|line| line["message"] == "listening")
+                .find_map(|line| line["addr"].as_str().and_then(|address| address.parse().ok()));
+            if address.is_none() && output.open == 0 { Some(None) } else { address.map(Some) }
+        };
+        let address = self.output.wait(listening).flatten();
+        address.unwrap_or_else(|| panic!("the gateway does not listen:\n{}", self.lines().join("\n")))
+    }
+
+    /// A line of `/proc/PID/status`, in bytes: `VmRSS`, `VmHWM`.
+    ///
+    /// # Panics
+    /// Where the process is gone.
+    #[must_use]
+    pub fn memory(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a live process");
+        let line = status.lines().find(|line| line.starts_with(field)).expect("that field");
+        let kib: u64 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of KiB");
+        kib << 10
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let lines = self.lines();
+            eprintln!("the gateway's log, its end:\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Exit {
+    /// Its status.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub stdout: String,
+    /// What it logged.
+    pub stderr: String,
+}
+
+impl Exit {
+    /// Its exit code.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// All that it said.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+
+    /// Fails unless it ended with this code and said all of these.
+    #[track_caller]
+    pub fn expect(&self, code: i32, said: &[&str]) {
+        assert_eq!(self.code(), Some(code), "{}", self.text());
+        for part in said {
+            assert!(self.text().contains(part), "{part:?} is not in {}", self.text());
+        }
+    }
+}
+
+/// Runs the command to its end.
+#[must_use]
+pub fn run(arguments: &[&str]) -> Exit {
+    Process::start(command(&binary()).args(arguments)).wait_exit()
+}
+
+/// Serves without a configuration file.
+#[must_use]
+pub fn serve_without_file() -> Gateway {
+    let process = Process::start(command(&binary()).args(["serve", "--listen", "127.0.0.1:0"]));
+    let address = process.wait_address();
+    Gateway { process, address, _folder: None }
+}
+
+/// A gateway to be started. Where nothing is said of models, it has the three simulated ones.
+#[derive(Debug)]
+pub struct Setup {
+    folder: TempDir,
+    top: String,
+    server: String,
+    models: String,
+    routing: String,
+    routing_limits: String,
+    routing_settings: String,
+    cost: String,
+    environment: Vec<(String, String)>,
+    arguments: Vec<String>,
+    program: Option<(String, Vec<String>)>,
+    whole: Option<String>,
+    any_port: bool,
+    by_environment: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            folder: TempDir::new().expect("a temporary folder"),
+            top: String::new(),
+            server: String::new(),
+            models: String::new(),
+            routing: String::new(),
+            // A loaded machine must not make a policy fail where no test asks for it.
+            routing_limits: "call_time_ms = 5000\n".to_owned(),
+            routing_settings: String::new(),
+            cost: String::new(),
+            environment: Vec::new(),
+            arguments: Vec::new(),
+            program: None,
+            whole: None,
+            any_port: true,
+            by_environment: false,
+        }
+    }
+}
+
+impl Setup {
+    /// Lines at the top of the file.
+    #[must_use]
+    pub fn top(mut self, lines: &str) -> Self {
+        self.top += &format!("{lines}\n");
+        self
+    }
+
+    /// Lines of `[server]`.
+    #[must_use]
+    pub fn server(mut self, lines: &str) -> Self {
+        self.server += &format!("{lines}\n");
+        self
+    }
+
+    /// Backends and models, as the file has them.
+    #[must_use]
+    pub fn models(mut self, text: &str) -> Self {
+        self.models += text;
+        self
+    }
+
+    /// A backend of that dialect at `url`, never probed, and a model that it serves; both called `name`. The model can
+    /// do everything and costs a dollar a million input tokens and two a million output tokens.
+    #[must_use]
+    pub fn model_at(mut self, name: &str, dialect: Dialect, url: &str) -> Self {
+        let kind = dialect.kind();
+        let _ = write!(
+            self.models,
+            r#"
+            [backends.{name}]
+            kind = "{kind}"
+            url = "{url}"
+            probe_interval_seconds = 0
+            [models.{name}]
+            backend = "{name}"
+            name = "backend-model"
+            capabilities = ["tools", "images", "structured-output"]
+            [models.{name}.price]
+            input_usd_per_million_tokens = 1.0
+            output_usd_per_million_tokens = 2.0
+            "#
+        );
+        self
+    }
+
+    /// As `model_at`, served by a scripted backend.
+    #[must_use]
+    pub fn model(self, name: &str, dialect: Dialect, backend: &Backend) -> Self {
+        self.model_at(name, dialect, &backend.url())
+    }
+
+    /// Lines of `[policies.routing]`.
+    #[must_use]
+    pub fn routing(mut self, lines: &str) -> Self {
+        self.routing += &format!("{lines}\n");
+        self
+    }
+
+    /// Lines of `[policies.routing.limits]`, beside a `call_time_ms` that no machine is too slow for.
+    #[must_use]
+    pub fn limits(mut self, lines: &str) -> Self {
+        if lines.contains("call_time_ms") {
+            self.routing_limits.clear();
+        }
+        self.routing_limits += &format!("{lines}\n");
+        self
+    }
+
+    /// Lines of `[policies.routing.settings]`.
+    #[must_use]
+    pub fn settings(mut self, lines: &str) -> Self {
+        self.routing_settings += &format!("{lines}\n");
+        self
+    }
+
+    /// Lines of `[policies.cost]`.
+    #[must_use]
+    pub fn cost(mut self, lines: &str) -> Self {
+        self.cost += &format!("{lines}\n");
+        self
+    }
+
+    /// Lets a guest route.
+    #[must_use]
+    pub fn guest(self, name: &str) -> Self {
+        let component = guests::build(name);
+        self.component(name, &component)
+    }
+
+    /// Lets a component route.
+    #[must_use]
+    pub fn component(self, name: &str, component: &[u8]) -> Self {
+        self.file(&format!("{name}.wasm"), component).routing(&format!("file = \"{name}.wasm\""))
+    }
+
+    /// Lets a guest say what requests cost.
+    #[must_use]
+    pub fn cost_guest(self, name: &str) -> Self {
+        let component = guests::build(name);
+        self.file(&format!("{name}.wasm"), &component).cost(&format!("file = \"{name}.wasm\""))
+    }
+
+    /// A file beside the configuration.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn file(self, name: &str, content: &[u8]) -> Self {
+        std::fs::write(self.folder.path().join(name), content).expect("a file in a temporary folder");
+        self
+    }
+
+    /// The whole configuration file, in place of what the others build.
+    #[must_use]
+    pub fn whole(mut self, text: &str) -> Self {
+        self.whole = Some(text.to_owned());
+        self
+    }
+
+    /// A variable of the environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// An argument of `serve`.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Leaves where it listens to the file and the environment, rather than asking for any free port.
+    #[must_use]
+    pub fn without_listen(mut self) -> Self {
+        self.any_port = false;
+        self
+    }
+
+    /// Names the file in the environment rather than by a flag.
+    #[must_use]
+    pub fn by_environment(mut self) -> Self {
+        self.by_environment = true;
+        self
+    }
+
+    /// Runs it through a shell that does this first.
+    #[must_use]
+    pub fn after(mut self, shell: &str) -> Self {
+        let script = format!("{shell}; exec \"$0\" \"$@\"");
+        self.program = Some(("sh".into(), vec!["-c".into(), script]));
+        self
+    }
+
+    fn text(&self) -> String {
+        let Self { top, server, routing, routing_limits, routing_settings, cost, .. } = self;
+        let models = if self.models.is_empty() { DEMO } else { &self.models };
+        // A file that sets the limits of the cost policy does it in `cost`.
+        let cost_limits = if cost.contains("limits") { "" } else { "[policies.cost.limits]\ncall_time_ms = 5000\n" };
+        format!(
+            "{top}\n[server]\n{server}\n{models}\n[policies.routing]\n{routing}\n[policies.routing.limits]\n\
+             {routing_limits}\n[policies.routing.settings]\n{routing_settings}\n[policies.cost]\n{cost}\n{cost_limits}"
+        )
+    }
+
+    /// Writes the configuration; its path.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn written(&self) -> PathBuf {
+        let path = self.folder.path().join("wasmgate.toml");
+        std::fs::write(&path, self.whole.clone().unwrap_or_else(|| self.text())).expect("a file in a temporary folder");
+        path
+    }
+
+    /// Starts the process, whatever becomes of it.
+    #[must_use]
+    pub fn spawn(&self) -> Process {
+        let binary = binary();
+        let mut command = match &self.program {
+            None => command(&binary),
+            Some((program, arguments)) => {
+                let mut command = command(Path::new(program));
+                command.args(arguments).arg(&binary);
+                command
+            }
+        };
+        command.arg("serve");
+        match self.by_environment {
+            true => command.env("WASMGATE_CONFIG", self.written()),
+            false => command.arg("--config").arg(self.written()),
+        };
+        if self.any_port && !self.arguments.iter().any(|argument| argument == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command.args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Process::start(&mut command)
+    }
+
+    /// Starts it and waits until it listens.
+    ///
+    /// # Panics
+    /// Where it does not.
+    #[must_use]
+    #[track_caller]
+    pub fn start(self) -> Gateway {
+        let process = self.spawn();
+        let address = process.wait_address();
+        Gateway { process, address, _folder: Some(self.folder) }
+    }
+
+    /// Starts it where it must refuse to serve, and waits until it has.
+    #[must_use]
+    pub fn refused(self) -> Exit {
+        self.spawn().wait_exit()
+    }
+
+    /// What `wasmgate check` says of the configuration.
+    #[must_use]
+    pub fn check(self) -> Exit {
+        let mut command = command(&binary());
+        command.arg("check").arg("--config").arg(self.written());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Process::start(&mut command).wait_exit()
+    }
+}
+
+fn json_line(line: &str) -> Option<Value> {
+    serde_json::from_str(line).ok()
+}
+
+/// A gateway that serves.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+    _folder: Option<TempDir>,
+}
+
+impl Gateway {
+    /// A gateway to be.
+    #[must_use]
+    pub fn setup() -> Setup {
+        Setup::default()
+    }
+
+    /// A connection.
+    #[must_use]
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// The answer to these bytes.
+    #[must_use]
+    pub fn send(&self, bytes: impl AsRef<[u8]>) -> Response {
+        self.connect().send(bytes).response()
+    }
+
+    /// The answer to a GET.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Response {
+        self.send(request("GET", path, &[], b""))
+    }
+
+    /// The answer to a POST of JSON.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> Response {
+        self.send(post_json(path, body))
+    }
+
+    /// The answer to a prompt in the native dialect, `model` left to the policy.
+    #[must_use]
+    pub fn chat(&self, prompt: &str) -> Response {
+        self.post("/api/v1/chat", &json!({"prompt": prompt}))
+    }
+
+    /// A stream, its head read.
+    #[must_use]
+    pub fn stream(&self, path: &str, body: &Value) -> Stream {
+        Stream::open(self.address, &post_json(path, body))
+    }
+
+    /// The metrics now.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics::parse(&self.get("/metrics").expect(200).text())
+    }
+
+    /// Waits until a metric has a value: a record is closed when its answer's last byte was handed over, which may be
+    /// a moment after the client has read it.
+    pub fn wait_metric(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        until(&format!("{name} {labels:?} = {value}"), || {
+            (self.metrics().find(name, labels) == Some(value)).then_some(())
+        });
+    }
+
+    /// The log so far, the lines of JSON among it.
+    #[must_use]
+    pub fn log(&self) -> Vec<Value> {
+        self.process.lines().iter().filter_map(|line| json_line(line)).collect()
+    }
+
+    /// Waits for a line of the log.
+    ///
+    /// # Panics
+    /// Where it does not come.
+    pub fn wait_for_log(&self, what: &str, mut is_it: impl FnMut(&Value) -> bool) -> Value {
+        let mut looked_at = 0;
+        let found = self.process.output.wait(|output| {
+            let new = &output.lines[looked_at..];
+            looked_at = output.lines.len();
+            new.iter().filter_map(|line| json_line(line)).find(|line| is_it(line))
+        });
+        found.unwrap_or_else(|| panic!("no line of the log is {what}"))
+    }
+
+    /// Waits for the line of a request that ended in this way.
+    pub fn wait_for_ending(&self, ending: &str) -> Value {
+        self.wait_for_log(ending, |line| line["message"] == "request" && line["ending"] == ending)
+    }
+
+    /// Asks it to stop.
+    pub fn sigterm(&self) {
+        self.process.signal("TERM");
+    }
+
+    /// Waits until it has ended.
+    pub fn wait_exit(&mut self) -> Exit {
+        self.process.wait_exit()
+    }
+}

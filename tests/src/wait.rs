@@ -1,0 +1,62 @@
+//! Waiting for something to happen, never for time to pass.
+
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// After so long a wait has failed. Generous: a loaded machine must not fail a test.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// A value that threads change and wait for.
+#[derive(Debug, Default)]
+pub struct Shared<T> {
+    value: Mutex<T>,
+    changed: Condvar,
+}
+
+impl<T> Shared<T> {
+    /// Holds `value`.
+    pub fn new(value: T) -> Self {
+        Self { value: Mutex::new(value), changed: Condvar::new() }
+    }
+
+    /// Looks at the value, or changes it and wakes those who wait.
+    pub fn with<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        let result = change(&mut self.lock());
+        self.changed.notify_all();
+        result
+    }
+
+    /// Waits until `look` gives something; `None` after the limit.
+    pub fn wait<R>(&self, mut look: impl FnMut(&mut T) -> Option<R>) -> Option<R> {
+        let deadline = Instant::now() + LIMIT;
+        let mut value = self.lock();
+        loop {
+            if let Some(found) = look(&mut value) {
+                return Some(found);
+            }
+            let left = deadline.checked_duration_since(Instant::now())?;
+            value = self.changed.wait_timeout(value, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        }
+    }
+
+    // A test that panicked holding the lock has its own report; those who clean up after it must still get in.
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.value.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Asks `look` until it gives something. For what can only be asked for, such as a page over HTTP: the asking itself
+/// is the pause.
+///
+/// # Panics
+/// After the limit, with what was waited for.
+pub fn until<R>(what: &str, mut look: impl FnMut() -> Option<R>) -> R {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} did not happen within {LIMIT:?}");
+        std::thread::yield_now();
+    }
+}
