@@ -42,8 +42,8 @@ lint: setup setup-lint ## Formatting, lints, licences and bans of dependencies
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	CARGO_TARGET_DIR=$(CACHE)/policies cargo clippy --locked --manifest-path policies/Cargo.toml --workspace --all-targets -- -D warnings
-	$(TOOLS)/bin/cargo-deny check --config .deny.toml bans licenses sources
-	$(TOOLS)/bin/cargo-deny --manifest-path policies/Cargo.toml check --config .deny.toml bans licenses sources
+	$(TOOLS)/bin/cargo-deny --config .deny.toml check bans licenses sources
+	$(TOOLS)/bin/cargo-deny --config .deny.toml --manifest-path policies/Cargo.toml check bans licenses sources
 
 # What the build needs: a C compiler (the TLS library has C in it) and the policies' target.
 setup:

@@ -17,7 +17,10 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let engine = Engine::new().expect("an engine");
     println!("instances {}", if engine.pooling() { "pooled" } else { "on demand" });
-    println!("{:<20} {:<9} {:>8} {:>10} {:>9} {:>9}", "policy", "isolation", "prompt", "candidates", "p50 µs", "p99 µs");
+    println!(
+        "{:<20} {:<9} {:>8} {:>10} {:>9} {:>9}",
+        "policy", "isolation", "prompt", "candidates", "p50 µs", "p99 µs"
+    );
     runtime.block_on(async {
         for name in builtin::names() {
             let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };

@@ -88,8 +88,8 @@ async fn steps(
     record.routing_evaluation = Some(Evaluation { took: began.elapsed(), outcome });
     let reason = match routed {
         Ok(Verdict::Route(decision)) => {
-            record.score = Some(decision.complexity);
-            record.complexity = Complexity::from(decision.tier);
+            record.score = decision.complexity;
+            record.complexity = decision.tier.map_or(Complexity::Unknown, Complexity::from);
             let manifest = snapshot.routing.policy.manifest();
             return Ok(Decision {
                 ranking: decision.ranking.iter().map(|&index| permitted[index as usize]).collect(),

@@ -209,7 +209,8 @@ fn the_next_model_answers_where_the_first_fails() {
 #[test]
 fn a_backend_that_takes_too_long_is_given_up() {
     let part = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"id\": ";
-    let scripts: [(&str, fn(&[u8]) -> Reply); 2] =
+    type Script = fn(&[u8]) -> Reply;
+    let scripts: [(&str, Script); 2] =
         [("head_seconds = 0.2", |_| Reply::silent().stall()), ("total_seconds = 0.2", |part| Reply::raw(part).stall())];
     for (timeout, script) in scripts {
         let slow = Backend::start(move |_| script(part));

@@ -26,8 +26,8 @@ pub(super) fn check_verdict(verdict: &Verdict, candidates: usize) -> Result<(), 
                 }
             }
             // A NaN is in no range.
-            if !(0.0..=1.0).contains(&decision.complexity) {
-                return Err(format!("the complexity is {}, expected 0 to 1", decision.complexity));
+            if let Some(complexity) = decision.complexity.filter(|complexity| !(0.0..=1.0).contains(complexity)) {
+                return Err(format!("the complexity is {complexity}, expected 0 to 1"));
             }
             check_reason(&decision.reason)
         }
@@ -95,7 +95,8 @@ mod tests {
     use super::*;
 
     fn route(ranking: &[u32], complexity: f64, reason: &str) -> Verdict {
-        Verdict::Route(Decision { ranking: ranking.into(), complexity, tier: Tier::Low, reason: reason.into() })
+        let (complexity, tier) = (Some(complexity), Some(Tier::Low));
+        Verdict::Route(Decision { ranking: ranking.into(), complexity, tier, reason: reason.into() })
     }
 
     #[test]

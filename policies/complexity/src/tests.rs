@@ -37,7 +37,7 @@ fn fallbacks_go_up_first_and_then_down() {
     ];
     for (prompt, tier, models_in_order) in table {
         let (ranking, decision) = decide(&policy(), &request(prompt), &models());
-        assert_eq!((decision.tier, ranking), (tier, models_in_order.map(String::from).to_vec()), "{prompt}");
+        assert_eq!((decision.tier, ranking), (Some(tier), models_in_order.map(String::from).to_vec()), "{prompt}");
     }
 }
 
@@ -120,9 +120,9 @@ fn the_last_user_message_is_scored() {
     request.messages.insert(0, says(Role::User, HIGH));
     request.messages.push(says(Role::Assistant, HIGH));
     request.messages.push(says(Role::Tool, HIGH));
-    assert_eq!(decide(&policy(), &request, &models()).1.tier, Tier::Low);
+    assert_eq!(decide(&policy(), &request, &models()).1.tier, Some(Tier::Low));
     request.messages.clear();
-    assert_eq!(decide(&policy(), &request, &models()).1.complexity, 0.2, "as an empty text");
+    assert_eq!(decide(&policy(), &request, &models()).1.complexity, Some(0.2), "as an empty text");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn thresholds_and_keywords_can_be_set() {
     ]);
     let policy = Complexity::configure(&settings).unwrap();
     let (_, decision) = decide(&policy, &request("une ÉTUDE, list them"), &models());
-    assert_eq!((decision.complexity, decision.tier), (0.2, Tier::High));
+    assert_eq!((decision.complexity, decision.tier), (Some(0.2), Some(Tier::High)));
     assert_eq!(decision.reason, "score 0.20: length +0.1, complex keywords +0.1 (étude)");
 }
 

@@ -10,15 +10,14 @@ pub const REASON_BYTES: usize = 1024;
 impl Decision {
     /// A decision of a policy that judges how demanding requests are. `complexity` is brought into 0 to 1.
     pub fn scored(ranking: Vec<u32>, complexity: f64, tier: Tier, reason: impl Into<String>) -> Self {
-        // Not a number would fail the whole decision at the gateway; the middle is the honest guess.
-        let complexity = if complexity.is_nan() { 0.5 } else { complexity.clamp(0.0, 1.0) };
-        Self { ranking, complexity, tier, reason: reason.into() }
+        // Not a number would fail the whole decision at the gateway, and says no more than nothing.
+        let complexity = (!complexity.is_nan()).then(|| complexity.clamp(0.0, 1.0));
+        Self { ranking, complexity, tier: Some(tier), reason: reason.into() }
     }
 
-    /// A decision of a policy that does not look at how demanding a request is. The contract asks for a
-    /// complexity all the same: it is the middle, 0.5 and medium, so that averages lean to neither side.
+    /// A decision of a policy that does not look at how demanding a request is.
     pub fn unscored(ranking: Vec<u32>, reason: impl Into<String>) -> Self {
-        Self::scored(ranking, 0.5, Tier::Medium, reason)
+        Self { ranking, complexity: None, tier: None, reason: reason.into() }
     }
 }
 
@@ -66,7 +65,9 @@ mod tests {
 
     #[test]
     fn complexity_stays_in_its_range() {
-        for (given, kept) in [(-1.0, 0.0), (0.25, 0.25), (7.0, 1.0), (f64::NAN, 0.5), (f64::INFINITY, 1.0)] {
+        let kept =
+            [(-1.0, Some(0.0)), (0.25, Some(0.25)), (7.0, Some(1.0)), (f64::NAN, None), (f64::INFINITY, Some(1.0))];
+        for (given, kept) in kept {
             assert_eq!(Decision::scored(vec![0], given, Tier::Low, "").complexity, kept);
         }
     }
