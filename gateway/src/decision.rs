@@ -15,7 +15,9 @@ use crate::record::{self, Complexity, Evaluation, Record};
 use crate::snapshot::{Active, Snapshot};
 
 /// The name under which the gateway's own default decides.
-pub const DEFAULT_NAME: &str = "default";
+const DEFAULT_NAME: &str = "default";
+/// The same with its version, which is the gateway's.
+pub const DEFAULT_LABEL: &str = concat!("default@", env!("CARGO_PKG_VERSION"));
 
 /// Which models answer, in which order, and why.
 #[derive(Debug)]

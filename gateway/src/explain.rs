@@ -14,7 +14,7 @@ use crate::money::NanoDollars;
 use crate::prompt;
 use crate::proxy::{Gateway, admit, decide};
 use crate::record::{Open, Record};
-use crate::response::{decision_headers, refuse};
+use crate::response::{id_header, refuse, routing_headers};
 use crate::snapshot::Snapshot;
 use crate::stream::ResponseBody;
 
@@ -28,7 +28,8 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) ->
             let snapshot = Arc::clone(open.snapshot());
             let mut response = Response::new(ResponseBody::plain(body(&open.record, &snapshot, &decision)));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            decision_headers(response.headers_mut(), &open, &decision, open.record.estimated_cost);
+            id_header(response.headers_mut(), &open.record.id);
+            routing_headers(response.headers_mut(), &open, open.record.estimated_cost);
             open.close_explained();
             response
         }

@@ -96,7 +96,11 @@ fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, S
 
 fn start_log(config: &Config) {
     let from_environment = ["WASMGATE_LOG", "RUST_LOG"].into_iter().find_map(|name| EnvFilter::try_from_env(name).ok());
-    let filter = from_environment.unwrap_or_else(|| EnvFilter::new(&config.log.level));
+    let mut filter = from_environment.unwrap_or_else(|| EnvFilter::new(&config.log.level));
+    // Whoever asks for `trace` means the gateway; the compiler of policies would write megabytes for each.
+    for loud in ["cranelift=warn", "regalloc2=warn", "wasmtime=warn"] {
+        filter = filter.add_directive(loud.parse().expect("a directive as the library writes them"));
+    }
     // Without this the library reports a log that cannot be written by a macro that panics when it cannot be written.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match config.log.format {

@@ -134,7 +134,8 @@ pub enum Isolation {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// How long one call may run, in milliseconds, 1 to 10,000, kept to within 1 ms; instantiation, where it is part of
+    /// How long one call may run, in milliseconds, 1 to 10,000, kept to within 1 ms but for single instructions that
+    /// fill or copy much memory, which end on their own; instantiation, where it is part of
     /// the call, has the same again. Time in which the machine does not let it run is not held against it, up to four
     /// times this and 100 ms on the wall.
     pub call_time_ms: u64,

@@ -111,17 +111,9 @@ pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
     let mut open = Open::new(&gateway);
     open.record.dialect = Some(dialect);
     match chat(&mut open, dialect, request).await {
-        Ok(answered) => respond(open, dialect, answered),
+        Ok(answer) => respond(open, dialect, answer),
         Err(failure) => refuse(open, dialect, &failure),
     }
-}
-
-/// What the steps came to.
-pub(crate) struct Answered {
-    /// How the model was chosen.
-    pub(crate) decision: Decision,
-    /// What it answers.
-    pub(crate) answer: Answer,
 }
 
 /// The model's answer, whole or on its way.
@@ -133,7 +125,7 @@ pub(crate) enum Answer {
 }
 
 /// The steps of a chat, in order.
-async fn chat(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> Result<Answered, Failure> {
+async fn chat(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> Result<Answer, Failure> {
     admit(open)?;
     let gateway = Arc::clone(open.gateway());
     let snapshot = Arc::clone(open.snapshot());
@@ -141,8 +133,7 @@ async fn chat(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> 
     let chat = prompt::parse(dialect, &body, &gateway.limits)?;
     open.record.stream = chat.stream;
     let decision = decide(open, &gateway, &snapshot, dialect, &chat, &headers).await?;
-    let answer = ask(open, &snapshot, dialect, &chat, &decision, &dialect_headers(&headers)).await?;
-    Ok(Answered { decision, answer })
+    ask(open, &snapshot, dialect, &chat, &decision, &dialect_headers(&headers)).await
 }
 
 /// Whether there is room for one more.

@@ -6,18 +6,17 @@ use bytes::Bytes;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 
-use crate::decision::Decision;
+use crate::decision::DEFAULT_LABEL;
 use crate::dialect::{Dialect, ErrorText};
 use crate::error::{Failure, Kind};
 use crate::money::NanoDollars;
 use crate::pages;
-use crate::proxy::{Answer, Answered, Gateway};
+use crate::proxy::{Answer, Gateway};
 use crate::record::Open;
 use crate::stream::{Relay, ResponseBody};
 
 /// The response to a request that is answered.
-pub(crate) fn respond(open: Open, dialect: Dialect, answered: Answered) -> Response<ResponseBody> {
-    let Answered { decision, answer } = answered;
+pub(crate) fn respond(open: Open, dialect: Dialect, answer: Answer) -> Response<ResponseBody> {
     let snapshot = Arc::clone(open.snapshot());
     let content_type = match answer {
         Answer::Whole(_) => "application/json",
@@ -31,7 +30,8 @@ pub(crate) fn respond(open: Open, dialect: Dialect, answered: Answered) -> Respo
     let mut response = Response::new(ResponseBody::plain(Bytes::new()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    decision_headers(headers, &open, &decision, cost);
+    id_header(headers, &open.record.id);
+    routing_headers(headers, &open, cost);
     *response.body_mut() = match answer {
         Answer::Whole(bytes) => ResponseBody::Whole { bytes, open: Some(open) },
         Answer::Stream { answer, facts, timeouts } => {
@@ -54,10 +54,13 @@ pub(crate) fn id_header(headers: &mut HeaderMap, id: &str) {
     }
 }
 
-/// The headers that every routed response carries.
-pub(crate) fn decision_headers(headers: &mut HeaderMap, open: &Open, decision: &Decision, cost: Option<NanoDollars>) {
+/// The headers of a request that was routed: who decided, for which model, at what cost. A failure carries those that
+/// were known when it came.
+pub(crate) fn routing_headers(headers: &mut HeaderMap, open: &Open, cost: Option<NanoDollars>) {
     let (record, snapshot) = (&open.record, open.snapshot());
-    id_header(headers, &record.id);
+    if record.routing_evaluation.is_none() {
+        return;
+    }
     let mut set = |name: &'static str, value: &str| {
         // Configured names and checked manifests hold nothing that a header cannot.
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -68,7 +71,7 @@ pub(crate) fn decision_headers(headers: &mut HeaderMap, open: &Open, decision: &
         set("x-wasmgate-model", &live.model.name);
         set("x-wasmgate-backend", &live.backend.settings().name);
     }
-    set("x-wasmgate-policy", &format!("{}@{}", decision.policy, decision.version));
+    set("x-wasmgate-policy", if record.by_default { DEFAULT_LABEL } else { &snapshot.routing.label });
     if let Some(score) = record.score {
         set("x-wasmgate-complexity", &score.to_string());
     }
@@ -90,6 +93,7 @@ pub(crate) fn refuse(mut open: Open, dialect: Dialect, failure: &Failure) -> Res
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     id_header(headers, &open.record.id);
+    routing_headers(headers, &open, None);
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
