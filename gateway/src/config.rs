@@ -84,6 +84,8 @@ pub enum LogFormat {
 /// Which component decides, with what.
 #[derive(Debug, Clone)]
 pub struct PolicyChoice {
+    /// Where the configuration says so, for messages: file, line and key.
+    pub place: String,
     /// Built in, or a file.
     pub source: PolicySource,
     /// What happens when it fails.

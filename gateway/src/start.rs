@@ -36,12 +36,6 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-impl From<LoadError> for StartError {
-    fn from(error: LoadError) -> Self {
-        Self::Refused(error.to_string())
-    }
-}
-
 /// Everything that a configuration asks for, loaded and checked.
 struct Loaded {
     engine: Engine,
@@ -84,15 +78,16 @@ pub async fn check(config: &Config) -> Result<String, StartError> {
     ))
 }
 
-async fn policy(engine: &Engine, hook: Hook, choice: &PolicyChoice) -> Result<Policy, LoadError> {
+async fn policy(engine: &Engine, hook: Hook, choice: &PolicyChoice) -> Result<Policy, StartError> {
+    let refused = |error: LoadError| StartError::Refused(format!("{}: {error}", choice.place));
     let source = match &choice.source {
         PolicySource::BuiltIn(name) => Source {
             origin: format!("{name} (built in)"),
             bytes: crate::builtin::component(name).unwrap_or_default().to_vec(),
         },
-        PolicySource::File(path) => read(path)?,
+        PolicySource::File(path) => read(path).map_err(refused)?,
     };
-    Policy::load(engine, &source, hook, &choice.settings, choice.limits.clone()).await
+    Policy::load(engine, &source, hook, &choice.settings, choice.limits.clone()).await.map_err(refused)
 }
 
 fn read(path: &Path) -> Result<Source, LoadError> {

@@ -156,7 +156,13 @@ pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Config, Con
         key: path.join("."),
         message,
     };
-    mean(file, folder).map_err(|(path, message)| at(&path.iter().map(String::as_str).collect::<Vec<_>>(), message))
+    let mut config = mean(file, folder)
+        .map_err(|(path, message)| at(&path.iter().map(String::as_str).collect::<Vec<_>>(), message))?;
+    for (hook, choice) in [("routing", &mut config.routing), ("cost", &mut config.cost)] {
+        let line = line_of(text, &["policies", hook, "settings"]);
+        choice.place = format!("{name}{}: policies.{hook}", line.map_or(String::new(), |line| format!(":{line}")));
+    }
+    Ok(config)
 }
 
 /// The parser's message names the keys that it knows; say which of them was meant.
@@ -402,6 +408,7 @@ fn mean_policy(hook: &str, default: &str, file: PolicyFile, folder: &Path) -> Re
         return Err((at("limits"), message));
     }
     Ok(PolicyChoice {
+        place: String::new(),
         source,
         on_failure: file.on_failure.unwrap_or(OnFailure::DefaultDecision),
         limits: file.limits,

@@ -14,7 +14,7 @@ pub(super) fn line_of(text: &str, path: &[&str]) -> Option<usize> {
     let mut table = table.get_ref();
     let mut line = None;
     for name in path {
-        let (key, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+        let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref() == name) else { return line };
         line = Some(line_at(text, key.span().start));
         match value.get_ref() {
             DeValue::Table(inner) => table = inner,
