@@ -192,6 +192,7 @@ pub struct Backend {
     http: reqwest::Client,
     chat_url: Option<reqwest::Url>,
     embeddings_url: Option<reqwest::Url>,
+    probe_url: Option<reqwest::Url>,
     headers: HeaderMap,
     health: Health,
     in_flight: AtomicU32,
@@ -257,6 +258,12 @@ impl Backend {
             Kind::Ollama => url("/v1/embeddings")?,
             Kind::Anthropic | Kind::Sim(_) => None,
         };
+        let probe = match settings.kind {
+            Kind::Ollama => url("/api/ps")?,
+            Kind::OpenAi => url("/models")?,
+            Kind::Anthropic => url("/v1/models")?,
+            Kind::Sim(_) => None,
+        };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if matches!(settings.kind, Kind::Anthropic) {
@@ -275,6 +282,7 @@ impl Backend {
         Ok(Self {
             chat_url: url(settings.kind.chat_path())?,
             embeddings_url: embeddings,
+            probe_url: probe,
             http,
             headers,
             health: Health::new(matches!(settings.kind, Kind::Sim(_))),
@@ -333,12 +341,18 @@ impl Backend {
         let body = match (&self.settings.kind, &self.chat_url) {
             (Kind::Sim(sim), _) => {
                 let number = self.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
-                Source::Sim(self.noted(sim::answer(sim, number, call.model, call.chat).await)?)
+                let answer = sim::answer(sim, number, call.model, call.chat).await;
+                let failed = answer.as_ref().is_err_and(|failure| failure.kind != FailureKind::BackendBusy);
+                self.health.note(!failed);
+                Source::Sim(answer?)
             }
             (_, Some(url)) => {
                 let body = dialect.encode(call.from, call.chat, call.model, call.max_tokens);
-                let shared = if call.from == dialect { call.dialect_headers.clone() } else { HeaderMap::new() };
-                Source::Http(self.post(url, body.into(), shared).await?)
+                let shared = (call.from == dialect).then_some(call.dialect_headers);
+                // The head of an answer that is no stream comes when all of it was generated.
+                let timeouts = &self.settings.timeouts;
+                let time = if call.chat.stream { timeouts.head } else { timeouts.total };
+                Source::Http(self.post(url, body.into(), shared, time).await?)
             }
             (_, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
@@ -353,7 +367,7 @@ impl Backend {
         let guard = InFlight::new(self);
         let source = match (&self.settings.kind, &self.embeddings_url) {
             (Kind::Sim(_), _) => Source::Sim(sim::embeddings(inputs)),
-            (_, Some(url)) => Source::Http(self.post(url, body, HeaderMap::new()).await?),
+            (_, Some(url)) => Source::Http(self.post(url, body, None, self.settings.timeouts.total).await?),
             (_, None) => {
                 return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
             }
@@ -361,25 +375,36 @@ impl Backend {
         Ok(Body { source, _in_flight: guard })
     }
 
-    async fn post(&self, url: &reqwest::Url, body: Bytes, more: HeaderMap) -> Result<reqwest::Body, Failure> {
-        let request = self.http.post(url.clone()).headers(self.headers.clone()).headers(more).body(body);
-        let sent = tokio::time::timeout(self.settings.timeouts.head, request.send()).await;
-        let response = self.noted(match sent {
+    async fn post(
+        &self,
+        url: &reqwest::Url,
+        body: Bytes,
+        more: Option<&HeaderMap>,
+        time: Duration,
+    ) -> Result<reqwest::Body, Failure> {
+        let mut request = self.http.post(url.clone()).headers(self.headers.clone()).body(body);
+        if let Some(more) = more.filter(|more| !more.is_empty()) {
+            // The client's own version of the dialect stands in for ours.
+            request = request.headers(more.clone());
+        }
+        let sent = tokio::time::timeout(time, request.send()).await;
+        let response = match sent {
             Err(_elapsed) => Err(Failure::new(FailureKind::Timeout, "the backend did not begin to answer in time")),
             Ok(Err(error)) => Err(unreached(&error)),
             Ok(Ok(response)) => Ok(response),
-        })?;
+        };
+        // Whatever it says below 500, it was there to say it.
+        self.health.note(response.as_ref().is_ok_and(|response| response.status().as_u16() < 500));
+        let response = response?;
         let status = response.status().as_u16();
         if response.status().is_success() {
-            return Ok(http_body_of(response));
+            return Ok(response.into());
         }
         let kind = match status {
             429 => FailureKind::BackendBusy,
             500.. => FailureKind::BackendStatus(status),
             _ => FailureKind::BackendRefused(status),
         };
-        // Whatever it says, it was there to say it.
-        self.health.note(!matches!(kind, FailureKind::BackendStatus(_)));
         let message = match kind {
             FailureKind::BackendBusy => "the backend asks for fewer requests",
             FailureKind::BackendStatus(_) => "the backend failed",
@@ -391,16 +416,6 @@ impl Backend {
             said.filter(|word| key.is_empty() || !word.contains(key)).map_or(String::new(), |word| format!(", {word}"));
         Err(Failure::new(kind, message).with_detail(format_args!("status {status}{said}")))
     }
-
-    /// Takes the outcome into account for health.
-    fn noted<T>(&self, outcome: Result<T, Failure>) -> Result<T, Failure> {
-        self.health.note(outcome.is_ok());
-        outcome
-    }
-}
-
-fn http_body_of(response: reqwest::Response) -> reqwest::Body {
-    reqwest::Body::from(response)
 }
 
 fn unreached(error: &reqwest::Error) -> Failure {

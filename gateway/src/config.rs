@@ -54,6 +54,8 @@ pub struct Server {
     pub head_timeout: Duration,
     /// How long it may take to send the body.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of an answer that is there for it, before the connection is closed.
+    pub write_timeout: Duration,
     /// How long requests in flight may go on after the gateway was told to stop.
     pub drain_timeout: Duration,
     /// Request headers that policies may see, in lower case.

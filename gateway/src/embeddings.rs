@@ -48,10 +48,17 @@ async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Bytes, Fai
     let body = asked.forward(&live.model.backend_name);
     let time = live.backend.settings().timeouts.total;
     let answered = async { whole(live.backend.embeddings(body, asked.inputs).await?).await };
-    let answer = tokio::time::timeout(time, answered)
-        .await
-        .unwrap_or_else(|_elapsed| Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time")))?;
-    open.record.usage = usage(&answer);
+    let answer = tokio::select! {
+        biased;
+        () = gateway.cut.cancelled() => Err(Failure::new(Kind::Stopping, "the gateway is stopping")),
+        answer = tokio::time::timeout(time, answered) => answer.unwrap_or_else(|_elapsed| {
+            Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
+        }),
+    }?;
+    let read: Answer = serde_json::from_slice(&answer).map_err(|error| {
+        Failure::new(Kind::Protocol, "the backend's answer is not what its dialect says").with_detail(error)
+    })?;
+    open.record.usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
     Ok(answer)
 }
 
@@ -108,9 +115,4 @@ struct Answer {
 #[derive(Deserialize)]
 struct Used {
     prompt_tokens: u64,
-}
-
-fn usage(answer: &[u8]) -> Option<Usage> {
-    let answer: Answer = serde_json::from_slice(answer).ok()?;
-    Some(Usage { input: answer.usage?.prompt_tokens, ..Usage::default() })
 }

@@ -58,7 +58,7 @@ pub enum Kind {
     TooLarge,
     /// The body did not come in time.
     SlowRequest,
-    /// No permitted model can do what the request asks (tools, images, a field of one dialect only, its length).
+    /// No permitted model can do what the request asks (tools, images, a field of one dialect only).
     NoCapableModel,
     /// The routing policy denied it, with the policy's own code.
     Denied(String),
@@ -96,7 +96,7 @@ pub enum Rejection {
     TooLarge,
     /// A policy denied it.
     PolicyDenied,
-    /// The gateway is full or stopping.
+    /// The gateway is full.
     Overloaded,
 }
 
@@ -134,11 +134,13 @@ pub enum Reason {
     Protocol,
     /// A defect, or a policy that fails closed.
     Internal,
+    /// The gateway stopped before the answer was whole.
+    Shutdown,
 }
 
 impl Reason {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Timeout,
         Self::Connect,
         Self::Upstream5xx,
@@ -146,6 +148,7 @@ impl Reason {
         Self::Upstream4xx,
         Self::Protocol,
         Self::Internal,
+        Self::Shutdown,
     ];
 
     /// The label.
@@ -159,6 +162,7 @@ impl Reason {
             Self::Upstream4xx => "upstream_4xx",
             Self::Protocol => "protocol",
             Self::Internal => "internal",
+            Self::Shutdown => "shutdown",
         }
     }
 }
@@ -191,7 +195,7 @@ impl Kind {
             Self::NoCapableModel => (StatusCode::BAD_REQUEST, "no_capable_model", Rejected(R::BadRequest)),
             Self::Denied(code) => (StatusCode::FORBIDDEN, code, Rejected(R::PolicyDenied)),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", Rejected(R::Overloaded)),
-            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", Rejected(R::Overloaded)),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", Error(E::Shutdown)),
             Self::PolicyFailed => (StatusCode::SERVICE_UNAVAILABLE, "policy_failed", Error(E::Internal)),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", Error(E::Internal)),
             Self::Connect => (StatusCode::BAD_GATEWAY, "backend_unreachable", Error(E::Connect)),

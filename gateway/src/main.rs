@@ -52,7 +52,7 @@ struct Serve {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(serve) => read(&serve).and_then(|config| {
-            start_log(&config);
+            start_log(&config)?;
             block_on(async {
                 let stop = stop_on_signal().map_err(|error| StartError::Failed(format!("signals: {error}")))?;
                 wasmgate::run(config, stop, |_| ()).await
@@ -94,9 +94,12 @@ fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, S
         .block_on(work)
 }
 
-fn start_log(config: &Config) {
-    let from_environment = ["WASMGATE_LOG", "RUST_LOG"].into_iter().find_map(|name| EnvFilter::try_from_env(name).ok());
-    let mut filter = from_environment.unwrap_or_else(|| EnvFilter::new(&config.log.level));
+fn start_log(config: &Config) -> Result<(), StartError> {
+    let named = |name| std::env::var(name).ok().filter(|filter| !filter.is_empty()).map(|filter| (name, filter));
+    let (origin, level) =
+        named("WASMGATE_LOG").or(named("RUST_LOG")).unwrap_or_else(|| ("log.level", config.log.level.clone()));
+    let mut filter = EnvFilter::try_new(&level)
+        .map_err(|error| StartError::Refused(format!("{origin}: {level:?} is not a log filter: {error}")))?;
     // Whoever asks for `trace` means the gateway; the compiler of policies would write megabytes for each.
     for loud in ["cranelift=warn", "regalloc2=warn", "wasmtime=warn"] {
         filter = filter.add_directive(loud.parse().expect("a directive as the library writes them"));
@@ -107,6 +110,7 @@ fn start_log(config: &Config) {
         LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
     }
+    Ok(())
 }
 
 /// The first SIGTERM or SIGINT begins the drain; a second ends the process at once.

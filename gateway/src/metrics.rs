@@ -203,7 +203,7 @@ impl Metrics {
         );
         let cost = make.sums("api_gateway_cost_total", "Estimated spend in US dollars.", &["model"]);
         let cost_per_request = make.add(GaugeVec::new(
-            Opts::new("api_gateway_cost_per_request", "US dollars a finished request, since start."),
+            Opts::new("api_gateway_cost_per_request", "US dollars a request that ended, since start."),
             &["model"],
         ));
         let model_seconds = make.histograms(
@@ -267,8 +267,8 @@ impl Metrics {
             ),
             decisions: make.counters(
                 "api_gateway_policy_decisions_total",
-                "Routing decisions, by policy, chosen model and outcome (fallback: the policy failed or passed, the \
-                 gateway's default decided).",
+                "Routing decisions, by policy, chosen model and outcome (fallback: the policy failed, the gateway's \
+                 default decided; pass: it had no opinion).",
                 &["policy", "version", "mode", "model", "backend", "outcome"],
             ),
             evaluation_seconds: make.histograms(
@@ -398,12 +398,18 @@ impl Metrics {
                 let failed = ending != Ending::Finished;
                 endings.requests[usize::from(failed)][record.complexity as usize].inc();
                 endings.seconds.observe(record.started.elapsed().as_secs_f64());
-                if let (Some(decisions), false) = (&snapshot.routing.metrics.decisions, record.by_default) {
+                let routed = matches!(record.routing_evaluation, Some(Evaluation { outcome: Ok(Verdict::Route), .. }));
+                if let (Some(decisions), true) = (&snapshot.routing.metrics.decisions, routed) {
                     if failed { decisions.failed.inc() } else { decisions.succeeded.inc() }
                 }
             }
         }
-        if let Ending::Failed(reason) = ending {
+        let reason = match ending {
+            Ending::Failed(reason) => Some(reason),
+            Ending::Shutdown => Some(Reason::Shutdown),
+            Ending::Rejected(_) | Ending::Finished | Ending::Abandoned => None,
+        };
+        if let Some(reason) = reason {
             let errors = match record.model.map(|model| snapshot.catalog.models()[model].backend.settings().location) {
                 None => &self.errors_none,
                 Some(Location::Local) => &self.errors_local,
@@ -413,9 +419,11 @@ impl Metrics {
         }
         if let Some(to) = record.model {
             snapshot.models[to].observe(record, snapshot, ending);
-            for attempt in &record.fell_back {
-                let (from, to) = (&snapshot.catalog.models()[attempt.model], &snapshot.catalog.models()[to]);
-                let labels = [&*from.model.name, &*to.model.name, attempt.reason.as_str()];
+            if let (Some(chosen), Some(first)) =
+                (record.chosen.filter(|&chosen| chosen != to), record.fell_back.first())
+            {
+                let (from, to) = (&snapshot.catalog.models()[chosen], &snapshot.catalog.models()[to]);
+                let labels = [&*from.model.name, &*to.model.name, first.reason.as_str()];
                 self.fallbacks.with_label_values(&labels).inc();
             }
         }
@@ -489,7 +497,7 @@ impl ModelMetrics {
                 self.cost.inc_by(cost.usd());
             }
         }
-        if let Some(called) = record.called {
+        if let (Ending::Finished, Some(called)) = (ending, record.called) {
             self.model_seconds.observe(called.elapsed().as_secs_f64());
         }
         if let Some(first) = record.first_token {

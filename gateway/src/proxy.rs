@@ -20,7 +20,7 @@ use crate::error::{Failure, Fault, Kind};
 use crate::metrics::Metrics;
 use crate::money::NanoDollars;
 use crate::prompt::{self, View};
-use crate::record::{FellBack, Idle, Open};
+use crate::record::{FellBack, Open};
 use crate::response::{refuse, respond, wrong_method};
 use crate::snapshot::Snapshot;
 use crate::stream::ResponseBody;
@@ -42,8 +42,6 @@ pub struct Gateway {
     pub tokens: TokenEstimator,
     /// Requests in flight.
     pub in_flight: AtomicUsize,
-    /// Wakes whoever waits for none to be in flight.
-    pub idle: Idle,
     /// Cancelled when requests in flight have had their time and must end.
     pub cut: CancellationToken,
     /// When the gateway started.
@@ -61,7 +59,6 @@ impl Gateway {
             metrics,
             tokens: TokenEstimator::new(),
             in_flight: AtomicUsize::new(0),
-            idle: Idle::default(),
             cut: CancellationToken::new(),
             started: Instant::now(),
             snapshot: Arc::new(snapshot),
@@ -133,7 +130,8 @@ async fn chat(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> 
     let chat = prompt::parse(dialect, &body, &gateway.limits)?;
     open.record.stream = chat.stream;
     let decision = decide(open, &gateway, &snapshot, dialect, &chat, &headers).await?;
-    ask(open, &snapshot, dialect, &chat, &decision, &dialect_headers(&headers)).await
+    let headers = if dialect == Dialect::Anthropic { dialect_headers(&headers) } else { HeaderMap::new() };
+    ask(open, &snapshot, dialect, &chat, &decision, &headers).await
 }
 
 /// Whether there is room for one more.
@@ -212,21 +210,23 @@ async fn ask(
     for &index in &decision.ranking {
         match attempt(open, snapshot, dialect, chat, decision, dialect_headers, index).await {
             Ok(answer) => return Ok(answer),
+            Err(failure) if failure.kind == Kind::Stopping => return Err(failure),
             Err(failure) => {
+                tracing::debug!(request_id = open.record.id, %failure, detail = failure.detail, "attempt failed");
                 let falls_back = failure.kind.falls_back();
                 if let Fault::Error(reason) = failure.kind.fault() {
                     open.record.fell_back.push(FellBack { model: index, reason });
                 }
-                let failure = first_failure.get_or_insert(failure);
+                first_failure.get_or_insert(failure);
                 if !falls_back {
                     break;
                 }
-                tracing::debug!(request_id = open.record.id, %failure, detail = failure.detail, "attempt failed");
             }
         }
     }
-    let failure = first_failure.unwrap_or_else(|| Failure::new(Kind::Internal, "no model was ranked"));
-    Err(failure)
+    // The failure that is told is the first model's.
+    open.record.model = decision.ranking.first().copied();
+    Err(first_failure.unwrap_or_else(|| Failure::new(Kind::Internal, "no model was ranked")))
 }
 
 /// Asks one model.
@@ -241,7 +241,8 @@ async fn attempt(
 ) -> Result<Answer, Failure> {
     let live = &snapshot.catalog.models()[index];
     open.record.model = Some(index);
-    open.record.called = Some(Instant::now());
+    let called = Instant::now();
+    open.record.called = Some(called);
     let call = Call {
         chat,
         from: dialect,
@@ -261,11 +262,11 @@ async fn attempt(
         return Ok(Answer::Stream { answer, facts: Box::new(facts), timeouts });
     }
     let spoken = answer.dialect;
-    let time = live.backend.settings().timeouts.total;
+    let until = called + live.backend.settings().timeouts.total;
     let body = tokio::select! {
         biased;
         () = cut.cancelled() => Err(Failure::new(Kind::Stopping, "the gateway is stopping")),
-        body = tokio::time::timeout(time, whole(answer.body)) => body.unwrap_or_else(|_elapsed| {
+        body = tokio::time::timeout_at(until.into(), whole(answer.body)) => body.unwrap_or_else(|_elapsed| {
             Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
         }),
     }?;

@@ -5,10 +5,11 @@
 //! unclosed means that the client left.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::chat::Usage;
+use crate::decision::DEFAULT_LABEL;
 use crate::dialect::{Dialect, Total};
 use crate::error::{Failure, Fault, Kind, Reason, Rejection};
 use crate::money::NanoDollars;
@@ -291,7 +292,8 @@ impl Open {
     pub fn close(&mut self, ending: Ending) {
         if !std::mem::replace(&mut self.closed, true) {
             self.gateway.metrics.observe(&self.record, &self.snapshot, ending);
-            if let (Ending::Finished, Some(model), Some(called)) = (ending, self.record.model, self.record.called) {
+            let chat = ending == Ending::Finished && self.record.dialect.is_some();
+            if let (true, Some(model), Some(called)) = (chat, self.record.model, self.record.called) {
                 let first = self.record.first_token.map(|first| first.duration_since(called));
                 let recent = &self.snapshot.catalog.models()[model].recent;
                 recent.note(called.elapsed(), first, self.record.billable().output);
@@ -308,30 +310,6 @@ impl Drop for Open {
         self.close(Ending::Abandoned);
         self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.gateway.metrics.request_ended();
-        self.gateway.idle.notify_one_if_idle(&self.gateway.in_flight);
-    }
-}
-
-/// Wakes the drain when the last request in flight ended.
-#[derive(Debug, Default)]
-pub struct Idle(tokio::sync::Notify);
-
-impl Idle {
-    fn notify_one_if_idle(&self, in_flight: &AtomicUsize) {
-        if in_flight.load(Ordering::Relaxed) == 0 {
-            self.0.notify_waiters();
-        }
-    }
-
-    /// Waits until nothing is in flight.
-    pub async fn wait(&self, in_flight: &AtomicUsize) {
-        loop {
-            let notified = self.0.notified();
-            if in_flight.load(Ordering::Relaxed) == 0 {
-                return;
-            }
-            notified.await;
-        }
     }
 }
 
@@ -348,6 +326,10 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
     let class = |evaluation: Option<Evaluation>| {
         evaluation.and_then(|evaluation| evaluation.outcome.err()).map(FailureClass::as_str)
     };
+    let policy = record.routing_evaluation.map(|_| match record.by_default {
+        true => DEFAULT_LABEL,
+        false => &*snapshot.routing.label,
+    });
     let reason = match ending {
         Ending::Rejected(rejection) => Some(rejection.as_str()),
         Ending::Failed(reason) => Some(reason.as_str()),
@@ -366,7 +348,7 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         location = record.model.map(|index| snapshot.catalog.models()[index].location()),
         chosen = record.chosen.map(names),
         fell_back = (!fell_back.is_empty()).then(|| fell_back.join(", ")),
-        policy = %snapshot.routing.label,
+        policy,
         by_default = record.by_default,
         complexity = record.score,
         tier = record.complexity.as_str(),

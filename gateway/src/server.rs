@@ -2,6 +2,9 @@
 //!
 //! This module must not know: what a request asks.
 
+mod guarded;
+
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Rejection;
 use crate::proxy::{self, Gateway};
 use crate::stream::ResponseBody;
+use guarded::Guarded;
 
 /// How long the last in-band errors of cut streams may take to reach their clients.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -51,7 +55,9 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: Cancellat
             let answered = proxy::serve(Arc::clone(&service_gateway), request);
             async move { Ok::<Response<ResponseBody>, std::convert::Infallible>(answered.await) }
         });
-        let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let (head, write) = (gateway.limits.head_timeout, gateway.limits.write_timeout);
+        let stream = TokioIo::new(Guarded::new(stream, Arc::clone(&asked), head, write));
+        let connection = http.serve_connection(stream, service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -97,14 +103,21 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 /// Heads that the HTTP library refused by itself: it answers 400 or 431, or closes where none came in time. They reach no
 /// handler, and count all the same; a kept connection that idles until its time is over does not.
 fn note_refused(gateway: &Gateway, error: &(dyn std::error::Error + 'static), asked: bool) {
-    if let Some(error) = error.downcast_ref::<hyper::Error>() {
-        if error.is_parse_too_large() {
-            gateway.metrics.reject(Rejection::TooLarge);
-        } else if error.is_parse() || error.is_timeout() && !asked {
-            gateway.metrics.reject(Rejection::BadRequest);
-        }
+    let http = error.downcast_ref::<hyper::Error>();
+    if http.is_some_and(hyper::Error::is_parse_too_large) {
+        gateway.metrics.reject(Rejection::TooLarge);
+    } else if http.is_some_and(hyper::Error::is_parse) || !asked && timed_out(error) {
+        gateway.metrics.reject(Rejection::BadRequest);
     }
     tracing::debug!(error, "a connection ended badly");
+}
+
+/// Whether the connection's time was over: the HTTP library's own clock, or the socket's.
+fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout)
+            || error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::TimedOut)
+    })
 }
 
 async fn drain(gateway: &Gateway, graceful: GracefulShutdown) {

@@ -16,7 +16,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::backend::{self, Timeouts};
 use crate::chat::{Delta, Deltas};
-use crate::dialect::frames::Frames;
+use crate::dialect::frames::{Frames, Framing};
 use crate::dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
 use crate::error::{Failure, Kind};
 use crate::record::{Ending, Open};
@@ -26,7 +26,7 @@ const MAX_FRAME_BYTES: usize = 4 << 20;
 
 /// The body of a response.
 pub enum ResponseBody {
-    /// Known in whole. The record, where there is one, ends when the body was handed over.
+    /// Known in whole. The record, where there is one, ends when the body was handed to the connection.
     Whole {
         /// What is left of it.
         bytes: Bytes,
@@ -38,7 +38,7 @@ pub enum ResponseBody {
 }
 
 impl ResponseBody {
-    /// A body that answers no recorded request.
+    /// A body with no record to close.
     #[must_use]
     pub fn plain(bytes: impl Into<Bytes>) -> Self {
         Self::Whole { bytes: bytes.into(), open: None }
@@ -131,7 +131,9 @@ impl Relay {
             ending: None,
             idle: timeouts.idle,
             until: called + timeouts.total,
-            timer: Box::pin(tokio::time::sleep(timeouts.idle)),
+            timer: Box::pin(tokio::time::sleep_until(
+                (Instant::now() + timeouts.idle).min(called + timeouts.total).into(),
+            )),
             stopping: Box::pin(open.gateway().cut.clone().cancelled_owned()),
             open: Some(open),
         }
@@ -201,7 +203,12 @@ impl Relay {
             // Half a frame is no complaint of its own: what matters is whether it was the end marker.
             let _ = self.relay(frame);
             if self.ending.is_some() {
-                self.out.push_back(Bytes::from_static(b"\n\n"));
+                // What was written anew has its end; what was forwarded lacks it.
+                match (&self.writer, self.client.framing()) {
+                    (Writer::Translate(_), _) => {}
+                    (Writer::Forward { .. }, Framing::Sse) => self.out.push_back(Bytes::from_static(b"\n\n")),
+                    (Writer::Forward { .. }, Framing::Ndjson) => self.out.push_back(Bytes::from_static(b"\n")),
+                }
                 return Ok(());
             }
             self.out.truncate(whole);

@@ -249,6 +249,16 @@ fn a_head_that_comes_too_slowly_is_given_up() {
 }
 
 #[test]
+fn a_connection_that_says_nothing_or_half_a_preface_is_given_up() {
+    for said in ["", "PRI * HT"] {
+        let (gateway, _backend) = guarded();
+        let mut client = gateway.connect();
+        assert!(client.send(said).rest().is_empty(), "{said:?}");
+        gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "bad_request")], 1.0);
+    }
+}
+
+#[test]
 fn an_idle_connection_is_closed_and_not_counted() {
     let (gateway, _backend) = guarded();
     let mut client = gateway.connect();

@@ -210,19 +210,65 @@ fn the_next_model_answers_where_the_first_fails() {
 fn a_backend_that_takes_too_long_is_given_up() {
     let part = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{\"id\": ";
     type Script = fn(&[u8]) -> Reply;
-    let scripts: [(&str, Script); 2] =
-        [("head_seconds = 0.2", |_| Reply::silent().stall()), ("total_seconds = 0.2", |part| Reply::raw(part).stall())];
-    for (timeout, script) in scripts {
+    // The head of an answer that is no stream comes when all of it was generated: only the total bounds it.
+    let scripts: [(&str, bool, Script); 3] = [
+        ("head_seconds = 0.2", true, |_| Reply::silent().stall()),
+        ("head_seconds = 0.1\ntotal_seconds = 0.2", false, |_| Reply::silent().stall()),
+        ("total_seconds = 0.2", false, |part| Reply::raw(part).stall()),
+    ];
+    for (timeout, stream, script) in scripts {
         let slow = Backend::start(move |_| script(part));
         let gateway = Gateway::setup()
             .model("slow", Dialect::OpenAi, &slow)
             .models(&format!("[backends.slow.timeouts]\n{timeout}\n"))
             .start();
-        let response = gateway.post("/v1/messages", &ask("/v1/messages", "slow", "hello", false)).expect(504);
+        let response = gateway.post("/v1/messages", &ask("/v1/messages", "slow", "hello", stream)).expect(504);
         assert_eq!(error_code("/v1/messages", &response.json()), "backend_timeout", "{timeout}");
         slow.wait_abandoned(1);
         gateway.wait_metric("api_gateway_errors_total", &[("backend", "local"), ("reason", "timeout")], 1.0);
     }
+}
+
+#[test]
+fn a_backend_that_keeps_failing_is_down_and_one_answer_brings_it_back() {
+    let usage = Usage { input: 1, output: 1 };
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let backend = Backend::start(move |_| match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        0..3 => Reply::json(500, &json!({})),
+        _ => Reply::json(200, &Dialect::OpenAi.answer("back", usage)),
+    });
+    let gateway = Gateway::setup().model("only", Dialect::OpenAi, &backend).start();
+    let up = [("upstream", "only")];
+    for _ in 0..3 {
+        assert_eq!(gateway.metrics().value("api_gateway_upstream_up", &up), 1.0);
+        let _ = gateway.chat("hello").expect(502);
+    }
+    assert_eq!(gateway.metrics().value("api_gateway_upstream_up", &up), 0.0);
+    let _ = gateway.get("/health").expect(503);
+    let _ = gateway.chat("hello").expect(200);
+    assert_eq!(gateway.metrics().value("api_gateway_upstream_up", &up), 1.0);
+}
+
+#[test]
+fn where_no_model_answers_the_first_failure_is_told_and_no_fallback_counted() {
+    let first = Backend::start(|_| Reply::json(500, &json!({})));
+    let second = Backend::start(|_| Reply::json(429, &json!({})));
+    let gateway =
+        Gateway::setup().model("first", Dialect::OpenAi, &first).model("second", Dialect::OpenAi, &second).start();
+    let response = gateway.chat("hello").expect(502);
+    assert_eq!(error_code("/api/v1/chat", &response.json()), "backend_error");
+    assert_eq!(response.header("x-wasmgate-model"), "first");
+    gateway.wait_metric("api_gateway_requests_total", &[("model", "first"), ("status", "error")], 1.0);
+    let metrics = gateway.metrics();
+    assert_eq!(metrics.value("api_gateway_errors_total", &[("reason", "upstream_5xx")]), 1.0);
+    assert_eq!(metrics.find("api_gateway_fallbacks_total", &[]), None);
+}
+
+#[test]
+fn a_model_name_of_any_length_is_refused_at_once() {
+    let gateway = Gateway::setup().start();
+    let body = json!({"model": "m".repeat(1_000_000), "prompt": "hello"});
+    let _ = gateway.post("/api/v1/chat", &body).expect(404);
 }
 
 #[test]

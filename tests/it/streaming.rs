@@ -332,6 +332,42 @@ fn the_permit_lives_as_long_as_the_stream() {
 }
 
 #[test]
+fn a_client_that_stops_reading_frees_its_backend() {
+    let usage = Usage { input: 1, output: 1 };
+    // More than the sockets on the way hold.
+    let text = "x".repeat(1 << 20);
+    let texts = vec![text.as_str(); 64];
+    let frames = Dialect::OpenAi.frames(&texts, usage);
+    let backend = Backend::start(move |_| Reply::stream("text/event-stream").frames(&frames).stall());
+    let gateway =
+        Gateway::setup().server("write_timeout_seconds = 0.3\n").model("only", Dialect::OpenAi, &backend).start();
+    let mut client = gateway.connect();
+    client.send(post_json("/v1/chat/completions", &ask("/v1/chat/completions", "only", "hello", true)));
+    backend.wait_abandoned(1);
+    gateway.wait_for_ending("abandoned");
+    gateway.wait_metric("api_gateway_requests_in_progress", &[], 0.0);
+}
+
+#[test]
+fn a_backend_that_closes_behind_its_end_marker_has_said_all() {
+    let usage = Usage { input: 1, output: 1 };
+    for path in CLIENT_PATHS {
+        let mut frames = Dialect::OpenAi.frames(&["a", "b"], usage);
+        let last = frames.last_mut().unwrap();
+        *last = last.trim_end().to_owned();
+        let backend = Backend::start(move |_| Reply::stream("text/event-stream").frames(&frames).end());
+        let gateway = Gateway::setup().model("only", Dialect::OpenAi, &backend).start();
+        let response = gateway.post(path, &ask(path, "only", "hello", true)).expect(200);
+        if path == "/api/chat" {
+            for line in response.text().lines() {
+                serde_json::from_str::<serde_json::Value>(line).expect("each line is JSON");
+            }
+        }
+        gateway.wait_for_ending("finished");
+    }
+}
+
+#[test]
 fn a_request_behind_a_stream_does_not_hold_up_the_stream() {
     let gate = Gate::default();
     let script_gate = gate.clone();

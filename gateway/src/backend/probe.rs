@@ -33,14 +33,8 @@ pub(super) async fn run(backend: &Arc<Backend>, interval: Duration) {
 }
 
 async fn once(backend: &Backend) {
-    let Some(base) = &backend.settings.url else { return };
-    let url = match backend.settings.kind {
-        Kind::Ollama => format!("{base}/api/ps"),
-        Kind::OpenAi if base.ends_with("/v1") => format!("{base}/models"),
-        Kind::OpenAi | Kind::Anthropic => format!("{base}/v1/models"),
-        Kind::Sim(_) => return,
-    };
-    let request = backend.http.get(url).headers(backend.headers.clone()).timeout(TIMEOUT);
+    let Some(url) = &backend.probe_url else { return };
+    let request = backend.http.get(url.clone()).headers(backend.headers.clone()).timeout(TIMEOUT);
     let answer = request.send().await;
     // Any status below 500 comes from a server that is there; whether it likes the key, traffic will tell.
     let answered = answer.as_ref().is_ok_and(|response| response.status().as_u16() < 500);

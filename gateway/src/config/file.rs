@@ -47,6 +47,7 @@ struct ServerFile {
     max_head_bytes: usize,
     head_timeout_seconds: f64,
     body_timeout_seconds: f64,
+    write_timeout_seconds: f64,
     drain_timeout_seconds: f64,
     label_headers: Vec<String>,
 }
@@ -61,6 +62,7 @@ impl Default for ServerFile {
             max_head_bytes: 32 << 10,
             head_timeout_seconds: 60.0,
             body_timeout_seconds: 30.0,
+            write_timeout_seconds: 60.0,
             drain_timeout_seconds: 30.0,
             label_headers: Vec::new(),
         }
@@ -248,6 +250,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         max_head_bytes: count("max_head_bytes", file.max_head_bytes, 8 << 10, 1 << 20)?,
         head_timeout: seconds(&["server", "head_timeout_seconds"], file.head_timeout_seconds)?,
         body_timeout: seconds(&["server", "body_timeout_seconds"], file.body_timeout_seconds)?,
+        write_timeout: seconds(&["server", "write_timeout_seconds"], file.write_timeout_seconds)?,
         drain_timeout: seconds(&["server", "drain_timeout_seconds"], file.drain_timeout_seconds)?,
         label_headers: file.label_headers,
     })

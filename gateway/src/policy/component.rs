@@ -3,6 +3,7 @@
 //!
 //! This module must not know: where bytes come from, what becomes of a refusal.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,7 +182,8 @@ impl Policy {
     /// # Errors
     /// Where the policy does not give a valid verdict within its limits.
     pub async fn route(&self, request: Request<'_>, candidates: &[Candidate<'_>]) -> Result<Verdict, PolicyFailure> {
-        let request = Request { messages: self.newest(request.messages), ..request };
+        let newest = self.newest(request.messages);
+        let request = Request { messages: &newest, ..request };
         match self.pool.call(Call::Route(request, candidates)).await? {
             Answer::Verdict(verdict) => {
                 verdict::check_verdict(&verdict, candidates.len()).map_err(invalid)?;
@@ -200,7 +202,8 @@ impl Policy {
         request: Request<'_>,
         candidates: &[Candidate<'_>],
     ) -> Result<Vec<CostEstimate>, PolicyFailure> {
-        let request = Request { messages: self.newest(request.messages), ..request };
+        let newest = self.newest(request.messages);
+        let request = Request { messages: &newest, ..request };
         match self.pool.call(Call::Estimate(request, candidates)).await? {
             Answer::Estimates(estimates) => {
                 verdict::check_estimates(&estimates, candidates.len()).map_err(invalid)?;
@@ -210,15 +213,20 @@ impl Policy {
         }
     }
 
-    /// The newest messages that fit the input limit; the newest is always among them.
-    fn newest<'m, 't>(&self, messages: &'m [Message<'t>]) -> &'m [Message<'t>] {
+    /// The newest messages that fit the input limit. Where not even the newest does, its beginning.
+    fn newest<'m, 't>(&self, messages: &'m [Message<'t>]) -> Cow<'m, [Message<'t>]> {
+        let limit = self.limits.input_bytes;
         let mut bytes = 0;
         let fitting = messages.iter().rev().take_while(|message| {
             bytes += message.text.len();
-            bytes <= self.limits.input_bytes
+            bytes <= limit
         });
-        let count = fitting.count().max(1).min(messages.len());
-        &messages[messages.len() - count..]
+        match (fitting.count(), messages.last()) {
+            (0, Some(Message { role, text })) => {
+                Cow::Owned(vec![Message { role: *role, text: &text[..text.floor_char_boundary(limit)] }])
+            }
+            (count, _) => Cow::Borrowed(&messages[messages.len() - count..]),
+        }
     }
 
     /// Decides one sample request in production limits.
