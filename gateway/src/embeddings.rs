@@ -12,9 +12,10 @@ use serde::Deserialize;
 use crate::chat::Usage;
 use crate::dialect::{BadRequest, Dialect, json};
 use crate::error::{Failure, Kind};
+use crate::gateway::Gateway;
+use crate::open::Open;
 use crate::prompt;
-use crate::proxy::{Gateway, admit, whole};
-use crate::record::Open;
+use crate::proxy::{admit, whole};
 use crate::response::{id_header, refuse};
 use crate::stream::ResponseBody;
 

@@ -2,7 +2,7 @@
 //!
 //! A client's prompt is read (`prompt`), policies decide who answers it and what that is expected to cost (`policy`,
 //! `decision`), a backend answers (`backend`), the answer is relayed (`stream`), and one record of it all is observed
-//! when it ends (`record`, `metrics`). The order of these steps is written in `proxy` and nowhere else.
+//! when it ends (`open`, `record`, `metrics`). The order of these steps is written in `proxy` and nowhere else.
 //!
 //! Invariants: a request sees one `snapshot` from beginning to end; its record is closed exactly once; a stream that
 //! broke off never ends like a whole one; a failing policy is never the client's problem unless the operator chose so;
@@ -11,6 +11,7 @@
 pub mod config;
 pub mod server;
 
+pub mod gateway;
 pub mod proxy;
 
 pub mod prompt;
@@ -36,6 +37,7 @@ pub mod pages;
 
 pub mod error;
 pub mod metrics;
+pub mod open;
 pub mod record;
 pub mod snapshot;
 

@@ -493,7 +493,7 @@ impl ModelMetrics {
         if record.usage.is_some() || record.output_pieces > 0 || ending == Ending::Finished {
             input.inc_by(usage.input_total());
             output.inc_by(usage.output);
-            if let Some(cost) = record.cost(snapshot) {
+            if let Some(cost) = record.cost(snapshot.price(record.model)) {
                 self.cost.inc_by(cost.usd());
             }
         }

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::backend::HealthState;
 use crate::dialect::Dialect;
+use crate::gateway::Gateway;
 use crate::metrics;
 use crate::policy::Capabilities;
-use crate::proxy::Gateway;
 use crate::snapshot::{Active, Snapshot};
 use crate::stream::ResponseBody;
 

@@ -2,75 +2,31 @@
 //! each step does its work and returns. How answers and failures become responses is `response.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderName};
 use hyper::{HeaderMap, Method, Request, Response, Version};
-use tokio_util::sync::CancellationToken;
 
 use crate::backend::{self, Call, Timeouts};
 use crate::chat::Chat;
-use crate::config::Server;
 use crate::decision::{self, Decision};
 use crate::dialect::{Dialect, Facts, Routing};
 use crate::error::{Failure, Fault, Kind};
-use crate::metrics::Metrics;
+use crate::gateway::Gateway;
 use crate::money::NanoDollars;
+use crate::open::Open;
 use crate::prompt::{self, View};
-use crate::record::{FellBack, Open};
+use crate::record::FellBack;
 use crate::response::{refuse, respond, wrong_method};
 use crate::snapshot::Snapshot;
 use crate::stream::ResponseBody;
-use crate::tokens::TokenEstimator;
 use crate::{embeddings, explain, pages};
 
 /// Largest answer that is not a stream.
 const MAX_REPLY_BYTES: usize = 32 << 20;
-
-/// What all requests share.
-pub struct Gateway {
-    /// Limits of the server.
-    pub limits: Server,
-    /// Whether each request gets a log line.
-    pub log_requests: bool,
-    /// Counts.
-    pub metrics: Metrics,
-    /// Estimates prompts.
-    pub tokens: TokenEstimator,
-    /// Requests in flight.
-    pub in_flight: AtomicUsize,
-    /// Cancelled when requests in flight have had their time and must end.
-    pub cut: CancellationToken,
-    /// When the gateway started.
-    pub started: Instant,
-    snapshot: Arc<Snapshot>,
-}
-
-impl Gateway {
-    /// A gateway that serves `snapshot`.
-    #[must_use]
-    pub fn new(limits: Server, log_requests: bool, metrics: Metrics, snapshot: Snapshot) -> Self {
-        Self {
-            limits,
-            log_requests,
-            metrics,
-            tokens: TokenEstimator::new(),
-            in_flight: AtomicUsize::new(0),
-            cut: CancellationToken::new(),
-            started: Instant::now(),
-            snapshot: Arc::new(snapshot),
-        }
-    }
-
-    /// What serves now.
-    #[must_use]
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot)
-    }
-}
 
 /// Answers one HTTP request.
 pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {

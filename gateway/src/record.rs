@@ -1,21 +1,13 @@
-//! The facts of one request, noted by the steps as they happen and observed once, when the request ends, whichever
-//! way it ends: metrics, the log line, the averages that policies see.
-//!
-//! `Open` is held by whatever the request's life hangs on: the handler at first, the response's body after. Dropping it
-//! unclosed means that the client left.
+//! The facts of one request, noted by the steps as they happen, and the small enums that serve as labels. Who holds a
+//! record and what happens at its end is `open.rs`.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::chat::Usage;
-use crate::decision::DEFAULT_LABEL;
 use crate::dialect::{Dialect, Total};
-use crate::error::{Failure, Fault, Kind, Reason, Rejection};
-use crate::money::NanoDollars;
+use crate::error::{Fault, Kind, Reason, Rejection};
+use crate::money::{NanoDollars, Price};
 use crate::policy::{FailureClass, Tier};
-use crate::proxy::Gateway;
-use crate::snapshot::Snapshot;
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,8 +165,16 @@ pub struct Record {
     pub detail: String,
 }
 
+impl Default for Record {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Record {
-    fn new() -> Self {
+    /// Of a request that came now.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             id: uuid::Uuid::now_v7().simple().to_string(),
             started: Instant::now(),
@@ -218,152 +218,21 @@ impl Record {
         })
     }
 
-    /// What it costs by its model's price; `None` where it reached no model or the model is unpriced.
+    /// What it costs by its model's price; `None` where the model is unpriced.
     #[must_use]
-    pub fn cost(&self, snapshot: &Snapshot) -> Option<NanoDollars> {
-        let price = snapshot.catalog.models()[self.model?].model.price?;
-        Some(price.of(&self.billable()))
+    pub fn cost(&self, price: Option<Price>) -> Option<NanoDollars> {
+        Some(price?.of(&self.billable()))
     }
 
     /// What the answer came to by now.
     #[must_use]
-    pub fn total(&self, snapshot: &Snapshot) -> Total {
+    pub fn total(&self, price: Option<Price>) -> Total {
         let usage = self.billable();
         Total {
             input_tokens: usage.input_total(),
             output_tokens: usage.output,
-            cost: self.cost(snapshot).map(NanoDollars::usd),
+            cost: self.cost(price).map(NanoDollars::usd),
             latency_seconds: self.started.elapsed().as_secs_f64(),
         }
     }
-}
-
-/// A record that must be closed, and the permit that the request holds.
-pub struct Open {
-    /// The facts.
-    pub record: Box<Record>,
-    gateway: Arc<Gateway>,
-    snapshot: Arc<Snapshot>,
-    closed: bool,
-}
-
-impl Open {
-    /// A request came.
-    #[must_use]
-    pub fn new(gateway: &Arc<Gateway>) -> Self {
-        gateway.in_flight.fetch_add(1, Ordering::Relaxed);
-        gateway.metrics.request_began();
-        let (gateway, snapshot) = (Arc::clone(gateway), gateway.snapshot());
-        Self { record: Box::new(Record::new()), gateway, snapshot, closed: false }
-    }
-
-    /// The gateway.
-    #[must_use]
-    pub fn gateway(&self) -> &Arc<Gateway> {
-        &self.gateway
-    }
-
-    /// The policies and models that serve this request from its beginning to its end.
-    #[must_use]
-    pub fn snapshot(&self) -> &Arc<Snapshot> {
-        &self.snapshot
-    }
-
-    /// What the answer came to by now.
-    #[must_use]
-    pub fn total(&self) -> Total {
-        self.record.total(&self.snapshot)
-    }
-
-    /// It failed.
-    pub fn fail(&mut self, failure: &Failure) {
-        self.record.detail.clone_from(if failure.detail.is_empty() { &failure.message } else { &failure.detail });
-        self.close(Ending::of(&failure.kind));
-    }
-
-    /// It was explained, not answered: the decision counts, a request there was none.
-    pub fn close_explained(&mut self) {
-        if !std::mem::replace(&mut self.closed, true) {
-            self.gateway.metrics.observe_decision(&self.record, &self.snapshot);
-        }
-    }
-
-    /// It ended. Only the first ending counts.
-    pub fn close(&mut self, ending: Ending) {
-        if !std::mem::replace(&mut self.closed, true) {
-            self.gateway.metrics.observe(&self.record, &self.snapshot, ending);
-            let chat = ending == Ending::Finished && self.record.dialect.is_some();
-            if let (true, Some(model), Some(called)) = (chat, self.record.model, self.record.called) {
-                let first = self.record.first_token.map(|first| first.duration_since(called));
-                let recent = &self.snapshot.catalog.models()[model].recent;
-                recent.note(called.elapsed(), first, self.record.billable().output);
-            }
-            if self.gateway.log_requests {
-                log(&self.record, &self.snapshot, ending);
-            }
-        }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.close(Ending::Abandoned);
-        self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.gateway.metrics.request_ended();
-    }
-}
-
-/// One line a request, with the same facts that the metrics count and never a word of the prompt.
-fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
-    let names = |index: usize| &*snapshot.catalog.models()[index].model.name;
-    let usage = record.billable();
-    let fell_back: Vec<String> = record
-        .fell_back
-        .iter()
-        .map(|attempt| format!("{}: {}", names(attempt.model), attempt.reason.as_str()))
-        .collect();
-    let took = |evaluation: Option<Evaluation>| evaluation.map(|evaluation| evaluation.took.as_secs_f64());
-    let class = |evaluation: Option<Evaluation>| {
-        evaluation.and_then(|evaluation| evaluation.outcome.err()).map(FailureClass::as_str)
-    };
-    let policy = record.routing_evaluation.map(|_| match record.by_default {
-        true => DEFAULT_LABEL,
-        false => &*snapshot.routing.label,
-    });
-    let reason = match ending {
-        Ending::Rejected(rejection) => Some(rejection.as_str()),
-        Ending::Failed(reason) => Some(reason.as_str()),
-        Ending::Finished | Ending::Abandoned | Ending::Shutdown => None,
-    };
-    tracing::info!(
-        target: "request",
-        request_id = record.id,
-        ending = ending.as_str(),
-        reason,
-        detail = (!record.detail.is_empty()).then_some(&*record.detail),
-        dialect = record.dialect.map(Dialect::as_str),
-        stream = record.stream,
-        model = record.model.map(names),
-        backend = record.model.map(|index| &*snapshot.catalog.models()[index].backend.settings().name),
-        location = record.model.map(|index| snapshot.catalog.models()[index].location()),
-        chosen = record.chosen.map(names),
-        fell_back = (!fell_back.is_empty()).then(|| fell_back.join(", ")),
-        policy,
-        by_default = record.by_default,
-        complexity = record.score,
-        tier = record.complexity.as_str(),
-        routing_failure = class(record.routing_evaluation),
-        cost_failure = class(record.cost_evaluation),
-        routing_seconds = record.routing_took.map(|took| took.as_secs_f64()),
-        routing_policy_seconds = took(record.routing_evaluation),
-        cost_policy_seconds = took(record.cost_evaluation),
-        estimated_cost_usd = record.estimated_cost.map(NanoDollars::usd),
-        cost_usd = record.cost(snapshot).map(NanoDollars::usd),
-        input_tokens = record.model.map(|_| usage.input_total()),
-        output_tokens = record.model.map(|_| usage.output),
-        usage_reported = record.model.map(|_| record.usage.is_some()),
-        first_token_seconds = record.first_token.map(|first| first.duration_since(record.started).as_secs_f64()),
-        seconds = record.started.elapsed().as_secs_f64(),
-        "request"
-    );
 }

@@ -9,10 +9,11 @@ use hyper::{HeaderMap, Response, StatusCode};
 use crate::decision::DEFAULT_LABEL;
 use crate::dialect::{Dialect, ErrorText};
 use crate::error::{Failure, Kind};
+use crate::gateway::Gateway;
 use crate::money::NanoDollars;
+use crate::open::Open;
 use crate::pages;
-use crate::proxy::{Answer, Gateway};
-use crate::record::Open;
+use crate::proxy::Answer;
 use crate::stream::{Relay, ResponseBody};
 
 /// The response to a request that is answered.
@@ -24,7 +25,7 @@ pub(crate) fn respond(open: Open, dialect: Dialect, answer: Answer) -> Response<
     };
     // The bill where it is known; a stream's is not before its end.
     let cost = match answer {
-        Answer::Whole(_) => open.record.cost(&snapshot),
+        Answer::Whole(_) => open.record.cost(snapshot.price(open.record.model)),
         Answer::Stream { .. } => open.record.estimated_cost,
     };
     let mut response = Response::new(ResponseBody::plain(Bytes::new()));

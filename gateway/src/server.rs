@@ -20,7 +20,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Rejection;
-use crate::proxy::{self, Gateway};
+use crate::gateway::Gateway;
+use crate::proxy;
 use crate::stream::ResponseBody;
 use guarded::Guarded;
 

@@ -5,6 +5,7 @@ use crate::catalog::Catalog;
 use crate::config::OnFailure;
 use crate::decision::LineLimit;
 use crate::metrics::{ModelMetrics, PolicyMetrics};
+use crate::money::Price;
 use crate::policy::Policy;
 
 /// See the module.
@@ -18,6 +19,14 @@ pub struct Snapshot {
     pub cost: Active,
     /// The series of each model, by position in the catalog.
     pub models: Vec<ModelMetrics>,
+}
+
+impl Snapshot {
+    /// What a model charges; `None` where there is none or it is unpriced.
+    #[must_use]
+    pub fn price(&self, model: Option<usize>) -> Option<Price> {
+        self.catalog.models()[model?].model.price
+    }
 }
 
 /// A policy that decides.

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::catalog::Catalog;
 use crate::config::{Config, PolicyChoice, PolicySource};
 use crate::decision::LineLimit;
+use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::policy::{Engine, Hook, LoadError, Policy, Source, Stage};
-use crate::proxy::Gateway;
 use crate::server;
 use crate::snapshot::{Active, Snapshot};
 
