@@ -241,3 +241,31 @@ fn each_request_has_one_line_in_the_log_and_its_prompt_has_none() {
     assert_eq!(lines.iter().filter(|line| line["message"] == "request").count(), 2);
     assert!(!gateway.process.lines().join("\n").contains("a prompt about"), "prompts are never logged");
 }
+
+#[test]
+fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
+    let usage = Usage { input: 1, output: 1 };
+    let bad = Backend::start(|_| Reply::json(500, &json!({})));
+    let good = Backend::start(move |_| Reply::json(200, &Dialect::OpenAi.answer("hello", usage)));
+    let gateway =
+        Gateway::setup().model("first", Dialect::OpenAi, &bad).model("second", Dialect::OpenAi, &good).start();
+    // A fallback is the one thing that must happen for its series to be there.
+    let _ = gateway.chat("hello").expect(200);
+    gateway.wait_metric("api_gateway_fallbacks_total", &[], 1.0);
+
+    let page = gateway.get("/metrics").expect(200).text();
+    let typed =
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter(|line| !line.starts_with("process_"));
+    let metrics: BTreeSet<String> = typed.map(str::to_owned).collect();
+
+    let document = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../monitoring/README.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+    let table: BTreeSet<String> = rows
+        .map(|row| {
+            let (name, rest) = row.split_once("` | ").unwrap();
+            format!("{name} {}", rest.split(" | ").next().unwrap())
+        })
+        .collect();
+    assert_eq!(metrics, table);
+}
