@@ -125,7 +125,7 @@ pub enum Isolation {
     /// seen by later calls of the same policy.
     #[default]
     Warm,
-    /// Each call gets an instance of its own: nothing a call did can be seen by another. Costs some 30 µs a call
+    /// Each call gets an instance of its own: nothing a call did can be seen by another. Costs some 20 µs a call
     /// for a small Rust policy, 1 to 2 ms for one with a JavaScript or Python engine inside.
     PerCall,
 }
