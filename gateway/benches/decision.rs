@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use wasmgate::builtin;
 use wasmgate::policy::{
-    Breaker, Candidate, Capabilities, CostEstimate, Dialect, Engine, Health, Hook, Isolation, Limits, Location,
-    Message, Policy, Price, Request, Role, Source,
+    Breaker, Candidate, Capabilities, CostEstimate, Dialect, Health, Hook, Isolation, Limits, Loader, LoaderOptions,
+    Location, Message, Pace, Policy, Price, Request, Role, Source,
 };
 
 /// Measured for each row, at most.
@@ -15,8 +15,8 @@ const CALLS: usize = 50_000;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let engine = Engine::new().expect("an engine");
-    println!("instances {}", if engine.pooling() { "pooled" } else { "on demand" });
+    let loader = Loader::new(LoaderOptions::default()).expect("an engine");
+    println!("instances {}", if loader.pooling() { "pooled" } else { "on demand" });
     println!(
         "{:<20} {:<9} {:>8} {:>10} {:>9} {:>9}",
         "policy", "isolation", "prompt", "candidates", "p50 µs", "p99 µs"
@@ -25,7 +25,7 @@ fn main() {
         for name in builtin::names() {
             let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
             for isolation in [Isolation::Warm, Isolation::PerCall] {
-                let policy = load(&engine, name, hook, isolation).await;
+                let policy = load(&loader, name, hook, isolation).await;
                 for (bytes, models) in [(300, 3), (4096, 3), (100_000, 3), (300, 30)] {
                     let (p50, p99) = measure(&policy, hook, bytes, models).await;
                     let word = if isolation == Isolation::Warm { "warm" } else { "per-call" };
@@ -36,10 +36,11 @@ fn main() {
     });
 }
 
-async fn load(engine: &Engine, name: &str, hook: Hook, isolation: Isolation) -> Policy {
-    let source = Source { origin: name.into(), bytes: builtin::component(name).expect("built in").to_vec() };
+async fn load(loader: &Loader, name: &str, hook: Hook, isolation: Isolation) -> Policy {
+    let bytes = builtin::component(name).expect("built in").into();
+    let source = Source { origin: name.into(), bytes, fixtures: None };
     let limits = Limits { isolation, ..Limits::default() };
-    Policy::load(engine, &source, hook, &serde_json::Map::new(), limits).await.expect("it loads")
+    Policy::load(loader, &source, hook, &serde_json::Map::new(), limits, Pace::Serving).await.expect("it loads")
 }
 
 async fn measure(policy: &Policy, hook: Hook, bytes: usize, models: usize) -> (f64, f64) {

@@ -4,13 +4,24 @@
 //! closed set of classes. Only the modules below name the Wasm runtime. This module must not know: HTTP, backends,
 //! metrics, the configuration file.
 
-mod bindings;
 mod component;
-mod engine;
-mod host;
+mod stage;
+
+mod admission;
+pub mod fixtures;
+mod link;
+mod loader;
+mod samples;
+mod settings;
+
 mod pool;
 mod sandbox;
 mod verdict;
+
+mod aside;
+mod bindings;
+mod engine;
+mod host;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,15 +31,18 @@ use serde::{Deserialize, Serialize};
 
 pub use bindings::routing::exports::wasmgate::policy::routing::{Decision, Denial, Tier, Verdict};
 pub use bindings::routing::wasmgate::policy::types::{
-    Breaker, Budget, Candidate, Capabilities, CostEstimate, Dialect, Health, Location, Message, Observed, Price,
-    Request, Role, Setting, Value,
+    Breaker, Budget, Candidate, Capabilities, CostEstimate, Dialect, Health, Location, Manifest, Message, Observed,
+    Price, Request, Role, Setting, Value,
 };
-pub use component::{LoadError, Manifest, Policy, Source, Stage};
-pub use engine::Engine;
+pub use component::{Policy, Probed, Source};
+pub use engine::EngineError;
+pub use fixtures::Fixtures;
+pub use loader::{Loader, LoaderOptions, compile_component};
 pub use pool::PoolState;
+pub use stage::{LoadError, Stage};
 
 /// What a policy decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hook {
     /// Which model answers.
     Routing,
@@ -83,13 +97,15 @@ pub enum FailureClass {
     InvalidDecision,
     /// Too many of its calls, or too many instances in all, were under way.
     Saturated,
+    /// It failed so often that it is not called for a while.
+    BreakerOpen,
     /// The host failed.
     Host,
 }
 
 impl FailureClass {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Trap,
         Self::Timeout,
         Self::OutOfMemory,
@@ -97,6 +113,7 @@ impl FailureClass {
         Self::GuestError,
         Self::InvalidDecision,
         Self::Saturated,
+        Self::BreakerOpen,
         Self::Host,
     ];
 
@@ -111,9 +128,20 @@ impl FailureClass {
             Self::GuestError => "guest_error",
             Self::InvalidDecision => "invalid_decision",
             Self::Saturated => "saturated",
+            Self::BreakerOpen => "breaker_open",
             Self::Host => "host",
         }
     }
+}
+
+/// What the clock on the wall means for a policy's calls. The time that a guest may run is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Somebody waits for the answer: a call that has taken four times its time and 100 ms is given up.
+    Serving,
+    /// Nobody waits, and the thread has the lowest priority: on a busy machine it may not run for long, which is no fault
+    /// of the guest's. A call is given up after a minute.
+    Background,
 }
 
 /// How guest instances are used.
@@ -199,3 +227,6 @@ impl Limits {
             .or(check("instance_memory_bytes", self.instance_memory_bytes as u64, 0, self.memory_bytes as u64))
     }
 }
+
+#[cfg(test)]
+mod testing;

@@ -1,97 +1,59 @@
-//! From a component's bytes to a policy that decided a sample: parsed, admitted, compiled, linked, configured, probed.
-//! Any stage may refuse it, with a reason that says what was found and what would be right.
+//! From a component's bytes to a policy that decided samples and its operator's fixtures: parsed, admitted, compiled,
+//! linked, configured, probed. Any stage may refuse it, with a reason that says what was found and what would be right.
 //!
 //! This module must not know: where bytes come from, what becomes of a refusal.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
-use wasmparser::{Encoding, FuncValidatorAllocations, Payload, ValidPayload, Validator, WasmFeatures};
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 
-use super::bindings::cost::CostPolicyIndices;
-use super::bindings::routing::wasmgate::policy::{log, settings, types};
-use super::bindings::routing::{RoutingPolicyIndices, wasmgate};
-use super::host::{Guest, Log};
+use super::admission::{admit, parse};
+use super::aside::aside;
+use super::fixtures::{self, Checked, Fixture, Fixtures};
+use super::host::Log;
+use super::link::link;
 use super::pool::Pool;
-use super::sandbox::{Answer, Call, Instance};
-use super::verdict;
+use super::samples::canonical;
+use super::sandbox::{Answer, Call, CallTime, Instance};
+use super::settings::resolve;
 use super::{
-    Breaker, Candidate, Capabilities, CostEstimate, Dialect, Engine, FailureClass, Health, Hook, Limits, Location,
-    Message, PolicyFailure, Price, Request, Role, Settings, Value, Verdict,
+    Candidate, CostEstimate, FailureClass, Hook, Limits, LoadError, Loader, Manifest, Message, Pace, PolicyFailure,
+    Request, Stage, Verdict, verdict,
 };
 
-pub use wasmgate::policy::types::Manifest;
-
-/// Largest component, in bytes. A Python policy has some 20 MiB.
-const MAX_COMPONENT_BYTES: usize = 64 << 20;
-/// Wall time for what happens at load only (`describe`, the first `configure`, the probe): the guest's code and
-/// memory are touched for the first time.
+/// Time for what happens at load only (`describe`, the first `configure`): the guest's code and memory are touched for
+/// the first time.
 const LOAD_TIME: Duration = Duration::from_secs(5);
 
+/// How often each canonical sample is asked: what a policy keeps between calls may make a later one fail.
+const ROUNDS: u32 = 3;
+
 /// Where a component came from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Source {
     /// For messages: a path, or `built in`.
     pub origin: String,
     /// The component.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<[u8]>,
+    /// What its operator expects of it.
+    pub fixtures: Option<Fixtures>,
 }
 
-/// How far a component came.
+/// What it took a policy to decide the canonical samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Its bytes are read as a component.
-    Parsed,
-    /// It needs nothing that it is not granted, and uses no refused feature.
-    Admitted,
-    /// It became machine code.
-    Compiled,
-    /// Its imports were met and its exports are those of the contract.
-    Linked,
-    /// It described itself and took its settings.
-    Configured,
-    /// It decided a sample request within its limits.
-    Probed,
+pub struct Probed {
+    /// How many decisions.
+    pub calls: u32,
+    /// The median of what they took.
+    pub median: Duration,
+    /// The most that one took.
+    pub worst: Duration,
+    /// The largest memory that an instance of this policy had after a call, tables included.
+    pub memory_bytes: usize,
 }
-
-impl Stage {
-    /// The word in logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Parsed => "parsed",
-            Self::Admitted => "admitted",
-            Self::Compiled => "compiled",
-            Self::Linked => "linked",
-            Self::Configured => "configured",
-            Self::Probed => "probed",
-        }
-    }
-}
-
-/// A component was refused.
-#[derive(Debug)]
-pub struct LoadError {
-    /// Where it came from.
-    pub origin: String,
-    /// The stage it did not reach.
-    pub stage: Stage,
-    /// What was found and what would be right.
-    pub reason: String,
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "policy {} was refused (not {}): {}", self.origin, self.stage.as_str(), self.reason)
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 /// A policy that is ready to decide.
 pub struct Policy {
@@ -100,6 +62,7 @@ pub struct Policy {
     digest: String,
     limits: Limits,
     pool: Pool,
+    probed: Probed,
 }
 
 impl fmt::Debug for Policy {
@@ -109,30 +72,46 @@ impl fmt::Debug for Policy {
 }
 
 impl Policy {
-    /// Takes a component through all stages. Compiling takes tens of milliseconds for a Rust policy and seconds for
-    /// one with a language engine inside; it blocks, so this belongs on a thread where that is fine.
+    /// Takes a component through all stages. Reading and compiling it take milliseconds for a Rust policy and seconds for
+    /// one with a language engine inside, on other threads or in another process; what its guest does here, it does as
+    /// in production, yielding at each tick. `pace` is for this and for all later calls.
     ///
     /// # Errors
     /// Where any stage refuses it.
     pub async fn load(
-        engine: &Engine,
+        loader: &Loader,
         source: &Source,
         hook: Hook,
         given: &serde_json::Map<String, Json>,
         limits: Limits,
+        pace: Pace,
     ) -> Result<Self, LoadError> {
         let refuse = |stage: Stage, reason: String| LoadError { origin: source.origin.clone(), stage, reason };
-        let outline = parse(&source.bytes).map_err(|reason| refuse(Stage::Parsed, reason))?;
+        let reached = |stage: Stage| {
+            tracing::debug!(stage = stage.as_str(), origin = source.origin, "policy stage reached");
+        };
+        let fixtures = source.fixtures.as_ref().map_or(Ok(Vec::new()), Fixtures::parse);
+        let fixtures = fixtures.map_err(|reason| refuse(Stage::Parsed, reason))?;
+        let bytes = Arc::clone(&source.bytes);
+        let read = aside(move || (crate::sha256(&bytes), parse(&bytes))).await;
+        let (digest, outline) = read.map_err(|reason| refuse(Stage::Parsed, reason))?;
+        let outline = outline.map_err(|reason| refuse(Stage::Parsed, reason))?;
+        reached(Stage::Parsed);
         admit(&outline, hook).map_err(|reason| refuse(Stage::Admitted, reason))?;
-        let component = Component::from_binary(&engine.inner, &source.bytes)
-            .map_err(|error| refuse(Stage::Compiled, format!("{error:#}")))?;
-        let linked = Arc::new(link(engine, &component, hook).map_err(|reason| refuse(Stage::Linked, reason))?);
+        reached(Stage::Admitted);
+        let component = loader.component(&source.bytes, &digest).await;
+        let component = component.map_err(|reason| refuse(Stage::Compiled, reason))?;
+        reached(Stage::Compiled);
+        let linked = link(&loader.engine, &component, hook).map_err(|reason| refuse(Stage::Linked, reason))?;
+        let linked = Arc::new(linked);
+        reached(Stage::Linked);
 
         let configured = |failure: PolicyFailure| refuse(Stage::Configured, failure.to_string());
         let unnamed = Arc::new(Log::new(source.origin.clone()));
+        let at_load = CallTime::new(LOAD_TIME, pace);
         let mut first =
-            Instance::new(&linked, &limits, &Arc::default(), &unnamed, LOAD_TIME).await.map_err(configured)?;
-        let Answer::Manifest(manifest) = first.call(Call::Describe, LOAD_TIME).await.map_err(configured)? else {
+            Instance::new(&linked, &limits, &Arc::default(), &unnamed, at_load).await.map_err(configured)?;
+        let Answer::Manifest(manifest) = first.call(Call::Describe, at_load).await.map_err(configured)? else {
             return Err(refuse(Stage::Configured, "describe did not answer with a manifest".into()));
         };
         drop(first);
@@ -140,10 +119,16 @@ impl Policy {
         let settings = resolve(&manifest, given).map_err(|reason| refuse(Stage::Configured, reason))?;
 
         let log = Arc::new(Log::new(manifest.name.clone()));
-        let pool = Pool::new(linked, limits.clone(), Arc::new(settings), log);
-        let policy = Self { hook, digest: hex(&Sha256::digest(&source.bytes)), manifest, limits, pool };
-        policy.pool.fill(LOAD_TIME).await.map_err(configured)?;
-        policy.probe().await.map_err(|failure| refuse(Stage::Probed, failure.to_string()))?;
+        let pool = Pool::new(linked, limits.clone(), pace, Arc::new(settings), log);
+        pool.renew(at_load).await.map_err(configured)?;
+        reached(Stage::Configured);
+        let none = Probed { calls: 0, median: Duration::ZERO, worst: Duration::ZERO, memory_bytes: 0 };
+        let mut policy = Self { hook, digest, manifest, limits, pool, probed: none };
+        policy.probed = policy.probe().await.map_err(|failure| refuse(Stage::Probed, failure.to_string()))?;
+        policy.satisfies(&fixtures).await.map_err(|reason| refuse(Stage::Probed, reason))?;
+        // What samples and fixtures left behind in its memory is not for requests to find.
+        policy.pool.renew(at_load).await.map_err(configured)?;
+        reached(Stage::Probed);
         Ok(policy)
     }
 
@@ -169,6 +154,12 @@ impl Policy {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What the samples took when it was loaded.
+    #[must_use]
+    pub fn probed(&self) -> Probed {
+        self.probed
     }
 
     /// Its instances at this moment.
@@ -229,45 +220,52 @@ impl Policy {
         }
     }
 
-    /// Decides one sample request in production limits.
-    async fn probe(&self) -> Result<(), PolicyFailure> {
-        let messages = [Message { role: Role::User, text: "What is the capital of France?" }];
-        let request = Request {
-            id: "probe",
-            dialect: Dialect::Native,
-            requested_model: "auto",
-            messages: &messages,
-            prompt_tokens: 11,
-            max_tokens: None,
-            streaming: false,
-            tools: false,
-            images: false,
-            tenant: None,
-            budget: None,
-            labels: &[],
-            hints: &[],
-        };
-        let candidate = |model, location, price| Candidate {
-            model,
-            backend: "probe",
-            location,
-            price,
-            context_window: Some(4096),
-            capabilities: Capabilities::empty(),
-            health: Health::Healthy,
-            breaker: Breaker::Closed,
-            in_flight: 0,
-            observed: None,
-            estimate: None,
-        };
-        let candidates = [
-            candidate("probe-small", Location::Local, Some(Price { input: 0, output: 0 })),
-            candidate("probe-large", Location::Cloud, Some(Price { input: 3_000_000_000, output: 15_000_000_000 })),
-        ];
-        match self.hook {
-            Hook::Routing => self.route(request, &candidates).await.map(|_| ()),
-            Hook::Cost => self.estimate(request, &candidates).await.map(|_| ()),
+    /// Decides the canonical samples, several times each, under its limits and as traffic does: when it is loaded, and
+    /// when a policy that failed is to show that it can decide again. Samples have the id `probe`.
+    ///
+    /// # Errors
+    /// Where it fails one: the failure, with the sample's name.
+    pub async fn probe(&self) -> Result<Probed, PolicyFailure> {
+        let samples = canonical();
+        let mut took = Vec::with_capacity(samples.len() * ROUNDS as usize);
+        for round in 1..=ROUNDS {
+            for (name, sample) in &samples {
+                let began = Instant::now();
+                sample.ask(self, "probe").await.map_err(|failure| PolicyFailure {
+                    detail: format!("the sample of {name}, round {round}: {}", failure.detail),
+                    ..failure
+                })?;
+                took.push(began.elapsed());
+            }
         }
+        took.sort_unstable();
+        Ok(Probed {
+            calls: u32::try_from(took.len()).unwrap_or(u32::MAX),
+            median: took.get(took.len() / 2).copied().unwrap_or_default(),
+            worst: took.last().copied().unwrap_or_default(),
+            memory_bytes: self.pool.most_memory(),
+        })
+    }
+
+    /// Whether it decides as its operator expects; the first differences in words where it does not.
+    async fn satisfies(&self, fixtures: &[Fixture]) -> Result<(), String> {
+        const TOLD: usize = 3;
+        let checked = fixtures::check(self, fixtures).await;
+        let unmet: Vec<String> = checked.iter().filter(|checked| !checked.passed()).map(Checked::to_string).collect();
+        match unmet.len() {
+            0 => Ok(()),
+            count @ ..=TOLD => Err(format!("{count} of {} fixtures: {}", checked.len(), unmet.join(" | "))),
+            count => {
+                let told = unmet[..TOLD].join(" | ");
+                Err(format!("{count} of {} fixtures: {told} | and {} more", checked.len(), count - TOLD))
+            }
+        }
+    }
+
+    /// Gives back its instances and its machine code: those of calls under way when they end, all else at once. Later
+    /// calls fail. For a policy that was replaced while a long answer still holds on to it.
+    pub fn release(&self) {
+        self.pool.release();
     }
 }
 
@@ -275,162 +273,5 @@ fn invalid(detail: String) -> PolicyFailure {
     PolicyFailure { class: FailureClass::InvalidDecision, detail }
 }
 
-/// What a component asks for and offers, by name.
-#[derive(Debug, Default)]
-struct Outline {
-    imports: Vec<String>,
-    exports: Vec<String>,
-}
-
-/// Only components, only proposals that policy toolchains need: whatever the runtime's defaults may become.
-fn parse(bytes: &[u8]) -> Result<Outline, String> {
-    if bytes.len() > MAX_COMPONENT_BYTES {
-        return Err(format!("{} bytes, expected at most {MAX_COMPONENT_BYTES}", bytes.len()));
-    }
-    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
-        return Err("machine code compiled ahead of time, expected a WebAssembly component".into());
-    }
-    let features = WasmFeatures::WASM2
-        | WasmFeatures::COMPONENT_MODEL
-        | WasmFeatures::TAIL_CALL
-        | WasmFeatures::EXTENDED_CONST
-        | WasmFeatures::MULTI_MEMORY;
-    let mut validator = Validator::new_with_features(features);
-    let mut outline = Outline::default();
-    let mut depth = 0_u32;
-    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(|error| error.to_string())?;
-        match &payload {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                return Err("a core WebAssembly module, expected a component (as `wasm32-wasip2` builds give, or \
-                     `wasm-tools component new` makes)"
-                    .into());
-            }
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth -= 1,
-            Payload::ComponentImportSection(section) if depth == 1 => {
-                for import in section.clone() {
-                    outline.imports.push(import.map_err(|error| error.to_string())?.name.name.to_owned());
-                }
-            }
-            Payload::ComponentExportSection(section) if depth == 1 => {
-                for export in section.clone() {
-                    outline.exports.push(export.map_err(|error| error.to_string())?.name.name.to_owned());
-                }
-            }
-            _ => {}
-        }
-        if let ValidPayload::Func(function, body) = validator.payload(&payload).map_err(|error| error.to_string())? {
-            let mut function = function.into_validator(FuncValidatorAllocations::default());
-            function.validate(&body).map_err(|error| error.to_string())?;
-        }
-    }
-    Ok(outline)
-}
-
-/// Imports within what policies are granted, the wanted hook among the exports.
-fn admit(outline: &Outline, hook: Hook) -> Result<(), String> {
-    // Filesystem and sockets too: standard libraries import them even where nothing uses them. All of WASI is
-    // linked and empty.
-    const GRANTED: [&str; 9] = [
-        "wasmgate:policy/types@1.0.",
-        "wasmgate:policy/settings@1.0.",
-        "wasmgate:policy/log@1.0.",
-        "wasi:cli/",
-        "wasi:clocks/",
-        "wasi:filesystem/",
-        "wasi:io/",
-        "wasi:random/",
-        "wasi:sockets/",
-    ];
-    for name in &outline.imports {
-        if !GRANTED.iter().any(|granted| name.starts_with(granted)) {
-            return Err(format!(
-                "it imports `{name}`, which policies are not granted; they may import wasmgate:policy@1.0 \
-                 (settings, log) and WASI 0.2, which is empty"
-            ));
-        }
-    }
-    let wanted = format!("wasmgate:policy/{}@1.0.0", hook.as_str());
-    if !outline.exports.contains(&wanted) {
-        return Err(format!("it does not export `{wanted}`; it exports {:?}", outline.exports));
-    }
-    Ok(())
-}
-
-/// A component with its imports met, and where its exports are.
-pub(super) struct Linked {
-    pub(super) pre: InstancePre<Guest>,
-    pub(super) exports: Exports,
-}
-
-pub(super) enum Exports {
-    Routing(RoutingPolicyIndices),
-    Cost(CostPolicyIndices),
-}
-
-fn link(engine: &Engine, component: &Component, hook: Hook) -> Result<Linked, String> {
-    let link = || -> wasmtime::Result<Linked> {
-        let mut linker = Linker::<Guest>::new(&engine.inner);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        types::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-        settings::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-        log::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
-        let pre = linker.instantiate_pre(component)?;
-        let exports = match hook {
-            Hook::Routing => Exports::Routing(RoutingPolicyIndices::new(&pre)?),
-            Hook::Cost => Exports::Cost(CostPolicyIndices::new(&pre)?),
-        };
-        Ok(Linked { pre, exports })
-    };
-    link().map_err(|error| format!("{error:#}"))
-}
-
-/// The operator's settings as the manifest types them.
-fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>) -> Result<Settings, String> {
-    let mut settings = Settings::new();
-    for (name, json) in given {
-        let Some(setting) = manifest.settings.iter().find(|s| &s.name == name) else {
-            let names = manifest.settings.iter().map(|s| s.name.as_str());
-            return Err(match crate::nearest(name, names) {
-                Some(near) => format!("unknown setting `{name}`, did you mean `{near}`?"),
-                None => format!("unknown setting `{name}`; {} has {} settings", manifest.name, manifest.settings.len()),
-            });
-        };
-        let value = typed(json, &setting.default)
-            .ok_or_else(|| format!("setting `{name}` is {json}, expected {}", type_name(&setting.default)))?;
-        settings.insert(name.clone(), value);
-    }
-    Ok(settings)
-}
-
-fn typed(json: &Json, like: &Value) -> Option<Value> {
-    Some(match like {
-        Value::Boolean(_) => Value::Boolean(json.as_bool()?),
-        Value::Integer(_) => Value::Integer(json.as_i64()?),
-        Value::Number(_) => Value::Number(json.as_f64().filter(|n| n.is_finite())?),
-        Value::Text(_) => Value::Text(json.as_str()?.to_owned()),
-        Value::Texts(_) => {
-            let texts = json.as_array()?.iter().map(|item| item.as_str().map(str::to_owned));
-            Value::Texts(texts.collect::<Option<_>>()?)
-        }
-    })
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Boolean(_) => "true or false",
-        Value::Integer(_) => "a whole number",
-        Value::Number(_) => "a number",
-        Value::Text(_) => "a text",
-        Value::Texts(_) => "a list of texts",
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
+#[cfg(test)]
+mod tests;

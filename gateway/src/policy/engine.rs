@@ -19,8 +19,13 @@ const MAX_INSTANCES: u32 = 256;
 /// of MiB.
 pub(super) const MAX_MEMORY_BYTES: usize = 512 << 20;
 
+/// The runtime refuses its settings, or there is no thread for the clock.
+#[derive(Debug, thiserror::Error)]
+#[error("the Wasm engine: {0}")]
+pub struct EngineError(String);
+
 /// The engine, and the thread that advances its epoch for as long as this value lives.
-pub struct Engine {
+pub(super) struct Engine {
     pub(super) inner: wasmtime::Engine,
     pooling: bool,
     stop_ticker: Arc<AtomicBool>,
@@ -33,20 +38,24 @@ impl Engine {
     ///
     /// # Errors
     /// Where the runtime refuses its settings or the ticker's thread cannot be started.
-    pub fn new() -> wasmtime::Result<Self> {
-        let (inner, pooling) = match wasmtime::Engine::new(&config(Some(pool()))) {
+    pub(super) fn new() -> Result<Self, EngineError> {
+        let pooled = config(true).allocation_strategy(InstanceAllocationStrategy::Pooling(pool())).to_owned();
+        let (inner, pooling) = match wasmtime::Engine::new(&pooled) {
             Ok(engine) => (engine, true),
-            Err(_) => (wasmtime::Engine::new(&config(None))?, false),
+            Err(_) => {
+                let engine = wasmtime::Engine::new(&config(false));
+                (engine.map_err(|error| EngineError(format!("{error:#}")))?, false)
+            }
         };
         let stop_ticker = Arc::new(AtomicBool::new(false));
         let (weak, stop) = (inner.weak(), Arc::clone(&stop_ticker));
-        std::thread::Builder::new().name("epoch-ticker".into()).spawn(move || tick(&weak, &stop))?;
+        let ticker = std::thread::Builder::new().name("epoch-ticker".into()).spawn(move || tick(&weak, &stop));
+        ticker.map_err(|error| EngineError(format!("no thread for its clock: {error}")))?;
         Ok(Self { inner, pooling, stop_ticker })
     }
 
     /// Whether instances come from a pool (else on demand).
-    #[must_use]
-    pub fn pooling(&self) -> bool {
+    pub(super) fn pooling(&self) -> bool {
         self.pooling
     }
 }
@@ -76,7 +85,16 @@ fn tick(engine: &EngineWeak, stop: &AtomicBool) {
     }
 }
 
-fn config(pool: Option<PoolingAllocationConfig>) -> Config {
+/// An engine that compiles for `Engine`, pooling or not, and runs nothing: code depends on how memories are laid out, not
+/// on who allocates them, so this one does without the pool and its addresses.
+///
+/// # Errors
+/// Where the runtime refuses its settings.
+pub(super) fn for_compiling(pooling: bool) -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&config(pooling))
+}
+
+fn config(pooling: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -84,18 +102,19 @@ fn config(pool: Option<PoolingAllocationConfig>) -> Config {
         // Backtraces of a trap go to the log; a deep one says no more than its first frames.
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))
         .concurrency_support(false)
+        // Whoever compiles takes the spare time of one processor, and leaves the others to traffic.
+        .parallel_compilation(false)
         // Data segments larger than this are copied rather than mapped; JavaScript and Python images are larger
         // than the default of 16 MiB.
         .memory_guaranteed_dense_image_size(64 << 20)
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .wasm_wide_arithmetic(false);
-    match pool {
-        Some(pool) => config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)),
+    if !pooling {
         // Where addresses are scarce, memories take what they use and move when they grow, at the price of a check of
         // bounds for each access.
-        None => config.memory_reservation(0).memory_guard_size(64 << 10).memory_reservation_for_growth(1 << 20),
-    };
+        config.memory_reservation(0).memory_guard_size(64 << 10).memory_reservation_for_growth(1 << 20);
+    }
     config
 }
 

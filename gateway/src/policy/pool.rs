@@ -1,16 +1,17 @@
 //! The instances of one policy: kept warm and bounded, replaced by calls, age, memory or any failure, with a fresh
 //! instance for a single call where all kept ones are busy, or for each where the operator wants that.
 //!
-//! An instance serves one call at a time. A call that is dropped takes its instance with it.
+//! An instance serves one call at a time. A call that is dropped takes its instance with it. Guest code never runs under
+//! the lock: what is taken out belongs to its call until it is put back.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Time};
 
-use super::component::Linked;
 use super::host::Log;
-use super::sandbox::{Answer, Call, Instance};
-use super::{FailureClass, Isolation, Limits, PolicyFailure, Settings};
+use super::link::Linked;
+use super::sandbox::{Answer, Call, CallTime, Instance};
+use super::{FailureClass, Isolation, Limits, Pace, PolicyFailure, Settings};
 
 /// The instances of one policy at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +26,26 @@ pub struct PoolState {
 
 /// See the module.
 pub(super) struct Pool {
-    linked: Arc<Linked>,
+    stock: Mutex<Stock>,
     limits: Limits,
+    time: CallTime,
     settings: Arc<Settings>,
     log: Arc<Log>,
-    idle: Mutex<Vec<Instance>>,
     busy: AtomicUsize,
+    most_memory: AtomicUsize,
+}
+
+/// What calls are made of.
+struct Stock {
+    idle: Vec<Instance>,
+    /// The machine code; `None` once the pool was released.
+    linked: Option<Arc<Linked>>,
+}
+
+/// What a call begins with.
+enum Taken {
+    Warm(Instance),
+    None(Arc<Linked>),
 }
 
 /// Counts a call as under way until dropped.
@@ -43,14 +58,24 @@ impl Drop for Busy<'_> {
 }
 
 impl Pool {
-    pub(super) fn new(linked: Arc<Linked>, limits: Limits, settings: Arc<Settings>, log: Arc<Log>) -> Self {
-        Self { linked, limits, settings, log, idle: Mutex::default(), busy: AtomicUsize::new(0) }
+    pub(super) fn new(linked: Arc<Linked>, limits: Limits, pace: Pace, settings: Arc<Settings>, log: Arc<Log>) -> Self {
+        Self {
+            stock: Mutex::new(Stock { idle: Vec::new(), linked: Some(linked) }),
+            time: CallTime::new(limits.call_time(), pace),
+            limits,
+            settings,
+            log,
+            busy: AtomicUsize::new(0),
+            most_memory: AtomicUsize::new(0),
+        }
     }
 
-    /// Makes the first instance, with the time that first touches need.
-    pub(super) async fn fill(&self, time: Duration) -> Result<(), PolicyFailure> {
-        let mut instance = self.fresh(time).await?;
-        instance.configure(time).await?;
+    /// Makes a first instance, within `time`, in place of all that wait.
+    pub(super) async fn renew(&self, time: CallTime) -> Result<(), PolicyFailure> {
+        let old = std::mem::take(&mut self.stock().idle);
+        drop(old);
+        let linked = self.stock().linked.clone().ok_or_else(released)?;
+        let instance = self.fresh(&linked, time).await?;
         self.keep(instance);
         Ok(())
     }
@@ -63,16 +88,11 @@ impl Pool {
             let detail = format!("{busy} calls under way, its limit");
             return Err(PolicyFailure { class: FailureClass::Saturated, detail });
         }
-        let time = self.limits.call_time();
-        let mut instance = match self.take() {
-            Some(instance) => instance,
-            None => {
-                let mut instance = self.fresh(time).await?;
-                instance.configure(time).await?;
-                instance
-            }
+        let mut instance = match self.take()? {
+            Taken::Warm(instance) => instance,
+            Taken::None(linked) => self.fresh(&linked, self.time).await?,
         };
-        let answer = instance.call(call, time).await;
+        let answer = instance.call(call, self.time).await;
         let alive = match &answer {
             Ok(_) => true,
             Err(failure) => failure.class == FailureClass::GuestError,
@@ -83,49 +103,98 @@ impl Pool {
         answer
     }
 
+    /// Gives back what waits at once, and what is in a call when that ends. Later calls fail.
+    pub(super) fn release(&self) {
+        let mut stock = self.stock();
+        let (idle, linked) = (std::mem::take(&mut stock.idle), stock.linked.take());
+        drop(stock);
+        drop((idle, linked));
+    }
+
     pub(super) fn state(&self) -> PoolState {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let stock = self.stock();
         PoolState {
-            idle: idle.len(),
+            idle: stock.idle.len(),
             busy: self.busy.load(Ordering::Relaxed),
-            memory_bytes: idle.iter().map(Instance::memory).max().unwrap_or(0),
+            memory_bytes: stock.idle.iter().map(Instance::memory).max().unwrap_or(0),
         }
     }
 
-    async fn fresh(&self, time: Duration) -> Result<Instance, PolicyFailure> {
-        Instance::new(&self.linked, &self.limits, &self.settings, &self.log, time).await
+    /// The largest memory that an instance had after a call.
+    pub(super) fn most_memory(&self) -> usize {
+        self.most_memory.load(Ordering::Relaxed)
+    }
+
+    /// A fresh instance, ready to decide.
+    async fn fresh(&self, linked: &Linked, time: CallTime) -> Result<Instance, PolicyFailure> {
+        let mut instance = Instance::new(linked, &self.limits, &self.settings, &self.log, time).await?;
+        instance.configure(time).await?;
+        Ok(instance)
+    }
+
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The instance used last, since its memory is the likeliest to be in the processor's caches.
-    fn take(&self) -> Option<Instance> {
+    fn take(&self) -> Result<Taken, PolicyFailure> {
         let mut expired = Vec::new();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // Locked after `expired` is made, so unlocked before it is dropped: freeing an instance takes microseconds.
+        let mut stock = self.stock();
         let age = Duration::from_secs(self.limits.instance_age_seconds);
         let now = Time::now();
-        while let Some(instance) = idle.pop() {
+        while let Some(instance) = stock.idle.pop() {
             if now.duration_since(instance.born) < age {
-                return Some(instance);
+                return Ok(Taken::Warm(instance));
             }
-            // Freeing an instance takes microseconds; not under the lock.
             expired.push(instance);
         }
-        None
+        stock.linked.clone().map(Taken::None).ok_or_else(released)
     }
 
     fn keep(&self, instance: Instance) {
+        let memory = instance.memory();
+        if memory > self.most_memory.load(Ordering::Relaxed) {
+            self.most_memory.fetch_max(memory, Ordering::Relaxed);
+        }
         let mark = match self.limits.instance_memory_bytes {
             0 => self.limits.memory_bytes / 2,
             mark => mark,
         };
         if self.limits.isolation == Isolation::PerCall
             || instance.calls >= self.limits.calls_per_instance
-            || instance.memory() > mark
+            || memory > mark
         {
             return;
         }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < self.limits.warm_instances {
-            idle.push(instance);
+        let mut stock = self.stock();
+        if stock.linked.is_some() && stock.idle.len() < self.limits.warm_instances {
+            stock.idle.push(instance);
         }
     }
+}
+
+#[cfg(test)]
+impl Pool {
+    /// Whether the machine code is still held.
+    pub(super) fn code(&self) -> std::sync::Weak<Linked> {
+        self.stock().linked.as_ref().map(Arc::downgrade).unwrap_or_default()
+    }
+
+    /// An instance as a call takes it, and puts it back.
+    pub(super) async fn borrow_one(&self) -> Instance {
+        match self.take().expect("not released") {
+            Taken::Warm(instance) => instance,
+            Taken::None(linked) => self.fresh(&linked, self.time).await.expect("an instance"),
+        }
+    }
+
+    pub(super) fn give_back(&self, instance: Instance) {
+        self.keep(instance);
+    }
+}
+
+fn released() -> PolicyFailure {
+    let detail = "the policy was released: another has had its place since, and this request kept it for too long";
+    PolicyFailure { class: FailureClass::Host, detail: detail.into() }
 }

@@ -12,10 +12,10 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use super::bindings::cost::CostPolicy;
 use super::bindings::routing::RoutingPolicy;
-use super::component::{Exports, Linked};
 use super::engine::TICK;
 use super::host::{Guest, Log, OutOfMemory};
-use super::{Candidate, CostEstimate, FailureClass, Limits, Manifest, PolicyFailure, Request, Settings, Verdict};
+use super::link::{Exports, Linked};
+use super::{Candidate, CostEstimate, FailureClass, Limits, Manifest, Pace, PolicyFailure, Request, Settings, Verdict};
 
 /// What to ask a guest.
 pub(super) enum Call<'a> {
@@ -44,6 +44,27 @@ impl Answer {
     }
 }
 
+/// How long guest code may take, from the host's side.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CallTime {
+    /// Running, by ticks.
+    run: Duration,
+    /// On the wall, with the time in which the machine does not let it run.
+    wall: Duration,
+}
+
+impl CallTime {
+    /// `run`, and what that means on the wall at this pace.
+    pub(super) fn new(run: Duration, pace: Pace) -> Self {
+        let serving = run * WALL_FACTOR + WALL_BESIDE;
+        let wall = match pace {
+            Pace::Serving => serving,
+            Pace::Background => serving.max(WALL_IN_BACKGROUND),
+        };
+        Self { run, wall }
+    }
+}
+
 /// A live guest.
 pub(super) struct Instance {
     store: Store<Guest>,
@@ -69,9 +90,9 @@ impl Instance {
         limits: &Limits,
         settings: &Arc<Settings>,
         log: &Arc<Log>,
-        time: Duration,
+        time: CallTime,
     ) -> Result<Self, PolicyFailure> {
-        let guest = Guest::new(limits.memory_bytes, Arc::clone(settings), Arc::clone(log), ticks(time));
+        let guest = Guest::new(limits.memory_bytes, Arc::clone(settings), Arc::clone(log), ticks(time.run));
         let mut store = Store::new(linked.pre.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(limits.hostcall_bytes);
@@ -100,7 +121,7 @@ impl Instance {
     }
 
     /// Lets the guest read its settings: once, before its first decision.
-    pub(super) async fn configure(&mut self, time: Duration) -> Result<(), PolicyFailure> {
+    pub(super) async fn configure(&mut self, time: CallTime) -> Result<(), PolicyFailure> {
         self.arm(time);
         let answer = match &self.guest {
             Exported::Routing(guest) => {
@@ -114,7 +135,7 @@ impl Instance {
     }
 
     /// One call. After a failure of any class but `GuestError` the instance must not be called again.
-    pub(super) async fn call(&mut self, call: Call<'_>, time: Duration) -> Result<Answer, PolicyFailure> {
+    pub(super) async fn call(&mut self, call: Call<'_>, time: CallTime) -> Result<Answer, PolicyFailure> {
         self.arm(time);
         self.calls += 1;
         let store = &mut self.store;
@@ -143,8 +164,8 @@ impl Instance {
     }
 
     /// Epoch deadlines are relative and spent: each call arms its own.
-    fn arm(&mut self, time: Duration) {
-        self.store.data_mut().begin_call(ticks(time));
+    fn arm(&mut self, time: CallTime) {
+        self.store.data_mut().begin_call(ticks(time.run));
         self.store.set_epoch_deadline(1);
     }
 }
@@ -159,18 +180,19 @@ fn ticks(time: Duration) -> u64 {
 /// On the wall a call may take as many times longer than it may run, and this beside.
 const WALL_FACTOR: u32 = 4;
 const WALL_BESIDE: Duration = Duration::from_millis(100);
+/// And where nobody waits for it.
+const WALL_IN_BACKGROUND: Duration = Duration::from_secs(60);
 
-/// Runs guest code, and turns every way of not returning into a class. Ticks stop a guest that runs for `time`; the timer
+/// Runs guest code, and turns every way of not returning into a class. Ticks stop a guest that runs for its time; the timer
 /// stops one that waits inside a host function, where ticks do not reach, or whose machine does not let it run.
-async fn guarded<T>(time: Duration, code: impl Future<Output = wasmtime::Result<T>>) -> Result<T, PolicyFailure> {
-    let caught = AssertUnwindSafe(tokio::time::timeout(time * WALL_FACTOR + WALL_BESIDE, code)).catch_unwind().await;
+async fn guarded<T>(time: CallTime, code: impl Future<Output = wasmtime::Result<T>>) -> Result<T, PolicyFailure> {
+    let caught = AssertUnwindSafe(tokio::time::timeout(time.wall, code)).catch_unwind().await;
     match caught {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => Err(failure(classify(&error), format!("{error:#}"))),
-        Ok(Err(_elapsed)) => Err(failure(
-            FailureClass::Timeout,
-            format!("no answer within {} ms on the wall", (time * WALL_FACTOR + WALL_BESIDE).as_millis()),
-        )),
+        Ok(Err(_elapsed)) => {
+            Err(failure(FailureClass::Timeout, format!("no answer within {} ms on the wall", time.wall.as_millis())))
+        }
         Err(_panic) => Err(failure(FailureClass::Host, "the host panicked during the call")),
     }
 }
@@ -201,4 +223,19 @@ fn failure(class: FailureClass, detail: impl Into<String>) -> PolicyFailure {
 fn guest_error(text: String) -> PolicyFailure {
     let end = text.floor_char_boundary(super::verdict::MAX_REASON_BYTES);
     failure(FailureClass::GuestError, &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_the_background_only_the_wall_is_wider() {
+        for (run, serving, background) in [(10, 140, 60_000), (10_000, 40_100, 60_000), (20_000, 80_100, 80_100)] {
+            let run = Duration::from_millis(run);
+            let (here, there) = (CallTime::new(run, Pace::Serving), CallTime::new(run, Pace::Background));
+            assert_eq!((here.run, there.run), (run, run));
+            assert_eq!((here.wall.as_millis(), there.wall.as_millis()), (serving, background));
+        }
+    }
 }
