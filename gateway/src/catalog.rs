@@ -41,7 +41,7 @@ pub struct LiveModel {
     /// Where it is served.
     pub backend: Arc<Backend>,
     /// What recent calls took.
-    pub recent: Recent,
+    pub recent: Arc<Recent>,
 }
 
 /// All models.
@@ -53,17 +53,32 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Brings the configured models to work.
+    /// Brings the configured models to work. A backend whose settings are those of one `before` is that one: its
+    /// connections, its health and what its calls took go on.
     ///
     /// # Errors
     /// Where a backend cannot be set up.
-    pub fn new(backends: Vec<Settings>, models: Vec<Model>) -> Result<Self, String> {
-        let backends: Vec<_> =
-            backends.into_iter().map(|settings| Backend::new(settings).map(Arc::new)).collect::<Result<_, _>>()?;
+    pub fn new(before: Option<&Self>, backends: Vec<Settings>, models: Vec<Model>) -> Result<Self, String> {
+        let known = before.map_or(&[][..], |before| &before.backends);
+        let backends: Vec<_> = backends
+            .into_iter()
+            .map(|settings| match known.iter().find(|backend| *backend.settings() == settings) {
+                Some(backend) => Ok(Arc::clone(backend)),
+                None => Backend::new(settings).map(Arc::new),
+            })
+            .collect::<Result<_, _>>()?;
         let by_name = models.iter().enumerate().map(|(index, model)| (model.name.clone(), index)).collect();
         let models = models
             .into_iter()
-            .map(|model| LiveModel { backend: Arc::clone(&backends[model.backend]), recent: Recent::default(), model })
+            .map(|model| {
+                let backend = Arc::clone(&backends[model.backend]);
+                let known = before
+                    .into_iter()
+                    .flat_map(|before| &before.models)
+                    .find(|live| live.model.backend_name == model.backend_name && Arc::ptr_eq(&live.backend, &backend));
+                let recent = known.map(|live| Arc::clone(&live.recent)).unwrap_or_default();
+                LiveModel { model, backend, recent }
+            })
             .collect();
         Ok(Self { models, backends, by_name })
     }

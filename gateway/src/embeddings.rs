@@ -38,7 +38,7 @@ async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Bytes, Fai
     admit(open)?;
     let gateway = Arc::clone(open.gateway());
     let snapshot = Arc::clone(open.snapshot());
-    let (_, body) = prompt::read(request, &gateway.limits).await?;
+    let (_, body) = prompt::read(request, &snapshot.limits).await?;
     let asked = parse(&body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
     let index = snapshot.catalog.find(&asked.model).ok_or_else(|| {
         Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured one")

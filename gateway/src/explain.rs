@@ -42,8 +42,8 @@ async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Decision, 
     admit(open)?;
     let gateway = Arc::clone(open.gateway());
     let snapshot = Arc::clone(open.snapshot());
-    let (headers, body) = prompt::read(request, &gateway.limits).await?;
-    let chat = prompt::parse(Dialect::Native, &body, &gateway.limits)?;
+    let (headers, body) = prompt::read(request, &snapshot.limits).await?;
+    let chat = prompt::parse(Dialect::Native, &body, &snapshot.limits)?;
     decide(open, &gateway, &snapshot, Dialect::Native, &chat, &headers).await
 }
 

@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Server;
+use crate::lifecycle::generations::Generations;
 use crate::metrics::Metrics;
+use crate::shadow::Shadows;
 use crate::snapshot::Snapshot;
 use crate::tokens::TokenEstimator;
 
 /// See the module.
 pub struct Gateway {
-    /// Limits of the server.
+    /// Limits of connections, as they were at the start: changes of these need a restart.
     pub limits: Server,
-    /// Whether each request gets a log line.
-    pub log_requests: bool,
     /// Counts.
     pub metrics: Metrics,
     /// Estimates prompts.
@@ -25,30 +27,43 @@ pub struct Gateway {
     pub in_flight: AtomicUsize,
     /// Cancelled when requests in flight have had their time and must end.
     pub cut: CancellationToken,
+    /// Told when a policy failed: whether that was once too often is not a request's business.
+    pub policy_failed: Notify,
+    /// Snapshots that were replaced.
+    pub generations: Generations,
+    /// Where shadows are asked.
+    pub shadows: Shadows,
     /// When the gateway started.
     pub started: Instant,
-    snapshot: Arc<Snapshot>,
+    snapshot: ArcSwap<Snapshot>,
 }
 
 impl Gateway {
     /// A gateway that serves `snapshot`.
     #[must_use]
-    pub fn new(limits: Server, log_requests: bool, metrics: Metrics, snapshot: Snapshot) -> Self {
+    pub fn new(metrics: Metrics, snapshot: Snapshot) -> Self {
         Self {
-            limits,
-            log_requests,
+            limits: snapshot.limits.clone(),
             metrics,
             tokens: TokenEstimator::new(),
             in_flight: AtomicUsize::new(0),
             cut: CancellationToken::new(),
+            policy_failed: Notify::new(),
+            generations: Generations::default(),
+            shadows: Shadows::default(),
             started: Instant::now(),
-            snapshot: Arc::new(snapshot),
+            snapshot: ArcSwap::from_pointee(snapshot),
         }
     }
 
     /// What serves now.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot)
+        self.snapshot.load_full()
+    }
+
+    /// Lets `snapshot` serve all requests that come from now on; gives back the one that did.
+    pub fn swap(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        self.snapshot.swap(Arc::new(snapshot))
     }
 }

@@ -1,11 +1,17 @@
 //! Every metric: name, help, labels, buckets with the reason for their edges, and `observe`, which takes one closed
-//! record. Only this file names the metrics library.
+//! record. Only this file and its parts name the metrics library.
 //!
 //! Labels come from the configuration, from policies' checked manifests and from closed sets of ours; never from a
 //! request. All series that can be known are created at 0, so that the first event is an increase. Handles are looked
 //! up once, not for each request.
 
-use prometheus::core::Collector;
+mod make;
+mod policies;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use prometheus::{
     Counter, CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -13,9 +19,12 @@ use prometheus::{
 
 use crate::catalog::{Catalog, LiveModel, location_name};
 use crate::error::{Reason, Rejection};
-use crate::policy::{FailureClass, Hook, Location, Policy};
-use crate::record::{Complexity, Ending, Evaluation, Record, Verdict};
-use crate::snapshot::Snapshot;
+use crate::lifecycle::operate::UnixSeconds;
+use crate::policy::Location;
+use crate::record::{Complexity, Ending, Record};
+use crate::snapshot::{Snapshot, Version};
+use make::{Labels, Maker, sweep};
+pub use policies::{Comparison, Labelled, LastReload, PolicyMetrics, Reload, ShadowMetrics};
 
 /// The content type of `/metrics`. Prometheus 3 refuses a scrape without it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -48,8 +57,6 @@ pub struct Metrics {
     ollama_models_loaded: IntGauge,
     upstream_up: IntGaugeVec,
     fallbacks: IntCounterVec,
-    policy_instances: IntGaugeVec,
-    policy_memory: IntGaugeVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     abandoned: IntCounterVec,
@@ -59,13 +66,22 @@ pub struct Metrics {
     first_token_seconds: HistogramVec,
     tokens: IntCounterVec,
     estimated_tokens: IntCounterVec,
-    decisions: IntCounterVec,
-    evaluation_seconds: HistogramVec,
-    policy_failures: IntCounterVec,
-    policy_requests: IntCounterVec,
-    policy_estimated_cost: CounterVec,
-    policy_info: IntGaugeVec,
     untargeted: Endings,
+    config_reloads: IntCounterVec,
+    config_successful: IntGauge,
+    config_success: IntGauge,
+    policies: policies::Policies,
+    // Held while gauges are set anew, so that no scrape sees half of them.
+    scrape: Mutex<()>,
+    retired: Mutex<Retired>,
+}
+
+/// Series of what is no longer in place, and since when: they stay a while, so that the last of what it did is scraped.
+#[derive(Debug, Default)]
+struct Retired {
+    versions: HashMap<Labelled, Instant>,
+    models: HashMap<String, Instant>,
+    upstreams: HashMap<String, Instant>,
 }
 
 /// The series of one model.
@@ -91,28 +107,6 @@ struct Endings {
     abandoned: IntCounter,
 }
 
-/// The series of one policy.
-#[derive(Debug)]
-pub struct PolicyMetrics {
-    seconds: Histogram,
-    failures: Vec<IntCounter>,
-    // Only routing policies decide.
-    decisions: Option<Decisions>,
-}
-
-/// What one routing policy decided.
-#[derive(Debug)]
-struct Decisions {
-    // By model.
-    routed: Vec<IntCounter>,
-    fallback: Vec<IntCounter>,
-    denied: IntCounter,
-    passed: IntCounter,
-    succeeded: IntCounter,
-    failed: IntCounter,
-    estimated_cost: Counter,
-}
-
 /// Totals since start, as the statistics page tells them.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct Totals {
@@ -130,38 +124,6 @@ pub struct Totals {
     pub input_tokens: u64,
     /// As the backends reported them.
     pub output_tokens: u64,
-}
-
-/// Makes and registers metrics. Registration fails for a name that is not valid or taken: both are mistakes in this
-/// file that any start of the gateway shows.
-struct Maker<'a>(&'a Registry);
-
-impl Maker<'_> {
-    fn add<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
-        let metric = made.expect("names and labels in this file are valid");
-        self.0.register(Box::new(metric.clone())).expect("names in this file are unique");
-        metric
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn sums(&self, name: &str, help: &str, labels: &[&str]) -> CounterVec {
-        self.add(CounterVec::new(Opts::new(name, help), labels))
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.add(IntGauge::new(name, help))
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
-        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
-    }
 }
 
 impl Metrics {
@@ -225,6 +187,14 @@ impl Metrics {
             "Tokens as the gateway estimated them, of answers whose backend reported none.",
             &["model", "type"],
         );
+        let config_reloads = make.counters(
+            "api_gateway_config_reloads_total",
+            "Changes of the configuration file, by what became of them.",
+            &["result"],
+        );
+        for result in ["success", "rejected"] {
+            config_reloads.with_label_values(&[result]);
+        }
         let untargeted = Endings::new(&requests, &request_seconds, &abandoned, ["none", "none"]);
         #[cfg(target_os = "linux")]
         {
@@ -255,48 +225,18 @@ impl Metrics {
                 "Requests answered by another model than chosen, by the chosen one's failure.",
                 &["from_model", "to_model", "reason"],
             ),
-            policy_instances: make.gauges(
-                "api_gateway_policy_instances",
-                "Guest instances, waiting and in a call.",
-                &["policy", "state"],
+            config_reloads,
+            config_successful: make.gauge(
+                "api_gateway_config_last_reload_successful",
+                "1: the configuration file as it stands serves. 0: it was refused, the last good one serves.",
             ),
-            policy_memory: make.gauges(
-                "api_gateway_policy_memory_bytes",
-                "Largest memory of a policy's waiting instances.",
-                &["policy"],
+            config_success: make.gauge(
+                "api_gateway_config_last_reload_success_timestamp_seconds",
+                "When the configuration that serves was taken in, in seconds since 1970.",
             ),
-            decisions: make.counters(
-                "api_gateway_policy_decisions_total",
-                "Routing decisions, by policy, chosen model and outcome (fallback: the policy failed, the gateway's \
-                 default decided; pass: it had no opinion).",
-                &["policy", "version", "mode", "model", "backend", "outcome"],
-            ),
-            evaluation_seconds: make.histograms(
-                "api_gateway_policy_evaluation_seconds",
-                "One call of a policy, instantiation and checks included, failed ones too.",
-                &["policy", "version", "mode"],
-                &EVALUATION,
-            ),
-            policy_failures: make.counters(
-                "api_gateway_policy_failures_total",
-                "Calls of a policy that gave no valid answer, by class.",
-                &["policy", "version", "mode", "reason"],
-            ),
-            policy_requests: make.counters(
-                "api_gateway_policy_requests_total",
-                "How requests routed by this version ended.",
-                &["policy", "version", "mode", "status"],
-            ),
-            policy_estimated_cost: make.sums(
-                "api_gateway_policy_estimated_cost_usd_total",
-                "What the cost policy expected of the models that this version chose, in US dollars.",
-                &["policy", "version", "mode"],
-            ),
-            policy_info: make.gauges(
-                "api_gateway_policy_info",
-                "1, with the content digest of a loaded policy.",
-                &["policy", "version", "mode", "digest"],
-            ),
+            policies: policies::Policies::new(&make),
+            scrape: Mutex::default(),
+            retired: Mutex::default(),
             requests,
             request_seconds,
             abandoned,
@@ -328,35 +268,70 @@ impl Metrics {
         }
     }
 
-    /// The series of one policy, all at 0. Only routing policies have decisions and requests.
+    /// The series of a version in a mode, all at 0. Only routing policies have decisions and requests.
     #[must_use]
-    pub fn policy(&self, policy: &Policy, mode: &str, catalog: &Catalog) -> PolicyMetrics {
-        let (name, version) = (&*policy.manifest().name, &*policy.manifest().version);
-        self.policy_info.with_label_values(&[name, version, mode, policy.digest()]).set(1);
-        let failures = FailureClass::ALL.iter();
-        let failures =
-            failures.map(|class| self.policy_failures.with_label_values(&[name, version, mode, class.as_str()]));
-        let failures = failures.collect();
-        let seconds = self.evaluation_seconds.with_label_values(&[name, version, mode]);
-        if policy.hook() == Hook::Cost {
-            return PolicyMetrics { seconds, failures, decisions: None };
+    pub fn policy(&self, version: &Version, mode: &'static str, catalog: &Catalog) -> PolicyMetrics {
+        self.policies.place(version, mode, catalog)
+    }
+
+    /// The series of a shadow's comparisons with the policy that decides.
+    #[must_use]
+    pub fn shadow(&self, active: Option<&Version>, shadow: &Version) -> ShadowMetrics {
+        self.policies.shadow(active, shadow)
+    }
+
+    /// A change of a policy's files was taken in or refused; `policy` is the one that serves after it.
+    pub fn policy_reloaded(&self, policy: &str, result: Reload) {
+        self.policies.reloaded(policy, result);
+    }
+
+    /// A change of the configuration was taken in or refused.
+    pub fn config_reloaded(&self, successful: bool) {
+        self.config_reloads.with_label_values(&[if successful { "success" } else { "rejected" }]).inc();
+    }
+
+    /// Tells what serves: `last` is how each policy's last change went, `config` how the configuration's did and since
+    /// when it serves.
+    pub fn serving(&self, snapshot: &Snapshot, last: &[LastReload], config: (bool, UnixSeconds)) {
+        let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        self.policies.serving(snapshot, last);
+        self.config_successful.set(i64::from(config.0));
+        self.config_success.set(i64::try_from(config.1).unwrap_or(i64::MAX));
+    }
+
+    /// Takes out the series of what has not been in place for `kept`.
+    pub fn sweep(&self, snapshot: &Snapshot, kept: Duration) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        for deciders in [&snapshot.routing, &snapshot.cost] {
+            retired.versions.extend(policies::labelled(deciders).map(|labelled| (labelled, now)));
         }
-        let decided = |model: &str, backend: &str, outcome: &str| {
-            self.decisions.with_label_values(&[name, version, mode, model, backend, outcome])
+        retired.models.extend(snapshot.catalog.models().iter().map(|live| (live.model.name.clone(), now)));
+        let upstreams = snapshot.catalog.backends().iter();
+        retired.upstreams.extend(upstreams.map(|backend| (backend.settings().name.clone(), now)));
+        let recent = |seen: &mut Instant| now.duration_since(*seen) < kept || *seen == now;
+        let before = retired.versions.len() + retired.models.len() + retired.upstreams.len();
+        retired.versions.retain(|_, seen| recent(seen));
+        retired.models.retain(|_, seen| recent(seen));
+        retired.upstreams.retain(|_, seen| recent(seen));
+        if before == retired.versions.len() + retired.models.len() + retired.upstreams.len() {
+            return;
+        }
+        let is_model = |name: &str| ["none", "other"].contains(&name) || retired.models.contains_key(name);
+        self.policies.sweep(&retired.versions.keys().cloned().collect::<HashSet<_>>(), &is_model);
+        let keep = |labels: &Labels<'_>| {
+            ["model", "from_model", "to_model"].iter().all(|name| labels.get(name).is_none_or(|model| is_model(model)))
+                && labels.get("upstream").is_none_or(|upstream| retired.upstreams.contains_key(*upstream))
         };
-        let by_model = |outcome: &str| -> Vec<IntCounter> {
-            catalog.models().iter().map(|live| decided(&live.model.name, live.location(), outcome)).collect()
-        };
-        let decisions = Decisions {
-            routed: by_model("route"),
-            fallback: by_model("fallback"),
-            denied: decided("none", "none", "deny"),
-            passed: decided("none", "none", "pass"),
-            succeeded: self.policy_requests.with_label_values(&[name, version, mode, "success"]),
-            failed: self.policy_requests.with_label_values(&[name, version, mode, "error"]),
-            estimated_cost: self.policy_estimated_cost.with_label_values(&[name, version, mode]),
-        };
-        PolicyMetrics { seconds, failures, decisions: Some(decisions) }
+        for family in [&self.requests, &self.abandoned, &self.tokens, &self.estimated_tokens, &self.fallbacks] {
+            sweep(family, &keep);
+        }
+        for family in [&self.request_seconds, &self.model_seconds, &self.first_token_seconds] {
+            sweep(family, &keep);
+        }
+        sweep(&self.cost, &keep);
+        sweep(&self.cost_per_request, &keep);
+        sweep(&self.upstream_up, &keep);
     }
 
     /// A request came.
@@ -375,18 +350,23 @@ impl Metrics {
     }
 
     /// A routing decision that no model was asked about (`/api/v1/complexity`).
-    pub fn observe_decision(&self, record: &Record, snapshot: &Snapshot) {
+    pub fn observe_decision(&self, record: &Record) {
         if let Some(took) = record.routing_took {
             self.routing_seconds.observe(took.as_secs_f64());
         }
-        snapshot.cost.metrics.observe(record.cost_evaluation);
-        snapshot.routing.metrics.observe(record.routing_evaluation);
-        snapshot.routing.metrics.observe_decision(record);
+        if let Some(by) = &record.costed_by {
+            by.metrics.observe(record.cost_evaluation);
+        }
+        if let Some(by) = &record.routed_by {
+            by.metrics.observe(record.routing_evaluation);
+            let outcome = record.routing_evaluation.map(|evaluation| evaluation.outcome);
+            by.metrics.observe_decision(outcome, record.chosen, record.estimated_cost);
+        }
     }
 
     /// A request ended.
     pub fn observe(&self, record: &Record, snapshot: &Snapshot, ending: Ending) {
-        self.observe_decision(record, snapshot);
+        self.observe_decision(record);
         let endings = record.model.map_or(&self.untargeted, |model| &snapshot.models[model].endings);
         match ending {
             Ending::Rejected(rejection) => {
@@ -398,9 +378,8 @@ impl Metrics {
                 let failed = ending != Ending::Finished;
                 endings.requests[usize::from(failed)][record.complexity as usize].inc();
                 endings.seconds.observe(record.started.elapsed().as_secs_f64());
-                let routed = matches!(record.routing_evaluation, Some(Evaluation { outcome: Ok(Verdict::Route), .. }));
-                if let (Some(decisions), true) = (&snapshot.routing.metrics.decisions, routed) {
-                    if failed { decisions.failed.inc() } else { decisions.succeeded.inc() }
+                if let Some(by) = record.follows() {
+                    by.metrics.observe_ending(failed);
                 }
             }
         }
@@ -429,9 +408,11 @@ impl Metrics {
         }
     }
 
-    /// The text of `/metrics`, with gauges that are read when asked for.
+    /// The text of `/metrics`, with gauges that are read when asked for. `live` is how many snapshots are held and how
+    /// long the oldest has been draining, in seconds.
     #[must_use]
-    pub fn text(&self, snapshot: &Snapshot, healthy: bool) -> Vec<u8> {
+    pub fn text(&self, snapshot: &Snapshot, healthy: bool, live: (usize, f64)) -> Vec<u8> {
+        let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.health.set(i64::from(healthy));
         let mut loaded = 0;
         for backend in snapshot.catalog.backends() {
@@ -440,13 +421,7 @@ impl Metrics {
             loaded += i64::from(backend.loaded_models());
         }
         self.ollama_models_loaded.set(loaded);
-        for active in [&snapshot.routing, &snapshot.cost] {
-            let (name, state) = (&*active.policy.manifest().name, active.policy.pool_state());
-            let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-            self.policy_instances.with_label_values(&[name, "idle"]).set(gauge(state.idle));
-            self.policy_instances.with_label_values(&[name, "busy"]).set(gauge(state.busy));
-            self.policy_memory.with_label_values(&[name]).set(gauge(state.memory_bytes));
-        }
+        self.policies.read(snapshot, live);
         let mut text = Vec::with_capacity(64 << 10);
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "metrics cannot be written");
@@ -533,33 +508,5 @@ impl Endings {
         totals.errors += failed;
         totals.abandoned += self.abandoned.get();
         succeeded + failed
-    }
-}
-
-impl PolicyMetrics {
-    fn observe(&self, evaluation: Option<Evaluation>) {
-        if let Some(evaluation) = evaluation {
-            self.seconds.observe(evaluation.took.as_secs_f64());
-            if let Err(class) = evaluation.outcome {
-                self.failures[class as usize].inc();
-            }
-        }
-    }
-
-    fn observe_decision(&self, record: &Record) {
-        let Some(decisions) = &self.decisions else { return };
-        match (record.routing_evaluation.map(|evaluation| evaluation.outcome), record.chosen) {
-            (Some(Ok(Verdict::Deny)), _) => decisions.denied.inc(),
-            (Some(Ok(Verdict::Pass)), _) => decisions.passed.inc(),
-            (Some(Ok(Verdict::Route)), Some(model)) => {
-                decisions.routed[model].inc();
-                if let Some(cost) = record.estimated_cost {
-                    decisions.estimated_cost.inc_by(cost.usd());
-                }
-            }
-            (Some(Err(_)), Some(model)) => decisions.fallback[model].inc(),
-            // Fail-closed: the failure is counted, a decision there was none.
-            _ => {}
-        }
     }
 }

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::decision::DEFAULT_LABEL;
 use crate::dialect::{Dialect, Total};
 use crate::error::Failure;
 use crate::gateway::Gateway;
@@ -60,7 +59,7 @@ impl Open {
     /// It was explained, not answered: the decision counts, a request there was none.
     pub fn close_explained(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {
-            self.gateway.metrics.observe_decision(&self.record, &self.snapshot);
+            self.gateway.metrics.observe_decision(&self.record);
         }
     }
 
@@ -68,13 +67,20 @@ impl Open {
     pub fn close(&mut self, ending: Ending) {
         if !std::mem::replace(&mut self.closed, true) {
             self.gateway.metrics.observe(&self.record, &self.snapshot, ending);
+            if let Some(by) = self.record.follows() {
+                match ending {
+                    Ending::Finished => by.version.tally.note_ending(false),
+                    Ending::Failed(_) => by.version.tally.note_ending(true),
+                    Ending::Rejected(_) | Ending::Abandoned | Ending::Shutdown => {}
+                }
+            }
             let chat = ending == Ending::Finished && self.record.dialect.is_some();
             if let (true, Some(model), Some(called)) = (chat, self.record.model, self.record.called) {
                 let first = self.record.first_token.map(|first| first.duration_since(called));
                 let recent = &self.snapshot.catalog.models()[model].recent;
                 recent.note(called.elapsed(), first, self.record.billable().output);
             }
-            if self.gateway.log_requests {
+            if self.snapshot.log_requests {
                 log(&self.record, &self.snapshot, ending);
             }
         }
@@ -102,10 +108,6 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
     let class = |evaluation: Option<Evaluation>| {
         evaluation.and_then(|evaluation| evaluation.outcome.err()).map(FailureClass::as_str)
     };
-    let policy = record.routing_evaluation.map(|_| match record.by_default {
-        true => DEFAULT_LABEL,
-        false => &*snapshot.routing.label,
-    });
     let reason = match ending {
         Ending::Rejected(rejection) => Some(rejection.as_str()),
         Ending::Failed(reason) => Some(reason.as_str()),
@@ -124,7 +126,9 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         location = record.model.map(|index| snapshot.catalog.models()[index].location()),
         chosen = record.chosen.map(names),
         fell_back = (!fell_back.is_empty()).then(|| fell_back.join(", ")),
-        policy,
+        policy = record.policy_label(),
+        mode = record.routed_by.as_ref().map(|by| by.metrics.mode()),
+        generation = snapshot.generation,
         by_default = record.by_default,
         complexity = record.score,
         tier = record.complexity.as_str(),

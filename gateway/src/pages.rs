@@ -13,7 +13,7 @@ use crate::dialect::Dialect;
 use crate::gateway::Gateway;
 use crate::metrics;
 use crate::policy::Capabilities;
-use crate::snapshot::{Active, Snapshot};
+use crate::snapshot::{Deciders, Snapshot};
 use crate::stream::ResponseBody;
 
 /// A page.
@@ -91,7 +91,7 @@ impl Page {
             }
             Self::Metrics => {
                 content_type = metrics::CONTENT_TYPE;
-                gateway.metrics.text(&snapshot, is_healthy(&snapshot))
+                gateway.metrics.text(&snapshot, is_healthy(&snapshot), gateway.generations.live())
             }
             Self::Models => json(&models(&snapshot)),
             Self::Stats => json(&stats(gateway, &snapshot)),
@@ -134,13 +134,18 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
             "in_flight": backend.in_flight(),
         })
     });
-    let policy = |active: &Active| {
-        let state = active.policy.pool_state();
-        json!({
-            "name": active.policy.manifest().name,
-            "version": active.policy.manifest().version,
-            "digest": active.policy.digest(),
-            "instances": {"idle": state.idle, "busy": state.busy},
+    // Null where a hook is disabled.
+    let policy = |deciders: &Deciders| {
+        deciders.active.as_ref().map(|active| {
+            let version = &active.version;
+            let state = version.policy.pool_state();
+            json!({
+                "name": version.policy.manifest().name,
+                "version": version.version,
+                "digest": version.policy.digest(),
+                "breaker": if version.is_open() { "open" } else { "closed" },
+                "instances": {"idle": state.idle, "busy": state.busy},
+            })
         })
     };
     json!({
@@ -149,6 +154,7 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
         "wasmtime": env!("WASMTIME_VERSION"),
         "uptime_seconds": gateway.started.elapsed().as_secs(),
         "in_flight": gateway.in_flight.load(std::sync::atomic::Ordering::Relaxed),
+        "generation": snapshot.generation,
         "policies": {"routing": policy(&snapshot.routing), "cost": policy(&snapshot.cost)},
         "backends": backends.collect::<Vec<_>>(),
     })

@@ -82,8 +82,8 @@ async fn chat(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> 
     admit(open)?;
     let gateway = Arc::clone(open.gateway());
     let snapshot = Arc::clone(open.snapshot());
-    let (headers, body) = prompt::read(request, &gateway.limits).await?;
-    let chat = prompt::parse(dialect, &body, &gateway.limits)?;
+    let (headers, body) = prompt::read(request, &snapshot.limits).await?;
+    let chat = prompt::parse(dialect, &body, &snapshot.limits)?;
     open.record.stream = chat.stream;
     let decision = decide(open, &gateway, &snapshot, dialect, &chat, &headers).await?;
     let headers = if dialect == Dialect::Anthropic { dialect_headers(&headers) } else { HeaderMap::new() };
@@ -92,8 +92,7 @@ async fn chat(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> 
 
 /// Whether there is room for one more.
 pub(crate) fn admit(open: &Open) -> Result<(), Failure> {
-    let gateway = open.gateway();
-    if gateway.in_flight.load(Ordering::Relaxed) > gateway.limits.max_in_flight {
+    if open.gateway().in_flight.load(Ordering::Relaxed) > open.snapshot().limits.max_in_flight {
         return Err(Failure::new(Kind::Overloaded, "too many requests are in flight; try again shortly"));
     }
     Ok(())
@@ -103,19 +102,20 @@ pub(crate) fn admit(open: &Open) -> Result<(), Failure> {
 pub(crate) async fn decide(
     open: &mut Open,
     gateway: &Gateway,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     dialect: Dialect,
     chat: &Chat,
     headers: &HeaderMap,
 ) -> Result<Decision, Failure> {
-    let view = View::new(chat, headers, &gateway.limits.label_headers);
+    let view = View::new(chat, headers, &snapshot.limits.label_headers);
     let permitted = permitted(snapshot, dialect, chat, &view)?;
     let messages = view.messages();
     let record = &mut *open.record;
     record.estimated_input_tokens = gateway.tokens.estimate(view.texts());
     let id = record.id.clone();
     let request = view.request(&id, dialect, chat, &messages, record.estimated_input_tokens);
-    decision::decide(record, snapshot, request, &permitted).await
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    decision::decide(gateway, record, snapshot, request, &permitted, &header).await
 }
 
 /// The models that may answer, by position in the catalog: the one asked for by name, or with `auto` all that can do

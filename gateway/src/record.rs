@@ -1,13 +1,16 @@
 //! The facts of one request, noted by the steps as they happen, and the small enums that serve as labels. Who holds a
 //! record and what happens at its end is `open.rs`.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::chat::Usage;
+use crate::decision::DEFAULT_LABEL;
 use crate::dialect::{Dialect, Total};
 use crate::error::{Fault, Kind, Reason, Rejection};
 use crate::money::{NanoDollars, Price};
 use crate::policy::{FailureClass, Tier};
+use crate::snapshot::Decider;
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +136,10 @@ pub struct Record {
     pub estimated_input_tokens: u32,
     /// The whole routing decision, host overhead included.
     pub routing_took: Option<Duration>,
+    /// The cost policy that was asked.
+    pub costed_by: Option<Arc<Decider>>,
+    /// The routing policy that was asked.
+    pub routed_by: Option<Arc<Decider>>,
     /// The cost policy's call.
     pub cost_evaluation: Option<Evaluation>,
     /// The routing policy's call.
@@ -182,6 +189,8 @@ impl Record {
             stream: false,
             estimated_input_tokens: 0,
             routing_took: None,
+            costed_by: None,
+            routed_by: None,
             cost_evaluation: None,
             routing_evaluation: None,
             by_default: false,
@@ -205,6 +214,23 @@ impl Record {
     pub fn created(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         now.saturating_sub(self.started.elapsed()).as_secs()
+    }
+
+    /// The label of what decided; `None` where nothing was asked to.
+    #[must_use]
+    pub fn policy_label(&self) -> Option<&str> {
+        match (self.by_default, &self.routed_by) {
+            (true, _) => Some(DEFAULT_LABEL),
+            (false, Some(by)) => Some(&by.version.label),
+            (false, None) => None,
+        }
+    }
+
+    /// The routing policy whose choice this request follows.
+    #[must_use]
+    pub fn follows(&self) -> Option<&Decider> {
+        let chose = matches!(self.routing_evaluation, Some(Evaluation { outcome: Ok(Verdict::Route), .. }));
+        self.routed_by.as_deref().filter(|_| chose)
     }
 
     /// What to bill: the backend's count, else our estimate of what was seen.

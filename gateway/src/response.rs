@@ -6,7 +6,6 @@ use bytes::Bytes;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 
-use crate::decision::DEFAULT_LABEL;
 use crate::dialect::{Dialect, ErrorText};
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
@@ -59,9 +58,6 @@ pub(crate) fn id_header(headers: &mut HeaderMap, id: &str) {
 /// were known when it came.
 pub(crate) fn routing_headers(headers: &mut HeaderMap, open: &Open, cost: Option<NanoDollars>) {
     let (record, snapshot) = (&open.record, open.snapshot());
-    if record.routing_evaluation.is_none() {
-        return;
-    }
     let mut set = |name: &'static str, value: &str| {
         // Configured names and checked manifests hold nothing that a header cannot.
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -72,7 +68,9 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, open: &Open, cost: Option
         set("x-wasmgate-model", &live.model.name);
         set("x-wasmgate-backend", &live.backend.settings().name);
     }
-    set("x-wasmgate-policy", if record.by_default { DEFAULT_LABEL } else { &snapshot.routing.label });
+    if let Some(policy) = record.policy_label() {
+        set("x-wasmgate-policy", policy);
+    }
     if let Some(score) = record.score {
         set("x-wasmgate-complexity", &score.to_string());
     }

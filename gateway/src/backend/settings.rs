@@ -10,7 +10,7 @@ use crate::dialect::Dialect;
 use crate::policy::Location;
 
 /// A backend as configured.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Its name: a metric label.
     pub name: String,
@@ -29,7 +29,7 @@ pub struct Settings {
 }
 
 /// What speaks at a backend.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// Ollama's native API.
     Ollama,
@@ -105,7 +105,7 @@ impl From<LocationName> for Location {
 }
 
 /// How long a backend may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// To accept a connection, TLS included.
     pub connect: Duration,
@@ -152,7 +152,7 @@ impl TimeoutsFile {
 }
 
 /// A secret: nothing that prints it shows it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub(super) String);
 
 impl Secret {

@@ -1,0 +1,65 @@
+//! Snapshots that were replaced and are still held by requests: how many, for how long, and what becomes of those that
+//! stay too long. A stream may last for hours; the policies that chose its model need not.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use crate::snapshot::{Decider, Snapshot};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Generations(Mutex<Vec<Draining>>);
+
+#[derive(Debug)]
+struct Draining {
+    snapshot: Weak<Snapshot>,
+    since: Instant,
+    released: bool,
+}
+
+impl Generations {
+    /// A snapshot was replaced.
+    pub fn replaced(&self, snapshot: &Arc<Snapshot>) {
+        let draining = Draining { snapshot: Arc::downgrade(snapshot), since: Instant::now(), released: false };
+        self.lock().push(draining);
+    }
+
+    /// How many snapshots are held, the serving one included, and how long the oldest other one has been draining, in
+    /// seconds.
+    #[must_use]
+    pub fn live(&self) -> (usize, f64) {
+        let mut draining = self.lock();
+        draining.retain(|draining| draining.snapshot.strong_count() > 0);
+        let oldest = draining.first().map_or(0.0, |draining| draining.since.elapsed().as_secs_f64());
+        (draining.len() + 1, oldest)
+    }
+
+    /// Gives back the instances and the code of policies that only snapshots hold that have drained for longer than
+    /// `cap`. Their requests decided long ago: no request takes as long to be read.
+    pub fn release(&self, serving: &Snapshot, cap: Duration) {
+        let mut late = Vec::new();
+        for draining in self.lock().iter_mut().filter(|draining| !draining.released && draining.since.elapsed() >= cap)
+        {
+            draining.released = true;
+            late.extend(draining.snapshot.upgrade());
+        }
+        let all = |snapshot: &Snapshot| -> Vec<Arc<Decider>> {
+            snapshot.routing.all().chain(snapshot.cost.all()).cloned().collect()
+        };
+        let kept = all(serving);
+        for decider in late.iter().flat_map(|snapshot| all(snapshot)) {
+            if !kept.iter().any(|kept| Arc::ptr_eq(&kept.version, &decider.version)) {
+                tracing::info!(
+                    policy = decider.version.label,
+                    drained_seconds = cap.as_secs(),
+                    "a replaced policy was released; requests that it chose a model for go on"
+                );
+                decider.version.policy.release();
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Draining>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,201 @@
+//! When a version has done too badly: the rules, as operators set them, and their judgement of a tally. Pure, so that
+//! each can be tried without a gateway.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::tally::{Counts, KEPT, STEP};
+
+/// When a version that decides is taken out: the breaker of a hook.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Breaker {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// How far back calls count, in seconds, 5 to 600, in steps of 5.
+    pub window_seconds: u64,
+    /// Calls in the window below which nothing is judged, 1 to 1,000,000.
+    pub min_calls: u64,
+    /// Share of failed calls from which on it opens, above 0, at most 1.
+    pub failure_ratio: f64,
+    /// Pause before an open breaker lets the policy try the samples, in seconds, 1 to 3,600; doubled after each failure,
+    /// up to 64 times this.
+    pub retry_seconds: u64,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { enabled: true, window_seconds: 30, min_calls: 20, failure_ratio: 0.5, retry_seconds: 5 }
+    }
+}
+
+/// When a canary is aborted. Each rule needs its minimum sample: what is not known aborts nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Abort {
+    /// How far back calls and requests count, in seconds, 5 to 600, in steps of 5.
+    pub window_seconds: u64,
+    /// Calls, or ended requests, below which nothing is judged, 1 to 1,000,000.
+    pub min_samples: u64,
+    /// Share of the canary's calls that may fail (traps, timeouts and all other classes), 0 to 1.
+    pub max_failure_ratio: f64,
+    /// By how much the share of its requests that end in an error may be above that of the active policy, 0 to 1.
+    pub max_error_ratio_above_active: f64,
+    /// The longest mean time of its calls, in milliseconds, above 0.
+    pub max_mean_call_ms: f64,
+}
+
+impl Default for Abort {
+    fn default() -> Self {
+        Self {
+            window_seconds: 600,
+            min_samples: 20,
+            max_failure_ratio: 0.02,
+            max_error_ratio_above_active: 0.05,
+            max_mean_call_ms: 5.0,
+        }
+    }
+}
+
+impl Breaker {
+    /// What is out of range.
+    #[must_use]
+    pub fn out_of_range(&self) -> Option<String> {
+        window(self.window_seconds)
+            .or_else(|| count("min_calls", self.min_calls, 1, 1_000_000))
+            .or_else(|| ratio("failure_ratio", self.failure_ratio).or((self.failure_ratio == 0.0).then(zero)))
+            .or_else(|| count("retry_seconds", self.retry_seconds, 1, 3600))
+    }
+
+    /// How far back calls count.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        Duration::from_secs(self.window_seconds)
+    }
+
+    /// Why the version must be taken out, by what it did in the window.
+    #[must_use]
+    pub fn verdict(&self, counts: &Counts) -> Option<String> {
+        let bad = self.enabled
+            && counts.calls >= self.min_calls
+            && counts.failures > 0
+            && counts.failure_ratio() >= self.failure_ratio;
+        bad.then(|| format!("{} of its {} calls in {} s failed", counts.failures, counts.calls, self.window_seconds))
+    }
+
+    /// The pause before the samples are tried, after the breaker opened so many times in a row.
+    #[must_use]
+    pub fn pause(&self, openings: u32) -> Duration {
+        Duration::from_secs(self.retry_seconds << openings.saturating_sub(1).min(6))
+    }
+}
+
+impl Abort {
+    /// What is out of range.
+    #[must_use]
+    pub fn out_of_range(&self) -> Option<String> {
+        let mean = self.max_mean_call_ms;
+        window(self.window_seconds)
+            .or_else(|| count("min_samples", self.min_samples, 1, 1_000_000))
+            .or_else(|| ratio("max_failure_ratio", self.max_failure_ratio))
+            .or_else(|| ratio("max_error_ratio_above_active", self.max_error_ratio_above_active))
+            .or_else(|| {
+                let wrong = !(mean > 0.0 && mean.is_finite());
+                wrong.then(|| format!("max_mean_call_ms is {mean}, expected a number above 0"))
+            })
+    }
+
+    /// How far back it looks.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        Duration::from_secs(self.window_seconds)
+    }
+
+    /// Why the canary must go, by what it and the active policy did in the window.
+    #[must_use]
+    pub fn verdict(&self, canary: &Counts, active: &Counts) -> Option<String> {
+        if canary.calls >= self.min_samples {
+            if canary.failures > 0 && canary.failure_ratio() > self.max_failure_ratio {
+                return Some(format!("{} of its {} calls failed", canary.failures, canary.calls));
+            }
+            let mean = canary.mean_call().as_secs_f64() * 1e3;
+            if mean > self.max_mean_call_ms {
+                return Some(format!(
+                    "its calls take {mean:.3} ms in the mean, more than {} ms",
+                    self.max_mean_call_ms
+                ));
+            }
+        }
+        let enough = canary.ended() >= self.min_samples && active.ended() >= self.min_samples;
+        let (ours, theirs) = (canary.error_ratio(), active.error_ratio());
+        (enough && ours > theirs + self.max_error_ratio_above_active).then(|| {
+            format!(
+                "{:.1} % of its requests ended in errors, {:.1} % of the active policy's",
+                ours * 100.0,
+                theirs * 100.0
+            )
+        })
+    }
+}
+
+fn window(seconds: u64) -> Option<String> {
+    let (low, high) = (STEP.as_secs(), KEPT.as_secs());
+    count("window_seconds", seconds, low, high).or_else(|| {
+        (!seconds.is_multiple_of(low)).then(|| format!("window_seconds is {seconds}, expected a multiple of {low}"))
+    })
+}
+
+fn count(name: &str, value: u64, low: u64, high: u64) -> Option<String> {
+    (value < low || value > high).then(|| format!("{name} is {value}, expected {low} to {high}"))
+}
+
+fn ratio(name: &str, value: f64) -> Option<String> {
+    (!(0.0..=1.0).contains(&value)).then(|| format!("{name} is {value}, expected 0 to 1"))
+}
+
+fn zero() -> String {
+    "failure_ratio is 0, expected above 0; `enabled = false` switches the breaker off".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(calls: u64, failures: u64, succeeded: u64, errors: u64) -> Counts {
+        Counts { calls, failures, nanoseconds: calls * 10_000, succeeded, errors }
+    }
+
+    #[test]
+    fn a_breaker_needs_its_sample_and_its_share() {
+        let breaker = Breaker::default();
+        assert_eq!(breaker.verdict(&counts(19, 19, 0, 0)), None, "too few to judge");
+        assert_eq!(breaker.verdict(&counts(40, 19, 0, 0)), None, "fewer than half");
+        assert!(breaker.verdict(&counts(40, 20, 0, 0)).unwrap().contains("20 of its 40"));
+        assert_eq!(Breaker { enabled: false, ..breaker }.verdict(&counts(40, 40, 0, 0)), None);
+        let pauses: Vec<u64> = [1, 2, 3, 7, 50].map(|openings| breaker.pause(openings).as_secs()).into();
+        assert_eq!(pauses, [5, 10, 20, 320, 320]);
+    }
+
+    #[test]
+    fn missing_data_never_aborts_a_canary() {
+        let abort = Abort::default();
+        let fine = counts(1000, 0, 1000, 0);
+        assert_eq!(abort.verdict(&Counts::default(), &Counts::default()), None);
+        assert_eq!(abort.verdict(&counts(19, 19, 0, 19), &fine), None, "too few of its own");
+        assert_eq!(abort.verdict(&counts(0, 0, 0, 50), &Counts::default()), None, "nothing to compare with");
+    }
+
+    #[test]
+    fn a_canary_is_aborted_by_each_rule() {
+        let abort = Abort::default();
+        let fine = counts(1000, 0, 1000, 0);
+        assert_eq!(abort.verdict(&counts(100, 2, 100, 0), &fine), None);
+        assert!(abort.verdict(&counts(100, 3, 100, 0), &fine).unwrap().contains("3 of its 100 calls failed"));
+        assert_eq!(abort.verdict(&counts(100, 0, 96, 4), &fine), None);
+        assert!(abort.verdict(&counts(100, 0, 90, 10), &fine).unwrap().contains("10.0 % of its requests"));
+        assert_eq!(abort.verdict(&counts(100, 0, 90, 10), &counts(100, 0, 90, 10)), None, "no worse than the active");
+        let slow = Counts { nanoseconds: 100 * 6_000_000, ..counts(100, 0, 100, 0) };
+        assert!(abort.verdict(&slow, &fine).unwrap().contains("6.000 ms in the mean"));
+    }
+}

@@ -1,0 +1,119 @@
+//! Where a policy may sit: a hook's active place, its canary, or one of its shadows. The name of a slot is its key in the
+//! configuration below `policies`, and the same in the log, the admin API and the commands.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::Hook;
+
+/// Most shadows of one hook.
+pub const MAX_SHADOWS: usize = 4;
+
+/// A hook's place for a policy.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Slot {
+    /// What the policy decides.
+    pub hook: Hook,
+    /// In which place.
+    pub place: Place,
+}
+
+/// The places of a hook.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// It decides.
+    Active,
+    /// It decides for a share of the requests.
+    Canary,
+    /// It is asked beside, and only compared.
+    Shadow(String),
+}
+
+impl Slot {
+    /// The place where a hook's policy decides.
+    #[must_use]
+    pub fn active(hook: Hook) -> Self {
+        Self { hook, place: Place::Active }
+    }
+
+    /// The place of a hook's canary.
+    #[must_use]
+    pub fn canary(hook: Hook) -> Self {
+        Self { hook, place: Place::Canary }
+    }
+}
+
+impl Place {
+    /// The word in metrics, logs and tables.
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Canary => "canary",
+            Self::Shadow(_) => "shadow",
+        }
+    }
+}
+
+/// As in `routing`, `routing.canary`, `cost.shadows.cheaper`.
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.hook.as_str())?;
+        match &self.place {
+            Place::Active => Ok(()),
+            Place::Canary => f.write_str(".canary"),
+            Place::Shadow(name) => write!(f, ".shadows.{name}"),
+        }
+    }
+}
+
+impl FromStr for Slot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is no place for a policy, expected routing, routing.canary, routing.shadows.NAME, or the same \
+                 with cost"
+            )
+        };
+        let (hook, rest) = text.split_once('.').map_or((text, None), |(hook, rest)| (hook, Some(rest)));
+        let hook = match hook {
+            "routing" => Hook::Routing,
+            "cost" => Hook::Cost,
+            _ => return Err(wrong()),
+        };
+        let place = match rest {
+            None => Place::Active,
+            Some("canary") => Place::Canary,
+            Some(rest) => match rest.strip_prefix("shadows.") {
+                Some(name) if is_shadow_name(name) => Place::Shadow(name.to_owned()),
+                _ => return Err(wrong()),
+            },
+        };
+        Ok(Self { hook, place })
+    }
+}
+
+/// Whether a shadow may be called so: 1 to 32 letters, digits, `-` and `_`.
+#[must_use]
+pub fn is_shadow_name(name: &str) -> bool {
+    (1..=32).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+impl TryFrom<String> for Slot {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Slot> for String {
+    fn from(slot: Slot) -> Self {
+        slot.to_string()
+    }
+}

@@ -1,0 +1,206 @@
+//! What survives the process: the components that served well, by their digest, and which of them is in which place. A
+//! start whose files are broken serves what served before.
+//!
+//! A component is written, and known to be on the disk, before the state that names it; both are written aside and moved
+//! over. Whenever the process or the machine ends, the state on the disk is a whole one and all that it names is there.
+//!
+//! This module must not know: when a version is good. It blocks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::operate::Event;
+use super::place::Place;
+use super::slot::Slot;
+use crate::sha256;
+
+/// Form of the state file. Another one is not read.
+const FORM: u32 = 1;
+/// A component that nothing names is kept for so long: another process of the same configuration may be about to name it.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// The folder of one configuration's state.
+#[derive(Debug, Clone)]
+pub(super) struct Store {
+    folder: PathBuf,
+}
+
+/// What is kept.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct State {
+    form: u32,
+    /// All places.
+    pub(super) places: BTreeMap<Slot, Place>,
+    /// What happened last, oldest first.
+    pub(super) history: Vec<Event>,
+}
+
+impl State {
+    /// To be kept.
+    pub(super) fn new(places: BTreeMap<Slot, Place>, history: Vec<Event>) -> Self {
+        Self { form: FORM, places, history }
+    }
+
+    /// Digests of all components and fixtures that it names.
+    pub(super) fn names(&self) -> BTreeSet<&str> {
+        self.places.values().flat_map(Place::placed).flat_map(|placed| placed.spec.blobs()).collect()
+    }
+}
+
+impl Store {
+    /// Opens, and makes where it is not there, the state of a configuration in the platform's folder for state. Refuses a
+    /// folder that another user could write to: what is read from it decides.
+    pub(super) fn open(state_dir: &Path, config: Option<&Path>) -> io::Result<Self> {
+        let name = match config {
+            None => "embedded".to_owned(),
+            Some(file) => {
+                let file = fs::canonicalize(file)?;
+                let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                format!("{stem}-{}", &sha256(file.as_os_str().as_encoded_bytes())[..16])
+            }
+        };
+        let folder = state_dir.join(name);
+        DirBuilder::new().recursive(true).mode(0o700).create(folder.join("components"))?;
+        let metadata = fs::metadata(&folder)?;
+        let ours = rustix::process::geteuid().as_raw();
+        if metadata.uid() != ours || metadata.mode() & 0o022 != 0 {
+            let message = format!("{} must belong to user {ours} and be writable by nobody else", folder.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
+        Ok(Self { folder })
+    }
+
+    /// Where it is, for messages.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn component(&self, digest: &str) -> PathBuf {
+        self.folder.join("components").join(digest)
+    }
+
+    /// Keeps bytes under their digest.
+    pub(super) fn put(&self, digest: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.component(digest);
+        if self.get(digest).is_some() {
+            return Ok(());
+        }
+        replace(&path, bytes)
+    }
+
+    /// The bytes with that digest; `None` where they are not there, or are no longer what they were.
+    pub(super) fn get(&self, digest: &str) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.component(digest)).ok()?;
+        (sha256(&bytes) == digest).then_some(bytes)
+    }
+
+    /// Keeps the state, and lets go of components that it does not name.
+    pub(super) fn save(&self, state: &State) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(state).map_err(io::Error::other)?;
+        replace(&self.folder.join("state.json"), &text)?;
+        let names = state.names();
+        for entry in fs::read_dir(self.folder.join("components"))?.flatten() {
+            let old = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .is_ok_and(|modified| SystemTime::now().duration_since(modified).is_ok_and(|age| age > KEPT));
+            if old && !entry.file_name().to_str().is_some_and(|name| names.contains(name)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// The state as it was last kept; `None` where there is none yet.
+    pub(super) fn load(&self) -> io::Result<Option<State>> {
+        let text = match fs::read(self.folder.join("state.json")) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let state: State = serde_json::from_slice(&text).map_err(io::Error::other)?;
+        if state.form != FORM {
+            return Err(io::Error::other(format!("its form is {}, expected {FORM}", state.form)));
+        }
+        Ok(Some(state))
+    }
+}
+
+/// Puts bytes in a file's place so that at any moment there is the old content or the new, and after it the new for good.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let aside =
+        folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+    let written = (|| {
+        let mut file = File::create(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)?;
+        File::open(folder)?.sync_all()
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_is_found_again_and_what_was_spoilt_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
+        assert!(store.load().unwrap().is_none());
+        let digest = sha256(b"component");
+        store.put(&digest, b"component").unwrap();
+        store.save(&State::new(BTreeMap::new(), Vec::new())).unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
+        assert_eq!(store.get(&digest).unwrap(), b"component");
+        assert!(store.load().unwrap().is_some());
+        // The artefact swapped underneath.
+        fs::write(store.component(&digest), b"another").unwrap();
+        assert_eq!(store.get(&digest), None);
+        store.put(&digest, b"component").unwrap();
+        assert_eq!(store.get(&digest).unwrap(), b"component", "put back");
+    }
+
+    #[test]
+    fn a_state_that_is_none_is_an_error_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
+        for text in ["", "{", "{\"form\": 99, \"places\": {}, \"history\": []}"] {
+            fs::write(store.folder.join("state.json"), text).unwrap();
+            assert!(store.load().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
+        fs::set_permissions(store.folder(), fs::Permissions::from_mode(0o777)).unwrap();
+        let error = Store::open(folder.path(), None).unwrap_err();
+        assert!(error.to_string().contains("writable by nobody else"), "{error}");
+    }
+
+    #[test]
+    fn two_configurations_have_states_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one/gate.toml"), folder.path().join("two/gate.toml"));
+        for file in [&one, &two] {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "").unwrap();
+        }
+        let stores = [&one, &two].map(|file| Store::open(&folder.path().join("state"), Some(file)).unwrap());
+        assert_ne!(stores[0].folder(), stores[1].folder());
+    }
+}
