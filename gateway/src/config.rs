@@ -3,26 +3,39 @@
 //!
 //! Only this module and its parts know the file's format. Errors name the file, the line and the key.
 
+mod admin;
 mod file;
 mod locate;
+mod policies;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use indexmap::IndexMap;
+
 use crate::backend;
 use crate::catalog::Model;
-use crate::policy::Limits;
+use crate::lifecycle::rules::{Abort, Breaker};
+use crate::lifecycle::slot::{Place, Slot};
+use crate::policy::{Hook, Limits};
+pub use admin::Admin;
 
 /// The configuration that serves where no file is given: the documented example, whose models are simulated.
 pub const EMBEDDED: &str = include_str!("../../examples/wasmgate.toml");
 
 /// A whole configuration, checked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
+    /// The file that it came from; `None`: the embedded one.
+    pub file: Option<PathBuf>,
+    /// SHA-256 of its text, in hex.
+    pub digest: String,
     /// Where the gateway listens.
     pub listen: SocketAddr,
+    /// Where operators reach it.
+    pub admin: Admin,
     /// Limits of the server.
     pub server: Server,
     /// What is logged.
@@ -32,9 +45,30 @@ pub struct Config {
     /// Models, in the file's order, which is the order of preference where no policy has one.
     pub models: Vec<Model>,
     /// The routing policy.
-    pub routing: PolicyChoice,
+    pub routing: HookChoice,
     /// The cost policy.
-    pub cost: PolicyChoice,
+    pub cost: HookChoice,
+    /// How changes are taken in while the gateway serves.
+    pub reload: Reload,
+    /// Where good versions are kept; `None`: where the platform keeps state.
+    pub state_dir: Option<PathBuf>,
+    /// Where compiled components are kept; `None`: where the platform keeps caches.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// How changes of files are taken in while the gateway serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reload {
+    /// Whether they are.
+    pub enabled: bool,
+    /// How long a file must hold still before it is read.
+    pub settle: Duration,
+    /// How often all files are looked at, whatever the system says of changes.
+    pub rescan: Duration,
+    /// How long requests may keep the policies of a snapshot that was replaced; then their memory is given back.
+    pub drain: Duration,
+    /// How long the series of versions, models and backends stay that are no longer in place.
+    pub keep_series: Duration,
 }
 
 /// Limits of the server.
@@ -83,23 +117,60 @@ pub enum LogFormat {
     Text,
 }
 
-/// Which component decides, with what.
+/// Who decides at one hook.
+#[derive(Debug, Clone)]
+pub struct HookChoice {
+    /// What happens when the policy that decides fails.
+    pub on_failure: OnFailure,
+    /// When a version that decides is taken out.
+    pub breaker: Breaker,
+    /// The policy that decides.
+    pub active: PolicyChoice,
+    /// The policy that decides for a share of the requests.
+    pub canary: Option<CanaryChoice>,
+    /// Policies that are asked beside, by name.
+    pub shadows: IndexMap<String, PolicyChoice>,
+}
+
+/// A policy that decides for a share of the requests.
+#[derive(Debug, Clone)]
+pub struct CanaryChoice {
+    /// The policy.
+    pub policy: PolicyChoice,
+    /// Its share, in percent.
+    pub percent: f64,
+    /// The request header whose value keeps a client with one version; requests without it are drawn one by one.
+    pub sticky_header: Option<String>,
+    /// When it is aborted.
+    pub abort: Abort,
+}
+
+/// Which component, with what.
 #[derive(Debug, Clone)]
 pub struct PolicyChoice {
     /// Where the configuration says so, for messages: file, line and key.
     pub place: String,
+    /// Whether it is to work.
+    pub enabled: bool,
     /// Built in, or a file.
     pub source: PolicySource,
-    /// What happens when it fails.
-    pub on_failure: OnFailure,
     /// What it may use.
     pub limits: Limits,
     /// Its settings, to be checked against its manifest.
     pub settings: serde_json::Map<String, serde_json::Value>,
 }
 
+impl PolicyChoice {
+    /// Whether another choice asks for the same component with the same settings and limits, wherever it is written.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let Self { place: _, enabled, source, limits, settings } = self;
+        (enabled, source, limits, settings) == (&other.enabled, &other.source, &other.limits, &other.settings)
+    }
+}
+
 /// Where a component is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicySource {
     /// In this binary, by name.
     BuiltIn(String),
@@ -145,7 +216,71 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// What a flag or the environment says in place of the file, now and after each change of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Overrides {
+    /// Where the gateway listens.
+    pub listen: Option<SocketAddr>,
+    /// Where operators are listened to.
+    pub admin_listen: Option<SocketAddr>,
+}
+
 impl Config {
+    /// What differs from `new` and is only read at a start.
+    #[must_use]
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let fixed = |config: &Self| {
+            let server = &config.server;
+            [
+                ("listen", format!("{:?}", config.listen)),
+                ("admin", format!("{:?}", config.admin)),
+                ("log.format", format!("{:?}", config.log.format)),
+                ("log.level", config.log.level.clone()),
+                ("server.max_connections", format!("{}", server.max_connections)),
+                ("server.max_head_bytes", format!("{}", server.max_head_bytes)),
+                ("server.head_timeout_seconds", format!("{:?}", server.head_timeout)),
+                ("server.write_timeout_seconds", format!("{:?}", server.write_timeout)),
+                ("server.drain_timeout_seconds", format!("{:?}", server.drain_timeout)),
+                ("reload.enabled", format!("{}", config.reload.enabled)),
+                ("state_dir", format!("{:?}", config.state_dir)),
+                ("cache_dir", format!("{:?}", config.cache_dir)),
+            ]
+        };
+        fixed(self).into_iter().zip(fixed(new)).filter(|(old, new)| old.1 != new.1).map(|(old, _)| old.0).collect()
+    }
+
+    /// What is chosen for a hook.
+    #[must_use]
+    pub fn hook(&self, hook: Hook) -> &HookChoice {
+        match hook {
+            Hook::Routing => &self.routing,
+            Hook::Cost => &self.cost,
+        }
+    }
+
+    /// All places that it has policies for.
+    pub fn policies(&self) -> impl Iterator<Item = (Slot, &PolicyChoice)> {
+        [Hook::Routing, Hook::Cost].into_iter().flat_map(|hook| {
+            let choice = self.hook(hook);
+            let canary = choice.canary.iter().map(move |canary| (Slot::canary(hook), &canary.policy));
+            let shadows = choice.shadows.iter();
+            let shadows =
+                shadows.map(move |(name, policy)| (Slot { hook, place: Place::Shadow(name.clone()) }, policy));
+            std::iter::once((Slot::active(hook), &choice.active)).chain(canary).chain(shadows)
+        })
+    }
+
+    /// What it has for one place.
+    #[must_use]
+    pub fn policy(&self, slot: &Slot) -> Option<&PolicyChoice> {
+        let choice = self.hook(slot.hook);
+        match &slot.place {
+            Place::Active => Some(&choice.active),
+            Place::Canary => choice.canary.as_ref().map(|canary| &canary.policy),
+            Place::Shadow(name) => choice.shadows.get(name),
+        }
+    }
+
     /// Reads a file, or the embedded configuration where there is none.
     ///
     /// # Errors
@@ -161,7 +296,17 @@ impl Config {
             key: String::new(),
             message: format!("cannot be read: {error}"),
         })?;
-        Self::parse(&text, &file, path.parent().unwrap_or(Path::new(".")))
+        Self::parse_file(&text, path)
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn parse_file(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let config = Self::parse(text, &path.display().to_string(), folder)?;
+        Ok(Self { file: Some(path.to_owned()), ..config })
     }
 
     /// Reads a text. Relative paths in it are relative to `folder`.

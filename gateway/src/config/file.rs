@@ -6,18 +6,25 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::admin::AdminFile;
 use super::locate::{key_at, line_at, line_of};
-use super::{Config, ConfigError, Log, LogFormat, OnFailure, PolicyChoice, PolicySource, Server};
+use super::policies::{PoliciesFile, is_header_name, mean_hook};
+use super::{Config, ConfigError, Log, LogFormat, Reload, Server};
 use crate::backend::{self, Kind, Secret};
 use crate::catalog::Model;
 use crate::money::{self, Price};
-use crate::policy::{Capabilities, Limits, Location};
+use crate::policy::{Capabilities, Hook, Location};
+use crate::sha256;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
     listen: String,
+    state_dir: Option<PathBuf>,
+    cache_dir: Option<PathBuf>,
+    admin: AdminFile,
     server: ServerFile,
+    reload: ReloadFile,
     log: LogFile,
     backends: IndexMap<String, BackendFile>,
     models: IndexMap<String, ModelFile>,
@@ -28,7 +35,11 @@ impl Default for File {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".into(),
+            state_dir: None,
+            cache_dir: None,
+            admin: AdminFile::default(),
             server: ServerFile::default(),
+            reload: ReloadFile::default(),
             log: LogFile::default(),
             backends: IndexMap::new(),
             models: IndexMap::new(),
@@ -66,6 +77,22 @@ impl Default for ServerFile {
             drain_timeout_seconds: 30.0,
             label_headers: Vec::new(),
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ReloadFile {
+    enabled: bool,
+    settle_ms: u64,
+    rescan_seconds: f64,
+    drain_seconds: f64,
+    keep_series_seconds: f64,
+}
+
+impl Default for ReloadFile {
+    fn default() -> Self {
+        Self { enabled: true, settle_ms: 300, rescan_seconds: 2.0, drain_seconds: 300.0, keep_series_seconds: 300.0 }
     }
 }
 
@@ -125,23 +152,6 @@ struct PriceFile {
     cache_write_usd_per_million_tokens: Option<f64>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-struct PoliciesFile {
-    routing: PolicyFile,
-    cost: PolicyFile,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-struct PolicyFile {
-    builtin: Option<String>,
-    file: Option<PathBuf>,
-    on_failure: Option<OnFailure>,
-    limits: Limits,
-    settings: serde_json::Map<String, serde_json::Value>,
-}
-
 pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Config, ConfigError> {
     let file: File = toml::from_str(text).map_err(|error| {
         let offset = error.span().map(|span| span.start);
@@ -160,10 +170,20 @@ pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Config, Con
     };
     let mut config = mean(file, folder)
         .map_err(|(path, message)| at(&path.iter().map(String::as_str).collect::<Vec<_>>(), message))?;
+    let place = |path: &[&str]| {
+        let line = line_of(text, &[path, &["settings"]].concat());
+        format!("{name}{}: {}", line.map_or(String::new(), |line| format!(":{line}")), path.join("."))
+    };
     for (hook, choice) in [("routing", &mut config.routing), ("cost", &mut config.cost)] {
-        let line = line_of(text, &["policies", hook, "settings"]);
-        choice.place = format!("{name}{}: policies.{hook}", line.map_or(String::new(), |line| format!(":{line}")));
+        choice.active.place = place(&["policies", hook]);
+        if let Some(canary) = &mut choice.canary {
+            canary.policy.place = place(&["policies", hook, "canary"]);
+        }
+        for (shadow, policy) in &mut choice.shadows {
+            policy.place = place(&["policies", hook, "shadows", shadow]);
+        }
     }
+    config.digest = sha256(text.as_bytes());
     Ok(config)
 }
 
@@ -185,9 +205,9 @@ fn with_nearest(message: &str) -> String {
 }
 
 /// Where and what: a path of keys and a sentence.
-type Wrong = (Vec<String>, String);
+pub(super) type Wrong = (Vec<String>, String);
 
-fn wrong(path: &[&str], message: impl Into<String>) -> Wrong {
+pub(super) fn wrong(path: &[&str], message: impl Into<String>) -> Wrong {
     (path.iter().map(|&part| part.to_owned()).collect(), message.into())
 }
 
@@ -195,6 +215,7 @@ fn mean(file: File, folder: &Path) -> Result<Config, Wrong> {
     let listen = file.listen.parse().map_err(|_| {
         wrong(&["listen"], format!("{:?} is not an address, expected one like 127.0.0.1:8080", file.listen))
     })?;
+    let admin = file.admin.meant(folder)?;
     let server = mean_server(file.server)?;
     if file.models.is_empty() {
         return Err(wrong(&["models"], "no model is configured, expected at least one [models.NAME]"));
@@ -213,14 +234,32 @@ fn mean(file: File, folder: &Path) -> Result<Config, Wrong> {
             format!("{:?} is not a filter like \"info,policy=debug\": {error}", file.log.level),
         ));
     }
+    let rescan = seconds(&["reload", "rescan_seconds"], file.reload.rescan_seconds)?;
+    let drain = seconds(&["reload", "drain_seconds"], file.reload.drain_seconds)?;
+    let keep_series = seconds(&["reload", "keep_series_seconds"], file.reload.keep_series_seconds)?;
+    if !(10..=60_000).contains(&file.reload.settle_ms) {
+        return Err(wrong(&["reload", "settle_ms"], format!("{}, expected 10 to 60000", file.reload.settle_ms)));
+    }
     Ok(Config {
+        file: None,
+        digest: String::new(),
         listen,
+        admin,
         server,
+        reload: Reload {
+            enabled: file.reload.enabled,
+            settle: Duration::from_millis(file.reload.settle_ms),
+            rescan,
+            drain,
+            keep_series,
+        },
+        state_dir: file.state_dir.map(|path| folder.join(path)),
+        cache_dir: file.cache_dir.map(|path| folder.join(path)),
         log: Log { format: file.log.format, level: file.log.level, requests: file.log.requests },
         backends,
         models,
-        routing: mean_policy("routing", "complexity", file.policies.routing, folder)?,
-        cost: mean_policy("cost", "token-cost", file.policies.cost, folder)?,
+        routing: mean_hook(Hook::Routing, file.policies.routing, folder)?,
+        cost: mean_hook(Hook::Cost, file.policies.cost, folder)?,
     })
 }
 
@@ -234,7 +273,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
     };
     for header in &file.label_headers {
         let secret = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
-        if header.chars().any(|c| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-') || header.is_empty() {
+        if !is_header_name(header) {
             let message = format!("{header:?} is not a header's name in lower case");
             return Err(wrong(&["server", "label_headers"], message));
         }
@@ -388,33 +427,5 @@ fn mean_price(file: &PriceFile) -> Result<Price, (&'static str, String)> {
         output: amount("output_usd_per_million_tokens", file.output_usd_per_million_tokens)?,
         cache_read: cached("cache_read_usd_per_million_tokens", file.cache_read_usd_per_million_tokens)?,
         cache_write: cached("cache_write_usd_per_million_tokens", file.cache_write_usd_per_million_tokens)?,
-    })
-}
-
-fn mean_policy(hook: &str, default: &str, file: PolicyFile, folder: &Path) -> Result<PolicyChoice, Wrong> {
-    let at = |key: &str| vec!["policies".to_owned(), hook.to_owned(), key.to_owned()];
-    let source = match (file.builtin, file.file) {
-        (Some(_), Some(_)) => return Err((at("file"), "either `builtin` or `file`, not both".into())),
-        (None, Some(path)) => PolicySource::File(folder.join(path)),
-        (builtin, None) => {
-            let name = builtin.unwrap_or_else(|| default.to_owned());
-            let known = crate::builtin::names();
-            if !known.contains(&name.as_str()) {
-                let hint = crate::nearest(&name, known.iter().copied())
-                    .map_or_else(|| format!(", expected one of {known:?}"), |near| format!(", did you mean {near:?}?"));
-                return Err((at("builtin"), format!("there is no built-in policy {name:?}{hint}")));
-            }
-            PolicySource::BuiltIn(name)
-        }
-    };
-    if let Some(message) = file.limits.out_of_range() {
-        return Err((at("limits"), message));
-    }
-    Ok(PolicyChoice {
-        place: String::new(),
-        source,
-        on_failure: file.on_failure.unwrap_or(OnFailure::DefaultDecision),
-        limits: file.limits,
-        settings: file.settings,
     })
 }

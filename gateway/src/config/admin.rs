@@ -1,0 +1,107 @@
+//! `[admin]`: where operators reach the gateway, and the token that they must show.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::file::{Wrong, wrong};
+use crate::admin::Token;
+
+/// Holds the token; beats the file, so that a secret store need not write one.
+const VARIABLE: &str = "WASMGATE_ADMIN_TOKEN";
+
+/// Longest file of a token, in bytes: anything longer is another file.
+const MAX_FILE_BYTES: u64 = 4096;
+
+/// Where operators reach the gateway.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Where it listens for them; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+    /// What they must show; without one, only this machine is listened to.
+    pub token: Option<Token>,
+}
+
+impl Admin {
+    /// Listens there, whatever the file says.
+    ///
+    /// # Errors
+    /// Where other machines could reach it and there is no token.
+    pub fn listen_on(&mut self, listen: SocketAddr) -> Result<(), String> {
+        check(listen, self.token.as_ref())?;
+        self.listen = Some(listen);
+        Ok(())
+    }
+}
+
+/// The table as written.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AdminFile {
+    enabled: bool,
+    listen: String,
+    token_file: Option<PathBuf>,
+}
+
+impl Default for AdminFile {
+    fn default() -> Self {
+        Self { enabled: true, listen: "127.0.0.1:8081".into(), token_file: None }
+    }
+}
+
+impl AdminFile {
+    /// As meant. A relative path is relative to `folder`.
+    pub(super) fn meant(self, folder: &Path) -> Result<Admin, Wrong> {
+        let listen = self.listen.parse().map_err(|_| {
+            let message = format!("{:?} is not an address, expected one like 127.0.0.1:8081", self.listen);
+            wrong(&["admin", "listen"], message)
+        })?;
+        let token = token(self.token_file.as_deref(), folder)?;
+        if !self.enabled {
+            return Ok(Admin { listen: None, token });
+        }
+        check(listen, token.as_ref()).map_err(|message| wrong(&["admin", "listen"], message))?;
+        Ok(Admin { listen: Some(listen), token })
+    }
+}
+
+/// Without a token whoever can connect can replace policies.
+fn check(listen: SocketAddr, token: Option<&Token>) -> Result<(), String> {
+    if listen.ip().is_loopback() || token.is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "other machines can reach {listen} and there is no token: set admin.token_file or the environment variable \
+         {VARIABLE}, or listen on a loopback address such as 127.0.0.1:8081"
+    ))
+}
+
+fn token(file: Option<&Path>, folder: &Path) -> Result<Option<Token>, Wrong> {
+    if let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) {
+        let refused = |message| wrong(&["admin"], format!("the environment variable {VARIABLE}: {message}"));
+        return Token::new(&text.to_string_lossy()).map(Some).map_err(refused);
+    }
+    let Some(file) = file else { return Ok(None) };
+    let path = folder.join(file);
+    let refused = |message: String| wrong(&["admin", "token_file"], format!("{}: {message}", path.display()));
+    let cannot = |error: std::io::Error| refused(format!("cannot be read: {error}"));
+    let opened = File::open(&path).map_err(cannot)?;
+    // Of what was opened, not of what has the name by then.
+    let mode = opened.metadata().map_err(cannot)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(refused(format!("others than its owner may use it (mode {mode:03o}), expected mode 600")));
+    }
+    let mut text = String::new();
+    opened.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(refused(format!("longer than {MAX_FILE_BYTES} bytes, expected a token alone")));
+    }
+    if text.trim().is_empty() {
+        return Err(refused("empty, expected a token of at least 16 characters".into()));
+    }
+    Token::new(&text).map(Some).map_err(refused)
+}

@@ -1,0 +1,154 @@
+//! `[policies]`: who decides at each hook, with which canary and shadows, as written and as meant.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+
+use super::file::{Wrong, wrong};
+use super::{CanaryChoice, HookChoice, OnFailure, PolicyChoice, PolicySource};
+use crate::lifecycle::rules::{Abort, Breaker};
+use crate::lifecycle::slot::{MAX_SHADOWS, is_shadow_name};
+use crate::policy::{Hook, Limits};
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PoliciesFile {
+    pub(super) routing: HookFile,
+    pub(super) cost: HookFile,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct HookFile {
+    enabled: Option<bool>,
+    builtin: Option<String>,
+    file: Option<PathBuf>,
+    on_failure: Option<OnFailure>,
+    limits: Limits,
+    settings: serde_json::Map<String, serde_json::Value>,
+    breaker: Breaker,
+    canary: Option<CanaryFile>,
+    shadows: IndexMap<String, ShadowFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CanaryFile {
+    enabled: Option<bool>,
+    builtin: Option<String>,
+    file: Option<PathBuf>,
+    percent: f64,
+    sticky_header: Option<String>,
+    #[serde(default)]
+    abort: Abort,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    settings: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShadowFile {
+    enabled: Option<bool>,
+    builtin: Option<String>,
+    file: Option<PathBuf>,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    settings: serde_json::Map<String, serde_json::Value>,
+}
+
+pub(super) fn mean_hook(hook: Hook, file: HookFile, folder: &Path) -> Result<HookChoice, Wrong> {
+    let path = ["policies", hook.as_str()];
+    let default = match hook {
+        Hook::Routing => "complexity",
+        Hook::Cost => "token-cost",
+    };
+    let builtin = file.builtin.or_else(|| file.file.is_none().then(|| default.to_owned()));
+    let active =
+        PolicyFile { enabled: file.enabled, builtin, file: file.file, limits: file.limits, settings: file.settings };
+    if let Some(message) = file.breaker.out_of_range() {
+        return Err(wrong(&[path[0], path[1], "breaker"], message));
+    }
+    let canary = file.canary.map(|canary| mean_canary(&[path[0], path[1], "canary"], canary, folder)).transpose()?;
+    if file.shadows.len() > MAX_SHADOWS {
+        let message = format!("{} shadows, expected at most {MAX_SHADOWS}", file.shadows.len());
+        return Err(wrong(&[path[0], path[1], "shadows"], message));
+    }
+    let mut shadows = IndexMap::new();
+    for (name, shadow) in file.shadows {
+        let path = [path[0], path[1], "shadows", &*name];
+        if !is_shadow_name(&name) {
+            return Err(wrong(&path, "a shadow's name has 1 to 32 letters, digits, `-` and `_`"));
+        }
+        let ShadowFile { enabled, builtin, file, limits, settings } = shadow;
+        let policy = mean_policy(&path, PolicyFile { enabled, builtin, file, limits, settings }, folder)?;
+        shadows.insert(name, policy);
+    }
+    Ok(HookChoice {
+        on_failure: file.on_failure.unwrap_or(OnFailure::DefaultDecision),
+        breaker: file.breaker,
+        active: mean_policy(&path, active, folder)?,
+        canary,
+        shadows,
+    })
+}
+
+fn mean_canary(path: &[&str], canary: CanaryFile, folder: &Path) -> Result<CanaryChoice, Wrong> {
+    let CanaryFile { enabled, builtin, file, percent, sticky_header, abort, limits, settings } = canary;
+    if !(0.0..=100.0).contains(&percent) {
+        return Err(wrong(&[path, &["percent"]].concat(), format!("{percent}, expected 0 to 100")));
+    }
+    if let Some(header) = sticky_header.as_deref().filter(|header| !is_header_name(header)) {
+        let message = format!("{header:?} is not a header's name in lower case");
+        return Err(wrong(&[path, &["sticky_header"]].concat(), message));
+    }
+    if let Some(message) = abort.out_of_range() {
+        return Err(wrong(&[path, &["abort"]].concat(), message));
+    }
+    let policy = mean_policy(path, PolicyFile { enabled, builtin, file, limits, settings }, folder)?;
+    Ok(CanaryChoice { policy, percent, sticky_header, abort })
+}
+
+pub(super) fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// What the tables of all places have in common.
+struct PolicyFile {
+    enabled: Option<bool>,
+    builtin: Option<String>,
+    file: Option<PathBuf>,
+    limits: Limits,
+    settings: serde_json::Map<String, serde_json::Value>,
+}
+
+fn mean_policy(path: &[&str], file: PolicyFile, folder: &Path) -> Result<PolicyChoice, Wrong> {
+    let at = |key: &str, message: String| wrong(&[path, &[key]].concat(), message);
+    let source = match (file.builtin, file.file) {
+        (Some(_), Some(_)) => return Err(at("file", "either `builtin` or `file`, not both".into())),
+        (None, None) => return Err(wrong(path, "expected `builtin` or `file`")),
+        (None, Some(file)) => PolicySource::File(folder.join(file)),
+        (Some(name), None) => {
+            let known = crate::builtin::names();
+            if !known.contains(&name.as_str()) {
+                let hint = crate::nearest(&name, known.iter().copied())
+                    .map_or_else(|| format!(", expected one of {known:?}"), |near| format!(", did you mean {near:?}?"));
+                return Err(at("builtin", format!("there is no built-in policy {name:?}{hint}")));
+            }
+            PolicySource::BuiltIn(name)
+        }
+    };
+    if let Some(message) = file.limits.out_of_range() {
+        return Err(at("limits", message));
+    }
+    Ok(PolicyChoice {
+        place: String::new(),
+        enabled: file.enabled.unwrap_or(true),
+        source,
+        limits: file.limits,
+        settings: file.settings,
+    })
+}
