@@ -4,6 +4,8 @@
 //! `decision`), a backend answers (`backend`), the answer is relayed (`stream`), and one record of it all is observed
 //! when it ends (`open`, `record`, `metrics`). The order of these steps is written in `proxy` and nowhere else.
 //!
+//! What serves changes while it serves: `lifecycle` takes in new policies and settings and swaps the `snapshot`.
+//!
 //! Invariants: a request sees one `snapshot` from beginning to end; its record is closed exactly once; a stream that
 //! broke off never ends like a whole one; a failing policy is never the client's problem unless the operator chose so;
 //! labels of metrics never come from a request.
@@ -31,6 +33,8 @@ pub mod money;
 pub mod response;
 pub mod stream;
 
+pub mod admin;
+
 mod embeddings;
 mod explain;
 pub mod pages;
@@ -41,9 +45,28 @@ pub mod open;
 pub mod record;
 pub mod snapshot;
 
+pub mod lifecycle;
+pub mod shadow;
+pub mod tally;
+
 mod start;
 
-pub use start::{StartError, check, run};
+pub use start::{Options, StartError, check, run};
+
+/// SHA-256 in hex.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex(&sha2::Sha256::digest(bytes))
+}
+
+/// Bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
 
 /// The known word that an unknown one most likely meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {

@@ -3,17 +3,20 @@
 //! Exit codes: 0 for success and an orderly stop; 1 for what the machine did not allow (an address in use); 2 for what
 //! its user got wrong (flags, configuration, a policy that is refused).
 
+mod command;
+
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
-use wasmgate::StartError;
-use wasmgate::config::{Config, LogFormat};
+use wasmgate::config::{Config, LogFormat, Overrides};
+use wasmgate::policy::compile_component;
+use wasmgate::{Options, StartError};
 
 /// An AI gateway that operators program with WebAssembly policies.
 #[derive(Parser)]
@@ -33,6 +36,15 @@ enum Command {
         #[arg(long, env = "WASMGATE_CONFIG", value_name = "FILE")]
         config: PathBuf,
     },
+    /// Look at and steer the policies of a gateway that runs.
+    Policies(command::policies::Policies),
+    /// Compile the component on standard input to machine code on standard output. The gateway starts itself so.
+    #[command(hide = true)]
+    CompileComponent {
+        /// For an engine whose instances come from a pool.
+        #[arg(long)]
+        pooling: bool,
+    },
 }
 
 /// A flag beats the environment, which beats the file.
@@ -44,6 +56,9 @@ struct Serve {
     /// Where to listen, as in 127.0.0.1:8080; port 0 takes a free one.
     #[arg(long, env = "WASMGATE_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Where to listen for operators, as in 127.0.0.1:8081; port 0 takes a free one.
+    #[arg(long, env = "WASMGATE_ADMIN_LISTEN", value_name = "ADDR")]
+    admin_listen: Option<SocketAddr>,
     /// How log lines look.
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -51,17 +66,28 @@ struct Serve {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Serve(serve) => read(&serve).and_then(|config| {
-            start_log(&config)?;
+        // Its parent reads what it writes: no log, no runtime.
+        Command::CompileComponent { pooling } => {
+            return match compile_component(pooling) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{error}");
+                    ExitCode::from(1)
+                }
+            };
+        }
+        Command::Serve(serve) => read(serve.config.as_deref()).and_then(|config| {
+            start_log(&config, serve.log_format)?;
+            let overrides = Overrides { listen: serve.listen, admin_listen: serve.admin_listen };
             block_on(async {
                 let stop = stop_on_signal().map_err(|error| StartError::Failed(format!("signals: {error}")))?;
-                wasmgate::run(config, stop, |_| ()).await
+                wasmgate::run(config, options(overrides), stop, |_| ()).await
             })
         }),
-        Command::Check { config: file } => Config::read(Some(&file))
-            .map_err(|error| StartError::Refused(error.to_string()))
-            .and_then(|config| block_on(wasmgate::check(&config)))
+        Command::Check { config: file } => read(Some(&file))
+            .and_then(|config| block_on(wasmgate::check(&config, &options(Overrides::default()))))
             .map(|summary| println!("{}: {summary}", file.display())),
+        Command::Policies(policies) => return command::policies::run(&policies),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,15 +101,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn read(serve: &Serve) -> Result<Config, StartError> {
-    let mut config = Config::read(serve.config.as_deref()).map_err(|error| StartError::Refused(error.to_string()))?;
-    if let Some(listen) = serve.listen {
-        config.listen = listen;
-    }
-    if let Some(format) = serve.log_format {
-        config.log.format = format;
-    }
-    Ok(config)
+fn read(file: Option<&Path>) -> Result<Config, StartError> {
+    Config::read(file).map_err(|error| StartError::Refused(error.to_string()))
+}
+
+fn options(overrides: Overrides) -> Options {
+    // This program as it was started, even where another has been put in its place since.
+    Options { overrides, compiler: Some(PathBuf::from("/proc/self/exe")) }
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
@@ -94,7 +118,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, S
         .block_on(work)
 }
 
-fn start_log(config: &Config) -> Result<(), StartError> {
+fn start_log(config: &Config, format: Option<LogFormat>) -> Result<(), StartError> {
     let named = |name| std::env::var(name).ok().filter(|filter| !filter.is_empty()).map(|filter| (name, filter));
     let (origin, level) =
         named("WASMGATE_LOG").or(named("RUST_LOG")).unwrap_or_else(|| ("log.level", config.log.level.clone()));
@@ -104,9 +128,13 @@ fn start_log(config: &Config) -> Result<(), StartError> {
     for loud in ["cranelift=warn", "regalloc2=warn", "wasmtime=warn"] {
         filter = filter.add_directive(loud.parse().expect("a directive as the library writes them"));
     }
+    // What operators did stays on record where little else is logged, unless its own filter says otherwise.
+    if !level.contains("audit") {
+        filter = filter.add_directive("audit=info".parse().expect("a directive as the library writes them"));
+    }
     // Without this the library reports a log that cannot be written by a macro that panics when it cannot be written.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
-    match config.log.format {
+    match format.unwrap_or(config.log.format) {
         LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
     }

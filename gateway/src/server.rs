@@ -23,7 +23,7 @@ use crate::error::Rejection;
 use crate::gateway::Gateway;
 use crate::proxy;
 use crate::stream::ResponseBody;
-use guarded::Guarded;
+pub(crate) use guarded::Guarded;
 
 /// How long the last in-band errors of cut streams may take to reach their clients.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -85,7 +85,7 @@ fn http(gateway: &Gateway) -> auto::Builder<TokioExecutor> {
 }
 
 /// The next connection. Errors of `accept` are those of one connection, or a lack of file descriptors that passes.
-async fn accept(listener: &TcpListener) -> TcpStream {
+pub(crate) async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

@@ -2,20 +2,23 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::catalog::Catalog;
-use crate::config::{Config, PolicyChoice, PolicySource};
-use crate::decision::LineLimit;
+use crate::admin;
+use crate::config::{Config, Overrides};
 use crate::gateway::Gateway;
-use crate::metrics::Metrics;
-use crate::policy::{Engine, Hook, LoadError, Policy, Source, Stage};
+use crate::lifecycle::operate::Operator;
+use crate::lifecycle::{self, Lifecycle};
+use crate::policy::{Loader, LoaderOptions};
 use crate::server;
-use crate::snapshot::{Active, Snapshot};
+
+/// Questions of operators that may wait.
+const QUESTIONS: usize = 16;
 
 /// The gateway did not start.
 #[derive(Debug)]
@@ -36,66 +39,27 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Everything that a configuration asks for, loaded and checked.
-struct Loaded {
-    engine: Engine,
-    snapshot: Snapshot,
-    metrics: Metrics,
+/// What a start is given beside the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What beats the file.
+    pub overrides: Overrides,
+    /// The program that compiles components when called with `compile-component`; `None`: this process does it.
+    pub compiler: Option<PathBuf>,
 }
 
-/// Loads everything that a configuration asks for, policies side by side.
-async fn load(config: &Config) -> Result<Loaded, StartError> {
-    let engine = Engine::new().map_err(|error| StartError::Failed(format!("the Wasm engine: {error:#}")))?;
-    let catalog = Catalog::new(config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
-    let metrics = Metrics::new();
-    let (routing, cost) =
-        tokio::try_join!(policy(&engine, Hook::Routing, &config.routing), policy(&engine, Hook::Cost, &config.cost))?;
-    let active = |policy: Policy, choice: &PolicyChoice| Active {
-        label: format!("{}@{}", policy.manifest().name, policy.manifest().version),
-        metrics: metrics.policy(&policy, "active", &catalog),
-        on_failure: choice.on_failure,
-        failure_lines: LineLimit::default(),
-        policy,
-    };
-    let (routing, cost) = (active(routing, &config.routing), active(cost, &config.cost));
-    let models = catalog.models().iter().map(|live| metrics.model(live)).collect();
-    Ok(Loaded { engine, snapshot: Snapshot { catalog, routing, cost, models }, metrics })
+fn loader(config: &Config, options: &Options) -> Result<Loader, StartError> {
+    let cache = lifecycle::cache_folder(config.cache_dir.as_deref());
+    let options = LoaderOptions { helper: options.compiler.clone(), cache };
+    Loader::new(options).map_err(|error| StartError::Failed(error.to_string()))
 }
 
 /// Loads all that a configuration asks for and says what would serve.
 ///
 /// # Errors
 /// As `run`, but for the address.
-pub async fn check(config: &Config) -> Result<String, StartError> {
-    let Loaded { snapshot, .. } = load(config).await?;
-    let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    Ok(format!(
-        "valid: {}, {}, routing {}, cost {}",
-        count(snapshot.catalog.backends().len(), "backend"),
-        count(snapshot.catalog.models().len(), "model"),
-        snapshot.routing.label,
-        snapshot.cost.label
-    ))
-}
-
-async fn policy(engine: &Engine, hook: Hook, choice: &PolicyChoice) -> Result<Policy, StartError> {
-    let refused = |error: LoadError| StartError::Refused(format!("{}: {error}", choice.place));
-    let source = match &choice.source {
-        PolicySource::BuiltIn(name) => Source {
-            origin: format!("{name} (built in)"),
-            bytes: crate::builtin::component(name).unwrap_or_default().to_vec(),
-        },
-        PolicySource::File(path) => read(path).map_err(refused)?,
-    };
-    Policy::load(engine, &source, hook, &choice.settings, choice.limits.clone()).await.map_err(refused)
-}
-
-fn read(path: &Path) -> Result<Source, LoadError> {
-    let origin = path.display().to_string();
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Source { origin, bytes }),
-        Err(error) => Err(LoadError { origin, stage: Stage::Parsed, reason: format!("cannot be read: {error}") }),
-    }
+pub async fn check(config: &Config, options: &Options) -> Result<String, StartError> {
+    lifecycle::check(config, loader(config, options)?).await
 }
 
 /// Serves `config` until `stop` is cancelled, then drains. `listening` is told the address once it is bound.
@@ -104,48 +68,76 @@ fn read(path: &Path) -> Result<Source, LoadError> {
 /// Where something cannot be loaded, or the address cannot be bound.
 pub async fn run(
     config: Config,
+    options: Options,
     stop: CancellationToken,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), StartError> {
-    let Loaded { engine, snapshot, metrics } = load(&config).await?;
-    let pooling = engine.pooling();
-    let gateway = Arc::new(Gateway::new(config.server, config.log.requests, metrics, snapshot));
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| StartError::Failed(format!("cannot listen on {}: {error}", config.listen)))?;
-    let addr = listener
-        .local_addr()
-        .map_err(|error| StartError::Failed(format!("the bound address cannot be read: {error}")))?;
-    tell(&gateway, pooling, addr);
-    let probes: tokio::task::JoinSet<()> =
-        gateway.snapshot().catalog.backends().iter().map(|backend| Arc::clone(backend).keep_probing()).collect();
+    let loader = loader(&config, &options)?;
+    let (pooling, listen) = (loader.pooling(), options.overrides.listen.unwrap_or(config.listen));
+    let mut admin = config.admin.clone();
+    if let Some(listen) = options.overrides.admin_listen {
+        let named = |message| StartError::Refused(format!("--admin-listen or WASMGATE_ADMIN_LISTEN: {message}"));
+        admin.listen_on(listen).map_err(named)?;
+    }
+    let lifecycle = Lifecycle::begin(config, loader).await?;
+    let gateway = Arc::clone(lifecycle.gateway());
+    let (listener, addr) = bind(listen, "listen").await?;
+    let admin_listener = match admin.listen {
+        Some(listen) => Some(bind(listen, "admin.listen").await?),
+        None => None,
+    };
+    tell(&gateway, pooling, addr, admin_listener.as_ref().map(|(_, addr)| (*addr, admin.token.is_some())));
+    let (operator, questions) = mpsc::channel(QUESTIONS);
     listening(addr);
-    server::serve(Arc::clone(&gateway), listener, stop).await;
-    drop(probes);
+    let operators = async {
+        if let Some((listener, _)) = admin_listener {
+            admin::serve(listener, Operator(operator), admin.token, stop.clone()).await;
+        }
+    };
+    // The lifecycle ends last: guests are interrupted for as long as it keeps the engine.
+    let ended = CancellationToken::new();
+    let lifecycle = tokio::spawn(lifecycle.run(questions, stop.clone(), ended.clone()));
+    tokio::join!(server::serve(Arc::clone(&gateway), listener, stop.clone()), operators);
+    ended.cancel();
+    let _ = lifecycle.await;
     tracing::info!(in_flight = gateway.in_flight.load(std::sync::atomic::Ordering::Relaxed), "stopped");
-    // Guests are interrupted for as long as the engine lives.
-    drop(gateway);
-    drop(engine);
     Ok(())
 }
 
-/// The start-up lines: who decides, which models there are, where to ask, and what to try.
-fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr) {
+/// Binds what `key` of the configuration, or its flag, says.
+async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Failed(format!("cannot listen on {address} ({key}): {error}")))?;
+    let bound = listener
+        .local_addr()
+        .map_err(|error| StartError::Failed(format!("the bound address cannot be read: {error}")))?;
+    Ok((listener, bound))
+}
+
+/// The start-up lines: who decides, which models there are, where to ask, and what to try. `admin`: where operators are
+/// listened to, and whether they must show a token.
+fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(SocketAddr, bool)>) {
     let snapshot = gateway.snapshot();
-    for active in [&snapshot.routing, &snapshot.cost] {
-        let policy = &active.policy;
+    for decider in snapshot.routing.all().chain(snapshot.cost.all()) {
+        let policy = &decider.version.policy;
         tracing::info!(
             hook = policy.hook().as_str(),
-            policy = active.label,
+            mode = decider.metrics.mode(),
+            policy = decider.version.label,
             digest = policy.digest(),
             isolation = ?policy.limits().isolation,
             call_time_ms = policy.limits().call_time_ms,
-            on_failure = ?active.on_failure,
+            on_failure = ?decider.on_failure,
             "policy active"
         );
     }
     let models: Vec<&str> = snapshot.catalog.models().iter().map(|live| &*live.model.name).collect();
     tracing::info!(models = models.join(", "), instances = if pooling { "pooled" } else { "on demand" }, "serving");
+    if let Some((addr, token)) = admin {
+        tracing::info!(%addr, authentication = if token { "token" } else { "none" }, "admin listening");
+        tracing::info!("try: wasmgate policies list --admin http://{addr}");
+    }
     tracing::info!(%addr, "listening");
     tracing::info!(
         "try: curl http://{addr}/api/v1/chat -d '{{\"prompt\": \"What is Rust?\"}}' -H 'content-type: application/json'"

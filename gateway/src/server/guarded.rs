@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// See the module. Dropping it closes the connection.
-pub(super) struct Guarded {
+pub(crate) struct Guarded {
     stream: TcpStream,
     // Whether a whole head came: from then on the HTTP library keeps the time.
     asked: Arc<AtomicBool>,
@@ -25,7 +25,7 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    pub(super) fn new(
+    pub(crate) fn new(
         stream: TcpStream,
         asked: Arc<AtomicBool>,
         head_timeout: Duration,

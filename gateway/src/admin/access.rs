@@ -1,0 +1,88 @@
+//! Who may ask: whoever shows the token; where there is none, whoever is on this machine and no browser.
+//!
+//! A page of any site can make its visitor's browser send requests to a loopback address, and with a name that it lets
+//! point there (DNS rebinding) even read the answers. Such requests carry an `Origin`, or that name as their `Host`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hyper::header::{AUTHORIZATION, HOST, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
+use hyper::{HeaderMap, Version};
+
+use super::reply::{Kind, Problem};
+use super::token::Token;
+use crate::decision::LineLimit;
+
+/// See the module.
+pub(super) struct Access {
+    token: Option<Token>,
+    // Where the listener is bound.
+    own: Option<IpAddr>,
+    failure_lines: LineLimit,
+}
+
+impl Access {
+    pub(super) fn new(token: Option<Token>, own: Option<IpAddr>) -> Self {
+        Self { token, own, failure_lines: LineLimit::default() }
+    }
+
+    /// Whether this request may be looked at any further.
+    pub(super) fn check(&self, head: &Parts, remote: SocketAddr) -> Result<(), Problem> {
+        if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
+            return Err(Problem::new(Kind::BadRequest, "a request of HTTP/1.1 names its host once"));
+        }
+        match &self.token {
+            Some(token) => self.authenticate(token, &head.headers, remote),
+            None => self.keep_browsers_out(head),
+        }
+    }
+
+    fn authenticate(&self, token: &Token, headers: &HeaderMap, remote: SocketAddr) -> Result<(), Problem> {
+        let shown = bearer(headers);
+        // Compared also where none was shown, so that both take the same way.
+        if token.is(shown.unwrap_or_default()) {
+            return Ok(());
+        }
+        if let Some(suppressed) = self.failure_lines.admit() {
+            tracing::warn!(%remote, shown = shown.is_some(), suppressed, "an operator's authentication failed");
+        }
+        let message = match shown {
+            Some(_) => "this is not the token of the admin listener",
+            None => "the admin listener wants its token, as in `authorization: Bearer TOKEN`",
+        };
+        Err(Problem::new(Kind::Unauthorized, message))
+    }
+
+    fn keep_browsers_out(&self, head: &Parts) -> Result<(), Problem> {
+        if head.headers.contains_key(ORIGIN) {
+            let message =
+                "a request with an Origin comes from a browser: without a token the admin listener takes none";
+            return Err(Problem::new(Kind::Forbidden, message));
+        }
+        let host = head.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        // A request line may hold the whole address; then that is the host.
+        let names_us = host.is_some_and(|host| self.is_us(host.host()))
+            && head.uri.authority().is_none_or(|host| self.is_us(host.host()));
+        if names_us {
+            return Ok(());
+        }
+        let message = "without a token the admin listener takes only requests whose Host is localhost, 127.0.0.1 or \
+                       [::1]: set a token to use another name";
+        Err(Problem::new(Kind::Forbidden, message))
+    }
+
+    fn is_us(&self, host: &str) -> bool {
+        let own = self.own.is_some_and(|own| own.is_loopback() && host == own.to_string());
+        own || host.eq_ignore_ascii_case("localhost") || host == "127.0.0.1" || host == "[::1]"
+    }
+}
+
+/// What a request shows as its token. Two headers are as good as none: which one another reader of the request took
+/// cannot be known.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?.as_bytes(), values.next()) else { return None };
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}

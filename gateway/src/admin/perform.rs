@@ -1,0 +1,169 @@
+//! What each route does: takes what the request brought, asks the lifecycle, and tells what it said.
+//!
+//! This module must not know: connections, who may ask, how answers look on the wire.
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::audit::Audit;
+use super::input::{self, COMPONENT_TIMEOUT, JSON_TIMEOUT, MAX_JSON_BYTES};
+use super::reply::{Kind, Problem};
+use super::route::{Found, Route, TABLE};
+use super::{Admin, MAX_COMPONENT_BYTES, OPENAPI};
+use crate::lifecycle::operate::{Event, Operation, PolicyStatus, Status};
+use crate::lifecycle::slot::Slot;
+use crate::pages;
+
+/// A place with what happened in it.
+#[derive(Serialize)]
+struct PolicyWithHistory {
+    #[serde(flatten)]
+    policy: PolicyStatus,
+    history: Vec<Event>,
+}
+
+/// Does what a request asks for; the JSON to answer with.
+pub(super) async fn perform(
+    admin: &Admin,
+    head: &Parts,
+    found: &Found<'_>,
+    body: &mut Option<Incoming>,
+    audit: &mut Audit,
+) -> Result<Bytes, Problem> {
+    let (route, slot) = match found {
+        Found::Route { route, slot } => (*route, *slot),
+        Found::WrongMethod { allow, .. } => {
+            return Err(Problem::new(Kind::WrongMethod(allow.clone()), format!("this route takes {allow} only")));
+        }
+        Found::Nothing { near } => {
+            let hint = near.as_ref().map_or(String::new(), |near| format!("did you mean {near}? "));
+            let message = format!("there is no such route; {hint}GET / lists what there is");
+            return Err(Problem::new(Kind::UnknownRoute, message));
+        }
+    };
+    if route != Route::Upload {
+        input::query(&head.uri, &[])?;
+    }
+    if route.action().is_none() {
+        return tell(admin, route, slot).await;
+    }
+    let slot: Slot = slot.parse().map_err(|message: String| Problem::new(Kind::UnknownSlot, message))?;
+    let operation = operation(admin, head, route, slot, body, audit).await?;
+    let status = admin.operator.operate(operation).await?;
+    Ok(pages::json(&status).into())
+}
+
+/// The routes that only tell.
+async fn tell(admin: &Admin, route: Route, slot: &str) -> Result<Bytes, Problem> {
+    let text = match route {
+        Route::Welcome => {
+            let routes: Vec<String> = TABLE.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+            pages::json(&json!({"name": "wasmgate", "version": env!("CARGO_PKG_VERSION"), "routes": routes}))
+        }
+        Route::OpenApi => return Ok(Bytes::from_static(OPENAPI.as_bytes())),
+        Route::History => pages::json(&json!({"history": status(admin).await?.history})),
+        Route::Policy => pages::json(&one(status(admin).await?, slot)?),
+        _ => pages::json(&status(admin).await?),
+    };
+    Ok(text.into())
+}
+
+async fn status(admin: &Admin) -> Result<Status, Problem> {
+    admin.operator.status().await.ok_or_else(Problem::stopping)
+}
+
+fn one(status: Status, slot: &str) -> Result<PolicyWithHistory, Problem> {
+    let unknown = |message: String| Problem::new(Kind::UnknownSlot, message);
+    let slot: Slot = slot.parse().map_err(unknown)?;
+    let there: Vec<String> = status.policies.iter().map(|policy| policy.slot.to_string()).collect();
+    let policy = status.policies.into_iter().find(|policy| policy.slot == slot);
+    let policy = policy.ok_or_else(|| unknown(format!("{slot} has no policy; there are {}", there.join(", "))))?;
+    let history = status.history.into_iter().filter(|event| event.slot.as_ref() == Some(&slot)).collect();
+    Ok(PolicyWithHistory { policy, history })
+}
+
+/// What the lifecycle is asked for, as the request has it.
+async fn operation(
+    admin: &Admin,
+    head: &Parts,
+    route: Route,
+    slot: Slot,
+    body: &mut Option<Incoming>,
+    audit: &mut Audit,
+) -> Result<Operation, Problem> {
+    if route == Route::Upload {
+        return upload(admin, head, slot, body, audit).await;
+    }
+    let known: &[&str] = match route {
+        Route::Rollback => &["to"],
+        Route::Share => &["percent"],
+        _ => &[],
+    };
+    let bytes = input::read(&head.headers, body, MAX_JSON_BYTES, JSON_TIMEOUT).await?;
+    let fields = input::object(&head.headers, &bytes, known)?;
+    Ok(match route {
+        Route::Promote => Operation::Promote(slot),
+        Route::Rollback => {
+            let to = digest_prefix(&fields)?;
+            audit.note(to.as_ref().map_or(String::new(), |to| format!("to {to}")));
+            Operation::Rollback(slot, to)
+        }
+        Route::Retry => Operation::Retry(slot),
+        Route::Enable => Operation::Enable(slot),
+        Route::Share => {
+            let expected = || Problem::new(Kind::BadRequest, "`percent`: expected a number, as in {\"percent\": 5}");
+            let percent = fields.get("percent").and_then(Value::as_f64).ok_or_else(expected)?;
+            audit.note(format!("{percent} percent"));
+            Operation::Share(slot, percent)
+        }
+        _ => Operation::Disable(slot),
+    })
+}
+
+fn digest_prefix(fields: &Map<String, Value>) -> Result<Option<String>, Problem> {
+    match fields.get("to") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(to)) if is_digest_prefix(to) => Ok(Some(to.to_ascii_lowercase())),
+        Some(_) => {
+            let message = "`to`: expected the beginning of a version's digest, 1 to 64 hexadecimal digits";
+            Err(Problem::new(Kind::BadRequest, message))
+        }
+    }
+}
+
+fn is_digest_prefix(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+async fn upload(
+    admin: &Admin,
+    head: &Parts,
+    slot: Slot,
+    body: &mut Option<Incoming>,
+    audit: &mut Audit,
+) -> Result<Operation, Problem> {
+    let bad = |message: &str| Problem::new(Kind::BadRequest, message);
+    let parameters = input::query(&head.uri, &["percent", "settings"])?;
+    let text = |key: &str| parameters.get(key).and_then(Value::as_str);
+    let percent = text("percent")
+        .map(|percent| percent.parse().ok().filter(|percent: &f64| percent.is_finite()))
+        .map(|percent| percent.ok_or_else(|| bad("`percent`: expected a number, as in percent=5")))
+        .transpose()?;
+    let settings = text("settings").map(|text| input::parse_object("`settings`", text.as_bytes())).transpose()?;
+    // Never closed.
+    let reading = admin.uploads.acquire().await;
+    let component = input::read(&head.headers, body, MAX_COMPONENT_BYTES, COMPONENT_TIMEOUT).await?;
+    drop(reading);
+    if component.is_empty() {
+        return Err(bad("there is no component: the body is empty"));
+    }
+    let digest: String = Sha256::digest(&component).iter().map(|byte| format!("{byte:02x}")).collect();
+    let share = percent.map_or(String::new(), |percent| format!(", {percent} percent"));
+    let with = if settings.is_some() { ", with settings" } else { "" };
+    audit.note(format!("{digest}, {} bytes{share}{with}", component.len()));
+    Ok(Operation::Upload { slot, component, settings, percent })
+}

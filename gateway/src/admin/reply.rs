@@ -1,0 +1,133 @@
+//! What operators are told: JSON, whether something was done or not. The one table of statuses and codes.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{Response, StatusCode};
+use serde_json::json;
+
+use crate::lifecycle::operate::NotDone;
+use crate::pages;
+
+/// Why something was not done.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) kind: Kind,
+    /// What is wrong, and what would be right.
+    pub(super) message: String,
+}
+
+/// The kinds of problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The request is not what its route takes.
+    BadRequest,
+    /// The token is missing or wrong.
+    Unauthorized,
+    /// The request may come from a browser.
+    Forbidden,
+    /// No such route.
+    UnknownRoute,
+    /// No such place for a policy.
+    UnknownSlot,
+    /// The route exists, the method does not; with those that do.
+    WrongMethod(String),
+    /// The body did not come in time.
+    SlowRequest,
+    /// It makes no sense as things stand.
+    Conflict,
+    /// The body is too long.
+    TooLarge,
+    /// The body is not `application/json`.
+    WrongContentType,
+    /// A component was refused.
+    Refused,
+    /// A defect of the gateway.
+    Internal,
+    /// The gateway is stopping.
+    Stopping,
+}
+
+impl Kind {
+    /// The status and the stable code.
+    fn row(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown_route"),
+            Self::UnknownSlot => (StatusCode::NOT_FOUND, "unknown_slot"),
+            Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
+            Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow_request"),
+            Self::Conflict => (StatusCode::CONFLICT, "conflict"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::WrongContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type"),
+            Self::Refused => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        }
+    }
+}
+
+impl Problem {
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub(super) fn stopping() -> Self {
+        Self::new(Kind::Stopping, "the gateway is stopping")
+    }
+
+    /// The text for the audit log. A refusal may quote the settings that a policy did not take: its reason is for
+    /// whoever asked.
+    pub(super) fn for_audit(&self) -> &str {
+        match self.kind {
+            Kind::Refused => "the component was refused",
+            _ => &self.message,
+        }
+    }
+}
+
+impl From<NotDone> for Problem {
+    fn from(not_done: NotDone) -> Self {
+        match not_done {
+            NotDone::NoSuchSlot(message) => Self::new(Kind::UnknownSlot, message),
+            NotDone::Conflict(message) => Self::new(Kind::Conflict, message),
+            NotDone::Refused(message) => Self::new(Kind::Refused, message),
+            NotDone::Stopping => Self::stopping(),
+        }
+    }
+}
+
+/// The response to a request that was answered with this JSON.
+pub(super) fn tell(text: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The response to a request that was not.
+pub(super) fn refuse(problem: &Problem) -> Response<Full<Bytes>> {
+    let (status, code) = problem.kind.row();
+    let body = json!({"error": {"code": code, "message": problem.message}});
+    let mut response = tell(pages::json(&body).into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    match &problem.kind {
+        Kind::Unauthorized => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Kind::WrongMethod(allow) => {
+            if let Ok(allow) = HeaderValue::from_str(allow) {
+                headers.insert(ALLOW, allow);
+            }
+        }
+        Kind::Stopping => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    response
+}

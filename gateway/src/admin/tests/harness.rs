@@ -1,0 +1,286 @@
+//! An admin listener on a free port, a lifecycle that answers by a script, and what was logged meanwhile.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Token, serve};
+use super::described;
+use crate::lifecycle::operate::{
+    ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, Refusal, Status, VersionStatus,
+};
+use crate::lifecycle::slot::{Place, Slot};
+
+/// The token of listeners that have one.
+pub(super) const TOKEN: &str = "correct-horse-battery-staple";
+
+/// For what must happen.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A listener; all it logs is kept. Tests run it on their own thread, which is what the log is bound to.
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
+    http: reqwest::Client,
+    asked: Arc<Mutex<Vec<String>>>,
+    gate: Arc<Notify>,
+    log: Log,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+    _subscriber: tracing::subscriber::DefaultGuard,
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: reqwest::header::HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Its JSON, where it has this status.
+    #[track_caller]
+    pub(super) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        serde_json::from_str(&self.text).expect("JSON")
+    }
+
+    /// Fails unless it is this refusal.
+    #[track_caller]
+    pub(super) fn refused(&self, status: u16, code: &str, said: &str) {
+        let error = &self.expect(status)["error"];
+        assert_eq!(error["code"], code);
+        assert!(error["message"].as_str().expect("a message").contains(said), "{said:?} is not in {error}");
+    }
+}
+
+impl Listener {
+    pub(super) async fn start(token: Option<&str>) -> Self {
+        let (questions, script) = mpsc::channel(4);
+        let (asked, gate) = (Arc::default(), Arc::new(Notify::new()));
+        tokio::spawn(answer_questions(script, Arc::clone(&asked), Arc::clone(&gate)));
+        Self::with(Operator(questions), token, asked, gate).await
+    }
+
+    /// Where the lifecycle has ended.
+    pub(super) async fn without_lifecycle() -> Self {
+        Self::with(Operator(mpsc::channel(1).0), None, Arc::default(), Arc::default()).await
+    }
+
+    async fn with(operator: Operator, token: Option<&str>, asked: Arc<Mutex<Vec<String>>>, gate: Arc<Notify>) -> Self {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+        let subscriber = tracing::subscriber::set_default(subscriber.finish());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let token = token.map(|token| Token::new(token).unwrap());
+        let serving = tokio::spawn(serve(listener, operator, token, stop.clone()));
+        let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
+        Self { address, http, asked, gate, log, stop, serving, _subscriber: subscriber }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.send(&Method::GET, path, &[], "").await
+    }
+
+    /// As `send`, with the body as JSON.
+    pub(super) async fn json(&self, method: &Method, path: &str, body: &str) -> Answer {
+        self.send(method, path, &[("content-type", "application/json")], body).await
+    }
+
+    /// The answer, held to the API's description.
+    pub(super) async fn send(&self, method: &Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = self.http.request(method.clone(), format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.body(body.to_owned()).send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let answer = Answer { status, headers, text: response.text().await.unwrap() };
+        if method != Method::HEAD {
+            described::check(method, path.split('?').next().unwrap_or_default(), status, &answer.text);
+        }
+        answer
+    }
+
+    /// What these bytes are answered until the connection is closed.
+    pub(super) async fn raw(&self, request: &str) -> String {
+        let mut client = TcpStream::connect(self.address).await.unwrap();
+        client.write_all(request.as_bytes()).await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        // A reset after the answer is an end as well.
+        let _ = tokio::time::timeout(LIMIT, client.read_to_end(&mut answer)).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// What the lifecycle was asked to do.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// Lets the operation that waits go on.
+    pub(super) fn let_go(&self) {
+        self.gate.notify_one();
+    }
+
+    pub(super) async fn wait<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
+        let found = async {
+            loop {
+                match look() {
+                    Some(found) => return found,
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, found).await.unwrap_or_else(|_| panic!("{what} does not come"))
+    }
+
+    pub(super) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(LIMIT, self.serving).await.expect("it stops").expect("it does not panic");
+    }
+
+    pub(super) fn log_text(&self) -> String {
+        String::from_utf8_lossy(&self.log.0.lock().unwrap()).into_owned()
+    }
+
+    pub(super) fn log_lines(&self) -> Vec<Value> {
+        self.log_text().lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    /// The lines of the audit log.
+    pub(super) fn audit(&self) -> Vec<Value> {
+        self.log_lines().into_iter().filter(|line| line["target"] == "audit").collect()
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The script: the name of a shadow says what becomes of it.
+async fn answer_questions(mut questions: mpsc::Receiver<Question>, asked: Arc<Mutex<Vec<String>>>, gate: Arc<Notify>) {
+    while let Some(question) = questions.recv().await {
+        match question {
+            Question::Status(answer) => {
+                let _ = answer.send(status());
+            }
+            Question::Operation(operation, answer) => {
+                let slot = operation.slot().clone();
+                asked.lock().unwrap().push(words(&operation));
+                let shadow = match &slot.place {
+                    Place::Shadow(name) => name.as_str(),
+                    _ => "",
+                };
+                let outcome = match shadow {
+                    "gone" => Err(NotDone::NoSuchSlot(format!("there is no {slot}"))),
+                    "conflicts" => Err(NotDone::Conflict("there is no earlier version".into())),
+                    "refuses" => Err(NotDone::Refused("not probed: low-below is 0.77".into())),
+                    "stops" => Err(NotDone::Stopping),
+                    "waits" => {
+                        gate.notified().await;
+                        Ok(policy(slot))
+                    }
+                    _ => Ok(policy(slot)),
+                };
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+}
+
+fn words(operation: &Operation) -> String {
+    match operation {
+        Operation::Upload { slot, component, settings, percent } => {
+            let settings = settings.clone().map(Value::from);
+            let settings = settings.map_or("None".into(), |settings| format!("Some({settings})"));
+            format!("Upload {slot} {} {settings} {percent:?}", component.len())
+        }
+        Operation::Promote(slot) => format!("Promote {slot}"),
+        Operation::Rollback(slot, to) => format!("Rollback {slot} {to:?}"),
+        Operation::Share(slot, percent) => format!("Share {slot} {percent}"),
+        Operation::Retry(slot) => format!("Retry {slot}"),
+        Operation::Enable(slot) => format!("Enable {slot}"),
+        Operation::Disable(slot) => format!("Disable {slot}"),
+    }
+}
+
+fn version(digit: char) -> VersionStatus {
+    let digest = digit.to_string().repeat(64);
+    VersionStatus { policy: "complexity".into(), version: "1.2.0".into(), digest, since: 1_750_000_000 }
+}
+
+/// A place with little in it.
+fn policy(slot: Slot) -> PolicyStatus {
+    PolicyStatus {
+        slot,
+        mode: "active".into(),
+        state: "serving".into(),
+        source: "uploaded".into(),
+        serving: None,
+        share_percent: None,
+        refused: None,
+        source_missing: false,
+        previous: Vec::new(),
+    }
+}
+
+/// Something in each field somewhere, and nothing in each that may have nothing.
+fn status() -> Status {
+    let canary: Slot = "routing.canary".parse().unwrap();
+    let refusal =
+        |digest| Refusal { digest, stage: "probed".into(), reason: "it trapped".into(), since: 1_750_000_000 };
+    let event = |slot, event: &str, policy: Option<&str>| Event {
+        at: 1_750_000_000,
+        slot,
+        event: event.into(),
+        by: "operator".into(),
+        policy: policy.map(str::to_owned),
+        digest: policy.map(|_| "a".repeat(64)),
+        detail: String::new(),
+    };
+    Status {
+        generation: 7,
+        since: 1_750_000_000,
+        live_generations: 2,
+        oldest_draining_seconds: 1.5,
+        config: ConfigStatus { file: None, digest: "c".repeat(64), since: 1_750_000_000, refused: Some("no".into()) },
+        policies: vec![
+            PolicyStatus { refused: Some(refusal(None)), ..policy("routing".parse().unwrap()) },
+            PolicyStatus {
+                mode: "canary".into(),
+                serving: Some(version('a')),
+                share_percent: Some(5.0),
+                refused: Some(refusal(Some("b".repeat(64)))),
+                previous: vec![version('d')],
+                ..policy(canary.clone())
+            },
+        ],
+        history: vec![event(Some(canary), "placed", Some("complexity@1.2.0")), event(None, "config_refused", None)],
+    }
+}

@@ -1,0 +1,166 @@
+//! The admin API as a command calls it: bounded in time, and with errors that say what to do next.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use serde_json::Value;
+
+use super::policies::Failed;
+
+/// For a connection: whoever types a command is waiting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For what is only told.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// For what is done: compiling a component is part of it.
+const DO_TIMEOUT: Duration = Duration::from_secs(120);
+/// After this whoever waits is told what for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A request to be.
+pub(super) struct Call {
+    method: Method,
+    path: Vec<String>,
+    parameters: Vec<(&'static str, String)>,
+    content_type: Option<&'static str>,
+    body: Vec<u8>,
+}
+
+impl Call {
+    pub(super) fn new(method: Method, path: &[&str]) -> Self {
+        let path = path.iter().map(|&part| part.to_owned()).collect();
+        Self { method, path, parameters: Vec::new(), content_type: None, body: Vec::new() }
+    }
+
+    pub(super) fn parameter(mut self, key: &'static str, value: &str) -> Self {
+        self.parameters.push((key, value.to_owned()));
+        self
+    }
+
+    pub(super) fn json(mut self, value: &Value) -> Self {
+        self.content_type = Some("application/json");
+        self.body = value.to_string().into();
+        self
+    }
+
+    pub(super) fn component(mut self, component: Vec<u8>) -> Self {
+        self.content_type = Some("application/wasm");
+        self.body = component;
+        self
+    }
+
+    /// How long its query becomes.
+    pub(super) fn query_bytes(&self) -> usize {
+        Url::parse("http://localhost").map_or(0, |base| self.url(&base).query().unwrap_or_default().len())
+    }
+
+    /// Its address below `base`, which may have a path of its own where a proxy has it.
+    fn url(&self, base: &Url) -> Url {
+        let mut url = base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(&self.path);
+        }
+        if !self.parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.parameters);
+        }
+        url
+    }
+}
+
+/// See the module.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<HeaderValue>,
+}
+
+impl Client {
+    pub(super) fn new(base: Url, token: Option<String>) -> Result<Self, Failed> {
+        if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
+            let message = format!("{base} is not an http or https address, expected one like http://127.0.0.1:8081");
+            return Err(Failed::Refused(message));
+        }
+        let token = token.map(|token| {
+            let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| Failed::Refused("the token has characters that a header cannot carry".into()))?;
+            value.set_sensitive(true);
+            Ok(value)
+        });
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("wasmgate/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Failed::Unreachable(format!("the HTTP client: {error}")))?;
+        Ok(Self { http, base, token: token.transpose()? })
+    }
+
+    /// The JSON of the answer.
+    pub(super) async fn ask(&self, call: Call) -> Result<String, Failed> {
+        let doing = call.method != Method::GET;
+        let mut request = self.http.request(call.method.clone(), call.url(&self.base));
+        request = request.timeout(if doing { DO_TIMEOUT } else { READ_TIMEOUT });
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token.clone());
+        }
+        if let Some(content_type) = call.content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        let answered = async {
+            let response = request.body(call.body).send().await?;
+            Ok((response.status(), response.text().await?))
+        };
+        tokio::pin!(answered);
+        let answer: Result<_, reqwest::Error> = tokio::select! {
+            answer = &mut answered => answer,
+            () = tokio::time::sleep(PATIENCE), if doing => {
+                eprintln!("wasmgate: waiting for the gateway to check and compile; up to {} s", DO_TIMEOUT.as_secs());
+                answered.await
+            }
+        };
+        let (status, text) = answer.map_err(|error| self.unreachable(&error))?;
+        if status.is_success() { Ok(text) } else { Err(self.refused(status, &text)) }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failed {
+        let base = &self.base;
+        // The outer errors only say that a request failed.
+        let mut cause: &dyn Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        Failed::Unreachable(if error.is_connect() {
+            format!(
+                "cannot reach {base}: {cause}; is the gateway running with its admin listener there? --admin or \
+                 WASMGATE_ADMIN_URL name another address"
+            )
+        } else if error.is_timeout() {
+            format!("{base} did not answer in time; `wasmgate policies list` tells how things stand")
+        } else {
+            format!("{base} did not answer: {cause}; is that the gateway's admin listener?")
+        })
+    }
+
+    fn refused(&self, status: StatusCode, text: &str) -> Failed {
+        let answer: Value = serde_json::from_str(text).unwrap_or_default();
+        let error = &answer["error"];
+        let (Some(code), Some(message)) = (error["code"].as_str(), error["message"].as_str()) else {
+            let base = &self.base;
+            let message =
+                format!("{base} answered {status} and no JSON of ours; is that the gateway's admin listener?");
+            return Failed::Unreachable(message);
+        };
+        let next = match (code, &self.token) {
+            ("unauthorized", None) => "; set WASMGATE_ADMIN_TOKEN or give --token-file",
+            ("unauthorized", Some(_)) => "; look at WASMGATE_ADMIN_TOKEN or --token-file",
+            ("unknown_slot", _) => "; `wasmgate policies list` tells which there are",
+            ("conflict", _) => "; `wasmgate policies show SLOT` tells how things stand",
+            ("unknown_route", _) => "; is that the gateway's admin listener?",
+            _ => "",
+        };
+        let message = format!("{code}: {message}{next}");
+        if status.is_server_error() { Failed::Unreachable(message) } else { Failed::Refused(message) }
+    }
+}

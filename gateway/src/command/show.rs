@@ -1,0 +1,125 @@
+//! The admin API's answers in words, which are those of the API.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+use wasmgate::lifecycle::operate::{Event, PolicyStatus, Refusal, Status, VersionStatus};
+
+use super::table::{Table, ago, clean, wrap};
+
+/// What happened, as `/history` tells it, and a place's page beside the rest.
+#[derive(Deserialize)]
+pub(super) struct Events {
+    history: Vec<Event>,
+}
+
+/// `policies list`.
+pub(super) fn list(status: &Status) -> String {
+    let now = now();
+    let mut text = policies(&status.policies, now).to_string();
+    let config = &status.config;
+    let file = config.file.as_deref().unwrap_or("(embedded)");
+    let (since, changed) = (ago(now, status.since), ago(now, config.since));
+    text += "\n";
+    text += &wrap(&format!("generation {}, since {since}", status.generation), "", "");
+    if status.live_generations > 1 {
+        let (earlier, seconds) = (status.live_generations - 1, status.oldest_draining_seconds);
+        text += &wrap(&format!("{earlier} earlier still in use, the oldest for {seconds:.0} s"), "", "");
+    }
+    text += &wrap(&clean(&format!("configuration {file} {}, since {changed}", short(&config.digest))), "", "");
+    if let Some(reason) = &config.refused {
+        text += &wrap(&clean(&format!("refused as it stands now: {reason}")), "  ", "    ");
+    }
+    text
+}
+
+/// `policies show`.
+pub(super) fn policy(policy: &PolicyStatus, events: &Events) -> String {
+    let mut text = done(policy);
+    if !policy.previous.is_empty() {
+        let mut table = Table::new(&["PREVIOUS", "DIGEST", "SINCE"]);
+        for version in &policy.previous {
+            table.row([label(version), short(&version.digest), ago(now(), version.since)]);
+        }
+        text = text + "\n" + &table.to_string();
+    }
+    if !events.history.is_empty() {
+        text = text + "\n" + &history(events);
+    }
+    text
+}
+
+/// What was done: how its place stands now.
+pub(super) fn done(policy: &PolicyStatus) -> String {
+    policies(std::slice::from_ref(policy), now()).to_string()
+}
+
+/// `policies history`.
+pub(super) fn history(events: &Events) -> String {
+    if events.history.is_empty() {
+        return "nothing happened yet\n".into();
+    }
+    let now = now();
+    let mut table = Table::new(&["AT", "SLOT", "EVENT", "BY", "POLICY", "DIGEST", "DETAIL"]);
+    for event in &events.history {
+        let slot = event.slot.as_ref().map_or("(configuration)".into(), ToString::to_string);
+        let digest = event.digest.as_deref().map(short).unwrap_or_default();
+        let policy = event.policy.clone().unwrap_or_default();
+        // A long detail would make a line that nobody can read.
+        let (detail, note) =
+            if event.detail.chars().count() > 40 { ("", &*event.detail) } else { (&*event.detail, "") };
+        table.row([ago(now, event.at), slot, event.event.clone(), event.by.clone(), policy, digest, detail.into()]);
+        if !note.is_empty() {
+            table.note(note);
+        }
+    }
+    table.to_string()
+}
+
+fn policies(policies: &[PolicyStatus], now: u64) -> Table {
+    let mut table = Table::new(&["SLOT", "MODE", "STATE", "POLICY", "DIGEST", "SINCE", "SHARE", "SOURCE"]);
+    for policy in policies {
+        let serving = policy.serving.as_ref();
+        table.row([
+            policy.slot.to_string(),
+            policy.mode.clone(),
+            policy.state.clone(),
+            serving.map(label).unwrap_or_default(),
+            serving.map(|version| short(&version.digest)).unwrap_or_default(),
+            serving.map(|version| ago(now, version.since)).unwrap_or_default(),
+            policy.share_percent.map(|percent| format!("{percent} %")).unwrap_or_default(),
+            policy.source.clone(),
+        ]);
+        if let Some(refusal) = &policy.refused {
+            table.note(&refused(refusal, now));
+        }
+        if policy.source_missing {
+            table.note("source missing: the version that serves goes on");
+        }
+    }
+    table
+}
+
+fn refused(refusal: &Refusal, now: u64) -> String {
+    let Refusal { digest, stage, reason, since } = refusal;
+    let digest = digest.as_deref().map(|digest| format!(" {}", short(digest))).unwrap_or_default();
+    let what = match stage.as_str() {
+        "rolled_back" | "aborted" | "superseded" => stage.clone(),
+        // A stage that was not reached.
+        _ => format!("not {stage}"),
+    };
+    format!("refused{digest}, {what}, {}: {reason}", ago(now, *since))
+}
+
+fn label(version: &VersionStatus) -> String {
+    format!("{}@{}", version.policy, version.version)
+}
+
+/// The beginning of a digest, enough to tell versions apart and to roll back to one.
+fn short(digest: &str) -> String {
+    digest.chars().take(12).collect()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
