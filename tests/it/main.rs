@@ -3,13 +3,19 @@
 // A test panics to fail.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod admin;
 mod bad_input;
 mod config;
+mod crash;
+mod examples;
 mod metrics;
+mod modes;
 mod process;
 mod real;
+mod reload;
 mod routing;
 mod sandbox;
 mod streaming;
+mod swaps;
 mod tidy;
 mod translate;

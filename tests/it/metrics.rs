@@ -8,7 +8,7 @@ use wasmgate_tests::gateway::Gateway;
 use wasmgate_tests::http::request;
 use wasmgate_tests::wire::{Dialect, Usage, ask};
 
-/// Those of the monitoring guide and of the policies that exist without live swapping: name, type, labels, and whether
+/// All metrics: name, type, labels, and whether
 /// a series is there before the first request.
 const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_requests_total", "counter", &["model", "backend", "status", "complexity"], true),
@@ -33,6 +33,28 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_policy_info", "gauge", &["policy", "version", "mode", "digest"], true),
     ("api_gateway_policy_instances", "gauge", &["policy", "state"], true),
     ("api_gateway_policy_memory_bytes", "gauge", &["policy"], true),
+    ("api_gateway_policy_reloads_total", "counter", &["policy", "result"], true),
+    ("api_gateway_policy_last_reload_successful", "gauge", &["policy"], true),
+    ("api_gateway_policy_last_reload_success_timestamp_seconds", "gauge", &["policy"], true),
+    ("api_gateway_policy_traffic_ratio", "gauge", &["policy", "version"], true),
+    ("api_gateway_policy_breaker_open", "gauge", &["policy", "version", "mode"], true),
+    (
+        "api_gateway_policy_shadow_comparisons_total",
+        "counter",
+        &["policy", "shadow_policy", "shadow_version", "result"],
+        false,
+    ),
+    (
+        "api_gateway_policy_shadow_choices_total",
+        "counter",
+        &["shadow_policy", "shadow_version", "active_model", "shadow_model"],
+        false,
+    ),
+    ("api_gateway_config_reloads_total", "counter", &["result"], true),
+    ("api_gateway_config_last_reload_successful", "gauge", &[], true),
+    ("api_gateway_config_last_reload_success_timestamp_seconds", "gauge", &[], true),
+    ("api_gateway_live_snapshots", "gauge", &[], true),
+    ("api_gateway_oldest_snapshot_draining_seconds", "gauge", &[], true),
     ("api_gateway_tokens_total", "counter", &["model", "type"], true),
     ("api_gateway_estimated_tokens_total", "counter", &["model", "type"], true),
     ("api_gateway_time_to_first_token_seconds", "histogram", &["model"], true),
@@ -247,11 +269,15 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
     let usage = Usage { input: 1, output: 1 };
     let bad = Backend::start(|_| Reply::json(500, &json!({})));
     let good = Backend::start(move |_| Reply::json(200, &Dialect::OpenAi.answer("hello", usage)));
-    let gateway =
-        Gateway::setup().model("first", Dialect::OpenAi, &bad).model("second", Dialect::OpenAi, &good).start();
-    // A fallback is the one thing that must happen for its series to be there.
+    let gateway = Gateway::setup()
+        .model("first", Dialect::OpenAi, &bad)
+        .model("second", Dialect::OpenAi, &good)
+        .routing("shadows.cheapest.builtin = \"cheapest-healthy\"")
+        .start();
+    // A fallback and a shadow's choice must happen for their series to be there.
     let _ = gateway.chat("hello").expect(200);
     gateway.wait_metric("api_gateway_fallbacks_total", &[], 1.0);
+    gateway.wait_metric("api_gateway_policy_shadow_choices_total", &[], 1.0);
 
     let page = gateway.get("/metrics").expect(200).text();
     let typed =

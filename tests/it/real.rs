@@ -1,14 +1,14 @@
 //! Real parts: the official SDKs in Python drive the gateway in front of strict backends of each dialect, and a real
 //! model answers through it. The Python side is `tests/real/`.
 
-use std::env;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 use wasmgate_tests::gateway::Gateway;
 use wasmgate_tests::http::{Client, request};
+use wasmgate_tests::real;
 use wasmgate_tests::scrape::Metrics;
 use wasmgate_tests::wire::Dialect;
 
@@ -16,13 +16,7 @@ const PROMPT: &str = "What is the capital of France?";
 
 /// A script, in the environment that `make test` makes.
 fn script(name: &str) -> Command {
-    let folder = match (env::var_os("WASMGATE_VENV"), env::var_os("HOME")) {
-        (Some(folder), _) => PathBuf::from(folder),
-        (None, home) => PathBuf::from(home.unwrap_or_default()).join(".cache/wasmgate/venv"),
-    };
-    let python = folder.join("bin/python");
-    assert!(python.is_file(), "{} is not there: `make test` makes it before it runs the tests", python.display());
-    let mut command = Command::new(python);
+    let mut command = Command::new(real::python());
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("real").join(name));
     // What the machine that runs the tests has set (keys, addresses, proxies) must not matter.
     command.env_clear().env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");

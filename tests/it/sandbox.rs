@@ -1,7 +1,10 @@
 //! Guests that misbehave: each is counted by its class, harms nobody else, and the request is answered all the same.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use serde_json::json;
-use wasmgate_tests::gateway::{Gateway, Setup};
+use wasmgate_tests::gateway::{Gateway, Setup, binary};
 use wasmgate_tests::guests;
 use wasmgate_tests::http::{post_json, request};
 use wasmgate_tests::wire::{CLIENT_PATHS, ask, error_code};
@@ -135,9 +138,9 @@ fn a_flood_of_log_lines_is_cut_and_counted() {
 
 #[test]
 fn a_warm_instance_is_reused_and_replaced_after_its_calls() {
-    // The load's own sample was this instance's first call.
+    // What the load's own samples counted went with their instance.
     let gateway = Gateway::setup().guest("counts").limits("calls_per_instance = 3").start();
-    assert_eq!(complexities(&gateway, &["a"; 7]), ["0.002", "0.003", "0.001", "0.002", "0.003", "0.001", "0.002"]);
+    assert_eq!(complexities(&gateway, &["a"; 7]), ["0.001", "0.002", "0.003", "0.001", "0.002", "0.003", "0.001"]);
 }
 
 #[test]
@@ -149,13 +152,26 @@ fn a_fresh_instance_remembers_nothing() {
 #[test]
 fn an_instance_that_trapped_is_not_used_again() {
     let gateway = Gateway::setup().guest("counts-and-traps").start();
-    assert_eq!(complexities(&gateway, &["a", "a", "!", "a", "a"]), ["0.002", "0.003", "", "0.001", "0.002"]);
+    assert_eq!(complexities(&gateway, &["a", "a", "!", "a", "a"]), ["0.001", "0.002", "", "0.001", "0.002"]);
+}
+
+#[test]
+fn no_lock_is_held_while_a_guest_runs() {
+    let gateway = Gateway::setup().guest("spins-if-asked").limits("call_time_ms = 10000").start();
+    let mut slow = gateway.connect();
+    slow.send(post_json("/api/v1/chat", &json!({"prompt": "!"})));
+    gateway.wait_metric("api_gateway_policy_instances", &[("policy", "spins-if-asked"), ("state", "busy")], 1.0);
+    for _ in 0..3 {
+        let response = gateway.chat("a").expect(200);
+        assert_eq!(response.header("x-wasmgate-policy"), "spins-if-asked@1.0.0", "decided beside the slow call");
+    }
+    assert_eq!(gateway.metrics().value("api_gateway_requests_in_progress", &[]), 1.0, "which goes on");
 }
 
 #[test]
 fn an_instance_is_replaced_beyond_its_memory_mark() {
     let gateway = Gateway::setup().guest("leaves-notes").limits("instance_memory_bytes = 20971520").start();
-    assert_eq!(complexities(&gateway, &["a"; 5]), ["0.02", "0.03", "0.01", "0.02", "0.03"]);
+    assert_eq!(complexities(&gateway, &["a"; 5]), ["0.01", "0.02", "0.03", "0.01", "0.02"]);
 }
 
 /// What the policy said to each prompt, as the header has it; empty where the default decided.
@@ -250,7 +266,7 @@ fn what_is_no_policy_is_refused_at_load_with_stage_and_reason() {
     let guest = |name: &str| Some(guests::build(name));
     let twice = [guests::build("passes"), guests::build("passes")].concat();
     let cases = [
-        ("missing", None, "parsed", "cannot be read"),
+        ("missing", None, "observed", "cannot be read"),
         ("empty", Some(vec![]), "parsed", ""),
         ("text", Some(b"not wasm at all".to_vec()), "parsed", ""),
         ("twice", Some(twice), "parsed", ""),
@@ -267,7 +283,9 @@ fn what_is_no_policy_is_refused_at_load_with_stage_and_reason() {
         ("traps-in-configure", guest("traps-in-configure"), "configured", "trap"),
         ("refuses-settings", guest("refuses-settings"), "configured", "setting budget should be above 0"),
         ("badly-named", guest("badly-named"), "configured", "lower-case letters, digits and `-`"),
-        ("traps-on-probe", guest("traps-on-probe"), "probed", "trap"),
+        ("traps-on-probe", guest("traps-on-probe"), "probed", "trap: the sample of a short question, round 1"),
+        ("reads-ascii", guest("reads-ascii"), "probed", "trap: the sample of many scripts, round 1"),
+        ("tires", guest("tires"), "probed", "trap: the sample of many scripts, round 2"),
     ];
     for (name, bytes, stage, reason) in cases {
         let setup = match bytes {
@@ -285,4 +303,35 @@ fn a_policy_whose_memory_limit_is_too_small_is_refused_at_load() {
         .limits("memory_bytes = 65536")
         .refused()
         .expect(2, &["not configured", "out_of_memory"]);
+}
+
+#[test]
+fn the_compiler_is_a_process_that_refuses_in_words() {
+    let (status, code, _) = compile(&guests::build("decides"));
+    assert_eq!((status, &code[..4]), (Some(0), &b"\x7fELF"[..]));
+    for (wasm, reason) in [(b"not wasm".to_vec(), "magic"), (guests::build_core("decides"), "component")] {
+        let (status, code, words) = compile(&wasm);
+        assert_eq!((status, code.len()), (Some(1), 0), "{words}");
+        assert!(words.contains(reason), "{words}");
+    }
+}
+
+/// Exit code, standard output and standard error of the gateway as compiler.
+fn compile(wasm: &[u8]) -> (Option<i32>, Vec<u8>, String) {
+    let mut command = Command::new(binary());
+    command.arg("compile-component").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    process.stdin.take().unwrap().write_all(wasm).unwrap();
+    let output = process.wait_with_output().unwrap();
+    (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn policies_are_compiled_in_a_process_of_their_own() {
+    let gateway =
+        Gateway::setup().top("cache_dir = \"cache\"").guest("decides").variable("WASMGATE_LOG", "debug").start();
+    let lines = gateway.log();
+    let said =
+        |words: &str| lines.iter().filter(|line| line["message"].as_str().is_some_and(|m| m.contains(words))).count();
+    assert_eq!((said("a policy was compiled"), said("compiling in this one")), (2, 0), "{lines:?}");
 }

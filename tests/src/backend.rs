@@ -172,14 +172,14 @@ pub struct Backend {
     seen: Arc<Shared<Seen>>,
 }
 
-/// What a POST is answered, and what a GET of a path.
+/// What a GET of a path is answered, and what any other request.
 struct Script {
     post: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
     get: Box<dyn Fn(&str) -> Reply + Send + Sync>,
 }
 
 impl Backend {
-    /// Serves on a free port of the loopback interface; `script` says what to answer to each POST. A GET (a probe) is
+    /// Serves on a free port of the loopback interface; `script` says what to answer to each request. A GET (a probe) is
     /// answered with an empty object.
     ///
     /// # Panics
@@ -233,13 +233,13 @@ impl Backend {
         format!("http://{}", self.address)
     }
 
-    /// The POSTs it saw so far.
+    /// What it saw so far, but for GETs.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
-        self.seen.with(|seen| seen.requests.iter().filter(|request| request.method == "POST").cloned().collect())
+        self.seen.with(|seen| seen.requests.iter().filter(|request| request.method != "GET").cloned().collect())
     }
 
-    /// The only POST it saw.
+    /// The only request that it saw, but for GETs.
     ///
     /// # Panics
     /// Where there was none, or more.
@@ -251,13 +251,13 @@ impl Backend {
         requests.remove(0)
     }
 
-    /// Waits until it has seen so many POSTs.
+    /// Waits until it has seen so many requests, not counting GETs.
     ///
     /// # Panics
     /// Where that does not happen.
     pub fn wait_requests(&self, count: usize) {
         let enough = |seen: &mut Seen| {
-            (seen.requests.iter().filter(|request| request.method == "POST").count() >= count).then_some(())
+            (seen.requests.iter().filter(|request| request.method != "GET").count() >= count).then_some(())
         };
         self.seen
             .wait(enough)
@@ -312,8 +312,8 @@ fn answer_requests(
             seen.requests.push(request.clone());
         });
         let reply = match request.method.as_str() {
-            "POST" => (script.post)(&request),
-            _ => (script.get)(&request.path),
+            "GET" => (script.get)(&request.path),
+            _ => (script.post)(&request),
         };
         for step in reply.steps {
             let sent = match step {

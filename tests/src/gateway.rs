@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::backend::Backend;
 use crate::guests;
-use crate::http::{Client, Response, Stream, post_json, request};
+use crate::http::{Client, Response, Stream, post_json, request, request_to};
 use crate::scrape::Metrics;
 use crate::wait::{Shared, until};
 use crate::wire::Dialect;
@@ -57,14 +57,25 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+fn program_folder() -> PathBuf {
+    binary().parent().map(Path::to_owned).unwrap_or_default()
+}
+
 /// The command with a clean environment: what the machine that runs the tests has set must not matter.
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("WASMGATE_") || name == "RUST_LOG" {
+        let text = name.to_string_lossy();
+        if text.starts_with("WASMGATE_")
+            || text.ends_with("_DIRECTORY")
+            || text.starts_with("XDG_")
+            || name == "RUST_LOG"
+        {
             command.env_remove(name);
         }
     }
+    // State is a test's own, and where a test says so; what was compiled may be shared by all.
+    command.env("XDG_CACHE_HOME", program_folder().join("cache")).env("HOME", "/nonexistent");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -142,25 +153,53 @@ impl Process {
     /// Where it does not come.
     #[must_use]
     pub fn wait_line(&self, part: &str) -> String {
-        let line = |output: &mut Output| output.lines.iter().find(|line| line.contains(part)).cloned();
+        self.wait_line_after(0, part)
+    }
+
+    /// As `wait_line`, after so many lines.
+    ///
+    /// # Panics
+    /// Where it does not come.
+    #[must_use]
+    pub fn wait_line_after(&self, lines: usize, part: &str) -> String {
+        let line = |output: &mut Output| output.lines[lines..].iter().find(|line| line.contains(part)).cloned();
         self.output.wait(line).unwrap_or_else(|| panic!("no {part:?} in the log:\n{}", self.lines().join("\n")))
     }
 
-    /// Waits until it says where it listens.
+    /// Waits until it says where it listens, for clients and for operators. The first is said last.
     ///
     /// # Panics
     /// Where it does not.
     #[track_caller]
-    fn wait_address(&self) -> SocketAddr {
+    fn wait_addresses(&self) -> (SocketAddr, SocketAddr) {
         let listening = |output: &mut Output| {
-            let lines = output.lines.iter().filter_map(|line| json_line(line));
-            let address = lines
-                .filter(|line| line["message"] == "listening")
-                .find_map(|line| line["addr"].as_str().and_then(|address| address.parse().ok()));
-            if address.is_none() && output.open == 0 { Some(None) } else { address.map(Some) }
+            let said = |message: &str| {
+                let lines = output.lines.iter().filter_map(|line| json_line(line));
+                lines
+                    .filter(|line| line["message"] == message)
+                    .find_map(|line| line["addr"].as_str().and_then(|address| address.parse().ok()))
+            };
+            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+            let addresses = said("listening").map(|address| (address, said("admin listening").unwrap_or(nowhere)));
+            if addresses.is_none() && output.open == 0 { Some(None) } else { addresses.map(Some) }
         };
-        let address = self.output.wait(listening).flatten();
-        address.unwrap_or_else(|| panic!("the gateway does not listen:\n{}", self.lines().join("\n")))
+        let addresses = self.output.wait(listening).flatten();
+        addresses.unwrap_or_else(|| panic!("the gateway does not listen:\n{}", self.lines().join("\n")))
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many entries a folder of `/proc/PID` has: `task` for threads, `fd` for descriptors.
+    ///
+    /// # Panics
+    /// Where the process is gone.
+    #[must_use]
+    pub fn held(&self, what: &str) -> usize {
+        std::fs::read_dir(format!("/proc/{}/{what}", self.child.id())).expect("a live process").count()
     }
 
     /// A line of `/proc/PID/status`, in bytes: `VmRSS`, `VmHWM`.
@@ -181,7 +220,9 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let lines = self.lines();
+            // Requests have a line each: under load they would be all there is to see.
+            let mut lines = self.lines();
+            lines.retain(|line| !line.contains("\"message\":\"request\""));
             eprintln!("the gateway's log, its end:\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
         }
     }
@@ -227,12 +268,21 @@ pub fn run(arguments: &[&str]) -> Exit {
     Process::start(command(&binary()).args(arguments)).wait_exit()
 }
 
+/// Runs `wasmgate policies` with these arguments and variables against the admin listener at `url`.
+#[must_use]
+pub fn policies(url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Exit {
+    let mut command = command(&binary());
+    command.arg("policies").args(["--admin", url]).args(arguments).envs(variables.iter().copied());
+    Process::start(&mut command).wait_exit()
+}
+
 /// Serves without a configuration file.
 #[must_use]
 pub fn serve_without_file() -> Gateway {
-    let process = Process::start(command(&binary()).args(["serve", "--listen", "127.0.0.1:0"]));
-    let address = process.wait_address();
-    Gateway { process, address, _folder: None }
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let process = Process::start(command(&binary()).args(arguments));
+    let (address, admin) = process.wait_addresses();
+    Gateway { process, address, admin, setup: None }
 }
 
 /// A gateway to be started. Where nothing is said of models, it has the three simulated ones.
@@ -251,6 +301,7 @@ pub struct Setup {
     program: Option<(String, Vec<String>)>,
     whole: Option<String>,
     any_port: bool,
+    any_admin_port: bool,
     by_environment: bool,
 }
 
@@ -271,6 +322,7 @@ impl Default for Setup {
             program: None,
             whole: None,
             any_port: true,
+            any_admin_port: true,
             by_environment: false,
         }
     }
@@ -282,6 +334,12 @@ impl Setup {
     pub fn top(mut self, lines: &str) -> Self {
         self.top += &format!("{lines}\n");
         self
+    }
+
+    /// Takes changes in as fast as it can.
+    #[must_use]
+    pub fn reloading(self) -> Self {
+        self.top("[reload]\nsettle_ms = 10\nrescan_seconds = 0.05")
     }
 
     /// Lines of `[server]`.
@@ -389,6 +447,18 @@ impl Setup {
         self
     }
 
+    /// A file beside the configuration that only its owner may read.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn secret_file(self, name: &str, content: &str) -> Self {
+        let setup = self.file(name, content.as_bytes());
+        let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(setup.folder.path().join(name), owner_only).expect("a file of our own");
+        setup
+    }
+
     /// The whole configuration file, in place of what the others build.
     #[must_use]
     pub fn whole(mut self, text: &str) -> Self {
@@ -414,6 +484,13 @@ impl Setup {
     #[must_use]
     pub fn without_listen(mut self) -> Self {
         self.any_port = false;
+        self
+    }
+
+    /// Leaves where it listens for operators to the file and the environment, rather than asking for any free port.
+    #[must_use]
+    pub fn without_admin_listen(mut self) -> Self {
+        self.any_admin_port = false;
         self
     }
 
@@ -443,13 +520,16 @@ impl Setup {
         )
     }
 
-    /// Writes the configuration; its path.
+    /// Writes the configuration, but for one that a gateway was already started with; its path.
     ///
     /// # Panics
     /// Where it cannot be written.
     #[must_use]
     pub fn written(&self) -> PathBuf {
         let path = self.folder.path().join("wasmgate.toml");
+        if path.exists() {
+            return path;
+        }
         std::fs::write(&path, self.whole.clone().unwrap_or_else(|| self.text())).expect("a file in a temporary folder");
         path
     }
@@ -474,7 +554,11 @@ impl Setup {
         if self.any_port && !self.arguments.iter().any(|argument| argument == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
+        if self.any_admin_port && !self.arguments.iter().any(|argument| argument == "--admin-listen") {
+            command.args(["--admin-listen", "127.0.0.1:0"]);
+        }
         command.args(&self.arguments);
+        command.env("XDG_STATE_HOME", self.folder.path().join("state"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Process::start(&mut command)
     }
@@ -487,8 +571,8 @@ impl Setup {
     #[track_caller]
     pub fn start(self) -> Gateway {
         let process = self.spawn();
-        let address = process.wait_address();
-        Gateway { process, address, _folder: Some(self.folder) }
+        let (address, admin) = process.wait_addresses();
+        Gateway { process, address, admin, setup: Some(self) }
     }
 
     /// Starts it where it must refuse to serve, and waits until it has.
@@ -518,7 +602,9 @@ pub struct Gateway {
     pub process: Process,
     /// Where it listens.
     pub address: SocketAddr,
-    _folder: Option<TempDir>,
+    /// Where it listens for operators; port 0 where it does not.
+    pub admin: SocketAddr,
+    setup: Option<Setup>,
 }
 
 impl Gateway {
@@ -564,6 +650,25 @@ impl Gateway {
         Stream::open(self.address, &post_json(path, body))
     }
 
+    /// The answer of the admin listener to a GET.
+    #[must_use]
+    pub fn admin_get(&self, path: &str) -> Response {
+        self.admin_send("GET", path, &[], b"")
+    }
+
+    /// The answer of the admin listener, asked by its address.
+    #[must_use]
+    pub fn admin_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        let request = request_to(&self.admin.to_string(), method, path, headers, body);
+        Client::connect(self.admin).send(request).response()
+    }
+
+    /// Runs `wasmgate policies` with these arguments against its admin listener.
+    #[must_use]
+    pub fn policies(&self, arguments: &[&str]) -> Exit {
+        policies(&format!("http://{}", self.admin), arguments, &[])
+    }
+
     /// The metrics now.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
@@ -601,6 +706,63 @@ impl Gateway {
     /// Waits for the line of a request that ended in this way.
     pub fn wait_for_ending(&self, ending: &str) -> Value {
         self.wait_for_log(ending, |line| line["message"] == "request" && line["ending"] == ending)
+    }
+
+    /// A file beside its configuration.
+    ///
+    /// # Panics
+    /// Where it has none.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.setup.as_ref().expect("a gateway with a folder").folder.path().join(name)
+    }
+
+    /// Puts a file in place at once, as deploy tools do: written aside and moved over.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn put(&self, name: &str, content: &[u8]) {
+        let aside = self.path(&format!(".{}.new", name.replace('/', "-")));
+        std::fs::write(&aside, content).expect("a file in a temporary folder");
+        std::fs::rename(aside, self.path(name)).expect("a file in a temporary folder");
+    }
+
+    /// Changes the text of its configuration.
+    ///
+    /// # Panics
+    /// Where the text does not have what is to be changed.
+    pub fn edit_config(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path("wasmgate.toml")).expect("a configuration");
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        self.put("wasmgate.toml", text.replace(from, to).as_bytes());
+    }
+
+    /// Ends it as `signal` does, and starts it again over the same folder.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn restart(mut self, signal: &str) -> Self {
+        self.process.signal(signal);
+        let _ = self.process.wait_exit();
+        self.setup.take().expect("a gateway with a folder").start()
+    }
+
+    /// How a place for a policy stands, by the admin API.
+    #[must_use]
+    pub fn place(&self, slot: &str) -> Value {
+        self.admin_get(&format!("/policies/{slot}")).expect(200).json()
+    }
+
+    /// Waits until a place stands so.
+    pub fn wait_place(&self, slot: &str, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        until(&format!("{slot}: {what}"), || Some(self.place(slot)).filter(|place| is_it(place)))
+    }
+
+    /// Waits until this version decides.
+    pub fn wait_policy(&self, label: &str) {
+        until(&format!("{label} decides"), || (self.chat("hello").header("x-wasmgate-policy") == label).then_some(()));
     }
 
     /// Asks it to stop.

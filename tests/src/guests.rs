@@ -5,7 +5,7 @@
 //! (or, where it says `;; world: cost-policy`, `$estimate`) takes the first candidate.
 //!
 //! What the prelude gives: memory, an allocator (`$alloc`) that forgets everything after each call, `$is_probe`
-//! (whether a request is the sample that the gateway shows a policy when it loads it, by the length of its id),
+//! (whether a request is one of the samples that the gateway shows a policy when it loads it, by the length of its id),
 //! `$text` and `$text_length` (the newest message), and the answers `$decide`, `$refuse`, `$fail`.
 
 use std::path::PathBuf;

@@ -84,7 +84,13 @@ impl Response {
 /// The bytes of a request with a body.
 #[must_use]
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: wasmgate.test\r\n").into_bytes();
+    request_to("wasmgate.test", method, path, headers, body)
+}
+
+/// As `request`, to a host of that name.
+#[must_use]
+pub fn request_to(host: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n").into_bytes();
     for (name, value) in headers {
         bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }

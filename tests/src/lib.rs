@@ -10,6 +10,8 @@ pub mod backend;
 pub mod gateway;
 pub mod guests;
 pub mod http;
+pub mod real;
 pub mod scrape;
+pub mod traffic;
 pub mod wait;
 pub mod wire;

@@ -1,0 +1,104 @@
+//! The process killed at any moment of a change: the restart serves the version that was good last, whatever has become
+//! of the files. And a disk that stalls holds up nobody.
+
+use std::fs;
+use std::process::Command;
+
+use wasmgate_tests::gateway::Gateway;
+use wasmgate_tests::guests;
+
+/// What may serve after a restart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Serves {
+    Old,
+    Either,
+    New,
+}
+
+#[test]
+fn killed_at_any_stage_the_restart_serves_the_last_good_version() {
+    let moments = [
+        ("\"stage\":\"parsed\"", Serves::Old),
+        ("\"stage\":\"admitted\"", Serves::Old),
+        ("\"stage\":\"compiled\"", Serves::Old),
+        ("\"stage\":\"linked\"", Serves::Old),
+        ("\"stage\":\"configured\"", Serves::Old),
+        ("\"stage\":\"probed\"", Serves::Either),
+        ("policy placed", Serves::Either),
+        ("keeping a component", Serves::Either),
+        ("keeping the state", Serves::Either),
+        ("state kept", Serves::New),
+    ];
+    for (moment, serves) in moments {
+        // With a cache of its own it also dies while the compiler works, or while its code is put into the cache.
+        let setup = Gateway::setup().top("cache_dir = \"cache\"").reloading().variable("WASMGATE_LOG", "debug");
+        let gateway = setup.component("live", &guests::build("decides")).start();
+        let before = gateway.process.lines().len();
+        gateway.put("live.wasm", &guests::build("second"));
+        let _ = gateway.process.wait_line_after(before, moment);
+        gateway.process.signal("KILL");
+        // The file is of no help.
+        fs::write(gateway.path("live.wasm"), b"broken in the night").unwrap();
+        let gateway = gateway.restart("KILL");
+        let decided = gateway.chat("hello").expect(200).header("x-wasmgate-policy").to_owned();
+        let allowed = match serves {
+            Serves::Old => ["decides@1.0.0"].as_slice(),
+            Serves::Either => &["decides@1.0.0", "second@1.0.0"],
+            Serves::New => &["second@1.0.0"],
+        };
+        assert!(allowed.contains(&&*decided), "killed at {moment}: {decided}");
+        assert_eq!(gateway.place("routing")["refused"]["stage"], "parsed", "killed at {moment}");
+        // And it takes in what comes next.
+        gateway.put("live.wasm", &guests::build("passes"));
+        gateway.wait_metric("api_gateway_policy_info", &[("policy", "passes"), ("mode", "active")], 1.0);
+    }
+}
+
+#[test]
+fn killed_while_it_is_written_a_state_is_the_old_or_the_new_one() {
+    // Each round is killed a little later into the work of an operator's command.
+    for round in 0..20 {
+        let gateway = Gateway::setup().reloading().component("live", &guests::build("decides")).start();
+        gateway.put("live.wasm", &guests::build("second"));
+        gateway.wait_policy("second@1.0.0");
+        let mut admin = wasmgate_tests::http::Client::connect(gateway.admin);
+        admin.send(wasmgate_tests::http::request_to(
+            &gateway.admin.to_string(),
+            "POST",
+            "/policies/routing/rollback",
+            &[("content-type", "application/json")],
+            b"{}",
+        ));
+        for _ in 0..round {
+            let _ = gateway.get("/health");
+        }
+        gateway.process.signal("KILL");
+        fs::remove_file(gateway.path("live.wasm")).unwrap();
+        let gateway = gateway.restart("KILL");
+        let decided = gateway.chat("hello").expect(200).header("x-wasmgate-policy").to_owned();
+        assert!(["decides@1.0.0", "second@1.0.0"].contains(&&*decided), "round {round}: {decided}");
+    }
+}
+
+#[test]
+fn a_disk_that_stalls_holds_up_neither_swaps_nor_operators() {
+    let setup = Gateway::setup().top("state_dir = \"state\"").reloading();
+    let gateway = setup.component("live", &guests::build("decides")).start();
+    // What the gateway writes its state to waits until somebody reads it.
+    let folder = fs::read_dir(gateway.path("state")).unwrap().next().unwrap().unwrap().path();
+    let stalled = folder.join(format!(".state.json.{}", gateway.process.id()));
+    assert!(Command::new("mkfifo").arg(&stalled).status().unwrap().success());
+    for guest in ["second", "passes", "second"] {
+        gateway.put("live.wasm", &guests::build(guest));
+        let _ = gateway.wait_place("routing", guest, |place| place["serving"]["policy"] == guest);
+    }
+    // Also what is not on the disk yet can be gone back to.
+    gateway.policies(&["rollback", "routing"]).expect(0, &["passes@1.0.0"]);
+    gateway.policies(&["rollback", "routing"]).expect(0, &["decides@1.0.0"]);
+    // It goes on, and what was last is kept.
+    let before = gateway.process.lines().len();
+    let _ = fs::read(&stalled).unwrap();
+    let _ = gateway.process.wait_line_after(before, "cannot be kept");
+    let gateway = gateway.restart("TERM");
+    assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "decides@1.0.0");
+}
