@@ -4,6 +4,7 @@
 //!
 //! This module must not know: HTTP, how a request is answered.
 
+mod configure;
 mod files;
 mod judge;
 mod keep;
@@ -47,7 +48,7 @@ use keep::Keeper;
 use operate::{Event, Question, Refusal, UnixSeconds};
 use operations::{Job, JobDone};
 use place::{Admission, Place, Placed, Spec};
-use review::{Admitted, Applicable, Attempt, Load, Review, Reviewed};
+use review::{Admitted, Attempt, Load, Review, Reviewed};
 use slot::Slot;
 use store::State;
 use want::{Bytes, Desire, now};
@@ -367,72 +368,6 @@ impl Lifecycle {
         );
         let detail = format!("not {}: {}", error.stage.as_str(), error.reason);
         self.event(Some(slot), "rejected", By::Files, detail);
-    }
-
-    fn refuse_config(&mut self, identity: String, reason: String) -> bool {
-        if self.config_refused.as_ref().is_some_and(|(known, _)| *known == identity) {
-            return false;
-        }
-        tracing::warn!(reason, "configuration refused; the last good one goes on");
-        self.gateway.metrics.config_reloaded(false);
-        self.event(None, "config_refused", By::Files, reason.clone());
-        self.config_refused = Some((identity, reason));
-        true
-    }
-
-    /// A whole configuration goes in.
-    fn apply_config(&mut self, applicable: Applicable, kept: &mut Vec<(Spec, Bytes)>) {
-        let Applicable { config, catalog, desires, loads } = applicable;
-        let restart = self.config.needs_restart(&config);
-        if !restart.is_empty() {
-            tracing::warn!(keys = restart.join(", "), "these changes of the configuration need a restart");
-        }
-        self.config = Arc::new(config);
-        self.config_since = now();
-        self.config_refused = None;
-        self.catalog = Arc::new(catalog);
-        for admitted in loads {
-            self.admitted(admitted, kept);
-        }
-        self.desires.clear();
-        for (slot, desire) in desires {
-            self.desired(slot, desire);
-        }
-        // Places that it no longer has. What an operator uploaded is not the configuration's to take away.
-        let config = Arc::clone(&self.config);
-        let is_gone = |slot: &Slot, place: &Place| {
-            let uploaded = place.serving.as_ref().is_some_and(|serving| serving.spec.origin == place::UPLOADED);
-            config.policy(slot).is_none() && !uploaded
-        };
-        let gone: Vec<Slot> =
-            self.places.iter().filter(|(slot, place)| is_gone(slot, place)).map(|(slot, _)| slot.clone()).collect();
-        for slot in gone {
-            self.places.remove(&slot);
-            self.loaded.remove(&slot);
-            self.openings.remove(&slot);
-        }
-        self.gateway.metrics.config_reloaded(true);
-        tracing::info!(digest = self.config.digest, "configuration applied");
-        self.event(None, "config_applied", By::Files, String::new());
-        self.probe_backends();
-    }
-
-    /// Probes the backends of the catalog and no others.
-    fn probe_backends(&mut self) {
-        let wanted = self.catalog.backends();
-        self.probes.retain(|(backend, probe)| {
-            let kept = wanted.iter().any(|wanted| Arc::ptr_eq(wanted, backend));
-            if !kept {
-                probe.abort();
-            }
-            kept
-        });
-        for backend in wanted {
-            if !self.probes.iter().any(|(probed, _)| Arc::ptr_eq(probed, backend)) {
-                let probe = tokio::spawn(Arc::clone(backend).keep_probing());
-                self.probes.push((Arc::clone(backend), probe));
-            }
-        }
     }
 
     /// A loaded policy with its labels.

@@ -1,11 +1,8 @@
-//! The real gateway, as a process of its own: built up by a test, started, looked at over HTTP, its log read.
+//! The real gateway, built up by a test, started, looked at over HTTP.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,8 +10,10 @@ use tempfile::TempDir;
 use crate::backend::Backend;
 use crate::guests;
 use crate::http::{Client, Response, Stream, post_json, request, request_to};
+use crate::process::command;
+pub use crate::process::{Exit, Process, binary, policies, run};
 use crate::scrape::Metrics;
-use crate::wait::{Shared, until};
+use crate::wait::until;
 use crate::wire::Dialect;
 
 /// Three simulated models that answer at once: `tinyllama` and `phi2` local, `claude-sonnet` cloud with its price.
@@ -43,238 +42,6 @@ capabilities = ["tools", "images", "structured-output"]
 input_usd_per_million_tokens = 3.0
 output_usd_per_million_tokens = 15.0
 "#;
-
-/// The binary, built beside the tests.
-///
-/// # Panics
-/// Where it is not there.
-#[must_use]
-pub fn binary() -> PathBuf {
-    let tests = std::env::current_exe().expect("the path of the test binary");
-    let folder = tests.parent().and_then(Path::parent).expect("target/PROFILE/deps");
-    let binary = folder.join("wasmgate");
-    assert!(binary.is_file(), "{} is not there: `make test` builds it before it runs the tests", binary.display());
-    binary
-}
-
-fn program_folder() -> PathBuf {
-    binary().parent().map(Path::to_owned).unwrap_or_default()
-}
-
-/// The command with a clean environment: what the machine that runs the tests has set must not matter.
-fn command(program: &Path) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("WASMGATE_")
-            || text.ends_with("_DIRECTORY")
-            || text.starts_with("XDG_")
-            || name == "RUST_LOG"
-        {
-            command.env_remove(name);
-        }
-    }
-    // State is a test's own, and where a test says so; what was compiled may be shared by all.
-    command.env("XDG_CACHE_HOME", program_folder().join("cache")).env("HOME", "/nonexistent");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// A process and what it printed so far. Killed when dropped, also when its test panics.
-#[derive(Debug)]
-pub struct Process {
-    child: Child,
-    output: Arc<Shared<Output>>,
-}
-
-/// What a process printed.
-#[derive(Debug, Default)]
-struct Output {
-    stdout: String,
-    lines: Vec<String>,
-    open: usize,
-}
-
-impl Process {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-        let output = Arc::new(Shared::new(Output { open: 2, ..Output::default() }));
-        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let shared = Arc::clone(&output);
-        std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let _ = BufReader::new(stdout).read_to_end(&mut text);
-            shared.with(|output| {
-                output.stdout = String::from_utf8_lossy(&text).into_owned();
-                output.open -= 1;
-            });
-        });
-        let shared = Arc::clone(&output);
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                shared.with(|output| output.lines.push(String::from_utf8_lossy(&line).into_owned()));
-            }
-            shared.with(|output| output.open -= 1);
-        });
-        Self { child, output }
-    }
-
-    /// The lines of its log so far.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        self.output.with(|output| output.lines.clone())
-    }
-
-    /// Waits for the process to end by itself.
-    ///
-    /// # Panics
-    /// Where it does not.
-    pub fn wait_exit(&mut self) -> Exit {
-        let ended = self.output.wait(|output| (output.open == 0).then_some(()));
-        assert!(ended.is_some(), "the process does not end; its log:\n{}", self.lines().join("\n"));
-        let status = self.child.wait().expect("its status");
-        let (stdout, stderr) = self.output.with(|output| (output.stdout.clone(), output.lines.join("\n")));
-        Exit { status, stdout, stderr }
-    }
-
-    /// Sends it a signal, as in `TERM`.
-    ///
-    /// # Panics
-    /// Where that cannot be sent.
-    pub fn signal(&self, name: &str) {
-        // The standard library sends SIGKILL only; every shell has `kill`.
-        let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
-        assert!(sent.expect("a shell").success(), "SIG{name} cannot be sent");
-    }
-
-    /// Waits for a line of its log that contains `part`.
-    ///
-    /// # Panics
-    /// Where it does not come.
-    #[must_use]
-    pub fn wait_line(&self, part: &str) -> String {
-        self.wait_line_after(0, part)
-    }
-
-    /// As `wait_line`, after so many lines.
-    ///
-    /// # Panics
-    /// Where it does not come.
-    #[must_use]
-    pub fn wait_line_after(&self, lines: usize, part: &str) -> String {
-        let line = |output: &mut Output| output.lines[lines..].iter().find(|line| line.contains(part)).cloned();
-        self.output.wait(line).unwrap_or_else(|| panic!("no {part:?} in the log:\n{}", self.lines().join("\n")))
-    }
-
-    /// Waits until it says where it listens, for clients and for operators. The first is said last.
-    ///
-    /// # Panics
-    /// Where it does not.
-    #[track_caller]
-    fn wait_addresses(&self) -> (SocketAddr, SocketAddr) {
-        let listening = |output: &mut Output| {
-            let said = |message: &str| {
-                let lines = output.lines.iter().filter_map(|line| json_line(line));
-                lines
-                    .filter(|line| line["message"] == message)
-                    .find_map(|line| line["addr"].as_str().and_then(|address| address.parse().ok()))
-            };
-            let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-            let addresses = said("listening").map(|address| (address, said("admin listening").unwrap_or(nowhere)));
-            if addresses.is_none() && output.open == 0 { Some(None) } else { addresses.map(Some) }
-        };
-        let addresses = self.output.wait(listening).flatten();
-        addresses.unwrap_or_else(|| panic!("the gateway does not listen:\n{}", self.lines().join("\n")))
-    }
-
-    /// Its number.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// How many entries a folder of `/proc/PID` has: `task` for threads, `fd` for descriptors.
-    ///
-    /// # Panics
-    /// Where the process is gone.
-    #[must_use]
-    pub fn held(&self, what: &str) -> usize {
-        std::fs::read_dir(format!("/proc/{}/{what}", self.child.id())).expect("a live process").count()
-    }
-
-    /// A line of `/proc/PID/status`, in bytes: `VmRSS`, `VmHWM`.
-    ///
-    /// # Panics
-    /// Where the process is gone.
-    #[must_use]
-    pub fn memory(&self, field: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a live process");
-        let line = status.lines().find(|line| line.starts_with(field)).expect("that field");
-        let kib: u64 = line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number of KiB");
-        kib << 10
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            // Requests have a line each: under load they would be all there is to see.
-            let mut lines = self.lines();
-            lines.retain(|line| !line.contains("\"message\":\"request\""));
-            eprintln!("the gateway's log, its end:\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
-        }
-    }
-}
-
-/// How a process ended.
-#[derive(Debug)]
-pub struct Exit {
-    /// Its status.
-    pub status: ExitStatus,
-    /// What it printed.
-    pub stdout: String,
-    /// What it logged.
-    pub stderr: String,
-}
-
-impl Exit {
-    /// Its exit code.
-    #[must_use]
-    pub fn code(&self) -> Option<i32> {
-        self.status.code()
-    }
-
-    /// All that it said.
-    #[must_use]
-    pub fn text(&self) -> String {
-        format!("{}\n{}", self.stdout, self.stderr)
-    }
-
-    /// Fails unless it ended with this code and said all of these.
-    #[track_caller]
-    pub fn expect(&self, code: i32, said: &[&str]) {
-        assert_eq!(self.code(), Some(code), "{}", self.text());
-        for part in said {
-            assert!(self.text().contains(part), "{part:?} is not in {}", self.text());
-        }
-    }
-}
-
-/// Runs the command to its end.
-#[must_use]
-pub fn run(arguments: &[&str]) -> Exit {
-    Process::start(command(&binary()).args(arguments)).wait_exit()
-}
-
-/// Runs `wasmgate policies` with these arguments and variables against the admin listener at `url`.
-#[must_use]
-pub fn policies(url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Exit {
-    let mut command = command(&binary());
-    command.arg("policies").args(["--admin", url]).args(arguments).envs(variables.iter().copied());
-    Process::start(&mut command).wait_exit()
-}
 
 /// Serves without a configuration file.
 #[must_use]
@@ -591,10 +358,6 @@ impl Setup {
     }
 }
 
-fn json_line(line: &str) -> Option<Value> {
-    serde_json::from_str(line).ok()
-}
-
 /// A gateway that serves.
 #[derive(Debug)]
 pub struct Gateway {
@@ -686,7 +449,7 @@ impl Gateway {
     /// The log so far, the lines of JSON among it.
     #[must_use]
     pub fn log(&self) -> Vec<Value> {
-        self.process.lines().iter().filter_map(|line| json_line(line)).collect()
+        self.process.json_lines()
     }
 
     /// Waits for a line of the log.
@@ -694,12 +457,7 @@ impl Gateway {
     /// # Panics
     /// Where it does not come.
     pub fn wait_for_log(&self, what: &str, mut is_it: impl FnMut(&Value) -> bool) -> Value {
-        let mut looked_at = 0;
-        let found = self.process.output.wait(|output| {
-            let new = &output.lines[looked_at..];
-            looked_at = output.lines.len();
-            new.iter().filter_map(|line| json_line(line)).find(|line| is_it(line))
-        });
+        let found = self.process.wait_json_line(&mut is_it);
         found.unwrap_or_else(|| panic!("no line of the log is {what}"))
     }
 

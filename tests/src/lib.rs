@@ -10,6 +10,7 @@ pub mod backend;
 pub mod gateway;
 pub mod guests;
 pub mod http;
+pub mod process;
 pub mod real;
 pub mod scrape;
 pub mod traffic;
