@@ -49,7 +49,8 @@ pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
 /// Open connections; one more waits to be accepted. Operators are few.
 const MAX_CONNECTIONS: usize = 16;
-/// Uploads that are read at a time; one more waits. Bounds what they take of memory, together with their length.
+/// Uploads under way at a time, from their first byte to their answer; one more waits. Bounds what they take of memory,
+/// together with their length.
 const MAX_UPLOADS: usize = 2;
 /// Largest request head: an upload's settings are in its request line.
 const MAX_HEAD_BYTES: usize = 128 << 10;

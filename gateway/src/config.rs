@@ -270,6 +270,12 @@ impl Config {
         })
     }
 
+    /// What it gives a place's canary, in percent; 0 where it has none.
+    #[must_use]
+    pub fn percent(&self, slot: &Slot) -> f64 {
+        self.hook(slot.hook).canary.as_ref().map_or(0.0, |canary| canary.percent)
+    }
+
     /// What it has for one place.
     #[must_use]
     pub fn policy(&self, slot: &Slot) -> Option<&PolicyChoice> {

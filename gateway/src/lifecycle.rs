@@ -87,6 +87,8 @@ pub(crate) struct Lifecycle {
     files: Option<Files>,
     /// Those who wait for what the next review makes of a place.
     waiting: Vec<operations::Waiting>,
+    /// Those whom the review under way answers.
+    answering: Vec<operations::Waiting>,
     next_look: Instant,
     probes: Vec<(Arc<Backend>, JoinHandle<()>)>,
 }
@@ -156,6 +158,7 @@ impl Lifecycle {
                     Err(error) => {
                         tracing::error!(%error, "a task of the lifecycle ended badly");
                         self.files.get_or_insert_with(|| Files::new(self.config.reload.settle));
+                        self.waiting.append(&mut self.answering);
                         // What ends badly once may do so each time.
                         self.next_look = Instant::now() + self.config.reload.rescan;
                     }
@@ -170,6 +173,7 @@ impl Lifecycle {
                     self.judge();
                     let serving = gateway.snapshot();
                     gateway.generations.release(&serving, self.config.reload.drain);
+                    self.keeper.begin();
                     gateway.metrics.sweep(&serving, self.config.reload.keep_series);
                 }
             }
@@ -177,6 +181,7 @@ impl Lifecycle {
         // What was begun is given up; operators who still ask are told that the gateway is stopping.
         self.jobs.shutdown().await;
         self.waiting.clear();
+        self.answering.clear();
         questions.close();
         drop(questions);
         self.keeper.finish().await;
@@ -197,6 +202,7 @@ impl Lifecycle {
     /// Starts a look at everything.
     fn review(&mut self) {
         let Some(files) = self.files.take() else { return };
+        self.answering = std::mem::take(&mut self.waiting);
         let review = Review {
             loader: Arc::clone(&self.loader),
             files,
@@ -255,7 +261,7 @@ impl Lifecycle {
         }
         // A touch changes nothing, and publishes nothing.
         self.tell_counted();
-        self.answer_waiting();
+        self.answer_waiting(unsettled);
     }
 
     /// What files ask for in a place, where that cannot be tried.

@@ -84,6 +84,18 @@ struct Retired {
     upstreams: HashMap<String, Instant>,
 }
 
+impl Retired {
+    /// All that `snapshot` has is in place now.
+    fn note(&mut self, snapshot: &Snapshot, now: Instant) {
+        for deciders in [&snapshot.routing, &snapshot.cost] {
+            self.versions.extend(policies::labelled(deciders).map(|labelled| (labelled, now)));
+        }
+        self.models.extend(snapshot.catalog.models().iter().map(|live| (live.model.name.clone(), now)));
+        let upstreams = snapshot.catalog.backends().iter();
+        self.upstreams.extend(upstreams.map(|backend| (backend.settings().name.clone(), now)));
+    }
+}
+
 /// The series of one model.
 #[derive(Debug)]
 pub struct ModelMetrics {
@@ -295,6 +307,8 @@ impl Metrics {
     pub fn serving(&self, snapshot: &Snapshot, last: &[LastReload], config: (bool, UnixSeconds)) {
         let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.policies.serving(snapshot, last);
+        // Also what is replaced before the next sweep has series to take out.
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).note(snapshot, Instant::now());
         self.config_successful.set(i64::from(config.0));
         self.config_success.set(i64::try_from(config.1).unwrap_or(i64::MAX));
     }
@@ -303,12 +317,7 @@ impl Metrics {
     pub fn sweep(&self, snapshot: &Snapshot, kept: Duration) {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        for deciders in [&snapshot.routing, &snapshot.cost] {
-            retired.versions.extend(policies::labelled(deciders).map(|labelled| (labelled, now)));
-        }
-        retired.models.extend(snapshot.catalog.models().iter().map(|live| (live.model.name.clone(), now)));
-        let upstreams = snapshot.catalog.backends().iter();
-        retired.upstreams.extend(upstreams.map(|backend| (backend.settings().name.clone(), now)));
+        retired.note(snapshot, now);
         let recent = |seen: &mut Instant| now.duration_since(*seen) < kept || *seen == now;
         let before = retired.versions.len() + retired.models.len() + retired.upstreams.len();
         retired.versions.retain(|_, seen| recent(seen));

@@ -198,6 +198,16 @@ fn an_operator_promotes_a_canary_and_goes_back() {
 }
 
 #[test]
+fn a_share_that_an_operator_set_is_for_that_canary() {
+    let gateway = beside("canary", "second", "percent = 0").start();
+    gateway.policies(&["canary", "routing", "100"]).expect(0, &["100 %"]);
+    gateway.policies(&["promote", "routing.canary"]).expect(0, &["second@1.0.0"]);
+    gateway.put("other.wasm", &guests::build("passes"));
+    let place = gateway.wait_place("routing.canary", "the next one", |place| place["serving"]["policy"] == "passes");
+    assert_eq!(place["share_percent"], 0.0, "the configuration's");
+}
+
+#[test]
 fn an_operator_promotes_a_shadow() {
     let gateway = beside("shadows.next", "second", "").start();
     gateway.policies(&["promote", "routing.shadows.next"]).expect(0, &["second@1.0.0"]);
@@ -213,6 +223,9 @@ fn an_upload_passes_the_same_stages_and_stays_over_a_restart() {
         gateway.path("upload.wasm").display().to_string()
     };
     gateway.policies(&["upload", "routing", &file("traps-on-probe")]).expect(2, &["not probed"]);
+    gateway.wait_metric("api_gateway_policy_reloads_total", &[("result", "rejected_selftest")], 1.0);
+    let history = gateway.place("routing")["history"].clone();
+    assert_eq!((&history[0]["event"], &history[0]["by"]), (&json!("rejected"), &json!("operator")), "{history}");
     assert_eq!(policy_of(&gateway.chat("hello").expect(200)), "decides@1.0.0");
     gateway.policies(&["upload", "routing", &file("second")]).expect(0, &["second@1.0.0"]);
     assert_eq!(policy_of(&gateway.chat("hello").expect(200)), "second@1.0.0");
@@ -241,6 +254,9 @@ fn an_uploaded_canary_needs_no_configuration_and_leaves_when_it_is_disabled() {
 fn a_disabled_policy_leaves_decisions_to_the_default_until_it_is_enabled() {
     let gateway = Gateway::setup().reloading().component("live", &guests::build("second")).start();
     gateway.policies(&["disable", "routing"]).expect(0, &["disabled"]);
+    fs::write(gateway.path("upload.wasm"), guests::build("decides")).unwrap();
+    let file = gateway.path("upload.wasm").display().to_string();
+    gateway.policies(&["upload", "routing", &file]).expect(2, &["routing is disabled; `enable` it first"]);
     let response = gateway.chat("hello").expect(200);
     assert!(policy_of(&response).starts_with("default@"), "{}", policy_of(&response));
     assert_eq!(response.json()["model"], "tinyllama");

@@ -371,6 +371,55 @@ fn a_stream_keeps_its_generation_and_its_policys_memory_is_given_back() {
 }
 
 #[test]
+fn a_policy_that_was_released_while_it_was_disabled_is_loaded_anew() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let backend = Backend::start(move |_| {
+        let frames = Dialect::OpenAi.frames(&["one", "two"], Usage { input: 1, output: 2 });
+        let (first, rest) = frames.split_at(2);
+        Reply::stream(Dialect::OpenAi.stream_type()).frames(first).gate(&held).frames(rest).end()
+    });
+    let setup = live().top("drain_seconds = 0.1").routing("enabled = true").model("only", Dialect::OpenAi, &backend);
+    let gateway = setup.start();
+    let mut stream = gateway.stream("/api/v1/chat", &json!({"prompt": "hello", "stream": true}));
+    gateway.edit_config("enabled = true", "enabled = false");
+    let _ = gateway.process.wait_line("a replaced policy was released");
+    gateway.edit_config("enabled = false", "enabled = true");
+    let decided = || {
+        let asked = gateway.post("/api/v1/complexity", &json!({"prompt": "hello"})).expect(200).json();
+        (asked["policy"] == "decides").then_some(())
+    };
+    until("it decides again", decided);
+    assert_eq!(gateway.metrics().value("api_gateway_policy_failures_total", &[("policy", "decides")]), 0.0);
+    gate.open();
+    assert!(ends_well("/api/v1/chat", &stream.all()));
+}
+
+#[test]
+fn a_configuration_behind_a_link_that_moves_has_one_state() {
+    // As a ConfigMap, or a folder of releases with a link to the newest.
+    let setup = live();
+    let config = setup.written();
+    let folder = config.parent().unwrap().to_owned();
+    for version in ["..1", "..2"] {
+        fs::create_dir(folder.join(version)).unwrap();
+        fs::copy(&config, folder.join(version).join("wasmgate.toml")).unwrap();
+    }
+    symlink("..1", folder.join("..data")).unwrap();
+    fs::remove_file(&config).unwrap();
+    symlink("..data/wasmgate.toml", &config).unwrap();
+    let gateway = setup.start();
+    gateway.put("live.wasm", &guests::build("second"));
+    gateway.wait_policy("second@1.0.0");
+    symlink("..2", folder.join("..data_tmp")).unwrap();
+    fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    fs::write(gateway.path("live.wasm"), b"broken in the night").unwrap();
+    let _ = gateway.wait_place("routing", "refused", |place| place["refused"].is_object());
+    let gateway = gateway.restart("TERM");
+    assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "second@1.0.0");
+}
+
+#[test]
 fn the_failure_setting_survives_each_reload() {
     // A gateway that lost its operators' fail-closed on the way let everything through.
     let gateway = live().routing("on_failure = \"fail-closed\"\nbreaker = { enabled = false }").start();

@@ -7,7 +7,6 @@ use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::audit::Audit;
 use super::input::{self, COMPONENT_TIMEOUT, JSON_TIMEOUT, MAX_JSON_BYTES};
@@ -51,8 +50,10 @@ pub(super) async fn perform(
     if route.action().is_none() {
         return tell(admin, route, slot).await;
     }
+    // Held until all is done: a component is in memory for as long. Never closed.
+    let _permit = if route == Route::Upload { admin.uploads.acquire().await.ok() } else { None };
     let slot: Slot = slot.parse().map_err(|message: String| Problem::new(Kind::UnknownSlot, message))?;
-    let operation = operation(admin, head, route, slot, body, audit).await?;
+    let operation = operation(head, route, slot, body, audit).await?;
     let status = admin.operator.operate(operation).await?;
     Ok(pages::json(&status).into())
 }
@@ -88,7 +89,6 @@ fn one(status: Status, slot: &str) -> Result<PolicyWithHistory, Problem> {
 
 /// What the lifecycle is asked for, as the request has it.
 async fn operation(
-    admin: &Admin,
     head: &Parts,
     route: Route,
     slot: Slot,
@@ -96,7 +96,7 @@ async fn operation(
     audit: &mut Audit,
 ) -> Result<Operation, Problem> {
     if route == Route::Upload {
-        return upload(admin, head, slot, body, audit).await;
+        return upload(head, slot, body, audit).await;
     }
     let known: &[&str] = match route {
         Route::Rollback => &["to"],
@@ -140,7 +140,6 @@ fn is_digest_prefix(text: &str) -> bool {
 }
 
 async fn upload(
-    admin: &Admin,
     head: &Parts,
     slot: Slot,
     body: &mut Option<Incoming>,
@@ -154,14 +153,13 @@ async fn upload(
         .map(|percent| percent.ok_or_else(|| bad("`percent`: expected a number, as in percent=5")))
         .transpose()?;
     let settings = text("settings").map(|text| input::parse_object("`settings`", text.as_bytes())).transpose()?;
-    // Never closed.
-    let reading = admin.uploads.acquire().await;
     let component = input::read(&head.headers, body, MAX_COMPONENT_BYTES, COMPONENT_TIMEOUT).await?;
-    drop(reading);
     if component.is_empty() {
         return Err(bad("there is no component: the body is empty"));
     }
-    let digest: String = Sha256::digest(&component).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hashed = component.clone();
+    let digest = tokio::task::spawn_blocking(move || crate::sha256(&hashed)).await;
+    let digest = digest.map_err(|_ended| Problem::stopping())?;
     let share = percent.map_or(String::new(), |percent| format!(", {percent} percent"));
     let with = if settings.is_some() { ", with settings" } else { "" };
     audit.note(format!("{digest}, {} bytes{share}{with}", component.len()));

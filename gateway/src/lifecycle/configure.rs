@@ -32,6 +32,19 @@ impl Lifecycle {
         self.config_since = now();
         self.config_refused = None;
         self.catalog = Arc::new(catalog);
+        let slots: Vec<Slot> = self.places.keys().cloned().collect();
+        for slot in &slots {
+            let enabled = self.config.policy(slot).is_none_or(|choice| choice.enabled);
+            let percent = self.config.percent(slot);
+            if let Some(place) = self.places.get_mut(slot) {
+                place.configured(enabled, percent);
+            }
+            // What is disabled is in no snapshot, and its memory may have been given back when it is enabled again.
+            if !self.is_enabled(slot) {
+                self.loaded.remove(slot);
+                self.openings.remove(slot);
+            }
+        }
         for admitted in loads {
             self.admitted(admitted, kept);
         }
@@ -51,6 +64,13 @@ impl Lifecycle {
             self.places.remove(&slot);
             self.loaded.remove(&slot);
             self.openings.remove(&slot);
+        }
+        // Enabled again, with files that ask for something set aside: what served before is wanted.
+        for slot in slots {
+            let serving = self.places.get(&slot).and_then(|place| place.serving.clone());
+            if let Some(serving) = serving.filter(|_| self.is_enabled(&slot) && !self.loaded.contains_key(&slot)) {
+                self.restore(slot, serving, By::Files, None);
+            }
         }
         self.gateway.metrics.config_reloaded(true);
         tracing::info!(digest = self.config.digest, "configuration applied");

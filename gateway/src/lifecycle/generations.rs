@@ -14,6 +14,7 @@ pub struct Generations(Mutex<Vec<Draining>>);
 struct Draining {
     snapshot: Weak<Snapshot>,
     since: Instant,
+    /// Whether all that only it held was given back.
     released: bool,
 }
 
@@ -37,24 +38,29 @@ impl Generations {
     /// Gives back the instances and the code of policies that only snapshots hold that have drained for longer than
     /// `cap`. Their requests decided long ago: no request takes as long to be read.
     pub fn release(&self, serving: &Snapshot, cap: Duration) {
-        let mut late = Vec::new();
-        for draining in self.lock().iter_mut().filter(|draining| !draining.released && draining.since.elapsed() >= cap)
-        {
-            draining.released = true;
-            late.extend(draining.snapshot.upgrade());
-        }
         let all = |snapshot: &Snapshot| -> Vec<Arc<Decider>> {
             snapshot.routing.all().chain(snapshot.cost.all()).cloned().collect()
         };
         let kept = all(serving);
-        for decider in late.iter().flat_map(|snapshot| all(snapshot)) {
-            if !kept.iter().any(|kept| Arc::ptr_eq(&kept.version, &decider.version)) {
+        let is_kept = |decider: &Decider| kept.iter().any(|kept| Arc::ptr_eq(&kept.version, &decider.version));
+        let mut late = Vec::new();
+        let mut all_draining = self.lock();
+        all_draining.retain(|draining| draining.snapshot.strong_count() > 0);
+        for draining in all_draining.iter_mut().filter(|draining| !draining.released && draining.since.elapsed() >= cap)
+        {
+            let deciders = draining.snapshot.upgrade().map_or(Vec::new(), |snapshot| all(&snapshot));
+            // What still serves is looked at again when it does not any more.
+            draining.released = !deciders.iter().any(|decider| is_kept(decider));
+            late.extend(deciders);
+        }
+        drop(all_draining);
+        for decider in late {
+            if !is_kept(&decider) && decider.version.policy.release() {
                 tracing::info!(
                     policy = decider.version.label,
                     drained_seconds = cap.as_secs(),
                     "a replaced policy was released; requests that it chose a model for go on"
                 );
-                decider.version.policy.release();
             }
         }
     }

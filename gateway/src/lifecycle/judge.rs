@@ -12,7 +12,7 @@ use super::slot::Slot;
 use super::want::now;
 use super::{By, Lifecycle};
 use crate::metrics::Reload;
-use crate::policy::{Hook, PolicyFailure};
+use crate::policy::{Hook, PolicyFailure, Stage};
 use crate::snapshot::Version;
 
 /// An open breaker.
@@ -84,13 +84,16 @@ impl Lifecycle {
                 });
                 self.changed(&slot, "rolled_back", By::Breaker, reason);
             }
-            Err(error) => {
-                tracing::warn!(%slot, %error, "an earlier version does not load any more");
+            // What is gone will not come back. Anything else may be the machine's bad moment: it is tried again after the
+            // next pause, if it must be.
+            Err(error) if error.stage == Stage::Observed => {
+                tracing::warn!(%slot, %error, "an earlier version is gone");
                 if let Some(place) = self.places.get_mut(&slot) {
                     place.forget(&spec.identity());
                 }
                 self.step_back(&slot, reason);
             }
+            Err(error) => tracing::warn!(%slot, %error, "the version before does not load now"),
         }
     }
 
@@ -151,6 +154,7 @@ impl Lifecycle {
                 let pause = breaker.pause(opening.times);
                 opening.next_try = Some(Instant::now() + pause);
                 tracing::warn!(%slot, policy = version.label, %failure, pause_seconds = pause.as_secs(), "breaker stays open");
+                self.step_back(&slot, format!("it fails its samples: {failure}"));
             }
         }
     }

@@ -1,5 +1,6 @@
-//! What operators ask for, done. Nothing here waits for a look at files, or for a policy that is being compiled: going
-//! back must work while something else goes wrong.
+//! What operators ask for, done. Nothing here waits for a look at files, and what is loaded is loaded beside the loop:
+//! going back must work while something else goes wrong. (It waits for the compiler only where the cache has lost what
+//! served before.)
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::judge::refusal;
 use super::operate::{NotDone, Operation, PolicyStatus, Question};
-use super::place::{Spec, UPLOADED, Wish};
+use super::place::{Placed, Spec, UPLOADED, Wish};
 use super::slot::{MAX_SHADOWS, Place as SlotPlace, Slot};
 use super::want::{self, Bytes};
 use super::{By, Lifecycle};
@@ -35,7 +36,7 @@ pub(super) enum Job {
     /// An operator goes back to it.
     Rollback { reply: Reply },
     /// What was in a disabled place is to work again.
-    Restore { reply: Reply },
+    Restore { by: By, reply: Option<Reply> },
     /// The version after it failed too often.
     StepBack { reason: String },
 }
@@ -66,6 +67,15 @@ impl Lifecycle {
             let names = self.status().policies.into_iter().map(|policy| policy.slot.to_string()).collect::<Vec<_>>();
             let message = format!("there is no policy in {slot}; there is {}", names.join(", "));
             let _ = reply.send(Err(NotDone::NoSuchSlot(message)));
+            return;
+        }
+        let to = match &operation {
+            Operation::Promote(from) => Slot::active(from.hook),
+            other => other.slot().clone(),
+        };
+        let decides = matches!(operation, Operation::Upload { .. } | Operation::Promote(_) | Operation::Rollback(..));
+        if decides && !self.is_enabled(&to) {
+            let _ = reply.send(Err(disabled(&to)));
             return;
         }
         let done = match operation {
@@ -114,17 +124,24 @@ impl Lifecycle {
             return refuse(reply, format!("there are {MAX_SHADOWS} shadows already, the most there may be"));
         }
         let like = configured.unwrap_or(&self.config.hook(slot.hook).active);
-        let spec = Spec {
+        let mut spec = Spec {
             origin: UPLOADED.to_owned(),
-            digest: sha256(&component),
+            digest: String::new(),
             fixtures: None,
             settings: settings.unwrap_or_else(|| like.settings.clone()),
             limits: like.limits.clone(),
         };
-        let bytes = Bytes { component: component.as_ref().into(), fixtures: None };
         let loader = Arc::clone(&self.loader);
         self.spawn(async move {
-            let outcome = want::load(&loader, &slot, &spec, &bytes).await.map(|policy| (policy, bytes));
+            let read = tokio::task::spawn_blocking(move || (sha256(&component), Arc::from(&component[..]))).await;
+            let outcome = match read {
+                Ok((digest, component)) => {
+                    spec.digest = digest;
+                    let bytes = Bytes { component, fixtures: None };
+                    want::load(&loader, &slot, &spec, &bytes).await.map(|policy| (policy, bytes))
+                }
+                Err(error) => Err(want::unreadable(UPLOADED, error.to_string())),
+            };
             JobDone { job: Job::Upload { percent, reply }, slot, spec, outcome }
         });
     }
@@ -207,9 +224,21 @@ impl Lifecycle {
         self.next_look = tokio::time::Instant::now();
     }
 
-    /// A look ended: those who waited for it are told.
-    pub(super) fn answer_waiting(&mut self) {
-        for Waiting { slot, reply } in std::mem::take(&mut self.waiting) {
+    /// A look ended: those who waited for it are told, unless something was changing, which may be theirs.
+    pub(super) fn answer_waiting(&mut self, unsettled: bool) {
+        let answering = std::mem::take(&mut self.answering);
+        if unsettled {
+            self.waiting.extend(answering);
+        } else {
+            self.answer_each(answering);
+        }
+        if !self.waiting.is_empty() && !unsettled {
+            self.next_look = tokio::time::Instant::now();
+        }
+    }
+
+    fn answer_each(&self, answering: Vec<Waiting>) {
+        for Waiting { slot, reply } in answering {
             let status = self.policy_status(&slot);
             let _ = reply.send(match &status.refused {
                 Some(refusal) => Err(NotDone::Refused(format!("not {}: {}", refusal.stage, refusal.reason))),
@@ -228,8 +257,7 @@ impl Lifecycle {
         place.enabled = Some(Wish::new(configured, true));
         match place.serving.clone() {
             Some(serving) => {
-                let job = self.stored(Job::Restore { reply }, slot, serving);
-                self.spawn(job);
+                self.restore(slot, serving, By::Operator, Some(reply));
             }
             None => {
                 self.changed(&slot, "enabled", By::Operator, String::new());
@@ -237,6 +265,12 @@ impl Lifecycle {
                 self.next_look = tokio::time::Instant::now();
             }
         }
+    }
+
+    /// Loads what was in a place before it was disabled.
+    pub(super) fn restore(&mut self, slot: Slot, serving: Placed, by: By, reply: Option<Reply>) {
+        let job = self.stored(Job::Restore { by, reply }, slot, serving);
+        self.spawn(job);
     }
 
     fn disable(&mut self, slot: &Slot) -> Result<(), NotDone> {
@@ -264,7 +298,7 @@ impl Lifecycle {
             return Err(NotDone::Conflict(format!("only a canary has a share, {slot} is none")));
         }
         check_percent(percent).map_err(NotDone::Conflict)?;
-        let configured = self.configured_percent(slot);
+        let configured = self.config.percent(slot);
         self.places.entry(slot.clone()).or_default().percent = Some(Wish::new(configured, percent));
         self.changed(slot, "share", By::Operator, format!("{percent} %"));
         Ok(())
@@ -278,27 +312,38 @@ impl Lifecycle {
                 let job = Job::StepBack { reason: reason.clone() };
                 return self.stepped_back(reason, JobDone { job, slot, spec, outcome });
             }
-            Job::Upload { percent, reply } => (Loaded::Upload(percent), reply),
-            Job::Promote { from, reply } => (Loaded::Promote(from), reply),
-            Job::Rollback { reply } => (Loaded::Rollback, reply),
-            Job::Restore { reply } => (Loaded::Restore, reply),
+            Job::Upload { percent, reply } => (Loaded::Upload(percent), Some(reply)),
+            Job::Promote { from, reply } => (Loaded::Promote(from), Some(reply)),
+            Job::Rollback { reply } => (Loaded::Rollback, Some(reply)),
+            Job::Restore { by, reply } => (Loaded::Restore(by), reply),
+        };
+        let answer = |done: Result<PolicyStatus, NotDone>| {
+            if let Some(reply) = reply {
+                let _ = reply.send(done);
+            }
         };
         let (policy, bytes) = match outcome {
             Ok(loaded) => loaded,
             Err(error) => {
-                tracing::warn!(%slot, %error, "what an operator asked for was refused");
+                tracing::warn!(%slot, %error, "what an operator asked for was refused; what serves goes on");
                 let message = format!("not {}: {}", error.stage.as_str(), error.reason);
-                let _ = reply.send(Err(NotDone::Refused(message)));
-                return;
+                self.count(&slot, Reload::from(error.stage));
+                self.event(Some(&slot), "rejected", By::Operator, message.clone());
+                self.keep(Vec::new());
+                self.tell_counted();
+                return answer(Err(NotDone::Refused(message)));
             }
         };
+        if !self.is_enabled(&slot) {
+            return answer(Err(disabled(&slot)));
+        }
         let version = self.version(policy);
         let placed = self.placed(&version, spec.clone());
         match job {
             Loaded::Upload(percent) => {
                 let refusal =
                     refusal(self.loaded.get(&slot), "superseded", "an operator uploaded another component".into());
-                let configured = self.configured_percent(&slot);
+                let configured = self.config.percent(&slot);
                 self.settle(&slot, version, By::Operator, |place| {
                     place.supersede(placed, refusal);
                     if let Some(percent) = percent {
@@ -320,14 +365,15 @@ impl Lifecycle {
                 });
                 self.changed(&slot, "rolled_back", By::Operator, format!("back to {label}"));
             }
-            // Something else was taken in meanwhile, or the place was disabled again.
-            Loaded::Restore if self.loaded.contains_key(&slot) || !self.is_enabled(&slot) => {}
-            Loaded::Restore => {
-                self.settle(&slot, version, By::Operator, |place| place.serving = Some(placed));
-                self.changed(&slot, "enabled", By::Operator, String::new());
+            Loaded::Restore(by) => {
+                // Unless files brought something else meanwhile.
+                if !self.loaded.contains_key(&slot) {
+                    self.settle(&slot, version, by, |place| place.serving = Some(placed));
+                }
+                self.changed(&slot, "enabled", by, String::new());
             }
         }
-        let _ = reply.send(Ok(self.policy_status(&slot)));
+        answer(Ok(self.policy_status(&slot)));
     }
 }
 
@@ -336,7 +382,11 @@ enum Loaded {
     Upload(Option<f64>),
     Promote(Slot),
     Rollback,
-    Restore,
+    Restore(By),
+}
+
+fn disabled(slot: &Slot) -> NotDone {
+    NotDone::Conflict(format!("{slot} is disabled; `enable` it first"))
 }
 
 fn check_percent(percent: f64) -> Result<(), String> {

@@ -219,8 +219,9 @@ impl Place {
     }
 
     /// Nothing serves here any more: it was promoted, or aborted. What files ask for is set aside, and where that is not
-    /// known, what served.
+    /// known, what served. The share that it had was its own.
     pub fn vacate(&mut self, refusal: Refusal) {
+        self.percent = None;
         let left = self.serving.take().map(|left| left.spec.identity());
         self.set_aside(self.asked.clone().or(left), refusal);
     }
@@ -233,6 +234,12 @@ impl Place {
     /// Whether anything was set aside; it is tried again from now on.
     pub fn retry(&mut self) -> bool {
         self.aside.take().is_some()
+    }
+
+    /// The configuration says this now: wishes over something else are no more.
+    pub fn configured(&mut self, enabled: bool, percent: f64) {
+        self.enabled.take_if(|wish| wish.over != enabled);
+        self.percent.take_if(|wish| wish.over != percent);
     }
 
     /// All versions that it knows of.

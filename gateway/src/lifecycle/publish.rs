@@ -100,14 +100,9 @@ impl Lifecycle {
         Wish::or(self.places.get(slot).and_then(|place| place.enabled), configured)
     }
 
-    /// What the configuration gives a canary, in percent; 0 where it has none.
-    pub(super) fn configured_percent(&self, slot: &Slot) -> f64 {
-        self.config.hook(slot.hook).canary.as_ref().map_or(0.0, |canary| canary.percent)
-    }
-
     /// A canary's share, in percent: as the configuration says, or an operator.
     pub(super) fn percent(&self, slot: &Slot) -> f64 {
-        Wish::or(self.places.get(slot).and_then(|place| place.percent), self.configured_percent(slot))
+        Wish::or(self.places.get(slot).and_then(|place| place.percent), self.config.percent(slot))
     }
 
     /// Something happened that the snapshot must show.

@@ -108,6 +108,11 @@ impl Review {
             Text::Wrong { identity, reason } => reviewed.config = Some(Attempt { identity, outcome: Err(reason) }),
             Text::New(config) => reviewed.config = self.attempt(*config, &mut reviewed.unsettled).await,
         }
+        // A new configuration that is not whole yet may have other settings for policies that are: they wait for it.
+        if reviewed.unsettled {
+            reviewed.files = self.files;
+            return reviewed;
+        }
         if !matches!(reviewed.config, Some(Attempt { outcome: Ok(_), .. })) {
             let config = Arc::clone(&self.config);
             let looked = self.look(&config).await;

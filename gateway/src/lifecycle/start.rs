@@ -43,11 +43,19 @@ impl Lifecycle {
             Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
         let store = open_store(&config);
         let State { mut places, history, .. } = store.as_ref().map(kept_state).unwrap_or_default();
+        let mut versions = HashMap::new();
+        for placed in places.values().flat_map(Place::placed) {
+            // Whose digest is in its label is a second build.
+            if !placed.version.ends_with(&format!("+{}", &placed.spec.digest[..8])) {
+                versions.insert((placed.policy.clone(), placed.version.clone()), placed.spec.digest.clone());
+            }
+        }
         let loader = Arc::new(loader);
         let mut files = Files::new(config.reload.settle);
         let mut tasks = Vec::new();
         for (slot, choice) in config.policies() {
-            let place = places.remove(&slot).unwrap_or_default();
+            let mut place = places.remove(&slot).unwrap_or_default();
+            place.configured(choice.enabled, config.percent(&slot));
             tasks.push(first(&loader, store.as_ref(), &mut files, slot, choice, place));
         }
         let uploaded: Vec<(Slot, Place)> = places
@@ -71,7 +79,7 @@ impl Lifecycle {
             places: BTreeMap::new(),
             loaded: BTreeMap::new(),
             desires: BTreeMap::new(),
-            versions: HashMap::new(),
+            versions,
             history: VecDeque::from(history),
             generation: 0,
             since,
@@ -80,6 +88,7 @@ impl Lifecycle {
             jobs: JoinSet::new(),
             files: Some(files),
             waiting: Vec::new(),
+            answering: Vec::new(),
             next_look: Instant::now() + config.reload.rescan,
             probes: Vec::new(),
             config: Arc::new(config),
@@ -206,8 +215,8 @@ async fn uploaded_before(loader: &Loader, store: Option<&Store>, slot: Slot, pla
             Some(First { slot, place, desire: None, loaded: Some((spec, policy, bytes)), refused: None })
         }
         Err(error) => {
-            tracing::warn!(%slot, %error, "what was uploaded before the last stop does not load any more");
-            None
+            tracing::warn!(%slot, %error, "what was uploaded before the last stop does not load now");
+            Some(First { slot, place, desire: None, loaded: None, refused: None })
         }
     }
 }
@@ -222,16 +231,21 @@ pub(super) async fn from_store(
     let missing =
         |reason: &str| LoadError { origin: spec.origin.clone(), stage: Stage::Observed, reason: reason.to_owned() };
     let Some(store) = store else { return Err(missing("no earlier version is kept: there is no folder for state")) };
-    let get =
-        |digest: &str| store.get(digest).ok_or_else(|| missing("the component that was kept is not there any more"));
-    let fixtures = match &spec.fixtures {
+    let (store, spec_read) = (store.clone(), spec.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let fixtures = spec_read.fixtures.as_deref().map(|digest| store.get(digest));
+        (store.get(&spec_read.digest), fixtures)
+    });
+    let gone = || missing("the component that was kept is not there any more");
+    let (component, fixtures) = read.await.map_err(|_ended| gone())?;
+    let fixtures = match fixtures {
         None => None,
-        Some(digest) => {
-            let text = String::from_utf8_lossy(&get(digest)?).into_owned();
-            Some(Fixtures { origin: format!("fixtures of {}", spec.origin), text })
-        }
+        Some(text) => Some(Fixtures {
+            origin: format!("fixtures of {}", spec.origin),
+            text: String::from_utf8_lossy(&text.ok_or_else(gone)?).into_owned(),
+        }),
     };
-    let bytes = Bytes { component: get(&spec.digest)?.into(), fixtures };
+    let bytes = Bytes { component: component.ok_or_else(gone)?.into(), fixtures };
     let policy = want::load(loader, slot, spec, &bytes).await?;
     Ok((policy, bytes))
 }

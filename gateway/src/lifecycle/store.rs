@@ -60,7 +60,8 @@ impl Store {
         let name = match config {
             None => "embedded".to_owned(),
             Some(file) => {
-                let file = fs::canonicalize(file)?;
+                // Not where links lead: a deploy that moves a link means the same gateway.
+                let file = std::path::absolute(file)?;
                 let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 format!("{stem}-{}", &sha256(file.as_os_str().as_encoded_bytes())[..16])
             }

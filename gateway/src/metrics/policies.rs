@@ -331,7 +331,8 @@ impl Policies {
             let canary = deciders.canary.iter().map(|canary| (&canary.decider, percent));
             for (decider, percent) in deciders.active.iter().map(|active| (active, 100.0 - percent)).chain(canary) {
                 let Labelled { policy, version, .. } = &decider.metrics.labelled;
-                self.traffic.with_label_values(&[policy, version]).set(percent / 100.0);
+                // A canary may be the same component with other settings.
+                self.traffic.with_label_values(&[policy, version]).add(percent / 100.0);
             }
         }
         let mut policies: BTreeMap<&str, (bool, UnixSeconds)> = BTreeMap::new();

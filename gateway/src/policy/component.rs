@@ -263,9 +263,10 @@ impl Policy {
     }
 
     /// Gives back its instances and its machine code: those of calls under way when they end, all else at once. Later
-    /// calls fail. For a policy that was replaced while a long answer still holds on to it.
-    pub fn release(&self) {
-        self.pool.release();
+    /// calls fail. For a policy that was replaced while a long answer still holds on to it. Whether there was anything to
+    /// give back.
+    pub fn release(&self) -> bool {
+        self.pool.release()
     }
 }
 

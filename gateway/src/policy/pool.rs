@@ -103,12 +103,14 @@ impl Pool {
         answer
     }
 
-    /// Gives back what waits at once, and what is in a call when that ends. Later calls fail.
-    pub(super) fn release(&self) {
+    /// Gives back what waits at once, and what is in a call when that ends. Later calls fail. Whether
+    /// there was anything to give back.
+    pub(super) fn release(&self) -> bool {
         let mut stock = self.stock();
         let (idle, linked) = (std::mem::take(&mut stock.idle), stock.linked.take());
         drop(stock);
-        drop((idle, linked));
+        drop(idle);
+        linked.is_some()
     }
 
     pub(super) fn state(&self) -> PoolState {

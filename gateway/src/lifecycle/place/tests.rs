@@ -201,7 +201,10 @@ impl World {
             }
             H::Configure { enabled, percent } => {
                 self.configured = (enabled, percent);
+                self.wished_share.take_if(|(over, _)| *over != percent);
                 for place in [ACTIVE, CANARY] {
+                    self.wished_enabled[place].take_if(|(over, _)| *over != enabled);
+                    self.driven[place].place.configured(enabled, f64::from(percent));
                     let driven = &mut self.driven[place];
                     // As a look does that finds the place working, or not.
                     driven.loaded = driven.place.serving.is_some() && Wish::or(driven.place.enabled, enabled);
@@ -281,6 +284,7 @@ impl World {
     fn vacate(&mut self, stage: &str) {
         let (driven, ledger) = (&mut self.driven[CANARY], &mut self.ledger[CANARY]);
         driven.place.vacate(refusal(stage));
+        self.wished_share = None;
         driven.loaded = false;
         ledger.blocked = ledger.asked.or(ledger.serves);
         ledger.serves = None;
