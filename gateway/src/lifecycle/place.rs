@@ -202,9 +202,9 @@ impl Place {
     /// Goes back to `to`, one of `previous`. What served is not tried again for as long as files ask for it; it can be
     /// gone back to itself unless it is `broken`.
     pub fn roll_back(&mut self, to: Placed, refusal: Refusal, broken: bool) {
-        let asked = self.asked.clone().filter(|asked| self.serves(asked));
-        self.set_aside(asked, refusal);
         let identity = to.spec.identity();
+        let asked = self.asked.clone().filter(|asked| self.serves(asked) && *asked != identity);
+        self.set_aside(asked, refusal);
         self.settled(&identity);
         let left = self.serving.replace(to).filter(|left| left.spec.identity() != identity);
         if broken {
