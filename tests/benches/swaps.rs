@@ -11,6 +11,8 @@ use wasmgate_tests::traffic::{Seen, Traffic};
 const ROUNDS: usize = 5;
 const SWAPS: usize = 100;
 const RELOADS: usize = 1000;
+/// Between the answers of a client while a component is compiled: the compiler gets what traffic leaves, and needs some.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Policies in Rust.
 const POLICIES: [&str; 2] = ["complexity", "cheapest-healthy"];
 
@@ -18,24 +20,32 @@ fn main() {
     pin(std::process::id(), 1);
     println!("answers of one gateway on a core of its own, two clients of whole answers, two of streams");
     println!("{:<44} {:>8} {:>9} {:>9} {:>9} {:>7}", "", "answers", "p50 µs", "p99 µs", "max µs", "of p99");
-    swaps();
-    javascript();
-    reloads();
+    // `cargo bench … -- reloads` measures that alone.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for (name, measure) in [("swaps", swaps as fn()), ("javascript", javascript), ("reloads", reloads)] {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            measure();
+        }
+    }
 }
 
-/// The same clients with a hundred swaps and without, in turn.
+/// The same clients with a hundred swaps and without, in turn: ten a second, and each as soon as the one before is seen.
 fn swaps() {
-    let gateway = start(live());
-    let (mut calm, mut swapped) = (Vec::new(), Vec::new());
-    let _ = measured(&gateway, || swap(&gateway, 4));
-    for _ in 0..ROUNDS {
-        let began = Instant::now();
-        swapped.push(measured(&gateway, || swap(&gateway, SWAPS)));
-        let took = began.elapsed();
-        calm.push(measured(&gateway, || std::thread::sleep(took)));
+    for (what, every) in
+        [("100 swaps, 10 a second", Duration::from_millis(100)), ("100 swaps, at once", Duration::ZERO)]
+    {
+        let gateway = start(live(""));
+        let (mut calm, mut swapped) = (Vec::new(), Vec::new());
+        let _ = measured(&gateway, Duration::ZERO, |traffic| swap(&gateway, traffic, 4, every));
+        for _ in 0..ROUNDS {
+            let began = Instant::now();
+            swapped.push(measured(&gateway, Duration::ZERO, |traffic| swap(&gateway, traffic, SWAPS, every)));
+            let took = began.elapsed();
+            calm.push(measured(&gateway, Duration::ZERO, |_| std::thread::sleep(took)));
+        }
+        let p99 = row("no swaps, median of 5 rounds", &calm, None);
+        let _ = row(&format!("{what}, median of 5 rounds"), &swapped, Some(p99));
     }
-    let p99 = row("no swaps, median of 5 rounds", &calm, None);
-    let _ = row("100 swaps of a Rust policy, median of 5 rounds", &swapped, Some(p99));
 }
 
 /// A large component is compiled for the first time while clients ask.
@@ -43,15 +53,15 @@ fn javascript() {
     let component = real::javascript();
     let (mut calm, mut compiling) = (Vec::new(), Vec::new());
     for _ in 0..3 {
-        let gateway = start(live().top("cache_dir = \"cache\""));
+        let gateway = start(live("cache_dir = \"cache\""));
         let began = Instant::now();
-        compiling.push(measured(&gateway, || {
+        compiling.push(measured(&gateway, PAUSE, |_| {
             let upload = ["upload", "routing.canary", component.to_str().expect("a path in UTF-8"), "--percent", "0"];
             gateway.policies(&upload).expect(0, &[]);
         }));
         let took = began.elapsed();
         println!("{:<44} {:>8.1} s", "12 MB of JavaScript admitted in", took.as_secs_f64());
-        calm.push(measured(&gateway, || std::thread::sleep(took.min(Duration::from_secs(10)))));
+        calm.push(measured(&gateway, PAUSE, |_| std::thread::sleep(took.min(Duration::from_secs(10)))));
     }
     let p99 = row("nothing compiled, median of 3 rounds", &calm, None);
     let _ = row("12 MB of JavaScript compiled, median of 3", &compiling, Some(p99));
@@ -59,7 +69,7 @@ fn javascript() {
 
 /// A thousand reloads with clients at work.
 fn reloads() {
-    let gateway = start(live());
+    let gateway = start(live(""));
     let traffic = Traffic::start(&gateway, 1, 1);
     println!(
         "{:<16} {:>12} {:>8} {:>12} {:>12}",
@@ -68,7 +78,7 @@ fn reloads() {
     let mut done = 0;
     let mut first = 0;
     for mark in [50, 250, 500, 750, RELOADS] {
-        swap_seen_by(&gateway, &traffic, mark - done);
+        swap(&gateway, &traffic, mark - done, Duration::ZERO);
         done = mark;
         let memory = gateway.process.memory("VmRSS");
         first = if first == 0 { memory } else { first };
@@ -84,8 +94,8 @@ fn reloads() {
     let _ = traffic.end();
 }
 
-fn live() -> Setup {
-    Gateway::setup().reloading().component("live", builtin::component(POLICIES[0]).expect("built in"))
+fn live(top: &str) -> Setup {
+    Gateway::setup().top(top).reloading().component("live", builtin::component(POLICIES[0]).expect("built in"))
 }
 
 fn start(setup: Setup) -> Gateway {
@@ -93,29 +103,23 @@ fn start(setup: Setup) -> Gateway {
 }
 
 /// What clients saw while `work` was done.
-fn measured(gateway: &Gateway, work: impl FnOnce()) -> Vec<Duration> {
-    let traffic = Traffic::start(gateway, 2, 2);
-    work();
+fn measured(gateway: &Gateway, pause: Duration, work: impl FnOnce(&Traffic)) -> Vec<Duration> {
+    let traffic = Traffic::paced(gateway, 2, 2, pause);
+    work(&traffic);
     let mut took: Vec<Duration> = traffic.end().into_iter().flat_map(|Seen { took, .. }| took).collect();
     took.sort_unstable();
     took
 }
 
-/// Swaps so often, each time until the new policy decides.
-fn swap(gateway: &Gateway, count: usize) {
-    for number in 0..count {
-        let policy = POLICIES[(number + 1) % 2];
-        gateway.put("live.wasm", builtin::component(policy).expect("built in"));
-        gateway.wait_place("routing", policy, |place| place["serving"]["policy"] == policy);
-    }
-}
-
-fn swap_seen_by(gateway: &Gateway, traffic: &Traffic, count: usize) {
+/// Swaps so often, each time until all clients saw it, with at least so much time between two.
+fn swap(gateway: &Gateway, traffic: &Traffic, count: usize, every: Duration) {
     let version = gateway.place("routing")["serving"]["version"].as_str().expect("a version").to_owned();
     for number in 0..count {
+        let began = Instant::now();
         let policy = POLICIES[(number + 1) % 2];
         gateway.put("live.wasm", builtin::component(policy).expect("built in"));
         traffic.wait_decided_by(&format!("{policy}@{version}"));
+        std::thread::sleep(every.saturating_sub(began.elapsed()));
     }
 }
 

@@ -38,11 +38,17 @@ impl Traffic {
     /// So many clients of whole answers and so many of streams.
     #[must_use]
     pub fn start(gateway: &Gateway, whole: usize, streaming: usize) -> Self {
+        Self::paced(gateway, whole, streaming, Duration::ZERO)
+    }
+
+    /// As `start`, each client waiting so long after each answer. For benchmarks: no test depends on time.
+    #[must_use]
+    pub fn paced(gateway: &Gateway, whole: usize, streaming: usize, pause: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen: Arc<Vec<Shared<Seen>>> = Arc::new((0..whole + streaming).map(|_| Shared::default()).collect());
         let clients = (0..whole + streaming).map(|number| {
             let (address, stop, seen) = (gateway.address, Arc::clone(&stop), Arc::clone(&seen));
-            std::thread::spawn(move || ask(address, number >= whole, &stop, &seen[number]))
+            std::thread::spawn(move || ask(address, number >= whole, pause, &stop, &seen[number]))
         });
         Self { clients: clients.collect(), stop, seen }
     }
@@ -79,7 +85,7 @@ impl Traffic {
     }
 }
 
-fn ask(address: SocketAddr, streaming: bool, stop: &AtomicBool, seen: &Shared<Seen>) {
+fn ask(address: SocketAddr, streaming: bool, pause: Duration, stop: &AtomicBool, seen: &Shared<Seen>) {
     let request = match streaming {
         false => post_json("/api/v1/chat", &json!({"prompt": "hello"})),
         true => post_json(
@@ -109,6 +115,9 @@ fn ask(address: SocketAddr, streaming: bool, stop: &AtomicBool, seen: &Shared<Se
         });
         if !going_on {
             return;
+        }
+        if !pause.is_zero() {
+            std::thread::sleep(pause);
         }
     }
 }

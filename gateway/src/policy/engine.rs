@@ -129,6 +129,9 @@ fn pool() -> PoolingAllocationConfig {
         // The defaults (20,000 elements, 1 MiB of metadata, one table a module) are too small for components
         // with a JavaScript or Python engine inside.
         .table_elements(100_000)
+        // Slots that keep what a component touched, beyond those in use: each version that was swapped out would leave
+        // some behind, up to the default of 100.
+        .max_unused_warm_slots(16)
         .max_component_instance_size(10 << 20)
         .max_core_instance_size(10 << 20)
         .max_tables_per_module(4)
