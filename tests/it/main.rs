@@ -15,6 +15,7 @@ mod real;
 mod reload;
 mod routing;
 mod sandbox;
+mod sequences;
 mod streaming;
 mod swaps;
 mod tidy;

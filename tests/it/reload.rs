@@ -1,5 +1,20 @@
 //! Changes while the gateway serves: each way in which files come to be others, what is refused and what then goes on,
-//! the configuration as a whole, a restart. The incidents that other hosts of policies had are tests by name.
+//! the configuration as a whole, a restart.
+//!
+//! Incidents that other hosts of policies had, and what finds them here:
+//! - a trapped instance that never recovers: `sandbox::an_instance_that_trapped_is_not_used_again`,
+//!   `modes::without_an_earlier_version_the_default_decides_until_the_samples_pass`;
+//! - a failure setting lost on the way: `the_failure_setting_survives_each_reload`;
+//! - a neighbour's configuration dropped by one bad file: `one_bad_file_does_not_take_its_neighbours_with_it`;
+//! - a mutable artefact swapped underneath: `an_artefact_swapped_underneath_is_not_run`;
+//! - a half-written file: `a_half_written_file_is_refused_and_its_whole_taken_in`;
+//! - a little kept of each version: `swaps::reloads_leave_nothing_behind`;
+//! - a lock held across a call: `sandbox::no_lock_is_held_while_a_guest_runs`;
+//! - a start that crash-loops on a bad policy: `a_restart_with_a_broken_file_serves_the_last_good_version`;
+//! - reloads by reading alone, each minute: `a_touch_without_a_change_changes_nothing`;
+//! - a watch gone dead with a swapped link: `a_swapped_link_is_followed_as_kubernetes_swaps_them`;
+//! - a stream that keeps the old version's memory: `a_stream_keeps_its_generation_and_its_policys_memory_is_given_back`;
+//! - requests that fail while a version is fetched or compiled: `swaps::swaps_go_on_while_a_large_policy_in_javascript_is_admitted`.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -309,6 +309,9 @@ fn a_policy_whose_memory_limit_is_too_small_is_refused_at_load() {
 fn the_compiler_is_a_process_that_refuses_in_words() {
     let (status, code, _) = compile(&guests::build("decides"));
     assert_eq!((status, &code[..4]), (Some(0), &b"\x7fELF"[..]));
+    // What it makes is for the gateway's own cache: from an operator it is refused.
+    let refused = Gateway::setup().component("compiled", &code).refused();
+    refused.expect(2, &["not parsed", "machine code compiled ahead of time"]);
     for (wasm, reason) in [(b"not wasm".to_vec(), "magic"), (guests::build_core("decides"), "component")] {
         let (status, code, words) = compile(&wasm);
         assert_eq!((status, code.len()), (Some(1), 0), "{words}");

@@ -185,6 +185,23 @@ impl Process {
         std::fs::read_dir(format!("/proc/{}/{what}", self.child.id())).expect("a live process").count()
     }
 
+    /// The nice values of the processes that it started and that live.
+    ///
+    /// # Panics
+    /// Where the process is gone.
+    #[must_use]
+    pub fn children_nice(&self) -> Vec<i32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a live process");
+        let children = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        let children: String = children.collect();
+        // After the name in parentheses the nice value is the 17th field.
+        let nice = |child: &str| {
+            let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+            stat.rsplit_once(") ")?.1.split(' ').nth(16)?.parse().ok()
+        };
+        children.split_whitespace().filter_map(nice).collect()
+    }
+
     /// A line of `/proc/PID/status`, in bytes: `VmRSS`, `VmHWM`.
     ///
     /// # Panics

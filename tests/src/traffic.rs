@@ -41,7 +41,7 @@ impl Traffic {
         Self::paced(gateway, whole, streaming, Duration::ZERO)
     }
 
-    /// As `start`, each client waiting so long after each answer. For benchmarks: no test depends on time.
+    /// As `start`, each client waiting so long after each answer, to leave the machine some time for other work.
     #[must_use]
     pub fn paced(gateway: &Gateway, whole: usize, streaming: usize, pause: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));

@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// For what is only told.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// For what is done: compiling a component is part of it.
-const DO_TIMEOUT: Duration = Duration::from_secs(120);
+const DO_TIMEOUT: Duration = Duration::from_secs(660);
 /// After this whoever waits is told what for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
