@@ -14,11 +14,14 @@ pub(super) struct Keeper {
     state: Option<State>,
     /// What may not be on the disk yet, what is being written included.
     fresh: Vec<(Spec, Bytes)>,
-    /// The write under way. It gives what is on the disk by it, or the state back that could not be written.
-    writing: Option<JoinHandle<Result<Vec<Spec>, (std::io::Error, State)>>>,
+    /// The write under way.
+    writing: Option<JoinHandle<Written>>,
     /// Whether the last write failed.
     failing: bool,
 }
+
+/// What is on the disk by a write, or why not and the state that could not be written.
+type Written = Result<Vec<Spec>, (std::io::Error, State)>;
 
 impl Keeper {
     /// Keeps things in `store`; without one in memory, so that they can at least be gone back to.
