@@ -366,12 +366,7 @@ fn series_of_what_left_are_taken_out_after_their_time() {
 #[test]
 fn a_stream_keeps_its_generation_and_its_policys_memory_is_given_back() {
     let gate = Gate::default();
-    let held = gate.clone();
-    let backend = Backend::start(move |_| {
-        let frames = Dialect::OpenAi.frames(&["one", "two"], Usage { input: 1, output: 2 });
-        let (first, rest) = frames.split_at(2);
-        Reply::stream(Dialect::OpenAi.stream_type()).frames(first).gate(&held).frames(rest).end()
-    });
+    let backend = held_stream(&gate);
     let gateway = live().top("drain_seconds = 0.1").model("only", Dialect::OpenAi, &backend).start();
     let mut stream = gateway.stream("/api/v1/chat", &json!({"prompt": "hello", "stream": true}));
     assert_eq!(stream.head.header("x-wasmgate-policy"), Some("decides@1.0.0"));
@@ -388,12 +383,7 @@ fn a_stream_keeps_its_generation_and_its_policys_memory_is_given_back() {
 #[test]
 fn a_policy_that_was_released_while_it_was_disabled_is_loaded_anew() {
     let gate = Gate::default();
-    let held = gate.clone();
-    let backend = Backend::start(move |_| {
-        let frames = Dialect::OpenAi.frames(&["one", "two"], Usage { input: 1, output: 2 });
-        let (first, rest) = frames.split_at(2);
-        Reply::stream(Dialect::OpenAi.stream_type()).frames(first).gate(&held).frames(rest).end()
-    });
+    let backend = held_stream(&gate);
     let setup = live().top("drain_seconds = 0.1").routing("enabled = true").model("only", Dialect::OpenAi, &backend);
     let gateway = setup.start();
     let mut stream = gateway.stream("/api/v1/chat", &json!({"prompt": "hello", "stream": true}));
@@ -477,6 +467,16 @@ fn an_artefact_swapped_underneath_is_not_run() {
     gateway.wait_policy("decides@1.0.0");
     gateway.policies(&["rollback", "routing"]).expect(2, &["not there any more"]);
     assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "decides@1.0.0");
+}
+
+/// A backend whose streams stop after their first text until the gate is opened.
+fn held_stream(gate: &Gate) -> Backend {
+    let gate = gate.clone();
+    Backend::start(move |_| {
+        let frames = Dialect::OpenAi.frames(&["one", "two"], Usage { input: 1, output: 2 });
+        let (first, rest) = frames.split_at(2);
+        Reply::stream(Dialect::OpenAi.stream_type()).frames(first).gate(&gate).frames(rest).end()
+    })
 }
 
 /// Changes a byte in the middle of each component and artefact below a folder.
