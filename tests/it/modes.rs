@@ -198,6 +198,20 @@ fn an_operator_promotes_a_canary_and_goes_back() {
 }
 
 #[test]
+fn a_canary_whose_file_went_bad_keeps_no_gateway_from_starting() {
+    let gateway = beside("canary", "second", "percent = 0").start();
+    gateway.policies(&["promote", "routing.canary"]).expect(0, &["second@1.0.0"]);
+    gateway.process.signal("KILL");
+    fs::write(gateway.path("other.wasm"), b"broken while nobody looked").unwrap();
+    let gateway = gateway.restart("KILL");
+    assert_eq!(policy_of(&gateway.chat("hello").expect(200)), "second@1.0.0");
+    let place = gateway.place("routing.canary");
+    assert_eq!((&place["state"], &place["refused"]["stage"]), (&json!("empty"), &json!("parsed")), "{place}");
+    // A configuration that is new names it as a mistake.
+    beside("canary", "reaches-out", "percent = 0").refused().expect(2, &["policies.routing.canary", "not admitted"]);
+}
+
+#[test]
 fn a_share_that_an_operator_set_is_for_that_canary() {
     let gateway = beside("canary", "second", "percent = 0").start();
     gateway.policies(&["canary", "routing", "100"]).expect(0, &["100 %"]);

@@ -54,8 +54,10 @@ impl Lifecycle {
         let mut files = Files::new(config.reload.settle);
         let mut tasks = Vec::new();
         for (slot, choice) in config.policies() {
-            let mut place = places.remove(&slot).unwrap_or_default();
-            place.configured(choice.enabled, config.percent(&slot));
+            let mut place = places.remove(&slot);
+            if let Some(place) = &mut place {
+                place.configured(choice.enabled, config.percent(&slot));
+            }
             tasks.push(first(&loader, store.as_ref(), &mut files, slot, choice, place));
         }
         let uploaded: Vec<(Slot, Place)> = places
@@ -138,15 +140,18 @@ impl Lifecycle {
     }
 }
 
-/// What a place begins with. What was set aside before the last stop stays so.
+/// What a place begins with; `place` as it was at the last stop, `None` where it is new. What was set aside stays so.
 fn first<'a>(
     loader: &'a Loader,
     store: Option<&'a Store>,
     files: &mut Files,
     slot: Slot,
     choice: &'a PolicyChoice,
-    place: Place,
+    place: Option<Place>,
 ) -> impl Future<Output = Result<First, StartError>> + 'a {
+    // A canary or shadow that the last process had, and whose file went bad, must not keep this one from starting.
+    let may_be_empty = place.is_some() && slot.place != SlotPlace::Active;
+    let place = place.unwrap_or_default();
     let enabled = Wish::or(place.enabled, choice.enabled);
     let desire = want::look(files, choice, true, &mut false);
     let bytes = desire.spec().map(|spec| want::read(files, choice, spec));
@@ -188,7 +193,7 @@ fn first<'a>(
                 from_store(loader, store, slot, kept).await.ok().map(|(policy, bytes)| (kept.clone(), policy, bytes))
             }
         };
-        if stored.is_none() {
+        if stored.is_none() && !may_be_empty {
             return Err(StartError::Refused(format!("{}: {error}", choice.place)));
         }
         first.loaded = stored;
@@ -299,7 +304,7 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, Sta
     let mut files = Files::new(config.reload.settle);
     let mut tasks = Vec::new();
     for (slot, choice) in config.policies() {
-        tasks.push(first(&loader, None, &mut files, slot, choice, Place::default()));
+        tasks.push(first(&loader, None, &mut files, slot, choice, None));
     }
     let firsts = join_all(tasks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
