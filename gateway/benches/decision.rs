@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use wasmgate::builtin;
 use wasmgate::policy::{
-    Breaker, Candidate, Capabilities, CostEstimate, Dialect, Health, Hook, Isolation, Limits, Loader, LoaderOptions,
-    Location, Message, Pace, Policy, Price, Request, Role, Source,
+    Breaker, Candidate, Capabilities, CostEstimate, Dialect, GivenLimits, Health, Hook, Isolation, Loader,
+    LoaderOptions, Location, Message, Pace, Policy, Price, Request, Role, Source,
 };
 
 /// Measured for each row, at most.
@@ -39,8 +39,8 @@ fn main() {
 async fn load(loader: &Loader, name: &str, hook: Hook, isolation: Isolation) -> Policy {
     let bytes = builtin::component(name).expect("built in").into();
     let source = Source { origin: name.into(), bytes, fixtures: None };
-    let limits = Limits { isolation, ..Limits::default() };
-    Policy::load(loader, &source, hook, &serde_json::Map::new(), limits, Pace::Serving).await.expect("it loads")
+    let limits = GivenLimits { isolation: Some(isolation), ..GivenLimits::default() };
+    Policy::load(loader, &source, hook, &serde_json::Map::new(), &limits, Pace::Serving).await.expect("it loads")
 }
 
 async fn measure(policy: &Policy, hook: Hook, bytes: usize, models: usize) -> (f64, f64) {

@@ -19,7 +19,7 @@ use crate::backend;
 use crate::catalog::Model;
 use crate::lifecycle::rules::{Abort, Breaker};
 use crate::lifecycle::slot::{Place, Slot};
-use crate::policy::{Hook, Limits};
+use crate::policy::{GivenLimits, Hook};
 pub use admin::Admin;
 
 /// The configuration that serves where no file is given: the documented example, whose models are simulated.
@@ -155,7 +155,7 @@ pub struct PolicyChoice {
     /// Built in, or a file.
     pub source: PolicySource,
     /// What it may use.
-    pub limits: Limits,
+    pub limits: GivenLimits,
     /// Its settings, to be checked against its manifest.
     pub settings: serde_json::Map<String, serde_json::Value>,
 }

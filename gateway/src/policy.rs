@@ -19,7 +19,7 @@ mod sandbox;
 mod verdict;
 
 mod aside;
-mod bindings;
+mod contract;
 mod engine;
 mod host;
 mod limits;
@@ -27,15 +27,15 @@ mod limits;
 use std::collections::HashMap;
 use std::fmt;
 
-pub use bindings::routing::exports::wasmgate::policy::routing::{Decision, Denial, Tier, Verdict};
-pub use bindings::routing::wasmgate::policy::types::{
+pub use component::{Policy, Probed, Source};
+pub use contract::types::{
     Breaker, Budget, Candidate, Capabilities, CostEstimate, Dialect, Health, Location, Manifest, Message, Observed,
     Price, Request, Role, Setting, Value,
 };
-pub use component::{Policy, Probed, Source};
+pub use contract::{Decision, Denial, Tier, Verdict};
 pub use engine::EngineError;
 pub use fixtures::Fixtures;
-pub use limits::{Isolation, Limits};
+pub use limits::{GivenLimits, Isolation, Limits, Profile};
 pub use loader::{Loader, LoaderOptions, compile_component};
 pub use pool::PoolState;
 pub use stage::{LoadError, Stage};

@@ -126,6 +126,7 @@ fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(Socke
             mode = decider.metrics.mode(),
             policy = decider.version.label,
             digest = policy.digest(),
+            profile = policy.profile().as_str(),
             isolation = ?policy.limits().isolation,
             call_time_ms = policy.limits().call_time_ms,
             on_failure = ?decider.on_failure,

@@ -9,7 +9,7 @@ use super::file::{Wrong, wrong};
 use super::{CanaryChoice, HookChoice, OnFailure, PolicyChoice, PolicySource};
 use crate::lifecycle::rules::{Abort, Breaker};
 use crate::lifecycle::slot::{MAX_SHADOWS, is_shadow_name};
-use crate::policy::{Hook, Limits};
+use crate::policy::{GivenLimits, Hook, Profile};
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -25,7 +25,7 @@ pub(super) struct HookFile {
     builtin: Option<String>,
     file: Option<PathBuf>,
     on_failure: Option<OnFailure>,
-    limits: Limits,
+    limits: GivenLimits,
     settings: serde_json::Map<String, serde_json::Value>,
     breaker: Breaker,
     canary: Option<CanaryFile>,
@@ -43,7 +43,7 @@ struct CanaryFile {
     #[serde(default)]
     abort: Abort,
     #[serde(default)]
-    limits: Limits,
+    limits: GivenLimits,
     #[serde(default)]
     settings: serde_json::Map<String, serde_json::Value>,
 }
@@ -55,7 +55,7 @@ struct ShadowFile {
     builtin: Option<String>,
     file: Option<PathBuf>,
     #[serde(default)]
-    limits: Limits,
+    limits: GivenLimits,
     #[serde(default)]
     settings: serde_json::Map<String, serde_json::Value>,
 }
@@ -121,7 +121,7 @@ struct PolicyFile {
     enabled: Option<bool>,
     builtin: Option<String>,
     file: Option<PathBuf>,
-    limits: Limits,
+    limits: GivenLimits,
     settings: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -141,9 +141,8 @@ fn mean_policy(path: &[&str], file: PolicyFile, folder: &Path) -> Result<PolicyC
             PolicySource::BuiltIn(name)
         }
     };
-    if let Some(message) = file.limits.out_of_range() {
-        return Err(at("limits", message));
-    }
+    // Against the wider profile: which one it is, only the component says.
+    file.limits.over(Profile::Engine).map_err(|message| at("limits", message))?;
     Ok(PolicyChoice {
         place: String::new(),
         enabled: file.enabled.unwrap_or(true),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::operate::{Refusal, UnixSeconds, VersionStatus};
-use crate::policy::Limits;
+use crate::policy::GivenLimits;
 use crate::sha256;
 
 /// Earlier versions that are kept to go back to.
@@ -29,7 +29,7 @@ pub struct Spec {
     /// Settings.
     pub settings: Map<String, Value>,
     /// What it may use.
-    pub limits: Limits,
+    pub limits: GivenLimits,
 }
 
 impl Spec {

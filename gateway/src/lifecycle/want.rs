@@ -118,7 +118,7 @@ pub(super) async fn load(loader: &Loader, slot: &Slot, spec: &Spec, bytes: &Byte
         SlotPlace::Active | SlotPlace::Canary => Pace::Serving,
         SlotPlace::Shadow(_) => Pace::Background,
     };
-    Policy::load(loader, &source, slot.hook, &spec.settings, spec.limits.clone(), pace).await
+    Policy::load(loader, &source, slot.hook, &spec.settings, &spec.limits, pace).await
 }
 
 /// A refusal of what could not even be read.

@@ -1,11 +1,9 @@
-//! Which components are let in: well-formed, only proposals that policies need, no import beyond what is granted, the
-//! wanted hook among the exports. All of it is decided before the runtime sees a byte.
+//! What a component is, seen from outside: well-formed, of no proposals but those that policies need, with these imports and
+//! exports. Looked at before the runtime sees a byte.
 //!
 //! This module must not know: where bytes come from, what they do when they run.
 
 use wasmparser::{Encoding, FuncValidatorAllocations, Payload, ValidPayload, Validator, WasmFeatures};
-
-use super::Hook;
 
 /// Largest component, in bytes. A Python policy has some 20 MiB.
 pub(super) const MAX_COMPONENT_BYTES: usize = 64 << 20;
@@ -13,8 +11,10 @@ pub(super) const MAX_COMPONENT_BYTES: usize = 64 << 20;
 /// What a component asks for and offers, by name.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
-    imports: Vec<String>,
-    exports: Vec<String>,
+    pub(super) imports: Vec<String>,
+    pub(super) exports: Vec<String>,
+    /// Bytes of all functions in it.
+    pub(super) code_bytes: usize,
 }
 
 /// Only components, only proposals that policy toolchains need: whatever the runtime's defaults may become.
@@ -56,39 +56,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Outline, String> {
             _ => {}
         }
         if let ValidPayload::Func(function, body) = validator.payload(&payload).map_err(|error| error.to_string())? {
+            outline.code_bytes += body.as_bytes().len();
             let mut function = function.into_validator(FuncValidatorAllocations::default());
             function.validate(&body).map_err(|error| error.to_string())?;
         }
     }
     Ok(outline)
-}
-
-/// Imports within what policies are granted, the wanted hook among the exports.
-pub(super) fn admit(outline: &Outline, hook: Hook) -> Result<(), String> {
-    // Filesystem and sockets too: standard libraries import them even where nothing uses them. All of WASI is
-    // linked and empty.
-    const GRANTED: [&str; 9] = [
-        "wasmgate:policy/types@1.0.",
-        "wasmgate:policy/settings@1.0.",
-        "wasmgate:policy/log@1.0.",
-        "wasi:cli/",
-        "wasi:clocks/",
-        "wasi:filesystem/",
-        "wasi:io/",
-        "wasi:random/",
-        "wasi:sockets/",
-    ];
-    for name in &outline.imports {
-        if !GRANTED.iter().any(|granted| name.starts_with(granted)) {
-            return Err(format!(
-                "it imports `{name}`, which policies are not granted; they may import wasmgate:policy@1.0 \
-                 (settings, log) and WASI 0.2, which is empty"
-            ));
-        }
-    }
-    let wanted = format!("wasmgate:policy/{}@1.0.0", hook.as_str());
-    if !outline.exports.contains(&wanted) {
-        return Err(format!("it does not export `{wanted}`; it exports {:?}", outline.exports));
-    }
-    Ok(())
 }

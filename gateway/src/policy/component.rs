@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use super::admission::{admit, parse};
+use super::admission::{self, Outline};
 use super::aside::aside;
 use super::fixtures::{self, Checked, Fixture, Fixtures};
 use super::host::Log;
@@ -20,8 +20,8 @@ use super::samples::canonical;
 use super::sandbox::{Answer, Call, CallTime, Instance};
 use super::settings::resolve;
 use super::{
-    Candidate, CostEstimate, FailureClass, Hook, Limits, LoadError, Loader, Manifest, Message, Pace, PolicyFailure,
-    Request, Stage, Verdict, verdict,
+    Candidate, CostEstimate, FailureClass, GivenLimits, Hook, Limits, LoadError, Loader, Manifest, Message, Pace,
+    PolicyFailure, Profile, Request, Stage, Verdict, contract, verdict,
 };
 
 /// Time for what happens at load only (`describe`, the first `configure`): the guest's code and memory are touched for
@@ -60,6 +60,7 @@ pub struct Policy {
     hook: Hook,
     manifest: Manifest,
     digest: String,
+    profile: Profile,
     limits: Limits,
     pool: Pool,
     probed: Probed,
@@ -83,7 +84,7 @@ impl Policy {
         source: &Source,
         hook: Hook,
         given: &serde_json::Map<String, Json>,
-        limits: Limits,
+        limits: &GivenLimits,
         pace: Pace,
     ) -> Result<Self, LoadError> {
         let refuse = |stage: Stage, reason: String| LoadError { origin: source.origin.clone(), stage, reason };
@@ -93,11 +94,11 @@ impl Policy {
         let fixtures = source.fixtures.as_ref().map_or(Ok(Vec::new()), Fixtures::parse);
         let fixtures = fixtures.map_err(|reason| refuse(Stage::Parsed, reason))?;
         let bytes = Arc::clone(&source.bytes);
-        let read = aside(move || (crate::sha256(&bytes), parse(&bytes))).await;
+        let read = aside(move || (crate::sha256(&bytes), admission::parse(&bytes))).await;
         let (digest, outline) = read.map_err(|reason| refuse(Stage::Parsed, reason))?;
         let outline = outline.map_err(|reason| refuse(Stage::Parsed, reason))?;
         reached(Stage::Parsed);
-        admit(&outline, hook).map_err(|reason| refuse(Stage::Admitted, reason))?;
+        let (profile, limits) = admit(&outline, hook, limits).map_err(|reason| refuse(Stage::Admitted, reason))?;
         reached(Stage::Admitted);
         let component = loader.component(&source.bytes, &digest).await;
         let component = component.map_err(|reason| refuse(Stage::Compiled, reason))?;
@@ -123,7 +124,7 @@ impl Policy {
         pool.renew(at_load).await.map_err(configured)?;
         reached(Stage::Configured);
         let none = Probed { calls: 0, median: Duration::ZERO, worst: Duration::ZERO, memory_bytes: 0 };
-        let mut policy = Self { hook, digest, manifest, limits, pool, probed: none };
+        let mut policy = Self { hook, digest, manifest, profile, limits, pool, probed: none };
         policy.probed = policy.probe().await.map_err(|failure| refuse(Stage::Probed, failure.to_string()))?;
         policy.satisfies(&fixtures).await.map_err(|reason| refuse(Stage::Probed, reason))?;
         // What samples and fixtures left behind in its memory is not for requests to find.
@@ -148,6 +149,12 @@ impl Policy {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// What kind of component it is.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
     }
 
     /// What it may use.
@@ -268,6 +275,13 @@ impl Policy {
     pub fn release(&self) -> bool {
         self.pool.release()
     }
+}
+
+/// Lets a component in that has the hook and imports no more than it is granted: its profile, and the limits that hold.
+fn admit(outline: &Outline, hook: Hook, given: &GivenLimits) -> Result<(Profile, Limits), String> {
+    contract::check(&outline.imports, &outline.exports, hook)?;
+    let profile = Profile::of(outline.code_bytes);
+    Ok((profile, given.over(profile)?))
 }
 
 fn invalid(detail: String) -> PolicyFailure {

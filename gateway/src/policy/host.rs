@@ -15,7 +15,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use super::bindings::routing::wasmgate::policy::{log, settings, types};
+use super::contract::{log, settings, types};
 use super::{Settings, Value};
 
 /// Longest line a guest may log, in bytes; the rest is cut.

@@ -20,9 +20,61 @@ pub enum Isolation {
     PerCall,
 }
 
+/// What kind of component it is, seen from outside: what may be used where the operator says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// The policy is the code, as compilers of Rust, C or Zig write it.
+    Compiled,
+    /// A JavaScript or Python engine is in it, and the policy is among its data: calls take ten times as long, memory
+    /// begins at tens of MiB.
+    Engine,
+}
+
+/// The smallest component that is taken for one with an engine inside, by the bytes of machine-independent code in it. The
+/// largest policies of compiled code that were seen, script interpreters, have 1 MiB; the smallest engines 4 MiB.
+const ENGINE_CODE_BYTES: usize = 2 << 20;
+
+impl Profile {
+    /// The profile of a component with so many bytes of code.
+    #[must_use]
+    pub(super) fn of(code_bytes: usize) -> Self {
+        if code_bytes < ENGINE_CODE_BYTES { Self::Compiled } else { Self::Engine }
+    }
+
+    /// The word for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Compiled => "compiled",
+            Self::Engine => "engine",
+        }
+    }
+
+    /// What its policies may use where the operator says nothing.
+    #[must_use]
+    pub fn limits(self) -> Limits {
+        let compiled = Limits {
+            call_time_ms: 10,
+            memory_bytes: 64 << 20,
+            hostcall_bytes: 1 << 20,
+            input_bytes: 256 << 10,
+            concurrent_calls: 64,
+            isolation: Isolation::Warm,
+            warm_instances: 8,
+            calls_per_instance: 128,
+            instance_age_seconds: 300,
+            instance_memory_bytes: 0,
+        };
+        match self {
+            Self::Compiled => compiled,
+            // As many instances as there are processors that could run one, more or less: each holds tens of MiB.
+            Self::Engine => Limits { call_time_ms: 250, memory_bytes: 256 << 20, warm_instances: 4, ..compiled },
+        }
+    }
+}
+
 /// What one policy may use.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// How long one call may run, in milliseconds, 1 to 10,000, kept to within 1 ms but for single instructions that
     /// fill or copy much memory, which end on their own; instantiation, where it is part of
@@ -49,23 +101,6 @@ pub struct Limits {
     pub instance_memory_bytes: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            call_time_ms: 10,
-            memory_bytes: 64 << 20,
-            hostcall_bytes: 1 << 20,
-            input_bytes: 256 << 10,
-            concurrent_calls: 64,
-            isolation: Isolation::Warm,
-            warm_instances: 8,
-            calls_per_instance: 128,
-            instance_age_seconds: 300,
-            instance_memory_bytes: 0,
-        }
-    }
-}
-
 impl Limits {
     /// How long one call may run.
     pub(crate) fn call_time(&self) -> Duration {
@@ -73,8 +108,7 @@ impl Limits {
     }
 
     /// What is out of range: the field and a sentence.
-    #[must_use]
-    pub fn out_of_range(&self) -> Option<String> {
+    fn out_of_range(&self) -> Option<String> {
         fn check(name: &str, value: u64, low: u64, high: u64) -> Option<String> {
             (value < low || value > high).then(|| format!("{name} is {value}, expected {low} to {high}"))
         }
@@ -87,5 +121,70 @@ impl Limits {
             .or(check("calls_per_instance", u64::from(self.calls_per_instance), 1, 1_000_000))
             .or(check("instance_age_seconds", self.instance_age_seconds, 1, 86_400))
             .or(check("instance_memory_bytes", self.instance_memory_bytes as u64, 0, self.memory_bytes as u64))
+    }
+}
+
+/// What an operator says of a policy's limits, field by field as in [`Limits`]; the rest is its profile's.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs, reason = "each is documented where it is meant, in `Limits`")]
+pub struct GivenLimits {
+    pub call_time_ms: Option<u64>,
+    pub memory_bytes: Option<usize>,
+    pub hostcall_bytes: Option<usize>,
+    pub input_bytes: Option<usize>,
+    pub concurrent_calls: Option<usize>,
+    pub isolation: Option<Isolation>,
+    pub warm_instances: Option<usize>,
+    pub calls_per_instance: Option<u32>,
+    pub instance_age_seconds: Option<u64>,
+    pub instance_memory_bytes: Option<usize>,
+}
+
+impl GivenLimits {
+    /// What holds for a component of that profile.
+    ///
+    /// # Errors
+    /// Where something is out of range: the field and a sentence.
+    pub fn over(&self, profile: Profile) -> Result<Limits, String> {
+        let usual = profile.limits();
+        let limits = Limits {
+            call_time_ms: self.call_time_ms.unwrap_or(usual.call_time_ms),
+            memory_bytes: self.memory_bytes.unwrap_or(usual.memory_bytes),
+            hostcall_bytes: self.hostcall_bytes.unwrap_or(usual.hostcall_bytes),
+            input_bytes: self.input_bytes.unwrap_or(usual.input_bytes),
+            concurrent_calls: self.concurrent_calls.unwrap_or(usual.concurrent_calls),
+            isolation: self.isolation.unwrap_or(usual.isolation),
+            warm_instances: self.warm_instances.unwrap_or(usual.warm_instances),
+            calls_per_instance: self.calls_per_instance.unwrap_or(usual.calls_per_instance),
+            instance_age_seconds: self.instance_age_seconds.unwrap_or(usual.instance_age_seconds),
+            instance_memory_bytes: self.instance_memory_bytes.unwrap_or(usual.instance_memory_bytes),
+        };
+        limits.out_of_range().map_or(Ok(limits), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_goes_before_the_profile() {
+        let given = GivenLimits { memory_bytes: Some(128 << 20), ..GivenLimits::default() };
+        for (code, profile, call_time_ms) in
+            [(0, Profile::Compiled, 10), ((2 << 20) - 1, Profile::Compiled, 10), (2 << 20, Profile::Engine, 250)]
+        {
+            assert_eq!(Profile::of(code), profile);
+            let limits = given.over(profile).expect("in range");
+            assert_eq!((limits.call_time_ms, limits.memory_bytes), (call_time_ms, 128 << 20));
+        }
+    }
+
+    #[test]
+    fn profiles_are_in_range_and_what_is_given_must_be() {
+        let mark = GivenLimits { instance_memory_bytes: Some(100 << 20), ..GivenLimits::default() };
+        assert!(mark.over(Profile::Engine).is_ok());
+        let error = mark.over(Profile::Compiled).expect_err("more than all of its memory");
+        assert_eq!(error, "instance_memory_bytes is 104857600, expected 0 to 67108864");
     }
 }

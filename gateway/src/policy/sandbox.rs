@@ -10,11 +10,10 @@ use std::time::{Duration, Instant as Time};
 use futures_util::FutureExt;
 use wasmtime::{Store, Trap, UpdateDeadline};
 
-use super::bindings::cost::CostPolicy;
-use super::bindings::routing::RoutingPolicy;
+use super::contract::Functions;
 use super::engine::TICK;
 use super::host::{Guest, Log, OutOfMemory};
-use super::link::{Exports, Linked};
+use super::link::Linked;
 use super::{Candidate, CostEstimate, FailureClass, Limits, Manifest, Pace, PolicyFailure, Request, Settings, Verdict};
 
 /// What to ask a guest.
@@ -68,14 +67,9 @@ impl CallTime {
 /// A live guest.
 pub(super) struct Instance {
     store: Store<Guest>,
-    guest: Exported,
+    guest: Functions,
     pub(super) calls: u32,
     pub(super) born: Time,
-}
-
-enum Exported {
-    Routing(RoutingPolicy),
-    Cost(CostPolicy),
 }
 
 /// The call under way took too long.
@@ -105,10 +99,7 @@ impl Instance {
         store.set_epoch_deadline(1);
         let load = async {
             let instance = linked.pre.instantiate_async(&mut store).await?;
-            Ok(match &linked.exports {
-                Exports::Routing(indices) => Exported::Routing(indices.load(&mut store, &instance)?),
-                Exports::Cost(indices) => Exported::Cost(indices.load(&mut store, &instance)?),
-            })
+            linked.exports.of(&mut store, &instance)
         };
         let guest = guarded(time, load).await.map_err(|failure| match failure.class {
             // No value of the guest's was looked at yet: what else goes wrong is the host's lack of something.
@@ -123,38 +114,16 @@ impl Instance {
     /// Lets the guest read its settings: once, before its first decision.
     pub(super) async fn configure(&mut self, time: CallTime) -> Result<(), PolicyFailure> {
         self.arm(time);
-        let answer = match &self.guest {
-            Exported::Routing(guest) => {
-                guarded(time, guest.wasmgate_policy_routing().call_configure(&mut self.store)).await?
-            }
-            Exported::Cost(guest) => {
-                guarded(time, guest.wasmgate_policy_cost().call_configure(&mut self.store)).await?
-            }
-        };
-        answer.map_err(guest_error)
+        guarded(time, self.guest.configure(&mut self.store)).await?.map_err(guest_error)
     }
 
     /// One call. After a failure of any class but `GuestError` the instance must not be called again.
     pub(super) async fn call(&mut self, call: Call<'_>, time: CallTime) -> Result<Answer, PolicyFailure> {
         self.arm(time);
         self.calls += 1;
-        let store = &mut self.store;
-        match (&self.guest, call) {
-            (Exported::Routing(guest), Call::Route(request, candidates)) => {
-                let call = guest.wasmgate_policy_routing().call_route(store, request, candidates);
-                guarded(time, call).await?.map(Answer::Verdict).map_err(guest_error)
-            }
-            (Exported::Cost(guest), Call::Estimate(request, candidates)) => {
-                let call = guest.wasmgate_policy_cost().call_estimate(store, request, candidates);
-                guarded(time, call).await?.map(Answer::Estimates).map_err(guest_error)
-            }
-            (Exported::Routing(guest), Call::Describe) => {
-                guarded(time, guest.wasmgate_policy_routing().call_describe(store)).await.map(Answer::Manifest)
-            }
-            (Exported::Cost(guest), Call::Describe) => {
-                guarded(time, guest.wasmgate_policy_cost().call_describe(store)).await.map(Answer::Manifest)
-            }
-            _ => Err(failure(FailureClass::Host, "the policy was asked for a hook that it does not have")),
+        match guarded(time, self.guest.ask(&mut self.store, call)).await? {
+            Some(answer) => answer.map_err(guest_error),
+            None => Err(failure(FailureClass::Host, "the policy was asked for a hook that it does not have")),
         }
     }
 

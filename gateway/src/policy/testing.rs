@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Fixtures, Hook, Limits, LoadError, Loader, LoaderOptions, Pace, Policy, Source};
+use super::{Fixtures, GivenLimits, Hook, LoadError, Loader, LoaderOptions, Pace, Policy, Source};
 
 pub(super) fn component(name: &str) -> Arc<[u8]> {
     crate::builtin::component(name).expect("built in").into()
@@ -12,16 +12,16 @@ pub(super) fn digest(wasm: &[u8]) -> String {
     crate::sha256(wasm)
 }
 
-pub(super) async fn load(name: &str, limits: Limits, fixtures: Option<&str>) -> Result<Policy, LoadError> {
+pub(super) async fn load(name: &str, limits: GivenLimits, fixtures: Option<&str>) -> Result<Policy, LoadError> {
     let loader = Loader::new(LoaderOptions::default()).expect("an engine");
     let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
     let fixtures = fixtures.map(|text| Fixtures { origin: format!("{name}.fixtures.json"), text: text.to_owned() });
     let source = Source { origin: name.to_owned(), bytes: component(name), fixtures };
     // The loader ends here and with it the ticks: these guests do not spin.
-    Policy::load(&loader, &source, hook, &serde_json::Map::new(), limits, Pace::Serving).await
+    Policy::load(&loader, &source, hook, &serde_json::Map::new(), &limits, Pace::Serving).await
 }
 
 /// Limits that no busy machine is too slow for.
-pub(super) fn patient() -> Limits {
-    Limits { call_time_ms: 5000, ..Limits::default() }
+pub(super) fn patient() -> GivenLimits {
+    GivenLimits { call_time_ms: Some(5000), ..GivenLimits::default() }
 }

@@ -1,8 +1,7 @@
 //! Checks of what a policy answered: a choice among what it was offered, in range, bounded. A guest's answer goes
 //! no further than this before it was looked at.
 
-use super::bindings::routing::exports::wasmgate::policy::routing::Verdict;
-use super::bindings::routing::wasmgate::policy::types::{CostEstimate, Manifest};
+use super::{CostEstimate, Manifest, Verdict};
 
 /// Longest reason a policy may give, in bytes.
 pub(super) const MAX_REASON_BYTES: usize = 1024;
@@ -91,7 +90,7 @@ fn is_word(text: &str, max: usize, allowed: impl Fn(char) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bindings::routing::exports::wasmgate::policy::routing::{Decision, Denial, Tier};
+    use super::super::{Decision, Denial, Tier};
     use super::*;
 
     fn route(ranking: &[u32], complexity: f64, reason: &str) -> Verdict {

@@ -73,7 +73,7 @@ fn spec(content: u8) -> Spec {
         digest: format!("{content:064}"),
         fixtures: None,
         settings: Map::new(),
-        limits: Limits::default(),
+        limits: GivenLimits::default(),
     }
 }
 

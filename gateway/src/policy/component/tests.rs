@@ -21,7 +21,7 @@ async fn loading_tells_what_the_samples_took_and_keeps_none_of_their_traces() {
 
 #[tokio::test]
 async fn memory_is_told_of_instances_that_are_not_kept_too() {
-    let limits = Limits { isolation: Isolation::PerCall, ..patient() };
+    let limits = GivenLimits { isolation: Some(Isolation::PerCall), ..patient() };
     let policy = load("complexity", limits, None).await.unwrap();
     assert_eq!(policy.pool_state().memory_bytes, 0);
     assert!(policy.probed().memory_bytes >= 64 << 10);
