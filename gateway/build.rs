@@ -1,4 +1,5 @@
-//! Compiles the built-in policies for `wasm32-wasip2` and writes a table of them for `src/builtin.rs`.
+//! Compiles the built-in policies for `wasm32-wasip2` and writes a table of them for `src/builtin.rs`, and one of the templates
+//! that `wasmgate policy new` writes.
 
 use std::env;
 use std::error::Error;
@@ -16,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={input}");
     }
     println!("cargo::rustc-env=WASMTIME_VERSION={}", locked_version(&gateway.join("../Cargo.lock"), "wasmtime")?);
+    write_templates(&policies, &PathBuf::from(env::var("OUT_DIR")?).join("templates.rs"))?;
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let libraries = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output()?;
     if !Path::new(String::from_utf8(libraries.stdout)?.trim()).is_dir() {
@@ -60,6 +62,36 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     table.push(']');
     std::fs::write(out.join("builtin.rs"), table)?;
+    Ok(())
+}
+
+/// A table of the files that projects are made of: path and text.
+fn write_templates(policies: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    let mut table = String::from("&[\n");
+    for (folder, prefix) in [("templates", ""), ("bindings", "bindings/"), ("sdk/src", "sdk/src/")] {
+        let root = policies.join(folder).canonicalize()?;
+        let mut files = Vec::new();
+        walk(&root, &mut files)?;
+        files.sort();
+        for file in files {
+            let path = format!("{prefix}{}", file.strip_prefix(&root)?.display());
+            writeln!(table, "({path:?}, include_str!({:?})),", file.display().to_string())?;
+        }
+    }
+    let manifest = policies.join("sdk/Cargo.toml").canonicalize()?;
+    writeln!(table, "(\"sdk/Cargo.toml\", include_str!({:?})),\n]", manifest.display().to_string())?;
+    Ok(std::fs::write(to, table)?)
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            walk(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
     Ok(())
 }
 

@@ -1,6 +1,8 @@
-//! Commands that talk to a gateway that runs, over its admin listener.
+//! What is typed beside `serve` and `check`: `policies` talks to a gateway that runs, over its admin listener; `policy` is for
+//! authors, and needs none.
 
 mod client;
 pub(crate) mod policies;
+pub(crate) mod policy;
 mod show;
 mod table;

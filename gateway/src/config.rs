@@ -260,7 +260,7 @@ impl Config {
 
     /// All places that it has policies for.
     pub fn policies(&self) -> impl Iterator<Item = (Slot, &PolicyChoice)> {
-        [Hook::Routing, Hook::Cost].into_iter().flat_map(|hook| {
+        Hook::ALL.into_iter().flat_map(|hook| {
             let choice = self.hook(hook);
             let canary = choice.canary.iter().map(move |canary| (Slot::canary(hook), &canary.policy));
             let shadows = choice.shadows.iter();

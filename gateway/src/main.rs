@@ -38,6 +38,8 @@ enum Command {
     },
     /// Look at and steer the policies of a gateway that runs.
     Policies(command::policies::Policies),
+    /// Write a policy: begin one, look at it, test it, try it, measure it.
+    Policy(command::policy::Policy),
     /// Compile the component on standard input to machine code on standard output. The gateway starts itself so.
     #[command(hide = true)]
     CompileComponent {
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
             .and_then(|config| block_on(wasmgate::check(&config, &options(Overrides::default()))))
             .map(|summary| println!("{}: {summary}", file.display())),
         Command::Policies(policies) => return command::policies::run(&policies),
+        Command::Policy(policy) => return command::policy::run(policy),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

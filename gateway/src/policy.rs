@@ -8,7 +8,9 @@ mod component;
 mod stage;
 
 mod admission;
+pub mod bench;
 pub mod fixtures;
+pub mod inspect;
 mod link;
 mod loader;
 mod samples;
@@ -50,6 +52,9 @@ pub enum Hook {
 }
 
 impl Hook {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Routing, Self::Cost];
+
     /// The word in configuration, logs and the contract.
     #[must_use]
     pub fn as_str(self) -> &'static str {

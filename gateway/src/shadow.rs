@@ -57,7 +57,7 @@ impl Shadows {
             },
         };
         if !sent {
-            for hook in [Hook::Routing, Hook::Cost] {
+            for hook in Hook::ALL {
                 for shadow in &snapshot.hook(hook).shadows {
                     shadow.metrics.compared(Comparison::Skipped);
                 }

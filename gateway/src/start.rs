@@ -50,7 +50,7 @@ pub struct Options {
 
 fn loader(config: &Config, options: &Options) -> Result<Loader, StartError> {
     let cache = lifecycle::cache_folder(config.cache_dir.as_deref());
-    let options = LoaderOptions { helper: options.compiler.clone(), cache };
+    let options = LoaderOptions { helper: options.compiler.clone(), cache, ..LoaderOptions::default() };
     Loader::new(options).map_err(|error| StartError::Failed(error.to_string()))
 }
 

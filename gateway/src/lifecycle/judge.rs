@@ -29,7 +29,7 @@ pub(super) struct Opening {
 impl Lifecycle {
     /// Looks at what each version that decides did lately.
     pub(super) fn judge(&mut self) {
-        for hook in [Hook::Routing, Hook::Cost] {
+        for hook in Hook::ALL {
             self.judge_canary(&Slot::canary(hook));
             self.judge_active(&Slot::active(hook));
         }

@@ -269,6 +269,19 @@ impl Policy {
         }
     }
 
+    /// A fresh instance in place of all that wait.
+    ///
+    /// # Errors
+    /// Where it cannot be had.
+    pub(super) async fn renew(&self) -> Result<(), PolicyFailure> {
+        self.pool.renew(CallTime::new(LOAD_TIME, Pace::Background)).await
+    }
+
+    /// What the waiting instance that is called next has run so far, in an engine that counts.
+    pub(super) fn instructions(&self) -> u64 {
+        self.pool.instructions()
+    }
+
     /// Gives back its instances and its machine code: those of calls under way when they end, all else at once. Later
     /// calls fail. For a policy that was replaced while a long answer still holds on to it. Whether there was anything to
     /// give back.

@@ -23,6 +23,14 @@ const PACKAGE: &str = "wasmgate:policy/";
 /// uses them.
 const WASI: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
 
+/// What an import gives a policy, where policies may have it.
+pub(super) fn grant(import: &str) -> Option<&'static str> {
+    if WASI.iter().any(|granted| import.starts_with(granted)) {
+        return Some("nothing: WASI is there and empty, its clocks stand still, what is printed goes to the log");
+    }
+    if foreign_version(import).is_some() { None } else { v1::grant(import) }
+}
+
 /// What a component with these imports and exports does not have of the contract, or has beyond it.
 pub(super) fn check(imports: &[String], exports: &[String], hook: Hook) -> Result<(), String> {
     if let Some(other) = imports.iter().chain(exports).find_map(|name| foreign_version(name)) {
@@ -32,8 +40,7 @@ pub(super) fn check(imports: &[String], exports: &[String], hook: Hook) -> Resul
         ));
     }
     for name in imports {
-        let granted = WASI.iter().any(|granted| name.starts_with(granted)) || v1::grants(name);
-        if !granted {
+        if grant(name).is_none() {
             return Err(format!(
                 "it imports `{name}`, which policies are not granted; they may import wasmgate:policy@{} \
                  (settings, log) and WASI 0.2, which is empty",

@@ -38,7 +38,8 @@ impl Engine {
     ///
     /// # Errors
     /// Where the runtime refuses its settings or the ticker's thread cannot be started.
-    pub(super) fn new() -> Result<Self, EngineError> {
+    pub(super) fn new(count_instructions: bool) -> Result<Self, EngineError> {
+        let config = |pooling| config(pooling).consume_fuel(count_instructions).to_owned();
         let pooled = config(true).allocation_strategy(InstanceAllocationStrategy::Pooling(pool())).to_owned();
         let (inner, pooling) = match wasmtime::Engine::new(&pooled) {
             Ok(engine) => (engine, true),

@@ -8,7 +8,8 @@
 //! ]}
 //! ```
 //!
-//! A fixture asks: `prompt` or `messages` (each with `role` and `text`), and optionally `prompt_tokens` (else what the
+//! A fixture asks: `prompt` or `messages` (each with `role` and `text`; a text may be put together, as in `{"text": "Fix ",
+//! "repeat": "ab", "times": 1000, "end": "?"}`), and optionally `prompt_tokens` (else what the
 //! gateway would estimate), `max_tokens`, `streaming`, `tools`, `images`, `requested_model`, `tenant`, `budget`
 //! (`limit_usd`, `left_usd`), `labels`, and `candidates`. Those have `model`, and optionally `backend`, `location`
 //! (`local`), `input_usd_per_million_tokens` with `output_usd_per_million_tokens` (else unpriced), `context_window`,
@@ -17,18 +18,23 @@
 //! failed). Where they are left out, `small`, `medium` and `large` stand in: see `samples::usual`.
 //!
 //! It expects, of a routing policy, any of `model` (the first choice), `ranking` (all of them, in order), `tier`,
-//! `complexity`, `reason_contains`, or else `deny` (the code), or `pass` (true); of a cost policy `costs`: by model, any
-//! of `input_tokens`, `output_tokens`, `cost_usd`. A number is expected to be just that, or within `min` and `max`. A
+//! `complexity`, `reason`, `reason_contains`, or else `deny` (the code), or `pass` (true); of a cost policy `costs`: by model, any
+//! of `input_tokens`, `output_tokens`, `cost_usd` (null: not known). A number is expected to be just that, or within `min` and `max`. A
 //! fixture that expects nothing of a policy's hook is not asked, so that a component with both has one file.
 //!
 //! This module must not know: where the file is.
 
+mod answer;
 mod expect;
 mod parse;
 mod read;
+mod update;
+mod write;
 
 use std::fmt;
 use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
 
 use self::expect::Expected;
 use super::samples::Sample;
@@ -44,6 +50,14 @@ pub struct Fixtures {
 }
 
 impl Fixtures {
+    /// The same file with what `checked` found in place of what was expected and not met. Everything else stays as it was.
+    ///
+    /// # Errors
+    /// Where the file is not JSON.
+    pub fn updated(&self, checked: &[Checked]) -> Result<String, String> {
+        update::updated(&self.origin, &self.text, checked)
+    }
+
     /// What is in it.
     ///
     /// # Errors
@@ -69,6 +83,29 @@ impl Fixture {
     }
 }
 
+/// One request and its candidates, to ask a policy once.
+#[derive(Debug, Clone)]
+pub struct Question(Sample);
+
+impl Question {
+    /// From text in the form of a fixture without its `name` and `expect`, TOML where the origin ends so.
+    ///
+    /// # Errors
+    /// As [`Fixtures::parse`].
+    pub fn parse(origin: &str, text: &str) -> Result<Self, String> {
+        parse::question(origin, text).map(Self)
+    }
+
+    /// Asks, as traffic does: what the policy decided, as a fixture would expect it.
+    ///
+    /// # Errors
+    /// Where the policy fails.
+    pub async fn ask(&self, policy: &Policy) -> Result<Json, PolicyFailure> {
+        let answer = self.0.ask(policy, "question").await?;
+        Ok(answer::expectation(&answer, &self.0))
+    }
+}
+
 /// What became of one example.
 #[derive(Debug)]
 pub struct Checked {
@@ -78,6 +115,8 @@ pub struct Checked {
     pub took: Duration,
     /// What came of it.
     pub outcome: Outcome,
+    /// What it decided, as a fixture would expect it; null where it did not.
+    pub decided: Json,
 }
 
 /// Whether a policy decided as expected.
@@ -140,18 +179,22 @@ pub async fn check(policy: &Policy, fixtures: &[Fixture]) -> Vec<Checked> {
     let mut checked = Vec::with_capacity(fixtures.len());
     for fixture in fixtures {
         let began = Instant::now();
+        let mut decided = Json::Null;
         let outcome = if !fixture.expect.concerns(policy.hook()) {
             Outcome::Skipped
         } else {
             match fixture.sample.ask(policy, "fixture").await {
                 Err(failure) => Outcome::Failed(failure),
-                Ok(answer) => match fixture.expect.differences(&answer, &fixture.sample) {
-                    differences if differences.is_empty() => Outcome::Met,
-                    differences => Outcome::Unmet(differences),
-                },
+                Ok(answer) => {
+                    decided = answer::expectation(&answer, &fixture.sample);
+                    match fixture.expect.differences(&answer, &fixture.sample) {
+                        differences if differences.is_empty() => Outcome::Met,
+                        differences => Outcome::Unmet(differences),
+                    }
+                }
             }
         };
-        checked.push(Checked { fixture: fixture.name.clone(), took: began.elapsed(), outcome });
+        checked.push(Checked { fixture: fixture.name.clone(), took: began.elapsed(), outcome, decided });
     }
     checked
 }

@@ -31,6 +31,8 @@ pub struct LoaderOptions {
     pub helper: Option<PathBuf>,
     /// A folder for compiled components, made with mode 0700 where it is not there. Without it nothing is kept.
     pub cache: Option<PathBuf>,
+    /// Whether guests' instructions are counted. They run slower by half then; for tools.
+    pub count_instructions: bool,
 }
 
 /// See the module.
@@ -50,7 +52,7 @@ impl Loader {
     /// # Errors
     /// Where the engine cannot be had.
     pub fn new(options: LoaderOptions) -> Result<Self, EngineError> {
-        let engine = Engine::new()?;
+        let engine = Engine::new(options.count_instructions)?;
         let open = |folder: PathBuf| {
             let opened = Cache::open(&folder, &engine.inner.precompile_compatibility_hash());
             opened.inspect_err(|reason| tracing::warn!(reason, "compiled policies are not kept")).ok()

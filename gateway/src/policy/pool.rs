@@ -122,6 +122,11 @@ impl Pool {
         }
     }
 
+    /// What the waiting instance that is called next has run so far, in an engine that counts.
+    pub(super) fn instructions(&self) -> u64 {
+        self.stock().idle.last().map_or(0, Instance::instructions)
+    }
+
     /// The largest memory that an instance had after a call.
     pub(super) fn most_memory(&self) -> usize {
         self.most_memory.load(Ordering::Relaxed)

@@ -88,6 +88,10 @@ impl Instance {
     ) -> Result<Self, PolicyFailure> {
         let guest = Guest::new(limits.memory_bytes, Arc::clone(settings), Arc::clone(log), ticks(time.run));
         let mut store = Store::new(linked.pre.engine(), guest);
+        if store.get_fuel().is_ok() {
+            // An engine that counts instructions: time bounds them as ever.
+            let _ = store.set_fuel(u64::MAX);
+        }
         store.limiter(|guest| &mut guest.memory);
         store.set_hostcall_fuel(limits.hostcall_bytes);
         store.epoch_deadline_callback(|mut context| {
@@ -130,6 +134,11 @@ impl Instance {
     /// Bytes of its memories and tables.
     pub(super) fn memory(&self) -> usize {
         self.store.data().memory.used
+    }
+
+    /// Instructions that it ran, in an engine that counts them.
+    pub(super) fn instructions(&self) -> u64 {
+        self.store.get_fuel().map_or(0, |left| u64::MAX - left)
     }
 
     /// Epoch deadlines are relative and spent: each call arms its own.

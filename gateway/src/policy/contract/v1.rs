@@ -20,17 +20,21 @@ pub(super) const VERSION: &str = "1.0.0";
 /// Versions that this host speaks: patches change no more than comments.
 const SPOKEN: &str = "1.0.";
 
-/// The interfaces that a policy may import.
-const GRANTED: [&str; 3] = ["wasmgate:policy/types@", "wasmgate:policy/settings@", "wasmgate:policy/log@"];
+/// The interfaces that a policy may import, and what they give it.
+const GRANTED: [(&str, &str); 3] = [
+    ("wasmgate:policy/types@", "nothing: names of types"),
+    ("wasmgate:policy/settings@", "what the operator configured"),
+    ("wasmgate:policy/log@", "lines to the operator's log"),
+];
 
 /// Whether a component of that version is one of these.
 pub(super) fn speaks(version: &str) -> bool {
     version.strip_prefix(SPOKEN).is_some_and(|patch| patch.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether a policy may import that of the contract's package.
-pub(super) fn grants(import: &str) -> bool {
-    GRANTED.iter().any(|granted| import.starts_with(granted))
+/// What an import of the contract's package gives a policy, where it is one of its interfaces.
+pub(super) fn grant(import: &str) -> Option<&'static str> {
+    GRANTED.iter().find(|(name, _)| import.starts_with(name)).map(|(_, grant)| *grant)
 }
 
 /// Meets the imports of the contract.

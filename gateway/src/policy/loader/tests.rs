@@ -2,7 +2,7 @@ use super::*;
 use crate::policy::testing::{component, digest};
 
 fn loader(helper: Option<&str>, cache: Option<PathBuf>) -> Loader {
-    Loader::new(LoaderOptions { helper: helper.map(PathBuf::from), cache }).unwrap()
+    Loader::new(LoaderOptions { helper: helper.map(PathBuf::from), cache, ..LoaderOptions::default() }).unwrap()
 }
 
 #[tokio::test]

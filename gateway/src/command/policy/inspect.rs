@@ -1,0 +1,122 @@
+//! `wasmgate policy inspect`: what a policy is, and whether it would be admitted.
+
+use std::fmt::Write;
+
+use serde_json::{Value as Json, json};
+use wasmgate::policy::{Hook, Isolation, Limits, Policy, Value};
+
+use super::super::table::clean;
+use super::subject::{Loaded, Subject};
+use super::{Failed, units};
+
+/// See the module.
+pub(super) async fn inspect(subject: &Subject, json: bool) -> Result<String, Failed> {
+    let loaded = subject.read()?;
+    let mut hooks = Vec::new();
+    for &hook in &loaded.hooks {
+        hooks.push((hook, loaded.load(hook).await));
+    }
+    Ok(if json { format!("{:#}\n", as_json(&loaded, &hooks)) } else { in_words(&loaded, &hooks) })
+}
+
+type Hooks = [(Hook, Result<Policy, Failed>)];
+
+fn in_words(loaded: &Loaded, hooks: &Hooks) -> String {
+    let seen = &loaded.inspection;
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "component  {}", loaded.name);
+    let _ = writeln!(text, "digest     {}", seen.digest);
+    let _ = writeln!(text, "size       {}, {} of it code", units::bytes(seen.bytes), units::bytes(seen.code_bytes));
+    let _ = writeln!(text, "imports");
+    for import in &seen.imports {
+        let grant = import.grant.unwrap_or("NOT GRANTED: a gateway refuses the component");
+        let _ = writeln!(text, "  {}: {grant}", import.name);
+    }
+    let _ = writeln!(text, "exports\n  {}", seen.exports.join("\n  "));
+    if let Some(reason) = &seen.refusal {
+        let _ = writeln!(text, "refused    not admitted: {reason}");
+    }
+    if let Ok(limits) = loaded.limits.over(seen.profile) {
+        let _ = writeln!(text, "limits     profile {}: {}", seen.profile.as_str(), limits_in_words(&limits));
+    }
+    for (hook, policy) in hooks {
+        let _ = writeln!(text, "\n{}", hook.as_str());
+        match policy {
+            Ok(policy) => policy_in_words(&mut text, policy),
+            Err(Failed::Refused(reason) | Failed::Machine(reason) | Failed::Unmet(reason)) => {
+                let _ = writeln!(text, "  {reason}");
+            }
+        }
+    }
+    text
+}
+
+fn limits_in_words(limits: &Limits) -> String {
+    let isolation = match limits.isolation {
+        Isolation::Warm => {
+            format!("{} warm instances of {} calls each", limits.warm_instances, limits.calls_per_instance)
+        }
+        Isolation::PerCall => "a fresh instance for each call".to_owned(),
+    };
+    format!("{} ms a call, {} of memory, {isolation}", limits.call_time_ms, units::bytes(limits.memory_bytes))
+}
+
+fn policy_in_words(text: &mut String, policy: &Policy) {
+    let (manifest, probed) = (policy.manifest(), policy.probed());
+    let _ = writeln!(text, "  {}@{}: {}", manifest.name, manifest.version, manifest.summary);
+    let (median, worst) = (units::time(probed.median), units::time(probed.worst));
+    let memory = units::bytes(probed.memory_bytes);
+    let _ =
+        writeln!(text, "  admitted; {} sample calls: median {median}, worst {worst}, {memory} of memory", probed.calls);
+    for setting in &manifest.settings {
+        let _ = writeln!(text, "  {} = {}\n      {}", setting.name, value(&setting.default), clean(&setting.summary));
+    }
+}
+
+fn value(value: &Value) -> Json {
+    match value {
+        Value::Boolean(value) => json!(value),
+        Value::Integer(value) => json!(value),
+        Value::Number(value) => json!(value),
+        Value::Text(value) => json!(value),
+        Value::Texts(value) => json!(value),
+    }
+}
+
+fn as_json(loaded: &Loaded, hooks: &Hooks) -> Json {
+    let seen = &loaded.inspection;
+    let imports = seen.imports.iter().map(|import| json!({"name": import.name, "grant": import.grant}));
+    let hooks = hooks.iter().map(|(hook, policy)| {
+        let told = match policy {
+            Ok(policy) => {
+                let (manifest, probed) = (policy.manifest(), policy.probed());
+                let setting = |setting: &wasmgate::policy::Setting| {
+                    json!({"name": setting.name, "default": value(&setting.default), "summary": setting.summary})
+                };
+                json!({
+                    "name": manifest.name,
+                    "version": manifest.version,
+                    "summary": manifest.summary,
+                    "settings": manifest.settings.iter().map(setting).collect::<Vec<_>>(),
+                    "sample_call_median_seconds": probed.median.as_secs_f64(),
+                    "sample_call_worst_seconds": probed.worst.as_secs_f64(),
+                    "memory_bytes": probed.memory_bytes,
+                })
+            }
+            Err(Failed::Refused(reason) | Failed::Machine(reason) | Failed::Unmet(reason)) => json!({"refused": reason}),
+        };
+        (hook.as_str().to_owned(), told)
+    });
+    json!({
+        "component": loaded.name,
+        "digest": seen.digest,
+        "bytes": seen.bytes,
+        "code_bytes": seen.code_bytes,
+        "profile": seen.profile.as_str(),
+        "imports": imports.collect::<Vec<_>>(),
+        "exports": seen.exports,
+        "refused": seen.refusal,
+        "hooks": hooks.collect::<serde_json::Map<_, _>>(),
+    })
+}

@@ -1,0 +1,200 @@
+//! `wasmgate policy new`: a small project in the author's language, from the templates in `policies/templates`.
+//!
+//! Templates are text files with a few rules: `{{name}}` and its like are replaced; a line that begins with `%routing `,
+//! `%cost `, `%both ` or `%one ` is there for those hooks only; a file called `routing` or `cost` is too; `dot-gitignore`
+//! becomes `.gitignore`. Files in `common` are for every language.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::{Failed, WIT};
+
+/// Path and text of each file: `LANGUAGE/…` and `common/…` of the templates, `sdk/…` of the crate for Rust,
+/// `bindings/c/WORLD/…` for C and Zig.
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
+
+/// See the module.
+#[derive(Args)]
+pub(super) struct New {
+    /// Its name, which is also the policy's: lower-case letters, digits and `-`.
+    #[arg(value_parser = name)]
+    name: String,
+    /// What it is written in.
+    #[arg(long)]
+    lang: Language,
+    /// What it decides: which model answers, what a request costs, or both.
+    #[arg(long, default_value = "routing")]
+    hook: Hooks,
+    /// The folder to make; without it, one of the policy's name here.
+    #[arg(long, value_name = "FOLDER")]
+    path: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Language {
+    Rust,
+    Js,
+    Python,
+    C,
+    Zig,
+    /// A script for the built-in policy `script`: no compiler needed.
+    Script,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Hooks {
+    Routing,
+    Cost,
+    Both,
+}
+
+fn name(name: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let begins_well =
+        name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-') && !name.contains("--");
+    match begins_well && name.len() <= 64 && name.chars().all(allowed) {
+        true => Ok(name.to_owned()),
+        false => Err("expected 1 to 64 lower-case letters, digits and single `-`, a letter first".into()),
+    }
+}
+
+/// See the module.
+pub(super) fn write(new: &New) -> Result<String, Failed> {
+    let folder = new.path.clone().unwrap_or_else(|| PathBuf::from(&new.name));
+    let shown = folder.display();
+    if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file() {
+        return Err(Failed::Refused(format!("{shown} is there already; name another folder with --path")));
+    }
+    let files = files(new);
+    for (path, text) in &files {
+        put(&folder.join(path), text).map_err(|error| Failed::Machine(format!("{shown}/{path}: {error}")))?;
+    }
+    let mut told = format!("{shown}:\n");
+    for (path, _) in &files {
+        let _ = writeln!(told, "  {path}");
+    }
+    let build = if new.lang == Language::Script { "wasmgate policy test policy.rhai" } else { "./build.sh" };
+    let _ = writeln!(told, "\nnext: cd {shown} && {build}    (README.md has the rest)");
+    Ok(told)
+}
+
+/// All files of a project, by path.
+fn files(new: &New) -> Vec<(String, String)> {
+    let language = new.lang.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let mut files = Vec::new();
+    let template = format!("{language}/");
+    for (path, text) in FILES {
+        if let Some(path) = path.strip_prefix(&template).or(path.strip_prefix("common/"))
+            && new.hook.have(path)
+        {
+            files.push((path.replace("dot-gitignore", ".gitignore"), new.filled(text)));
+        } else if let Some(path) = path.strip_prefix("sdk/")
+            && new.lang == Language::Rust
+        {
+            // What the crate needs for its own tests alone is left out.
+            let text =
+                if path == "Cargo.toml" { text.split("[dev-dependencies]").next().unwrap_or(text) } else { text };
+            files.push((format!("sdk/wasmgate-policy/{path}"), text.to_owned()));
+        } else if let Some(path) = path.strip_prefix(&format!("bindings/c/{}/", new.hook.world()))
+            && matches!(new.lang, Language::C | Language::Zig)
+        {
+            files.push((format!("bindings/{path}"), (*text).to_owned()));
+        }
+    }
+    files.extend(new.wit());
+    files.sort();
+    files
+}
+
+impl New {
+    /// The contract, laid out as toolchains want it.
+    fn wit(&self) -> Vec<(String, String)> {
+        let contract = |path: &str| (path.to_owned(), WIT.to_owned());
+        match (self.lang, self.hook) {
+            (Language::Script, _) => Vec::new(),
+            // The helper crate makes a component of both worlds by itself.
+            (Language::Rust, _) | (_, Hooks::Routing | Hooks::Cost) => vec![contract("wit/policy.wit")],
+            (_, Hooks::Both) => {
+                let world = format!(
+                    "package local:{};\n\n/// A policy with both hooks.\nworld policy {{\n    \
+                     include wasmgate:policy/routing-policy@1.0.0;\n    include wasmgate:policy/cost-policy@1.0.0;\n}}\n",
+                    self.name
+                );
+                vec![("wit/world.wit".to_owned(), world), contract("wit/deps/wasmgate-policy/policy.wit")]
+            }
+        }
+    }
+
+    /// A template's text for this project.
+    fn filled(&self, text: &str) -> String {
+        let mut filled = String::with_capacity(text.len());
+        for line in text.split_inclusive('\n') {
+            match self.hook.line(line) {
+                Some(line) => filled.push_str(line),
+                None => continue,
+            }
+        }
+        filled
+            .replace("{{name}}", &self.name)
+            .replace("{{name_snake}}", &self.name.replace('-', "_"))
+            .replace("{{world}}", self.hook.world())
+            .replace("{{hooks}}", self.hook.in_words())
+    }
+}
+
+impl Hooks {
+    fn world(self) -> &'static str {
+        match self {
+            Self::Routing => "routing-policy",
+            Self::Cost => "cost-policy",
+            Self::Both => "policy",
+        }
+    }
+
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Routing => "routing",
+            Self::Cost => "cost",
+            Self::Both => "routing and cost",
+        }
+    }
+
+    /// Whether a file of that path belongs to them.
+    fn have(self, path: &str) -> bool {
+        match Path::new(path).file_stem().and_then(|stem| stem.to_str()) {
+            Some("routing") => self != Self::Cost,
+            Some("cost") => self != Self::Routing,
+            _ => true,
+        }
+    }
+
+    /// A line without its marks; `None` where it belongs to others.
+    fn line(self, line: &str) -> Option<&str> {
+        let marks = [
+            ("%routing ", self != Self::Cost),
+            ("%cost ", self != Self::Routing),
+            ("%both ", self == Self::Both),
+            ("%one ", self != Self::Both),
+        ];
+        match marks.iter().find_map(|(mark, kept)| Some((line.strip_prefix(mark)?, *kept))) {
+            Some((rest, true)) => self.line(rest),
+            Some((_, false)) => None,
+            None => Some(line),
+        }
+    }
+}
+
+/// Writes one file; what is there is never written over.
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mode = if path.extension().is_some_and(|extension| extension == "sh") { 0o777 } else { 0o666 };
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(text.as_bytes())
+}

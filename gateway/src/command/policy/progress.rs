@@ -1,0 +1,39 @@
+//! A line on standard error for what takes longer than a second.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Does the work, and says what it is when it takes its time: with the seconds so far, where a person looks on.
+pub(super) async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let mut seconds = interval_at(began + SECOND, SECOND);
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (terminal, mut told) = (std::io::stderr().is_terminal(), false);
+    let mut work = std::pin::pin!(work);
+    let tell = |line: &str| {
+        // Nobody to tell is no reason to stop.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    };
+    let done = loop {
+        tokio::select! {
+            done = &mut work => break done,
+            _ = seconds.tick() => {
+                match (terminal, told) {
+                    (true, _) => tell(&format!("\r{what} … {} s", began.elapsed().as_secs())),
+                    (false, false) => tell(&format!("{what} …\n")),
+                    (false, true) => {}
+                }
+                told = true;
+            }
+        }
+    };
+    if told {
+        let took = format!("{what}: {:.1} s\n", began.elapsed().as_secs_f64());
+        tell(&if terminal { format!("\r{took}") } else { took });
+    }
+    done
+}

@@ -1,0 +1,139 @@
+//! `wasmgate policy test`: fixtures, and what differs.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use serde_json::json;
+use wasmgate::policy::fixtures::{Checked, Outcome, check};
+use wasmgate::policy::{Fixtures, Hook, Policy};
+
+use super::subject::{Loaded, Subject, fixtures};
+use super::{Failed, units};
+
+/// See the module.
+pub(super) async fn test(subject: &Subject, files: &[PathBuf], update: bool, json: bool) -> Result<String, Failed> {
+    let loaded = subject.read()?;
+    let files = read(subject, files)?;
+    let mut report = Report { text: String::new(), json, unmet: 0 };
+    let mut checked: Vec<Vec<Checked>> = files.iter().map(|_| Vec::new()).collect();
+    for &hook in loaded.some_hooks()? {
+        let policy = loaded.load(hook).await?;
+        for (file, checked) in files.iter().zip(&mut checked) {
+            let parsed = file.parse().map_err(Failed::Refused)?;
+            let of_hook = check(&policy, &parsed).await;
+            report.tell(&policy, file, &of_hook);
+            checked.extend(of_hook);
+        }
+    }
+    if update {
+        for (file, checked) in files.iter().zip(&checked) {
+            rewrite(file, checked, &mut report)?;
+        }
+        return Ok(report.text);
+    }
+    report.hint(&loaded);
+    if report.unmet == 0 { Ok(report.text) } else { Err(Failed::Unmet(report.text)) }
+}
+
+fn read(subject: &Subject, files: &[PathBuf]) -> Result<Vec<Fixtures>, Failed> {
+    if !files.is_empty() {
+        return files.iter().map(|file| fixtures(file)).collect();
+    }
+    let own = subject.own_fixtures();
+    if !own.exists() {
+        let message = format!("{} is not there: name files of fixtures, or write that one", own.display());
+        return Err(Failed::Refused(message));
+    }
+    Ok(vec![fixtures(&own)?])
+}
+
+/// Whole or not at all: a file that is read meanwhile is never half of one.
+fn rewrite(file: &Fixtures, checked: &[Checked], report: &mut Report) -> Result<(), Failed> {
+    let changed = checked.iter().filter(|checked| matches!(checked.outcome, Outcome::Unmet(_))).count();
+    if changed == 0 {
+        return Ok(());
+    }
+    let text = file.updated(checked).map_err(Failed::Refused)?;
+    let new = format!("{}.new", file.origin);
+    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &file.origin));
+    written.map_err(|error| Failed::Machine(format!("{}: cannot be written: {error}", file.origin)))?;
+    let _ = writeln!(report.text, "{}: {changed} updated", file.origin);
+    Ok(())
+}
+
+struct Report {
+    text: String,
+    json: bool,
+    /// How many fixtures were not met.
+    unmet: usize,
+}
+
+impl Report {
+    fn tell(&mut self, policy: &Policy, file: &Fixtures, checked: &[Checked]) {
+        let count = |is: fn(&Outcome) -> bool| checked.iter().filter(|checked| is(&checked.outcome)).count();
+        let skipped = count(|outcome| matches!(outcome, Outcome::Skipped));
+        let met = count(|outcome| matches!(outcome, Outcome::Met));
+        self.unmet += checked.len() - met - skipped;
+        // Writing to a String cannot fail.
+        if self.json {
+            for checked in checked {
+                let _ = writeln!(self.text, "{}", line(policy.hook(), file, checked));
+            }
+            return;
+        }
+        let manifest = policy.manifest();
+        let took = units::time(checked.iter().map(|checked| checked.took).sum());
+        let asked = checked.len() - skipped;
+        let (hook, name, version) = (policy.hook().as_str(), &manifest.name, &manifest.version);
+        let _ = writeln!(
+            self.text,
+            "{name}@{version} {hook}, {}: {met} of {asked} fixtures as expected, {took}",
+            file.origin
+        );
+        for checked in checked.iter().filter(|checked| !checked.passed()) {
+            let _ = writeln!(self.text, "  {}", checked.fixture);
+            match &checked.outcome {
+                Outcome::Unmet(differences) => {
+                    for difference in differences {
+                        let _ = writeln!(self.text, "    {}", difference.field);
+                        let _ = writeln!(self.text, "      - {}", difference.expected);
+                        let _ = writeln!(self.text, "      + {}", difference.found);
+                    }
+                }
+                Outcome::Failed(failure) => {
+                    let _ = writeln!(self.text, "    failed: {failure}");
+                }
+                Outcome::Met | Outcome::Skipped => {}
+            }
+        }
+    }
+
+    /// What to do next.
+    fn hint(&mut self, loaded: &Loaded) {
+        if self.unmet > 0 && !self.json {
+            let _ = writeln!(
+                self.text,
+                "\n- is what was expected, + what {} decided. If that is right: the same with --update",
+                loaded.name
+            );
+        }
+    }
+}
+
+fn line(hook: Hook, file: &Fixtures, checked: &Checked) -> serde_json::Value {
+    let (outcome, differences) = match &checked.outcome {
+        Outcome::Met => ("met", Vec::new()),
+        Outcome::Skipped => ("skipped", Vec::new()),
+        Outcome::Unmet(differences) => ("unmet", differences.iter().map(ToString::to_string).collect()),
+        Outcome::Failed(failure) => ("failed", vec![failure.to_string()]),
+    };
+    json!({
+        "file": file.origin,
+        "fixture": checked.fixture,
+        "hook": hook.as_str(),
+        "outcome": outcome,
+        "differences": differences,
+        "decided": checked.decided,
+        "microseconds": u64::try_from(checked.took.as_micros()).unwrap_or(u64::MAX),
+    })
+}
