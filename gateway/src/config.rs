@@ -8,6 +8,7 @@ mod file;
 mod locate;
 mod policies;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -158,14 +159,37 @@ pub struct PolicyChoice {
     pub limits: GivenLimits,
     /// Its settings, to be checked against its manifest.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// Settings whose text is the content of a file, by name: a script, a long list.
+    pub setting_files: BTreeMap<String, PathBuf>,
 }
 
 impl PolicyChoice {
     /// Whether another choice asks for the same component with the same settings and limits, wherever it is written.
     #[must_use]
     pub fn asks_the_same(&self, other: &Self) -> bool {
-        let Self { place: _, enabled, source, limits, settings } = self;
-        (enabled, source, limits, settings) == (&other.enabled, &other.source, &other.limits, &other.settings)
+        let Self { place: _, enabled, source, limits, settings, setting_files } = self;
+        (enabled, source, limits) == (&other.enabled, &other.source, &other.limits)
+            && (settings, setting_files) == (&other.settings, &other.setting_files)
+    }
+
+    /// Where its operator's fixtures are, if there are any: beside its file, or where it is built in, beside the file of
+    /// its first setting that has one.
+    #[must_use]
+    pub fn fixtures(&self) -> Option<PathBuf> {
+        let file = match &self.source {
+            PolicySource::File(path) => Some(path),
+            PolicySource::BuiltIn(_) => self.setting_files.values().next(),
+        };
+        file.map(|file| file.with_extension("fixtures.json"))
+    }
+
+    /// Every file that it is made of, there or not.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let component = match &self.source {
+            PolicySource::File(path) => Some(path),
+            PolicySource::BuiltIn(_) => None,
+        };
+        component.into_iter().chain(self.setting_files.values()).map(PathBuf::as_path)
     }
 }
 

@@ -26,7 +26,6 @@ pub mod slot;
 pub(crate) use start::{cache_folder, check};
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Backend;
 use crate::catalog::Catalog;
-use crate::config::{Config, PolicySource};
+use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::metrics::Reload;
 use crate::policy::{LoadError, Loader, Policy, PolicyFailure};
@@ -192,11 +191,8 @@ impl Lifecycle {
     }
 
     fn follow(&self, watch: &mut Watch) {
-        let policies = self.config.policies().filter_map(|(_, choice)| match &choice.source {
-            PolicySource::BuiltIn(_) => None,
-            PolicySource::File(path) => Some(path.as_path()),
-        });
-        watch.follow(self.config.file.as_deref().into_iter().chain(policies.collect::<Vec<&Path>>()));
+        let policies = self.config.policies().flat_map(|(_, choice)| choice.files());
+        watch.follow(self.config.file.as_deref().into_iter().chain(policies));
     }
 
     /// Starts a look at everything.

@@ -1,5 +1,6 @@
 //! `[policies]`: who decides at each hook, with which canary and shadows, as written and as meant.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -27,6 +28,7 @@ pub(super) struct HookFile {
     on_failure: Option<OnFailure>,
     limits: GivenLimits,
     settings: serde_json::Map<String, serde_json::Value>,
+    setting_files: BTreeMap<String, PathBuf>,
     breaker: Breaker,
     canary: Option<CanaryFile>,
     shadows: IndexMap<String, ShadowFile>,
@@ -46,6 +48,8 @@ struct CanaryFile {
     limits: GivenLimits,
     #[serde(default)]
     settings: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    setting_files: BTreeMap<String, PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +62,8 @@ struct ShadowFile {
     limits: GivenLimits,
     #[serde(default)]
     settings: serde_json::Map<String, serde_json::Value>,
+    #[serde(default)]
+    setting_files: BTreeMap<String, PathBuf>,
 }
 
 pub(super) fn mean_hook(hook: Hook, file: HookFile, folder: &Path) -> Result<HookChoice, Wrong> {
@@ -67,8 +73,14 @@ pub(super) fn mean_hook(hook: Hook, file: HookFile, folder: &Path) -> Result<Hoo
         Hook::Cost => "token-cost",
     };
     let builtin = file.builtin.or_else(|| file.file.is_none().then(|| default.to_owned()));
-    let active =
-        PolicyFile { enabled: file.enabled, builtin, file: file.file, limits: file.limits, settings: file.settings };
+    let active = PolicyFile {
+        enabled: file.enabled,
+        builtin,
+        file: file.file,
+        limits: file.limits,
+        settings: file.settings,
+        setting_files: file.setting_files,
+    };
     if let Some(message) = file.breaker.out_of_range() {
         return Err(wrong(&[path[0], path[1], "breaker"], message));
     }
@@ -83,8 +95,9 @@ pub(super) fn mean_hook(hook: Hook, file: HookFile, folder: &Path) -> Result<Hoo
         if !is_shadow_name(&name) {
             return Err(wrong(&path, "a shadow's name has 1 to 32 letters, digits, `-` and `_`"));
         }
-        let ShadowFile { enabled, builtin, file, limits, settings } = shadow;
-        let policy = mean_policy(&path, PolicyFile { enabled, builtin, file, limits, settings }, folder)?;
+        let ShadowFile { enabled, builtin, file, limits, settings, setting_files } = shadow;
+        let policy =
+            mean_policy(&path, PolicyFile { enabled, builtin, file, limits, settings, setting_files }, folder)?;
         shadows.insert(name, policy);
     }
     Ok(HookChoice {
@@ -97,7 +110,7 @@ pub(super) fn mean_hook(hook: Hook, file: HookFile, folder: &Path) -> Result<Hoo
 }
 
 fn mean_canary(path: &[&str], canary: CanaryFile, folder: &Path) -> Result<CanaryChoice, Wrong> {
-    let CanaryFile { enabled, builtin, file, percent, sticky_header, abort, limits, settings } = canary;
+    let CanaryFile { enabled, builtin, file, percent, sticky_header, abort, limits, settings, setting_files } = canary;
     if !(0.0..=100.0).contains(&percent) {
         return Err(wrong(&[path, &["percent"]].concat(), format!("{percent}, expected 0 to 100")));
     }
@@ -108,7 +121,7 @@ fn mean_canary(path: &[&str], canary: CanaryFile, folder: &Path) -> Result<Canar
     if let Some(message) = abort.out_of_range() {
         return Err(wrong(&[path, &["abort"]].concat(), message));
     }
-    let policy = mean_policy(path, PolicyFile { enabled, builtin, file, limits, settings }, folder)?;
+    let policy = mean_policy(path, PolicyFile { enabled, builtin, file, limits, settings, setting_files }, folder)?;
     Ok(CanaryChoice { policy, percent, sticky_header, abort })
 }
 
@@ -123,6 +136,7 @@ struct PolicyFile {
     file: Option<PathBuf>,
     limits: GivenLimits,
     settings: serde_json::Map<String, serde_json::Value>,
+    setting_files: BTreeMap<String, PathBuf>,
 }
 
 fn mean_policy(path: &[&str], file: PolicyFile, folder: &Path) -> Result<PolicyChoice, Wrong> {
@@ -143,11 +157,15 @@ fn mean_policy(path: &[&str], file: PolicyFile, folder: &Path) -> Result<PolicyC
     };
     // Against the wider profile: which one it is, only the component says.
     file.limits.over(Profile::Engine).map_err(|message| at("limits", message))?;
+    if let Some(name) = file.setting_files.keys().find(|name| file.settings.contains_key(*name)) {
+        return Err(at("setting_files", format!("`{name}` is among `settings` too, expected it in one of them")));
+    }
     Ok(PolicyChoice {
         place: String::new(),
         enabled: file.enabled.unwrap_or(true),
         source,
         limits: file.limits,
         settings: file.settings,
+        setting_files: file.setting_files.into_iter().map(|(name, file)| (name, folder.join(file))).collect(),
     })
 }

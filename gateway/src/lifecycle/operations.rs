@@ -124,11 +124,18 @@ impl Lifecycle {
             return refuse(reply, format!("there are {MAX_SHADOWS} shadows already, the most there may be"));
         }
         let like = configured.unwrap_or(&self.config.hook(slot.hook).active);
+        let like_settings = || {
+            let from = if configured.is_some() { slot.clone() } else { Slot::active(slot.hook) };
+            let serving = self.places.get(&from).and_then(|place| place.serving.as_ref());
+            // Those that come from files are known of what serves.
+            let read = serving.filter(|_| !like.setting_files.is_empty());
+            read.map_or_else(|| like.settings.clone(), |placed| placed.spec.settings.clone())
+        };
         let mut spec = Spec {
             origin: UPLOADED.to_owned(),
             digest: String::new(),
             fixtures: None,
-            settings: settings.unwrap_or_else(|| like.settings.clone()),
+            settings: settings.unwrap_or_else(like_settings),
             limits: like.limits.clone(),
         };
         let loader = Arc::clone(&self.loader);

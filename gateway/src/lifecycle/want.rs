@@ -1,7 +1,7 @@
 //! From a place's choice in the configuration to what is wanted there: the component, read and known by its digest, with
 //! the operator's fixtures beside it, its settings and limits.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::files::{Files, Sight};
@@ -42,69 +42,91 @@ pub(super) struct Bytes {
     pub(super) fixtures: Option<Fixtures>,
 }
 
+/// Longest text that a setting may have from a file, in bytes.
+const MAX_SETTING_BYTES: usize = 256 << 10;
+
 /// Where a choice's component comes from, for people.
 pub(super) fn origin(choice: &PolicyChoice) -> String {
-    match &choice.source {
+    let mut origin = match &choice.source {
         PolicySource::BuiltIn(name) => format!("{name} (built in)"),
         PolicySource::File(path) => path.display().to_string(),
+    };
+    for (setting, path) in &choice.setting_files {
+        origin += &format!(", {setting} from {}", path.display());
     }
-}
-
-/// The operator's fixtures for a component: beside it, with its name.
-pub(super) fn fixtures_of(component: &Path) -> PathBuf {
-    component.with_extension("fixtures.json")
+    origin
 }
 
 /// Looks at what a choice asks for. `touched` is set where a file was written without becoming another.
 pub(super) fn look(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mut bool) -> Desire {
+    look_at(files, choice, at_once, touched).unwrap_or_else(|other| other)
+}
+
+fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mut bool) -> Result<Desire, Desire> {
     let mut digest_of = |path: &Path| match files.look(path, at_once) {
         Sight::Settled { digest, touched: only_touched } => {
             *touched |= only_touched;
             Ok(digest)
         }
-        Sight::Missing => Err(Desire::Missing(path.display().to_string())),
-        Sight::Unsettled => Err(Desire::Unsettled),
-        Sight::Unreadable(why) => Err(Desire::Unreadable(format!("{}: {why}", path.display()))),
+        sight => Err(as_desire(sight, path)),
     };
-    let (digest, fixtures) = match &choice.source {
-        PolicySource::BuiltIn(name) => (sha256(crate::builtin::component(name).unwrap_or_default()), None),
-        PolicySource::File(path) => match (digest_of(path), digest_of(&fixtures_of(path))) {
-            (Ok(digest), Ok(fixtures)) => (digest, Some(fixtures)),
-            // Most have none.
-            (Ok(digest), Err(Desire::Missing(_))) => (digest, None),
-            (Err(other), _) | (Ok(_), Err(other)) => return other,
-        },
+    let digest = match &choice.source {
+        PolicySource::BuiltIn(name) => sha256(crate::builtin::component(name).unwrap_or_default()),
+        PolicySource::File(path) => digest_of(path)?,
     };
-    let (settings, limits) = (choice.settings.clone(), choice.limits.clone());
-    Desire::Spec(Box::new(Spec { origin: origin(choice), digest, fixtures, settings, limits }))
+    let fixtures = match choice.fixtures().map(|path| digest_of(&path)) {
+        Some(Ok(digest)) => Some(digest),
+        // Most have none.
+        None | Some(Err(Desire::Missing(_))) => None,
+        Some(Err(other)) => return Err(other),
+    };
+    let digests: Vec<_> = choice
+        .setting_files
+        .iter()
+        .map(|(setting, path)| Ok((setting, path, digest_of(path)?)))
+        .collect::<Result<_, Desire>>()?;
+    let mut settings = choice.settings.clone();
+    for (setting, path, digest) in digests {
+        let bytes = files.read(path, &digest).map_err(|sight| as_desire(sight, path))?;
+        if bytes.len() > MAX_SETTING_BYTES {
+            let found = format!("{} bytes, expected at most {MAX_SETTING_BYTES} of a setting", bytes.len());
+            return Err(Desire::Unreadable(format!("{}: {found}", path.display())));
+        }
+        settings.insert(setting.clone(), text(&bytes, path)?.into());
+    }
+    let limits = choice.limits.clone();
+    Ok(Desire::Spec(Box::new(Spec { origin: origin(choice), digest, fixtures, settings, limits })))
 }
 
 /// Reads what was looked at. Where it changed since, it is to be looked at again.
 pub(super) fn read(files: &Files, choice: &PolicyChoice, spec: &Spec) -> Result<Bytes, Desire> {
-    let as_desire = |sight| match sight {
-        Sight::Missing => Desire::Missing(spec.origin.clone()),
-        Sight::Unreadable(why) => Desire::Unreadable(format!("{}: {why}", spec.origin)),
-        Sight::Unsettled | Sight::Settled { .. } => Desire::Unsettled,
+    let bytes_of = |path: &Path, digest: &str| files.read(path, digest).map_err(|sight| as_desire(sight, path));
+    let component = match &choice.source {
+        PolicySource::BuiltIn(name) => crate::builtin::component(name).unwrap_or_default().into(),
+        PolicySource::File(path) => bytes_of(path, &spec.digest)?,
     };
-    match &choice.source {
-        PolicySource::BuiltIn(name) => {
-            Ok(Bytes { component: crate::builtin::component(name).unwrap_or_default().into(), fixtures: None })
+    let fixtures = match (&spec.fixtures, choice.fixtures()) {
+        (Some(digest), Some(path)) => {
+            let text = text(&bytes_of(&path, digest)?, &path)?;
+            Some(Fixtures { origin: path.display().to_string(), text })
         }
-        PolicySource::File(path) => {
-            let component = files.read(path, &spec.digest).map_err(as_desire)?;
-            let fixtures = match &spec.fixtures {
-                None => None,
-                Some(digest) => {
-                    let path = fixtures_of(path);
-                    let bytes = files.read(&path, digest).map_err(as_desire)?;
-                    let text = std::str::from_utf8(&bytes)
-                        .map_err(|error| Desire::Unreadable(format!("{}: {error}", path.display())))?;
-                    Some(Fixtures { origin: path.display().to_string(), text: text.into() })
-                }
-            };
-            Ok(Bytes { component, fixtures })
-        }
+        _ => None,
+    };
+    Ok(Bytes { component, fixtures })
+}
+
+/// What is wanted of a file that could not be read.
+fn as_desire(sight: Sight, path: &Path) -> Desire {
+    match sight {
+        Sight::Missing => Desire::Missing(path.display().to_string()),
+        Sight::Unreadable(why) => Desire::Unreadable(format!("{}: {why}", path.display())),
+        Sight::Unsettled | Sight::Settled { .. } => Desire::Unsettled,
     }
+}
+
+fn text(bytes: &[u8], path: &Path) -> Result<String, Desire> {
+    let text = std::str::from_utf8(bytes);
+    text.map(str::to_owned).map_err(|error| Desire::Unreadable(format!("{}: {error}", path.display())))
 }
 
 /// Takes a spec through all stages.

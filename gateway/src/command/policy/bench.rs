@@ -48,6 +48,9 @@ async fn measure(subject: &Subject, asked: &Asked, calls: usize) -> Result<Colum
     Ok(Column { name: loaded.name, bytes: loaded.source.bytes.len(), hooks })
 }
 
+/// One figure of those that were taken.
+type Figure<T> = fn(&Bench) -> T;
+
 fn in_words(columns: &[Column]) -> String {
     let mut text = String::new();
     let hooks: Vec<&str> = columns[0].hooks.iter().map(|(hook, _)| *hook).collect();
@@ -58,12 +61,12 @@ fn in_words(columns: &[Column]) -> String {
         // Writing to a String cannot fail.
         let _ = write!(text, "{hook:<28}");
         for column in columns {
-            let _ = write!(text, "{:>24}", column.name);
+            let _ = write!(text, "{:>24}", end(&column.name));
         }
         text.push('\n');
         let sizes = columns.iter().map(|column| units::bytes(column.bytes)).collect();
         row(&mut text, "component", sizes, None);
-        let times: [(&str, fn(&Bench) -> Spread); 3] = [
+        let times: [(&str, Figure<Spread>); 3] = [
             ("instance", |bench| bench.instantiate),
             ("first call", |bench| bench.first_call),
             ("warm call", |bench| bench.warm_call),
@@ -79,7 +82,7 @@ fn in_words(columns: &[Column]) -> String {
             format!("{} / {}", units::bytes(bench.first_memory_bytes), units::bytes(bench.memory_bytes))
         };
         row(&mut text, "memory, first / last call", told(&benches, memory), None);
-        let counts: [(&str, fn(&Bench) -> u64); 3] = [
+        let counts: [(&str, Figure<u64>); 3] = [
             ("instructions, instance", |bench| bench.instructions.instantiate),
             ("instructions, first call", |bench| bench.instructions.first_call),
             ("instructions, warm call", |bench| bench.instructions.warm_call),
@@ -91,6 +94,17 @@ fn in_words(columns: &[Column]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The end of a path, as much of it as a column has room for.
+fn end(name: &str) -> String {
+    const ROOM: usize = 22;
+    let length = name.chars().count();
+    if length <= ROOM {
+        name.to_owned()
+    } else {
+        format!("…{}", name.chars().skip(length + 1 - ROOM).collect::<String>())
+    }
 }
 
 fn told(benches: &[Option<Bench>], of: impl Fn(&Bench) -> String) -> Vec<String> {

@@ -54,7 +54,7 @@ pub(super) async fn run(subject: &Subject, asked: &Asked, json: bool) -> Result<
         let decided = decided.map_err(|failure| Failed::Refused(format!("{} failed: {failure}", loaded.name)))?;
         let manifest = policy.manifest();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:<12}{}@{}, {}", hook.as_str(), manifest.name, manifest.version, units::time(took));
+        let _ = writeln!(text, "{:<14}{}@{}, {}", hook.as_str(), manifest.name, manifest.version, units::time(took));
         tell(&mut text, &decided);
         answers.insert(hook.as_str().to_owned(), decided);
     }
@@ -70,7 +70,7 @@ fn tell(text: &mut String, decided: &Json) {
     };
     for (key, value) in decided.as_object().into_iter().flatten() {
         if key != "costs" {
-            let _ = writeln!(text, "  {key:<10}{}", plain(value));
+            let _ = writeln!(text, "  {key:<10}  {}", plain(value));
             continue;
         }
         for (model, cost) in value.as_object().into_iter().flatten() {
@@ -78,8 +78,11 @@ fn tell(text: &mut String, decided: &Json) {
                 Some(usd) => format!("{usd} US dollars"),
                 None => "no price".to_owned(),
             };
-            let _ =
-                writeln!(text, "  {model:<10}{} tokens in, {} out, {usd}", cost["input_tokens"], cost["output_tokens"]);
+            let _ = writeln!(
+                text,
+                "  {model:<10}  {} tokens in, {} out, {usd}",
+                cost["input_tokens"], cost["output_tokens"]
+            );
         }
     }
 }
