@@ -6,6 +6,7 @@
 mod admin;
 mod bad_input;
 mod config;
+mod contract;
 mod crash;
 mod examples;
 mod metrics;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 pub mod backend;
+pub mod contract;
 pub mod gateway;
 pub mod guests;
 pub mod http;

@@ -51,6 +51,9 @@ enum Action {
         /// Files of fixtures, JSON or TOML; without any, POLICY's own: NAME.fixtures.json beside NAME.wasm.
         #[arg(value_name = "FIXTURES")]
         fixtures: Vec<PathBuf>,
+        /// Ask the published suite instead: what the example policy must decide, whatever it is written in.
+        #[arg(long, conflicts_with_all = ["fixtures", "update"])]
+        conformance: bool,
         /// Write what was decided into the files, where it is not what was expected.
         #[arg(long)]
         update: bool,
@@ -132,7 +135,10 @@ async fn perform(action: Action) -> Result<String, Failed> {
     match action {
         Action::New(new) => new::write(&new),
         Action::Inspect { subject, json } => inspect::inspect(&subject, json).await,
-        Action::Test { subject, fixtures, update, json } => test::test(&subject, &fixtures, update, json).await,
+        Action::Test { subject, fixtures, conformance, update, json } => {
+            let asked = if conformance { test::Asked::Conformance } else { test::Asked::Files(fixtures) };
+            test::test(&subject, &asked, update, json).await
+        }
         Action::Run { subject, asked, json } => try_one::run(&subject, &asked, json).await,
         Action::Bench { subject, asked, against, calls, json } => {
             bench::bench(&subject, &asked, against.as_deref(), calls as usize, json).await

@@ -1,0 +1,131 @@
+//! The contract's promise (`wit/README.md`): what was published stays as it was, and components that were built against it
+//! keep loading and deciding.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use wasmgate_tests::contract::Contract;
+use wasmgate_tests::gateway::Gateway;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn current() -> String {
+    std::fs::read_to_string(root().join("wit/policy.wit")).unwrap()
+}
+
+/// Version and text of each published contract.
+fn published() -> Vec<(String, String)> {
+    let folders = std::fs::read_dir(root().join("wit/published")).unwrap().map(|entry| entry.unwrap().path());
+    let read = |folder: PathBuf| {
+        let version = folder.file_name().unwrap().to_str().unwrap().to_owned();
+        (version, std::fs::read_to_string(folder.join("policy.wit")).unwrap())
+    };
+    folders.map(read).collect()
+}
+
+#[test]
+fn what_was_published_is_kept() {
+    let current = Contract::parse(&current()).unwrap();
+    let major = |version: &str| version.split('.').next().unwrap().to_owned();
+    let published = published();
+    for (version, text) in &published {
+        let before = Contract::parse(text).unwrap();
+        assert_eq!(&before.version, version, "a published contract lies in the folder of its version");
+        if major(version) == major(&current.version) {
+            assert_eq!(current.breaks(&before), [""; 0], "against version {version}");
+        }
+    }
+    assert!(
+        published.iter().any(|(version, _)| *version == current.version),
+        "wit/policy.wit is version {}, which is not among the published ones",
+        current.version
+    );
+}
+
+/// Edits that look harmless, and what is wrong with each.
+#[test]
+fn edits_that_break_components_are_seen() {
+    let wit = current();
+    let before = Contract::parse(&wit).unwrap();
+    let edited = |from: &str, to: &str, version: &str| {
+        assert!(wit.contains(from), "{from}");
+        let wit = wit.replacen(from, to, 1).replacen(
+            "package wasmgate:policy@1.0.0",
+            &format!("package wasmgate:policy@{version}"),
+            1,
+        );
+        Contract::parse(&wit).unwrap().breaks(&before)
+    };
+    let breaking = [
+        (
+            "tenant: option<string>,",
+            "tenant: option<string>,\n        region: option<string>,",
+            "type request was record",
+        ),
+        ("prompt-tokens: u32,", "prompt-tokens: u64,", "type request was record"),
+        ("max-tokens: option<u32>,", "", "type request was record"),
+        (
+            "        /// Does not answer.\n        down,",
+            "        /// Does not answer.\n        down,\n        draining,",
+            "type health was enum",
+        ),
+        ("pass,\n    }", "pass,\n        defer,\n    }", "type verdict was variant"),
+        ("write: func(level: level, line: string);", "write: func(line: string);", "func write was (level: level"),
+        ("get: func(name: string) -> option<value>;", "", "func get is gone"),
+        ("describe: func() -> manifest;", "describe: func() -> manifest;\n    warm: func();", "func warm is new"),
+        ("    import log;\n    export routing;", "    export routing;", "world routing-policy imports less"),
+        (
+            "    import log;\n    export cost;",
+            "    import log;\n    export cost;\n    export routing;",
+            "world cost-policy exports",
+        ),
+    ];
+    for (from, to, expected) in breaking {
+        let broken = edited(from, to, "1.1.0");
+        assert!(broken.iter().any(|broken| broken.contains(expected)), "{expected}: {broken:?}");
+    }
+    let grown = (
+        "get: func(name: string) -> option<value>;",
+        "get: func(name: string) -> option<value>;\n    names: func() -> list<string>;",
+    );
+    assert_eq!(edited(grown.0, grown.1, "1.1.0"), [""; 0], "a function that the host offers may be added");
+    let broken = edited(grown.0, grown.1, "1.0.0");
+    assert!(
+        broken.iter().any(|broken| broken.contains("func names is new")),
+        "but not without a new version: {broken:?}"
+    );
+    assert_eq!(
+        edited("/// Whether the request offers tools to the model.", "/// Tools?", "1.0.0"),
+        [""; 0],
+        "words may change"
+    );
+}
+
+/// Components of real compilers, as they were built against each published version.
+#[test]
+fn components_of_each_published_version_load_and_decide() {
+    for (version, _) in published() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("contract").join(&version);
+        let components: Vec<PathBuf> = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+            .collect();
+        assert!(components.len() >= 2, "{}", folder.display());
+        for component in components {
+            let file = format!("file = {:?}", component.to_str().unwrap());
+            let gateway = Gateway::setup().routing(&file).cost(&file).start();
+            let answer = gateway.post("/api/v1/complexity", &json!({"prompt": "Design a class"})).json();
+            let language = component.file_stem().unwrap().to_str().unwrap();
+            assert_eq!(answer["policy"], format!("complexity-{language}"), "{answer}");
+            assert_eq!(answer["complexity"], 0.2, "{answer}");
+            let priced = &answer["candidates"][2];
+            assert!(
+                priced["estimated_cost"].as_f64().is_some_and(|cost| cost > 0.0),
+                "{language}, its cost hook: {answer}"
+            );
+        }
+    }
+}
