@@ -1,0 +1,47 @@
+#!/bin/sh
+# build.sh [OUTPUT]: builds the policy as policy.wasm beside this script, or as OUTPUT.
+#
+# Environment, all optional: TOOLS, where the pinned tools are or will be installed; WIT, the contract's folder.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+output=${1:-$here/policy.wasm}
+tools=${TOOLS:-$here/.tools}
+wit=${WIT:-$here/wit}
+[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit
+
+# Two builds at once must not install into each other's folder.
+pins=$(sha256sum <"$here/requirements.txt")
+mkdir -p "$tools"
+exec 9>"$tools/lock"
+flock 9
+if [ "$(cat "$tools/pins" 2>/dev/null)" != "$pins" ]; then
+    echo "installing the compiler and wasm-tools in $tools" >&2
+    rm -rf "$tools/venv"
+    if ! python3 -m venv "$tools/venv"; then
+        echo 'Python 3 with venv and pip is needed (Debian: apt-get install python3-venv)' >&2
+        exit 1
+    fi
+    "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt" >&2
+    echo "$pins" >"$tools/pins"
+fi
+flock -u 9
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+export ZIG_GLOBAL_CACHE_DIR="$tools/cache" ZIG_LOCAL_CACHE_DIR="$tmp/cache"
+
+# The contract has a world for each hook; the one with both is this project's own.
+mkdir -p "$tmp/wit/deps/wasmgate-policy"
+cp "$here/world.wit" "$tmp/wit"
+cp "$wit"/*.wit "$tmp/wit/deps/wasmgate-policy"
+
+# The C library is there for its table of letters. Its stack protector would ask WASI for random numbers, which a policy
+# has none of.
+"$tools/venv/bin/python" -m ziglang build-exe -target wasm32-wasi -mexec-model=reactor -fno-entry -rdynamic \
+    -O ReleaseSafe -fno-stack-protector --stack 262144 -lc "$here/src/main.zig" -femit-bin="$tmp/core.wasm"
+# Names of functions stay: the gateway's log shows where a policy went wrong.
+"$tools/venv/bin/wasm-tools" strip "$tmp/core.wasm" -o "$tmp/stripped.wasm"
+"$tools/venv/bin/wasm-tools" component embed --world policy "$tmp/wit" "$tmp/stripped.wasm" -o "$tmp/typed.wasm"
+"$tools/venv/bin/wasm-tools" component new "$tmp/typed.wasm" -o "$output.new"
+mv "$output.new" "$output"

@@ -1,0 +1,53 @@
+"""Which model answers."""
+
+from typing import ClassVar
+
+from wit_world import exports
+from wit_world.exports.routing import Decision, Tier, Verdict, Verdict_Route
+from wit_world.imports.types import Breaker, Candidate, Health, Location, Manifest, Request
+
+from failures import reported
+from settings import WholeNumber
+
+CLOUD_FROM = WholeNumber(
+    name="cloud-from",
+    summary="Prompts of so many tokens or more go to cloud models first, shorter ones to local models.",
+    low=1,
+    high=1_000_000,
+    default=200,
+)
+
+
+class Routing(exports.Routing):
+    """The routing hook. Each of its functions has an object of its own: what `configure` prepares is the class's."""
+
+    _cloud_from: ClassVar[int]
+
+    def describe(self) -> Manifest:
+        return Manifest(
+            name="{{name}}",
+            version="1.0.0",
+            summary="Short prompts stay local, long ones go to the cloud.",
+            settings=[CLOUD_FROM.entry()],
+        )
+
+    @reported
+    def configure(self) -> None:
+        Routing._cloud_from = CLOUD_FROM.read()
+
+    @reported
+    def route(self, request: Request, candidates: list[Candidate]) -> Verdict:
+        if request.prompt_tokens < self._cloud_from:
+            tier, preferred = Tier.LOW, Location.LOCAL
+        else:
+            tier, preferred = Tier.HIGH, Location.CLOUD
+
+        def place(index: int) -> tuple[bool, bool]:
+            candidate = candidates[index]
+            unusable = candidate.health is Health.DOWN or candidate.breaker is Breaker.OPEN
+            return unusable, candidate.location is not preferred
+
+        # Equals stay in the given order.
+        ranking = sorted(range(len(candidates)), key=place)
+        reason = f"{request.prompt_tokens} tokens: {preferred.name.lower()} models first"
+        return Verdict_Route(Decision(ranking, complexity=None, tier=tier, reason=reason))
