@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
-const POLICIES: [&str; 5] = ["complexity", "token-cost", "cheapest-healthy", "latency-aware", "budget-guard"];
+/// What is compiled in one go has its features in common: those with `std` are not to be among those without.
+const TOGETHER: [&[&str]; 2] =
+    [&["complexity", "token-cost", "cheapest-healthy", "latency-aware", "budget-guard"], &["script"]];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let gateway = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
@@ -28,12 +30,34 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Beside the outer build's files, whatever its profile, so that the components are compiled once; a folder of
     // its own, since the outer build holds the lock of its.
     let target_dir = out.ancestors().nth(4).unwrap_or(&out).join("policies");
+    for together in TOGETHER {
+        if let Err(errors) = compile(&policies, &target_dir, together)? {
+            for line in errors.lines() {
+                println!("cargo::error={line}");
+            }
+            return Ok(());
+        }
+    }
+    let mut table = String::from("&[\n");
+    for name in TOGETHER.concat() {
+        let file = target_dir.join(TARGET).join("release").join(format!("policy_{}.wasm", name.replace('-', "_")));
+        let copy = out.join(format!("{name}.wasm"));
+        std::fs::copy(&file, &copy).map_err(|error| format!("{}: {error}", file.display()))?;
+        writeln!(table, "({name:?}, include_bytes!({:?})),", copy.display().to_string())?;
+    }
+    table.push(']');
+    std::fs::write(out.join("builtin.rs"), table)?;
+    Ok(())
+}
+
+/// Compiles policies, or says why not.
+fn compile(policies: &Path, target_dir: &Path, names: &[&str]) -> Result<Result<(), String>, Box<dyn Error>> {
     let mut build = Command::new(env::var("CARGO")?);
     build
         // There, so that the workspace's own `.cargo/config.toml` counts.
-        .current_dir(&policies)
+        .current_dir(policies)
         .args(["build", "--release", "--quiet", "--locked", "--target", TARGET, "--target-dir"])
-        .arg(&target_dir);
+        .arg(target_dir);
     // What the outer build set for its own target would break or slow down this one.
     for (name, _) in env::vars() {
         if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_NET_OFFLINE"
@@ -43,26 +67,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     build.env_remove("RUSTC_WRAPPER").env_remove("RUSTC_WORKSPACE_WRAPPER");
-    for name in POLICIES {
+    for name in names {
         build.args(["--package", &format!("policy-{name}")]);
     }
     let output = build.output()?;
-    if !output.status.success() {
-        for line in String::from_utf8_lossy(&output.stderr).lines() {
-            println!("cargo::error={line}");
-        }
-        return Ok(());
-    }
-    let mut table = String::from("&[\n");
-    for name in POLICIES {
-        let file = target_dir.join(TARGET).join("release").join(format!("policy_{}.wasm", name.replace('-', "_")));
-        let copy = out.join(format!("{name}.wasm"));
-        std::fs::copy(&file, &copy).map_err(|error| format!("{}: {error}", file.display()))?;
-        writeln!(table, "({name:?}, include_bytes!({:?})),", copy.display().to_string())?;
-    }
-    table.push(']');
-    std::fs::write(out.join("builtin.rs"), table)?;
-    Ok(())
+    let errors = || String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok(if output.status.success() { Ok(()) } else { Err(errors()) })
 }
 
 /// A table of the files that projects are made of: path and text.

@@ -79,9 +79,10 @@ impl Subject {
         let (origin, component) = self.component(&mut settings)?;
         let inspection = Inspection::of(&component)
             .map_err(|reason| Failed::Refused(format!("{origin} is no policy (not parsed): {reason}")))?;
-        let hooks = match self.hook.map(Hook::from) {
-            Some(hook) => vec![hook],
-            None => inspection.hooks.clone(),
+        let hooks = match (self.hook.map(Hook::from), settings.get(SCRIPT).and_then(Json::as_str)) {
+            (Some(hook), _) => vec![hook],
+            (None, Some(script)) => script_hooks(script),
+            (None, None) => inspection.hooks.clone(),
         };
         let cache = std::env::var_os("XDG_CACHE_HOME")
             .map(PathBuf::from)
@@ -137,6 +138,18 @@ impl Loaded {
             }
             (_, hooks) => Ok(hooks),
         }
+    }
+}
+
+/// The hooks that a script has functions for; where it has none, both, so that it is said what it lacks.
+fn script_hooks(script: &str) -> Vec<Hook> {
+    let has = |hook: &Hook| match hook {
+        Hook::Routing => script.contains("fn route("),
+        Hook::Cost => script.contains("fn estimate("),
+    };
+    match Hook::ALL.into_iter().filter(has).collect::<Vec<_>>() {
+        hooks if hooks.is_empty() => Hook::ALL.to_vec(),
+        hooks => hooks,
     }
 }
 

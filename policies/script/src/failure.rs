@@ -1,0 +1,60 @@
+//! What went wrong in a script, as a sentence with line and column.
+//!
+//! The sentence goes to the operator's log, which is not private: where the interpreter would quote a value, which may
+//! be of the prompt, the sentence does not. What a script throws itself is its author's choice of words.
+
+use crate::engine::{CALL_LEVELS, OPERATIONS};
+use rhai::{EvalAltResult, ParseError, Position};
+
+/// What a function that scripts call returns.
+pub(crate) type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// The longest sentence, in bytes.
+const SENTENCE_BYTES: usize = 300;
+
+/// A failure of a function that a script called; the interpreter adds the place of the call.
+pub(crate) fn failure(sentence: impl Into<String>) -> Box<EvalAltResult> {
+    let sentence: String = sentence.into();
+    EvalAltResult::ErrorRuntime(sentence.into(), Position::NONE).into()
+}
+
+/// What is wrong with a script's text.
+pub(crate) fn of_text(error: &ParseError) -> String {
+    placed(&error.err_type().to_string(), error.position())
+}
+
+/// Why a script stopped.
+pub(crate) fn of_run(error: Box<EvalAltResult>) -> String {
+    let mut error = error;
+    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = *error {
+        error = inner;
+    }
+    let place = error.take_position();
+    let sentence = match &*error {
+        EvalAltResult::ErrorRuntime(thrown, _) => match thrown.as_immutable_string_ref() {
+            Ok(sentence) => sentence.to_string(),
+            Err(_) => format!("the script threw {}", crate::call::kind(thrown)),
+        },
+        EvalAltResult::ErrorTooManyOperations(_) => format!("more than {OPERATIONS} operations: a loop without end?"),
+        EvalAltResult::ErrorStackOverflow(_) => format!("functions that call one another more than {CALL_LEVELS} deep"),
+        EvalAltResult::ErrorIndexNotFound(..) => "there is nothing at this index".to_owned(),
+        EvalAltResult::ErrorArithmetic(sentence, _) => before_a_quote(sentence).to_owned(),
+        // The type of texts has three names.
+        other => other.to_string().replace("&str | ImmutableString | String", "text"),
+    };
+    placed(&sentence, place)
+}
+
+fn placed(sentence: &str, place: Position) -> String {
+    let sentence = &sentence[..sentence.floor_char_boundary(SENTENCE_BYTES)];
+    match (place.line(), place.position()) {
+        (Some(line), Some(column)) => format!("line {line}, column {column}: {sentence}"),
+        (Some(line), None) => format!("line {line}: {sentence}"),
+        _ => sentence.to_owned(),
+    }
+}
+
+/// `Error parsing integer number 'text': …` without the text.
+fn before_a_quote(sentence: &str) -> &str {
+    sentence.split(['\'', '"']).next().unwrap_or_default().trim_end()
+}

@@ -1,0 +1,110 @@
+//! Decides by a script that the operator gives in the setting `script`.
+//!
+//! The script is Rhai. It defines `fn route(request, candidates)` for the routing hook,
+//! `fn estimate(request, candidates)` for the cost hook, or both; the README beside this crate lists what it
+//! may use. `configure` compiles it and runs its top level once; a decision is one call of its function.
+//!
+//! A mistake in a script is an error with line and column, never a trap: what would run away ends at a limit
+//! of the interpreter before the gateway has to end it.
+
+mod answer;
+mod call;
+mod candidate;
+mod engine;
+mod failure;
+mod number;
+mod program;
+mod ranking;
+mod request;
+mod text;
+
+use answer::Answer;
+use call::Call;
+use program::{Hook, Program};
+use rhai::{Array, Dynamic};
+use wasmgate_policy::prelude::*;
+
+const SCRIPT: Text = Text {
+    name: "script",
+    summary: "The script, in Rhai: fn route(request, candidates) decides, fn estimate(request, candidates) costs.",
+    words: &[],
+    default: "",
+};
+
+/// The script's `fn route`, ready to be called.
+pub struct RoutingScript(Program);
+
+/// The script's `fn estimate`, ready to be called.
+pub struct CostScript(Program);
+
+/// Tells the operator where, and not what: the message of a panic may quote a prompt, and would go to the log.
+#[cfg(target_family = "wasm")]
+fn keep_panics_quiet() {
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(place) = panic.location() {
+            log::error(&format!("panicked at {place}"));
+        }
+    }));
+}
+
+/// Both hooks are one component, and give the same name and version.
+fn this_manifest() -> Manifest {
+    let summary = "Runs the operator's script: which model answers, or what a request will cost.";
+    manifest("script", env!("CARGO_PKG_VERSION"), summary, &[SCRIPT.entry()])
+}
+
+fn program(settings: &Settings, hook: Hook) -> Result<Program, String> {
+    #[cfg(target_family = "wasm")]
+    keep_panics_quiet();
+    Program::compile(&SCRIPT.read(settings)?, hook)
+}
+
+impl Policy for RoutingScript {
+    fn manifest() -> Manifest {
+        this_manifest()
+    }
+
+    fn configure(settings: &Settings) -> Result<Self, String> {
+        program(settings, Hook::Routing).map(Self)
+    }
+}
+
+impl Policy for CostScript {
+    fn manifest() -> Manifest {
+        this_manifest()
+    }
+
+    fn configure(settings: &Settings) -> Result<Self, String> {
+        program(settings, Hook::Cost).map(Self)
+    }
+}
+
+impl Routing for RoutingScript {
+    fn route(&self, request: &Request, candidates: &[Candidate]) -> Result<Verdict, String> {
+        let returned = self.0.call(Call::new(request, candidates))?;
+        let kind = call::kind(&returned);
+        returned
+            .try_cast()
+            .map(|Answer(verdict)| verdict)
+            .ok_or_else(|| format!("fn route should return route_to(…), deny(…) or pass(), but returned {kind}"))
+    }
+}
+
+impl Cost for CostScript {
+    fn estimate(&self, request: &Request, candidates: &[Candidate]) -> Result<Vec<CostEstimate>, String> {
+        let returned = self.0.call(Call::new(request, candidates))?;
+        let kind = call::kind(&returned);
+        let should = "fn estimate should return a list of cost_estimate(…), one for each candidate";
+        let Some(list) = returned.try_cast::<Array>() else { return Err(format!("{should}, but returned {kind}")) };
+        if list.len() != candidates.len() {
+            return Err(format!("{should} ({}), but returned {} in all", candidates.len(), list.len()));
+        }
+        let estimate = |entry: Dynamic| {
+            let kind = call::kind(&entry);
+            entry.try_cast().ok_or_else(|| format!("{should}, but returned a list with {kind} in it"))
+        };
+        list.into_iter().map(estimate).collect()
+    }
+}
+
+wasmgate_policy::export!(routing: RoutingScript, cost: CostScript);

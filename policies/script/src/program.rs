@@ -1,0 +1,86 @@
+//! A script, compiled: from its text to a function that can be called.
+
+use crate::call::Call;
+use crate::candidate::offered;
+use crate::engine::engine;
+use crate::failure;
+use crate::request::Asked;
+use rhai::{AST, CallFnOptions, Dynamic, Engine, Module, Scope};
+use std::sync::Arc;
+
+/// A hook, and what the script calls it.
+#[derive(Clone, Copy)]
+pub(crate) enum Hook {
+    Routing,
+    Cost,
+}
+
+/// A script whose hook can be called.
+pub(crate) struct Program {
+    engine: Engine,
+    script: AST,
+    function: &'static str,
+}
+
+/// What each hook is called with.
+const PARAMETERS: usize = 2;
+
+impl Hook {
+    fn function(self) -> &'static str {
+        match self {
+            Self::Routing => "route",
+            Self::Cost => "estimate",
+        }
+    }
+}
+
+impl Program {
+    /// Compiles a script, runs its top level, and makes sure that it has the hook's function.
+    pub(crate) fn compile(text: &str, hook: Hook) -> Result<Self, String> {
+        let function = hook.function();
+        let wrong = |is: &str| format!("setting script should define fn {function}(request, candidates), but {is}");
+        if text.trim().is_empty() {
+            return Err(wrong("is empty; write it there, in Rhai"));
+        }
+        let refusal = |sentence: String| format!("setting script: {sentence}");
+        let mut engine = engine();
+        let mut constants = Scope::new();
+        let top = engine.compile(text).map_err(|error| refusal(failure::of_text(&error)))?;
+        engine.run_ast_with_scope(&mut constants, &top).map_err(|error| refusal(failure::of_run(error)))?;
+        publish(&mut engine, &constants);
+        // Once more, now that all names are known: one that is not is a mistake, found before any request is.
+        engine.set_strict_variables(true);
+        let script = engine.compile_with_scope(&constants, text);
+        let script = script.map_err(|error| refusal(failure::of_text(&error)))?;
+        let parameters = |count| {
+            let mut functions = script.iter_functions();
+            functions.any(|defined| defined.name == function && defined.params.len() == count)
+        };
+        if parameters(PARAMETERS) {
+            return Ok(Self { engine, script, function });
+        }
+        Err(match script.iter_functions().find(|defined| defined.name == function) {
+            Some(other) => wrong(&format!("its fn {function} has {} parameters, not {PARAMETERS}", other.params.len())),
+            None => wrong("has no function of that name"),
+        })
+    }
+
+    /// Calls the hook's function.
+    pub(crate) fn call(&self, call: Arc<Call>) -> Result<Dynamic, String> {
+        let arguments = (Asked(call.clone()), offered(&call));
+        let options = CallFnOptions::new().eval_ast(false).with_tag(Asked(call));
+        let returned =
+            self.engine.call_fn_with_options(options, &mut Scope::new(), &self.script, self.function, arguments);
+        returned.map_err(failure::of_run)
+    }
+}
+
+/// Lets functions read what the top level defined. They cannot by themselves: Rhai's functions see their parameters
+/// and nothing else.
+fn publish(engine: &mut Engine, constants: &Scope<'_>) {
+    let mut module = Module::new();
+    for (name, _, value) in constants.iter() {
+        module.set_var(name, value);
+    }
+    engine.register_global_module(module.into());
+}

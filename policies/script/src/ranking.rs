@@ -1,0 +1,81 @@
+//! Rankings in scripts: lists of candidates, best first. These reorder and never drop, and what is equal stays in
+//! order, so that they can be put behind one another.
+
+use crate::call::kind;
+use crate::candidate::Offered;
+use crate::failure::{Fallible, failure};
+use crate::request::Asked;
+use crate::text::texts;
+use rhai::{Array, Dynamic, Engine, FnPtr, NativeCallContext};
+use wasmgate_policy::money;
+
+/// Output tokens that `cheapest` expects where no cost policy did: what the built-in policies expect.
+const USUAL_OUTPUT: u32 = 500;
+
+pub(crate) fn register(engine: &mut Engine) {
+    engine
+        .register_fn("by", by)
+        .register_fn("prefer", prefer)
+        .register_fn("prefer", prefer_models)
+        .register_fn("able_first", able_first)
+        .register_fn("cheapest", cheapest);
+}
+
+/// By a number of each, ascending; where it is `()`, last.
+fn by(context: NativeCallContext<'_>, ranking: Array, number: FnPtr) -> Fallible<Array> {
+    sorted(ranking, |candidate| {
+        let number = number.call_within_context::<Dynamic>(&context, (candidate.clone(),))?;
+        match (number.as_int(), number.as_float()) {
+            (Ok(whole), _) => Ok(whole as f64),
+            (_, Ok(number)) if !number.is_nan() => Ok(number),
+            _ if number.is_unit() => Ok(f64::INFINITY),
+            _ => Err(failure(format!("by: the function should return a number or (), but returned {}", kind(&number)))),
+        }
+    })
+}
+
+/// Those first for which a predicate is true.
+fn prefer(context: NativeCallContext<'_>, ranking: Array, predicate: FnPtr) -> Fallible<Array> {
+    sorted(ranking, |candidate| {
+        let answer = predicate.call_within_context::<Dynamic>(&context, (candidate.clone(),))?;
+        let should = "prefer: the function should return true or false, but returned";
+        answer.as_bool().map(|preferred| !preferred).map_err(|_| failure(format!("{should} {}", kind(&answer))))
+    })
+}
+
+/// Those first whose models a list names, in the list's order.
+fn prefer_models(ranking: Array, models: Array) -> Fallible<Array> {
+    let models = texts("prefer", models)?;
+    sorted(ranking, |entry| {
+        let offered = offered("prefer", entry)?;
+        Ok(models.iter().position(|model| *model == offered.candidate().model).unwrap_or(models.len()))
+    })
+}
+
+/// Those last that cannot take the request.
+fn able_first(_: Asked, ranking: Array) -> Fallible<Array> {
+    sorted(ranking, |entry| Ok(offered("able_first", entry)?.obstacle().is_some()))
+}
+
+/// By expected cost: the cost policy's word, else by price; what has neither comes last.
+fn cheapest(ranking: Array) -> Fallible<Array> {
+    sorted(ranking, |entry| {
+        let offered = offered("cheapest", entry)?;
+        let cost = money::expected_cost(&offered.call.request, offered.candidate(), USUAL_OUTPUT);
+        Ok(cost.map_or((true, 0), |cost| (false, cost)))
+    })
+}
+
+/// The candidate that an entry of a ranking is.
+fn offered(function: &str, entry: &Dynamic) -> Fallible<Offered> {
+    let wrong = || failure(format!("{function}: a ranking should hold candidates, but has {} in it", kind(entry)));
+    entry.read_lock::<Offered>().map(|offered| offered.clone()).ok_or_else(wrong)
+}
+
+fn sorted<K: PartialOrd>(ranking: Array, mut key: impl FnMut(&Dynamic) -> Fallible<K>) -> Fallible<Array> {
+    let keyed = ranking.into_iter().map(|candidate| Ok((key(&candidate)?, candidate)));
+    let mut keyed = keyed.collect::<Fallible<Vec<_>>>()?;
+    // No key is "not a number", so that each two compare.
+    keyed.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+    Ok(keyed.into_iter().map(|(_, candidate)| candidate).collect())
+}

@@ -1,0 +1,158 @@
+//! What scripts can ask of a text. Natively: a script that walks over the characters of a long prompt would be at its
+//! limit of steps soon.
+
+use crate::call::kind;
+use crate::failure::{Fallible, failure};
+use regex_lite::{Regex, RegexBuilder};
+use rhai::{Array, Dynamic, Engine, INT};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Compiled patterns that an instance keeps: scripts have few, unless they make them up.
+const PATTERNS: usize = 32;
+
+/// The largest compiled pattern, in bytes: `(\d{1000}){1000}` is an error, not an instance's memory.
+const PATTERN_BYTES: usize = 256 << 10;
+
+pub(crate) fn register(engine: &mut Engine) {
+    let patterns = Patterns::default();
+    engine
+        .register_fn("chars", |text: &str| text.chars().count() as INT)
+        .register_fn("words", |text: &str| text.split_whitespace().count() as INT)
+        .register_fn("count_of", |text: &str, part: &str| count_of(text, part))
+        .register_fn("has", |text: &str, keyword: &str| !occurring(text, &[keyword.into()]).is_empty())
+        .register_fn("has_any", has_any)
+        .register_fn("has_word", has_word)
+        .register_fn("keywords", keywords)
+        .register_fn("whole_words", whole_words)
+        .register_fn("matches", move |text: &str, pattern: &str| -> Fallible<bool> {
+            Ok(patterns.get(pattern)?.is_match(text))
+        })
+        .register_fn("code_blocks", |text: &str| code_blocks(text).into_iter().map(Dynamic::from).collect::<Array>());
+}
+
+/// How often a part occurs, without overlaps; the empty part never does.
+fn count_of(text: &str, part: &str) -> INT {
+    if part.is_empty() { 0 } else { text.matches(part).count() as INT }
+}
+
+/// Whether one of some characters occurs.
+fn has_any(text: &str, characters: &str) -> bool {
+    if characters.is_ascii() {
+        let mut wanted = [false; 256];
+        characters.bytes().for_each(|byte| wanted[usize::from(byte)] = true);
+        text.bytes().any(|byte| wanted[usize::from(byte)])
+    } else {
+        text.contains(|character| characters.contains(character))
+    }
+}
+
+/// Whether a word occurs by itself: with no letter, digit or other number of any script and no `_` beside it.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    let mut from = 0;
+    if word.is_empty() {
+        return false;
+    }
+    while let Some(found) = text[from..].find(word) {
+        let (begin, end) = (from + found, from + found + word.len());
+        if !text[..begin].ends_with(is_word) && !text[end..].starts_with(is_word) {
+            return true;
+        }
+        from = begin + text[begin..].chars().next().map_or(1, char::len_utf8);
+    }
+    false
+}
+
+/// Those of a list whose lower case is part of the text's lower case: in lower case, each once, in the list's order.
+/// The empty text is part of none.
+fn keywords(text: &str, list: Array) -> Fallible<Array> {
+    let list = texts("keywords", list)?;
+    Ok(occurring(text, &list).into_iter().map(Dynamic::from).collect())
+}
+
+/// All keywords in one pass: a table says which of them begin with a byte, mostly none.
+fn occurring(text: &str, list: &[String]) -> Vec<String> {
+    let mut keywords: Vec<(String, bool)> = Vec::with_capacity(list.len());
+    for keyword in list.iter().map(|keyword| keyword.to_lowercase()) {
+        if !keyword.is_empty() && !keywords.iter().any(|(known, _)| *known == keyword) {
+            keywords.push((keyword, false));
+        }
+    }
+    let mut by_start = vec![Vec::new(); 256];
+    for (at, (keyword, _)) in keywords.iter().enumerate() {
+        by_start[usize::from(keyword.as_bytes()[0])].push(at);
+    }
+    let text = lower(text, keywords.iter().all(|(keyword, _)| keyword.is_ascii()));
+    for (at, &byte) in text.as_bytes().iter().enumerate() {
+        for &place in &by_start[usize::from(byte)] {
+            let (keyword, found) = &mut keywords[place];
+            *found = *found || text.as_bytes()[at..].starts_with(keyword.as_bytes());
+        }
+    }
+    keywords.into_iter().filter_map(|(keyword, found)| found.then_some(keyword)).collect()
+}
+
+/// The lower case of a text. Where only ASCII is looked for, other letters may stay as they are, but for the two whose
+/// lower case begins with an ASCII letter (their first bytes are looked for): they need no tables, which are slow.
+fn lower(text: &str, for_ascii: bool) -> String {
+    let folds = |&byte: &u8| byte == "\u{130}".as_bytes()[0] || byte == "\u{212A}".as_bytes()[0];
+    if for_ascii && !text.as_bytes().iter().any(folds) { text.to_ascii_lowercase() } else { text.to_lowercase() }
+}
+
+/// Those of a list that `has_word` finds, in the list's order.
+fn whole_words(text: &str, list: Array) -> Fallible<Array> {
+    let words = texts("whole_words", list)?.into_iter();
+    Ok(words.filter(|word| has_word(text, word)).map(Dynamic::from).collect())
+}
+
+/// A list that may hold nothing but texts.
+pub(crate) fn texts(function: &str, list: Array) -> Fallible<Vec<String>> {
+    let text = |entry: Dynamic| {
+        let kind = kind(&entry);
+        entry
+            .into_string()
+            .map_err(|_| failure(format!("{function}: the list should hold texts, but has {kind} in it")))
+    };
+    list.into_iter().map(text).collect()
+}
+
+/// The languages that are named after the fences (of three backticks or more) which open blocks of code; the empty
+/// text where none is. A block that nothing closes is one too.
+fn code_blocks(text: &str) -> Vec<String> {
+    let mut languages = Vec::new();
+    let mut open = None;
+    for line in text.lines() {
+        let rest = line.trim_start().trim_start_matches('`');
+        let ticks = line.trim_start().len() - rest.len();
+        match open {
+            None if ticks >= 3 && !rest.contains('`') => {
+                open = Some(ticks);
+                languages.push(rest.split_whitespace().next().unwrap_or_default().to_lowercase());
+            }
+            Some(opened) if ticks >= opened && rest.trim().is_empty() => open = None,
+            _ => {}
+        }
+    }
+    languages
+}
+
+/// Compiled patterns, the latest used last. A lock, as an engine must be `Sync`: nobody ever waits for it.
+#[derive(Default)]
+struct Patterns(Mutex<Vec<(String, Arc<Regex>)>>);
+
+impl Patterns {
+    fn get(&self, pattern: &str) -> Fallible<Arc<Regex>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = kept.iter().position(|(known, _)| known == pattern) {
+            kept[at..].rotate_left(1);
+        } else {
+            let compiled = RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).build();
+            let compiled = compiled.map_err(|error| failure(format!("matches: not a regular expression: {error}")))?;
+            if kept.len() == PATTERNS {
+                kept.remove(0);
+            }
+            kept.push((pattern.into(), Arc::new(compiled)));
+        }
+        Ok(kept[kept.len() - 1].1.clone())
+    }
+}
