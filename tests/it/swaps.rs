@@ -90,7 +90,7 @@ fn a_hundred_swaps_under_load_fail_nothing_and_are_each_seen_once() {
 
 #[test]
 fn swaps_go_on_while_a_large_policy_in_javascript_is_admitted() {
-    let component = real::javascript();
+    let component = real::policy("javascript");
     assert!(fs::metadata(&component).unwrap().len() > 10 << 20, "an engine for JavaScript is in it");
     // Its code is compiled anew: a cache of this test's own is empty. The compiler gets what traffic leaves, so this
     // traffic leaves some.
@@ -113,12 +113,12 @@ fn swaps_go_on_while_a_large_policy_in_javascript_is_admitted() {
         // A compiler that just began has not stepped back yet.
         priorities.remove(&0);
         assert_eq!(priorities, BTreeSet::from([19]), "the compiler has the lowest priority");
-        upload.join().unwrap().expect(0, &["in-javascript@1.0.0"]);
+        upload.join().unwrap().expect(0, &["complexity-javascript@1.0.0"]);
     });
     assert!(swaps > 3, "only {swaps} swaps, no more than before it was compiled");
     each_swap_was_seen_once(traffic, swaps);
-    gateway.policies(&["promote", "routing.canary"]).expect(0, &["in-javascript@1.0.0"]);
-    assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "in-javascript@1.0.0");
+    gateway.policies(&["promote", "routing.canary"]).expect(0, &["complexity-javascript@1.0.0"]);
+    assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "complexity-javascript@1.0.0");
     assert_eq!(gateway.metrics().value("api_gateway_requests_total", &[("status", "error")]), 0.0);
 }
 

@@ -1,6 +1,7 @@
 //! Parts that `make test` gets from elsewhere, or builds with what it gets: where they are.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The folder that holds them.
@@ -18,10 +19,22 @@ pub fn python() -> PathBuf {
     part("bin/python")
 }
 
-/// A policy in JavaScript, `in-javascript@1.0.0`, which takes the last model: a component of 12 MB.
+/// The example policy in that language, `complexity-LANGUAGE@1.0.0`.
 #[must_use]
-pub fn javascript() -> PathBuf {
-    part("js/policy.wasm")
+pub fn policy(language: &str) -> PathBuf {
+    part(&format!("policies/{language}.wasm"))
+}
+
+/// What it takes to build a policy in a language: where its tools are, and a `PATH` with Node.js.
+#[must_use]
+pub fn toolchain(language: &str) -> [(&'static str, OsString); 3] {
+    let tools = folder().join("toolchains");
+    // C and Zig have the same compiler.
+    let of = if language == "c" { "zig" } else { language };
+    let mut path = folder().join("node").into_os_string();
+    path.push(":");
+    path.push(env::var_os("PATH").unwrap_or_default());
+    [("TOOLS", tools.join(of).into()), ("CARGO_TARGET_DIR", tools.join("cargo").into()), ("PATH", path)]
 }
 
 fn part(name: &str) -> PathBuf {
