@@ -23,7 +23,8 @@ pub mod place;
 pub mod rules;
 pub mod slot;
 
-pub(crate) use start::{cache_folder, check};
+pub use start::cache_folder;
+pub(crate) use start::check;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;

@@ -2,15 +2,19 @@
 //! into the folder, and is bounded like any other. What `wasmgate policy new` writes builds and passes its fixtures, and what a
 //! hostile author makes of it does no harm.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use wasmgate_tests::gateway::{Gateway, Setup, binary};
+use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::process::{Exit, run};
 use wasmgate_tests::real;
+use wasmgate_tests::wait::until;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/policies/script/complexity.rhai");
+
+/// What decides in place of a policy that failed.
+const DEFAULT: &str = "default@0.1.0";
 
 /// More calls than an instance serves before it is replaced, several times over.
 const CALLS: usize = 1000;
@@ -41,33 +45,39 @@ fn decides_as_the_one_in_rust(language: &str) {
     }
 }
 
-/// A gateway whose policies are files that are not there yet, so that the defaults decide.
-fn waiting_for(language: &str) -> Setup {
+/// A gateway that decides with another policy in the place of that language's.
+fn before(language: &str) -> Setup {
     let gateway = Gateway::setup().reloading();
-    match language {
-        "script" => gateway
-            .routing("builtin = \"script\"\nsetting_files = { script = \"policy.rhai\" }")
-            .cost("builtin = \"script\"\nsetting_files = { script = \"policy.rhai\" }\nlimits = { call_time_ms = 5000 }"),
-        _ => gateway.routing("file = \"policy.wasm\"").cost("file = \"policy.wasm\"\nlimits = { call_time_ms = 5000 }"),
+    let limits = "limits = { call_time_ms = 5000 }";
+    if language == "script" {
+        let lines = "builtin = \"script\"\nsetting_files = { script = \"policy.rhai\" }";
+        let script = "fn route(request, candidates) { pass() }\nfn estimate(request, candidates) { \
+                      candidates.map(|c| cost_estimate(c, 0, 0)) }";
+        return gateway.file("policy.rhai", script.as_bytes()).routing(lines).cost(&format!("{lines}\n{limits}"));
     }
+    let other = std::fs::read(real::policy(if language == "zig" { "c" } else { "zig" })).unwrap();
+    let gateway = gateway.file("policy.wasm", &other);
+    gateway.routing("file = \"policy.wasm\"").cost(&format!("file = \"policy.wasm\"\n{limits}"))
 }
 
 fn serves_when_its_file_is_dropped(language: &str) {
-    let gateway = waiting_for(language).start();
+    let gateway = before(language).start();
     let ask = |prompt: &str| gateway.post("/api/v1/complexity", &json!({"prompt": prompt})).expect(200).json();
-    assert_eq!(ask("hello")["policy"], "default", "nothing is there yet");
-    let subject = subject(language);
-    let name = if language == "script" { "policy.rhai" } else { "policy.wasm" };
-    gateway.put(name, &std::fs::read(&subject).unwrap());
-    let label = if language == "script" { "script@0.1.0".to_owned() } else { format!("complexity-{language}@1.0.0") };
-    gateway.wait_policy(&label);
+    let prompt = "Design a class that builds a report: def report(x)";
+    let (name, policy) = match language {
+        "script" => ("policy.rhai", "script".to_owned()),
+        _ => ("policy.wasm", format!("complexity-{language}")),
+    };
+    gateway.put(name, &std::fs::read(subject(language)).unwrap());
+    let first = until(&format!("{policy} decides"), || {
+        let answer = ask(prompt);
+        let version = gateway.place("cost")["serving"]["policy"] == *policy;
+        (answer["policy"] == *policy && answer["tier"] == "high" && version).then_some(answer)
+    });
     let decided = |answer: &Value| {
         let fields = ["complexity", "tier", "reasoning", "recommended_model", "candidates"];
         fields.map(|field| answer[field].clone())
     };
-    let prompt = "Design a class that builds a report: def report(x)";
-    let first = ask(prompt);
-    assert_eq!(first["tier"], "high", "{first}");
     assert_eq!(first["recommended_model"], "claude-sonnet", "{first}");
     assert!(first["candidates"][2]["estimated_cost"].as_f64().is_some_and(|cost| cost > 0.0), "{first}");
     let body = json!({"prompt": prompt});
@@ -99,7 +109,8 @@ impl Project {
         let path = folder.path().join("mine");
         let lang = if language == "javascript" { "js" } else { language };
         let path = path.to_str().unwrap();
-        run(&["policy", "new", "mine", "--lang", lang, "--hook", hook, "--path", path]).expect(0, &["policy.fixtures.json"]);
+        run(&["policy", "new", "mine", "--lang", lang, "--hook", hook, "--path", path])
+            .expect(0, &["policy.fixtures.json"]);
         Self { folder, language }
     }
 
@@ -180,24 +191,280 @@ fn harms_nobody(language: &'static str, hostile: &Hostile) {
         project.build();
     }
     let component = project.component();
-    let gateway = match language {
-        "script" => Gateway::setup().routing(&format!("builtin = \"script\"\nsetting_files = {{ script = {component:?} }}")),
-        _ => Gateway::setup().routing(&format!("file = {component:?}")),
+    let lines = match language {
+        "script" => format!("builtin = \"script\"\nsetting_files = {{ script = {component:?} }}"),
+        _ => format!("file = {component:?}"),
     };
-    let gateway = gateway.limits("call_time_ms = 1000").start();
     for (prompt, class, words) in hostile.ends {
-        let before = gateway.metrics();
+        // One for each, since failures in the same second share a line of the log.
+        let gateway = Gateway::setup().routing(&lines).limits("call_time_ms = 1000").start();
         let answer = gateway.chat(prompt).expect(200);
-        assert_eq!(answer.header("x-wasmgate-policy"), "default", "{language}, {prompt}");
-        let failed = |reason| gateway.metrics().rise(&before, "api_gateway_policy_failures_total", &[("reason", reason)]);
-        assert_eq!(failed(class), 1.0, "{language}, {prompt}: {:?}", failures(&gateway));
-        let line = gateway.wait_for_log(&format!("{language}, {prompt}, {words}"), |line| line.to_string().contains(words));
-        assert!(line.to_string().len() < 4096, "{line}");
-        // It serves on.
-        assert_ne!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "default", "{language} after {prompt}");
+        assert_eq!(answer.header("x-wasmgate-policy"), DEFAULT, "{language}, {prompt}");
+        let line = gateway.wait_for_log(&format!("how {prompt} failed"), |line| line["message"] == "policy failed");
+        assert_eq!(line["class"], *class, "{line}");
+        let told = gateway.log().into_iter().filter(|line| line.to_string().contains(words)).collect::<Vec<_>>();
+        assert!(!told.is_empty(), "{words:?} is nowhere in the log: {line}");
+        assert!(told.iter().all(|line| line.to_string().len() < 4096), "{told:?}");
+        let failed = |reason| gateway.metrics().value("api_gateway_policy_failures_total", &[("reason", reason)]);
+        assert_eq!(failed(class), 1.0, "{language}, {prompt}");
+        assert_ne!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), DEFAULT, "it serves on");
     }
 }
 
-fn failures(gateway: &Gateway) -> Vec<Value> {
-    gateway.log().into_iter().filter(|line| line["level"] != "INFO").collect()
+#[test]
+fn a_hostile_author_of_rust_harms_nobody() {
+    harms_nobody(
+        "rust",
+        &Hostile {
+            file: "src/routing.rs",
+            before: "let tokens = request.prompt_tokens;",
+            lines: r#"
+        match &*request.messages[request.messages.len() - 1].text {
+            "loop" => loop {
+                core::hint::black_box(0);
+            },
+            "throw" => panic!("no such thing"),
+            "grow" => {
+                let mut hoard = Vec::new();
+                loop {
+                    hoard.push(vec![1_u8; 1 << 20]);
+                }
+            }
+            "lie" => return Ok(Decision::unscored(vec![7], "").into()),
+            _ => {}
+        }"#,
+            ends: &[
+                ("loop", "timeout", "timeout"),
+                ("throw", "trap", "panicked at src/routing.rs"),
+                ("grow", "out_of_memory", "the limit is 67108864"),
+                ("lie", "invalid_decision", "the ranking names candidate 7 of 3"),
+            ],
+        },
+    );
+}
+
+#[test]
+fn a_hostile_author_of_javascript_harms_nobody() {
+    harms_nobody(
+        "javascript",
+        &Hostile {
+            file: "src/routing.js",
+            before: "const isLong =",
+            lines: r"
+    switch (request.messages.at(-1).text) {
+      case 'loop':
+        for (;;);
+      case 'throw':
+        throw new Error('no such thing');
+      case 'long': {
+        throw new Error('no such thing'.repeat(1000));
+      }
+      case 'grow':
+        for (const hoard = [];;) hoard.push(new Uint8Array(1 << 20).fill(1));
+      case 'lie':
+        return { tag: 'maybe' };
+    }",
+            ends: &[
+                ("loop", "timeout", "timeout"),
+                ("throw", "guest_error", "no such thing"),
+                ("long", "guest_error", "no such thing"),
+                ("grow", "out_of_memory", "the limit is 268435456"),
+                ("lie", "trap", "trap"),
+            ],
+        },
+    );
+}
+
+#[test]
+fn a_hostile_author_of_python_harms_nobody() {
+    harms_nobody(
+        "python",
+        &Hostile {
+            file: "routing.py",
+            before: "if request.prompt_tokens < self._cloud_from:",
+            lines: r#"
+        match request.messages[-1].text:
+            case "loop":
+                while True:
+                    pass
+            case "throw":
+                raise KeyError("no such thing")
+            case "long":
+                raise KeyError("no such thing" * 1000)
+            case "grow":
+                hoard = []
+                while True:
+                    hoard.append(bytes([1]) * (1 << 20))
+            case "lie":
+                return "maybe"
+"#,
+            ends: &[
+                ("loop", "timeout", "timeout"),
+                ("throw", "guest_error", "KeyError: 'no such thing'"),
+                ("long", "guest_error", "no such thing"),
+                ("grow", "out_of_memory", "the limit is 268435456"),
+                ("lie", "trap", "trap"),
+            ],
+        },
+    );
+}
+
+#[test]
+fn a_hostile_author_of_c_harms_nobody() {
+    harms_nobody(
+        "c",
+        &Hostile {
+            file: "src/routing.c",
+            before: "const bool is_long =",
+            lines: r#"
+    const policy_string_t said = request->messages.ptr[request->messages.len - 1].text;
+    const char first = said.len ? *said.ptr : 0;
+    static volatile int still = 1;
+    while (first == 'L' && still)
+        ;
+    if (first == 'T')
+        __builtin_trap();
+    while (first == 'G')
+        *(volatile char *)allocate(1 << 20, 1) = 1;
+    if (first == 'X') {
+        *ret = (exports_routing_verdict_t){.tag = 7};
+        return true;
+    }
+    if (first == 'U') {
+        *ret = (exports_routing_verdict_t){EXPORTS_ROUTING_VERDICT_DENY, {.deny = {.code = text("no"), .reason = text("%c%c", 0xc3, 0x28)}}};
+        return true;
+    }"#,
+            ends: &[
+                ("L", "timeout", "timeout"),
+                ("T", "trap", "unreachable"),
+                ("G", "out_of_memory", "the limit is 67108864"),
+                ("X", "invalid_decision", "invalid_decision"),
+                ("U", "invalid_decision", "utf-8"),
+            ],
+        },
+    );
+}
+
+#[test]
+fn a_hostile_author_of_zig_harms_nobody() {
+    harms_nobody(
+        "zig",
+        &Hostile {
+            file: "src/routing.zig",
+            before: "const preferred: contract.Location =",
+            lines: r#"
+    const messages = request.messages.items();
+    const said = messages[messages.len - 1].text.items();
+    if (std.mem.eql(u8, said, "loop")) while (true) std.mem.doNotOptimizeAway(said);
+    if (std.mem.eql(u8, said, "throw")) @panic("no such thing");
+    if (std.mem.eql(u8, said, "grow")) while (true) @memset(try call.alloc(u8, 1 << 20), 1);
+    if (std.mem.eql(u8, said, "lie")) return .{ .tag = .route, .payload = .{ .route = .{
+        .ranking = .of(&.{7}),
+        .complexity = .of(null),
+        .tier = .of(null),
+        .reason = .of(""),
+    } } };"#,
+            ends: &[
+                ("loop", "timeout", "timeout"),
+                ("throw", "trap", "no such thing"),
+                ("grow", "out_of_memory", "the limit is 67108864"),
+                ("lie", "invalid_decision", "the ranking names candidate 7 of 3"),
+            ],
+        },
+    );
+}
+
+#[test]
+fn a_hostile_author_of_a_script_harms_nobody() {
+    harms_nobody(
+        "script",
+        &Hostile {
+            file: "policy.rhai",
+            before: "let long = request.prompt_tokens",
+            lines: r#"
+    switch request.prompt {
+        "loop" => { let n = 0; loop { n += 1; } },
+        "throw" => throw "no such thing",
+        "grow" => { let hoard = "x"; loop { hoard += hoard; } },
+        "lie" => return 7,
+        _ => (),
+    }"#,
+            ends: &[
+                ("loop", "guest_error", "line "),
+                ("throw", "guest_error", "no such thing"),
+                ("grow", "guest_error", "Length of string too large"),
+                ("lie", "guest_error", "should return route_to"),
+            ],
+        },
+    );
+}
+
+/// An operator's editor is where a script changes, and where its mistakes are to be found.
+#[test]
+fn a_script_that_is_saved_is_swapped_in_or_refused_with_the_place_of_its_mistake() {
+    let gateway = Gateway::setup()
+        .reloading()
+        .file("route.rhai", b"fn route(request, candidates) { route_to(candidates, \"as given\") }")
+        .routing("builtin = \"script\"\nsetting_files = { script = \"route.rhai\" }")
+        .start();
+    let reason =
+        || gateway.post("/api/v1/complexity", &json!({"prompt": "hello"})).expect(200).json()["reasoning"].clone();
+    assert_eq!(reason(), "as given");
+    let refused = |what: &str, script: &[u8], words: &[&str]| {
+        gateway.put("route.rhai", script);
+        let place = gateway
+            .wait_place("routing", what, |place| words.iter().all(|word| place["refused"].to_string().contains(word)));
+        assert_eq!(reason(), "as given", "the last good one decides: {place}");
+    };
+    refused("a typing error", b"fn route(request, candidates) {\n  let x = ;\n}", &["configured", "line 2, column 11"]);
+    refused("another hook's function", b"fn estimate(request, candidates) { [] }", &["configured", "fn route"]);
+    refused(
+        "an unknown function",
+        b"fn route(request, candidates) {\n  cheapest_of(request)\n}",
+        &["probed", "line 2"],
+    );
+    refused("text that is none", b"fn route(r, c) { pass() } // \xc3\x28", &["route.rhai", "invalid utf-8"]);
+    refused("a long text", &vec![b' '; (256 << 10) + 1], &["route.rhai", "expected at most 262144"]);
+    gateway.put("route.rhai", b"fn route(request, candidates) { route_to(candidates, \"edited\") }");
+    until("the edited script decides", || (reason() == "edited").then_some(()));
+    // Its operator's fixtures are beside it.
+    let fixtures = |expected: &str| {
+        let fixture = json!({"name": "edited", "prompt": "hello", "expect": {"reason": expected}});
+        json!({"fixtures": [fixture]}).to_string()
+    };
+    gateway.put("route.fixtures.json", fixtures("another").as_bytes());
+    gateway
+        .wait_place("routing", "fixtures that are not met", |place| place["refused"].to_string().contains("another"));
+    gateway.put("route.fixtures.json", fixtures("edited").as_bytes());
+    gateway.wait_place("routing", "fixtures that are met", |place| place["refused"].is_null());
+}
+
+/// Helper files that templates have in common with the examples are the same to the byte.
+#[test]
+fn templates_and_examples_do_not_drift_apart() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let javascript = [
+        "package.json",
+        "package-lock.json",
+        "tsconfig.json",
+        "componentize.js",
+        "types/policy.d.ts",
+        "types/engine.d.ts",
+        "src/settings.js",
+        "src/failures.js",
+        "src/cost.js",
+    ];
+    let shared: [(&str, &str, &[&str]); 5] = [
+        ("js", "javascript", &javascript),
+        ("python", "python", &["requirements.txt", "failures.py"]),
+        ("c", "c", &["requirements.txt"]),
+        ("zig", "zig", &["requirements.txt", "src/contract.zig"]),
+        ("rust", "rust", &["build.sh"]),
+    ];
+    for (template, example, files) in shared {
+        for file in files {
+            let of = |folder: &str, language: &str| std::fs::read(root.join(folder).join(language).join(file)).unwrap();
+            assert!(of("policies/templates", template) == of("examples/policies", example), "{file} of {example}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod config;
 mod contract;
 mod crash;
 mod examples;
+mod languages;
 mod metrics;
 mod modes;
 mod process;

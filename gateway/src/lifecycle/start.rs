@@ -321,6 +321,7 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, Sta
 }
 
 /// Where compiled components are kept.
-pub(crate) fn cache_folder(configured: Option<&Path>) -> Option<PathBuf> {
+#[must_use]
+pub fn cache_folder(configured: Option<&Path>) -> Option<PathBuf> {
     configured.map(Path::to_owned).or_else(|| platform("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache"))
 }

@@ -116,9 +116,10 @@ impl New {
     fn wit(&self) -> Vec<(String, String)> {
         let contract = |path: &str| (path.to_owned(), WIT.to_owned());
         match (self.lang, self.hook) {
-            (Language::Script, _) => Vec::new(),
-            // The helper crate makes a component of both worlds by itself.
-            (Language::Rust, _) | (_, Hooks::Routing | Hooks::Cost) => vec![contract("wit/policy.wit")],
+            // The helper crate makes a component of both worlds by itself, and scripts are run by one that has both.
+            (Language::Rust | Language::Script, _) | (_, Hooks::Routing | Hooks::Cost) => {
+                vec![contract("wit/policy.wit")]
+            }
             (_, Hooks::Both) => {
                 let world = format!(
                     "package local:{};\n\n/// A policy with both hooks.\nworld policy {{\n    \

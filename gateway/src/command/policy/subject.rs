@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value as Json};
 use wasmgate::builtin;
+use wasmgate::lifecycle::cache_folder;
 use wasmgate::policy::inspect::Inspection;
 use wasmgate::policy::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
 
@@ -84,10 +85,8 @@ impl Subject {
             (None, Some(script)) => script_hooks(script),
             (None, None) => inspection.hooks.clone(),
         };
-        let cache = std::env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
-            .map(|cache| cache.join("wasmgate/compiled"));
+        // What is compiled here need not be compiled when a gateway of this user takes it.
+        let cache = cache_folder(None);
         let loader = Loader::new(LoaderOptions { cache, ..LoaderOptions::default() })
             .map_err(|error| Failed::Machine(error.to_string()))?;
         Ok(Loaded {
