@@ -323,5 +323,7 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, Sta
 /// Where compiled components are kept.
 #[must_use]
 pub fn cache_folder(configured: Option<&Path>) -> Option<PathBuf> {
-    configured.map(Path::to_owned).or_else(|| platform("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache"))
+    // A folder of its own, since it must be closed to others, and what is beside it need not be.
+    let usual = || Some(platform("CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache")?.join("compiled"));
+    configured.map(Path::to_owned).or_else(usual)
 }

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use super::{Failed, WIT};
 
 /// Path and text of each file: `LANGUAGE/…` and `common/…` of the templates, `sdk/…` of the crate for Rust,
-/// `bindings/c/WORLD/…` for C and Zig.
+/// `bindings/c/WORLD/…` for C.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
 /// See the module.
@@ -101,7 +101,7 @@ fn files(new: &New) -> Vec<(String, String)> {
                 if path == "Cargo.toml" { text.split("[dev-dependencies]").next().unwrap_or(text) } else { text };
             files.push((format!("sdk/wasmgate-policy/{path}"), text.to_owned()));
         } else if let Some(path) = path.strip_prefix(&format!("bindings/c/{}/", new.hook.world()))
-            && matches!(new.lang, Language::C | Language::Zig)
+            && new.lang == Language::C
         {
             files.push((format!("bindings/{path}"), (*text).to_owned()));
         }
