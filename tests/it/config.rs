@@ -87,6 +87,16 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
             &["policies.routing.limits: ", "call_time_ms is 0, expected 1 to 10000"],
         ),
         (
+            "a setting and its file",
+            "[policies.cost]\nsettings = { a = 1 }\nsetting_files = { a = \"a.txt\" }\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:3: policies.cost.setting_files: ", "`a` is among `settings` too"],
+        ),
+        (
+            "a setting's file that is not there",
+            "[policies.routing]\nbuiltin = \"script\"\nsetting_files = { script = \"none.rhai\" }\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
+            &["policies.routing: ", "none.rhai", "it is not there"],
+        ),
+        (
             "a policy that does not exist",
             "[policies.cost]\nbuiltin = \"tokencost\"\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
             &["wasmgate.toml:2: policies.cost.builtin: ", "did you mean \"token-cost\"?"],

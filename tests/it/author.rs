@@ -1,0 +1,173 @@
+//! `wasmgate policy`: what authors type, what they are told, which exit codes there are. What a project of each language does is
+//! in `languages`.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wasmgate_tests::gateway::run;
+use wasmgate_tests::process::Exit;
+use wasmgate_tests::{guests, real};
+
+/// A folder with files.
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    folder
+}
+
+/// `wasmgate policy` with the file of that name in the folder.
+fn policy(folder: &TempDir, verb: &str, name: &str, more: &[&str]) -> Exit {
+    let path = folder.path().join(name);
+    run(&[&["policy", verb, path.to_str().unwrap()], more].concat())
+}
+
+fn fixtures(expect: &Value) -> String {
+    json!({"fixtures": [{"name": "a greeting", "prompt": "Hello!", "expect": expect}]}).to_string()
+}
+
+#[test]
+fn the_contract_is_printed() {
+    let exit = run(&["policy", "wit"]);
+    exit.expect(0, &["package wasmgate:policy@1.0.0;"]);
+    let contract = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/policy.wit");
+    assert_eq!(exit.stdout, fs::read_to_string(contract).unwrap());
+}
+
+#[test]
+fn a_built_in_policy_can_be_looked_at_asked_and_measured() {
+    run(&["policy", "inspect", "complexity"]).expect(
+        0,
+        &[
+            "wasmgate:policy/settings@1.0.0: what the operator configured",
+            "profile compiled: 10 ms a call",
+            "low-below = 0.3",
+        ],
+    );
+    let seen = run(&["policy", "inspect", "complexity", "--json"]);
+    let seen: Value = serde_json::from_str(&seen.stdout).unwrap();
+    assert_eq!((&seen["profile"], &seen["hooks"]["routing"]["name"]), (&json!("compiled"), &json!("complexity")));
+    assert!(seen["hooks"]["cost"].is_null() && seen["digest"].as_str().unwrap().len() == 64, "{seen}");
+
+    let run_json = |arguments: &[&str]| -> Value {
+        let exit = run(&[&["policy", "run"], arguments, &["--json"]].concat());
+        exit.expect(0, &[]);
+        serde_json::from_str(&exit.stdout).unwrap()
+    };
+    let decided = run_json(&["complexity", "--prompt", "Design a class"]);
+    assert_eq!((&decided["routing"]["tier"], &decided["routing"]["complexity"]), (&json!("low"), &json!(0.2)));
+    let files = folder(&[
+        ("request.toml", b"prompt = { repeat = \"x\", times = 500 }\n[[candidates]]\nmodel = \"only\"\n"),
+        ("settings.toml", b"low-below = 0.61\nhigh-above = 0.7\n"),
+    ]);
+    let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    let (request, settings) = (path("request.toml"), path("settings.toml"));
+    let decided = run_json(&["complexity", "--request", &request, "--settings", &settings]);
+    assert_eq!((&decided["routing"]["tier"], &decided["routing"]["ranking"]), (&json!("low"), &json!(["only"])));
+
+    let measured = run(&["policy", "bench", "complexity", "--against", "cheapest-healthy", "--calls", "20", "--json"]);
+    let measured: Value = serde_json::from_str(&measured.stdout).unwrap();
+    let warm = |column: usize| measured[column]["hooks"]["routing"]["instructions"]["warm_call"].as_u64().unwrap();
+    assert!(warm(0) > 1000 && warm(1) > 1000 && warm(0) != warm(1), "{measured}");
+    let again = run(&["policy", "bench", "complexity", "--calls", "10", "--json"]);
+    let again: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(again[0]["hooks"]["routing"]["instructions"], measured[0]["hooks"]["routing"]["instructions"]);
+    run(&["policy", "bench", "complexity", "--against", "token-cost", "--calls", "10"]).expect(0, &["warm call", " -"]);
+}
+
+#[test]
+fn what_is_looked_at_without_being_a_policy_is_said() {
+    let core = wat::parse_str("(module)").unwrap();
+    let files =
+        folder(&[("core.wasm", &core), ("text.wasm", b"no component"), ("decides.wasm", &guests::build("decides"))]);
+    policy(&files, "inspect", "core.wasm", &[]).expect(2, &["core.wasm is no policy", "expected a component"]);
+    policy(&files, "run", "text.wasm", &[]).expect(2, &["text.wasm is no policy (not parsed)"]);
+    policy(&files, "run", "missing.wasm", &[]).expect(2, &["missing.wasm: cannot be read", "complexity, token-cost"]);
+    policy(&files, "test", "decides.wasm", &[]).expect(2, &["decides.fixtures.json is not there"]);
+    policy(&files, "run", "decides.wasm", &["--hook", "cost"]).expect(2, &["not admitted", "policy/cost@1.0.0"]);
+    policy(&files, "run", "decides.wasm", &["--limit", "call_tim_ms=5"])
+        .expect(2, &["--limit: unknown field `call_tim_ms`"]);
+    policy(&files, "run", "decides.wasm", &["--limit", "call_time_ms=0"])
+        .expect(2, &["call_time_ms is 0, expected 1 to"]);
+    policy(&files, "run", "decides.wasm", &["--limit", "5"]).expect(2, &["expected NAME=VALUE"]);
+    run(&["policy", "run", "complexity", "--settings", "/nonexistent"]).expect(2, &["/nonexistent: cannot be read"]);
+}
+
+#[test]
+fn a_component_that_asks_for_more_is_told_what_it_may_have() {
+    let files = folder(&[("reaches-out.wasm", &guests::build("reaches-out"))]);
+    let seen = policy(&files, "inspect", "reaches-out.wasm", &[]);
+    seen.expect(0, &["NOT GRANTED", "refused    not admitted: it imports `wasi:http/"]);
+}
+
+#[test]
+fn an_engine_inside_is_seen_and_has_wider_limits() {
+    let component = real::policy("javascript");
+    let seen = run(&["policy", "inspect", component.to_str().unwrap()]);
+    seen.expect(0, &["profile engine: 250 ms a call, 256.0 MiB of memory, 4 warm instances"]);
+    let given = run(&["policy", "inspect", component.to_str().unwrap(), "--limit", "call_time_ms=99"]);
+    given.expect(0, &["profile engine: 99 ms a call, 256.0 MiB"]);
+}
+
+#[test]
+fn fixtures_that_are_not_met_are_shown_and_can_be_taken_over() {
+    let script = b"fn route(request, candidates) { route_to(cheapest(candidates), \"the cheapest\") }";
+    let expected =
+        fixtures(&json!({"model": "large", "reason_contains": "dear", "costs": {"small": {"input_tokens": 1}}}));
+    let files = folder(&[("p.rhai", script), ("p.fixtures.json", expected.as_bytes())]);
+    let unmet = policy(&files, "test", "p.rhai", &[]);
+    unmet.expect(
+        1,
+        &["0 of 1 fixtures as expected", "a greeting", "- \"large\"", "+ \"small\"", "the same with --update"],
+    );
+    policy(&files, "test", "p.rhai", &["--update"]).expect(0, &["1 updated"]);
+    policy(&files, "test", "p.rhai", &[]).expect(0, &["1 of 1 fixtures as expected"]);
+    let updated: Value = serde_json::from_slice(&fs::read(files.path().join("p.fixtures.json")).unwrap()).unwrap();
+    let expect = &updated["fixtures"][0]["expect"];
+    // What belongs to the other hook is as it was.
+    let wanted = json!({"model": "small", "reason": "the cheapest", "costs": {"small": {"input_tokens": 1}}});
+    assert_eq!(*expect, wanted);
+
+    fs::write(files.path().join("p.fixtures.json"), fixtures(&json!({"costs": {"small": {"input_tokens": 1}}})))
+        .unwrap();
+    policy(&files, "test", "p.rhai", &[]).expect(1, &["no fixture expects anything of"]);
+    fs::write(files.path().join("p.fixtures.json"), fixtures(&json!({"teir": "low"}))).unwrap();
+    policy(&files, "test", "p.rhai", &[])
+        .expect(2, &["p.fixtures.json: fixtures[0].expect.teir", "did you mean `tier`?"]);
+}
+
+#[test]
+fn fixtures_may_be_toml_which_is_read_and_not_written() {
+    let script = b"fn route(request, candidates) { pass() }";
+    let toml = b"# a comment\n[[fixtures]]\nname = \"a greeting\"\nprompt = \"Hello!\"\nexpect = { tier = \"low\" }\n";
+    let files = folder(&[("p.rhai", script), ("mine.toml", toml), ("broken.toml", b"[[fixtures]]\nname = \n")]);
+    let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    policy(&files, "test", "p.rhai", &[&path("mine.toml")]).expect(1, &["+ no opinion", "- a choice"]);
+    policy(&files, "test", "p.rhai", &[&path("mine.toml"), "--update"]).expect(2, &["comments would be lost"]);
+    assert_eq!(fs::read(files.path().join("mine.toml")).unwrap(), toml);
+    policy(&files, "test", "p.rhai", &[&path("broken.toml")]).expect(2, &["broken.toml:2: this is not TOML"]);
+}
+
+#[test]
+fn a_policy_that_fails_says_why_and_its_log_is_shown() {
+    let script = b"fn route(request, candidates) { if request.id == \"question\" { print(\"asked\"); throw \"no idea\" } pass() }";
+    let files = folder(&[("p.rhai", script)]);
+    policy(&files, "run", "p.rhai", &[]).expect(2, &["p.rhai failed: guest_error: ", "no idea", "INFO asked"]);
+}
+
+#[test]
+fn a_new_project_needs_a_good_name_and_an_empty_folder() {
+    let files = folder(&[("there", b"x")]);
+    let new = |name: &str, path: &str| {
+        let path = files.path().join(path);
+        run(&["policy", "new", name, "--lang", "script", "--path", path.to_str().unwrap()])
+    };
+    for name in ["Mine", "1st", "a--b", "a-", "../a", ""] {
+        new(name, "unused").expect(2, &["lower-case letters, digits and single `-`"]);
+    }
+    new("mine", "there").expect(2, &["is there already"]);
+    new("mine", "fresh").expect(0, &["policy.rhai", "wit/policy.wit", "next: cd "]);
+    new("mine", "fresh").expect(2, &["is there already"]);
+}
