@@ -1,5 +1,7 @@
 //! The configuration file: what is wrong with it is said with file, line and key, before a port is bound.
 
+use wasmgate::config::Config;
+use wasmgate::policy::Profile;
 use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, run};
 use wasmgate_tests::wire::{Dialect, Usage, ask};
@@ -175,10 +177,13 @@ fn the_example_is_what_serves_without_a_file() {
     assert_eq!(wasmgate::config::EMBEDDED, EXAMPLE);
 }
 
+fn config(text: &str) -> Config {
+    Config::parse(text, "test", std::path::Path::new(".")).unwrap()
+}
+
 #[test]
 fn the_example_states_the_defaults() {
-    let parse = |text: &str| wasmgate::config::Config::parse(text, "test", std::path::Path::new(".")).unwrap();
-    let (mut example, smallest) = (parse(EXAMPLE), parse(SMALLEST));
+    let (mut example, smallest) = (config(EXAMPLE), config(SMALLEST));
     // Where they say so is all that may differ.
     example.routing.active.place.clone_from(&smallest.routing.active.place);
     example.cost.active.place.clone_from(&smallest.cost.active.place);
@@ -224,10 +229,22 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# connect_seconds = ", "connect_seconds = ")
         .replace("# head_seconds = ", "head_seconds = ")
         .replace("# idle_seconds = ", "idle_seconds = ")
-        .replace("# total_seconds = ", "total_seconds = ");
+        .replace("# total_seconds = ", "total_seconds = ")
+        // Nor is there this file.
+        .replace("# script = \"route.rhai\"", "");
+    let limits =
+        ["call_time_ms", "memory_bytes", "warm_instances", "hostcall_bytes", "input_bytes", "concurrent_calls"];
+    let more = ["isolation", "calls_per_instance", "instance_age_seconds", "instance_memory_bytes"];
+    let uncommented = limits
+        .iter()
+        .chain(&more)
+        .fold(uncommented, |text, limit| text.replacen(&format!("# {limit} = "), &format!("{limit} = "), 1));
     let settings = |text: &str| text.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")).count();
     // A policy has a file or is built in, and prose may name a setting.
     assert!(settings(&uncommented) <= 2, "a commented setting that this test does not try");
+    let compiled = Profile::Compiled;
+    let stated = config(&uncommented).routing.active.limits.over(compiled);
+    assert_eq!(stated, Ok(compiled.limits()), "the limits that are stated are those that hold");
     let setup = Gateway::setup().whole(&uncommented).secret_file("admin-token", "a-token-of-operators");
     setup.variable("OPENAI_API_KEY", "sk-example").check().expect(0, &["3 backends"]);
 }
