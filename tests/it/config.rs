@@ -197,6 +197,22 @@ fn the_example_states_the_defaults() {
     assert_eq!(format!("{:?}", example.backends[0].kind), format!("{:?}", smallest.backends[0].kind));
 }
 
+/// The text with the limits that it mentions stated.
+fn with_limits(text: &str) -> String {
+    let limits =
+        ["call_time_ms", "memory_bytes", "warm_instances", "hostcall_bytes", "input_bytes", "concurrent_calls"];
+    let more = ["isolation", "calls_per_instance", "instance_age_seconds", "instance_memory_bytes"];
+    let state = |text: String, limit: &&str| text.replacen(&format!("# {limit} = "), &format!("{limit} = "), 1);
+    limits.iter().chain(&more).fold(text.to_owned(), state)
+}
+
+#[test]
+fn the_limits_that_the_example_mentions_are_those_that_hold() {
+    let (stated, held) = (config(&with_limits(EXAMPLE)).routing.active.limits, Profile::Compiled);
+    assert_eq!(stated.over(held), Ok(held.limits()));
+    assert!(!format!("{stated:?}").contains("None"), "{stated:?}");
+}
+
 #[test]
 fn what_the_example_only_mentions_is_known_too() {
     // Each commented line that is a setting, as if its comment sign were taken away.
@@ -232,19 +248,10 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# total_seconds = ", "total_seconds = ")
         // Nor is there this file.
         .replace("# script = \"route.rhai\"", "");
-    let limits =
-        ["call_time_ms", "memory_bytes", "warm_instances", "hostcall_bytes", "input_bytes", "concurrent_calls"];
-    let more = ["isolation", "calls_per_instance", "instance_age_seconds", "instance_memory_bytes"];
-    let uncommented = limits
-        .iter()
-        .chain(&more)
-        .fold(uncommented, |text, limit| text.replacen(&format!("# {limit} = "), &format!("{limit} = "), 1));
+    let uncommented = with_limits(&uncommented);
     let settings = |text: &str| text.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")).count();
     // A policy has a file or is built in, and prose may name a setting.
     assert!(settings(&uncommented) <= 2, "a commented setting that this test does not try");
-    let compiled = Profile::Compiled;
-    let stated = config(&uncommented).routing.active.limits.over(compiled);
-    assert_eq!(stated, Ok(compiled.limits()), "the limits that are stated are those that hold");
     let setup = Gateway::setup().whole(&uncommented).secret_file("admin-token", "a-token-of-operators");
     setup.variable("OPENAI_API_KEY", "sk-example").check().expect(0, &["3 backends"]);
 }
