@@ -146,6 +146,9 @@ pub struct CanaryChoice {
     pub abort: Abort,
 }
 
+/// Longest text that a setting may have from a file, in bytes.
+pub const MAX_SETTING_BYTES: usize = 256 << 10;
+
 /// Which component, with what.
 #[derive(Debug, Clone)]
 pub struct PolicyChoice {
@@ -172,13 +175,13 @@ impl PolicyChoice {
             && (settings, setting_files) == (&other.settings, &other.setting_files)
     }
 
-    /// Where its operator's fixtures are, if there are any: beside its file, or where it is built in, beside the file of
-    /// its first setting that has one.
+    /// Where its operator's fixtures are, if there are any: beside its file, or where it is built in, beside its
+    /// script's.
     #[must_use]
     pub fn fixtures(&self) -> Option<PathBuf> {
         let file = match &self.source {
             PolicySource::File(path) => Some(path),
-            PolicySource::BuiltIn(_) => self.setting_files.values().next(),
+            PolicySource::BuiltIn(_) => self.setting_files.get("script"),
         };
         file.map(|file| file.with_extension("fixtures.json"))
     }

@@ -2,6 +2,7 @@
 //! in `languages`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -99,7 +100,7 @@ fn what_is_looked_at_without_being_a_policy_is_said() {
 fn a_component_that_asks_for_more_is_told_what_it_may_have() {
     let files = folder(&[("reaches-out.wasm", &guests::build("reaches-out"))]);
     let seen = policy(&files, "inspect", "reaches-out.wasm", &[]);
-    seen.expect(0, &["NOT GRANTED", "refused    not admitted: it imports `wasi:http/"]);
+    seen.expect(2, &["NOT GRANTED", "refused    not admitted: it imports `wasi:http/"]);
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn fixtures_that_are_not_met_are_shown_and_can_be_taken_over() {
     let unmet = policy(&files, "test", "p.rhai", &[]);
     unmet.expect(
         1,
-        &["0 of 1 fixtures as expected", "a greeting", "- \"large\"", "+ \"small\"", "the same with --update"],
+        &["0 of 1 fixtures as expected", "a greeting", "- \"large\"", "+ \"small\"", "--update writes that"],
     );
     policy(&files, "test", "p.rhai", &["--update"]).expect(0, &["1 updated"]);
     policy(&files, "test", "p.rhai", &[]).expect(0, &["1 of 1 fixtures as expected"]);
@@ -132,7 +133,7 @@ fn fixtures_that_are_not_met_are_shown_and_can_be_taken_over() {
 
     fs::write(files.path().join("p.fixtures.json"), fixtures(&json!({"costs": {"small": {"input_tokens": 1}}})))
         .unwrap();
-    policy(&files, "test", "p.rhai", &[]).expect(1, &["no fixture expects anything of"]);
+    policy(&files, "test", "p.rhai", &[]).expect(2, &["no fixture expects anything of"]);
     fs::write(files.path().join("p.fixtures.json"), fixtures(&json!({"teir": "low"}))).unwrap();
     policy(&files, "test", "p.rhai", &[])
         .expect(2, &["p.fixtures.json: fixtures[0].expect.teir", "did you mean `tier`?"]);
@@ -170,4 +171,77 @@ fn a_new_project_needs_a_good_name_and_an_empty_folder() {
     new("mine", "there").expect(2, &["is there already"]);
     new("mine", "fresh").expect(0, &["policy.rhai", "wit/policy.wit", "next: cd "]);
     new("mine", "fresh").expect(2, &["is there already"]);
+}
+
+#[test]
+fn whatever_a_policy_says_does_not_move_the_cursor() {
+    let script = b"fn route(request, candidates) { throw \"\\x1b[31mred\\nnext\" }";
+    let files = folder(&[("p.rhai", script), ("p.fixtures.json", fixtures(&json!({"pass": true})).as_bytes())]);
+    for verb in ["inspect", "run", "test"] {
+        let exit = policy(&files, verb, "p.rhai", &[]);
+        exit.expect(2, &["[31mred next"]);
+        assert!(!exit.text().contains('\u{1b}'), "{:?}", exit.text());
+    }
+}
+
+#[test]
+fn what_a_gateway_would_refuse_is_refused_here() {
+    let long = [&b"fn route(request, candidates) { pass() }"[..], &vec![b' '; 256 << 10]].concat();
+    let files = folder(&[
+        ("long.rhai", &long),
+        ("p.rhai", b"fn route(request, candidates) { pass() }"),
+        ("p.fixtures.json", fixtures(&json!({"model": "small"})).as_bytes()),
+    ]);
+    policy(&files, "run", "long.rhai", &[]).expect(2, &["long.rhai: 262184 bytes, expected at most 262144"]);
+    policy(&files, "inspect", "p.rhai", &[]).expect(2, &["not probed", "a greeting", "expected a choice"]);
+    fs::write(files.path().join("p.fixtures.json"), fixtures(&json!({"pass": true}))).unwrap();
+    policy(&files, "inspect", "p.rhai", &[]).expect(0, &["admitted", "world      routing-policy and cost-policy of"]);
+}
+
+#[test]
+fn a_script_for_one_hook_is_asked_for_that_one_and_the_other_is_told_of() {
+    let files = folder(&[("p.rhai", b"// fn estimate(\nfn route (request, candidates) { pass() }")]);
+    let exit = policy(&files, "run", "p.rhai", &[]);
+    exit.expect(0, &["pass", "note: not as a cost policy", "fn estimate(request, candidates)"]);
+    policy(&files, "run", "p.rhai", &["--hook", "cost"]).expect(2, &["should define fn estimate"]);
+}
+
+#[test]
+fn an_update_is_whole_keeps_links_and_tells_of_failures() {
+    let script = b"fn route(request, candidates) { if request.prompt == \"fail\" { throw \"no idea\" } pass() }";
+    let unmet = fixtures(&json!({"model": "small"}));
+    let failing = unmet.replace("Hello!", "fail");
+    let toml = b"[[fixtures]]\nname = \"n\"\nprompt = \"p\"\nexpect = { tier = \"low\" }\n";
+    let files = folder(&[
+        ("p.rhai", script),
+        ("real.json", unmet.as_bytes()),
+        ("failing.json", failing.as_bytes()),
+        ("mine.toml", toml),
+    ]);
+    let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    let read = |name: &str| fs::read_to_string(files.path().join(name)).unwrap();
+    policy(&files, "test", "p.rhai", &[&path("real.json"), &path("mine.toml"), "--update"]).expect(2, &["mine.toml"]);
+    assert_eq!(read("real.json"), unmet, "all or nothing");
+    policy(&files, "test", "p.rhai", &[&path("failing.json"), "--update"])
+        .expect(1, &["failed: guest_error", "no idea"]);
+    assert_eq!(read("failing.json"), failing);
+    std::os::unix::fs::symlink(path("real.json"), path("link.json")).unwrap();
+    fs::set_permissions(path("real.json"), fs::Permissions::from_mode(0o600)).unwrap();
+    policy(&files, "test", "p.rhai", &[&path("link.json"), "--update"]).expect(0, &["1 updated"]);
+    assert!(read("real.json").contains("\"pass\": true"), "{}", read("real.json"));
+    assert!(fs::symlink_metadata(path("link.json")).unwrap().is_symlink());
+    assert_eq!(fs::metadata(path("real.json")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::read_dir(files.path()).unwrap().count(), 5, "nothing else is left behind");
+}
+
+#[test]
+fn what_is_measured_as_warm_is_one_instance() {
+    // Beyond half of its limit, where a gateway would replace the instance after each call.
+    let exit = run(&["policy", "bench", "complexity", "--calls", "20", "--json", "--limit", "memory_bytes=300000"]);
+    exit.expect(0, &[]);
+    let measured: Value = serde_json::from_str(&exit.stdout).unwrap();
+    let routing = &measured[0]["hooks"]["routing"];
+    assert!(routing["memory_bytes"].as_u64().unwrap() > 150_000, "{routing}");
+    let (instance, warm) = (&routing["instructions"]["instance"], &routing["instructions"]["warm_call"]);
+    assert!(instance.as_u64().unwrap() > 0 && warm.as_u64().unwrap() > 0, "{routing}");
 }

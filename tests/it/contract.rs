@@ -2,6 +2,7 @@
 //! keep loading and deciding.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 use wasmgate_tests::contract::Contract;
@@ -23,6 +24,27 @@ fn published() -> Vec<(String, String)> {
         (version, std::fs::read_to_string(folder.join("policy.wit")).unwrap())
     };
     folders.map(read).collect()
+}
+
+/// What was released is never edited and never built again: path and SHA-256.
+const FROZEN: [(&str, &str); 4] = [
+    ("wit/published/1.0.0/policy.wit", "0fca9889a7c5e8cae0d61fc0580d0e6a2ce99a0eebdc24367818faa387b16d87"),
+    ("tests/contract/1.0.0/c.wasm", "c702fb0781f2a25155a475d81da60e6df68419f67ae1927f7521051ae799f377"),
+    ("tests/contract/1.0.0/rust.wasm", "528a85d1847d61de833d5ea5fa08f4f23381e163757a02a74974e62f6f70bdf5"),
+    ("tests/contract/1.0.0/zig.wasm", "1dbad480310822f928164de8a5b20f2095c3487f449321806fb789d6c40ef7cf"),
+];
+
+#[test]
+fn what_was_released_is_as_it_was() {
+    for (path, digest) in FROZEN {
+        let output = Command::new("sha256sum").arg(root().join(path)).output().unwrap();
+        let found = String::from_utf8(output.stdout).unwrap();
+        assert!(found.starts_with(digest), "{path} is not what was released: {found}");
+    }
+    let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("contract");
+    let kept =
+        std::fs::read_dir(contract).unwrap().flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    assert_eq!(kept.count() + published().len(), FROZEN.len(), "each file is in the table");
 }
 
 #[test]
@@ -96,6 +118,17 @@ fn edits_that_break_components_are_seen() {
         broken.iter().any(|broken| broken.contains("func names is new")),
         "but not without a new version: {broken:?}"
     );
+    for (from, to) in [
+        (
+            "/// A component that decides which",
+            "interface clock { now: func() -> u64; }\n/// A component that decides which",
+        ),
+        ("/// A component that decides which", "world nothing {}\n/// A component that decides which"),
+    ] {
+        assert_eq!(edited(from, to, "1.1.0"), [""; 0], "{to}");
+        let broken = edited(from, to, "1.0.0");
+        assert!(broken.iter().any(|broken| broken.contains("something was added")), "{broken:?}");
+    }
     assert_eq!(
         edited("/// Whether the request offers tools to the model.", "/// Tools?", "1.0.0"),
         [""; 0],
@@ -164,5 +197,41 @@ fn the_bindings_for_c_are_those_of_the_contract() {
                 "{world}/{name} is not what wit/policy.wit gives; its README says how to make it anew"
             );
         }
+    }
+}
+
+/// A patch changes words only: what is built against one loads where another is spoken.
+#[test]
+fn a_component_of_a_later_patch_loads() {
+    let component = std::fs::read(root().join("tests/contract/1.0.0/rust.wasm")).unwrap();
+    let (version, patched) = (b"wasmgate:policy/routing@1.0.0", b"wasmgate:policy/routing@1.0.7");
+    let mut later = component.clone();
+    let places: Vec<usize> = (0..later.len() - version.len()).filter(|&at| later[at..].starts_with(version)).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        later[at..at + version.len()].copy_from_slice(patched);
+    }
+    let gateway = Gateway::setup().component("later", &later).start();
+    let answer = gateway.post("/api/v1/complexity", &json!({"prompt": "Design a class"})).json();
+    assert_eq!(answer["policy"], "complexity-rust", "{answer}");
+}
+
+/// Every field and word of the contract is in the types for JavaScript, as its engine names them.
+#[test]
+fn the_types_for_javascript_are_those_of_the_contract() {
+    let types = std::fs::read_to_string(root().join("policies/templates/js/types/policy.d.ts")).unwrap();
+    let words = Contract::parse(&current()).unwrap().words();
+    assert!(words.len() > 60, "{words:?}");
+    for word in words {
+        let mut camel = String::new();
+        for (index, part) in word.split('-').enumerate() {
+            let mut letters = part.chars();
+            match (index, letters.next()) {
+                (1.., Some(first)) => camel.extend(first.to_uppercase().chain(letters)),
+                _ => camel.push_str(part),
+            }
+        }
+        let known = [format!("{camel}: "), format!("{camel}?: "), format!("'{word}'"), format!("function {camel}(")];
+        assert!(known.iter().any(|known| types.contains(known)), "{word} is not in policy.d.ts, as {known:?}");
     }
 }

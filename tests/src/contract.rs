@@ -44,6 +44,28 @@ impl Contract {
         Ok(Self { version, interfaces, worlds: worlds.collect() })
     }
 
+    /// Names of fields, cases, flags and functions.
+    #[must_use]
+    pub fn words(&self) -> BTreeSet<String> {
+        let mut words = BTreeSet::new();
+        for (item, structure) in self.interfaces.values().flatten() {
+            if let Some(function) = item.strip_prefix("func ") {
+                words.insert(function.to_owned());
+            } else if let Some((_, members)) = structure.split_once(" { ") {
+                let name = |member: &str| member.split([':', '(', ' ']).next().unwrap_or_default().to_owned();
+                // Members of members come in angle brackets, behind a name and a colon.
+                words.extend(
+                    members
+                        .trim_end_matches(" }")
+                        .split(", ")
+                        .filter(|part| !part.contains('>') || part.contains(": "))
+                        .map(name),
+                );
+            }
+        }
+        words
+    }
+
     /// Why a component that was built against `published` might not load where this is spoken; nothing where it would.
     #[must_use]
     pub fn breaks(&self, published: &Self) -> Vec<String> {
@@ -73,6 +95,9 @@ impl Contract {
                 Some((_, now)) if now != exports => broken.push(format!("world {world} exports something else")),
                 Some(_) => {}
             }
+        }
+        if broken.is_empty() && self.version == published.version && self != published {
+            broken.push(format!("something was added, and the version is still {}", self.version));
         }
         broken
     }

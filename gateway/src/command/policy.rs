@@ -16,9 +16,13 @@ mod units;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use self::subject::Subject;
 
@@ -98,8 +102,10 @@ enum Failed {
     Refused(String),
     /// The machine did not allow it.
     Machine(String),
-    /// All was said already: fixtures were not met.
+    /// Fixtures were not met; this says which.
     Unmet(String),
+    /// As `Refused`, with all that there is to say of it.
+    Told(String),
 }
 
 /// Runs the command.
@@ -119,6 +125,10 @@ pub(crate) fn run(policy: Policy) -> ExitCode {
             print(&text);
             return ExitCode::from(1);
         }
+        Err(Failed::Told(text)) => {
+            print(&text);
+            return ExitCode::from(2);
+        }
         Err(Failed::Refused(message)) => (message, 2),
         Err(Failed::Machine(message)) => (message, 1),
     };
@@ -126,8 +136,10 @@ pub(crate) fn run(policy: Policy) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// A reader that has seen enough, such as `head`, is no failure.
+/// A reader that has seen enough, such as `head`, is no failure. Nothing in it moves a terminal's cursor but line ends:
+/// components may have been written by anyone.
 fn print(text: &str) {
+    let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
@@ -147,16 +159,27 @@ async fn perform(action: Action) -> Result<String, Failed> {
     }
 }
 
+/// Whether what policies log is not worth showing now.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Does work in which a policy decides samples: what it logs for each would bury what the author asked for.
+async fn quietly<T>(work: impl Future<Output = T>) -> T {
+    QUIET.store(true, Ordering::Relaxed);
+    let done = work.await;
+    QUIET.store(false, Ordering::Relaxed);
+    done
+}
+
 /// What the policy logs is for its author to see; of the gateway's own lines, warnings.
 fn start_log() {
     let filter = std::env::var("WASMGATE_LOG").ok().and_then(|filter| EnvFilter::try_new(filter).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,policy=debug"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .with_target(false)
         .log_internal_errors(false)
-        .init();
+        .with_filter(filter_fn(|line| line.target() != "policy" || !QUIET.load(Ordering::Relaxed)));
+    tracing_subscriber::registry().with(filter).with(lines).init();
 }

@@ -127,9 +127,14 @@ impl Lifecycle {
         let like_settings = || {
             let from = if configured.is_some() { slot.clone() } else { Slot::active(slot.hook) };
             let serving = self.places.get(&from).and_then(|place| place.serving.as_ref());
+            let mut settings = like.settings.clone();
             // Those that come from files are known of what serves.
-            let read = serving.filter(|_| !like.setting_files.is_empty());
-            read.map_or_else(|| like.settings.clone(), |placed| placed.spec.settings.clone())
+            for name in like.setting_files.keys() {
+                if let Some(text) = serving.and_then(|placed| placed.spec.settings.get(name)) {
+                    settings.insert(name.clone(), text.clone());
+                }
+            }
+            settings
         };
         let mut spec = Spec {
             origin: UPLOADED.to_owned(),

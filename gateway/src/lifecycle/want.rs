@@ -8,7 +8,7 @@ use super::files::{Files, Sight};
 use super::operate::UnixSeconds;
 use super::place::Spec;
 use super::slot::{Place as SlotPlace, Slot};
-use crate::config::{PolicyChoice, PolicySource};
+use crate::config::{MAX_SETTING_BYTES, PolicyChoice, PolicySource};
 use crate::policy::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};
 use crate::sha256;
 
@@ -41,9 +41,6 @@ pub(super) struct Bytes {
     pub(super) component: Arc<[u8]>,
     pub(super) fixtures: Option<Fixtures>,
 }
-
-/// Longest text that a setting may have from a file, in bytes.
-const MAX_SETTING_BYTES: usize = 256 << 10;
 
 /// Where a choice's component comes from, for people.
 pub(super) fn origin(choice: &PolicyChoice) -> String {

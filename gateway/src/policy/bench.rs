@@ -8,8 +8,10 @@ use std::time::{Duration, Instant as Time};
 use serde_json::{Map, Value as Json};
 
 use super::fixtures::Question;
+use super::inspect::Inspection;
 use super::{
-    EngineError, GivenLimits, Hook, Isolation, LoadError, Loader, LoaderOptions, Pace, Policy, PolicyFailure, Source,
+    EngineError, GivenLimits, Hook, Isolation, LoadError, Loader, LoaderOptions, Pace, Policy, PolicyFailure, Profile,
+    Source,
 };
 
 /// The call whose instructions are told: the first ones of an instance grow its memory.
@@ -87,14 +89,7 @@ pub async fn bench(
     question: &Question,
     rounds: Rounds,
 ) -> Result<Bench, BenchError> {
-    // One instance serves all warm calls, whatever the operator's limits say of its age.
-    let limits = &GivenLimits {
-        isolation: Some(Isolation::Warm),
-        calls_per_instance: Some(1_000_000),
-        instance_age_seconds: Some(86_400),
-        instance_memory_bytes: Some(0),
-        ..limits.clone()
-    };
+    let limits = &one_instance(source, limits);
     let began = Time::now();
     // No cache: compiling is part of what is measured.
     let loader = Loader::new(LoaderOptions::default())?;
@@ -118,6 +113,18 @@ pub async fn bench(
         memory_bytes: policy.pool_state().memory_bytes,
         instructions: instructions(source, hook, settings, limits, question).await?,
     })
+}
+
+/// The limits with one instance for all warm calls, whatever they say of its age, calls and memory.
+fn one_instance(source: &Source, limits: &GivenLimits) -> GivenLimits {
+    let profile = Inspection::of(&source.bytes).map_or(Profile::Compiled, |seen| seen.profile);
+    GivenLimits {
+        isolation: Some(Isolation::Warm),
+        calls_per_instance: Some(1_000_000),
+        instance_age_seconds: Some(86_400),
+        instance_memory_bytes: limits.over(profile).ok().map(|limits| limits.memory_bytes),
+        ..limits.clone()
+    }
 }
 
 #[derive(Default)]
@@ -149,7 +156,7 @@ async fn instructions(
         question.ask(&policy).await?;
         counts.push(policy.instructions());
     }
-    let since = |index: usize| counts[index] - counts[index - 1];
+    let since = |index: usize| counts[index].saturating_sub(counts[index - 1]);
     Ok(Instructions { instantiate: counts[0], first_call: since(1), warm_call: since(COUNTED_CALL) })
 }
 

@@ -48,16 +48,17 @@ pub(super) fn check(imports: &[String], exports: &[String], hook: Hook) -> Resul
             ));
         }
     }
-    let wanted = export(hook);
-    if !exports.contains(&wanted) {
-        return Err(format!("it does not export `{wanted}`; it exports {exports:?}"));
+    // Of whichever version: those that are not spoken were refused.
+    let interface = format!("{PACKAGE}{}@", hook.as_str());
+    if !exports.iter().any(|export| export.starts_with(&interface)) {
+        return Err(format!("it does not export `{interface}{}`; it exports {exports:?}", v1::VERSION));
     }
     Ok(())
 }
 
-/// The export that makes a component a policy for that hook.
-pub(super) fn export(hook: Hook) -> String {
-    format!("{PACKAGE}{}@{}", hook.as_str(), v1::VERSION)
+/// The version of the contract that a component with these exports was built against.
+pub(super) fn version(exports: &[String]) -> Option<&str> {
+    exports.iter().find_map(|export| Some(export.strip_prefix(PACKAGE)?.split_once('@')?.1))
 }
 
 /// The version in a name of the contract's package, where this host does not speak it.
@@ -79,7 +80,8 @@ mod tests {
     fn versions() {
         let routing = "wasmgate:policy/routing@1.0.0";
         assert_eq!(checked(&["wasmgate:policy/settings@1.0.0", "wasi:io/streams@0.2.6"], &[routing]), Ok(()));
-        assert_eq!(checked(&["wasmgate:policy/log@1.0.7"], &[routing]), Ok(()), "a patch adds nothing");
+        let patched = checked(&["wasmgate:policy/log@1.0.7"], &["wasmgate:policy/routing@1.0.7"]);
+        assert_eq!(patched, Ok(()), "a patch adds nothing");
         for (imports, exports, version) in [
             ("wasmgate:policy/settings@1.1.0", routing, "1.1.0"),
             ("wasmgate:policy/settings@1.0.0", "wasmgate:policy/routing@2.0.0", "2.0.0"),

@@ -19,6 +19,8 @@ pub struct Inspection {
     pub imports: Vec<Import>,
     /// What it exports, in its order.
     pub exports: Vec<String>,
+    /// The version of the contract that it was built against.
+    pub contract: Option<String>,
     /// The hooks that it can be used for.
     pub hooks: Vec<Hook>,
     /// Why it would not be admitted for any hook.
@@ -53,6 +55,7 @@ impl Inspection {
             code_bytes: outline.code_bytes,
             profile: Profile::of(outline.code_bytes),
             imports: outline.imports.iter().map(import).collect(),
+            contract: contract::version(&outline.exports).map(str::to_owned),
             exports: outline.exports,
             hooks,
             refusal,

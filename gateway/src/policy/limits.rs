@@ -74,7 +74,7 @@ impl Profile {
 }
 
 /// What one policy may use.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Limits {
     /// How long one call may run, in milliseconds, 1 to 10,000, kept to within 1 ms but for single instructions that
     /// fill or copy much memory, which end on their own; instantiation, where it is part of

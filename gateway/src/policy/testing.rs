@@ -17,8 +17,12 @@ pub(super) async fn load(name: &str, limits: GivenLimits, fixtures: Option<&str>
     let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
     let fixtures = fixtures.map(|text| Fixtures { origin: format!("{name}.fixtures.json"), text: text.to_owned() });
     let source = Source { origin: name.to_owned(), bytes: component(name), fixtures };
+    let mut settings = serde_json::Map::new();
+    if name == "script" {
+        settings.insert("script".into(), "fn route(request, candidates) { route_to(candidates, \"as given\") }".into());
+    }
     // The loader ends here and with it the ticks: these guests do not spin.
-    Policy::load(&loader, &source, hook, &serde_json::Map::new(), &limits, Pace::Serving).await
+    Policy::load(&loader, &source, hook, &settings, &limits, Pace::Serving).await
 }
 
 /// Limits that no busy machine is too slow for.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::json;
+use wasmgate::policy::Policy;
 use wasmgate::policy::bench::{self, Bench, BenchError, Rounds, Spread};
 
 use super::subject::Subject;
@@ -36,10 +37,12 @@ async fn measure(subject: &Subject, asked: &Asked, calls: usize) -> Result<Colum
     let (loaded, question) = (subject.read()?, asked.question()?);
     let rounds = Rounds { fresh: (calls / 10).max(1), warm: calls };
     let mut hooks = Vec::new();
-    for &hook in loaded.some_hooks()? {
+    // What it is not for is said before anything is measured.
+    let policies = loaded.policies().await?;
+    for hook in policies.iter().map(Policy::hook) {
         let what = format!("measuring {}, {}", loaded.name, hook.as_str());
         let work = bench::bench(&loaded.source, hook, &loaded.settings, &loaded.limits, &question, rounds);
-        let measured = progress::shown(&what, work).await.map_err(|error| match error {
+        let measured = super::quietly(progress::shown(&what, work)).await.map_err(|error| match error {
             BenchError::Engine(error) => Failed::Machine(error.to_string()),
             error => Failed::Refused(format!("{}: {error}", loaded.name)),
         })?;

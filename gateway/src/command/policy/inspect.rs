@@ -6,17 +6,25 @@ use serde_json::{Value as Json, json};
 use wasmgate::policy::{Hook, Isolation, Limits, Policy, Value};
 
 use super::super::table::clean;
-use super::subject::{Loaded, Subject};
+use super::subject::{Loaded, Subject, fixtures};
 use super::{Failed, units};
 
 /// See the module.
 pub(super) async fn inspect(subject: &Subject, json: bool) -> Result<String, Failed> {
-    let loaded = subject.read()?;
+    let mut loaded = subject.read()?;
+    let own = subject.own_fixtures();
+    if own.exists() {
+        // They are part of its admission.
+        loaded.source.fixtures = Some(fixtures(&own)?);
+    }
     let mut hooks = Vec::new();
     for &hook in &loaded.hooks {
         hooks.push((hook, loaded.load(hook).await));
     }
-    Ok(if json { format!("{:#}\n", as_json(&loaded, &hooks)) } else { in_words(&loaded, &hooks) })
+    let text = if json { format!("{:#}\n", as_json(&loaded, &hooks)) } else { in_words(&loaded, &hooks) };
+    let admitted = hooks.iter().filter(|(_, policy)| policy.is_ok()).count();
+    let enough = if loaded.some_hook_will_do { 1 } else { hooks.len().max(1) };
+    if admitted >= enough { Ok(text) } else { Err(Failed::Told(text)) }
 }
 
 type Hooks = [(Hook, Result<Policy, Failed>)];
@@ -28,6 +36,10 @@ fn in_words(loaded: &Loaded, hooks: &Hooks) -> String {
     let _ = writeln!(text, "component  {}", loaded.name);
     let _ = writeln!(text, "digest     {}", seen.digest);
     let _ = writeln!(text, "size       {}, {} of it code", units::bytes(seen.bytes), units::bytes(seen.code_bytes));
+    if let Some(version) = &seen.contract {
+        let worlds: Vec<_> = seen.hooks.iter().map(|hook| format!("{}-policy", hook.as_str())).collect();
+        let _ = writeln!(text, "world      {} of wasmgate:policy@{version}", worlds.join(" and "));
+    }
     let _ = writeln!(text, "imports");
     for import in &seen.imports {
         let grant = import.grant.unwrap_or("NOT GRANTED: a gateway refuses the component");
@@ -44,8 +56,8 @@ fn in_words(loaded: &Loaded, hooks: &Hooks) -> String {
         let _ = writeln!(text, "\n{}", hook.as_str());
         match policy {
             Ok(policy) => policy_in_words(&mut text, policy),
-            Err(Failed::Refused(reason) | Failed::Machine(reason) | Failed::Unmet(reason)) => {
-                let _ = writeln!(text, "  {reason}");
+            Err(Failed::Refused(reason) | Failed::Machine(reason) | Failed::Unmet(reason) | Failed::Told(reason)) => {
+                let _ = writeln!(text, "  {}", clean(reason));
             }
         }
     }
@@ -104,7 +116,7 @@ fn as_json(loaded: &Loaded, hooks: &Hooks) -> Json {
                     "memory_bytes": probed.memory_bytes,
                 })
             }
-            Err(Failed::Refused(reason) | Failed::Machine(reason) | Failed::Unmet(reason)) => json!({"refused": reason}),
+            Err(Failed::Refused(reason) | Failed::Machine(reason) | Failed::Unmet(reason) | Failed::Told(reason)) => json!({"refused": reason}),
         };
         (hook.as_str().to_owned(), told)
     });
@@ -113,7 +125,9 @@ fn as_json(loaded: &Loaded, hooks: &Hooks) -> Json {
         "digest": seen.digest,
         "bytes": seen.bytes,
         "code_bytes": seen.code_bytes,
+        "contract": seen.contract,
         "profile": seen.profile.as_str(),
+        "limits": loaded.limits.over(seen.profile).ok(),
         "imports": imports.collect::<Vec<_>>(),
         "exports": seen.exports,
         "refused": seen.refusal,

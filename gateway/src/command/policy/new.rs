@@ -18,6 +18,16 @@ use super::{Failed, WIT};
 /// `bindings/c/WORLD/…` for C.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
+/// The world of a policy with both hooks: the contract has one for each.
+const WORLD: &str = "package local:policy;
+
+/// A policy with both hooks.
+world policy {
+    include wasmgate:policy/routing-policy@1.0.0;
+    include wasmgate:policy/cost-policy@1.0.0;
+}
+";
+
 /// See the module.
 #[derive(Args)]
 pub(super) struct New {
@@ -70,6 +80,9 @@ pub(super) fn write(new: &New) -> Result<String, Failed> {
     if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file() {
         return Err(Failed::Refused(format!("{shown} is there already; name another folder with --path")));
     }
+    if new.name == "wasmgate-policy" {
+        return Err(Failed::Refused("wasmgate-policy is the name of the helper crate; choose another".into()));
+    }
     let files = files(new);
     for (path, text) in &files {
         put(&folder.join(path), text).map_err(|error| Failed::Machine(format!("{shown}/{path}: {error}")))?;
@@ -121,12 +134,7 @@ impl New {
                 vec![contract("wit/policy.wit")]
             }
             (_, Hooks::Both) => {
-                let world = format!(
-                    "package local:{};\n\n/// A policy with both hooks.\nworld policy {{\n    \
-                     include wasmgate:policy/routing-policy@1.0.0;\n    include wasmgate:policy/cost-policy@1.0.0;\n}}\n",
-                    self.name
-                );
-                vec![("wit/world.wit".to_owned(), world), contract("wit/deps/wasmgate-policy/policy.wit")]
+                vec![("wit/world.wit".to_owned(), WORLD.to_owned()), contract("wit/deps/wasmgate-policy/policy.wit")]
             }
         }
     }

@@ -1,15 +1,18 @@
 //! The policy that a command is about: a component, a script or a built-in policy, with settings and limits.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value as Json};
 use wasmgate::builtin;
+use wasmgate::config::MAX_SETTING_BYTES;
 use wasmgate::lifecycle::cache_folder;
 use wasmgate::policy::inspect::Inspection;
 use wasmgate::policy::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
 
+use super::super::table::clean;
 use super::Failed;
 use super::progress;
 use super::units::bytes;
@@ -57,8 +60,10 @@ pub(super) struct Loaded {
     pub(super) inspection: Inspection,
     pub(super) settings: Map<String, Json>,
     pub(super) limits: GivenLimits,
-    /// The hooks that were asked for.
+    /// The hooks that were asked for, or that it has.
     pub(super) hooks: Vec<Hook>,
+    /// The component has both, but what is run by it may be for one only.
+    pub(super) some_hook_will_do: bool,
     loader: Loader,
 }
 
@@ -74,17 +79,17 @@ impl Subject {
         self.policy.with_extension("fixtures.json")
     }
 
+    fn is_script(&self) -> bool {
+        self.policy.extension().is_some_and(|extension| extension == "rhai")
+    }
+
     /// Reads all that there is to read.
     pub(super) fn read(&self) -> Result<Loaded, Failed> {
         let mut settings = self.settings.as_deref().map_or(Ok(Map::new()), table)?;
         let (origin, component) = self.component(&mut settings)?;
         let inspection = Inspection::of(&component)
             .map_err(|reason| Failed::Refused(format!("{origin} is no policy (not parsed): {reason}")))?;
-        let hooks = match (self.hook.map(Hook::from), settings.get(SCRIPT).and_then(Json::as_str)) {
-            (Some(hook), _) => vec![hook],
-            (None, Some(script)) => script_hooks(script),
-            (None, None) => inspection.hooks.clone(),
-        };
+        let hooks = self.hook.map_or_else(|| inspection.hooks.clone(), |hook| vec![hook.into()]);
         // What is compiled here need not be compiled when a gateway of this user takes it.
         let cache = cache_folder(None);
         let loader = Loader::new(LoaderOptions { cache, ..LoaderOptions::default() })
@@ -96,6 +101,7 @@ impl Subject {
             settings,
             limits: limits(&self.limits)?,
             hooks,
+            some_hook_will_do: self.is_script() && self.hook.is_none(),
             loader,
         })
     }
@@ -103,8 +109,13 @@ impl Subject {
     /// The component and what to call it. A script becomes a setting.
     fn component(&self, settings: &mut Map<String, Json>) -> Result<(String, Arc<[u8]>), Failed> {
         let shown = self.policy.display().to_string();
-        if self.policy.extension().is_some_and(|extension| extension == "rhai") {
-            settings.insert(SCRIPT.into(), text(&self.policy)?.into());
+        if self.is_script() {
+            let script = text(&self.policy)?;
+            if script.len() > MAX_SETTING_BYTES {
+                let found = script.len();
+                return Err(Failed::Refused(format!("{shown}: {found} bytes, expected at most {MAX_SETTING_BYTES}")));
+            }
+            settings.insert(SCRIPT.into(), script.into());
             return Ok((shown, builtin::component(SCRIPT).unwrap_or_default().into()));
         }
         if let Some(component) = builtin::component(&shown).filter(|_| !self.policy.exists()) {
@@ -122,33 +133,36 @@ impl Subject {
 }
 
 impl Loaded {
+    /// The policy for each of its hooks, as a gateway would take it. What a script is not for is said on standard error.
+    pub(super) async fn policies(&self) -> Result<Vec<Policy>, Failed> {
+        if let (Some(reason), []) = (&self.inspection.refusal, &self.hooks[..]) {
+            return Err(Failed::Refused(format!("{} would be refused (not admitted): {reason}", self.name)));
+        }
+        let (mut policies, mut refusals) = (Vec::new(), Vec::new());
+        for &hook in &self.hooks {
+            match self.load(hook).await {
+                Ok(policy) => policies.push(policy),
+                Err(Failed::Refused(reason)) if self.some_hook_will_do => refusals.push((hook, reason)),
+                Err(other) => return Err(other),
+            }
+        }
+        match refusals.into_iter().next() {
+            Some((_, reason)) if policies.is_empty() => Err(Failed::Refused(reason)),
+            Some((hook, reason)) => {
+                let note = clean(&format!("not as a {} policy: {reason}", hook.as_str()));
+                let _ = writeln!(std::io::stderr(), "note: {note}");
+                Ok(policies)
+            }
+            None => Ok(policies),
+        }
+    }
+
     /// Takes it through all stages, as a gateway would. `Err` is the refusal.
     pub(super) async fn load(&self, hook: Hook) -> Result<Policy, Failed> {
         let what = format!("compiling {} ({})", self.name, bytes(self.source.bytes.len()));
         let load = Policy::load(&self.loader, &self.source, hook, &self.settings, &self.limits, Pace::Background);
-        progress::shown(&what, load).await.map_err(|refusal| Failed::Refused(refusal.to_string()))
-    }
-
-    /// The hooks to ask it for.
-    pub(super) fn some_hooks(&self) -> Result<&[Hook], Failed> {
-        match (&self.inspection.refusal, &self.hooks[..]) {
-            (Some(reason), []) => {
-                Err(Failed::Refused(format!("{} would be refused (not admitted): {reason}", self.name)))
-            }
-            (_, hooks) => Ok(hooks),
-        }
-    }
-}
-
-/// The hooks that a script has functions for; where it has none, both, so that it is said what it lacks.
-fn script_hooks(script: &str) -> Vec<Hook> {
-    let has = |hook: &Hook| match hook {
-        Hook::Routing => script.contains("fn route("),
-        Hook::Cost => script.contains("fn estimate("),
-    };
-    match Hook::ALL.into_iter().filter(has).collect::<Vec<_>>() {
-        hooks if hooks.is_empty() => Hook::ALL.to_vec(),
-        hooks => hooks,
+        let loaded = super::quietly(progress::shown(&what, load)).await;
+        loaded.map_err(|refusal| Failed::Refused(refusal.to_string()))
     }
 }
 

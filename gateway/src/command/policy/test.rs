@@ -1,12 +1,14 @@
 //! `wasmgate policy test`: fixtures, and what differs.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde_json::json;
 use wasmgate::policy::fixtures::{Checked, Outcome, check};
 use wasmgate::policy::{Fixtures, Hook, Policy};
 
+use super::super::table::clean;
 use super::subject::{Loaded, Subject, fixtures};
 use super::{Failed, units};
 
@@ -36,10 +38,9 @@ pub(super) async fn test(subject: &Subject, asked: &Asked, update: bool, json: b
             CONFORMANCE.map(file).into()
         }
     };
-    let mut report = Report { text: String::new(), json, asked: 0, unmet: 0 };
+    let mut report = Report { text: String::new(), json, asked: 0, unmet: 0, failed: 0 };
     let mut checked: Vec<Vec<Checked>> = files.iter().map(|_| Vec::new()).collect();
-    for &hook in loaded.some_hooks()? {
-        let policy = loaded.load(hook).await?;
+    for policy in loaded.policies().await? {
         for (file, checked) in files.iter().zip(&mut checked) {
             let parsed = file.parse().map_err(Failed::Refused)?;
             let of_hook = check(&policy, &parsed).await;
@@ -47,14 +48,16 @@ pub(super) async fn test(subject: &Subject, asked: &Asked, update: bool, json: b
             checked.extend(of_hook);
         }
     }
-    if update {
-        for (file, checked) in files.iter().zip(&checked) {
-            rewrite(file, checked, &mut report)?;
-        }
-        return Ok(report.text);
+    if report.asked == 0 {
+        return Err(Failed::Refused(format!("no fixture expects anything of {}", loaded.name)));
     }
-    report.hint(&loaded);
-    if report.unmet == 0 && report.asked > 0 { Ok(report.text) } else { Err(Failed::Unmet(report.text)) }
+    if update {
+        report.unmet = report.failed;
+        rewrite(&files, &checked, &mut report)?;
+    } else if !json && matches!(asked, Asked::Files(_)) {
+        report.hint(&loaded);
+    }
+    if report.unmet == 0 { Ok(report.text) } else { Err(Failed::Unmet(report.text)) }
 }
 
 fn read(subject: &Subject, files: &[PathBuf]) -> Result<Vec<Fixtures>, Failed> {
@@ -69,18 +72,35 @@ fn read(subject: &Subject, files: &[PathBuf]) -> Result<Vec<Fixtures>, Failed> {
     Ok(vec![fixtures(&own)?])
 }
 
-/// Whole or not at all: a file that is read meanwhile is never half of one.
-fn rewrite(file: &Fixtures, checked: &[Checked], report: &mut Report) -> Result<(), Failed> {
-    let changed = checked.iter().filter(|checked| matches!(checked.outcome, Outcome::Unmet(_))).count();
-    if changed == 0 {
-        return Ok(());
+/// Writes what was decided into the files. All texts are made before the first is written.
+fn rewrite(files: &[Fixtures], checked: &[Vec<Checked>], report: &mut Report) -> Result<(), Failed> {
+    let mut texts = Vec::new();
+    for (file, checked) in files.iter().zip(checked) {
+        let changed = checked.iter().filter(|checked| matches!(checked.outcome, Outcome::Unmet(_))).count();
+        if changed > 0 {
+            texts.push((file, changed, file.updated(checked).map_err(Failed::Refused)?));
+        }
     }
-    let text = file.updated(checked).map_err(Failed::Refused)?;
-    let new = format!("{}.new", file.origin);
-    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, &file.origin));
-    written.map_err(|error| Failed::Machine(format!("{}: cannot be written: {error}", file.origin)))?;
-    let _ = writeln!(report.text, "{}: {changed} updated", file.origin);
+    for (file, changed, text) in texts {
+        replace(Path::new(&file.origin), &text)
+            .map_err(|error| Failed::Machine(format!("{}: cannot be written: {error}", file.origin)))?;
+        let _ = writeln!(report.text, "{}: {changed} updated", file.origin);
+    }
     Ok(())
+}
+
+/// Puts a text in a file's place, whole or not at all: whoever reads it meanwhile never sees half. The file that a link
+/// points to is the one that changes, and keeps its mode.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = fs::canonicalize(path)?;
+    let mode = fs::metadata(&path)?.permissions();
+    let new = path.with_extension(format!("{}.new", std::process::id()));
+    let written =
+        fs::write(&new, text).and_then(|()| fs::set_permissions(&new, mode)).and_then(|()| fs::rename(&new, &path));
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written
 }
 
 struct Report {
@@ -88,8 +108,10 @@ struct Report {
     json: bool,
     /// How many fixtures were asked.
     asked: usize,
-    /// How many were not met.
+    /// How many were not met, or met with a failure.
     unmet: usize,
+    /// How many met with a failure.
+    failed: usize,
 }
 
 impl Report {
@@ -98,6 +120,7 @@ impl Report {
         let skipped = count(|outcome| matches!(outcome, Outcome::Skipped));
         let met = count(|outcome| matches!(outcome, Outcome::Met));
         self.unmet += checked.len() - met - skipped;
+        self.failed += count(|outcome| matches!(outcome, Outcome::Failed(_)));
         let asked = checked.len() - skipped;
         self.asked += asked;
         if asked == 0 {
@@ -129,7 +152,7 @@ impl Report {
                     }
                 }
                 Outcome::Failed(failure) => {
-                    let _ = writeln!(self.text, "    failed: {failure}");
+                    let _ = writeln!(self.text, "    failed: {}", clean(&failure.to_string()));
                 }
                 Outcome::Met | Outcome::Skipped => {}
             }
@@ -138,13 +161,11 @@ impl Report {
 
     /// What to do next.
     fn hint(&mut self, loaded: &Loaded) {
-        if self.asked == 0 {
-            let _ = writeln!(self.text, "no fixture expects anything of {}", loaded.name);
-        } else if self.unmet > 0 && !self.json {
+        if self.unmet > self.failed {
+            let name = &loaded.name;
             let _ = writeln!(
                 self.text,
-                "\n- is what was expected, + what {} decided. If that is right: the same with --update",
-                loaded.name
+                "\n- is what was expected, + what {name} decided. --update writes that into the file."
             );
         }
     }

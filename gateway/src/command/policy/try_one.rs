@@ -46,8 +46,8 @@ pub(super) async fn run(subject: &Subject, asked: &Asked, json: bool) -> Result<
     let loaded = subject.read()?;
     let mut answers = serde_json::Map::new();
     let mut text = String::new();
-    for &hook in loaded.some_hooks()? {
-        let policy = loaded.load(hook).await?;
+    for policy in loaded.policies().await? {
+        let hook = policy.hook();
         let began = Instant::now();
         let decided = question.ask(&policy).await;
         let took = began.elapsed();

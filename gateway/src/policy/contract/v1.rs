@@ -17,8 +17,8 @@ pub(in super::super) use self::bindings::routing::wasmgate::policy::{log, settin
 /// The version that the bindings were made from.
 pub(super) const VERSION: &str = "1.0.0";
 
-/// Versions that this host speaks: patches change no more than comments.
-const SPOKEN: &str = "1.0.";
+/// The newest minor version that this host speaks, and with it all before. Patches change no more than comments.
+const MINOR: u32 = 0;
 
 /// The interfaces that a policy may import, and what they give it.
 const GRANTED: [(&str, &str); 3] = [
@@ -27,9 +27,10 @@ const GRANTED: [(&str, &str); 3] = [
     ("wasmgate:policy/log@", "lines to the operator's log"),
 ];
 
-/// Whether a component of that version is one of these.
+/// Whether components that were built against that version find here what they need.
 pub(super) fn speaks(version: &str) -> bool {
-    version.strip_prefix(SPOKEN).is_some_and(|patch| patch.bytes().all(|byte| byte.is_ascii_digit()))
+    let numbers: Option<Vec<u32>> = version.split('.').map(|number| number.parse().ok()).collect();
+    matches!(numbers.as_deref(), Some([1, minor, _patch]) if *minor <= MINOR)
 }
 
 /// What an import of the contract's package gives a policy, where it is one of its interfaces.
