@@ -1,7 +1,7 @@
 // @ts-check
 // How demanding a text is: a sum of four shares, from 0 to 1. Doubles are added in this order and compared exactly:
 // 0.1 + 0.2 is above 0.3, and must stay so.
-import { lowerCase, wholeWords } from './letters.js';
+import { lowerCase, wholeWord } from './letters.js';
 
 /**
  * A judgement and what it is made of.
@@ -22,7 +22,12 @@ import { lowerCase, wholeWords } from './letters.js';
  * @typedef {{ complex: string[], simple: string[] }} Keywords
  */
 
-const CODE_WORDS = wholeWords(['def', 'class', 'function', 'import', 'from']);
+const CODE_WORDS = ['def', 'class', 'function', 'import', 'from'].map((word) => ({ word, alone: wholeWord(word) }));
+
+const BRACKETS = [...'{}[]();'];
+
+/** The first unit of a scalar value that has two. */
+const FIRST_OF_TWO = /[\ud800-\udbff]/;
 
 /**
  * @param {string[]} keywords
@@ -58,7 +63,8 @@ export function judge(text, keywords) {
  * @param {string} text
  */
 function lengthShare(text) {
-  const scalars = text.length < 1000 ? [...text].length : 500;
+  const units = Math.min(text.length, 1000);
+  const scalars = units < 1000 && FIRST_OF_TWO.test(text) ? [...text].length : units;
   return scalars < 100 ? 0.1 : scalars < 500 ? 0.3 : 0.5;
 }
 
@@ -68,10 +74,11 @@ function lengthShare(text) {
  * @param {string} text
  */
 function marksOfCode(text) {
-  const brackets = [...'{}[]();'].some((bracket) => text.includes(bracket));
+  const brackets = BRACKETS.some((bracket) => text.includes(bracket));
   const backticks = text.includes('```');
-  const words = new Set(text.match(CODE_WORDS));
-  return Number(brackets) + Number(backticks) + words.size;
+  // Looking for the letters first is cheap, and mostly settles it.
+  const words = CODE_WORDS.filter(({ word, alone }) => text.includes(word) && alone.test(text));
+  return Number(brackets) + Number(backticks) + words.length;
 }
 
 /**
