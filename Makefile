@@ -37,13 +37,16 @@ fmt: ## Format
 	cargo fmt --all
 	cargo fmt --all --manifest-path policies/Cargo.toml
 	cargo fmt --all --manifest-path fuzz/Cargo.toml
+	cargo fmt --all --manifest-path examples/policies/rust/Cargo.toml
 
 lint: setup setup-lint ## Formatting, lints, licences and bans of dependencies
 	cargo fmt --all --check
 	cargo fmt --all --check --manifest-path policies/Cargo.toml
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path examples/policies/rust/Cargo.toml
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	CARGO_TARGET_DIR=$(CACHE)/policies cargo clippy --locked --manifest-path policies/Cargo.toml --workspace --all-targets -- -D warnings
+	CARGO_TARGET_DIR=$(CACHE)/policies cargo clippy --locked --manifest-path examples/policies/rust/Cargo.toml -- -D warnings
 	$(TOOLS)/bin/cargo-deny --config .deny.toml check bans licenses sources
 	$(TOOLS)/bin/cargo-deny --config .deny.toml --manifest-path policies/Cargo.toml check bans licenses sources
 

@@ -24,6 +24,7 @@ pub mod dialect;
 
 pub mod builtin;
 pub mod decision;
+pub mod document;
 pub mod policy;
 
 pub mod backend;

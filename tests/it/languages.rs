@@ -350,7 +350,7 @@ fn a_hostile_author_of_c_harms_nobody() {
                 ("L", "timeout", "it ran past its time"),
                 ("T", "trap", "unreachable"),
                 ("G", "out_of_memory", "the limit is 67108864"),
-                ("X", "invalid_decision", "invalid_decision"),
+                ("X", "invalid_decision", "the ranking is empty"),
                 ("U", "invalid_decision", "utf-8"),
             ],
         },

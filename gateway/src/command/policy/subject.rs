@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value as Json};
 use wasmgate::builtin;
 use wasmgate::config::MAX_SETTING_BYTES;
+use wasmgate::document;
 use wasmgate::lifecycle::cache_folder;
 use wasmgate::policy::inspect::Inspection;
 use wasmgate::policy::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
@@ -180,12 +181,11 @@ pub(super) fn text(path: &Path) -> Result<String, Failed> {
 
 /// A file of names and values.
 fn table(path: &Path) -> Result<Map<String, Json>, Failed> {
-    let (text, shown) = (text(path)?, path.display());
-    let table = match path.extension().is_some_and(|extension| extension == "toml") {
-        true => toml::from_str(&text).map_err(|error| error.to_string()),
-        false => serde_json::from_str(&text).map_err(|error| error.to_string()),
-    };
-    table.map_err(|error| Failed::Refused(format!("{shown}: expected settings as an object: {error}")))
+    let shown = path.display().to_string();
+    match document::parse(&shown, &text(path)?).map_err(Failed::Refused)? {
+        Json::Object(table) => Ok(table),
+        other => Err(Failed::Refused(format!("{shown}: expected an object of settings, found {other}"))),
+    }
 }
 
 /// Limits as they are typed.

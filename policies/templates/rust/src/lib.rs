@@ -1,6 +1,4 @@
-%routing %one //! Short prompts stay local, long ones go to the cloud.
-%cost %one //! Prompt tokens at the input price and the expected answer at the output price.
-%both //! Short prompts stay local, long ones go to the cloud; and what each candidate would cost.
+//! The policy {{name}}, as a component: {{hooks}}.
 
 #![no_std]
 
