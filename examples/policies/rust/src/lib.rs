@@ -5,8 +5,8 @@
 
 #![no_std]
 
-mod cost;
-mod routing;
-mod score;
+pub mod cost;
+pub mod routing;
+pub mod score;
 
 wasmgate_policy::export!(routing: routing::Complexity, cost: cost::TokenCost);

@@ -30,7 +30,7 @@ const GRANTED: [(&str, &str); 3] = [
 /// Whether components that were built against that version find here what they need.
 pub(super) fn speaks(version: &str) -> bool {
     let numbers: Option<Vec<u32>> = version.split('.').map(|number| number.parse().ok()).collect();
-    matches!(numbers.as_deref(), Some([1, minor, _patch]) if *minor <= MINOR)
+    matches!(numbers.as_deref(), Some([1, minor, _patch]) if (0..=MINOR).contains(minor))
 }
 
 /// What an import of the contract's package gives a policy, where it is one of its interfaces.

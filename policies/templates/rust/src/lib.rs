@@ -2,8 +2,8 @@
 
 #![no_std]
 
-%routing mod routing;
-%cost mod cost;
+%routing pub mod routing;
+%cost pub mod cost;
 
 %routing %one wasmgate_policy::export!(routing: routing::CloudFrom);
 %cost %one wasmgate_policy::export!(cost: cost::TokenCost);
