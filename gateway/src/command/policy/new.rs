@@ -150,7 +150,6 @@ impl New {
         }
         filled
             .replace("{{name}}", &self.name)
-            .replace("{{name_snake}}", &self.name.replace('-', "_"))
             .replace("{{world}}", self.hook.world())
             .replace("{{hooks}}", self.hook.in_words())
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use serde_json::json;
-use wasmgate::policy::fixtures::{Checked, Outcome, check};
+use wasmgate::policy::fixtures::{Checked, Fixture, Outcome, check};
 use wasmgate::policy::{Fixtures, Hook, Policy};
 
 use super::super::table::clean;
@@ -38,12 +38,14 @@ pub(super) async fn test(subject: &Subject, asked: &Asked, update: bool, json: b
             CONFORMANCE.map(file).into()
         }
     };
+    // Before anything is compiled: a mistyped fixture is known at once.
+    let parsed: Vec<Vec<Fixture>> =
+        files.iter().map(|file| file.parse().map_err(Failed::Refused)).collect::<Result<_, _>>()?;
     let mut report = Report { text: String::new(), json, asked: 0, unmet: 0, failed: 0 };
     let mut checked: Vec<Vec<Checked>> = files.iter().map(|_| Vec::new()).collect();
     for policy in loaded.policies().await? {
-        for (file, checked) in files.iter().zip(&mut checked) {
-            let parsed = file.parse().map_err(Failed::Refused)?;
-            let of_hook = check(&policy, &parsed).await;
+        for ((file, fixtures), checked) in files.iter().zip(&parsed).zip(&mut checked) {
+            let of_hook = check(&policy, fixtures).await;
             report.tell(&policy, file, &of_hook);
             checked.extend(of_hook);
         }
