@@ -40,6 +40,8 @@ enum Command {
     Policies(command::policies::Policies),
     /// Write a policy: begin one, look at it, test it, try it, measure it.
     Policy(command::policy::Policy),
+    /// Ask a gateway whether it can do its work.
+    Health(command::health::Health),
     /// Compile the component on standard input to machine code on standard output. The gateway starts itself so.
     #[command(hide = true)]
     CompileComponent {
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
             .map(|summary| println!("{}: {summary}", file.display())),
         Command::Policies(policies) => return command::policies::run(&policies),
         Command::Policy(policy) => return command::policy::run(policy),
+        Command::Health(health) => return command::health::run(&health),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,7 +21,7 @@ use crate::catalog::{Catalog, LiveModel, location_name};
 use crate::error::{Reason, Rejection};
 use crate::lifecycle::operate::UnixSeconds;
 use crate::policy::Location;
-use crate::record::{Complexity, Ending, Record};
+use crate::record::{Complexity, Ending, Record, Status};
 use crate::snapshot::{Snapshot, Version};
 use make::{Labels, Maker, sweep};
 pub use policies::{Comparison, Labelled, LastReload, PolicyMetrics, Reload, ShadowMetrics};
@@ -113,7 +113,7 @@ pub struct ModelMetrics {
 /// How requests ended that reached one model, or none.
 #[derive(Debug)]
 struct Endings {
-    // By status (success, error), then complexity.
+    // By status, then complexity.
     requests: [Vec<IntCounter>; 2],
     seconds: Histogram,
     abandoned: IntCounter,
@@ -377,18 +377,17 @@ impl Metrics {
     pub fn observe(&self, record: &Record, snapshot: &Snapshot, ending: Ending) {
         self.observe_decision(record);
         let endings = record.model.map_or(&self.untargeted, |model| &snapshot.models[model].endings);
-        match ending {
-            Ending::Rejected(rejection) => {
-                self.reject(rejection);
-                return;
-            }
-            Ending::Abandoned => endings.abandoned.inc(),
-            Ending::Finished | Ending::Failed(_) | Ending::Shutdown => {
-                let failed = ending != Ending::Finished;
-                endings.requests[usize::from(failed)][record.complexity as usize].inc();
+        if let Ending::Rejected(rejection) = ending {
+            self.reject(rejection);
+            return;
+        }
+        match ending.status() {
+            None => endings.abandoned.inc(),
+            Some(status) => {
+                endings.requests[status as usize][record.complexity as usize].inc();
                 endings.seconds.observe(record.started.elapsed().as_secs_f64());
                 if let Some(by) = record.follows() {
-                    by.metrics.observe_ending(failed);
+                    by.metrics.observe_ending(status);
                 }
             }
         }
@@ -499,9 +498,9 @@ impl Endings {
     fn new(requests: &IntCounterVec, seconds: &HistogramVec, abandoned: &IntCounterVec, target: [&str; 2]) -> Self {
         let [model, backend] = target;
         Self {
-            requests: ["success", "error"].map(|status| {
+            requests: Status::ALL.map(|status| {
                 let of = |complexity: &Complexity| {
-                    requests.with_label_values(&[model, backend, status, complexity.as_str()])
+                    requests.with_label_values(&[model, backend, status.as_str(), complexity.as_str()])
                 };
                 Complexity::ALL.iter().map(of).collect()
             }),

@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::gateway::Gateway;
 use crate::money::NanoDollars;
 use crate::policy::FailureClass;
-use crate::record::{Ending, Evaluation, Record};
+use crate::record::{Ending, Evaluation, Record, Status};
 use crate::snapshot::Snapshot;
 
 /// A record that must be closed, and the permit that the request holds.
@@ -117,6 +117,7 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         target: "request",
         request_id = record.id,
         ending = ending.as_str(),
+        status = ending.status().map(Status::as_str),
         reason,
         detail = (!record.detail.is_empty()).then_some(&*record.detail),
         dialect = record.dialect.map(Dialect::as_str),

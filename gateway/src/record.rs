@@ -40,6 +40,16 @@ impl Ending {
         }
     }
 
+    /// The status by which metrics count it; `None` for what is no answer and no error of ours.
+    #[must_use]
+    pub fn status(self) -> Option<Status> {
+        match self {
+            Self::Finished => Some(Status::Success),
+            Self::Failed(_) | Self::Shutdown => Some(Status::Error),
+            Self::Rejected(_) | Self::Abandoned => None,
+        }
+    }
+
     /// How a failure ends a request.
     #[must_use]
     pub fn of(kind: &Kind) -> Self {
@@ -47,6 +57,30 @@ impl Ending {
             (Kind::Stopping, _) => Self::Shutdown,
             (_, Fault::Rejected(rejection)) => Self::Rejected(rejection),
             (_, Fault::Error(reason)) => Self::Failed(reason),
+        }
+    }
+}
+
+/// Whether a request got its answer, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Status {
+    /// It did.
+    Success,
+    /// The gateway or a backend failed.
+    Error,
+}
+
+impl Status {
+    /// Both, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Success, Self::Error];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Error => "error",
         }
     }
 }

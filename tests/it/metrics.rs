@@ -265,6 +265,22 @@ fn each_request_has_one_line_in_the_log_and_its_prompt_has_none() {
 }
 
 #[test]
+fn a_search_of_the_log_for_errors_finds_the_requests_that_failed_and_no_others() {
+    let bad = Backend::start(|_| Reply::json(500, &json!({})));
+    let gateway = Gateway::setup().model("bad", Dialect::OpenAi, &bad).start();
+    let failed = gateway.chat("hello").expect(502);
+    let _ = gateway.post("/v1/messages", &json!({"not": "a request"})).expect(400);
+    gateway.wait_for_ending("rejected");
+    let good = Gateway::setup().start();
+    let _ = good.chat("hello").expect(200);
+    good.wait_for_ending("finished");
+    let lines = [gateway.process.lines(), good.process.lines()].concat();
+    let found: Vec<_> = lines.iter().filter(|line| line.contains("error")).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("\"status\":\"error\"") && found[0].contains(failed.header("x-wasmgate-request-id")));
+}
+
+#[test]
 fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
     let usage = Usage { input: 1, output: 1 };
     let bad = Backend::start(|_| Reply::json(500, &json!({})));

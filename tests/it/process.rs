@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::json;
+use wasmgate_tests::backend::Backend;
 use wasmgate_tests::gateway::{Gateway, run};
 
 #[test]
@@ -52,6 +53,21 @@ fn a_flag_beats_the_environment_which_beats_the_file() {
     assert_eq!(gateway.address.to_string(), environment);
     let gateway = Gateway::setup().top(&top).without_listen().start();
     assert_eq!(gateway.address.to_string(), file);
+}
+
+#[test]
+fn whether_it_can_do_its_work_can_be_asked_by_the_program_itself() {
+    let gateway = Gateway::setup().start();
+    run(&["health", "--url", &format!("http://{}", gateway.address)]).expect(0, &["\"status\":\"healthy\""]);
+    let models = format!(
+        "[backends.gone]\nkind = \"ollama\"\nurl = {:?}\nprobe_interval_seconds = 1\n[models.gone]\nbackend = \"gone\"",
+        Backend::nowhere()
+    );
+    let gateway = Gateway::setup().models(&models).start();
+    gateway.wait_metric("api_gateway_health", &[], 0.0);
+    let url = format!("http://{}", gateway.address);
+    run(&["health", "--url", &url]).expect(1, &["503", "\"status\":\"unhealthy\""]);
+    run(&["health", "--url", &Backend::nowhere()]).expect(1, &["does not answer", "refused"]);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The admin API as a command calls it: bounded in time, and with errors that say what to do next.
 
-use std::error::Error;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -8,6 +7,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
 use super::policies::Failed;
+use super::root_cause;
 
 /// For a connection: whoever types a command is waiting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -126,11 +126,7 @@ impl Client {
 
     fn unreachable(&self, error: &reqwest::Error) -> Failed {
         let base = &self.base;
-        // The outer errors only say that a request failed.
-        let mut cause: &dyn Error = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
+        let cause = root_cause(error);
         Failed::Unreachable(if error.is_connect() {
             format!(
                 "cannot reach {base}: {cause}; is the gateway running with its admin listener there? --admin or \

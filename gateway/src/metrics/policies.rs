@@ -13,7 +13,7 @@ use crate::catalog::Catalog;
 use crate::lifecycle::operate::UnixSeconds;
 use crate::money::NanoDollars;
 use crate::policy::{FailureClass, Hook, Stage};
-use crate::record::{Evaluation, Verdict};
+use crate::record::{Evaluation, Status, Verdict};
 use crate::snapshot::{Deciders, Snapshot, Version};
 
 /// A version in a mode, as its series are labelled.
@@ -160,8 +160,8 @@ struct Decisions {
     fallback: Vec<IntCounter>,
     denied: IntCounter,
     passed: IntCounter,
-    succeeded: IntCounter,
-    failed: IntCounter,
+    // How requests that it routed ended, by status.
+    requests: [IntCounter; 2],
     estimated_cost: Counter,
 }
 
@@ -283,8 +283,7 @@ impl Policies {
             fallback: by_model("fallback"),
             denied: decided("none", "none", "deny"),
             passed: decided("none", "none", "pass"),
-            succeeded: self.requests.with_label_values(&[name, number, mode, "success"]),
-            failed: self.requests.with_label_values(&[name, number, mode, "error"]),
+            requests: Status::ALL.map(|status| self.requests.with_label_values(&[name, number, mode, status.as_str()])),
             estimated_cost: self.estimated_cost.with_label_values(&[name, number, mode]),
         };
         for result in Reload::ALL {
@@ -455,9 +454,9 @@ impl PolicyMetrics {
     }
 
     /// A request that it routed ended.
-    pub fn observe_ending(&self, failed: bool) {
+    pub fn observe_ending(&self, status: Status) {
         if let Some(decisions) = &self.decisions {
-            if failed { decisions.failed.inc() } else { decisions.succeeded.inc() }
+            decisions.requests[status as usize].inc();
         }
     }
 }
