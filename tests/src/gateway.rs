@@ -485,6 +485,15 @@ impl Gateway {
         std::fs::rename(aside, self.path(name)).expect("a file in a temporary folder");
     }
 
+    /// Puts another configuration in place, whose models are these and whose policies are the built-in ones.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    pub fn put_config(&self, models: &str) {
+        let text = Setup::default().reloading().models(models).text();
+        self.put("wasmgate.toml", text.as_bytes());
+    }
+
     /// Changes the text of its configuration.
     ///
     /// # Panics
@@ -504,7 +513,17 @@ impl Gateway {
     pub fn restart(mut self, signal: &str) -> Self {
         self.process.signal(signal);
         let _ = self.process.wait_exit();
-        self.setup.take().expect("a gateway with a folder").start()
+        self.start_again();
+        self
+    }
+
+    /// Starts it again over the same folder where it has ended.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        *self = self.setup.take().expect("a gateway with a folder").start();
     }
 
     /// How a place for a policy stands, by the admin API.

@@ -11,6 +11,7 @@ pub mod contract;
 pub mod gateway;
 pub mod guests;
 pub mod http;
+pub mod monitoring;
 pub mod process;
 pub mod real;
 pub mod scrape;

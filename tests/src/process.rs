@@ -223,7 +223,7 @@ impl Drop for Process {
             // Requests have a line each: under load they would be all there is to see.
             let mut lines = self.lines();
             lines.retain(|line| !line.contains("\"message\":\"request\""));
-            eprintln!("the gateway's log, its end:\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
+            eprintln!("a process' log, its end:\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
         }
     }
 }

@@ -60,3 +60,25 @@ pub fn until<R>(what: &str, mut look: impl FnMut() -> Option<R>) -> R {
         std::thread::yield_now();
     }
 }
+
+/// As `until`, for what another program does once a second: asked for a few times a second, to leave it the machine.
+///
+/// # Panics
+/// After the limit, with what was waited for.
+pub fn until_slowly<R>(what: &str, look: impl FnMut() -> Option<R>) -> R {
+    try_until_slowly(look).unwrap_or_else(|| panic!("{what} did not happen within {LIMIT:?}"))
+}
+
+/// As `until_slowly`; `None` after the limit, for those who can say more of why.
+pub fn try_until_slowly<R>(mut look: impl FnMut() -> Option<R>) -> Option<R> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
