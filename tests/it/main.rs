@@ -9,6 +9,7 @@ mod bad_input;
 mod config;
 mod contract;
 mod crash;
+mod dashboards;
 mod examples;
 mod languages;
 mod metrics;

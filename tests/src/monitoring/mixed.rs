@@ -10,6 +10,7 @@ use super::load::{Load, prompt, streamed};
 use super::stack::Ollama;
 use crate::gateway::{Gateway, Setup};
 use crate::http::request;
+use crate::wait::until;
 
 const CONFIG: &str = r#"
 [backends.local-sim]
@@ -50,6 +51,7 @@ pub fn setup(ollama: &Ollama) -> Setup {
         .models(&format!("{CONFIG}{ollama}[models.llama]\nbackend = \"ollama\"\n"))
         .component("live", builtin::component("complexity").expect("built in"))
         .file("canary.rhai", CANARY.as_bytes())
+        .settings("low-below = 0.3")
         .routing(
             "breaker = { enabled = false }\n\
              canary = { builtin = \"script\", setting_files = { script = \"canary.rhai\" }, percent = 30, \
@@ -84,12 +86,17 @@ pub fn traffic(gateway: &Gateway) -> Vec<Load> {
     vec![client(5), client(20)]
 }
 
-/// A new file of the policy is refused, and a good one is taken; so is a new price.
+/// A new file of the policy is refused, and a good one is taken; so are another setting and a new price.
 pub fn reload(gateway: &Gateway) {
     gateway.put("live.wasm", b"not a component");
     let refused = [("policy", "complexity"), ("result", "rejected_read")];
     gateway.wait_metric("api_gateway_policy_reloads_total", &refused, 1.0);
     gateway.put("live.wasm", builtin::component("complexity").expect("built in"));
+    gateway.edit_config("low-below = 0.3", "low-below = 0.29");
+    let taken = [("policy", "complexity"), ("result", "success")];
+    until("another setting", || {
+        (gateway.metrics().value("api_gateway_policy_reloads_total", &taken) > 0.0).then_some(())
+    });
     gateway.edit_config("output_usd_per_million_tokens = 15.0", "output_usd_per_million_tokens = 16.0");
-    gateway.wait_metric("api_gateway_config_reloads_total", &[("result", "success")], 1.0);
+    gateway.wait_metric("api_gateway_config_reloads_total", &[("result", "success")], 2.0);
 }
