@@ -14,6 +14,7 @@ mod examples;
 mod languages;
 mod metrics;
 mod modes;
+mod monitoring;
 mod process;
 mod real;
 mod reload;
