@@ -10,6 +10,7 @@ mod config;
 mod contract;
 mod crash;
 mod dashboards;
+mod drill;
 mod examples;
 mod languages;
 mod metrics;

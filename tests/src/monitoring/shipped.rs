@@ -98,16 +98,20 @@ fn faster(line: &str) -> String {
         return line;
     };
     let short = match key.trim() {
-        "for" => {
-            let known = HOLDING.iter().find(|(long, _)| *long == value.trim());
-            Some(known.unwrap_or_else(|| panic!("no shorter span for {line:?}")).1)
-        }
+        "for" => Some(shorter(&HOLDING, value)),
+        // It must outlast the windows of what it explains.
+        "keep_firing_for" => Some(shorter(&WINDOWS, value)),
         key => INTERVALS.iter().find(|(name, _)| *name == key).map(|(_, short)| *short),
     };
     match short {
         Some(short) => line[..line.len() - value.len()].to_owned() + " " + short,
         None => line,
     }
+}
+
+fn shorter(spans: &[(&str, &'static str)], value: &str) -> &'static str {
+    let known = spans.iter().find(|(long, _)| *long == value.trim());
+    known.unwrap_or_else(|| panic!("there is nothing shorter for {value:?}")).1
 }
 
 #[cfg(test)]
@@ -118,6 +122,7 @@ mod tests {
     fn spans_of_time_are_shorter_and_the_rest_is_as_it_was() {
         assert_eq!(faster("  expr: rate(a[5m]) / rate(b[1h]) > 5"), "  expr: rate(a[8s]) / rate(b[30s]) > 5");
         assert_eq!(faster("        for: 30m"), "        for: 11s");
+        assert_eq!(faster("        keep_firing_for: 10m"), "        keep_firing_for: 12s");
         assert_eq!(faster("  - interval: 30s"), "  - interval: 1s");
         assert_eq!(faster("  - record: job:x:ratio_rate5m"), "  - record: job:x:ratio_rate5m");
     }
