@@ -7,6 +7,7 @@ mod admin;
 mod file;
 mod locate;
 mod policies;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::fmt;

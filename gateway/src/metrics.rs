@@ -472,8 +472,7 @@ impl ModelMetrics {
             Some(_) => (&self.input_tokens, &self.output_tokens),
             None => (&self.estimated_input_tokens, &self.estimated_output_tokens),
         };
-        // A backend that failed before it said anything is not known to have counted the prompt.
-        if record.usage.is_some() || record.output_pieces > 0 || ending == Ending::Finished {
+        if record.is_billed(ending) {
             input.inc_by(usage.input_total());
             output.inc_by(usage.output);
             if let Some(cost) = record.cost(snapshot.price(record.model)) {

@@ -98,7 +98,7 @@ impl Drop for Open {
 /// One line a request, with the same facts that the metrics count and never a word of the prompt.
 fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
     let names = |index: usize| &*snapshot.catalog.models()[index].model.name;
-    let usage = record.billable();
+    let billed = record.model.filter(|_| record.is_billed(ending)).map(|_| record.billable());
     let fell_back: Vec<String> = record
         .fell_back
         .iter()
@@ -139,10 +139,10 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         routing_policy_seconds = took(record.routing_evaluation),
         cost_policy_seconds = took(record.cost_evaluation),
         estimated_cost_usd = record.estimated_cost.map(NanoDollars::usd),
-        cost_usd = record.cost(snapshot.price(record.model)).map(NanoDollars::usd),
-        input_tokens = record.model.map(|_| usage.input_total()),
-        output_tokens = record.model.map(|_| usage.output),
-        usage_reported = record.model.map(|_| record.usage.is_some()),
+        cost_usd = billed.and_then(|_| record.cost(snapshot.price(record.model))).map(NanoDollars::usd),
+        input_tokens = billed.map(|usage| usage.input_total()),
+        output_tokens = billed.map(|usage| usage.output),
+        usage_reported = billed.map(|_| record.usage.is_some()),
         first_token_seconds = record.first_token.map(|first| first.duration_since(record.started).as_secs_f64()),
         seconds = record.started.elapsed().as_secs_f64(),
         "request"

@@ -278,6 +278,12 @@ impl Record {
         })
     }
 
+    /// Whether the backend is known to have counted anything: one that failed before it said a word is not.
+    #[must_use]
+    pub fn is_billed(&self, ending: Ending) -> bool {
+        self.usage.is_some() || self.output_pieces > 0 || ending == Ending::Finished
+    }
+
     /// What it costs by its model's price; `None` where the model is unpriced.
     #[must_use]
     pub fn cost(&self, price: Option<Price>) -> Option<NanoDollars> {

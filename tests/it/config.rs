@@ -84,6 +84,16 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
             &["wasmgate.toml:4: backends.b.api_key_env: ", "WASMGATE_TEST_NO_KEY"],
         ),
         (
+            "a key and its file",
+            "[backends.b]\nkind = \"openai\"\nurl = \"http://127.0.0.1:1\"\napi_key_env = \"PATH\"\napi_key_file = \"key\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:5: backends.b.api_key_file: ", "expected one of them"],
+        ),
+        (
+            "a key's file that is not there",
+            "[backends.b]\nkind = \"openai\"\nurl = \"http://127.0.0.1:1\"\napi_key_file = \"key\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:4: backends.b.api_key_file: ", "/key: cannot be read"],
+        ),
+        (
             "a limit out of range",
             "[policies.routing.limits]\ncall_time_ms = 0\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
             &["policies.routing.limits: ", "call_time_ms is 0, expected 1 to 10000"],
@@ -241,6 +251,8 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# cache_dir = ", "cache_dir = ")
         .replace("# location = ", "location = ")
         .replace("# api_key_env = ", "api_key_env = ")
+        // One of the two.
+        .replace("# api_key_file = ", "# or ")
         .replace("# probe_interval_seconds = ", "probe_interval_seconds = ")
         .replace("# connect_seconds = ", "connect_seconds = ")
         .replace("# head_seconds = ", "head_seconds = ")
@@ -259,9 +271,10 @@ fn what_the_example_only_mentions_is_known_too() {
 #[test]
 fn an_api_key_goes_to_its_backend_and_nowhere_else() {
     const KEY: &str = "sk-very-secret-0123456789";
-    for (dialect, header, value) in
-        [(Dialect::OpenAi, "authorization", format!("Bearer {KEY}")), (Dialect::Anthropic, "x-api-key", KEY.to_owned())]
-    {
+    for (dialect, source, header, value) in [
+        (Dialect::OpenAi, "api_key_env = \"TEST_KEY\"", "authorization", format!("Bearer {KEY}")),
+        (Dialect::Anthropic, "api_key_file = \"key\"", "x-api-key", KEY.to_owned()),
+    ] {
         let backend = Backend::start(move |request| match request.number {
             0 => Reply::json(200, &dialect.answer("Yes.", Usage { input: 1, output: 1 })),
             // A backend that repeats the key in its error.
@@ -271,11 +284,12 @@ fn an_api_key_goes_to_its_backend_and_nowhere_else() {
             .model("only", dialect, &backend)
             .models("[models.keyed]\nbackend = \"keyed\"\n")
             .models(&format!(
-                "[backends.keyed]\nkind = {:?}\nurl = {:?}\nprobe_interval_seconds = 0\napi_key_env = \"TEST_KEY\"\n",
+                "[backends.keyed]\nkind = {:?}\nurl = {:?}\nprobe_interval_seconds = 0\n{source}\n",
                 dialect.kind(),
                 backend.url()
             ))
             .variable("TEST_KEY", KEY)
+            .file("key", format!("{KEY}\n").as_bytes())
             // All that could print a header; the compiler at this level would print for minutes.
             .variable("WASMGATE_LOG", "info,wasmgate=trace,hyper=trace,hyper_util=trace,reqwest=trace")
             .start();

@@ -39,8 +39,8 @@ fn sources() -> Vec<(PathBuf, String)> {
 
 #[test]
 fn each_guest_has_a_test() {
-    let tests: String =
-        ["sandbox", "routing", "config", "process"].map(|name| read(format!("tests/it/{name}.rs"))).concat();
+    let tests = ["sandbox", "routing", "config", "process", "drill"];
+    let tests = tests.map(|name| read(format!("tests/it/{name}.rs"))).concat();
     for entry in std::fs::read_dir(guests::folder()).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();

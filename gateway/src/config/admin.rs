@@ -1,21 +1,16 @@
 //! `[admin]`: where operators reach the gateway, and the token that they must show.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::file::{Wrong, wrong};
+use super::secret::{self, Readers};
 use crate::admin::Token;
 
 /// Holds the token; beats the file, so that a secret store need not write one.
 const VARIABLE: &str = "WASMGATE_ADMIN_TOKEN";
-
-/// Longest file of a token, in bytes: anything longer is another file.
-const MAX_FILE_BYTES: u64 = 4096;
 
 /// Where operators reach the gateway.
 #[derive(Debug, Clone)]
@@ -86,22 +81,8 @@ fn token(file: Option<&Path>, folder: &Path) -> Result<Option<Token>, Wrong> {
         return Token::new(&text.to_string_lossy()).map(Some).map_err(refused);
     }
     let Some(file) = file else { return Ok(None) };
+    let refused = |message| wrong(&["admin", "token_file"], message);
     let path = folder.join(file);
-    let refused = |message: String| wrong(&["admin", "token_file"], format!("{}: {message}", path.display()));
-    let cannot = |error: std::io::Error| refused(format!("cannot be read: {error}"));
-    let opened = File::open(&path).map_err(cannot)?;
-    // Of what was opened, not of what has the name by then.
-    let mode = opened.metadata().map_err(cannot)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(refused(format!("others than its owner may use it (mode {mode:03o}), expected mode 600")));
-    }
-    let mut text = String::new();
-    opened.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(refused(format!("longer than {MAX_FILE_BYTES} bytes, expected a token alone")));
-    }
-    if text.trim().is_empty() {
-        return Err(refused("empty, expected a token of at least 16 characters".into()));
-    }
-    Token::new(&text).map(Some).map_err(refused)
+    let text = secret::read(&path, Readers::Owner).map_err(refused)?;
+    Token::new(&text).map(Some).map_err(|message| refused(format!("{}: {message}", path.display())))
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::admin::AdminFile;
 use super::locate::{key_at, line_at, line_of};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
+use super::secret::{self, Readers};
 use super::{Config, ConfigError, Log, LogFormat, Reload, Server};
 use crate::backend::{self, Kind, Secret};
 use crate::catalog::Model;
@@ -117,6 +118,7 @@ struct BackendFile {
     url: Option<String>,
     location: Option<backend::LocationName>,
     api_key_env: Option<String>,
+    api_key_file: Option<PathBuf>,
     #[serde(default)]
     timeouts: backend::TimeoutsFile,
     probe_interval_seconds: Option<f64>,
@@ -222,7 +224,7 @@ fn mean(file: File, folder: &Path) -> Result<Config, Wrong> {
     }
     let mut backends = Vec::with_capacity(file.backends.len());
     for (name, backend) in file.backends {
-        backends.push(mean_backend(name, backend)?);
+        backends.push(mean_backend(name, backend, folder)?);
     }
     let mut models = Vec::with_capacity(file.models.len());
     for (name, model) in file.models {
@@ -313,7 +315,7 @@ fn check_name(path: &[&str], name: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn mean_backend(name: String, file: BackendFile) -> Result<backend::Settings, Wrong> {
+fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backend::Settings, Wrong> {
     let at = |key: &str| vec!["backends".to_owned(), name.clone(), key.to_owned()];
     check_name(&["backends", &name], &name)?;
     let kind = match (file.kind, file.sim) {
@@ -345,12 +347,20 @@ fn mean_backend(name: String, file: BackendFile) -> Result<backend::Settings, Wr
             }
         }
     };
-    let api_key = match &file.api_key_env {
-        None => None,
-        Some(variable) => match std::env::var(variable) {
+    let api_key = match (&file.api_key_env, &file.api_key_file) {
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            return Err((at("api_key_file"), "there is `api_key_env` too, expected one of them".into()));
+        }
+        (Some(variable), None) => match std::env::var(variable) {
             Ok(key) if !key.trim().is_empty() => Some(Secret::new(key.trim().to_owned())),
             _ => return Err((at("api_key_env"), format!("the environment variable {variable} is not set"))),
         },
+        (None, Some(path)) => {
+            let key =
+                secret::read(&folder.join(path), Readers::Anyone).map_err(|message| (at("api_key_file"), message))?;
+            Some(Secret::new(key))
+        }
     };
     let location = file.location.map_or(kind.default_location(), Into::into);
     let timeouts = file.timeouts.or_defaults(location).map_err(|(key, message)| {
