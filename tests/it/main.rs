@@ -6,6 +6,7 @@
 mod admin;
 mod author;
 mod bad_input;
+mod compose;
 mod config;
 mod contract;
 mod crash;
