@@ -204,8 +204,9 @@ local dashboard(uid, title, description, other) = {
       annotation(
         'Reloads',
         'green',
-        'changes(api_gateway_policy_last_reload_success_timestamp_seconds{J}[I]) > 0',
-        '{{policy}} reloaded'
+        // A policy that was not there before has a series that was not there before.
+        'changes(api_gateway_policy_last_reload_success_timestamp_seconds{J}[I]) > 0 or (api_gateway_policy_last_reload_success_timestamp_seconds{J} unless api_gateway_policy_last_reload_success_timestamp_seconds{J} offset $__rate_interval)',
+        '{{policy}} loaded'
       ),
       annotation(
         'Refused reloads',
