@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use wasmgate_tests::backend::{Backend, Reply};
-use wasmgate_tests::gateway::Gateway;
+use wasmgate_tests::gateway::{Gateway, Setup};
+use wasmgate_tests::guests;
 use wasmgate_tests::http::request;
 use wasmgate_tests::wire::{Dialect, Usage, ask};
 
@@ -156,6 +157,46 @@ fn strangers_cannot_add_a_series() {
     let after = gateway.metrics();
     assert_eq!(after.series(), before);
     assert!(!gateway.get("/metrics").text().contains("junk"));
+}
+
+/// Eight models on four backends, and eight loaded versions of policies.
+fn large() -> Setup {
+    let backends = (0..4).map(|number| {
+        let (location, fault) = [("local", "fault = { every = 2, kind = \"error\" }"), ("cloud", "")][number % 2];
+        format!("[backends.b{number}]\nkind = \"sim\"\nlocation = \"{location}\"\nsim = {{ latency_ms = 0, tokens_per_second = inf, {fault} }}\n")
+    });
+    let models = (0..8).map(|number| format!("[models.m{number}]\nbackend = \"b{}\"\n", number % 4));
+    let others = ["counts", "denies", "passes", "counts-and-traps"];
+    let setup = Gateway::setup()
+        .models(&backends.chain(models).collect::<String>())
+        .guest("decides")
+        .cost("builtin = \"token-cost\"\nshadows.other = { file = \"cost-decides.wasm\" }");
+    let setup = setup
+        .file("cost-decides.wasm", &guests::build("cost-decides"))
+        .file("second.wasm", &guests::build("second"))
+        .routing("canary = { file = \"second.wasm\", percent = 50, abort = { min_samples = 1_000_000 } }");
+    others.iter().fold(setup, |setup, other| {
+        let file = format!("{other}.wasm");
+        setup.file(&file, &guests::build(other)).routing(&format!("shadows.{other}.file = \"{file}\""))
+    })
+}
+
+/// Two thousand: what the page of a gateway of this size was planned for.
+#[test]
+fn the_page_of_a_large_gateway_stays_within_its_bound_whatever_is_sent() {
+    let gateway = large().start();
+    for number in 0..200 {
+        let model = [String::from("auto"), format!("m{}", number % 8), format!("junk-{number}")][number % 3].clone();
+        let prompt = ["hello", "! hello"][number % 2];
+        let _ = gateway.post("/api/v1/chat", &json!({"prompt": prompt, "model": model, "user": format!("u{number}")}));
+        let _ = gateway.post("/v1/chat/completions", &json!({"model": number}));
+        let _ = gateway.get(&format!("/junk/{number}?junk={number}"));
+    }
+    gateway.wait_metric("api_gateway_requests_in_progress", &[], 0.0);
+    let metrics = gateway.metrics();
+    let loaded = metrics.matching("api_gateway_policy_info", &[]).count();
+    assert_eq!((loaded, metrics.label_values("model").len()), (8, 9), "as large as it was meant to be");
+    assert!(metrics.samples.len() <= 2000, "{} samples", metrics.samples.len());
 }
 
 #[test]
