@@ -1,6 +1,7 @@
 #!/bin/sh
 # setup-monitoring.sh DIR: puts the monitoring programs of Debian 12 and the page library of the dashboards' preview into
-# DIR/monitoring, or leaves them alone where they are there. DIR is what setup.sh made: Node.js is in it.
+# DIR/monitoring, and inferno into the folder of tools, or leaves them alone where they are there. DIR is what setup.sh
+# made: Node.js is in it.
 #
 # The four servers are unpacked, not installed: their packages would start services that listen on all interfaces.
 set -eu
@@ -8,7 +9,9 @@ set -eu
 # Upstream versions are pinned; Debian's own revisions are not, since it serves only the newest.
 packages='prometheus=2.42.* prometheus-alertmanager=0.25.* prometheus-blackbox-exporter=0.23.* prometheus-node-exporter=1.5.*'
 # Programs that are no services: package and what it brings.
-programs='jq:jq jsonnet:jsonnet taskwarrior:task docker-compose:docker-compose chromium:chromium'
+programs='jq:jq jsonnet:jsonnet taskwarrior:task docker-compose:docker-compose chromium:chromium linux-perf:perf'
+# Draws what perf saw.
+inferno=0.12.8
 
 if [ $# -ne 1 ]; then
     echo "usage: setup-monitoring.sh DIR" >&2
@@ -17,6 +20,7 @@ fi
 venv=$1
 here=$(cd "$(dirname "$0")" && pwd)
 built=$venv/monitoring
+tools=$HOME/.cache/wasmgate/tools
 # Alertmanager as Debian builds it reads its default texts from this place, wherever it runs.
 templates=/usr/share/prometheus/alertmanager
 
@@ -39,6 +43,12 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing
 fi
+
+# Its programs do not all tell their version, but cargo knows what it installed.
+cargo install --list --root "$tools" 2>/dev/null | grep -qF "inferno v$inferno:" || {
+    echo "building inferno in $tools" >&2
+    cargo install --quiet --locked --root "$tools" --bin inferno-collapse-perf --bin inferno-flamegraph "inferno@$inferno"
+}
 
 wanted=$(cat "$0" "$here"/dashboards/package-lock.json "$here"/preview/package-lock.json | sha256sum)
 is_made() {
