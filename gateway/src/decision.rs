@@ -210,6 +210,7 @@ fn failed(decider: &Decider, failure: &PolicyFailure) -> Result<(), Failure> {
         tracing::warn!(
             policy = decider.version.label,
             hook = decider.version.policy.hook().as_str(),
+            mode = decider.metrics.mode(),
             class = failure.class.as_str(),
             detail = failure.detail,
             suppressed,

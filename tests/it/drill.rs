@@ -1,5 +1,5 @@
 //! A drill for those on call: one fault at a time, each on a stack of its own. The right alerts, and no others, must
-//! reach the right receivers, those that others explain must be kept back, and all must be taken back after the repair.
+//! reach the right receivers, those that it also sets off must be kept back, and all must be taken back after the repair.
 //!
 //! The files are those that are shipped. Only addresses and spans of time are other than an operator's.
 
@@ -204,7 +204,7 @@ const TRAFFIC: &[Drill] = &[
         repair: flood,
         told: &[(To::Warning, "ExcessiveCloudUsage")],
         inhibited: &["LowLocalRouting"],
-        remembered: &["LowLocalRouting"],
+        remembered: &[],
     },
 ];
 

@@ -20,6 +20,9 @@ const HOLDING: [(&str, &str); 8] = [
     ("30m", "11s"),
 ];
 
+/// How long an alert goes on after its condition ended: longer than what it explains.
+const KEEPING: [(&str, &str); 2] = [("2m", "6s"), ("10m", "12s")];
+
 /// Intervals and waits, by their key.
 const INTERVALS: [(&str, &str); 7] = [
     ("scrape_interval", "1s"),
@@ -99,8 +102,7 @@ fn faster(line: &str) -> String {
     };
     let short = match key.trim() {
         "for" => Some(shorter(&HOLDING, value)),
-        // It must outlast the windows of what it explains.
-        "keep_firing_for" => Some(shorter(&WINDOWS, value)),
+        "keep_firing_for" => Some(shorter(&KEEPING, value)),
         key => INTERVALS.iter().find(|(name, _)| *name == key).map(|(_, short)| *short),
     };
     match short {
