@@ -15,7 +15,8 @@ use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::open::Open;
 use crate::prompt;
-use crate::proxy::{admit, whole};
+use crate::ask::whole;
+use crate::proxy::admit;
 use crate::response::{id_header, refuse};
 use crate::stream::ResponseBody;
 

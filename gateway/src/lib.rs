@@ -27,6 +27,7 @@ pub mod decision;
 pub mod document;
 pub mod policy;
 
+mod ask;
 pub mod backend;
 pub mod catalog;
 pub mod money;

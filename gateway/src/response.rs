@@ -12,7 +12,7 @@ use crate::gateway::Gateway;
 use crate::money::NanoDollars;
 use crate::open::Open;
 use crate::pages;
-use crate::proxy::Answer;
+use crate::ask::Answer;
 use crate::stream::{Relay, ResponseBody};
 
 /// The response to a request that is answered.
