@@ -1,22 +1,25 @@
 //! The second half of the spine: asks the ranked models in order, until one answers.
 //!
-//! This module must not know: how the ranking came to be, how an answer becomes a response.
+//! One order: attempts at a model, as far as its failures may pass (`error.rs` says which), then the next of the ranking.
+//! A model whose breaker is open is passed over. This module must not know: how the ranking came to be, how an answer
+//! becomes a response.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::HeaderMap;
 
-use crate::backend::{self, Call, Timeouts};
+use crate::backend::{self, Admission, Call, Conduct};
 use crate::chat::Chat;
 use crate::decision::Decision;
 use crate::dialect::{Dialect, Facts, Routing};
-use crate::error::{Failure, Fault, Kind};
+use crate::error::{Failure, Kind, Reason, Remedy};
 use crate::money::NanoDollars;
 use crate::open::Open;
-use crate::record::FellBack;
+use crate::record::FailedAttempt;
 use crate::snapshot::Snapshot;
+use crate::stream::{Deadlines, Relay};
 
 /// Largest answer that is not a stream.
 const MAX_REPLY_BYTES: usize = 32 << 20;
@@ -25,80 +28,155 @@ const MAX_REPLY_BYTES: usize = 32 << 20;
 pub(crate) enum Answer {
     /// All of it, in the client's dialect.
     Whole(Bytes),
-    /// What the relay needs.
-    Stream { answer: backend::Answer, facts: Box<Facts>, timeouts: Timeouts },
+    /// It has begun.
+    Stream(Box<Relay>),
+}
+
+/// What is asked, and of whom.
+pub(crate) struct Asked<'a> {
+    /// The client's dialect.
+    pub dialect: Dialect,
+    /// The request.
+    pub chat: &'a Chat,
+    /// The ranking.
+    pub decision: &'a Decision,
+    /// Headers that belong to the client's dialect.
+    pub headers: &'a HeaderMap,
 }
 
 /// Asks the ranked models in order, until one answers. When none does, the first failure is the one that tells.
-pub(crate) async fn ask(
-    open: &mut Open,
-    snapshot: &Arc<Snapshot>,
-    dialect: Dialect,
-    chat: &Chat,
-    decision: &Decision,
-    dialect_headers: &HeaderMap,
-) -> Result<Answer, Failure> {
-    let mut first_failure = None;
-    for &index in &decision.ranking {
-        match attempt(open, snapshot, dialect, chat, decision, dialect_headers, index).await {
+pub(crate) async fn ask(open: &mut Open, asked: &Asked<'_>) -> Result<Answer, Failure> {
+    let snapshot = Arc::clone(open.snapshot());
+    open.gateway().retry_budget.deposit(snapshot.limits.retry_budget_percent);
+    let ranking = &asked.decision.ranking;
+    let (mut first_failure, mut held_back, mut longer_than) = (None, None, None);
+    for (position, &index) in ranking.iter().enumerate() {
+        let model = &snapshot.catalog.models()[index].model;
+        if longer_than.is_some_and(|tried| model.context_window.is_some_and(|window| window <= tried)) {
+            continue;
+        }
+        let failure = match ask_model(open, asked, index, position + 1 == ranking.len()).await {
             Ok(answer) => return Ok(answer),
-            Err(failure) if failure.kind == Kind::Stopping => return Err(failure),
-            Err(failure) => {
-                tracing::debug!(request_id = open.record.id, %failure, detail = failure.detail, "attempt failed");
-                let falls_back = failure.kind.falls_back();
-                if let Fault::Error(reason) = failure.kind.fault() {
-                    open.record.fell_back.push(FellBack { model: index, reason });
-                }
-                first_failure.get_or_insert(failure);
-                if !falls_back {
-                    break;
-                }
+            Err(failure) => failure,
+        };
+        let goes_on = match failure.kind.remedy() {
+            Remedy::Nothing => failure.kind == Kind::BreakerOpen,
+            Remedy::Again | Remedy::Next => true,
+            Remedy::Larger => {
+                longer_than = longer_than.max(model.context_window);
+                true
             }
+            Remedy::NextIfWanted => snapshot.limits.content_filter_falls_back,
+        };
+        // That one was not asked says less than how another failed.
+        let first = if failure.kind == Kind::BreakerOpen { &mut held_back } else { &mut first_failure };
+        first.get_or_insert(failure);
+        if !goes_on {
+            break;
         }
     }
     // The failure that is told is the first model's.
-    open.record.model = decision.ranking.first().copied();
-    Err(first_failure.unwrap_or_else(|| Failure::new(Kind::Internal, "no model was ranked")))
+    open.record.model = if first_failure.is_some() { ranking.first().copied() } else { None };
+    Err(first_failure.or(held_back).unwrap_or_else(|| Failure::new(Kind::Internal, "no model was ranked")))
 }
 
-/// Asks one model.
+/// Asks one model, and again where that may help. Each attempt that failed is on the record.
+async fn ask_model(open: &mut Open, asked: &Asked<'_>, index: usize, last: bool) -> Result<Answer, Failure> {
+    let snapshot = Arc::clone(open.snapshot());
+    let live = &snapshot.catalog.models()[index];
+    let until = open.record.started + live.model.timeouts.total;
+    for attempts in 1.. {
+        let pass = match live.breaker.admit(Instant::now(), last) {
+            Admission::Pass(pass) => pass,
+            Admission::Wait(wait) => {
+                let mut failure =
+                    Failure::new(Kind::BreakerOpen, "the models that could answer failed too often lately");
+                failure.retry_after = Some(wait);
+                open.record.failed_attempts.push(FailedAttempt {
+                    model: index,
+                    reason: Reason::BreakerOpen,
+                    repeated: false,
+                });
+                return Err(failure);
+            }
+        };
+        let loads = live.backend.may_load(&live.model.backend_name);
+        let called = Instant::now();
+        let failure = match attempt(open, &snapshot, asked, index, loads).await {
+            Ok(answer) => {
+                // A model that was loaded first is not slow.
+                let took = if loads { Duration::ZERO } else { called.elapsed() };
+                pass.note(Instant::now(), Conduct::Answered(took));
+                return Ok(answer);
+            }
+            Err(failure) if failure.kind == Kind::Stopping => return Err(failure),
+            Err(failure) => failure,
+        };
+        let conduct = if failure.kind.blames_backend() { Conduct::Failed } else { Conduct::Answered(Duration::ZERO) };
+        pass.note(Instant::now(), conduct);
+        tracing::debug!(request_id = open.record.id, %failure, detail = failure.detail, "attempt failed");
+        let pause = match failure.kind.remedy() {
+            Remedy::Again => live.backend.settings().retries.pause(attempts, failure.retry_after),
+            Remedy::Nothing | Remedy::Next | Remedy::Larger | Remedy::NextIfWanted => None,
+        };
+        let pause =
+            pause.filter(|&pause| Instant::now() + pause < until).filter(|_| open.gateway().retry_budget.withdraw());
+        let (reason, repeated) = (failure.kind.reason(), pause.is_some());
+        open.record.failed_attempts.push(FailedAttempt { model: index, reason, repeated });
+        let Some(pause) = pause else { return Err(failure) };
+        let cut = open.gateway().cut.clone();
+        tokio::select! {
+            biased;
+            () = cut.cancelled() => return Err(stopping()),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    Err(Failure::new(Kind::Internal, "attempts ended"))
+}
+
+/// Asks one model once.
 async fn attempt(
     open: &mut Open,
-    snapshot: &Arc<Snapshot>,
-    dialect: Dialect,
-    chat: &Chat,
-    decision: &Decision,
-    dialect_headers: &HeaderMap,
+    snapshot: &Snapshot,
+    asked: &Asked<'_>,
     index: usize,
+    loads: bool,
 ) -> Result<Answer, Failure> {
     let live = &snapshot.catalog.models()[index];
-    open.record.model = Some(index);
+    let timeouts = &live.model.timeouts;
     let called = Instant::now();
-    open.record.called = Some(called);
+    open.record.begin_attempt(index, called);
+    let total = open.record.started + timeouts.total;
+    let loading = if loads { timeouts.loading } else { Duration::ZERO };
+    // The head of an answer that is no stream comes when all of it was generated.
+    let head_by = if asked.chat.stream { total.min(called + timeouts.head + loading) } else { total };
     let call = Call {
-        chat,
-        from: dialect,
+        chat: asked.chat,
+        from: asked.dialect,
         model: &live.model.backend_name,
         max_tokens: live.model.max_output_tokens,
-        dialect_headers,
+        dialect_headers: asked.headers,
+        head_by: head_by.into(),
     };
-    let facts = facts(open, snapshot, chat, decision, index);
+    let facts = facts(open, snapshot, asked, index);
     let cut = open.gateway().cut.clone();
     let answer = tokio::select! {
         biased;
-        () = cut.cancelled() => Err(Failure::new(Kind::Stopping, "the gateway is stopping")),
+        () = cut.cancelled() => Err(stopping()),
         answer = live.backend.chat(call) => answer,
     }?;
-    if chat.stream {
-        let timeouts = live.backend.settings().timeouts;
-        return Ok(Answer::Stream { answer, facts: Box::new(facts), timeouts });
+    if asked.chat.stream {
+        let deadlines = Deadlines { first_token: called + timeouts.first_token + loading, idle: timeouts.idle, total };
+        let price = snapshot.price(Some(index));
+        let mut relay = Box::new(Relay::new(answer, asked.dialect, facts, price, deadlines, cut));
+        relay.begin(&mut open.record).await?;
+        return Ok(Answer::Stream(relay));
     }
     let spoken = answer.dialect;
-    let until = called + live.backend.settings().timeouts.total;
     let body = tokio::select! {
         biased;
-        () = cut.cancelled() => Err(Failure::new(Kind::Stopping, "the gateway is stopping")),
-        body = tokio::time::timeout_at(until.into(), whole(answer.body)) => body.unwrap_or_else(|_elapsed| {
+        () = cut.cancelled() => Err(stopping()),
+        body = tokio::time::timeout_at(total.into(), whole(answer.body)) => body.unwrap_or_else(|_elapsed| {
             Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
         }),
     }?;
@@ -108,7 +186,12 @@ async fn attempt(
     open.record.usage = reply.usage;
     let calls = reply.tool_calls.iter().map(|call| call.arguments.len() + call.name.len()).sum::<usize>();
     open.record.output_bytes = (reply.text.len() + reply.reasoning.len() + calls) as u64;
-    Ok(Answer::Whole(if spoken == dialect { body } else { dialect.encode_reply(&reply, &facts, &open.total()).into() }))
+    let same = spoken == asked.dialect;
+    Ok(Answer::Whole(if same { body } else { asked.dialect.encode_reply(&reply, &facts, &open.total()).into() }))
+}
+
+fn stopping() -> Failure {
+    Failure::new(Kind::Stopping, "the gateway is stopping")
 }
 
 /// A whole body, bounded.
@@ -127,7 +210,7 @@ pub(crate) async fn whole(mut body: backend::Body) -> Result<Bytes, Failure> {
     Ok(all.into())
 }
 
-fn facts(open: &Open, snapshot: &Snapshot, chat: &Chat, decision: &Decision, index: usize) -> Facts {
+fn facts(open: &Open, snapshot: &Snapshot, asked: &Asked<'_>, index: usize) -> Facts {
     let live = &snapshot.catalog.models()[index];
     let record = &open.record;
     Facts {
@@ -135,15 +218,15 @@ fn facts(open: &Open, snapshot: &Snapshot, chat: &Chat, decision: &Decision, ind
         model: live.model.name.clone(),
         backend: live.backend.settings().name.clone(),
         created: record.created(),
-        include_usage: chat.include_usage,
+        include_usage: asked.chat.include_usage,
         estimated_input_tokens: u64::from(record.estimated_input_tokens),
         routing: Routing {
             complexity: record.score,
             tier: record.complexity.as_str(),
-            reasoning: decision.reason.clone(),
+            reasoning: asked.decision.reason.clone(),
             estimated_cost: record.estimated_cost.map(NanoDollars::usd),
-            policy: decision.policy.clone(),
-            version: decision.version.clone(),
+            policy: asked.decision.policy.clone(),
+            version: asked.decision.version.clone(),
         },
     }
 }

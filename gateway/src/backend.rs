@@ -3,11 +3,14 @@
 //! A call goes out in the backend's dialect and its answer comes back as bytes of that dialect; who reads them is the
 //! relay's business. This module must not know: policies, records, metrics, how clients are answered.
 
+mod breaker;
 mod health;
 mod probe;
+mod said;
 mod settings;
 mod sim;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http_body::Body as _;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -23,6 +27,7 @@ use crate::chat::Chat;
 use crate::dialect::Dialect;
 use crate::error::{Failure, Kind as FailureKind};
 
+pub use breaker::{Admission, Breaker, BreakerState, Conduct, Pass, Rules};
 pub use health::{Health, HealthState};
 pub use settings::{Kind, Secret, Settings, Timeouts};
 pub(crate) use settings::{KindName, LocationName, TimeoutsFile};
@@ -40,7 +45,8 @@ pub struct Backend {
     health: Health,
     in_flight: AtomicU32,
     sim_calls: AtomicU32,
-    loaded_models: AtomicU32,
+    // Names of the models in Ollama's memory, as its last probe said; `None`: not known.
+    loaded: ArcSwapOption<HashSet<String>>,
 }
 
 /// One chat call.
@@ -56,6 +62,8 @@ pub struct Call<'a> {
     pub max_tokens: u32,
     /// Headers of the client that belong to the dialect, sent on where client and backend share it.
     pub dialect_headers: &'a HeaderMap,
+    /// When the head of the answer must be there.
+    pub head_by: tokio::time::Instant,
 }
 
 /// An answer whose head has come.
@@ -131,7 +139,7 @@ impl Backend {
             health: Health::new(matches!(settings.kind, Kind::Sim(_))),
             in_flight: AtomicU32::new(0),
             sim_calls: AtomicU32::new(0),
-            loaded_models: AtomicU32::new(0),
+            loaded: ArcSwapOption::empty(),
             settings,
         })
     }
@@ -162,8 +170,19 @@ impl Backend {
 
     /// Models in memory, as Ollama's last probe said; 0 for other kinds.
     #[must_use]
-    pub fn loaded_models(&self) -> u32 {
-        self.loaded_models.load(Ordering::Relaxed)
+    pub fn loaded_models(&self) -> usize {
+        self.loaded.load().as_ref().map_or(0, |loaded| loaded.len())
+    }
+
+    /// Whether a call to that model may have to wait until it is loaded from disk. Only Ollama tells.
+    #[must_use]
+    pub fn may_load(&self, model: &str) -> bool {
+        // Ollama gives names a tag that have none.
+        let is_loaded = |loaded: &HashSet<String>| {
+            loaded.contains(model) || (!model.contains(':') && loaded.contains(&format!("{model}:latest")))
+        };
+        matches!(self.settings.kind, Kind::Ollama)
+            && !self.loaded.load().as_ref().is_some_and(|loaded| is_loaded(loaded))
     }
 
     /// Probes it for as long as the future is polled; ends at once where no probing is configured.
@@ -184,7 +203,8 @@ impl Backend {
         let body = match (&self.settings.kind, &self.chat_url) {
             (Kind::Sim(sim), _) => {
                 let number = self.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
-                let answer = sim::answer(sim, number, call.model, call.chat).await;
+                let answer = tokio::time::timeout_at(call.head_by, sim::answer(sim, number, call.model, call.chat));
+                let answer = answer.await.unwrap_or_else(|_elapsed| Err(too_slow()));
                 let failed = answer.as_ref().is_err_and(|failure| failure.kind != FailureKind::BackendBusy);
                 self.health.note(!failed);
                 Source::Sim(answer?)
@@ -192,10 +212,7 @@ impl Backend {
             (_, Some(url)) => {
                 let body = dialect.encode(call.from, call.chat, call.model, call.max_tokens);
                 let shared = (call.from == dialect).then_some(call.dialect_headers);
-                // The head of an answer that is no stream comes when all of it was generated.
-                let timeouts = &self.settings.timeouts;
-                let time = if call.chat.stream { timeouts.head } else { timeouts.total };
-                Source::Http(self.post(url, body.into(), shared, time).await?)
+                Source::Http(self.post(url, body.into(), shared, call.head_by).await?)
             }
             (_, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
@@ -206,11 +223,16 @@ impl Backend {
     ///
     /// # Errors
     /// As `chat`; also where this kind of backend has no embeddings.
-    pub async fn embeddings(self: &Arc<Self>, body: Bytes, inputs: usize) -> Result<Body, Failure> {
+    pub async fn embeddings(
+        self: &Arc<Self>,
+        body: Bytes,
+        inputs: usize,
+        head_by: tokio::time::Instant,
+    ) -> Result<Body, Failure> {
         let guard = InFlight::new(self);
         let source = match (&self.settings.kind, &self.embeddings_url) {
             (Kind::Sim(_), _) => Source::Sim(sim::embeddings(inputs)),
-            (_, Some(url)) => Source::Http(self.post(url, body, None, self.settings.timeouts.total).await?),
+            (_, Some(url)) => Source::Http(self.post(url, body, None, head_by).await?),
             (_, None) => {
                 return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
             }
@@ -223,42 +245,31 @@ impl Backend {
         url: &reqwest::Url,
         body: Bytes,
         more: Option<&HeaderMap>,
-        time: Duration,
+        head_by: tokio::time::Instant,
     ) -> Result<reqwest::Body, Failure> {
         let mut request = self.http.post(url.clone()).headers(self.headers.clone()).body(body);
         if let Some(more) = more.filter(|more| !more.is_empty()) {
             // The client's own version of the dialect stands in for ours.
             request = request.headers(more.clone());
         }
-        let sent = tokio::time::timeout(time, request.send()).await;
-        let response = match sent {
-            Err(_elapsed) => Err(Failure::new(FailureKind::Timeout, "the backend did not begin to answer in time")),
+        let response = match tokio::time::timeout_at(head_by, request.send()).await {
+            Err(_elapsed) => Err(too_slow()),
             Ok(Err(error)) => Err(unreached(&error)),
             Ok(Ok(response)) => Ok(response),
         };
         // Whatever it says below 500, it was there to say it.
         self.health.note(response.as_ref().is_ok_and(|response| response.status().as_u16() < 500));
         let response = response?;
-        let status = response.status().as_u16();
         if response.status().is_success() {
             return Ok(response.into());
         }
-        let kind = match status {
-            429 => FailureKind::BackendBusy,
-            500.. => FailureKind::BackendStatus(status),
-            _ => FailureKind::BackendRefused(status),
-        };
-        let message = match kind {
-            FailureKind::BackendBusy => "the backend asks for fewer requests",
-            FailureKind::BackendStatus(_) => "the backend failed",
-            _ => "the backend refused the gateway's request",
-        };
-        let said = tokio::time::timeout(Duration::from_secs(2), said_by(response)).await.ok().flatten();
         let key = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
-        let said =
-            said.filter(|word| key.is_empty() || !word.contains(key)).map_or(String::new(), |word| format!(", {word}"));
-        Err(Failure::new(kind, message).with_detail(format_args!("status {status}{said}")))
+        Err(said::failure(response, key).await)
     }
+}
+
+fn too_slow() -> Failure {
+    Failure::new(FailureKind::Timeout, "the backend did not begin to answer in time")
 }
 
 fn unreached(error: &reqwest::Error) -> Failure {
@@ -285,22 +296,6 @@ fn error_chain(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// The code or type that an error body names, where it is a word as providers have them (`rate_limit_exceeded`); not its
-/// message, which may repeat the prompt.
-async fn said_by(mut response: reqwest::Response) -> Option<String> {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() > 16 << 10 {
-            break;
-        }
-    }
-    let json: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let field = |name: &str| json.pointer(&format!("/error/{name}")).and_then(serde_json::Value::as_str);
-    let is_word = |word: &&str| word.len() <= 64 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    field("code").or(field("type")).filter(is_word).map(str::to_owned)
 }
 
 /// Counts a call as under way until dropped.

@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::backend::{Backend, HealthState, Settings};
+use crate::backend::{Backend, Breaker, BreakerState, HealthState, Settings, Timeouts};
 use crate::money::Price;
-use crate::policy::{Breaker, Candidate, Capabilities, CostEstimate, Health, Location, Observed};
+use crate::policy::{self, Candidate, Capabilities, CostEstimate, Health, Location, Observed};
 
 /// Weight of the newest call in the moving averages: about the last ten count.
 const WEIGHT: f64 = 0.2;
@@ -29,6 +29,8 @@ pub struct Model {
     pub max_output_tokens: u32,
     /// What it can do beside text.
     pub capabilities: Capabilities,
+    /// How long it may take.
+    pub timeouts: Timeouts,
     /// What it charges; `None`: unpriced.
     pub price: Option<Price>,
 }
@@ -42,6 +44,8 @@ pub struct LiveModel {
     pub backend: Arc<Backend>,
     /// What recent calls took.
     pub recent: Arc<Recent>,
+    /// Whether it is asked at all.
+    pub breaker: Arc<Breaker>,
 }
 
 /// All models.
@@ -54,7 +58,7 @@ pub struct Catalog {
 
 impl Catalog {
     /// Brings the configured models to work. A backend whose settings are those of one `before` is that one: its
-    /// connections, its health and what its calls took go on.
+    /// connections, its health, its models' breakers and what its calls took go on.
     ///
     /// # Errors
     /// Where a backend cannot be set up.
@@ -76,8 +80,11 @@ impl Catalog {
                     .into_iter()
                     .flat_map(|before| &before.models)
                     .find(|live| live.model.backend_name == model.backend_name && Arc::ptr_eq(&live.backend, &backend));
-                let recent = known.map(|live| Arc::clone(&live.recent)).unwrap_or_default();
-                LiveModel { model, backend, recent }
+                let (recent, breaker) = match known {
+                    Some(live) => (Arc::clone(&live.recent), Arc::clone(&live.breaker)),
+                    None => (Arc::default(), Arc::new(Breaker::new(backend.settings().breaker))),
+                };
+                LiveModel { model, backend, recent, breaker }
             })
             .collect();
         Ok(Self { models, backends, by_name })
@@ -112,20 +119,27 @@ impl LiveModel {
     /// The model as policies see it.
     #[must_use]
     pub fn candidate(&self, estimate: Option<CostEstimate>) -> Candidate<'_> {
+        let breaker = match self.breaker.state(Instant::now()) {
+            BreakerState::Closed => policy::Breaker::Closed,
+            BreakerState::HalfOpen => policy::Breaker::HalfOpen,
+            BreakerState::Open => policy::Breaker::Open,
+        };
         Candidate {
             model: &self.model.name,
             backend: &self.backend.settings().name,
             location: self.backend.settings().location,
-            price: self.model.price.map(|price| crate::policy::Price { input: price.input.0, output: price.output.0 }),
+            price: self.model.price.map(|price| policy::Price { input: price.input.0, output: price.output.0 }),
             context_window: self.model.context_window,
             capabilities: self.model.capabilities,
             health: match self.backend.health().state() {
                 HealthState::Unknown => Health::Unknown,
                 HealthState::Healthy => Health::Healthy,
-                HealthState::Degraded => Health::Degraded,
-                HealthState::Down => Health::Down,
+                // Without probes only a call can find out that it is well again: when that may be, the breaker knows.
+                HealthState::Down if self.backend.settings().probe_interval.is_some() => Health::Down,
+                HealthState::Down if breaker == policy::Breaker::Open => Health::Down,
+                HealthState::Degraded | HealthState::Down => Health::Degraded,
             },
-            breaker: Breaker::Closed,
+            breaker,
             in_flight: self.backend.in_flight(),
             observed: self.recent.observed(),
             estimate,

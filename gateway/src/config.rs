@@ -94,6 +94,10 @@ pub struct Server {
     pub write_timeout: Duration,
     /// How long requests in flight may go on after the gateway was told to stop.
     pub drain_timeout: Duration,
+    /// How many attempts may be repeated, in percent of the requests.
+    pub retry_budget_percent: u32,
+    /// Whether another model is asked where a provider's content filter refused the prompt.
+    pub content_filter_falls_back: bool,
     /// Request headers that policies may see, in lower case.
     pub label_headers: Vec<String>,
 }

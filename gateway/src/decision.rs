@@ -12,7 +12,7 @@ use crate::config::OnFailure;
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::money::NanoDollars;
-use crate::policy::{Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
+use crate::policy::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
 use crate::record::{self, Complexity, Evaluation, Record};
 use crate::shadow::Actual;
 use crate::snapshot::{Decider, Snapshot};
@@ -175,9 +175,12 @@ async fn route(
     })
 }
 
-/// The configured order, models whose backend is down last.
+/// The configured order, models last whose backend is down or whose breaker is open.
 fn default_ranking(catalog: &Catalog, permitted: &[usize]) -> Vec<usize> {
-    let down = |index: &usize| catalog.models()[*index].candidate(None).health == Health::Down;
+    let down = |index: &usize| {
+        let candidate = catalog.models()[*index].candidate(None);
+        candidate.health == Health::Down || candidate.breaker == Breaker::Open
+    };
     let (last, first): (Vec<usize>, Vec<usize>) = permitted.iter().partition(|index| down(index));
     [first, last].concat()
 }

@@ -9,13 +9,13 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
 use serde::Deserialize;
 
+use crate::ask::whole;
 use crate::chat::Usage;
 use crate::dialect::{BadRequest, Dialect, json};
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::open::Open;
 use crate::prompt;
-use crate::ask::whole;
 use crate::proxy::admit;
 use crate::response::{id_header, refuse};
 use crate::stream::ResponseBody;
@@ -48,12 +48,12 @@ async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Bytes, Fai
     open.record.model = Some(index);
     open.record.called = Some(Instant::now());
     let body = asked.forward(&live.model.backend_name);
-    let time = live.backend.settings().timeouts.total;
-    let answered = async { whole(live.backend.embeddings(body, asked.inputs).await?).await };
+    let until = (open.record.started + live.model.timeouts.total).into();
+    let answered = async { whole(live.backend.embeddings(body, asked.inputs, until).await?).await };
     let answer = tokio::select! {
         biased;
         () = gateway.cut.cancelled() => Err(Failure::new(Kind::Stopping, "the gateway is stopping")),
-        answer = tokio::time::timeout(time, answered) => answer.unwrap_or_else(|_elapsed| {
+        answer = tokio::time::timeout_at(until, answered) => answer.unwrap_or_else(|_elapsed| {
             Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
         }),
     }?;

@@ -1,10 +1,11 @@
-//! Everything that can go wrong on a request's path: what the client sees, whose fault it is, whether another
-//! attempt makes sense. One table, so that status, text, metric reason and fallback cannot disagree.
+//! Everything that can go wrong on a request's path: what the client sees, whose fault it is, what may help. One table,
+//! so that status, text, metric reason, retry and fallback cannot disagree.
 //!
 //! A failure carries two texts: `Display` is the calm one for clients; `detail` is the full one for the log and
 //! may hold a backend's words. This module must not know: dialects (they only shape what is said here), HTTP bodies.
 
 use std::fmt;
+use std::time::Duration;
 
 use hyper::StatusCode;
 
@@ -17,12 +18,14 @@ pub struct Failure {
     pub message: String,
     /// For the log.
     pub detail: String,
+    /// How long to wait before another attempt, where that is known.
+    pub retry_after: Option<Duration>,
 }
 
 impl Failure {
     /// A failure whose client may read all there is to say.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), detail: String::new() }
+        Self { kind, message: message.into(), detail: String::new(), retry_after: None }
     }
 
     /// Adds the text for the log.
@@ -80,6 +83,12 @@ pub enum Kind {
     BackendBusy,
     /// The backend refused what we sent it (4xx): its credentials, its model name, or the request itself.
     BackendRefused(u16),
+    /// The backend says that the prompt is longer than its model takes.
+    ContextTooLong,
+    /// The backend's provider will not answer such a prompt.
+    ContentFiltered,
+    /// The breakers of all models that could answer are open.
+    BreakerOpen,
     /// The backend's answer is not what its dialect says.
     Protocol,
     /// The backend's stream ended before its end marker.
@@ -132,6 +141,8 @@ pub enum Reason {
     Upstream4xx,
     /// Not what the dialect says, or cut.
     Protocol,
+    /// It failed too often or was too slow lately, and was not asked.
+    BreakerOpen,
     /// A defect, or a policy that fails closed.
     Internal,
     /// The gateway stopped before the answer was whole.
@@ -140,13 +151,14 @@ pub enum Reason {
 
 impl Reason {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Timeout,
         Self::Connect,
         Self::Upstream5xx,
         Self::Upstream429,
         Self::Upstream4xx,
         Self::Protocol,
+        Self::BreakerOpen,
         Self::Internal,
         Self::Shutdown,
     ];
@@ -161,6 +173,7 @@ impl Reason {
             Self::Upstream429 => "upstream_429",
             Self::Upstream4xx => "upstream_4xx",
             Self::Protocol => "protocol",
+            Self::BreakerOpen => "breaker_open",
             Self::Internal => "internal",
             Self::Shutdown => "shutdown",
         }
@@ -176,35 +189,60 @@ pub enum Fault {
     Error(Reason),
 }
 
+/// What may help against a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Nothing: the client is told.
+    Nothing,
+    /// Another attempt at the same backend; then the next model of the ranking.
+    Again,
+    /// The next model of the ranking: at this one it would fail again.
+    Next,
+    /// The next model of the ranking that takes longer prompts.
+    Larger,
+    /// The next model of the ranking, where the operator wants that.
+    NextIfWanted,
+}
+
 impl Kind {
-    /// The status, the stable code, and whose fault: the table.
-    fn row(&self) -> (StatusCode, &str, Fault) {
+    /// The status, the stable code, whose fault, and what may help: the table.
+    fn row(&self) -> (StatusCode, &str, Fault, Remedy) {
         use Fault::{Error, Rejected};
         use Reason as E;
         use Rejection as R;
+        use Remedy::{Again, Larger, Next, NextIfWanted, Nothing};
         match self {
-            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", Rejected(R::BadRequest)),
-            Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown_route", Rejected(R::BadRequest)),
-            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method", Rejected(R::BadRequest)),
+            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", Rejected(R::BadRequest), Nothing),
+            Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown_route", Rejected(R::BadRequest), Nothing),
+            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method", Rejected(R::BadRequest), Nothing),
             Self::WrongContentType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type", Rejected(R::BadRequest))
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type", Rejected(R::BadRequest), Nothing)
             }
-            Self::UnknownModel => (StatusCode::NOT_FOUND, "unknown_model", Rejected(R::BadRequest)),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge)),
-            Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow_request", Rejected(R::BadRequest)),
-            Self::NoCapableModel => (StatusCode::BAD_REQUEST, "no_capable_model", Rejected(R::BadRequest)),
-            Self::Denied(code) => (StatusCode::FORBIDDEN, code, Rejected(R::PolicyDenied)),
-            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", Rejected(R::Overloaded)),
-            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", Error(E::Shutdown)),
-            Self::PolicyFailed => (StatusCode::SERVICE_UNAVAILABLE, "policy_failed", Error(E::Internal)),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", Error(E::Internal)),
-            Self::Connect => (StatusCode::BAD_GATEWAY, "backend_unreachable", Error(E::Connect)),
-            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", Error(E::Timeout)),
-            Self::BackendStatus(_) => (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx)),
-            Self::BackendBusy => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", Error(E::Upstream429)),
-            Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx)),
-            Self::Protocol => (StatusCode::BAD_GATEWAY, "backend_protocol", Error(E::Protocol)),
-            Self::Cut => (StatusCode::BAD_GATEWAY, "stream_cut", Error(E::Protocol)),
+            Self::UnknownModel => (StatusCode::NOT_FOUND, "unknown_model", Rejected(R::BadRequest), Nothing),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge), Nothing),
+            Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow_request", Rejected(R::BadRequest), Nothing),
+            Self::NoCapableModel => (StatusCode::BAD_REQUEST, "no_capable_model", Rejected(R::BadRequest), Nothing),
+            Self::Denied(code) => (StatusCode::FORBIDDEN, code, Rejected(R::PolicyDenied), Nothing),
+            Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded", Rejected(R::Overloaded), Nothing),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", Error(E::Shutdown), Nothing),
+            Self::PolicyFailed => (StatusCode::SERVICE_UNAVAILABLE, "policy_failed", Error(E::Internal), Nothing),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", Error(E::Internal), Nothing),
+            Self::Connect => (StatusCode::BAD_GATEWAY, "backend_unreachable", Error(E::Connect), Again),
+            // It had its time. What it was busy with, it may still be.
+            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", Error(E::Timeout), Next),
+            Self::BackendStatus(500 | 502..=504 | 529) => {
+                (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Again)
+            }
+            Self::BackendStatus(_) => (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Next),
+            Self::BackendBusy => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", Error(E::Upstream429), Again),
+            Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx), Next),
+            Self::ContextTooLong => (StatusCode::BAD_REQUEST, "context_too_long", Rejected(R::TooLarge), Larger),
+            Self::ContentFiltered => {
+                (StatusCode::BAD_REQUEST, "content_filtered", Rejected(R::BadRequest), NextIfWanted)
+            }
+            Self::BreakerOpen => (StatusCode::SERVICE_UNAVAILABLE, "breaker_open", Error(E::BreakerOpen), Nothing),
+            Self::Protocol => (StatusCode::BAD_GATEWAY, "backend_protocol", Error(E::Protocol), Next),
+            Self::Cut => (StatusCode::BAD_GATEWAY, "stream_cut", Error(E::Protocol), Next),
         }
     }
 
@@ -226,18 +264,25 @@ impl Kind {
         self.row().2
     }
 
-    /// Whether the next model of the ranking may still answer: the backend failed, not the request.
+    /// What may help.
     #[must_use]
-    pub fn falls_back(&self) -> bool {
-        matches!(
-            self,
-            Self::Connect
-                | Self::Timeout
-                | Self::BackendStatus(_)
-                | Self::BackendBusy
-                | Self::BackendRefused(_)
-                | Self::Protocol
-                | Self::Cut
-        )
+    pub fn remedy(&self) -> Remedy {
+        self.row().3
+    }
+
+    /// Why a model was left for another, as a label.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self.fault() {
+            Fault::Error(reason) => reason,
+            // What a backend said of the request.
+            Fault::Rejected(_) => Reason::Upstream4xx,
+        }
+    }
+
+    /// Whether the backend is to blame, so that its breaker counts it.
+    #[must_use]
+    pub fn blames_backend(&self) -> bool {
+        matches!(self, Self::Connect | Self::Timeout | Self::BackendStatus(_) | Self::Protocol | Self::Cut)
     }
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Server;
 use crate::lifecycle::generations::Generations;
 use crate::metrics::Metrics;
+use crate::retry::RetryBudget;
 use crate::shadow::Shadows;
 use crate::snapshot::Snapshot;
 use crate::tokens::TokenEstimator;
@@ -29,6 +30,8 @@ pub struct Gateway {
     pub cut: CancellationToken,
     /// Told when a policy failed: whether that was once too often is not a request's business.
     pub policy_failed: Notify,
+    /// What repeated attempts may add to the traffic.
+    pub retry_budget: RetryBudget,
     /// Snapshots that were replaced.
     pub generations: Generations,
     /// Where shadows are asked.
@@ -49,6 +52,7 @@ impl Gateway {
             in_flight: AtomicUsize::new(0),
             cut: CancellationToken::new(),
             policy_failed: Notify::new(),
+            retry_budget: RetryBudget::default(),
             generations: Generations::default(),
             shadows: Shadows::default(),
             started: Instant::now(),

@@ -31,6 +31,7 @@ mod ask;
 pub mod backend;
 pub mod catalog;
 pub mod money;
+pub mod retry;
 
 pub mod response;
 pub mod stream;

@@ -17,6 +17,7 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::backend::BreakerState;
 use crate::catalog::{Catalog, LiveModel, location_name};
 use crate::error::{Reason, Rejection};
 use crate::lifecycle::operate::UnixSeconds;
@@ -56,6 +57,8 @@ pub struct Metrics {
     health: IntGauge,
     ollama_models_loaded: IntGauge,
     upstream_up: IntGaugeVec,
+    breaker_state: IntGaugeVec,
+    retries: IntCounterVec,
     fallbacks: IntCounterVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
@@ -230,6 +233,16 @@ impl Metrics {
             ollama_models_loaded: make
                 .gauge("ollama_models_loaded", "Models in memory at the Ollama backends, as last probed."),
             upstream_up: make.gauges("api_gateway_upstream_up", "0: the backend is down.", &["upstream"]),
+            breaker_state: make.gauges(
+                "api_gateway_breaker_state",
+                "1: the state that the breaker of a model at its backend is in.",
+                &["upstream", "model", "state"],
+            ),
+            retries: make.counters(
+                "api_gateway_retries_total",
+                "Calls that were made again at the same backend, by why the one before failed.",
+                &["upstream", "reason"],
+            ),
             // From and to are both configured names: their pairs grow with the square of the models, so only those
             // that happen are made. The first of a pair is therefore not an increase.
             fallbacks: make.counters(
@@ -267,6 +280,9 @@ impl Metrics {
     #[must_use]
     pub fn model(&self, live: &LiveModel) -> ModelMetrics {
         let (model, backend) = (&*live.model.name, live.location());
+        for reason in [Reason::Connect, Reason::Upstream5xx, Reason::Upstream429] {
+            self.retries.with_label_values(&[&*live.backend.settings().name, reason.as_str()]);
+        }
         ModelMetrics {
             endings: Endings::new(&self.requests, &self.request_seconds, &self.abandoned, [model, backend]),
             cost: self.cost.with_label_values(&[model]),
@@ -332,7 +348,10 @@ impl Metrics {
             ["model", "from_model", "to_model"].iter().all(|name| labels.get(name).is_none_or(|model| is_model(model)))
                 && labels.get("upstream").is_none_or(|upstream| retired.upstreams.contains_key(*upstream))
         };
-        for family in [&self.requests, &self.abandoned, &self.tokens, &self.estimated_tokens, &self.fallbacks] {
+        for family in [&self.requests, &self.abandoned, &self.tokens, &self.estimated_tokens] {
+            sweep(family, &keep);
+        }
+        for family in [&self.fallbacks, &self.retries] {
             sweep(family, &keep);
         }
         for family in [&self.request_seconds, &self.model_seconds, &self.first_token_seconds] {
@@ -341,6 +360,7 @@ impl Metrics {
         sweep(&self.cost, &keep);
         sweep(&self.cost_per_request, &keep);
         sweep(&self.upstream_up, &keep);
+        sweep(&self.breaker_state, &keep);
     }
 
     /// A request came.
@@ -404,10 +424,14 @@ impl Metrics {
             };
             errors[reason as usize].inc();
         }
+        for attempt in record.failed_attempts.iter().filter(|attempt| attempt.repeated) {
+            let backend = &snapshot.catalog.models()[attempt.model].backend.settings().name;
+            self.retries.with_label_values(&[&**backend, attempt.reason.as_str()]).inc();
+        }
         if let Some(to) = record.model {
             snapshot.models[to].observe(record, snapshot, ending);
             if let (Some(chosen), Some(first)) =
-                (record.chosen.filter(|&chosen| chosen != to), record.fell_back.first())
+                (record.chosen.filter(|&chosen| chosen != to), record.failed_attempts.first())
             {
                 let (from, to) = (&snapshot.catalog.models()[chosen], &snapshot.catalog.models()[to]);
                 let labels = [&*from.model.name, &*to.model.name, first.reason.as_str()];
@@ -426,7 +450,14 @@ impl Metrics {
         for backend in snapshot.catalog.backends() {
             let up = backend.health().state() != crate::backend::HealthState::Down;
             self.upstream_up.with_label_values(&[&*backend.settings().name]).set(i64::from(up));
-            loaded += i64::from(backend.loaded_models());
+            loaded += i64::try_from(backend.loaded_models()).unwrap_or(i64::MAX);
+        }
+        for live in snapshot.catalog.models() {
+            let is = live.breaker.state(Instant::now());
+            for state in BreakerState::ALL {
+                let labels = [&*live.backend.settings().name, &*live.model.name, state.as_str()];
+                self.breaker_state.with_label_values(&labels).set(i64::from(state == is));
+            }
         }
         self.ollama_models_loaded.set(loaded);
         self.policies.read(snapshot, live);

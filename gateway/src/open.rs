@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use crate::dialect::{Dialect, Total};
 use crate::error::Failure;
@@ -80,6 +81,10 @@ impl Open {
                 let recent = &self.snapshot.catalog.models()[model].recent;
                 recent.note(called.elapsed(), first, self.record.billable().output);
             }
+            // A stream that broke off counted as answered when it began.
+            if let (Ending::Failed(_), Some(_), Some(model)) = (ending, self.record.first_token, self.record.model) {
+                self.snapshot.catalog.models()[model].breaker.note_broken(Instant::now());
+            }
             if self.snapshot.log_requests {
                 log(&self.record, &self.snapshot, ending);
             }
@@ -99,8 +104,8 @@ impl Drop for Open {
 fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
     let names = |index: usize| &*snapshot.catalog.models()[index].model.name;
     let billed = record.model.filter(|_| record.is_billed(ending)).map(|_| record.billable());
-    let fell_back: Vec<String> = record
-        .fell_back
+    let failed_attempts: Vec<String> = record
+        .failed_attempts
         .iter()
         .map(|attempt| format!("{}: {}", names(attempt.model), attempt.reason.as_str()))
         .collect();
@@ -126,7 +131,7 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         backend = record.model.map(|index| &*snapshot.catalog.models()[index].backend.settings().name),
         location = record.model.map(|index| snapshot.catalog.models()[index].location()),
         chosen = record.chosen.map(names),
-        fell_back = (!fell_back.is_empty()).then(|| fell_back.join(", ")),
+        failed_attempts = (!failed_attempts.is_empty()).then(|| failed_attempts.join(", ")),
         policy = record.policy_label(),
         mode = record.routed_by.as_ref().map(|by| by.metrics.mode()),
         generation = snapshot.generation,

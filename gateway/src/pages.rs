@@ -1,6 +1,7 @@
 //! What the gateway tells of itself: models, totals, health, metrics. Read-only, and nothing here asks a model.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -134,6 +135,13 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
             "in_flight": backend.in_flight(),
         })
     });
+    let models = snapshot.catalog.models().iter().map(|live| {
+        json!({
+            "name": live.model.name,
+            "backend": live.backend.settings().name,
+            "breaker": live.breaker.state(Instant::now()).as_str(),
+        })
+    });
     // Null where a hook is disabled.
     let policy = |deciders: &Deciders| {
         deciders.active.as_ref().map(|active| {
@@ -157,6 +165,7 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
         "generation": snapshot.generation,
         "policies": {"routing": policy(&snapshot.routing), "cost": policy(&snapshot.cost)},
         "backends": backends.collect::<Vec<_>>(),
+        "models": models.collect::<Vec<_>>(),
     })
 }
 

@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderName};
 use hyper::{HeaderMap, Method, Request, Response, Version};
 
-use crate::ask::{Answer, ask};
+use crate::ask::{Answer, Asked, ask};
 use crate::chat::Chat;
 use crate::decision::{self, Decision};
 use crate::dialect::Dialect;
@@ -72,7 +72,7 @@ async fn chat(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> 
     open.record.stream = chat.stream;
     let decision = decide(open, &gateway, &snapshot, dialect, &chat, &headers).await?;
     let headers = if dialect == Dialect::Anthropic { dialect_headers(&headers) } else { HeaderMap::new() };
-    ask(open, &snapshot, dialect, &chat, &decision, &headers).await
+    ask(open, &Asked { dialect, chat: &chat, decision: &decision, headers: &headers }).await
 }
 
 /// Whether there is room for one more.

@@ -146,13 +146,15 @@ pub enum Verdict {
     Pass,
 }
 
-/// An attempt at a model that failed before another was tried.
+/// An attempt at a model that failed, or was not made.
 #[derive(Debug, Clone, Copy)]
-pub struct FellBack {
-    /// The model that failed, by position in the catalog.
+pub struct FailedAttempt {
+    /// The model, by position in the catalog.
     pub model: usize,
     /// Why.
     pub reason: Reason,
+    /// Whether the same model was asked again after it.
+    pub repeated: bool,
 }
 
 /// The facts of one request.
@@ -189,7 +191,7 @@ pub struct Record {
     /// What the cost policy expects of the first choice.
     pub estimated_cost: Option<NanoDollars>,
     /// Attempts that failed, in order.
-    pub fell_back: Vec<FellBack>,
+    pub failed_attempts: Vec<FailedAttempt>,
     /// The model that answers, by position in the catalog.
     pub model: Option<usize>,
     /// When the call to it began.
@@ -232,7 +234,7 @@ impl Record {
             score: None,
             chosen: None,
             estimated_cost: None,
-            fell_back: Vec::new(),
+            failed_attempts: Vec::new(),
             model: None,
             called: None,
             first_token: None,
@@ -241,6 +243,16 @@ impl Record {
             output_bytes: 0,
             detail: String::new(),
         }
+    }
+
+    /// A model is asked now. What an attempt before it had said is not part of the answer.
+    pub fn begin_attempt(&mut self, model: usize, now: Instant) {
+        self.model = Some(model);
+        self.called = Some(now);
+        self.first_token = None;
+        self.usage = None;
+        self.output_pieces = 0;
+        self.output_bytes = 0;
     }
 
     /// When it came, in seconds since 1970.

@@ -6,26 +6,27 @@ use bytes::Bytes;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 
+use crate::ask::Answer;
 use crate::dialect::{Dialect, ErrorText};
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::money::NanoDollars;
 use crate::open::Open;
 use crate::pages;
-use crate::ask::Answer;
-use crate::stream::{Relay, ResponseBody};
+use crate::record::FailedAttempt;
+use crate::stream::ResponseBody;
 
 /// The response to a request that is answered.
 pub(crate) fn respond(open: Open, dialect: Dialect, answer: Answer) -> Response<ResponseBody> {
     let snapshot = Arc::clone(open.snapshot());
     let content_type = match answer {
         Answer::Whole(_) => "application/json",
-        Answer::Stream { .. } => dialect.stream_content_type(),
+        Answer::Stream(_) => dialect.stream_content_type(),
     };
     // The bill where it is known; a stream's is not before its end.
     let cost = match answer {
         Answer::Whole(_) => open.record.cost(snapshot.price(open.record.model)),
-        Answer::Stream { .. } => open.record.estimated_cost,
+        Answer::Stream(_) => open.record.estimated_cost,
     };
     let mut response = Response::new(ResponseBody::plain(Bytes::new()));
     let headers = response.headers_mut();
@@ -34,11 +35,11 @@ pub(crate) fn respond(open: Open, dialect: Dialect, answer: Answer) -> Response<
     routing_headers(headers, &open, cost);
     *response.body_mut() = match answer {
         Answer::Whole(bytes) => ResponseBody::Whole { bytes, open: Some(open) },
-        Answer::Stream { answer, facts, timeouts } => {
+        Answer::Stream(relay) => {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             // Proxies of the nginx family hold streams back unless told not to.
             headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-            ResponseBody::Relay(Box::new(Relay::new(open, answer, dialect, *facts, &timeouts)))
+            ResponseBody::Relay { relay, open: Some(open) }
         }
     };
     response
@@ -74,6 +75,12 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, open: &Open, cost: Option
     if let Some(score) = record.score {
         set("x-wasmgate-complexity", &score.to_string());
     }
+    if !record.failed_attempts.is_empty() {
+        let names = |attempt: &FailedAttempt| {
+            format!("{} {}", snapshot.catalog.models()[attempt.model].model.name, attempt.reason.as_str())
+        };
+        set("x-wasmgate-failed-attempts", &record.failed_attempts.iter().map(names).collect::<Vec<_>>().join(", "));
+    }
     if let Some(cost) = cost {
         set("x-wasmgate-cost-usd", &cost.usd().to_string());
     }
@@ -93,8 +100,9 @@ pub(crate) fn refuse(mut open: Open, dialect: Dialect, failure: &Failure) -> Res
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     id_header(headers, &open.record.id);
     routing_headers(headers, &open, None);
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE || failure.retry_after.is_some() {
+        let seconds = failure.retry_after.unwrap_or_default().as_secs_f64().ceil().max(1.0);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds as u32));
     }
     open.fail(failure);
     response

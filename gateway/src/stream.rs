@@ -2,7 +2,8 @@
 //! in here, so that they end when the body does, in one of four ways: finished, failed, abandoned, gateway stopping.
 //!
 //! Frames of a backend that speaks the client's dialect pass untouched; others are read and written anew. Usage is
-//! noted as it passes. A stream that breaks off ends in the dialect's in-band error and never in a normal end.
+//! noted as it passes. Nothing goes to the client before the first token, so that another model may still answer. From
+//! then on a stream that breaks off ends in the dialect's in-band error and never in a normal end.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -12,18 +13,21 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::backend::{self, Timeouts};
+use crate::backend;
 use crate::chat::{Delta, Deltas};
 use crate::dialect::frames::{Frames, Framing};
 use crate::dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
 use crate::error::{Failure, Kind};
+use crate::money::Price;
 use crate::open::Open;
-use crate::record::Ending;
+use crate::record::{Ending, Record};
 
 /// Longest frame of a stream. Tool arguments come in many; one this long is a mistake.
 const MAX_FRAME_BYTES: usize = 4 << 20;
+/// Frames without a token that are held back before the first: what opens a stream has two or three, pings a few more.
+const MAX_HELD_FRAMES: usize = 1000;
 
 /// The body of a response.
 pub enum ResponseBody {
@@ -35,7 +39,12 @@ pub enum ResponseBody {
         open: Option<Open>,
     },
     /// Comes as the backend sends it.
-    Relay(Box<Relay>),
+    Relay {
+        /// What comes.
+        relay: Box<Relay>,
+        /// The request it answers; `None` once its record is closed and its permit free.
+        open: Option<Open>,
+    },
 }
 
 impl ResponseBody {
@@ -60,7 +69,17 @@ impl http_body::Body for ResponseBody {
                 let bytes = std::mem::take(bytes);
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
-            Self::Relay(relay) => relay.poll(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Relay { relay, open } => {
+                let Some(live) = open else { return Poll::Ready(None) };
+                match ready!(relay.poll(context, &mut live.record)) {
+                    Ok(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                    Err(ending) => {
+                        live.close(ending);
+                        *open = None;
+                        Poll::Ready(None)
+                    }
+                }
+            }
         }
     }
 
@@ -71,15 +90,13 @@ impl http_body::Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
-            Self::Relay(_) => SizeHint::default(),
+            Self::Relay { .. } => SizeHint::default(),
         }
     }
 }
 
 /// A stream on its way from a backend to a client.
 pub struct Relay {
-    // `None` once the record is closed and the permit free.
-    open: Option<Open>,
     // `None` once its end was seen.
     upstream: Option<backend::Body>,
     frames: Frames,
@@ -88,13 +105,26 @@ pub struct Relay {
     writer: Writer,
     client: Dialect,
     request_id: String,
+    price: Option<Price>,
     // Written and not yet taken by the client.
     out: VecDeque<Bytes>,
+    // Whether the model said why it ended.
+    finished: bool,
     ending: Option<Ending>,
-    idle: Duration,
-    until: Instant,
+    deadlines: Deadlines,
     timer: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// Until when what must come.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// The first token.
+    pub first_token: Instant,
+    /// From then on, how long the backend may be silent.
+    pub idle: Duration,
+    /// The end.
+    pub total: Instant,
 }
 
 fn malformed(error: &dyn std::fmt::Display) -> Failure {
@@ -112,14 +142,20 @@ enum Writer {
 impl Relay {
     /// A relay of `answer` to a client of dialect `client`.
     #[must_use]
-    pub fn new(open: Open, answer: backend::Answer, client: Dialect, facts: Facts, timeouts: &Timeouts) -> Self {
+    pub fn new(
+        answer: backend::Answer,
+        client: Dialect,
+        facts: Facts,
+        price: Option<Price>,
+        deadlines: Deadlines,
+        cut: CancellationToken,
+    ) -> Self {
         let request_id = facts.request_id.clone();
         let writer = if answer.dialect == client {
             Writer::Forward { hide_usage: client == Dialect::OpenAi && !facts.include_usage }
         } else {
             Writer::Translate(Box::new(Encoder::new(client, facts)))
         };
-        let called = open.record.called.unwrap_or(open.record.started);
         Self {
             upstream: Some(answer.body),
             frames: Frames::new(answer.dialect.framing(), MAX_FRAME_BYTES),
@@ -128,81 +164,98 @@ impl Relay {
             writer,
             client,
             request_id,
+            price,
             out: VecDeque::new(),
+            finished: false,
             ending: None,
-            idle: timeouts.idle,
-            until: called + timeouts.total,
-            timer: Box::pin(tokio::time::sleep_until(
-                (Instant::now() + timeouts.idle).min(called + timeouts.total).into(),
-            )),
-            stopping: Box::pin(open.gateway().cut.clone().cancelled_owned()),
-            open: Some(open),
+            deadlines,
+            timer: Box::pin(tokio::time::sleep_until(deadlines.first_token.min(deadlines.total).into())),
+            stopping: Box::pin(cut.cancelled_owned()),
         }
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    /// Waits for the first token, or the end of an answer that has none.
+    ///
+    /// # Errors
+    /// Where it does not come; the client has seen nothing.
+    pub async fn begin(&mut self, record: &mut Record) -> Result<(), Failure> {
+        std::future::poll_fn(|context| {
+            while record.first_token.is_none() && self.ending.is_none() {
+                let came = ready!(self.poll_upstream(context, false));
+                self.step(came, record)?;
+                if self.out.len() > MAX_HELD_FRAMES {
+                    let message = "the backend's stream has frames without end, but no token";
+                    return Poll::Ready(Err(Failure::new(Kind::Protocol, message)));
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// What the client gets next, or how it ended.
+    fn poll(&mut self, context: &mut Context<'_>, record: &mut Record) -> Poll<Result<Bytes, Ending>> {
         loop {
             if let Some(bytes) = self.out.pop_front() {
-                return Poll::Ready(Some(bytes));
+                return Poll::Ready(Ok(bytes));
             }
             if let Some(ending) = self.ending {
-                if let Some(mut open) = self.open.take() {
-                    open.close(ending);
-                }
-                return Poll::Ready(None);
+                return Poll::Ready(Err(ending));
             }
-            let came = ready!(self.poll_upstream(context));
-            self.advance(came);
+            let came = ready!(self.poll_upstream(context, true));
+            if let Err(failure) = self.step(came, record) {
+                self.fail(failure, record);
+            }
         }
     }
 
-    /// What the backend sent next, or why it will send no more.
-    fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+    /// What the backend sent next, or why it will send no more. `begun`: the first token has come.
+    fn poll_upstream(&mut self, context: &mut Context<'_>, begun: bool) -> Poll<Option<Result<Bytes, Failure>>> {
         if self.stopping.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(Err(Failure::new(Kind::Stopping, "the gateway is stopping"))));
         }
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
         match upstream.poll_chunk(context) {
             Poll::Pending if self.timer.as_mut().poll(context).is_ready() => {
-                let message = "the backend fell silent in the middle of its answer";
+                let message = match begun {
+                    true => "the backend fell silent in the middle of its answer",
+                    false => "the backend did not begin its answer in time",
+                };
                 Poll::Ready(Some(Err(Failure::new(Kind::Timeout, message))))
-            }
-            Poll::Ready(Some(Ok(chunk))) => {
-                let next = (Instant::now() + self.idle).min(self.until);
-                self.timer.as_mut().reset(next.into());
-                Poll::Ready(Some(Ok(chunk)))
             }
             other => other,
         }
     }
 
-    fn advance(&mut self, came: Option<Result<Bytes, Failure>>) {
-        let outcome = match came {
-            Some(Ok(chunk)) => self.take(chunk),
-            Some(Err(failure)) => Err(failure),
-            None => self.take_last(),
-        };
-        if let Err(failure) = outcome {
-            self.fail(failure);
+    fn step(&mut self, came: Option<Result<Bytes, Failure>>, record: &mut Record) -> Result<(), Failure> {
+        match came {
+            Some(Ok(chunk)) => self.take(chunk, record)?,
+            Some(Err(failure)) => return Err(failure),
+            None => self.take_last(record)?,
         }
+        if record.first_token.is_some() {
+            let next = (Instant::now() + self.deadlines.idle).min(self.deadlines.total);
+            self.timer.as_mut().reset(next.into());
+        }
+        Ok(())
     }
 
     /// Relays all whole frames of a chunk; the rest waits for the next.
-    fn take(&mut self, chunk: Bytes) -> Result<(), Failure> {
+    fn take(&mut self, chunk: Bytes, record: &mut Record) -> Result<(), Failure> {
         self.frames.push(chunk);
         while self.ending.is_none() {
             let Some(frame) = self.frames.next().map_err(|error| malformed(&error))? else { break };
-            self.relay(frame)?;
+            self.relay(frame, record)?;
         }
         Ok(())
     }
 
     /// The backend said all it will. Some servers close right after their end marker, without the frame's own end.
-    fn take_last(&mut self) -> Result<(), Failure> {
+    fn take_last(&mut self, record: &mut Record) -> Result<(), Failure> {
         if let Some(frame) = self.frames.take_leftover() {
             let whole = self.out.len();
             // Half a frame is no complaint of its own: what matters is whether it was the end marker.
-            let _ = self.relay(frame);
+            let _ = self.relay(frame, record);
             if self.ending.is_some() {
                 // What was written anew has its end; what was forwarded lacks it.
                 match (&self.writer, self.client.framing()) {
@@ -218,14 +271,18 @@ impl Relay {
     }
 
     /// Relays one frame.
-    fn relay(&mut self, frame: Bytes) -> Result<(), Failure> {
+    fn relay(&mut self, frame: Bytes, record: &mut Record) -> Result<(), Failure> {
         self.decoder.frame(&frame, &mut self.deltas).map_err(|error| malformed(&error))?;
         let only_usage = matches!(self.deltas.make_contiguous(), [Delta::Usage(_)]);
         let mut written = Vec::new();
         let mut ended = false;
         while let Some(delta) = self.deltas.pop_front() {
-            self.note(&delta);
+            note(record, &delta);
+            self.finished |= matches!(delta, Delta::Finish(_));
             match delta {
+                Delta::End if !self.finished => {
+                    return Err(Failure::new(Kind::Cut, "the backend's stream ended without saying why"));
+                }
                 Delta::End => ended = true,
                 Delta::Failed(said) => {
                     let failure = Failure::new(Kind::BackendStatus(200), "the backend failed in its answer");
@@ -242,8 +299,8 @@ impl Relay {
             Writer::Forward { hide_usage } if *hide_usage && only_usage => {}
             Writer::Forward { .. } => self.out.push_back(frame),
             Writer::Translate(encoder) => {
-                if let (true, Some(open)) = (ended, &self.open) {
-                    encoder.end(&open.total(), &mut written);
+                if ended {
+                    encoder.end(&record.total(self.price), &mut written);
                 }
                 if !written.is_empty() {
                     self.out.push_back(written.into());
@@ -258,28 +315,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Keeps what the record needs of a step.
-    fn note(&mut self, delta: &Delta) {
-        let Some(open) = &mut self.open else { return };
-        let record = &mut open.record;
-        let text = match delta {
-            Delta::Text(text) | Delta::Reasoning(text) => text,
-            Delta::ToolCallArguments { fragment, .. } => fragment,
-            Delta::ToolCallStart { name, .. } => name,
-            Delta::Usage(usage) => {
-                record.usage = Some(*usage);
-                return;
-            }
-            Delta::Start { .. } | Delta::Finish(_) | Delta::End | Delta::Failed(_) => return,
-        };
-        if !text.is_empty() {
-            record.first_token.get_or_insert_with(Instant::now);
-            record.output_pieces += 1;
-            record.output_bytes += text.len() as u64;
-        }
-    }
-
-    fn fail(&mut self, failure: Failure) {
+    fn fail(&mut self, failure: Failure, record: &mut Record) {
         let error = ErrorText {
             status: failure.kind.status().as_u16(),
             code: failure.kind.code().to_owned(),
@@ -289,8 +325,25 @@ impl Relay {
         self.out.push_back(stream_error(self.client, &error).into());
         self.upstream = None;
         self.ending = Some(Ending::of(&failure.kind));
-        if let Some(open) = &mut self.open {
-            open.record.detail = if failure.detail.is_empty() { failure.message } else { failure.detail };
+        record.detail = if failure.detail.is_empty() { failure.message } else { failure.detail };
+    }
+}
+
+/// Keeps what the record needs of a step.
+fn note(record: &mut Record, delta: &Delta) {
+    let text = match delta {
+        Delta::Text(text) | Delta::Reasoning(text) => text,
+        Delta::ToolCallArguments { fragment, .. } => fragment,
+        Delta::ToolCallStart { name, .. } => name,
+        Delta::Usage(usage) => {
+            record.usage = Some(*usage);
+            return;
         }
+        Delta::Start { .. } | Delta::Finish(_) | Delta::End | Delta::Failed(_) => return,
+    };
+    if !text.is_empty() {
+        record.first_token.get_or_insert_with(Instant::now);
+        record.output_pieces += 1;
+        record.output_bytes += text.len() as u64;
     }
 }

@@ -59,6 +59,7 @@ kind = "sim"
 sim = { latency_ms = 0, tokens_per_second = inf, output_tokens = 24 }
 [backends.flaky]
 kind = "sim"
+retries = { attempts = 1 }
 sim = { latency_ms = 0, tokens_per_second = inf, fault = { every = 2, kind = "error" } }
 [backends.slow]
 kind = "sim"

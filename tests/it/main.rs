@@ -6,6 +6,7 @@
 mod admin;
 mod author;
 mod bad_input;
+mod breaker;
 mod compose;
 mod config;
 mod contract;
@@ -13,6 +14,7 @@ mod crash;
 mod dashboards;
 mod drill;
 mod examples;
+mod faults;
 mod languages;
 mod metrics;
 mod modes;

@@ -60,6 +60,8 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_estimated_tokens_total", "counter", &["model", "type"], true),
     ("api_gateway_time_to_first_token_seconds", "histogram", &["model"], true),
     ("api_gateway_upstream_up", "gauge", &["upstream"], true),
+    ("api_gateway_breaker_state", "gauge", &["upstream", "model", "state"], true),
+    ("api_gateway_retries_total", "counter", &["upstream", "reason"], true),
     ("api_gateway_fallbacks_total", "counter", &["from_model", "to_model", "reason"], false),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
@@ -216,7 +218,7 @@ fn labels_come_from_the_configuration_and_closed_sets_alone() {
         ("mode", &["active"]),
         ("outcome", &["route", "deny", "pass", "fallback"]),
         ("type", &["input", "output"]),
-        ("state", &["idle", "busy"]),
+        ("state", &["idle", "busy", "closed", "half_open", "open"]),
         ("upstream", &["local-sim", "cloud-sim"]),
     ];
     for (label, values) in allowed {

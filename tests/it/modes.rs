@@ -199,11 +199,12 @@ fn an_operator_promotes_a_canary_and_goes_back() {
 
 #[test]
 fn a_canary_whose_file_went_bad_keeps_no_gateway_from_starting() {
-    let gateway = beside("canary", "second", "percent = 0").start();
+    let mut gateway = beside("canary", "second", "percent = 0").start();
     gateway.policies(&["promote", "routing.canary"]).expect(0, &["second@1.0.0"]);
-    gateway.process.signal("KILL");
+    gateway.sigterm();
+    gateway.wait_exit().expect(0, &[]);
     fs::write(gateway.path("other.wasm"), b"broken while nobody looked").unwrap();
-    let gateway = gateway.restart("KILL");
+    gateway.start_again();
     assert_eq!(policy_of(&gateway.chat("hello").expect(200)), "second@1.0.0");
     let place = gateway.place("routing.canary");
     assert_eq!((&place["state"], &place["refused"]["stage"]), (&json!("empty"), &json!("parsed")), "{place}");

@@ -52,6 +52,8 @@ fn each_frame_is_relayed_before_the_next_is_sent() {
                     .end()
             });
             let gateway = Gateway::setup().model("only", dialect, &backend).start();
+            // The head comes with the first text.
+            gates[0].open();
             let mut stream = gateway.stream(path, &ask(path, "only", "hello", true));
             assert_eq!(stream.head.status, 200);
             let (mut seen, mut text) = (Vec::new(), String::new());

@@ -107,6 +107,14 @@ impl Reply {
         Self { steps: Vec::new(), chunked: false }
     }
 
+    /// Then answers as `next` does.
+    #[must_use]
+    pub fn and(mut self, next: Self) -> Self {
+        self.steps.extend(next.steps);
+        self.chunked = next.chunked;
+        self
+    }
+
     /// Sends pieces of the body, each as a chunk of its own.
     #[must_use]
     pub fn frames<F: AsRef<[u8]>>(mut self, frames: impl IntoIterator<Item = F>) -> Self {

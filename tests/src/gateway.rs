@@ -123,8 +123,8 @@ impl Setup {
         self
     }
 
-    /// A backend of that dialect at `url`, never probed, and a model that it serves; both called `name`. The model can
-    /// do everything and costs a dollar a million input tokens and two a million output tokens.
+    /// A backend of that dialect at `url`, never probed nor asked again after a failure, and a model that it serves; both
+    /// called `name`. The model can do everything and costs a dollar a million input tokens and two a million output tokens.
     #[must_use]
     pub fn model_at(mut self, name: &str, dialect: Dialect, url: &str) -> Self {
         let kind = dialect.kind();
@@ -135,6 +135,7 @@ impl Setup {
             kind = "{kind}"
             url = "{url}"
             probe_interval_seconds = 0
+            retries = {{ attempts = 1 }}
             [models.{name}]
             backend = "{name}"
             name = "backend-model"

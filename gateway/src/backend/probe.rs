@@ -1,7 +1,6 @@
 //! Asks a backend from time to time whether it is there, so that health is known before traffic finds out.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -14,7 +13,12 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Ollama's `/api/ps`: which models are in memory.
 #[derive(Deserialize)]
 struct Loaded {
-    models: Vec<serde::de::IgnoredAny>,
+    models: Vec<LoadedModel>,
+}
+
+#[derive(Deserialize)]
+struct LoadedModel {
+    name: String,
 }
 
 pub(super) async fn run(backend: &Arc<Backend>, interval: Duration) {
@@ -44,8 +48,8 @@ async fn once(backend: &Backend) {
             Ok(response) if response.status().is_success() => response.bytes().await.ok(),
             _ => None,
         };
-        let count =
-            loaded.and_then(|body| serde_json::from_slice::<Loaded>(&body).ok()).map_or(0, |ps| ps.models.len());
-        backend.loaded_models.store(u32::try_from(count).unwrap_or(u32::MAX), Ordering::Relaxed);
+        let loaded = loaded.and_then(|body| serde_json::from_slice::<Loaded>(&body).ok());
+        let names = loaded.map(|loaded| Arc::new(loaded.models.into_iter().map(|model| model.name).collect()));
+        backend.loaded.store(names);
     }
 }

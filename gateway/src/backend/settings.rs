@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::breaker::Rules;
 use super::sim::SimSettings;
 use crate::dialect::Dialect;
 use crate::policy::Location;
+use crate::retry::Retries;
 
 /// A backend as configured.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,10 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// How often it is probed; `None`: known by its traffic alone.
     pub probe_interval: Option<Duration>,
+    /// How often a call that failed is tried again.
+    pub retries: Retries,
+    /// When its models are not asked for a while.
+    pub breaker: Rules,
 }
 
 /// What speaks at a backend.
@@ -109,44 +115,64 @@ impl From<LocationName> for Location {
 pub struct Timeouts {
     /// To accept a connection, TLS included.
     pub connect: Duration,
-    /// From the request to the head of the answer. Local models load in this time.
+    /// From the call to the head of a stream.
     pub head: Duration,
-    /// Between two pieces of the answer.
+    /// From the call to the first token of a stream.
+    pub first_token: Duration,
+    /// What `head` and `first_token` may take longer while Ollama loads the model from disk.
+    pub loading: Duration,
+    /// Between two pieces of a stream.
     pub idle: Duration,
-    /// For the whole call.
+    /// From the request's arrival to the answer's end, attempts before included.
     pub total: Duration,
 }
 
 /// Timeouts as written.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TimeoutsFile {
-    connect_seconds: Option<f64>,
+    pub(crate) connect_seconds: Option<f64>,
     head_seconds: Option<f64>,
+    first_token_seconds: Option<f64>,
+    loading_seconds: Option<f64>,
     idle_seconds: Option<f64>,
     total_seconds: Option<f64>,
 }
 
-impl TimeoutsFile {
-    /// A local model may have to be loaded from disk before it says anything; a provider answers or it does not.
-    pub(crate) fn or_defaults(&self, location: Location) -> Result<Timeouts, (&'static str, String)> {
-        let seconds = |key: &'static str, value: Option<f64>, default: f64| {
-            let value = value.unwrap_or(default);
-            if value > 0.0 && value <= 86_400.0 {
-                Ok(Duration::from_secs_f64(value))
-            } else {
-                Err((key, format!("{value}, expected a number of seconds above 0, at most 86400")))
-            }
+impl Timeouts {
+    /// What suits a backend there: a local one may be slow to read a long prompt, a provider answers or it does not.
+    pub(crate) fn defaults(location: Location) -> Self {
+        let (connect, begin) = match location {
+            Location::Local => (2, 300),
+            Location::Cloud => (5, 60),
         };
-        let (connect, head) = match location {
-            Location::Local => (2.0, 300.0),
-            Location::Cloud => (5.0, 60.0),
+        let seconds = Duration::from_secs;
+        Self {
+            connect: seconds(connect),
+            head: seconds(begin),
+            first_token: seconds(begin),
+            loading: seconds(300),
+            idle: seconds(60),
+            total: seconds(600),
+        }
+    }
+}
+
+impl TimeoutsFile {
+    /// As written, else as in `otherwise`.
+    pub(crate) fn or(&self, otherwise: &Timeouts) -> Result<Timeouts, (&'static str, String)> {
+        let seconds = |key: &'static str, value: Option<f64>, otherwise: Duration| match value {
+            None => Ok(otherwise),
+            Some(value) if value > 0.0 && value <= 86_400.0 => Ok(Duration::from_secs_f64(value)),
+            Some(value) => Err((key, format!("{value}, expected a number of seconds above 0, at most 86400"))),
         };
         Ok(Timeouts {
-            connect: seconds("connect_seconds", self.connect_seconds, connect)?,
-            head: seconds("head_seconds", self.head_seconds, head)?,
-            idle: seconds("idle_seconds", self.idle_seconds, 60.0)?,
-            total: seconds("total_seconds", self.total_seconds, 600.0)?,
+            connect: seconds("connect_seconds", self.connect_seconds, otherwise.connect)?,
+            head: seconds("head_seconds", self.head_seconds, otherwise.head)?,
+            first_token: seconds("first_token_seconds", self.first_token_seconds, otherwise.first_token)?,
+            loading: seconds("loading_seconds", self.loading_seconds, otherwise.loading)?,
+            idle: seconds("idle_seconds", self.idle_seconds, otherwise.idle)?,
+            total: seconds("total_seconds", self.total_seconds, otherwise.total)?,
         })
     }
 }

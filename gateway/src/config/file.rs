@@ -11,10 +11,11 @@ use super::locate::{key_at, line_at, line_of};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
 use super::secret::{self, Readers};
 use super::{Config, ConfigError, Log, LogFormat, Reload, Server};
-use crate::backend::{self, Kind, Secret};
+use crate::backend::{self, Kind, Secret, Timeouts};
 use crate::catalog::Model;
 use crate::money::{self, Price};
 use crate::policy::{Capabilities, Hook, Location};
+use crate::retry::Retries;
 use crate::sha256;
 
 #[derive(Deserialize)]
@@ -61,6 +62,8 @@ struct ServerFile {
     body_timeout_seconds: f64,
     write_timeout_seconds: f64,
     drain_timeout_seconds: f64,
+    retry_budget_percent: u32,
+    content_filter_falls_back: bool,
     label_headers: Vec<String>,
 }
 
@@ -76,6 +79,8 @@ impl Default for ServerFile {
             body_timeout_seconds: 30.0,
             write_timeout_seconds: 60.0,
             drain_timeout_seconds: 30.0,
+            retry_budget_percent: 20,
+            content_filter_falls_back: false,
             label_headers: Vec::new(),
         }
     }
@@ -121,6 +126,10 @@ struct BackendFile {
     api_key_file: Option<PathBuf>,
     #[serde(default)]
     timeouts: backend::TimeoutsFile,
+    #[serde(default)]
+    retries: Retries,
+    #[serde(default)]
+    breaker: backend::Rules,
     probe_interval_seconds: Option<f64>,
     sim: Option<backend::SimSettings>,
 }
@@ -134,6 +143,8 @@ struct ModelFile {
     max_output_tokens: Option<u32>,
     #[serde(default)]
     capabilities: Vec<CapabilityName>,
+    #[serde(default)]
+    timeouts: backend::TimeoutsFile,
     price: Option<PriceFile>,
 }
 
@@ -283,6 +294,10 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
             return Err(wrong(&["server", "label_headers"], format!("{header} holds secrets; policies never see it")));
         }
     }
+    if file.retry_budget_percent > 100 {
+        let message = format!("{}, expected 0 to 100", file.retry_budget_percent);
+        return Err(wrong(&["server", "retry_budget_percent"], message));
+    }
     Ok(Server {
         max_in_flight: count("max_in_flight", file.max_in_flight, 1, 1_000_000)?,
         max_connections: count("max_connections", file.max_connections, 1, 1_000_000)?,
@@ -293,6 +308,8 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         body_timeout: seconds(&["server", "body_timeout_seconds"], file.body_timeout_seconds)?,
         write_timeout: seconds(&["server", "write_timeout_seconds"], file.write_timeout_seconds)?,
         drain_timeout: seconds(&["server", "drain_timeout_seconds"], file.drain_timeout_seconds)?,
+        retry_budget_percent: file.retry_budget_percent,
+        content_filter_falls_back: file.content_filter_falls_back,
         label_headers: file.label_headers,
     })
 }
@@ -363,16 +380,23 @@ fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backen
         }
     };
     let location = file.location.map_or(kind.default_location(), Into::into);
-    let timeouts = file.timeouts.or_defaults(location).map_err(|(key, message)| {
+    let timeouts = file.timeouts.or(&Timeouts::defaults(location)).map_err(|(key, message)| {
         (vec!["backends".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
     })?;
+    if let Some(message) = file.retries.out_of_range() {
+        return Err((at("retries"), message));
+    }
+    if let Some(message) = file.breaker.out_of_range() {
+        return Err((at("breaker"), message));
+    }
     let probe_interval = match file.probe_interval_seconds {
         None if location == Location::Local && url.is_some() => Some(Duration::from_secs(15)),
         None => None,
         Some(0.0) => None,
         Some(interval) => Some(seconds(&["backends", &name, "probe_interval_seconds"], interval)?),
     };
-    Ok(backend::Settings { name, kind, url, location, api_key, timeouts, probe_interval })
+    let (retries, breaker) = (file.retries, file.breaker);
+    Ok(backend::Settings { name, kind, url, location, api_key, timeouts, probe_interval, retries, breaker })
 }
 
 fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> Result<Model, Wrong> {
@@ -394,6 +418,16 @@ fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> 
             return Err((at(key), "0, expected at least 1".into()));
         }
     }
+    if file.timeouts.connect_seconds.is_some() {
+        let message = "connections are the backend's: set it in its own `timeouts`";
+        return Err((
+            vec!["models".to_owned(), name.clone(), "timeouts".to_owned(), "connect_seconds".to_owned()],
+            message.into(),
+        ));
+    }
+    let timeouts = file.timeouts.or(&backends[backend].timeouts).map_err(|(key, message)| {
+        (vec!["models".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
+    })?;
     let location = backends[backend].location;
     let price = match file.price {
         Some(price) => Some(mean_price(&price).map_err(|(key, message)| {
@@ -422,6 +456,7 @@ fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> 
         context_window: file.context_window,
         max_output_tokens: file.max_output_tokens.unwrap_or(4096),
         capabilities,
+        timeouts,
         price,
     })
 }

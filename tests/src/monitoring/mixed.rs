@@ -22,6 +22,7 @@ location = "cloud"
 sim = { latency_ms = 40, tokens_per_second = 1000.0, output_tokens = 48 }
 [backends.flaky-sim]
 kind = "sim"
+retries = { attempts = 1 }
 sim = { latency_ms = 25, tokens_per_second = 2000.0, output_tokens = 24, fault = { every = 3, kind = "error" } }
 [models.tinyllama]
 backend = "local-sim"

@@ -1,0 +1,480 @@
+//! A circuit breaker: a model that fails too often at its backend, or is too slow, is not asked for a while. Then one
+//! call tries whether it is well; when it is, traffic comes back little by little.
+//!
+//! Times are handed in, so that each step can be tried without waiting. This module must not know: what a call is.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+/// Parts of the window: calls count until their part has left it.
+const SLICES: usize = 10;
+/// All calls, in thousandths.
+const WHOLE: u32 = 1000;
+/// Openings in a row after which the pause grows no more: 64 times the first.
+const MAX_DOUBLINGS: u32 = 6;
+
+/// When a breaker opens and closes, as operators set it.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// How far back calls count, in seconds, above 0, at most 3,600.
+    pub window_seconds: f64,
+    /// Calls in the window below which nothing is judged, 1 to 1,000,000.
+    pub min_calls: u32,
+    /// Share of failed calls from which on it opens, above 0, at most 1.
+    pub failure_ratio: f64,
+    /// Seconds to the first token, or to the head of an answer that is no stream, beyond which a call is slow; 0: no
+    /// call is.
+    pub slow_seconds: f64,
+    /// Share of slow calls from which on it opens, above 0, at most 1.
+    pub slow_ratio: f64,
+    /// Pause before an open breaker lets one call through, in seconds, above 0, at most 3,600; doubled each time that
+    /// call fails, up to 64 times this.
+    pub retry_seconds: f64,
+    /// Seconds over which traffic comes back after it closed, 0 to 3,600.
+    pub ramp_seconds: f64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            window_seconds: 30.0,
+            min_calls: 10,
+            failure_ratio: 0.5,
+            slow_seconds: 0.0,
+            slow_ratio: 0.8,
+            retry_seconds: 5.0,
+            ramp_seconds: 10.0,
+        }
+    }
+}
+
+impl Rules {
+    /// What is out of range, in a sentence.
+    #[must_use]
+    pub fn out_of_range(&self) -> Option<String> {
+        let between = |key: &str, value: f64, low: f64, high: f64, expected: &str| {
+            (!(low..=high).contains(&value)).then(|| format!("{key} is {value}, expected {expected}"))
+        };
+        let above_0 = f64::MIN_POSITIVE;
+        between("window_seconds", self.window_seconds, above_0, 3600.0, "a number above 0, at most 3600")
+            .or_else(|| between("min_calls", f64::from(self.min_calls), 1.0, 1e6, "1 to 1000000"))
+            .or_else(|| between("failure_ratio", self.failure_ratio, above_0, 1.0, "a number above 0, at most 1"))
+            .or_else(|| between("slow_seconds", self.slow_seconds, 0.0, 86_400.0, "0 to 86400"))
+            .or_else(|| between("slow_ratio", self.slow_ratio, above_0, 1.0, "a number above 0, at most 1"))
+            .or_else(|| between("retry_seconds", self.retry_seconds, above_0, 3600.0, "a number above 0, at most 3600"))
+            .or_else(|| between("ramp_seconds", self.ramp_seconds, 0.0, 3600.0, "0 to 3600"))
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Breaker {
+    rules: Rules,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// Openings in a row.
+    openings: u32,
+    slices: [Slice; SLICES],
+    began: Instant,
+    /// When it closed last.
+    closed: Instant,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Calls pass; after an opening at first only a share of them.
+    Closed { since: Option<Instant>, credit: u32 },
+    /// None pass.
+    Open { until: Instant, slow: bool },
+    /// One is under way.
+    HalfOpen { slow: bool },
+}
+
+/// What calls of one part of the window came to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slice {
+    /// The part's number since the breaker was made.
+    number: u64,
+    calls: u32,
+    failures: u32,
+    slow: u32,
+}
+
+/// The state, in the field's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Calls pass.
+    Closed,
+    /// The pause is over: one call tries whether it is well.
+    HalfOpen,
+    /// No call passes.
+    Open,
+}
+
+impl BreakerState {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Closed, Self::HalfOpen, Self::Open];
+
+    /// The word in labels and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::HalfOpen => "half_open",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// Whether a call may pass.
+#[derive(Debug)]
+pub enum Admission<'a> {
+    /// It may; how it went must be noted.
+    Pass(Pass<'a>),
+    /// It may not; the next may be let through after so long.
+    Wait(Duration),
+}
+
+/// A call that was let through. Dropped without a note, it tells nothing: the next call tries.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    breaker: &'a Breaker,
+    probe: bool,
+    noted: bool,
+}
+
+/// How a call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conduct {
+    /// It was answered, after so long.
+    Answered(Duration),
+    /// It failed, and the backend is to blame.
+    Failed,
+}
+
+impl Breaker {
+    /// A closed one.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        let began = Instant::now();
+        let inner = Inner {
+            state: State::Closed { since: None, credit: 0 },
+            openings: 0,
+            slices: [Slice::default(); SLICES],
+            began,
+            closed: began,
+        };
+        Self { rules, inner: Mutex::new(inner) }
+    }
+
+    /// Its rules.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> BreakerState {
+        match self.lock().state {
+            State::Closed { .. } => BreakerState::Closed,
+            State::Open { until, .. } if now < until => BreakerState::Open,
+            State::Open { .. } | State::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+
+    /// Asks for a call to be let through. The `last` candidate is not held back for being slow, nor while traffic comes
+    /// back: a slow answer is better than none.
+    #[must_use]
+    pub fn admit(&self, now: Instant, last: bool) -> Admission<'_> {
+        let pass = |probe| Admission::Pass(Pass { breaker: self, probe, noted: false });
+        let mut inner = self.lock();
+        match inner.state {
+            State::Closed { since: None, .. } => pass(false),
+            State::Closed { since: Some(since), credit } => {
+                let share = self.share(now.saturating_duration_since(since));
+                if share >= WHOLE {
+                    inner.state = State::Closed { since: None, credit: 0 };
+                    return pass(false);
+                }
+                let credit = credit + share;
+                let passes = credit >= WHOLE || last;
+                let credit = if passes { credit.saturating_sub(WHOLE) } else { credit };
+                inner.state = State::Closed { since: Some(since), credit };
+                if passes { pass(false) } else { Admission::Wait(Duration::ZERO) }
+            }
+            State::Open { until, slow } if now >= until => {
+                inner.state = State::HalfOpen { slow };
+                pass(true)
+            }
+            State::Open { slow: true, .. } | State::HalfOpen { slow: true } if last => pass(false),
+            State::Open { until, .. } => Admission::Wait(until.saturating_duration_since(now)),
+            State::HalfOpen { .. } => Admission::Wait(Duration::ZERO),
+        }
+    }
+
+    /// Notes that an answer broke off that had begun, and so counts as answered.
+    pub fn note_broken(&self, now: Instant) {
+        let mut inner = self.lock();
+        if self.rules.enabled && matches!(inner.state, State::Closed { .. }) {
+            let number = self.number(&inner, now);
+            inner.slice(number).failures += 1;
+            self.judge(&mut inner, now, number, true, false);
+        }
+    }
+
+    fn note(&self, now: Instant, probe: bool, conduct: Conduct) {
+        if !self.rules.enabled {
+            return;
+        }
+        let mut inner = self.lock();
+        let slow = self.rules.slow_seconds > 0.0
+            && matches!(conduct, Conduct::Answered(took) if took.as_secs_f64() > self.rules.slow_seconds);
+        let failed = conduct == Conduct::Failed;
+        match inner.state {
+            State::HalfOpen { .. } if probe => match failed || slow {
+                true => self.open(&mut inner, now, slow),
+                false => {
+                    inner.slices = [Slice::default(); SLICES];
+                    inner.closed = now;
+                    inner.state = State::Closed { since: Some(now), credit: 0 };
+                }
+            },
+            // Calls that were under way when it opened say what is known.
+            State::HalfOpen { .. } | State::Open { .. } => {}
+            State::Closed { .. } => {
+                let number = self.number(&inner, now);
+                let slice = inner.slice(number);
+                slice.calls += 1;
+                slice.failures += u32::from(failed);
+                slice.slow += u32::from(slow);
+                self.judge(&mut inner, now, number, failed, slow);
+            }
+        }
+    }
+
+    fn judge(&self, inner: &mut Inner, now: Instant, number: u64, failed: bool, slow: bool) {
+        let counts = inner.sum(number);
+        if counts.calls < self.rules.min_calls {
+            return;
+        }
+        let share = |part: u32| f64::from(part) / f64::from(counts.calls);
+        if failed && share(counts.failures) >= self.rules.failure_ratio {
+            self.open(inner, now, false);
+        } else if slow && share(counts.slow) >= self.rules.slow_ratio {
+            self.open(inner, now, true);
+        }
+    }
+
+    fn open(&self, inner: &mut Inner, now: Instant, slow: bool) {
+        if now.saturating_duration_since(inner.closed).as_secs_f64() > 2.0 * self.rules.window_seconds {
+            inner.openings = 0;
+        }
+        let pause = self.rules.retry_seconds * f64::from(1_u32 << inner.openings.min(MAX_DOUBLINGS));
+        inner.openings += 1;
+        inner.state = State::Open { until: now + Duration::from_secs_f64(pause), slow };
+    }
+
+    /// The share of calls that pass, in thousandths, so long after it closed.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.1 to 1, saturating")]
+    fn share(&self, closed: Duration) -> u32 {
+        let share = (closed.as_secs_f64() / self.rules.ramp_seconds).max(0.1);
+        // No ramp at all is 0 / 0.
+        if share.is_nan() { WHOLE } else { (share * f64::from(WHOLE)) as u32 }
+    }
+
+    /// The number of the part of the window that `now` is in, from 1.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of seconds since a start")]
+    fn number(&self, inner: &Inner, now: Instant) -> u64 {
+        let slice = self.rules.window_seconds / SLICES as f64;
+        (now.saturating_duration_since(inner.began).as_secs_f64() / slice) as u64 + 1
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn slice(&mut self, number: u64) -> &mut Slice {
+        #[expect(clippy::cast_possible_truncation, reason = "a remainder of 10")]
+        let slice = &mut self.slices[(number % SLICES as u64) as usize];
+        if slice.number != number {
+            *slice = Slice { number, ..Slice::default() };
+        }
+        slice
+    }
+
+    fn sum(&self, newest: u64) -> Slice {
+        let current = self.slices.iter().filter(|slice| slice.number + SLICES as u64 > newest);
+        current.fold(Slice::default(), |sum, slice| Slice {
+            number: newest,
+            calls: sum.calls + slice.calls,
+            failures: sum.failures + slice.failures,
+            slow: sum.slow + slice.slow,
+        })
+    }
+}
+
+impl Pass<'_> {
+    /// Whether it is the one call that tries.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe
+    }
+
+    /// Notes how it went.
+    pub fn note(mut self, now: Instant, conduct: Conduct) {
+        self.noted = true;
+        self.breaker.note(now, self.probe, conduct);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if self.probe && !self.noted {
+            let mut inner = self.breaker.lock();
+            if let State::HalfOpen { slow } = inner.state {
+                inner.state = State::Open { until: inner.began, slow };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules {
+        enabled: true,
+        window_seconds: 10.0,
+        min_calls: 4,
+        failure_ratio: 0.5,
+        slow_seconds: 1.0,
+        slow_ratio: 0.5,
+        retry_seconds: 5.0,
+        ramp_seconds: 10.0,
+    };
+    const QUICK: Conduct = Conduct::Answered(Duration::from_millis(1));
+    const SLOW: Conduct = Conduct::Answered(Duration::from_secs(2));
+
+    struct Clock<'a>(&'a Breaker, Instant);
+
+    impl Clock<'_> {
+        fn after(&mut self, seconds: f64) -> &mut Self {
+            self.1 += Duration::from_secs_f64(seconds);
+            self
+        }
+
+        /// Whether a call passes, and then goes so.
+        fn call(&mut self, conduct: Conduct) -> bool {
+            match self.0.admit(self.1, false) {
+                Admission::Wait(_) => false,
+                Admission::Pass(pass) => {
+                    pass.note(self.1, conduct);
+                    true
+                }
+            }
+        }
+
+        fn calls(&mut self, times: usize, conduct: Conduct) {
+            for _ in 0..times {
+                assert!(self.call(conduct));
+            }
+        }
+    }
+
+    #[test]
+    fn it_opens_on_the_share_of_failures_once_there_are_enough_calls() {
+        let breaker = Breaker::new(RULES);
+        let mut clock = Clock(&breaker, Instant::now());
+        clock.calls(2, QUICK);
+        clock.calls(1, Conduct::Failed);
+        assert_eq!(breaker.state(clock.1), BreakerState::Closed, "one of three");
+        clock.calls(1, Conduct::Failed);
+        assert_eq!(breaker.state(clock.1), BreakerState::Open, "two of four");
+        assert!(!clock.after(4.9).call(QUICK));
+        let Admission::Wait(wait) = breaker.admit(clock.1, true) else { panic!("it is open") };
+        assert!(wait > Duration::ZERO && wait <= Duration::from_secs_f64(0.11), "{wait:?}");
+    }
+
+    #[test]
+    fn what_left_the_window_does_not_count() {
+        let breaker = Breaker::new(RULES);
+        let mut clock = Clock(&breaker, Instant::now());
+        clock.calls(3, Conduct::Failed);
+        clock.after(10.0).calls(3, QUICK);
+        clock.calls(1, Conduct::Failed);
+        assert_eq!(breaker.state(clock.1), BreakerState::Closed, "one of four in the window");
+    }
+
+    #[test]
+    fn one_call_tries_and_each_failure_doubles_the_pause() {
+        let breaker = Breaker::new(RULES);
+        let mut clock = Clock(&breaker, Instant::now());
+        clock.calls(4, Conduct::Failed);
+        clock.after(5.0);
+        let Admission::Pass(probe) = breaker.admit(clock.1, false) else { panic!("the pause is over") };
+        assert!(probe.is_probe());
+        assert_eq!(breaker.state(clock.1), BreakerState::HalfOpen);
+        assert!(matches!(breaker.admit(clock.1, true), Admission::Wait(_)), "one is under way");
+        probe.note(clock.1, Conduct::Failed);
+        assert!(!clock.after(9.9).call(QUICK), "twice the pause");
+        assert!(clock.after(0.1).call(Conduct::Failed));
+        assert!(!clock.after(19.9).call(QUICK), "four times");
+        assert!(clock.after(0.1).call(QUICK));
+        assert_eq!(breaker.state(clock.1), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_try_that_tells_nothing_leaves_the_next_call_to_try() {
+        let breaker = Breaker::new(RULES);
+        let mut clock = Clock(&breaker, Instant::now());
+        clock.calls(4, Conduct::Failed);
+        clock.after(5.0);
+        drop(breaker.admit(clock.1, false));
+        assert!(matches!(breaker.admit(clock.1, false), Admission::Pass(pass) if pass.is_probe()));
+    }
+
+    #[test]
+    fn traffic_comes_back_little_by_little_but_for_the_last_candidate() {
+        let breaker = Breaker::new(RULES);
+        let mut clock = Clock(&breaker, Instant::now());
+        clock.calls(4, Conduct::Failed);
+        assert!(clock.after(5.0).call(QUICK));
+        let passed = |clock: &mut Clock<'_>| (0..100).filter(|_| clock.call(QUICK)).count();
+        let shares = [1.0, 4.0, 4.0].map(|seconds| passed(clock.after(seconds)));
+        assert_eq!(shares, [10, 50, 90]);
+        let last = (0..10).filter(|_| matches!(breaker.admit(clock.1, true), Admission::Pass(_))).count();
+        assert_eq!((last, passed(clock.after(1.0))), (10, 100));
+    }
+
+    #[test]
+    fn slow_calls_open_it_but_for_the_last_candidate() {
+        let breaker = Breaker::new(RULES);
+        let mut clock = Clock(&breaker, Instant::now());
+        clock.calls(2, QUICK);
+        clock.calls(2, SLOW);
+        assert_eq!(breaker.state(clock.1), BreakerState::Open);
+        assert!(!clock.call(QUICK));
+        assert!(matches!(breaker.admit(clock.1, true), Admission::Pass(pass) if !pass.is_probe()));
+    }
+
+    #[test]
+    fn one_that_is_disabled_never_opens() {
+        let breaker = Breaker::new(Rules { enabled: false, ..RULES });
+        let mut clock = Clock(&breaker, Instant::now());
+        clock.calls(100, Conduct::Failed);
+        assert_eq!(breaker.state(clock.1), BreakerState::Closed);
+    }
+}

@@ -1,0 +1,126 @@
+//! What a backend says when it refuses a call: why, as far as its words are known, and when to come back.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::Response;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use crate::error::{Failure, Kind};
+
+/// Longest error body that is read, in bytes.
+const MAX_BYTES: usize = 16 << 10;
+/// How long it may take to come.
+const TIME: Duration = Duration::from_secs(2);
+
+/// The failure that a response which is no success stands for. `key`: a secret that some backends repeat.
+pub(super) async fn failure(response: Response, key: &str) -> Failure {
+    let status = response.status().as_u16();
+    let asked = retry_after(response.headers(), SystemTime::now());
+    let body = tokio::time::timeout(TIME, read(response)).await.unwrap_or_default();
+    let error = Error::of(&body);
+    let (kind, message) = match status {
+        429 => (Kind::BackendBusy, "the backend asks for fewer requests"),
+        500.. => (Kind::BackendStatus(status), "the backend failed"),
+        400 | 413 | 422 if error.is_about_context() => {
+            (Kind::ContextTooLong, "the prompt is longer than the model takes")
+        }
+        400 | 403 | 422 if error.is_about_content() => {
+            (Kind::ContentFiltered, "the model's provider refuses this prompt by its content filter")
+        }
+        _ => (Kind::BackendRefused(status), "the backend refused the gateway's request"),
+    };
+    let word = error.word().filter(|word| key.is_empty() || !word.contains(key));
+    let word = word.map_or(String::new(), |word| format!(", {word}"));
+    let mut failure = Failure::new(kind, message).with_detail(format_args!("status {status}{word}"));
+    failure.retry_after = asked;
+    failure
+}
+
+async fn read(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BYTES {
+            break;
+        }
+    }
+    body
+}
+
+/// How long a backend asks to be left alone: in seconds or until a date (RFC 9110, section 10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match value.parse::<u32>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds.into())),
+        Err(_) => Some(httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()),
+    }
+}
+
+/// The words of an error body in the forms of `OpenAI`, Anthropic, Ollama and llama.cpp.
+struct Error {
+    code: Option<String>,
+    kind: Option<String>,
+    message: String,
+}
+
+impl Error {
+    fn of(body: &[u8]) -> Self {
+        let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let field = |name: &str| json.pointer(&format!("/error/{name}")).and_then(serde_json::Value::as_str);
+        let message = field("message").or(json["error"].as_str()).unwrap_or_default();
+        Self {
+            code: field("code").map(str::to_owned),
+            kind: field("type").map(str::to_owned),
+            message: message.to_ascii_lowercase(),
+        }
+    }
+
+    fn is_about_context(&self) -> bool {
+        let names = |word: &Option<String>| {
+            word.as_deref().is_some_and(|word| {
+                ["context_length_exceeded", "exceed_context_size_error", "request_too_large"].contains(&word)
+            })
+        };
+        // Anthropic and many compatible servers have words for it in the message only.
+        names(&self.code)
+            || names(&self.kind)
+            || ["prompt is too long", "maximum context length", "context window", "context size"]
+                .iter()
+                .any(|words| self.message.contains(words))
+    }
+
+    fn is_about_content(&self) -> bool {
+        let names = |word: &Option<String>| {
+            word.as_deref().is_some_and(|word| {
+                ["content_filter", "content_policy_violation", "responsibleaipolicyviolation"].contains(&word)
+            })
+        };
+        names(&self.code) || names(&self.kind)
+    }
+
+    /// Its code or type, where that is a word as providers have them (`rate_limit_exceeded`); never its message, which may
+    /// repeat the prompt.
+    fn word(self) -> Option<String> {
+        let is_word = |word: &String| word.len() <= 64 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        self.code.or(self.kind).filter(is_word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_retry_after_are_understood() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let asked = |value: &str| {
+            let headers = [(RETRY_AFTER, value.parse().expect("a header"))].into_iter().collect();
+            retry_after(&headers, now)
+        };
+        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+        assert_eq!(asked(&httpdate::fmt_http_date(now + Duration::from_secs(90))), Some(Duration::from_secs(90)));
+        assert_eq!(asked(&httpdate::fmt_http_date(now - Duration::from_secs(90))), Some(Duration::ZERO));
+        assert_eq!(asked("soon"), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}
