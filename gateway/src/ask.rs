@@ -33,19 +33,21 @@ pub(crate) enum Answer {
 }
 
 /// What is asked, and of whom.
-pub(crate) struct Asked<'a> {
+pub(crate) struct Asked {
     /// The client's dialect.
     pub dialect: Dialect,
     /// The request.
-    pub chat: &'a Chat,
+    pub chat: Chat,
     /// The ranking.
-    pub decision: &'a Decision,
+    pub decision: Decision,
     /// Headers that belong to the client's dialect.
-    pub headers: &'a HeaderMap,
+    pub headers: HeaderMap,
+    /// Whether a stream is held back until it is whole, so that another model can answer until then.
+    pub guarded: bool,
 }
 
 /// Asks the ranked models in order, until one answers. When none does, the first failure is the one that tells.
-pub(crate) async fn ask(open: &mut Open, asked: &Asked<'_>) -> Result<Answer, Failure> {
+pub(crate) async fn ask(open: &mut Open, asked: &Asked) -> Result<Answer, Failure> {
     let snapshot = Arc::clone(open.snapshot());
     open.gateway().retry_budget.deposit(snapshot.limits.retry_budget_percent);
     let ranking = &asked.decision.ranking;
@@ -81,7 +83,7 @@ pub(crate) async fn ask(open: &mut Open, asked: &Asked<'_>) -> Result<Answer, Fa
 }
 
 /// Asks one model, and again where that may help. Each attempt that failed is on the record.
-async fn ask_model(open: &mut Open, asked: &Asked<'_>, index: usize, last: bool) -> Result<Answer, Failure> {
+async fn ask_model(open: &mut Open, asked: &Asked, index: usize, last: bool) -> Result<Answer, Failure> {
     let snapshot = Arc::clone(open.snapshot());
     let live = &snapshot.catalog.models()[index];
     let until = open.record.started + live.model.timeouts.total;
@@ -112,8 +114,12 @@ async fn ask_model(open: &mut Open, asked: &Asked<'_>, index: usize, last: bool)
             Err(failure) if failure.kind == Kind::Stopping => return Err(failure),
             Err(failure) => failure,
         };
-        let conduct = if failure.kind.blames_backend() { Conduct::Failed } else { Conduct::Answered(Duration::ZERO) };
-        pass.note(Instant::now(), conduct);
+        match failure.kind {
+            // It was not called.
+            Kind::BackendFull => drop(pass),
+            ref kind if kind.blames_backend() => pass.note(Instant::now(), Conduct::Failed),
+            _ => pass.note(Instant::now(), Conduct::Answered(Duration::ZERO)),
+        }
         tracing::debug!(request_id = open.record.id, %failure, detail = failure.detail, "attempt failed");
         let pause = match failure.kind.remedy() {
             Remedy::Again => live.backend.settings().retries.pause(attempts, failure.retry_after),
@@ -138,38 +144,44 @@ async fn ask_model(open: &mut Open, asked: &Asked<'_>, index: usize, last: bool)
 async fn attempt(
     open: &mut Open,
     snapshot: &Snapshot,
-    asked: &Asked<'_>,
+    asked: &Asked,
     index: usize,
     loads: bool,
 ) -> Result<Answer, Failure> {
     let live = &snapshot.catalog.models()[index];
     let timeouts = &live.model.timeouts;
+    let total = open.record.started + timeouts.total;
+    let cut = open.gateway().cut.clone();
+    let turn = tokio::select! {
+        biased;
+        () = cut.cancelled() => Err(stopping()),
+        turn = live.backend.turn(total.into()) => turn,
+    }?;
     let called = Instant::now();
     open.record.begin_attempt(index, called);
-    let total = open.record.started + timeouts.total;
     let loading = if loads { timeouts.loading } else { Duration::ZERO };
     // The head of an answer that is no stream comes when all of it was generated.
     let head_by = if asked.chat.stream { total.min(called + timeouts.head + loading) } else { total };
     let call = Call {
-        chat: asked.chat,
+        chat: &asked.chat,
         from: asked.dialect,
         model: &live.model.backend_name,
         max_tokens: live.model.max_output_tokens,
-        dialect_headers: asked.headers,
+        dialect_headers: &asked.headers,
         head_by: head_by.into(),
     };
     let facts = facts(open, snapshot, asked, index);
-    let cut = open.gateway().cut.clone();
     let answer = tokio::select! {
         biased;
         () = cut.cancelled() => Err(stopping()),
-        answer = live.backend.chat(call) => answer,
+        answer = live.backend.chat(turn, call) => answer,
     }?;
     if asked.chat.stream {
         let deadlines = Deadlines { first_token: called + timeouts.first_token + loading, idle: timeouts.idle, total };
         let price = snapshot.price(Some(index));
         let mut relay = Box::new(Relay::new(answer, asked.dialect, facts, price, deadlines, cut));
-        relay.begin(&mut open.record).await?;
+        let hold = asked.guarded.then_some(snapshot.limits.guarded_max_bytes);
+        relay.begin(&mut open.record, hold).await?;
         return Ok(Answer::Stream(relay));
     }
     let spoken = answer.dialect;
@@ -210,7 +222,7 @@ pub(crate) async fn whole(mut body: backend::Body) -> Result<Bytes, Failure> {
     Ok(all.into())
 }
 
-fn facts(open: &Open, snapshot: &Snapshot, asked: &Asked<'_>, index: usize) -> Facts {
+fn facts(open: &Open, snapshot: &Snapshot, asked: &Asked, index: usize) -> Facts {
     let live = &snapshot.catalog.models()[index];
     let record = &open.record;
     Facts {

@@ -6,6 +6,7 @@
 mod breaker;
 mod health;
 mod probe;
+mod queue;
 mod said;
 mod settings;
 mod sim;
@@ -29,6 +30,7 @@ use crate::error::{Failure, Kind as FailureKind};
 
 pub use breaker::{Admission, Breaker, BreakerState, Conduct, Pass, Rules};
 pub use health::{Health, HealthState};
+pub use queue::{QueueSettings, Turn};
 pub use settings::{Kind, Secret, Settings, Timeouts};
 pub(crate) use settings::{KindName, LocationName, TimeoutsFile};
 pub use sim::SimSettings;
@@ -43,6 +45,7 @@ pub struct Backend {
     probe_url: Option<reqwest::Url>,
     headers: HeaderMap,
     health: Health,
+    queue: queue::Queue,
     in_flight: AtomicU32,
     sim_calls: AtomicU32,
     // Names of the models in Ollama's memory, as its last probe said; `None`: not known.
@@ -137,6 +140,7 @@ impl Backend {
             http,
             headers,
             health: Health::new(matches!(settings.kind, Kind::Sim(_))),
+            queue: queue::Queue::new(settings.queue),
             in_flight: AtomicU32::new(0),
             sim_calls: AtomicU32::new(0),
             loaded: ArcSwapOption::empty(),
@@ -168,6 +172,12 @@ impl Backend {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Requests that wait for one of those to end.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.queue.waiting()
+    }
+
     /// Models in memory, as Ollama's last probe said; 0 for other kinds.
     #[must_use]
     pub fn loaded_models(&self) -> usize {
@@ -197,8 +207,7 @@ impl Backend {
     ///
     /// # Errors
     /// Where it cannot be reached, takes too long, or answers with anything but success.
-    pub async fn chat(self: &Arc<Self>, call: Call<'_>) -> Result<Answer, Failure> {
-        let guard = InFlight::new(self);
+    pub async fn chat(&self, turn: Turn, call: Call<'_>) -> Result<Answer, Failure> {
         let dialect = self.settings.kind.dialect();
         let body = match (&self.settings.kind, &self.chat_url) {
             (Kind::Sim(sim), _) => {
@@ -216,7 +225,7 @@ impl Backend {
             }
             (_, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
-        Ok(Answer { dialect, body: Body { source: body, _in_flight: guard } })
+        Ok(Answer { dialect, body: Body { source: body, _turn: turn } })
     }
 
     /// Sends an embeddings request as it is and waits for the head of its answer.
@@ -224,12 +233,12 @@ impl Backend {
     /// # Errors
     /// As `chat`; also where this kind of backend has no embeddings.
     pub async fn embeddings(
-        self: &Arc<Self>,
+        &self,
+        turn: Turn,
         body: Bytes,
         inputs: usize,
         head_by: tokio::time::Instant,
     ) -> Result<Body, Failure> {
-        let guard = InFlight::new(self);
         let source = match (&self.settings.kind, &self.embeddings_url) {
             (Kind::Sim(_), _) => Source::Sim(sim::embeddings(inputs)),
             (_, Some(url)) => Source::Http(self.post(url, body, None, head_by).await?),
@@ -237,7 +246,7 @@ impl Backend {
                 return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
             }
         };
-        Ok(Body { source, _in_flight: guard })
+        Ok(Body { source, _turn: turn })
     }
 
     async fn post(
@@ -298,28 +307,11 @@ fn error_chain(error: &reqwest::Error) -> String {
     text
 }
 
-/// Counts a call as under way until dropped.
-#[derive(Debug)]
-struct InFlight(Arc<Backend>);
-
-impl InFlight {
-    fn new(backend: &Arc<Backend>) -> Self {
-        backend.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(backend))
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// The body of an answer, as it comes. Dropping it before its end ends the call at the backend.
 #[derive(Debug)]
 pub struct Body {
     source: Source,
-    _in_flight: InFlight,
+    _turn: Turn,
 }
 
 #[derive(Debug)]

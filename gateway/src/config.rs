@@ -96,6 +96,10 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// How many attempts may be repeated, in percent of the requests.
     pub retry_budget_percent: u32,
+    /// After how long, and how often, a client of a stream that waits is sent a comment; `None`: never.
+    pub keep_alive: Option<Duration>,
+    /// Bytes of a guarded stream that are held back; beyond, it flows before it is whole.
+    pub guarded_max_bytes: usize,
     /// Whether another model is asked where a provider's content filter refused the prompt.
     pub content_filter_falls_back: bool,
     /// Request headers that policies may see, in lower case.

@@ -49,7 +49,9 @@ async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Bytes, Fai
     open.record.called = Some(Instant::now());
     let body = asked.forward(&live.model.backend_name);
     let until = (open.record.started + live.model.timeouts.total).into();
-    let answered = async { whole(live.backend.embeddings(body, asked.inputs, until).await?).await };
+    let answered = async {
+        whole(live.backend.embeddings(live.backend.turn(until).await?, body, asked.inputs, until).await?).await
+    };
     let answer = tokio::select! {
         biased;
         () = gateway.cut.cancelled() => Err(Failure::new(Kind::Stopping, "the gateway is stopping")),

@@ -89,6 +89,8 @@ pub enum Kind {
     ContentFiltered,
     /// The breakers of all models that could answer are open.
     BreakerOpen,
+    /// The backend is given no more calls, and as many wait as may, or this one waited too long.
+    BackendFull,
     /// The backend's answer is not what its dialect says.
     Protocol,
     /// The backend's stream ended before its end marker.
@@ -143,6 +145,8 @@ pub enum Reason {
     Protocol,
     /// It failed too often or was too slow lately, and was not asked.
     BreakerOpen,
+    /// It was given as many calls as it may have.
+    BackendFull,
     /// A defect, or a policy that fails closed.
     Internal,
     /// The gateway stopped before the answer was whole.
@@ -151,7 +155,7 @@ pub enum Reason {
 
 impl Reason {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Timeout,
         Self::Connect,
         Self::Upstream5xx,
@@ -159,6 +163,7 @@ impl Reason {
         Self::Upstream4xx,
         Self::Protocol,
         Self::BreakerOpen,
+        Self::BackendFull,
         Self::Internal,
         Self::Shutdown,
     ];
@@ -174,6 +179,7 @@ impl Reason {
             Self::Upstream4xx => "upstream_4xx",
             Self::Protocol => "protocol",
             Self::BreakerOpen => "breaker_open",
+            Self::BackendFull => "backend_full",
             Self::Internal => "internal",
             Self::Shutdown => "shutdown",
         }
@@ -241,6 +247,7 @@ impl Kind {
                 (StatusCode::BAD_REQUEST, "content_filtered", Rejected(R::BadRequest), NextIfWanted)
             }
             Self::BreakerOpen => (StatusCode::SERVICE_UNAVAILABLE, "breaker_open", Error(E::BreakerOpen), Nothing),
+            Self::BackendFull => (StatusCode::SERVICE_UNAVAILABLE, "backend_full", Rejected(R::Overloaded), Next),
             Self::Protocol => (StatusCode::BAD_GATEWAY, "backend_protocol", Error(E::Protocol), Next),
             Self::Cut => (StatusCode::BAD_GATEWAY, "stream_cut", Error(E::Protocol), Next),
         }
@@ -275,6 +282,7 @@ impl Kind {
     pub fn reason(&self) -> Reason {
         match self.fault() {
             Fault::Error(reason) => reason,
+            Fault::Rejected(_) if *self == Self::BackendFull => Reason::BackendFull,
             // What a backend said of the request.
             Fault::Rejected(_) => Reason::Upstream4xx,
         }

@@ -133,6 +133,7 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
             "location": crate::catalog::location_name(backend.settings().location),
             "health": backend.health().state().as_str(),
             "in_flight": backend.in_flight(),
+            "waiting": backend.waiting(),
         })
     });
     let models = snapshot.catalog.models().iter().map(|live| {

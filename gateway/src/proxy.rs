@@ -8,18 +8,22 @@ use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderName};
 use hyper::{HeaderMap, Method, Request, Response, Version};
 
-use crate::ask::{Answer, Asked, ask};
+use crate::ask::{Asked, ask};
 use crate::chat::Chat;
 use crate::decision::{self, Decision};
 use crate::dialect::Dialect;
+use crate::dialect::frames::Framing;
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::open::Open;
 use crate::prompt::{self, View};
-use crate::response::{refuse, respond, wrong_method};
+use crate::response::{refuse, respond, wait, wrong_method};
 use crate::snapshot::Snapshot;
 use crate::stream::ResponseBody;
 use crate::{embeddings, explain, pages};
+
+/// A request header with which a client asks for a stream that is held back until it is whole.
+const GUARDED: HeaderName = HeaderName::from_static("x-wasmgate-guarded");
 
 /// Answers one HTTP request.
 pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
@@ -56,14 +60,14 @@ pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
     }
     let mut open = Open::new(&gateway);
     open.record.dialect = Some(dialect);
-    match chat(&mut open, dialect, request).await {
-        Ok(answer) => respond(open, dialect, answer),
+    match prepare(&mut open, dialect, request).await {
+        Ok(asked) => answer(open, asked).await,
         Err(failure) => refuse(open, dialect, &failure),
     }
 }
 
-/// The steps of a chat, in order.
-async fn chat(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> Result<Answer, Failure> {
+/// The steps of a chat before a model is asked, in order.
+async fn prepare(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> Result<Asked, Failure> {
     admit(open)?;
     let gateway = Arc::clone(open.gateway());
     let snapshot = Arc::clone(open.snapshot());
@@ -71,8 +75,35 @@ async fn chat(open: &mut Open, dialect: Dialect, request: Request<Incoming>) -> 
     let chat = prompt::parse(dialect, &body, &snapshot.limits)?;
     open.record.stream = chat.stream;
     let decision = decide(open, &gateway, &snapshot, dialect, &chat, &headers).await?;
+    let guarded = headers.get(GUARDED).is_some_and(|value| value == "true");
     let headers = if dialect == Dialect::Anthropic { dialect_headers(&headers) } else { HeaderMap::new() };
-    ask(open, &Asked { dialect, chat: &chat, decision: &decision, headers: &headers }).await
+    Ok(Asked { dialect, chat, decision, headers, guarded })
+}
+
+/// Asks, and answers what comes of it. A client of a stream that waits long is told meanwhile that it is not forgotten,
+/// where the operator wants that: from then on a failure is told in the stream.
+async fn answer(mut open: Open, asked: Asked) -> Response<ResponseBody> {
+    let (dialect, id) = (asked.dialect, open.record.id.clone());
+    let patience = open.snapshot().limits.keep_alive.filter(|_| asked.chat.stream && dialect.framing() == Framing::Sse);
+    let asking = async move {
+        let answer = ask(&mut open, &asked).await;
+        (open, answer)
+    };
+    let (open, answer) = match patience {
+        None => asking.await,
+        Some(patience) => {
+            let mut asking = Box::pin(asking);
+            tokio::select! {
+                biased;
+                done = &mut asking => done,
+                () = tokio::time::sleep(patience) => return wait(dialect, &id, patience, asking),
+            }
+        }
+    };
+    match answer {
+        Ok(answer) => respond(open, dialect, answer),
+        Err(failure) => refuse(open, dialect, &failure),
+    }
 }
 
 /// Whether there is room for one more.

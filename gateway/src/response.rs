@@ -1,13 +1,14 @@
 //! How answers and failures become HTTP responses: the one place to see what leaves the gateway.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 
 use crate::ask::Answer;
-use crate::dialect::{Dialect, ErrorText};
+use crate::dialect::{Dialect, ErrorText, stream_error};
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::money::NanoDollars;
@@ -33,16 +34,63 @@ pub(crate) fn respond(open: Open, dialect: Dialect, answer: Answer) -> Response<
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     id_header(headers, &open.record.id);
     routing_headers(headers, &open, cost);
-    *response.body_mut() = match answer {
+    if let Answer::Stream(relay) = &answer {
+        stream_headers(headers);
+        if relay.is_whole() {
+            headers.insert("x-wasmgate-whole", HeaderValue::from_static("true"));
+        }
+    }
+    *response.body_mut() = body(open, answer);
+    response
+}
+
+fn body(open: Open, answer: Answer) -> ResponseBody {
+    match answer {
         Answer::Whole(bytes) => ResponseBody::Whole { bytes, open: Some(open) },
-        Answer::Stream(relay) => {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            // Proxies of the nginx family hold streams back unless told not to.
-            headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-            ResponseBody::Relay { relay, open: Some(open) }
+        Answer::Stream(relay) => ResponseBody::Relay { relay, open: Some(open) },
+    }
+}
+
+fn stream_headers(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Proxies of the nginx family hold streams back unless told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
+/// The response to a request for a stream that is still waited for: its head now, comments `every` so often, then what
+/// `asking` comes to. Who answers is not known yet, so that no header tells.
+pub(crate) fn wait(
+    dialect: Dialect,
+    id: &str,
+    every: Duration,
+    asking: impl Future<Output = (Open, Result<Answer, Failure>)> + Send + 'static,
+) -> Response<ResponseBody> {
+    let then = async move {
+        match asking.await {
+            (open, Ok(answer)) => body(open, answer),
+            (mut open, Err(failure)) => {
+                let error = error_text(&failure, &open.record.id);
+                open.fail(&failure);
+                ResponseBody::plain(stream_error(dialect, &error))
+            }
         }
     };
+    let tick = tokio::time::interval(every);
+    let mut response = Response::new(ResponseBody::Waiting { then: Box::pin(then), tick });
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(dialect.stream_content_type()));
+    id_header(headers, id);
+    stream_headers(headers);
     response
+}
+
+fn error_text(failure: &Failure, request_id: &str) -> ErrorText {
+    ErrorText {
+        status: failure.kind.status().as_u16(),
+        code: failure.kind.code().to_owned(),
+        message: failure.message.clone(),
+        request_id: request_id.to_owned(),
+    }
 }
 
 /// The request's id, which every answer carries: under our own name, and under those where the official SDKs of OpenAI
@@ -88,12 +136,7 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, open: &Open, cost: Option
 
 /// The response to a request that failed: the one place where failures become responses.
 pub(crate) fn refuse(mut open: Open, dialect: Dialect, failure: &Failure) -> Response<ResponseBody> {
-    let error = ErrorText {
-        status: failure.kind.status().as_u16(),
-        code: failure.kind.code().to_owned(),
-        message: failure.message.clone(),
-        request_id: open.record.id.clone(),
-    };
+    let error = error_text(failure, &open.record.id);
     let mut response = Response::new(ResponseBody::plain(dialect.error_body(&error)));
     *response.status_mut() = failure.kind.status();
     let headers = response.headers_mut();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tokio::time::Sleep;
+use tokio::time::{Interval, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::backend;
@@ -26,6 +26,8 @@ use crate::record::{Ending, Record};
 
 /// Longest frame of a stream. Tool arguments come in many; one this long is a mistake.
 const MAX_FRAME_BYTES: usize = 4 << 20;
+/// A comment in an event stream.
+const COMMENT: &[u8] = b": waiting for the model\n\n";
 /// Frames without a token that are held back before the first: what opens a stream has two or three, pings a few more.
 const MAX_HELD_FRAMES: usize = 1000;
 
@@ -37,6 +39,13 @@ pub enum ResponseBody {
         bytes: Bytes,
         /// The request it answers.
         open: Option<Open>,
+    },
+    /// Is waited for; meanwhile the client is sent comments, which mean nothing.
+    Waiting {
+        /// What comes of it.
+        then: Pin<Box<dyn Future<Output = ResponseBody> + Send>>,
+        /// When the next comment is due.
+        tick: Interval,
     },
     /// Comes as the backend sends it.
     Relay {
@@ -60,7 +69,17 @@ impl http_body::Body for ResponseBody {
     type Error = std::convert::Infallible;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        match self.get_mut() {
+        let this = self.get_mut();
+        if let Self::Waiting { then, tick } = this {
+            let Poll::Ready(body) = then.as_mut().poll(context) else {
+                let _ = ready!(tick.poll_tick(context));
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
+            };
+            *this = body;
+        }
+        match this {
+            // What was waited for does not wait.
+            Self::Waiting { .. } => Poll::Ready(None),
             Self::Whole { bytes, open } => {
                 if let Some(open) = open {
                     open.close(Ending::Finished);
@@ -90,7 +109,7 @@ impl http_body::Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
-            Self::Relay { .. } => SizeHint::default(),
+            Self::Relay { .. } | Self::Waiting { .. } => SizeHint::default(),
         }
     }
 }
@@ -174,23 +193,39 @@ impl Relay {
         }
     }
 
-    /// Waits for the first token, or the end of an answer that has none.
+    /// Waits for the first token, or the end of an answer that has none; with `hold` for the end, unless so many bytes
+    /// come before it.
     ///
     /// # Errors
     /// Where it does not come; the client has seen nothing.
-    pub async fn begin(&mut self, record: &mut Record) -> Result<(), Failure> {
+    pub async fn begin(&mut self, record: &mut Record, hold: Option<usize>) -> Result<(), Failure> {
         std::future::poll_fn(|context| {
-            while record.first_token.is_none() && self.ending.is_none() {
-                let came = ready!(self.poll_upstream(context, false));
+            let held = |out: &VecDeque<Bytes>| out.iter().map(Bytes::len).sum::<usize>();
+            loop {
+                let has_begun = record.first_token.is_some();
+                let goes_on = match hold {
+                    _ if self.ending.is_some() => false,
+                    Some(most) => !has_begun || held(&self.out) <= most,
+                    None => !has_begun,
+                };
+                if !goes_on {
+                    return Poll::Ready(Ok(()));
+                }
+                let came = ready!(self.poll_upstream(context, has_begun));
                 self.step(came, record)?;
-                if self.out.len() > MAX_HELD_FRAMES {
+                if record.first_token.is_none() && self.out.len() > MAX_HELD_FRAMES {
                     let message = "the backend's stream has frames without end, but no token";
                     return Poll::Ready(Err(Failure::new(Kind::Protocol, message)));
                 }
             }
-            Poll::Ready(Ok(()))
         })
         .await
+    }
+
+    /// Whether all of it came before the client has seen any.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.ending.is_some()
     }
 
     /// What the client gets next, or how it ended.

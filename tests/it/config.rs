@@ -259,6 +259,8 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# first_token_seconds = ", "first_token_seconds = ")
         .replace("# loading_seconds = ", "loading_seconds = ")
         .replace("# [backends.ollama.retries]", "[backends.ollama.retries]")
+        .replace("# [backends.ollama.queue]\n# max_in_flight = ", "[backends.ollama.queue]\nmax_in_flight = ")
+        .replace("# max_waiting = ", "max_waiting = ")
         .replace("# attempts = ", "attempts = ")
         .replace("# pause_ms = ", "pause_ms = ")
         .replace("# max_wait_seconds = ", "max_wait_seconds = ")

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::breaker::Rules;
+use super::queue::QueueSettings;
 use super::sim::SimSettings;
 use crate::dialect::Dialect;
 use crate::policy::Location;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub retries: Retries,
     /// When its models are not asked for a while.
     pub breaker: Rules,
+    /// How many calls it is given at once.
+    pub queue: QueueSettings,
 }
 
 /// What speaks at a backend.

@@ -64,6 +64,8 @@ struct ServerFile {
     drain_timeout_seconds: f64,
     retry_budget_percent: u32,
     content_filter_falls_back: bool,
+    guarded_max_bytes: usize,
+    keep_alive_seconds: f64,
     label_headers: Vec<String>,
 }
 
@@ -81,6 +83,8 @@ impl Default for ServerFile {
             drain_timeout_seconds: 30.0,
             retry_budget_percent: 20,
             content_filter_falls_back: false,
+            guarded_max_bytes: 1 << 20,
+            keep_alive_seconds: 0.0,
             label_headers: Vec::new(),
         }
     }
@@ -130,6 +134,8 @@ struct BackendFile {
     retries: Retries,
     #[serde(default)]
     breaker: backend::Rules,
+    #[serde(default)]
+    queue: backend::QueueSettings,
     probe_interval_seconds: Option<f64>,
     sim: Option<backend::SimSettings>,
 }
@@ -310,6 +316,11 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         drain_timeout: seconds(&["server", "drain_timeout_seconds"], file.drain_timeout_seconds)?,
         retry_budget_percent: file.retry_budget_percent,
         content_filter_falls_back: file.content_filter_falls_back,
+        keep_alive: match file.keep_alive_seconds {
+            0.0 => None,
+            every => Some(seconds(&["server", "keep_alive_seconds"], every)?),
+        },
+        guarded_max_bytes: count("guarded_max_bytes", file.guarded_max_bytes, 1 << 10, 1 << 26)?,
         label_headers: file.label_headers,
     })
 }
@@ -389,14 +400,17 @@ fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backen
     if let Some(message) = file.breaker.out_of_range() {
         return Err((at("breaker"), message));
     }
+    if let Some(message) = file.queue.out_of_range() {
+        return Err((at("queue"), message));
+    }
     let probe_interval = match file.probe_interval_seconds {
         None if location == Location::Local && url.is_some() => Some(Duration::from_secs(15)),
         None => None,
         Some(0.0) => None,
         Some(interval) => Some(seconds(&["backends", &name, "probe_interval_seconds"], interval)?),
     };
-    let (retries, breaker) = (file.retries, file.breaker);
-    Ok(backend::Settings { name, kind, url, location, api_key, timeouts, probe_interval, retries, breaker })
+    let (retries, breaker, queue) = (file.retries, file.breaker, file.queue);
+    Ok(backend::Settings { name, kind, url, location, api_key, timeouts, probe_interval, retries, breaker, queue })
 }
 
 fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> Result<Model, Wrong> {

@@ -1,0 +1,124 @@
+//! How many calls a backend is given at once, and how many wait for their turn: first come, first served, not for long.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::Backend;
+use crate::error::{Failure, Kind};
+
+/// A queue as operators set it.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueueSettings {
+    /// Calls under way at once, streams to their end, 0 to 1,000,000; 0: any number.
+    pub max_in_flight: usize,
+    /// Calls that wait for one of those to end, 0 to 1,000,000; one more is refused at once.
+    pub max_waiting: u32,
+    /// How long a call may wait, in seconds, 0 to 600.
+    pub max_wait_seconds: f64,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self { max_in_flight: 0, max_waiting: 64, max_wait_seconds: 10.0 }
+    }
+}
+
+impl QueueSettings {
+    /// What is out of range, in a sentence.
+    #[must_use]
+    pub fn out_of_range(&self) -> Option<String> {
+        const MOST: u32 = 1_000_000;
+        if self.max_in_flight > MOST as usize {
+            return Some(format!("max_in_flight is {}, expected 0 to {MOST}", self.max_in_flight));
+        }
+        if self.max_waiting > MOST {
+            return Some(format!("max_waiting is {}, expected 0 to {MOST}", self.max_waiting));
+        }
+        let in_range = (0.0..=600.0).contains(&self.max_wait_seconds);
+        (!in_range).then(|| format!("max_wait_seconds is {}, expected 0 to 600", self.max_wait_seconds))
+    }
+}
+
+/// The queue of one backend.
+#[derive(Debug)]
+pub(super) struct Queue {
+    settings: QueueSettings,
+    turns: Option<Arc<Semaphore>>,
+    waiting: AtomicU32,
+}
+
+/// A call's turn. It lasts as long as the call, and ends when dropped.
+#[derive(Debug)]
+pub struct Turn {
+    backend: Arc<Backend>,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn {
+    fn new(backend: &Arc<Backend>, turn: Option<OwnedSemaphorePermit>) -> Self {
+        backend.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self { backend: Arc::clone(backend), _turn: turn }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.backend.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts one that waits until dropped.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Queue {
+    pub(super) fn new(settings: QueueSettings) -> Self {
+        let turns = (settings.max_in_flight > 0).then(|| Arc::new(Semaphore::new(settings.max_in_flight)));
+        Self { settings, turns, waiting: AtomicU32::new(0) }
+    }
+
+    /// Calls that wait.
+    pub(super) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+impl Backend {
+    /// Waits for a turn, at most until then. Dropping the future gives the place in the queue up.
+    ///
+    /// # Errors
+    /// Where as many wait as may, or it takes too long.
+    pub async fn turn(self: &Arc<Self>, until: Instant) -> Result<Turn, Failure> {
+        let Some(turns) = &self.queue.turns else { return Ok(Turn::new(self, None)) };
+        if let Ok(turn) = Arc::clone(turns).try_acquire_owned() {
+            return Ok(Turn::new(self, Some(turn)));
+        }
+        let full = || {
+            let mut failure =
+                Failure::new(Kind::BackendFull, "the model has as many requests as it may; try again shortly");
+            failure.retry_after = Some(Duration::from_secs_f64(self.queue.settings.max_wait_seconds));
+            failure
+        };
+        let waiting = &self.queue.waiting;
+        if waiting.fetch_add(1, Ordering::Relaxed) >= self.queue.settings.max_waiting {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(full());
+        }
+        let _waiting = Waiting(waiting);
+        let patience = Instant::now() + Duration::from_secs_f64(self.queue.settings.max_wait_seconds);
+        let turn = tokio::time::timeout_at(until.min(patience), Arc::clone(turns).acquire_owned()).await;
+        // The semaphore is never closed.
+        turn.ok().and_then(Result::ok).map(|turn| Turn::new(self, Some(turn))).ok_or_else(full)
+    }
+}
