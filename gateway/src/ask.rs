@@ -78,6 +78,7 @@ pub(crate) async fn ask(open: &mut Open, asked: &Asked) -> Result<Answer, Failur
         }
     }
     // The failure that is told is the first model's.
+    open.record.forget_attempt();
     open.record.model = if first_failure.is_some() { ranking.first().copied() } else { None };
     Err(first_failure.or(held_back).unwrap_or_else(|| Failure::new(Kind::Internal, "no model was ranked")))
 }

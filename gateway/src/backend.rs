@@ -139,7 +139,7 @@ impl Backend {
             probe_url: probe,
             http,
             headers,
-            health: Health::new(matches!(settings.kind, Kind::Sim(_))),
+            health: Health::new(matches!(settings.kind, Kind::Sim(_)), settings.probe_interval.is_some()),
             queue: queue::Queue::new(settings.queue),
             in_flight: AtomicU32::new(0),
             sim_calls: AtomicU32::new(0),

@@ -134,10 +134,8 @@ impl LiveModel {
             health: match self.backend.health().state() {
                 HealthState::Unknown => Health::Unknown,
                 HealthState::Healthy => Health::Healthy,
-                // Without probes only a call can find out that it is well again: when that may be, the breaker knows.
-                HealthState::Down if self.backend.settings().probe_interval.is_some() => Health::Down,
-                HealthState::Down if breaker == policy::Breaker::Open => Health::Down,
-                HealthState::Degraded | HealthState::Down => Health::Degraded,
+                HealthState::Degraded => Health::Degraded,
+                HealthState::Down => Health::Down,
             },
             breaker,
             in_flight: self.backend.in_flight(),

@@ -245,10 +245,15 @@ impl Record {
         }
     }
 
-    /// A model is asked now. What an attempt before it had said is not part of the answer.
+    /// A model is asked now.
     pub fn begin_attempt(&mut self, model: usize, now: Instant) {
+        self.forget_attempt();
         self.model = Some(model);
         self.called = Some(now);
+    }
+
+    /// What an attempt had said that failed is not part of the answer.
+    pub fn forget_attempt(&mut self) {
         self.first_token = None;
         self.usage = None;
         self.output_pieces = 0;

@@ -353,6 +353,8 @@ impl Drop for Pass<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const RULES: Rules = Rules {
@@ -476,5 +478,61 @@ mod tests {
         let mut clock = Clock(&breaker, Instant::now());
         clock.calls(100, Conduct::Failed);
         assert_eq!(breaker.state(clock.1), BreakerState::Closed);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// So many milliseconds pass.
+        Pass(u32),
+        /// A call asks to be let through.
+        Admit { last: bool },
+        /// The oldest call under way ends so; `None`: its client left.
+        End(Option<Conduct>),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let conduct =
+            prop_oneof![3 => Just(Some(Conduct::Failed)), 2 => Just(Some(QUICK)), 1 => Just(Some(SLOW)), 1 => Just(None)];
+        prop_oneof![
+            (0..7000_u32).prop_map(Step::Pass),
+            any::<bool>().prop_map(|last| Step::Admit { last }),
+            conduct.prop_map(Step::End),
+        ]
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: an open breaker lets one call at a time through and none before its pause is
+        /// over, but for the last candidate where it is only slow; and a closed one never holds the last candidate back.
+        #[test]
+        fn one_call_at_a_time_tries(steps in proptest::collection::vec(step(), 0..200)) {
+            let breaker = Breaker::new(RULES);
+            let mut now = Instant::now();
+            let mut under_way = std::collections::VecDeque::new();
+            for step in steps {
+                match step {
+                    Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds.into()),
+                    Step::Admit { last } => {
+                        let state = breaker.state(now);
+                        let trying = under_way.iter().filter(|pass: &&Pass<'_>| pass.is_probe()).count();
+                        match breaker.admit(now, last) {
+                            Admission::Pass(pass) => {
+                                let slow = last && !pass.is_probe();
+                                prop_assert!(state != BreakerState::Open || slow, "let through while open");
+                                prop_assert!(!pass.is_probe() || trying == 0, "two try at once");
+                                under_way.push_back(pass);
+                            }
+                            Admission::Wait(wait) => {
+                                prop_assert!(!(state == BreakerState::Closed && last), "the last was held back");
+                                prop_assert!(wait <= Duration::from_secs_f64(RULES.retry_seconds * 64.0));
+                            }
+                        }
+                    }
+                    Step::End(conduct) => match (under_way.pop_front(), conduct) {
+                        (Some(pass), Some(conduct)) => pass.note(now, conduct),
+                        (pass, _) => drop(pass),
+                    },
+                }
+            }
+        }
     }
 }

@@ -1,20 +1,36 @@
 //! Whether a backend answers, as its traffic and its probes say.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Failures in a row after which a backend counts as down.
 const DOWN_AFTER: u32 = 3;
-/// Nothing heard yet.
-const UNKNOWN: u32 = u32::MAX;
+/// How long a failure is remembered of a backend that is not probed: only a call can find out that it is well again, and
+/// policies that avoid what does badly would never make one.
+const MEMORY: Duration = Duration::from_secs(30);
 
-/// See the module. Failures in a row, or `UNKNOWN`.
+/// See the module.
 #[derive(Debug)]
-pub struct Health(AtomicU32);
+pub struct Health {
+    probed: bool,
+    heard: Mutex<Heard>,
+}
+
+/// What was heard last.
+#[derive(Debug, Clone, Copy)]
+enum Heard {
+    /// Nothing yet.
+    Nothing,
+    /// It answered.
+    Answer,
+    /// Failures in a row, and when the last was.
+    Failures(u32, Instant),
+}
 
 /// What is known of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthState {
-    /// Nothing yet.
+    /// Nothing, or nothing lately.
     Unknown,
     /// The last call or probe was answered.
     Healthy,
@@ -38,28 +54,39 @@ impl HealthState {
 }
 
 impl Health {
-    pub(super) fn new(known_to_answer: bool) -> Self {
-        Self(AtomicU32::new(if known_to_answer { 0 } else { UNKNOWN }))
+    pub(super) fn new(known_to_answer: bool, probed: bool) -> Self {
+        Self { probed, heard: Mutex::new(if known_to_answer { Heard::Answer } else { Heard::Nothing }) }
     }
 
-    /// A call or a probe ended: was it answered? Two notes at once may count as one; the next sets it right.
+    /// A call or a probe ended: was it answered?
     pub(super) fn note(&self, answered: bool) {
-        let failures = match self.0.load(Ordering::Relaxed) {
-            _ if answered => 0,
-            UNKNOWN => 1,
-            failures => failures.saturating_add(1).min(DOWN_AFTER),
+        self.note_at(Instant::now(), answered);
+    }
+
+    fn note_at(&self, now: Instant, answered: bool) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        *heard = match *heard {
+            _ if answered => Heard::Answer,
+            Heard::Nothing | Heard::Answer => Heard::Failures(1, now),
+            Heard::Failures(count, _) => Heard::Failures(count.saturating_add(1), now),
         };
-        self.0.store(failures, Ordering::Relaxed);
     }
 
     /// What is known now.
     #[must_use]
     pub fn state(&self) -> HealthState {
-        match self.0.load(Ordering::Relaxed) {
-            0 => HealthState::Healthy,
-            UNKNOWN => HealthState::Unknown,
-            failures if failures >= DOWN_AFTER => HealthState::Down,
-            _ => HealthState::Degraded,
+        self.state_at(Instant::now())
+    }
+
+    fn state_at(&self, now: Instant) -> HealthState {
+        match *self.heard.lock().unwrap_or_else(PoisonError::into_inner) {
+            Heard::Nothing => HealthState::Unknown,
+            Heard::Answer => HealthState::Healthy,
+            Heard::Failures(_, last) if !self.probed && now.saturating_duration_since(last) > MEMORY => {
+                HealthState::Unknown
+            }
+            Heard::Failures(count, _) if count >= DOWN_AFTER => HealthState::Down,
+            Heard::Failures(..) => HealthState::Degraded,
         }
     }
 }
@@ -70,7 +97,7 @@ mod tests {
 
     #[test]
     fn three_failures_in_a_row_are_down_and_one_answer_is_enough() {
-        let health = Health::new(false);
+        let health = Health::new(false, true);
         assert_eq!(health.state(), HealthState::Unknown);
         let after = |answered| {
             health.note(answered);
@@ -81,5 +108,25 @@ mod tests {
         assert_eq!(after(false), HealthState::Down);
         assert_eq!(after(false), HealthState::Down);
         assert_eq!(after(true), HealthState::Healthy);
+    }
+
+    #[test]
+    fn failures_of_what_is_not_probed_are_forgotten() {
+        let began = Instant::now();
+        let [probed, unprobed] = [true, false].map(|probed| {
+            let health = Health::new(false, probed);
+            for _ in 0..3 {
+                health.note_at(began, false);
+            }
+            health
+        });
+        let later = began + MEMORY + Duration::from_millis(1);
+        assert_eq!(
+            (unprobed.state_at(began + MEMORY), unprobed.state_at(later)),
+            (HealthState::Down, HealthState::Unknown)
+        );
+        assert_eq!(probed.state_at(later), HealthState::Down);
+        unprobed.note_at(later, false);
+        assert_eq!(unprobed.state_at(later), HealthState::Down, "it is as bad as it was");
     }
 }

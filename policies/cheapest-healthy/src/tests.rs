@@ -49,7 +49,7 @@ fn health_comes_before_cost() {
     type Way = (fn(&mut Candidate), [&'static str; 4]);
     let ways: [Way; 5] = [
         (|free| free.health = Health::Degraded, ["cheap", "dear", "unpriced", "free"]),
-        (|free| free.breaker = Breaker::HalfOpen, ["cheap", "dear", "unpriced", "free"]),
+        (|free| free.breaker = Breaker::HalfOpen, ["free", "cheap", "dear", "unpriced"]),
         (|free| free.health = Health::Down, ["cheap", "dear", "unpriced", "free"]),
         (|free| free.context_window = Some(1), ["cheap", "dear", "unpriced", "free"]),
         (|free| free.health = Health::Unknown, ["free", "cheap", "dear", "unpriced"]),

@@ -83,9 +83,10 @@ pub fn able_first(request: &Request, candidates: &[Candidate], mut ranking: Vec<
 }
 
 /// How well a candidate that is able does at present: 0 where nothing speaks against it, 1 where recent
-/// calls failed or its breaker is on trial. A backend that nobody has called yet is given the benefit.
+/// calls failed. A backend that nobody has called yet is given the benefit, and so is one whose breaker is half open: of all
+/// requests that would go to it the gateway sends one, and the others to the next of the ranking.
 pub fn strain(candidate: &Candidate) -> u8 {
-    u8::from(candidate.health == Health::Degraded || candidate.breaker == Breaker::HalfOpen)
+    u8::from(candidate.health == Health::Degraded)
 }
 
 #[cfg(test)]
