@@ -304,8 +304,8 @@ local main = dashboard(
       are a backend's, internal and shutdown the gateway's.
     |||, [['sum by (backend, reason) (rate(api_gateway_errors_total{J}[I])) > 0', '{{backend}} {{reason}}']]),
     bars(12, 'Rejected Requests by Reason', [0, 29, 8, 8], 'reqps', |||
-      Requests that were turned away before a model was asked. overloaded: too many in flight, give the gateway more
-      room; policy_denied: a policy refuses; the rest are mistakes of clients.
+      Requests that were turned away before a model was asked. overloaded: too many in flight, in the gateway or at a
+      backend, give them more room; policy_denied: a policy refuses; the rest are mistakes of clients.
     |||, [['sum by (reason) (rate(api_gateway_rejected_requests_total{J}[I])) > 0', '{{reason}}']]),
     bars(16, 'Fallbacks', [8, 29, 8, 8], 'reqps', |||
       Requests that another model answered, since the chosen one failed; the first of a kind after a start is not shown.
@@ -319,18 +319,31 @@ local main = dashboard(
       more traffic means that a backend hangs.
     |||, [['sum by (instance) (api_gateway_requests_in_progress{J})', '{{instance}}']]) + defaults({ min: 0 }),
 
-    row(18, 'Latency and Tokens', 37),
-    heatmap(8, 'Response Latency Distribution', [0, 38, 12, 8], 's', |||
+    timeseries(19, 'Retries', [0, 37, 12, 8], 'cps', |||
+      Calls that were made again at the same backend, by why the one before failed. upstream_429: the provider wants less;
+      for the others mend that backend. What a retry did not heal is under Fallbacks or Errors by Reason.
+    |||, [['sum by (upstream, reason) (rate(api_gateway_retries_total{J}[I]))', '{{upstream}} {{reason}}']])
+    + defaults({ min: 0 }),
+    timeseries(20, 'Breakers Not Closed', [12, 37, 12, 8], 'short', |||
+      At how many gateways a model is not asked, since it failed too often or was too slow, or only by the next call that
+      tries it. All at zero is good; one that stays above for five minutes: BreakerOpen fires.
+    |||, [[
+      'sum by (upstream, model) (api_gateway_breaker_state{J,state!="closed"})',
+      '{{model}} at {{upstream}}',
+    ]]) + defaults({ min: 0, decimals: 0 }),
+
+    row(18, 'Latency and Tokens', 45),
+    heatmap(8, 'Response Latency Distribution', [0, 46, 12, 8], 's', |||
       How many requests took how long. Two bands are two kinds of requests or models, which a mean hides.
     |||, [['sum by (le) (increase(api_gateway_request_duration_seconds_bucket{J}[I]))', '{{le}}']]),
-    timeseries(11, 'Time to First Token p95', [12, 38, 6, 8], 's', |||
+    timeseries(11, 'Time to First Token p95', [12, 46, 6, 8], 's', |||
       95 % of streamed answers begin within this time: what a person waits. If it grows and tokens do not, requests queue
       at the backend.
     |||, [[
       'histogram_quantile(0.95, sum by (model, le) (rate(api_gateway_time_to_first_token_seconds_bucket{J}[I]))) >= 0',
       '{{model}}',
     ]]) + defaults({ min: 0 }),
-    timeseries(10, 'Tokens per Second', [18, 38, 6, 8], 'short', |||
+    timeseries(10, 'Tokens per Second', [18, 46, 6, 8], 'short', |||
       Tokens as the backends counted them, and as the gateway estimated them where a backend told none. Spend follows
       these; an estimate is not a bill.
     |||, [

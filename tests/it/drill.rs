@@ -5,15 +5,19 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use wasmgate_tests::backend::Backend;
+use serde_json::json;
+use wasmgate_tests::backend::{Backend, Reply, Request};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::guests;
 use wasmgate_tests::monitoring::alertmanager::Told;
 use wasmgate_tests::monitoring::load::{Load, prompt};
 use wasmgate_tests::monitoring::stack::{Ollama, Stack};
 use wasmgate_tests::wait::{try_until_slowly, until_slowly};
+use wasmgate_tests::wire::{Dialect, Usage};
 
 /// A fault, and what it must come to.
 struct Drill {
@@ -52,7 +56,8 @@ impl To {
 }
 
 /// Models that do as they are called. Local ones first, so that policies that take the first stay there. The flaky one
-/// fails every other time: a backend that failed thrice in a row would be down.
+/// fails every other time: a backend that failed thrice in a row would be down. It has no breaker, which would keep from
+/// it more calls than fail.
 const MODELS: &str = r#"
 [backends.quick]
 kind = "sim"
@@ -60,6 +65,7 @@ sim = { latency_ms = 0, tokens_per_second = inf, output_tokens = 24 }
 [backends.flaky]
 kind = "sim"
 retries = { attempts = 1 }
+breaker = { enabled = false }
 sim = { latency_ms = 0, tokens_per_second = inf, fault = { every = 2, kind = "error" } }
 [backends.slow]
 kind = "sim"
@@ -112,6 +118,52 @@ fn flood(stack: &mut Stack) -> Vec<Load> {
 
 fn quiet(_: &mut Stack) -> Vec<Load> {
     Vec::new()
+}
+
+/// A backend that stays what it is while calls to it begin to fail and end to. It is there as long as the process.
+struct Faulty {
+    server: Backend,
+    every: Arc<AtomicUsize>,
+}
+
+static GONE: LazyLock<Faulty> = LazyLock::new(Faulty::start);
+static SHAKY: LazyLock<Faulty> = LazyLock::new(Faulty::start);
+
+impl Faulty {
+    fn start() -> Self {
+        let every = Arc::new(AtomicUsize::new(0));
+        let (of_chats, of_pages) = (Arc::clone(&every), Arc::clone(&every));
+        let chats = AtomicUsize::new(0);
+        let chat = move |_: &Request| {
+            let number = chats.fetch_add(1, Ordering::Relaxed) + 1;
+            let every = of_chats.load(Ordering::Relaxed);
+            match every > 0 && number.is_multiple_of(every) {
+                true => Reply::json(500, &json!({})),
+                false => Reply::json(200, &Dialect::OpenAi.answer("well", Usage { input: 3, output: 1 })),
+            }
+        };
+        let page = move |_: &str| match of_pages.load(Ordering::Relaxed) {
+            1 => Reply::silent().cut(),
+            _ => Reply::json(200, &json!({"data": []})),
+        };
+        Self { server: Backend::with_pages(chat, page), every }
+    }
+
+    /// 0: all goes well. 1: probes fail, too.
+    fn fail_every(&self, every: usize) {
+        self.every.store(every, Ordering::Relaxed);
+    }
+}
+
+/// Its model is the first choice, and others answer where it does not. The first pause of its breaker is so long.
+fn first_choice(faulty: &Faulty, retry_seconds: f64) -> Setup {
+    let first = format!(
+        "[backends.first]\nkind = \"openai\"\nurl = \"{}\"\nprobe_interval_seconds = 1\nretries = {{ attempts = 1 }}\n\
+         breaker = {{ retry_seconds = {retry_seconds}, ramp_seconds = 0 }}\n[models.first]\nbackend = \"first\"\n",
+        faulty.server.url()
+    );
+    let in_order = r#"fn route(request, candidates) { route_to(candidates, "in order") }"#;
+    script(in_order, Gateway::setup().models(&(first + MODELS)))
 }
 
 /// A policy as a script that fails where the prompt begins with an exclamation mark.
@@ -273,6 +325,37 @@ const PARTS: &[Drill] = &[
             Vec::new()
         },
         told: &[(To::Warning, "BackendDown")],
+        inhibited: &[],
+        remembered: &[],
+    },
+    Drill {
+        fault: "the backend of the first choice is gone",
+        setup: |_| first_choice(&GONE, 0.1),
+        inject: |stack| {
+            GONE.fail_every(1);
+            ask(stack, 100, &[("auto", 1)])
+        },
+        // A probe finds it well before the breaker lets a call through.
+        repair: |stack| {
+            GONE.fail_every(0);
+            ask(stack, 100, &[("auto", 1)])
+        },
+        told: &[(To::Warning, "BackendDown")],
+        inhibited: &["BreakerOpen"],
+        remembered: &[],
+    },
+    Drill {
+        fault: "the model of the first choice fails every other time",
+        setup: |_| first_choice(&SHAKY, 10.0),
+        inject: |stack| {
+            SHAKY.fail_every(2);
+            ask(stack, 100, &[("auto", 1)])
+        },
+        repair: |stack| {
+            SHAKY.fail_every(0);
+            ask(stack, 100, &[("auto", 1)])
+        },
+        told: &[(To::Warning, "BreakerOpen")],
         inhibited: &[],
         remembered: &[],
     },
