@@ -8,6 +8,7 @@
 
 pub mod backend;
 pub mod contract;
+pub mod faults;
 pub mod gateway;
 pub mod guests;
 pub mod http;

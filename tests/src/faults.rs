@@ -1,0 +1,336 @@
+//! What backends do wrong, and what becomes of it: one table, for the test that asks for each in turn and for the run that
+//! mixes them.
+
+use serde_json::{Value, json};
+
+use crate::backend::Reply;
+use crate::wire::{Dialect, Usage};
+
+/// What the backends here say that an answer took.
+pub const USAGE: Usage = Usage { input: 11, output: 3 };
+
+/// A fault.
+pub struct Fault {
+    /// Its name, of which a path can be made.
+    pub name: &'static str,
+    /// What a call is answered.
+    pub reply: fn(&Call) -> Reply,
+    /// What becomes of a whole answer, and of a stream.
+    pub outcomes: [Outcome; 2],
+}
+
+/// A call that a backend answers.
+pub struct Call<'a> {
+    /// What the backend speaks.
+    pub dialect: Dialect,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// Which call of its request it is, from 0.
+    pub number: usize,
+    /// The pieces of a good answer, two or more.
+    pub texts: &'a [&'a str],
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome {
+    /// It fails before the client has seen anything: another model answers, or this is told.
+    Before {
+        /// After so many calls.
+        calls: usize,
+        /// The status.
+        status: u16,
+        /// The error's code.
+        code: &'static str,
+        /// Why the model was left, as metrics say it.
+        reason: &'static str,
+    },
+    /// It fails when the client has seen the beginning: it ends in this error, whatever is behind.
+    Within {
+        /// The error's code.
+        code: &'static str,
+    },
+    /// The client is told, whatever is behind.
+    Told {
+        /// The status.
+        status: u16,
+        /// The error's code.
+        code: &'static str,
+    },
+    /// It is answered.
+    Answered {
+        /// After so many calls.
+        calls: usize,
+    },
+}
+
+impl Outcome {
+    /// Whether a client may be told an error of that code.
+    #[must_use]
+    pub fn may_tell(self, told: &str) -> bool {
+        match self {
+            Before { code, .. } | Within { code } | Told { code, .. } => code == told,
+            // The budget for attempts made again may be spent.
+            Answered { calls } => calls > 1 && told == "backend_error",
+        }
+    }
+}
+
+use Outcome::{Answered, Before, Told, Within};
+
+const fn both(outcome: Outcome) -> [Outcome; 2] {
+    [outcome, outcome]
+}
+
+const fn before(calls: usize, status: u16, code: &'static str, reason: &'static str) -> Outcome {
+    Before { calls, status, code, reason }
+}
+
+const REFUSED: [Outcome; 2] = both(before(1, 502, "backend_refused", "upstream_4xx"));
+const BUSY_TWICE: [Outcome; 2] = both(before(2, 503, "backend_busy", "upstream_429"));
+const BUSY_ONCE: [Outcome; 2] = both(before(1, 503, "backend_busy", "upstream_429"));
+const FAILED_TWICE: [Outcome; 2] = both(before(2, 502, "backend_error", "upstream_5xx"));
+const UNREACHED: [Outcome; 2] = both(before(2, 502, "backend_unreachable", "connect"));
+const LATE: Outcome = before(1, 504, "backend_timeout", "timeout");
+const CUT: Outcome = before(1, 502, "stream_cut", "protocol");
+const NONSENSE: Outcome = before(1, 502, "backend_protocol", "protocol");
+
+fn status(status: u16) -> Reply {
+    Reply::json(status, &json!({"error": {"message": "words of the backend", "type": "api_error"}}))
+}
+
+/// A refusal with a header and a body.
+fn refusal(status: u16, header: &str, body: &Value) -> Reply {
+    let body = body.to_string();
+    let head = format!("HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\n{header}\r\n");
+    Reply::raw(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes())
+}
+
+/// The first frames of a stream, up to and with so many texts; of a whole answer, half.
+fn begun(call: &Call, texts: usize) -> Reply {
+    let dialect = call.dialect;
+    if call.stream {
+        return Reply::stream(dialect.stream_type())
+            .frames(&dialect.frames(call.texts, USAGE)[..dialect.opening() + texts]);
+    }
+    let body = dialect.answer(&call.texts.concat(), USAGE).to_string();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json";
+    Reply::raw(format!("{head}\r\ncontent-length: {}\r\n\r\n{}", body.len(), &body[..body.len() / 2]).as_bytes())
+}
+
+/// The whole answer.
+#[must_use]
+pub fn good(call: &Call) -> Reply {
+    match call.stream {
+        true => Reply::stream(call.dialect.stream_type()).frames(call.dialect.frames(call.texts, USAGE)).end(),
+        false => whole(call),
+    }
+}
+
+fn whole(call: &Call) -> Reply {
+    Reply::json(200, &call.dialect.answer(&call.texts.concat(), USAGE))
+}
+
+fn nonsense(dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Ollama { "nonsense\n" } else { "data: nonsense\n\n" }
+}
+
+fn in_band(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi => "data: {\"error\": {\"message\": \"words of the backend\"}}\n\n",
+        Dialect::Anthropic => {
+            "event: error\ndata: {\"type\": \"error\", \"error\": {\"type\": \"overloaded_error\", \"message\": \"words of the backend\"}}\n\n"
+        }
+        Dialect::Ollama => "{\"error\": \"words of the backend\"}\n",
+    }
+}
+
+/// Says nothing, as a frame.
+fn ping(dialect: Dialect) -> String {
+    match dialect {
+        Dialect::OpenAi | Dialect::Anthropic => ": ping\n\n".into(),
+        Dialect::Ollama => dialect.frames(&[""], USAGE).swap_remove(0),
+    }
+}
+
+/// Without the frames that say why the model ended.
+fn without_finish(call: &Call) -> Vec<String> {
+    let says_why = |frame: &String| frame.contains("\"finish_reason\":\"stop\"") || frame.contains("\"message_delta\"");
+    call.dialect.frames(call.texts, USAGE).into_iter().filter(|frame| !says_why(frame)).collect()
+}
+
+fn whole_or(call: &Call, whole: Reply, streamed: impl FnOnce() -> Reply) -> Reply {
+    if call.stream { streamed() } else { whole }
+}
+
+/// All of them, and at the end none.
+pub const FAULTS: &[Fault] = &[
+    Fault { name: "status-400", reply: |_| status(400), outcomes: REFUSED },
+    Fault { name: "status-401", reply: |_| status(401), outcomes: REFUSED },
+    Fault { name: "status-403", reply: |_| status(403), outcomes: REFUSED },
+    Fault { name: "status-404", reply: |_| status(404), outcomes: REFUSED },
+    Fault { name: "status-429", reply: |_| status(429), outcomes: BUSY_TWICE },
+    Fault { name: "status-429-at-once", reply: |_| refusal(429, "retry-after: 0", &json!({})), outcomes: BUSY_TWICE },
+    Fault {
+        name: "status-429-much-later",
+        reply: |_| refusal(429, "retry-after: 3600", &json!({})),
+        outcomes: BUSY_ONCE,
+    },
+    Fault {
+        name: "status-429-at-a-date",
+        reply: |_| refusal(429, "retry-after: Fri, 31 Dec 2100 23:59:59 GMT", &json!({})),
+        outcomes: BUSY_ONCE,
+    },
+    Fault { name: "status-500", reply: |_| status(500), outcomes: FAILED_TWICE },
+    Fault {
+        name: "status-501",
+        reply: |_| status(501),
+        outcomes: both(before(1, 502, "backend_error", "upstream_5xx")),
+    },
+    Fault { name: "status-502", reply: |_| status(502), outcomes: FAILED_TWICE },
+    Fault { name: "status-503", reply: |_| status(503), outcomes: FAILED_TWICE },
+    Fault {
+        name: "status-503-much-later",
+        reply: |_| refusal(503, "retry-after: 3600", &json!({})),
+        outcomes: both(before(1, 502, "backend_error", "upstream_5xx")),
+    },
+    Fault { name: "status-529", reply: |_| status(529), outcomes: FAILED_TWICE },
+    Fault {
+        name: "context-too-long",
+        reply: |_| {
+            let error = json!({"message": "words", "type": "invalid_request_error", "code": "context_length_exceeded"});
+            Reply::json(400, &json!({"error": error}))
+        },
+        outcomes: both(before(1, 400, "context_too_long", "upstream_4xx")),
+    },
+    Fault {
+        name: "prompt-too-long",
+        reply: |_| {
+            let error = json!({"type": "invalid_request_error", "message": "prompt is too long: 9 tokens > 8 maximum"});
+            Reply::json(400, &json!({"type": "error", "error": error}))
+        },
+        outcomes: both(before(1, 400, "context_too_long", "upstream_4xx")),
+    },
+    Fault {
+        name: "content-filter",
+        reply: |_| Reply::json(400, &json!({"error": {"message": "words", "code": "content_filter"}})),
+        outcomes: both(Told { status: 400, code: "content_filtered" }),
+    },
+    Fault { name: "closes-at-once", reply: |_| Reply::silent().cut(), outcomes: UNREACHED },
+    Fault { name: "closes-in-head", reply: |_| Reply::raw(b"HTTP/1.1 200 O").cut(), outcomes: UNREACHED },
+    Fault {
+        name: "head-without-end",
+        reply: |_| Reply::raw(format!("HTTP/1.1 200 OK\r\nx-long: {}", "x".repeat(1 << 20)).as_bytes()).stall(),
+        outcomes: UNREACHED,
+    },
+    Fault { name: "silent", reply: |_| Reply::silent().stall(), outcomes: both(LATE) },
+    Fault { name: "no-first-token", reply: |call| begun(call, 0).stall(), outcomes: both(LATE) },
+    Fault {
+        name: "pings-for-ever",
+        reply: |call| {
+            whole_or(call, begun(call, 0).stall(), || {
+                Reply::stream(call.dialect.stream_type()).frames(vec![ping(call.dialect); 1500]).stall()
+            })
+        },
+        outcomes: [LATE, NONSENSE],
+    },
+    Fault {
+        name: "stalls",
+        reply: |call| begun(call, 1).stall(),
+        outcomes: [LATE, Within { code: "backend_timeout" }],
+    },
+    Fault { name: "cut", reply: |call| begun(call, 1).cut(), outcomes: [CUT, Within { code: "stream_cut" }] },
+    Fault { name: "cut-before-the-first-token", reply: |call| begun(call, 0).cut(), outcomes: both(CUT) },
+    Fault {
+        name: "cut-in-a-frame",
+        reply: |call| {
+            let frames = call.dialect.frames(call.texts, USAGE);
+            let next = &frames[call.dialect.opening() + 1];
+            let begun = begun(call, 1);
+            if call.stream { begun.frames([&next[..next.len() / 2]]).cut() } else { begun.cut() }
+        },
+        outcomes: [CUT, Within { code: "stream_cut" }],
+    },
+    Fault {
+        name: "nonsense",
+        reply: |call| {
+            whole_or(call, Reply::whole(200, "application/json", b"<html>"), || {
+                begun(call, 1).frames([nonsense(call.dialect)]).stall()
+            })
+        },
+        outcomes: [NONSENSE, Within { code: "backend_protocol" }],
+    },
+    Fault {
+        name: "nonsense-first",
+        reply: |call| {
+            whole_or(call, Reply::json(200, &json!([])), || {
+                Reply::stream(call.dialect.stream_type()).frames([nonsense(call.dialect)]).stall()
+            })
+        },
+        outcomes: both(NONSENSE),
+    },
+    Fault {
+        name: "no-end",
+        reply: |call| whole_or(call, Reply::json(200, &json!({})), || begun(call, call.texts.len()).end()),
+        outcomes: [NONSENSE, Within { code: "stream_cut" }],
+    },
+    Fault {
+        name: "no-finish",
+        reply: |call| {
+            whole_or(call, whole(call), || match call.dialect {
+                // Says why in the frame that ends it.
+                Dialect::Ollama => begun(call, call.texts.len()).end(),
+                _ => Reply::stream(call.dialect.stream_type()).frames(without_finish(call)).end(),
+            })
+        },
+        outcomes: [Answered { calls: 1 }, Within { code: "stream_cut" }],
+    },
+    Fault {
+        name: "error-in-band",
+        reply: |call| whole_or(call, status(500), || begun(call, 1).frames([in_band(call.dialect)]).stall()),
+        outcomes: [FAILED_TWICE[0], Within { code: "backend_error" }],
+    },
+    Fault {
+        name: "error-in-band-first",
+        reply: |call| whole_or(call, status(500), || begun(call, 0).frames([in_band(call.dialect)]).stall()),
+        outcomes: [FAILED_TWICE[0], before(1, 502, "backend_error", "upstream_5xx")],
+    },
+    Fault {
+        name: "wrong-content-type",
+        reply: |_| Reply::whole(200, "text/html", b"<html>down for maintenance</html>"),
+        outcomes: [NONSENSE, CUT],
+    },
+    Fault {
+        name: "compressed-unasked",
+        reply: |_| {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n";
+            let bomb = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], &[0; 1000]].concat();
+            Reply::raw(&[format!("{head}content-length: {}\r\n\r\n", bomb.len()).as_bytes(), &bomb].concat())
+        },
+        outcomes: [NONSENSE, CUT],
+    },
+    Fault {
+        name: "fails-every-other-time",
+        reply: |call| if call.number % 2 == 0 { status(500) } else { good(call) },
+        outcomes: both(Answered { calls: 2 }),
+    },
+    Fault { name: "none", reply: |call| good(call), outcomes: both(Answered { calls: 1 }) },
+];
+
+/// The values of a body: one, or those of a stream in either form; null for `[DONE]`.
+///
+/// # Panics
+/// Where something else is no JSON.
+#[must_use]
+#[track_caller]
+pub fn values_of(text: &str, stream: bool) -> Vec<Value> {
+    let value = |text: &str| match text {
+        "[DONE]" => Value::Null,
+        _ => serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text:?}")),
+    };
+    if !stream {
+        return vec![value(text)];
+    }
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("event:") && !line.starts_with(':'));
+    lines.map(|line| value(line.strip_prefix("data: ").unwrap_or(line))).collect()
+}
