@@ -2,6 +2,7 @@
 //! model answers through it. The Python side is `tests/real/`.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -10,7 +11,7 @@ use wasmgate_tests::gateway::Gateway;
 use wasmgate_tests::http::{Client, request};
 use wasmgate_tests::real;
 use wasmgate_tests::scrape::Metrics;
-use wasmgate_tests::wire::Dialect;
+use wasmgate_tests::wire::{Dialect, error_code};
 
 const PROMPT: &str = "What is the capital of France?";
 
@@ -33,7 +34,11 @@ struct Server {
 
 impl Server {
     fn start(name: &str) -> Self {
-        let spawned = script(name).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        Self::start_with(name, &[])
+    }
+
+    fn start_with(name: &str, arguments: &[&str]) -> Self {
+        let spawned = script(name).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = spawned.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
@@ -170,4 +175,40 @@ fn the_openai_sdk_streams_from_a_real_model() {
     let told = &told[0];
     assert!(told["finish_reason"] == "length" || told["finish_reason"] == "stop", "{told}");
     real.compare(1.0, (told["input"].as_f64().unwrap(), told["output"].as_f64().unwrap()));
+}
+
+#[test]
+fn a_real_server_that_is_killed_in_the_middle_of_an_answer_is_found_again() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = free.port().to_string();
+    let server = Server::start_with("llama.py", &[&port]);
+    let gateway = Gateway::setup()
+        .model_at("smollm2", Dialect::OpenAi, server.url())
+        .models("[backends.stand-in]\nkind = \"sim\"\n[models.stand-in]\nbackend = \"stand-in\"\n")
+        .routing("enabled = false")
+        .start();
+    let path = "/v1/chat/completions";
+    let long = json!({"model": "smollm2", "messages": [{"role": "user", "content": "Count to a thousand."}],
+        "max_tokens": 900, "temperature": 0, "stream": true});
+    let mut stream = gateway.stream(path, &long);
+    let begun = |chunk: Value| chunk["choices"][0]["delta"]["content"].as_str().is_some_and(|text| !text.is_empty());
+    while !begun(stream.data().expect("it has begun")) {}
+    // Its process ends at once, with all that it was about to say.
+    drop(server);
+    let rest = stream.all();
+    assert_eq!(error_code(path, rest.last().unwrap()), "stream_cut");
+    assert_eq!(gateway.wait_for_ending("failed")["usage_reported"], false, "what was said is billed by an estimate");
+    assert!(
+        gateway.metrics().value("api_gateway_estimated_tokens_total", &[("model", "smollm2"), ("type", "output")])
+            > 0.0
+    );
+
+    let response = gateway.chat(PROMPT).expect(200);
+    assert_eq!(response.header("x-wasmgate-failed-attempts"), "smollm2 connect");
+    assert_eq!(response.header("x-wasmgate-model"), "stand-in");
+
+    let _again = Server::start_with("llama.py", &[&port]);
+    let body = json!({"prompt": PROMPT, "model": "auto", "max_tokens": 12});
+    let response = gateway.post("/api/v1/chat", &body).expect(200);
+    assert_eq!((response.header("x-wasmgate-model"), response.header("x-wasmgate-failed-attempts")), ("smollm2", ""));
 }

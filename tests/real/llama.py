@@ -1,6 +1,6 @@
 """A real model behind a real server: llama.cpp's, with the SmolLM2-135M-Instruct that comes in a Python package.
 
-Prints one line of JSON, its address, and serves until its standard input ends.
+Prints one line of JSON, its address, and serves until its standard input ends: on the port that is given, else on any.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ def main() -> None:
     settings = xllamacpp.CommonParams()
     settings.model.path = str(model_file())
     settings.hostnames = ["127.0.0.1"]
-    settings.port = 0
+    settings.port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     settings.n_ctx = 1024
     settings.n_parallel = 1
     # Threads that wait for each other spin, which on a busy machine costs more than the second one gives.
