@@ -25,7 +25,7 @@ test: setup setup-test ## Build everything and run every test
 	cargo test --locked --workspace
 	CARGO_TARGET_DIR=$(CACHE)/policies cargo test --locked --manifest-path policies/Cargo.toml
 
-bench: setup setup-test ## Measure what a decision, swapping policies and a scrape cost
+bench: setup setup-test ## Measure decisions, swaps, scrapes, and how soon a left call ends
 	cargo bench --locked --package wasmgate
 	cargo build --locked --release --package wasmgate
 	cargo bench --locked --package wasmgate-tests
