@@ -11,8 +11,11 @@ CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
+# How long `make chaos` runs, and the seed of its first run: a seed that failed can be given again.
+CHAOS_SECONDS ?= 600
+CHAOS_SEED ?= 1
 
-.PHONY: help run test bench dashboards fuzz fmt lint setup setup-test setup-lint
+.PHONY: help run test bench chaos dashboards fuzz fmt lint setup setup-test setup-lint
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +32,10 @@ bench: setup setup-test ## Measure decisions, swaps, scrapes, and how soon a lef
 	cargo bench --locked --package wasmgate
 	cargo build --locked --release --package wasmgate
 	cargo bench --locked --package wasmgate-tests
+
+chaos: setup ## Random faults under load for CHAOS_SECONDS, from CHAOS_SEED
+	cargo build --locked --workspace --all-targets
+	cargo run --locked --package wasmgate-tests --example chaos -- $(CHAOS_SECONDS) $(CHAOS_SEED)
 
 # PROMETHEUS=http://127.0.0.1:9090 shows the last hours of that one; without it a gateway is started and loaded.
 dashboards: setup setup-test ## Draw the panels of the Grafana dashboards with real data into a page

@@ -396,6 +396,10 @@ impl Metrics {
     /// A request ended.
     pub fn observe(&self, record: &Record, snapshot: &Snapshot, ending: Ending) {
         self.observe_decision(record);
+        for attempt in record.failed_attempts.iter().filter(|attempt| attempt.repeated) {
+            let backend = &snapshot.catalog.models()[attempt.model].backend.settings().name;
+            self.retries.with_label_values(&[&**backend, attempt.reason.as_str()]).inc();
+        }
         let endings = record.model.map_or(&self.untargeted, |model| &snapshot.models[model].endings);
         if let Ending::Rejected(rejection) = ending {
             self.reject(rejection);
@@ -423,10 +427,6 @@ impl Metrics {
                 Some(Location::Cloud) => &self.errors_cloud,
             };
             errors[reason as usize].inc();
-        }
-        for attempt in record.failed_attempts.iter().filter(|attempt| attempt.repeated) {
-            let backend = &snapshot.catalog.models()[attempt.model].backend.settings().name;
-            self.retries.with_label_values(&[&**backend, attempt.reason.as_str()]).inc();
         }
         if let Some(to) = record.model {
             snapshot.models[to].observe(record, snapshot, ending);

@@ -7,6 +7,7 @@ mod admin;
 mod author;
 mod bad_input;
 mod breaker;
+mod chaos;
 mod compose;
 mod config;
 mod contract;

@@ -1,5 +1,5 @@
-//! What backends do wrong, and what becomes of it: one table, for the test that asks for each in turn and for the run that
-//! mixes them.
+//! What backends do wrong, and what becomes of it: one table, for the test that asks for each in turn and for the run
+//! that mixes them.
 
 use serde_json::{Value, json};
 

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc)]
 
 pub mod backend;
+pub mod chaos;
 pub mod contract;
 pub mod faults;
 pub mod gateway;

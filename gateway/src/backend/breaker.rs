@@ -277,7 +277,9 @@ impl Breaker {
     }
 
     fn open(&self, inner: &mut Inner, now: Instant, slow: bool) {
-        if now.saturating_duration_since(inner.closed).as_secs_f64() > 2.0 * self.rules.window_seconds {
+        // What was well for long begins anew; what failed as it was tried does not.
+        let calm = now.saturating_duration_since(inner.closed).as_secs_f64() > 2.0 * self.rules.window_seconds;
+        if calm && matches!(inner.state, State::Closed { .. }) {
             inner.openings = 0;
         }
         let pause = self.rules.retry_seconds * f64::from(1_u32 << inner.openings.min(MAX_DOUBLINGS));
@@ -434,6 +436,8 @@ mod tests {
         assert!(!clock.after(9.9).call(QUICK), "twice the pause");
         assert!(clock.after(0.1).call(Conduct::Failed));
         assert!(!clock.after(19.9).call(QUICK), "four times");
+        assert!(clock.after(0.1).call(Conduct::Failed));
+        assert!(!clock.after(39.9).call(QUICK), "eight times, however long it was closed before");
         assert!(clock.after(0.1).call(QUICK));
         assert_eq!(breaker.state(clock.1), BreakerState::Closed);
     }
