@@ -6,6 +6,7 @@
 //! up once, not for each request.
 
 mod make;
+mod models;
 mod policies;
 
 use std::collections::{HashMap, HashSet};
@@ -13,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus::{
-    Counter, CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::backend::BreakerState;
@@ -22,9 +23,11 @@ use crate::catalog::{Catalog, LiveModel, location_name};
 use crate::error::{Reason, Rejection};
 use crate::lifecycle::operate::UnixSeconds;
 use crate::policy::Location;
-use crate::record::{Complexity, Ending, Record, Status};
+use crate::record::{Ending, Record};
 use crate::snapshot::{Snapshot, Version};
 use make::{Labels, Maker, sweep};
+use models::Endings;
+pub use models::ModelMetrics;
 pub use policies::{Comparison, Labelled, LastReload, PolicyMetrics, Reload, ShadowMetrics};
 
 /// The content type of `/metrics`. Prometheus 3 refuses a scrape without it.
@@ -97,29 +100,6 @@ impl Retired {
         let upstreams = snapshot.catalog.backends().iter();
         self.upstreams.extend(upstreams.map(|backend| (backend.settings().name.clone(), now)));
     }
-}
-
-/// The series of one model.
-#[derive(Debug)]
-pub struct ModelMetrics {
-    endings: Endings,
-    cost: Counter,
-    cost_per_request: Gauge,
-    model_seconds: Histogram,
-    first_token_seconds: Histogram,
-    input_tokens: IntCounter,
-    output_tokens: IntCounter,
-    estimated_input_tokens: IntCounter,
-    estimated_output_tokens: IntCounter,
-}
-
-/// How requests ended that reached one model, or none.
-#[derive(Debug)]
-struct Endings {
-    // By status, then complexity.
-    requests: [Vec<IntCounter>; 2],
-    seconds: Histogram,
-    abandoned: IntCounter,
 }
 
 /// Totals since start, as the statistics page tells them.
@@ -493,58 +473,5 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl ModelMetrics {
-    fn observe(&self, record: &Record, snapshot: &Snapshot, ending: Ending) {
-        let usage = record.billable();
-        let (input, output) = match record.usage {
-            Some(_) => (&self.input_tokens, &self.output_tokens),
-            None => (&self.estimated_input_tokens, &self.estimated_output_tokens),
-        };
-        if record.is_billed(ending) {
-            input.inc_by(usage.input_total());
-            output.inc_by(usage.output);
-            if let Some(cost) = record.cost(snapshot.price(record.model)) {
-                self.cost.inc_by(cost.usd());
-            }
-        }
-        if let (Ending::Finished, Some(called)) = (ending, record.called) {
-            self.model_seconds.observe(called.elapsed().as_secs_f64());
-        }
-        if let Some(first) = record.first_token {
-            self.first_token_seconds.observe(first.duration_since(record.started).as_secs_f64());
-        }
-        let finished: u64 = self.endings.requests.iter().flatten().map(IntCounter::get).sum();
-        if finished > 0 {
-            #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-            self.cost_per_request.set(self.cost.get() / finished as f64);
-        }
-    }
-}
-
-impl Endings {
-    fn new(requests: &IntCounterVec, seconds: &HistogramVec, abandoned: &IntCounterVec, target: [&str; 2]) -> Self {
-        let [model, backend] = target;
-        Self {
-            requests: Status::ALL.map(|status| {
-                let of = |complexity: &Complexity| {
-                    requests.with_label_values(&[model, backend, status.as_str(), complexity.as_str()])
-                };
-                Complexity::ALL.iter().map(of).collect()
-            }),
-            seconds: seconds.with_label_values(&target),
-            abandoned: abandoned.with_label_values(&target),
-        }
-    }
-
-    /// Adds these endings to the totals; how many there were.
-    fn add_to(&self, totals: &mut Totals) -> u64 {
-        let [succeeded, failed] = self.requests.each_ref().map(|by| by.iter().map(IntCounter::get).sum::<u64>());
-        totals.requests += succeeded + failed;
-        totals.errors += failed;
-        totals.abandoned += self.abandoned.get();
-        succeeded + failed
     }
 }
