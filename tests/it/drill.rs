@@ -330,7 +330,7 @@ const PARTS: &[Drill] = &[
     },
     Drill {
         fault: "the backend of the first choice is gone",
-        setup: |_| first_choice(&GONE, 0.1),
+        setup: |_| first_choice(&GONE, 0.05),
         inject: |stack| {
             GONE.fail_every(1);
             ask(stack, 100, &[("auto", 1)])

@@ -18,6 +18,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use wasmgate_tests::backend::{Backend, Gate, Reply};
@@ -456,6 +457,16 @@ fn an_artefact_swapped_underneath_is_not_run() {
     let gateway = setup.component("live", &guests::build("decides")).start();
     gateway.put("live.wasm", &guests::build("second"));
     gateway.wait_policy("second@1.0.0");
+    // It serves before it is on the disk.
+    let digest = gateway.place("routing")["serving"]["digest"].as_str().unwrap().to_owned();
+    let kept = |folder: &Path| {
+        fs::read_dir(folder.join("components"))
+            .is_ok_and(|mut found| found.any(|entry| entry.unwrap().file_name().to_str() == Some(digest.as_str())))
+    };
+    until("it is kept", || {
+        let mut folders = fs::read_dir(gateway.path("state")).unwrap();
+        folders.any(|folder| kept(&folder.unwrap().path())).then_some(())
+    });
     for folder in ["cache", "state"] {
         let mut spoilt = 0;
         spoil(&gateway.path(folder), &mut spoilt);
@@ -480,7 +491,7 @@ fn held_stream(gate: &Gate) -> Backend {
 }
 
 /// Changes a byte in the middle of each component and artefact below a folder.
-fn spoil(folder: &std::path::Path, spoilt: &mut usize) {
+fn spoil(folder: &Path, spoilt: &mut usize) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
