@@ -495,8 +495,7 @@ mod tests {
     }
 
     fn step() -> impl Strategy<Value = Step> {
-        let conduct =
-            prop_oneof![3 => Just(Some(Conduct::Failed)), 2 => Just(Some(QUICK)), 1 => Just(Some(SLOW)), 1 => Just(None)];
+        let conduct = prop_oneof![3 => Just(Some(Conduct::Failed)), 2 => Just(Some(QUICK)), 1 => Just(Some(SLOW)), 1 => Just(None)];
         prop_oneof![
             (0..7000_u32).prop_map(Step::Pass),
             any::<bool>().prop_map(|last| Step::Admit { last }),
