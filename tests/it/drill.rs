@@ -341,7 +341,7 @@ const PARTS: &[Drill] = &[
             ask(stack, 100, &[("auto", 1)])
         },
         told: &[(To::Warning, "BackendDown")],
-        inhibited: &["BreakerOpen"],
+        inhibited: &[],
         remembered: &[],
     },
     Drill {
