@@ -2,7 +2,7 @@
 //!
 //! Time in a script is a `Gate`: bytes behind it are sent when the test opens it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -363,6 +363,8 @@ fn read_requests(mut stream: TcpStream, arrived: &Sender<Request>) {
             }
         }
         match stream.read(&mut buffer) {
+            // A signal came, which is no end.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Ok(0) | Err(_) => return,
             Ok(count) => bytes.extend_from_slice(&buffer[..count]),
         }

@@ -244,7 +244,14 @@ impl Client {
     /// Reads what is there, or waits for it; false at the end.
     fn fill(&mut self) -> bool {
         let mut buffer = [0; 16 << 10];
-        match self.stream.read(&mut buffer) {
+        let read = loop {
+            match self.stream.read(&mut buffer) {
+                // A signal came, which is no answer.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(0) => false,
             Ok(count) => {
                 self.read.extend_from_slice(&buffer[..count]);
