@@ -1,0 +1,186 @@
+//! Each step of a breaker, with times handed in; and, by property, that one call at a time tries.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const RULES: Rules = Rules {
+    enabled: true,
+    window_seconds: 10.0,
+    min_calls: 4,
+    failure_ratio: 0.5,
+    slow_seconds: 1.0,
+    slow_ratio: 0.5,
+    retry_seconds: 5.0,
+    ramp_seconds: 10.0,
+};
+const QUICK: Conduct = Conduct::Answered(Duration::from_millis(1));
+const SLOW: Conduct = Conduct::Answered(Duration::from_secs(2));
+
+struct Clock<'a>(&'a Breaker, Instant);
+
+impl Clock<'_> {
+    fn after(&mut self, seconds: f64) -> &mut Self {
+        self.1 += Duration::from_secs_f64(seconds);
+        self
+    }
+
+    /// Whether a call passes, and then goes so.
+    fn call(&mut self, conduct: Conduct) -> bool {
+        match self.0.admit(self.1, false) {
+            Admission::Wait(_) => false,
+            Admission::Pass(pass) => {
+                pass.note(self.1, conduct);
+                true
+            }
+        }
+    }
+
+    fn calls(&mut self, times: usize, conduct: Conduct) {
+        for _ in 0..times {
+            assert!(self.call(conduct));
+        }
+    }
+}
+
+#[test]
+fn it_opens_on_the_share_of_failures_once_there_are_enough_calls() {
+    let breaker = Breaker::new(RULES);
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(2, QUICK);
+    clock.calls(1, Conduct::Failed);
+    assert_eq!(breaker.state(clock.1), BreakerState::Closed, "one of three");
+    clock.calls(1, Conduct::Failed);
+    assert_eq!(breaker.state(clock.1), BreakerState::Open, "two of four");
+    assert!(!clock.after(4.9).call(QUICK));
+    let Admission::Wait(wait) = breaker.admit(clock.1, true) else { panic!("it is open") };
+    assert!(wait > Duration::ZERO && wait <= Duration::from_secs_f64(0.11), "{wait:?}");
+}
+
+#[test]
+fn what_left_the_window_does_not_count() {
+    let breaker = Breaker::new(RULES);
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(3, Conduct::Failed);
+    clock.after(10.0).calls(3, QUICK);
+    clock.calls(1, Conduct::Failed);
+    assert_eq!(breaker.state(clock.1), BreakerState::Closed, "one of four in the window");
+}
+
+#[test]
+fn one_call_tries_and_each_failure_doubles_the_pause() {
+    let breaker = Breaker::new(RULES);
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(4, Conduct::Failed);
+    clock.after(5.0);
+    let Admission::Pass(probe) = breaker.admit(clock.1, false) else { panic!("the pause is over") };
+    assert!(probe.probe);
+    assert_eq!(breaker.state(clock.1), BreakerState::HalfOpen);
+    assert!(matches!(breaker.admit(clock.1, true), Admission::Wait(_)), "one is under way");
+    probe.note(clock.1, Conduct::Failed);
+    assert!(!clock.after(9.9).call(QUICK), "twice the pause");
+    assert!(clock.after(0.1).call(Conduct::Failed));
+    assert!(!clock.after(19.9).call(QUICK), "four times");
+    assert!(clock.after(0.1).call(Conduct::Failed));
+    assert!(!clock.after(39.9).call(QUICK), "eight times, however long it was closed before");
+    assert!(clock.after(0.1).call(QUICK));
+    assert_eq!(breaker.state(clock.1), BreakerState::Closed);
+}
+
+#[test]
+fn a_try_that_tells_nothing_leaves_the_next_call_to_try() {
+    let breaker = Breaker::new(RULES);
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(4, Conduct::Failed);
+    clock.after(5.0);
+    drop(breaker.admit(clock.1, false));
+    assert!(matches!(breaker.admit(clock.1, false), Admission::Pass(pass) if pass.probe));
+}
+
+#[test]
+fn traffic_comes_back_little_by_little_but_for_the_last_candidate() {
+    let breaker = Breaker::new(RULES);
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(4, Conduct::Failed);
+    assert!(clock.after(5.0).call(QUICK));
+    let passed = |clock: &mut Clock<'_>| (0..100).filter(|_| clock.call(QUICK)).count();
+    let shares = [1.0, 4.0, 4.0].map(|seconds| passed(clock.after(seconds)));
+    assert_eq!(shares, [10, 50, 90]);
+    let last = (0..10).filter(|_| matches!(breaker.admit(clock.1, true), Admission::Pass(_))).count();
+    assert_eq!((last, passed(clock.after(1.0))), (10, 100));
+}
+
+#[test]
+fn slow_calls_open_it_but_for_the_last_candidate() {
+    let breaker = Breaker::new(RULES);
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(2, QUICK);
+    clock.calls(2, SLOW);
+    assert_eq!(breaker.state(clock.1), BreakerState::Open);
+    assert!(!clock.call(QUICK));
+    assert!(matches!(breaker.admit(clock.1, true), Admission::Pass(pass) if !pass.probe));
+}
+
+#[test]
+fn one_that_is_disabled_never_opens() {
+    let breaker = Breaker::new(Rules { enabled: false, ..RULES });
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(100, Conduct::Failed);
+    assert_eq!(breaker.state(clock.1), BreakerState::Closed);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// So many milliseconds pass.
+    Pass(u32),
+    /// A call asks to be let through.
+    Admit { last: bool },
+    /// The oldest call under way ends so; `None`: its client left.
+    End(Option<Conduct>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let conduct =
+        prop_oneof![3 => Just(Some(Conduct::Failed)), 2 => Just(Some(QUICK)), 1 => Just(Some(SLOW)), 1 => Just(None)];
+    prop_oneof![
+        (0..7000_u32).prop_map(Step::Pass),
+        any::<bool>().prop_map(|last| Step::Admit { last }),
+        conduct.prop_map(Step::End),
+    ]
+}
+
+proptest! {
+    /// Whatever happens in whatever order: an open breaker lets one call at a time through and none before its pause is
+    /// over, but for the last candidate where it is only slow; and a closed one never holds the last candidate back.
+    #[test]
+    fn one_call_at_a_time_tries(steps in proptest::collection::vec(step(), 0..200)) {
+        let breaker = Breaker::new(RULES);
+        let mut now = Instant::now();
+        let mut under_way = std::collections::VecDeque::new();
+        for step in steps {
+            match step {
+                Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds.into()),
+                Step::Admit { last } => {
+                    let state = breaker.state(now);
+                    let trying = under_way.iter().filter(|pass: &&Pass<'_>| pass.probe).count();
+                    match breaker.admit(now, last) {
+                        Admission::Pass(pass) => {
+                            let slow = last && !pass.probe;
+                            prop_assert!(state != BreakerState::Open || slow, "let through while open");
+                            prop_assert!(!pass.probe || trying == 0, "two try at once");
+                            under_way.push_back(pass);
+                        }
+                        Admission::Wait(wait) => {
+                            prop_assert!(!(state == BreakerState::Closed && last), "the last was held back");
+                            prop_assert!(wait <= Duration::from_secs_f64(RULES.retry_seconds * 64.0));
+                        }
+                    }
+                }
+                Step::End(conduct) => match (under_way.pop_front(), conduct) {
+                    (Some(pass), Some(conduct)) => pass.note(now, conduct),
+                    (pass, _) => drop(pass),
+                },
+            }
+        }
+    }
+}
