@@ -57,12 +57,12 @@ pub(crate) async fn ask(open: &mut Open, asked: &Asked) -> Result<Answer, Failur
         if longer_than.is_some_and(|tried| model.context_window.is_some_and(|window| window <= tried)) {
             continue;
         }
-        let failure = match ask_model(open, asked, index, position + 1 == ranking.len()).await {
+        let failure = match ask_model(open, &snapshot, asked, index, position + 1 == ranking.len()).await {
             Ok(answer) => return Ok(answer),
             Err(failure) => failure,
         };
         let goes_on = match failure.kind.remedy() {
-            Remedy::Nothing => failure.kind == Kind::BreakerOpen,
+            Remedy::Nothing => false,
             Remedy::Again | Remedy::Next => true,
             Remedy::Larger => {
                 longer_than = longer_than.max(model.context_window);
@@ -84,11 +84,18 @@ pub(crate) async fn ask(open: &mut Open, asked: &Asked) -> Result<Answer, Failur
 }
 
 /// Asks one model, and again where that may help. Each attempt that failed is on the record.
-async fn ask_model(open: &mut Open, asked: &Asked, index: usize, last: bool) -> Result<Answer, Failure> {
-    let snapshot = Arc::clone(open.snapshot());
+async fn ask_model(
+    open: &mut Open,
+    snapshot: &Snapshot,
+    asked: &Asked,
+    index: usize,
+    last: bool,
+) -> Result<Answer, Failure> {
     let live = &snapshot.catalog.models()[index];
     let until = open.record.started + live.model.timeouts.total;
-    for attempts in 1.. {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
         let pass = match live.breaker.admit(Instant::now(), last) {
             Admission::Pass(pass) => pass,
             Admission::Wait(wait) => {
@@ -105,7 +112,7 @@ async fn ask_model(open: &mut Open, asked: &Asked, index: usize, last: bool) -> 
         };
         let loads = live.backend.may_load(&live.model.backend_name);
         let called = Instant::now();
-        let failure = match attempt(open, &snapshot, asked, index, loads).await {
+        let failure = match attempt(open, snapshot, asked, index, loads).await {
             Ok(answer) => {
                 // A model that was loaded first is not slow.
                 let took = if loads { Duration::ZERO } else { called.elapsed() };
@@ -138,7 +145,6 @@ async fn ask_model(open: &mut Open, asked: &Asked, index: usize, last: bool) -> 
             () = tokio::time::sleep(pause) => {}
         }
     }
-    Err(Failure::new(Kind::Internal, "attempts ended"))
 }
 
 /// Asks one model once.

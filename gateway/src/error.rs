@@ -246,7 +246,7 @@ impl Kind {
             Self::ContentFiltered => {
                 (StatusCode::BAD_REQUEST, "content_filtered", Rejected(R::BadRequest), NextIfWanted)
             }
-            Self::BreakerOpen => (StatusCode::SERVICE_UNAVAILABLE, "breaker_open", Error(E::BreakerOpen), Nothing),
+            Self::BreakerOpen => (StatusCode::SERVICE_UNAVAILABLE, "breaker_open", Error(E::BreakerOpen), Next),
             Self::BackendFull => (StatusCode::SERVICE_UNAVAILABLE, "backend_full", Rejected(R::Overloaded), Next),
             Self::Protocol => (StatusCode::BAD_GATEWAY, "backend_protocol", Error(E::Protocol), Next),
             Self::Cut => (StatusCode::BAD_GATEWAY, "stream_cut", Error(E::Protocol), Next),

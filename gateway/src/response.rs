@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
+use tokio::time::MissedTickBehavior;
 
 use crate::ask::Answer;
 use crate::dialect::{Dialect, ErrorText, stream_error};
@@ -75,7 +76,9 @@ pub(crate) fn wait(
             }
         }
     };
-    let tick = tokio::time::interval(every);
+    let mut tick = tokio::time::interval(every);
+    // A client that reads slowly is not sent all that it missed.
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut response = Response::new(ResponseBody::Waiting { then: Box::pin(then), tick });
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(dialect.stream_content_type()));

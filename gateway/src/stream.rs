@@ -199,13 +199,14 @@ impl Relay {
     /// # Errors
     /// Where it does not come; the client has seen nothing.
     pub async fn begin(&mut self, record: &mut Record, hold: Option<usize>) -> Result<(), Failure> {
+        // Nothing is taken out meanwhile: each frame is counted once.
+        let (mut counted, mut held) = (0, 0);
         std::future::poll_fn(|context| {
-            let held = |out: &VecDeque<Bytes>| out.iter().map(Bytes::len).sum::<usize>();
             loop {
                 let has_begun = record.first_token.is_some();
                 let goes_on = match hold {
                     _ if self.ending.is_some() => false,
-                    Some(most) => !has_begun || held(&self.out) <= most,
+                    Some(most) => !has_begun || held <= most,
                     None => !has_begun,
                 };
                 if !goes_on {
@@ -213,7 +214,10 @@ impl Relay {
                 }
                 let came = ready!(self.poll_upstream(context, has_begun));
                 self.step(came, record)?;
-                if record.first_token.is_none() && self.out.len() > MAX_HELD_FRAMES {
+                held += self.out.range(counted..).map(Bytes::len).sum::<usize>();
+                counted = self.out.len();
+                let too_much = counted > MAX_HELD_FRAMES || held > MAX_FRAME_BYTES;
+                if record.first_token.is_none() && self.ending.is_none() && too_much {
                     let message = "the backend's stream has frames without end, but no token";
                     return Poll::Ready(Err(Failure::new(Kind::Protocol, message)));
                 }
@@ -268,10 +272,15 @@ impl Relay {
             Some(Err(failure)) => return Err(failure),
             None => self.take_last(record)?,
         }
-        if record.first_token.is_some() {
-            let next = (Instant::now() + self.deadlines.idle).min(self.deadlines.total);
-            self.timer.as_mut().reset(next.into());
+        if self.ending.is_some() || record.first_token.is_none() {
+            return Ok(());
         }
+        // The timer is asked only when nothing comes.
+        let now = Instant::now();
+        if now > self.deadlines.total {
+            return Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"));
+        }
+        self.timer.as_mut().reset((now + self.deadlines.idle).min(self.deadlines.total).into());
         Ok(())
     }
 
