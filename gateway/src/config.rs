@@ -96,6 +96,8 @@ pub struct Server {
     pub drain_timeout: Duration,
     /// How many attempts may be repeated, in percent of the requests.
     pub retry_budget_percent: u32,
+    /// How many requests may be asked of a second model, in percent of those whose model is hedged.
+    pub hedge_budget_percent: u32,
     /// After how long, and how often, a client of a stream that waits is sent a comment; `None`: never.
     pub keep_alive: Option<Duration>,
     /// Bytes of a guarded stream that are held back; beyond, it flows before it is whole.

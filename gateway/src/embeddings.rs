@@ -1,4 +1,5 @@
-//! `POST /v1/embeddings`: passes through to the model named. No policy decides; the model must be configured.
+//! `POST /v1/embeddings`: passes through to the model named, again where that may help. No policy
+//! decides; the model must be configured.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +10,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
 use serde::Deserialize;
 
-use crate::ask::whole;
+use crate::ask::{Attempt, ask_again, stopping, whole};
+use crate::catalog::LiveModel;
 use crate::chat::Usage;
 use crate::dialect::{BadRequest, Dialect, json};
 use crate::error::{Failure, Kind};
@@ -17,7 +19,8 @@ use crate::gateway::Gateway;
 use crate::open::Open;
 use crate::prompt;
 use crate::proxy::admit;
-use crate::response::{id_header, refuse};
+use crate::record::Record;
+use crate::response::{id_header, refuse, routing_headers};
 use crate::stream::ResponseBody;
 
 /// Answers one request.
@@ -29,6 +32,8 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) ->
             let mut response = Response::new(ResponseBody::plain(Bytes::new()));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             id_header(response.headers_mut(), &open.record.id);
+            let cost = open.record.cost(open.snapshot().price(open.record.model));
+            routing_headers(response.headers_mut(), &open, cost);
             *response.body_mut() = ResponseBody::Whole { bytes, open: Some(open) };
             response
         }
@@ -46,24 +51,44 @@ async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Bytes, Fai
     })?;
     let live = &snapshot.catalog.models()[index];
     open.record.model = Some(index);
-    open.record.called = Some(Instant::now());
     let body = asked.forward(&live.model.backend_name);
-    let until = (open.record.started + live.model.timeouts.total).into();
-    let answered = async {
-        whole(live.backend.embeddings(live.backend.turn(until).await?, body, asked.inputs, until).await?).await
-    };
-    let answer = tokio::select! {
-        biased;
-        () = gateway.cut.cancelled() => Err(Failure::new(Kind::Stopping, "the gateway is stopping")),
-        answer = tokio::time::timeout_at(until, answered) => answer.unwrap_or_else(|_elapsed| {
-            Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
-        }),
-    }?;
+    let embedding = Embedding { gateway: &gateway, live, body, inputs: asked.inputs };
+    gateway.retry_budget.deposit(snapshot.limits.retry_budget_percent);
+    let answer = ask_again(&gateway, &snapshot, &mut open.record, index, true, &embedding).await?;
     let read: Answer = serde_json::from_slice(&answer).map_err(|error| {
         Failure::new(Kind::Protocol, "the backend's answer is not what its dialect says").with_detail(error)
     })?;
     open.record.usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
     Ok(answer)
+}
+
+/// What is asked of the model.
+struct Embedding<'a> {
+    gateway: &'a Gateway,
+    live: &'a LiveModel,
+    body: Bytes,
+    inputs: usize,
+}
+
+impl Attempt for Embedding<'_> {
+    type Answer = Bytes;
+
+    async fn attempt(&self, record: &mut Record, index: usize, _loads: bool) -> Result<Bytes, Failure> {
+        let until = (record.started + self.live.model.timeouts.total).into();
+        let answered = async {
+            let backend = &self.live.backend;
+            let turn = backend.turn(until).await?;
+            record.begin_attempt(index, Instant::now());
+            whole(backend.embeddings(turn, self.body.clone(), self.inputs, until).await?).await
+        };
+        tokio::select! {
+            biased;
+            () = self.gateway.cut.cancelled() => Err(stopping()),
+            answer = tokio::time::timeout_at(until, answered) => answer.unwrap_or_else(|_elapsed| {
+                Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
+            }),
+        }
+    }
 }
 
 /// A request as far as the gateway reads it.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Server;
 use crate::lifecycle::generations::Generations;
 use crate::metrics::Metrics;
-use crate::retry::RetryBudget;
+use crate::retry::Budget;
 use crate::shadow::Shadows;
 use crate::snapshot::Snapshot;
 use crate::tokens::TokenEstimator;
@@ -31,7 +31,9 @@ pub struct Gateway {
     /// Told when a policy failed: whether that was once too often is not a request's business.
     pub policy_failed: Notify,
     /// What repeated attempts may add to the traffic.
-    pub retry_budget: RetryBudget,
+    pub retry_budget: Budget,
+    /// What asking a second model beside a slow one may add to it.
+    pub hedge_budget: Budget,
     /// Snapshots that were replaced.
     pub generations: Generations,
     /// Where shadows are asked.
@@ -52,7 +54,8 @@ impl Gateway {
             in_flight: AtomicUsize::new(0),
             cut: CancellationToken::new(),
             policy_failed: Notify::new(),
-            retry_budget: RetryBudget::default(),
+            retry_budget: Budget::default(),
+            hedge_budget: Budget::default(),
             generations: Generations::default(),
             shadows: Shadows::default(),
             started: Instant::now(),

@@ -23,7 +23,7 @@ use crate::catalog::{Catalog, LiveModel, location_name};
 use crate::error::{Reason, Rejection};
 use crate::lifecycle::operate::UnixSeconds;
 use crate::policy::Location;
-use crate::record::{Ending, Record};
+use crate::record::{Ending, HedgeResult, Record};
 use crate::snapshot::{Snapshot, Version};
 use make::{Labels, Maker, sweep};
 use models::Endings;
@@ -63,6 +63,7 @@ pub struct Metrics {
     breaker_state: IntGaugeVec,
     retries: IntCounterVec,
     fallbacks: IntCounterVec,
+    hedges: IntCounterVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     abandoned: IntCounterVec,
@@ -230,6 +231,12 @@ impl Metrics {
                 "Requests answered by another model than chosen, by the chosen one's failure.",
                 &["from_model", "to_model", "reason"],
             ),
+            hedges: make.counters(
+                "api_gateway_hedges_total",
+                "Requests for which the next model was asked beside one that took long, by that one and whether the next \
+                 one answered.",
+                &["model", "result"],
+            ),
             config_reloads,
             config_successful: make.gauge(
                 "api_gateway_config_last_reload_successful",
@@ -262,6 +269,11 @@ impl Metrics {
         let (model, backend) = (&*live.model.name, live.location());
         for reason in [Reason::Connect, Reason::Upstream5xx, Reason::Upstream429] {
             self.retries.with_label_values(&[&*live.backend.settings().name, reason.as_str()]);
+        }
+        if live.model.timeouts.hedge.is_some() {
+            for result in HedgeResult::ALL {
+                self.hedges.with_label_values(&[model, result.as_str()]);
+            }
         }
         ModelMetrics {
             endings: Endings::new(&self.requests, &self.request_seconds, &self.abandoned, [model, backend]),
@@ -331,7 +343,7 @@ impl Metrics {
         for family in [&self.requests, &self.abandoned, &self.tokens, &self.estimated_tokens] {
             sweep(family, &keep);
         }
-        for family in [&self.fallbacks, &self.retries] {
+        for family in [&self.fallbacks, &self.hedges, &self.retries] {
             sweep(family, &keep);
         }
         for family in [&self.request_seconds, &self.model_seconds, &self.first_token_seconds] {
@@ -380,6 +392,13 @@ impl Metrics {
             let backend = &snapshot.catalog.models()[attempt.model].backend.settings().name;
             self.retries.with_label_values(&[&**backend, attempt.reason.as_str()]).inc();
         }
+        if let Some(hedge) = record.hedge {
+            let model = &snapshot.catalog.models()[hedge.model].model.name;
+            self.hedges.with_label_values(&[&**model, hedge.result.as_str()]).inc();
+        }
+        for spent in &record.spent {
+            snapshot.models[spent.model].bill(&spent.usage, spent.reported, snapshot.price(Some(spent.model)));
+        }
         let endings = record.model.map_or(&self.untargeted, |model| &snapshot.models[model].endings);
         if let Ending::Rejected(rejection) = ending {
             self.reject(rejection);
@@ -410,10 +429,8 @@ impl Metrics {
         }
         if let Some(to) = record.model {
             snapshot.models[to].observe(record, snapshot, ending);
-            if let (Some(chosen), Some(first)) =
-                (record.chosen.filter(|&chosen| chosen != to), record.failed_attempts.first())
-            {
-                let (from, to) = (&snapshot.catalog.models()[chosen], &snapshot.catalog.models()[to]);
+            if let Some(first) = record.fell_back() {
+                let (from, to) = (&snapshot.catalog.models()[first.model], &snapshot.catalog.models()[to]);
                 let labels = [&*from.model.name, &*to.model.name, first.reason.as_str()];
                 self.fallbacks.with_label_values(&labels).inc();
             }

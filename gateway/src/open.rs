@@ -11,7 +11,7 @@ use crate::error::Failure;
 use crate::gateway::Gateway;
 use crate::money::NanoDollars;
 use crate::policy::FailureClass;
-use crate::record::{Ending, Evaluation, Record, Status};
+use crate::record::{Ending, Evaluation, Record, Spent, Status};
 use crate::snapshot::Snapshot;
 
 /// A record that must be closed, and the permit that the request holds.
@@ -109,6 +109,8 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         .iter()
         .map(|attempt| format!("{}: {}", names(attempt.model), attempt.reason.as_str()))
         .collect();
+    let cost_of = |spent: &Spent| snapshot.price(Some(spent.model)).map(|price| price.of(&spent.usage).usd());
+    let spent = record.spent.iter().filter_map(cost_of).reduce(|sum, cost| sum + cost);
     let took = |evaluation: Option<Evaluation>| evaluation.map(|evaluation| evaluation.took.as_secs_f64());
     let class = |evaluation: Option<Evaluation>| {
         evaluation.and_then(|evaluation| evaluation.outcome.err()).map(FailureClass::as_str)
@@ -132,6 +134,7 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         location = record.model.map(|index| snapshot.catalog.models()[index].location()),
         chosen = record.chosen.map(names),
         failed_attempts = (!failed_attempts.is_empty()).then(|| failed_attempts.join(", ")),
+        hedge = record.hedge.map(|hedge| hedge.result.as_str()),
         policy = record.policy_label(),
         mode = record.routed_by.as_ref().map(|by| by.metrics.mode()),
         generation = snapshot.generation,
@@ -145,6 +148,7 @@ fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         cost_policy_seconds = took(record.cost_evaluation),
         estimated_cost_usd = record.estimated_cost.map(NanoDollars::usd),
         cost_usd = billed.and_then(|_| record.cost(snapshot.price(record.model))).map(NanoDollars::usd),
+        failed_attempts_cost_usd = spent,
         input_tokens = billed.map(|usage| usage.input_total()),
         output_tokens = billed.map(|usage| usage.output),
         usage_reported = billed.map(|_| record.usage.is_some()),

@@ -157,8 +157,51 @@ pub struct FailedAttempt {
     pub repeated: bool,
 }
 
+/// Two models were asked at once, since the first took long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hedge {
+    /// The one that took long, by position in the catalog.
+    pub model: usize,
+    /// Whether that helped.
+    pub result: HedgeResult,
+}
+
+/// Whether it helped to ask another model beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HedgeResult {
+    /// The other one answered.
+    Won,
+    /// The first one answered, or neither did.
+    Lost,
+}
+
+impl HedgeResult {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Won, Self::Lost];
+
+    /// The word in labels, headers and log lines.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Won => "won",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What an attempt had cost that does not answer: its backend had counted or said something.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    /// The model, by position in the catalog.
+    pub model: usize,
+    /// What to bill.
+    pub usage: Usage,
+    /// Whether the backend reported it; else it is our estimate.
+    pub reported: bool,
+}
+
 /// The facts of one request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Record {
     /// Its id.
     pub id: String,
@@ -192,6 +235,10 @@ pub struct Record {
     pub estimated_cost: Option<NanoDollars>,
     /// Attempts that failed, in order.
     pub failed_attempts: Vec<FailedAttempt>,
+    /// Whether another model was asked beside one that took long.
+    pub hedge: Option<Hedge>,
+    /// What attempts had cost that do not answer.
+    pub spent: Vec<Spent>,
     /// The model that answers, by position in the catalog.
     pub model: Option<usize>,
     /// When the call to it began.
@@ -235,6 +282,8 @@ impl Record {
             chosen: None,
             estimated_cost: None,
             failed_attempts: Vec::new(),
+            hedge: None,
+            spent: Vec::new(),
             model: None,
             called: None,
             first_token: None,
@@ -252,8 +301,33 @@ impl Record {
         self.called = Some(now);
     }
 
-    /// What an attempt had said that failed is not part of the answer.
+    /// Of the same request, for a model that is asked beside.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { failed_attempts: Vec::new(), spent: Vec::new(), ..self.clone() }
+    }
+
+    /// What was asked beside does not answer.
+    pub fn take_in(&mut self, mut beside: Self) {
+        beside.forget_attempt();
+        self.failed_attempts.append(&mut beside.failed_attempts);
+        self.spent.append(&mut beside.spent);
+    }
+
+    /// What was asked beside answers.
+    pub fn give_way_to(&mut self, beside: Self) {
+        let mut given = std::mem::replace(self, beside);
+        given.forget_attempt();
+        given.failed_attempts.append(&mut self.failed_attempts);
+        given.spent.append(&mut self.spent);
+        (self.failed_attempts, self.spent) = (given.failed_attempts, given.spent);
+    }
+
+    /// What an attempt had said that does not answer is not part of the answer, but was spent.
     pub fn forget_attempt(&mut self) {
+        if let Some(model) = self.model.filter(|_| self.has_said_something()) {
+            self.spent.push(Spent { model, usage: self.billable(), reported: self.usage.is_some() });
+        }
         self.first_token = None;
         self.usage = None;
         self.output_pieces = 0;
@@ -284,6 +358,13 @@ impl Record {
         self.routed_by.as_deref().filter(|_| chose)
     }
 
+    /// The failure for which another model was asked than the chosen one.
+    #[must_use]
+    pub fn fell_back(&self) -> Option<&FailedAttempt> {
+        let chosen = self.chosen.filter(|_| self.model != self.chosen)?;
+        self.failed_attempts.iter().find(|attempt| attempt.model == chosen)
+    }
+
     /// What to bill: the backend's count, else our estimate of what was seen.
     #[must_use]
     pub fn billable(&self) -> Usage {
@@ -298,7 +379,11 @@ impl Record {
     /// Whether the backend is known to have counted anything: one that failed before it said a word is not.
     #[must_use]
     pub fn is_billed(&self, ending: Ending) -> bool {
-        self.usage.is_some() || self.output_pieces > 0 || ending == Ending::Finished
+        self.has_said_something() || ending == Ending::Finished
+    }
+
+    fn has_said_something(&self) -> bool {
+        self.usage.is_some() || self.output_pieces > 0
     }
 
     /// What it costs by its model's price; `None` where the model is unpriced.

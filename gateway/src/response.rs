@@ -132,6 +132,9 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, open: &Open, cost: Option
         };
         set("x-wasmgate-failed-attempts", &record.failed_attempts.iter().map(names).collect::<Vec<_>>().join(", "));
     }
+    if let Some(hedge) = record.hedge {
+        set("x-wasmgate-hedge", hedge.result.as_str());
+    }
     if let Some(cost) = cost {
         set("x-wasmgate-cost-usd", &cost.usd().to_string());
     }

@@ -1,7 +1,7 @@
 //! Whether and when a call that failed is tried again at the same backend. Pauses have full jitter, as in "Exponential
 //! Backoff and Jitter" (AWS Architecture Blog, 2015), so that callers that failed together do not come back together.
 //!
-//! This module must not know: what is called.
+//! Its budget also bounds hedging. This module must not know: what is called.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -68,36 +68,36 @@ fn random() -> f64 {
     number
 }
 
-/// Keeps repeated attempts a share of the traffic, so that they cannot make an overload worse.
+/// Keeps calls that are made in addition a share of the traffic, so that they cannot make an overload worse.
 #[derive(Debug)]
-pub struct RetryBudget {
-    /// Hundredths of attempts that may be made.
+pub struct Budget {
+    /// Hundredths of calls that may be made.
     left: AtomicU32,
 }
 
-/// Hundredths of an attempt.
-const ATTEMPT: u32 = 100;
-/// What may be saved up: ten attempts, so that a gateway with little traffic can repeat at all.
-const MOST: u32 = 10 * ATTEMPT;
+/// Hundredths of a call.
+const CALL: u32 = 100;
+/// What may be saved up: ten calls, so that a gateway with little traffic can make one at all.
+const MOST: u32 = 10 * CALL;
 
-impl Default for RetryBudget {
+impl Default for Budget {
     fn default() -> Self {
         Self { left: AtomicU32::new(MOST) }
     }
 }
 
-impl RetryBudget {
-    /// A request came: so many percent of an attempt may be made more.
+impl Budget {
+    /// A request came: so many percent of a call may be made more.
     pub fn deposit(&self, percent: u32) {
         let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             (left < MOST).then(|| (left + percent).min(MOST))
         });
     }
 
-    /// Takes one attempt out; whether there was one.
+    /// Takes one call out; whether there was one.
     #[must_use]
     pub fn withdraw(&self) -> bool {
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(ATTEMPT)).is_ok()
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(CALL)).is_ok()
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn repeated_attempts_stay_a_share_of_the_traffic() {
-        let budget = RetryBudget::default();
+        let budget = Budget::default();
         let repeated = (0..1000).filter(|_| {
             budget.deposit(20);
             budget.withdraw()

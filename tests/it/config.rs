@@ -94,6 +94,16 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
             &["wasmgate.toml:4: backends.b.api_key_file: ", "/key: cannot be read"],
         ),
         (
+            "a budget above the whole",
+            "[server]\nhedge_budget_percent = 101\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:2: server.hedge_budget_percent: 101, expected 0 to 100"],
+        ),
+        (
+            "a deadline before the call",
+            "[backends.b]\nkind = \"sim\"\ntimeouts = { hedge_seconds = -1 }\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:3: backends.b.timeouts.hedge_seconds: -1, expected a number of seconds above 0"],
+        ),
+        (
             "a limit out of range",
             "[policies.routing.limits]\ncall_time_ms = 0\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
             &["policies.routing.limits: ", "call_time_ms is 0, expected 1 to 10000"],
@@ -257,6 +267,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# connect_seconds = ", "connect_seconds = ")
         .replace("# head_seconds = ", "head_seconds = ")
         .replace("# first_token_seconds = ", "first_token_seconds = ")
+        .replace("# hedge_seconds = ", "hedge_seconds = ")
         .replace("# loading_seconds = ", "loading_seconds = ")
         .replace("# [backends.ollama.retries]", "[backends.ollama.retries]")
         .replace("# [backends.ollama.queue]\n# max_in_flight = ", "[backends.ollama.queue]\nmax_in_flight = ")

@@ -49,10 +49,16 @@ fn a_guarded_stream_that_breaks_off_is_answered_by_the_next_model() {
         let labels = [("from_model", "first"), ("to_model", "second"), ("reason", "protocol")];
         gateway.wait_metric("api_gateway_fallbacks_total", &labels, count as f64 + 1.0);
     }
-    // Only what the second model said is counted.
-    let tokens = gateway.metrics().value("api_gateway_tokens_total", &[("model", "second"), ("type", "output")]);
-    assert_eq!(tokens, 12.0);
-    assert_eq!(gateway.metrics().value("api_gateway_estimated_tokens_total", &[]), 0.0);
+    // What each model said is its own: the first is paid for two pieces a stream, though nobody saw them.
+    let metrics = gateway.metrics();
+    assert_eq!(metrics.value("api_gateway_tokens_total", &[("model", "second"), ("type", "output")]), 12.0);
+    assert_eq!(metrics.value("api_gateway_tokens_total", &[("model", "first")]), 0.0);
+    let estimated = metrics.value("api_gateway_estimated_tokens_total", &[("model", "first"), ("type", "output")]);
+    assert_eq!(estimated, 8.0);
+    assert!(metrics.value("api_gateway_cost_total", &[("model", "first")]) > 0.0);
+    let line = gateway.wait_for_ending("finished");
+    assert!(line["failed_attempts_cost_usd"].as_f64().unwrap() > 0.0, "{line}");
+    assert_eq!(metrics.value("api_gateway_estimated_tokens_total", &[("model", "second")]), 0.0);
 }
 
 #[test]

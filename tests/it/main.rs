@@ -17,6 +17,7 @@ mod drill;
 mod examples;
 mod faults;
 mod guarded;
+mod hedging;
 mod languages;
 mod metrics;
 mod modes;

@@ -63,6 +63,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_breaker_state", "gauge", &["upstream", "model", "state"], true),
     ("api_gateway_retries_total", "counter", &["upstream", "reason"], true),
     ("api_gateway_fallbacks_total", "counter", &["from_model", "to_model", "reason"], false),
+    ("api_gateway_hedges_total", "counter", &["model", "result"], false),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
     ("api_gateway_abandoned_requests_total", "counter", &["model", "backend"], true),
@@ -330,10 +331,11 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
     let good = Backend::start(move |_| Reply::json(200, &Dialect::OpenAi.answer("hello", usage)));
     let gateway = Gateway::setup()
         .model("first", Dialect::OpenAi, &bad)
+        .models("[models.first.timeouts]\nhedge_seconds = 1\n")
         .model("second", Dialect::OpenAi, &good)
         .routing("shadows.cheapest.builtin = \"cheapest-healthy\"")
         .start();
-    // A fallback and a shadow's choice must happen for their series to be there.
+    // A model must be hedged, a fallback and a shadow's choice must happen for their series to be there.
     let _ = gateway.chat("hello").expect(200);
     gateway.wait_metric("api_gateway_fallbacks_total", &[], 1.0);
     gateway.wait_metric("api_gateway_policy_shadow_choices_total", &[], 1.0);

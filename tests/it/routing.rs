@@ -379,6 +379,32 @@ fn embeddings_pass_through_to_the_model_named() {
 }
 
 #[test]
+fn embeddings_are_asked_for_again_and_spared_a_model_that_keeps_failing() {
+    let answer = json!({"object": "list", "data": [], "usage": {"prompt_tokens": 9, "total_tokens": 9}});
+    let backend = Backend::start(move |request| match request.number {
+        0 => Reply::json(503, &json!({})),
+        1 => Reply::json(200, &answer),
+        _ => Reply::json(500, &json!({})),
+    });
+    let models = format!(
+        "[backends.b]\nkind = \"openai\"\nurl = \"{}\"\nprobe_interval_seconds = 0\n\
+         retries = {{ attempts = 2, pause_ms = 1 }}\nbreaker = {{ min_calls = 4, retry_seconds = 100 }}\n\
+         [models.embedder]\nbackend = \"b\"\n",
+        backend.url()
+    );
+    let gateway = Gateway::setup().models(&models).server("retry_budget_percent = 100").start();
+    let request = json!({"model": "embedder", "input": "a"});
+    let answered = gateway.post("/v1/embeddings", &request).expect(200);
+    assert_eq!(answered.header("x-wasmgate-failed-attempts"), "embedder upstream_5xx");
+    gateway.wait_metric("api_gateway_retries_total", &[("upstream", "b"), ("reason", "upstream_5xx")], 1.0);
+    let failed = gateway.post("/v1/embeddings", &request).expect(502);
+    assert_eq!(failed.header("x-wasmgate-failed-attempts"), "embedder upstream_5xx, embedder upstream_5xx");
+    let spared = gateway.post("/v1/embeddings", &request).expect(503);
+    assert_eq!(error_code("/v1/embeddings", &spared.json()), "breaker_open");
+    assert_eq!(backend.requests().len(), 4);
+}
+
+#[test]
 fn the_pages_tell_what_there_is() {
     let gateway = Gateway::setup().start();
     let _ = gateway.chat("hello").expect(200);

@@ -122,6 +122,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the call to the first token of a stream.
     pub first_token: Duration,
+    /// How long the first token of a stream may take until the next model is asked beside this one; `None`: none is.
+    pub hedge: Option<Duration>,
     /// What `head` and `first_token` may take longer while Ollama loads the model from disk.
     pub loading: Duration,
     /// Between two pieces of a stream.
@@ -137,6 +139,7 @@ pub(crate) struct TimeoutsFile {
     pub(crate) connect_seconds: Option<f64>,
     head_seconds: Option<f64>,
     first_token_seconds: Option<f64>,
+    hedge_seconds: Option<f64>,
     loading_seconds: Option<f64>,
     idle_seconds: Option<f64>,
     total_seconds: Option<f64>,
@@ -154,6 +157,7 @@ impl Timeouts {
             connect: seconds(connect),
             head: seconds(begin),
             first_token: seconds(begin),
+            hedge: None,
             loading: seconds(300),
             idle: seconds(60),
             total: seconds(600),
@@ -173,6 +177,11 @@ impl TimeoutsFile {
             connect: seconds("connect_seconds", self.connect_seconds, otherwise.connect)?,
             head: seconds("head_seconds", self.head_seconds, otherwise.head)?,
             first_token: seconds("first_token_seconds", self.first_token_seconds, otherwise.first_token)?,
+            hedge: match self.hedge_seconds {
+                None => otherwise.hedge,
+                Some(0.0) => None,
+                after => Some(seconds("hedge_seconds", after, Duration::MAX)?),
+            },
             loading: seconds("loading_seconds", self.loading_seconds, otherwise.loading)?,
             idle: seconds("idle_seconds", self.idle_seconds, otherwise.idle)?,
             total: seconds("total_seconds", self.total_seconds, otherwise.total)?,

@@ -63,6 +63,7 @@ struct ServerFile {
     write_timeout_seconds: f64,
     drain_timeout_seconds: f64,
     retry_budget_percent: u32,
+    hedge_budget_percent: u32,
     content_filter_falls_back: bool,
     guarded_max_bytes: usize,
     keep_alive_seconds: f64,
@@ -82,6 +83,7 @@ impl Default for ServerFile {
             write_timeout_seconds: 60.0,
             drain_timeout_seconds: 30.0,
             retry_budget_percent: 20,
+            hedge_budget_percent: 5,
             content_filter_falls_back: false,
             guarded_max_bytes: 1 << 20,
             keep_alive_seconds: 0.0,
@@ -300,10 +302,10 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
             return Err(wrong(&["server", "label_headers"], format!("{header} holds secrets; policies never see it")));
         }
     }
-    if file.retry_budget_percent > 100 {
-        let message = format!("{}, expected 0 to 100", file.retry_budget_percent);
-        return Err(wrong(&["server", "retry_budget_percent"], message));
-    }
+    let percent = |key: &str, value: u32| match value {
+        0..=100 => Ok(value),
+        _ => Err(wrong(&["server", key], format!("{value}, expected 0 to 100"))),
+    };
     Ok(Server {
         max_in_flight: count("max_in_flight", file.max_in_flight, 1, 1_000_000)?,
         max_connections: count("max_connections", file.max_connections, 1, 1_000_000)?,
@@ -314,7 +316,8 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         body_timeout: seconds(&["server", "body_timeout_seconds"], file.body_timeout_seconds)?,
         write_timeout: seconds(&["server", "write_timeout_seconds"], file.write_timeout_seconds)?,
         drain_timeout: seconds(&["server", "drain_timeout_seconds"], file.drain_timeout_seconds)?,
-        retry_budget_percent: file.retry_budget_percent,
+        retry_budget_percent: percent("retry_budget_percent", file.retry_budget_percent)?,
+        hedge_budget_percent: percent("hedge_budget_percent", file.hedge_budget_percent)?,
         content_filter_falls_back: file.content_filter_falls_back,
         keep_alive: match file.keep_alive_seconds {
             0.0 => None,

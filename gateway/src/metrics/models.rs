@@ -3,6 +3,8 @@
 use prometheus::{Counter, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::Totals;
+use crate::chat::Usage;
+use crate::money::Price;
 use crate::record::{Complexity, Ending, Record, Status};
 use crate::snapshot::Snapshot;
 
@@ -31,17 +33,8 @@ pub(super) struct Endings {
 
 impl ModelMetrics {
     pub(super) fn observe(&self, record: &Record, snapshot: &Snapshot, ending: Ending) {
-        let usage = record.billable();
-        let (input, output) = match record.usage {
-            Some(_) => (&self.input_tokens, &self.output_tokens),
-            None => (&self.estimated_input_tokens, &self.estimated_output_tokens),
-        };
         if record.is_billed(ending) {
-            input.inc_by(usage.input_total());
-            output.inc_by(usage.output);
-            if let Some(cost) = record.cost(snapshot.price(record.model)) {
-                self.cost.inc_by(cost.usd());
-            }
+            self.bill(&record.billable(), record.usage.is_some(), snapshot.price(record.model));
         }
         if let (Ending::Finished, Some(called)) = (ending, record.called) {
             self.model_seconds.observe(called.elapsed().as_secs_f64());
@@ -53,6 +46,19 @@ impl ModelMetrics {
         if finished > 0 {
             #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
             self.cost_per_request.set(self.cost.get() / finished as f64);
+        }
+    }
+
+    /// Adds what was used, `reported` by the backend or estimated by us, and what that costs.
+    pub(super) fn bill(&self, usage: &Usage, reported: bool, price: Option<Price>) {
+        let (input, output) = match reported {
+            true => (&self.input_tokens, &self.output_tokens),
+            false => (&self.estimated_input_tokens, &self.estimated_output_tokens),
+        };
+        input.inc_by(usage.input_total());
+        output.inc_by(usage.output);
+        if let Some(price) = price {
+            self.cost.inc_by(price.of(usage).usd());
         }
     }
 }
