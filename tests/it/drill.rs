@@ -30,7 +30,8 @@ struct Drill {
     told: &'static [(To, &'static str)],
     /// What must hold and be kept back.
     inhibited: &'static [&'static str],
-    /// What may be told of after the repair, since it looks back further than the alert that kept it back.
+    /// What may be told of after the repair, since it looks back further than the alert that kept it back, or ends with
+    /// it, and word of the two does not come at once.
     remembered: &'static [&'static str],
 }
 
@@ -257,7 +258,7 @@ const TRAFFIC: &[Drill] = &[
         repair: flood,
         told: &[(To::Warning, "ExcessiveCloudUsage")],
         inhibited: &["LowLocalRouting"],
-        remembered: &[],
+        remembered: &["LowLocalRouting"],
     },
 ];
 
