@@ -5,6 +5,7 @@
 
 mod breaker;
 mod health;
+mod http;
 mod probe;
 mod queue;
 mod said;
@@ -17,12 +18,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http_body::Body as _;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Uri};
+use hyper_util::client::legacy;
 
 use crate::chat::Chat;
 use crate::dialect::Dialect;
@@ -30,6 +33,7 @@ use crate::error::{Failure, Kind as FailureKind};
 
 pub use breaker::{Admission, Breaker, BreakerState, Conduct, Pass, Rules};
 pub use health::{Health, HealthState};
+use http::{Http, error_chain};
 pub use queue::{QueueSettings, Turn};
 pub use settings::{Kind, Secret, Settings, Timeouts};
 pub(crate) use settings::{KindName, LocationName, TimeoutsFile};
@@ -39,10 +43,10 @@ pub use sim::SimSettings;
 #[derive(Debug)]
 pub struct Backend {
     settings: Settings,
-    http: reqwest::Client,
-    chat_url: Option<reqwest::Url>,
-    embeddings_url: Option<reqwest::Url>,
-    probe_url: Option<reqwest::Url>,
+    http: Http,
+    chat_url: Option<Uri>,
+    embeddings_url: Option<Uri>,
+    probe_url: Option<Uri>,
     headers: HeaderMap,
     health: Health,
     queue: queue::Queue,
@@ -85,15 +89,7 @@ impl Backend {
     /// Where the TLS library cannot be set up, or an address or key cannot be sent.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let about = |error: &dyn fmt::Display| format!("backend {}: {error}", settings.name);
-        let http = reqwest::Client::builder()
-            .connect_timeout(settings.timeouts.connect)
-            // A connection that the other end closed while idle costs a failed request: give it up first.
-            .pool_idle_timeout(Duration::from_secs(20))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("wasmgate/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| about(&error))?;
+        let http = Http::new(settings.timeouts.connect).map_err(|error| about(&error))?;
         let url = |path: &str| match &settings.url {
             None => Ok(None),
             Some(base) => {
@@ -104,7 +100,8 @@ impl Backend {
                     }
                     _ => base.clone(),
                 };
-                reqwest::Url::parse(&format!("{base}{path}")).map(Some).map_err(|error| about(&error))
+                let url = reqwest::Url::parse(&format!("{base}{path}")).map_err(|error| about(&error))?;
+                url.as_str().parse::<Uri>().map(Some).map_err(|error| about(&error))
             }
         };
         let embeddings = match settings.kind {
@@ -120,6 +117,7 @@ impl Backend {
         };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("wasmgate/", env!("CARGO_PKG_VERSION"))));
         if matches!(settings.kind, Kind::Anthropic) {
             headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
         }
@@ -251,17 +249,21 @@ impl Backend {
 
     async fn post(
         &self,
-        url: &reqwest::Url,
+        url: &Uri,
         body: Bytes,
         more: Option<&HeaderMap>,
         head_by: tokio::time::Instant,
-    ) -> Result<reqwest::Body, Failure> {
-        let mut request = self.http.post(url.clone()).headers(self.headers.clone()).body(body);
-        if let Some(more) = more.filter(|more| !more.is_empty()) {
+    ) -> Result<Incoming, Failure> {
+        let mut headers = self.headers.clone();
+        if let Some(more) = more {
             // The client's own version of the dialect stands in for ours.
-            request = request.headers(more.clone());
+            for name in more.keys() {
+                headers.remove(name);
+            }
+            headers.extend(more.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
         }
-        let response = match tokio::time::timeout_at(head_by, request.send()).await {
+        let sent = self.http.send(Method::POST, url, headers, body);
+        let response = match tokio::time::timeout_at(head_by, sent).await {
             Err(_elapsed) => Err(too_slow()),
             Ok(Err(error)) => Err(unreached(&error)),
             Ok(Ok(response)) => Ok(response),
@@ -270,7 +272,7 @@ impl Backend {
         self.health.note(response.as_ref().is_ok_and(|response| response.status().as_u16() < 500));
         let response = response?;
         if response.status().is_success() {
-            return Ok(response.into());
+            return Ok(response.into_body());
         }
         let key = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
         Err(said::failure(response, key).await)
@@ -281,30 +283,12 @@ fn too_slow() -> Failure {
     Failure::new(FailureKind::Timeout, "the backend did not begin to answer in time")
 }
 
-fn unreached(error: &reqwest::Error) -> Failure {
-    let failure = if error.is_connect() {
-        Failure::new(FailureKind::Connect, "the backend cannot be reached")
-    } else if error.is_timeout() {
-        Failure::new(FailureKind::Timeout, "the backend did not answer in time")
-    } else {
-        Failure::new(FailureKind::Connect, "the connection to the backend broke")
+fn unreached(error: &legacy::Error) -> Failure {
+    let message = match error.is_connect() {
+        true => "the backend cannot be reached",
+        false => "the connection to the backend broke",
     };
-    // Without the address, which the operator knows and a log reader need not.
-    failure.with_detail(error_chain(error))
-}
-
-/// An error and its causes, without the address that the outermost would print.
-fn error_chain(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+    Failure::new(FailureKind::Connect, message).with_detail(error_chain(error))
 }
 
 /// The body of an answer, as it comes. Dropping it before its end ends the call at the backend.
@@ -316,7 +300,7 @@ pub struct Body {
 
 #[derive(Debug)]
 enum Source {
-    Http(reqwest::Body),
+    Http(Incoming),
     Sim(sim::SimBody),
 }
 

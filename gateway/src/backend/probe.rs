@@ -3,12 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Collected, Limited};
+use hyper::Method;
 use serde::Deserialize;
 
 use super::{Backend, Kind};
 
 /// Longest wait for a probe's answer. A local server that is busy with a prompt still answers these.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest answer that is read, in bytes: thousands of models.
+const MAX_BYTES: usize = 4 << 20;
 
 /// Ollama's `/api/ps`: which models are in memory.
 #[derive(Deserialize)]
@@ -38,18 +44,18 @@ pub(super) async fn run(backend: &Arc<Backend>, interval: Duration) {
 
 async fn once(backend: &Backend) {
     let Some(url) = &backend.probe_url else { return };
-    let request = backend.http.get(url.clone()).headers(backend.headers.clone()).timeout(TIMEOUT);
-    let answer = request.send().await;
-    // Any status below 500 comes from a server that is there; whether it likes the key, traffic will tell.
-    let answered = answer.as_ref().is_ok_and(|response| response.status().as_u16() < 500);
-    backend.health.note(answered);
-    if matches!(backend.settings.kind, Kind::Ollama) {
-        let loaded = match answer {
-            Ok(response) if response.status().is_success() => response.bytes().await.ok(),
-            _ => None,
+    let asked = async {
+        let response = backend.http.send(Method::GET, url, backend.headers.clone(), Bytes::new()).await.ok()?;
+        // Any status below 500 comes from a server that is there; whether it likes the key, traffic will tell.
+        let (status, wanted) = (response.status(), matches!(backend.settings.kind, Kind::Ollama));
+        let body = match wanted && status.is_success() {
+            true => Limited::new(response.into_body(), MAX_BYTES).collect().await.ok(),
+            false => None,
         };
-        let loaded = loaded.and_then(|body| serde_json::from_slice::<Loaded>(&body).ok());
-        let names = loaded.map(|loaded| Arc::new(loaded.models.into_iter().map(|model| model.name).collect()));
-        backend.loaded.store(names);
-    }
+        Some((status.as_u16() < 500, body.map(Collected::to_bytes)))
+    };
+    let (answered, body) = tokio::time::timeout(TIMEOUT, asked).await.ok().flatten().unwrap_or_default();
+    backend.health.note(answered);
+    let loaded = body.and_then(|body| serde_json::from_slice::<Loaded>(&body).ok());
+    backend.loaded.store(loaded.map(|loaded| Arc::new(loaded.models.into_iter().map(|model| model.name).collect())));
 }

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::Response;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use http_body_util::BodyExt;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, RETRY_AFTER};
 
 use crate::error::{Failure, Kind};
 
@@ -13,10 +15,10 @@ const MAX_BYTES: usize = 16 << 10;
 const TIME: Duration = Duration::from_secs(2);
 
 /// The failure that a response which is no success stands for. `key`: a secret that some backends repeat.
-pub(super) async fn failure(response: Response, key: &str) -> Failure {
+pub(super) async fn failure(response: Response<Incoming>, key: &str) -> Failure {
     let status = response.status().as_u16();
     let asked = retry_after(response.headers(), SystemTime::now());
-    let body = tokio::time::timeout(TIME, read(response)).await.unwrap_or_default();
+    let body = tokio::time::timeout(TIME, read(response.into_body())).await.unwrap_or_default();
     let error = Error::of(&body);
     let (kind, message) = match status {
         429 => (Kind::BackendBusy, "the backend asks for fewer requests"),
@@ -36,15 +38,15 @@ pub(super) async fn failure(response: Response, key: &str) -> Failure {
     failure
 }
 
-async fn read(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_BYTES {
+async fn read(mut body: Incoming) -> Vec<u8> {
+    let mut read = Vec::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        read.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        if read.len() > MAX_BYTES {
             break;
         }
     }
-    body
+    read
 }
 
 /// How long a backend asks to be left alone: in seconds or until a date (RFC 9110, section 10.2.3).
