@@ -78,7 +78,8 @@ impl Asking<'_> {
             }
             let answer = match self.pair(record, index, others) {
                 Some(pair) => {
-                    let answer = self.hedged(record, pair, others.len() == 1, &mut failures).await;
+                    // Boxed: it has room for two calls, which few requests need.
+                    let answer = Box::pin(self.hedged(record, pair, others.len() == 1, &mut failures)).await;
                     if record.hedge.is_some() {
                         rest = &others[1..];
                     }

@@ -37,8 +37,8 @@ pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
         "/v1/chat/completions" => Dialect::OpenAi,
         "/v1/messages" => Dialect::Anthropic,
         "/api/chat" => Dialect::Ollama,
-        "/api/v1/complexity" if method == Method::POST => return explain::serve(&gateway, request).await,
-        "/v1/embeddings" if method == Method::POST => return embeddings::serve(&gateway, request).await,
+        "/api/v1/complexity" if method == Method::POST => return Box::pin(explain::serve(&gateway, request)).await,
+        "/v1/embeddings" if method == Method::POST => return Box::pin(embeddings::serve(&gateway, request)).await,
         "/api/v1/complexity" | "/v1/embeddings" => return wrong_method(&gateway, path, "POST"),
         _ => match pages::find(path) {
             Some(page) if method == Method::GET || method == Method::HEAD => {
@@ -83,16 +83,19 @@ async fn prepare(open: &mut Open, dialect: Dialect, request: Request<Incoming>) 
 /// Asks, and answers what comes of it. A client of a stream that waits long is told meanwhile that it is not forgotten,
 /// where the operator wants that: from then on a failure is told in the stream.
 async fn answer(mut open: Open, asked: Asked) -> Response<ResponseBody> {
-    let (dialect, id) = (asked.dialect, open.record.id.clone());
+    let dialect = asked.dialect;
     let patience = open.snapshot().limits.keep_alive.filter(|_| asked.chat.stream && dialect.framing() == Framing::Sse);
-    let asking = async move {
-        let answer = ask(&mut open, &asked).await;
-        (open, answer)
-    };
     let (open, answer) = match patience {
-        None => asking.await,
+        None => {
+            let answer = ask(&mut open, &asked).await;
+            (open, answer)
+        }
         Some(patience) => {
-            let mut asking = Box::pin(asking);
+            let id = open.record.id.clone();
+            let mut asking = Box::pin(async move {
+                let answer = ask(&mut open, &asked).await;
+                (open, answer)
+            });
             tokio::select! {
                 biased;
                 done = &mut asking => done,

@@ -53,7 +53,8 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: Cancellat
         let service_asked = Arc::clone(&asked);
         let service = service_fn(move |request: Request<Incoming>| {
             service_asked.store(true, Ordering::Relaxed);
-            let answered = proxy::serve(Arc::clone(&service_gateway), request);
+            // Boxed: the HTTP library moves it several times, and all that a request may wait for is kilobytes.
+            let answered = Box::pin(proxy::serve(Arc::clone(&service_gateway), request));
             async move { Ok::<Response<ResponseBody>, std::convert::Infallible>(answered.await) }
         });
         let (head, write) = (gateway.limits.head_timeout, gateway.limits.write_timeout);

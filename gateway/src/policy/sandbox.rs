@@ -163,16 +163,18 @@ const WALL_IN_BACKGROUND: Duration = Duration::from_secs(60);
 
 /// Runs guest code, and turns every way of not returning into a class. Ticks stop a guest that runs for its time; the timer
 /// stops one that waits inside a host function, where ticks do not reach, or whose machine does not let it run.
-async fn guarded<T>(time: CallTime, code: impl Future<Output = wasmtime::Result<T>>) -> Result<T, PolicyFailure> {
-    let caught = AssertUnwindSafe(tokio::time::timeout(time.wall, code)).catch_unwind().await;
-    match caught {
+fn guarded<T>(
+    time: CallTime,
+    code: impl Future<Output = wasmtime::Result<T>>,
+) -> impl Future<Output = Result<T, PolicyFailure>> {
+    AssertUnwindSafe(tokio::time::timeout(time.wall, code)).catch_unwind().map(move |caught| match caught {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => Err(failure(classify(&error), format!("{error:#}"))),
         Ok(Err(_elapsed)) => {
             Err(failure(FailureClass::Timeout, format!("no answer within {} ms on the wall", time.wall.as_millis())))
         }
         Err(_panic) => Err(failure(FailureClass::Host, "the host panicked during the call")),
-    }
+    })
 }
 
 fn classify(error: &wasmtime::Error) -> FailureClass {
