@@ -28,10 +28,15 @@ test: setup setup-test ## Build everything and run every test
 	cargo test --locked --workspace
 	CARGO_TARGET_DIR=$(CACHE)/policies cargo test --locked --manifest-path policies/Cargo.toml
 
-bench: setup setup-test ## Measure decisions, swaps, scrapes, and how soon a left call ends
+# What one part measures the last one reports: a table of all targets, and how far each is reached.
+bench: export BENCH_FIGURES := $(CACHE)/bench.json
+bench: setup setup-test ## Measure the gateway, its policies, swaps and scrapes, and report all of it
+	rm -f $(BENCH_FIGURES)
 	cargo bench --locked --package wasmgate
 	cargo build --locked --release --package wasmgate
 	cargo bench --locked --package wasmgate-tests
+	cargo build --locked --release --package wasmgate-bench
+	$(CARGO_TARGET_DIR)/release/wasmgate-bench --report $(CACHE)/bench.md
 
 chaos: setup ## Random faults under load for CHAOS_SECONDS, from CHAOS_SEED
 	cargo build --locked --workspace --all-targets

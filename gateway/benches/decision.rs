@@ -1,6 +1,7 @@
 //! What one decision costs, as the gateway calls it: each built-in policy, warm and with a fresh instance for each
-//! call, at three prompt sizes. Prints medians and 99th percentiles; compare runs on one machine only.
+//! call, at three prompt sizes; and the example policy in JavaScript and in Python. Prints medians and 99th percentiles; compare runs on one machine only.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wasmgate::builtin;
@@ -8,9 +9,10 @@ use wasmgate::policy::{
     Breaker, Candidate, Capabilities, CostEstimate, Dialect, GivenLimits, Health, Hook, Isolation, Loader,
     LoaderOptions, Location, Message, Pace, Policy, Price, Request, Role, Source,
 };
+use wasmgate_bench::figures;
 
 /// Measured for each row, at most.
-const TIME: Duration = Duration::from_secs(2);
+const TIME: Duration = Duration::from_secs(1);
 const CALLS: usize = 50_000;
 
 fn main() {
@@ -22,25 +24,43 @@ fn main() {
         "policy", "isolation", "prompt", "candidates", "p50 µs", "p99 µs"
     );
     runtime.block_on(async {
-        for name in builtin::names() {
+        // Without a script, `script` has nothing to decide with.
+        for name in builtin::names().into_iter().filter(|name| *name != "script") {
             let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
             for isolation in [Isolation::Warm, Isolation::PerCall] {
-                let policy = load(&loader, name, hook, isolation).await;
+                let policy = load(&loader, name, builtin::component(name).expect("built in"), hook, isolation).await;
                 for (bytes, models) in [(300, 3), (4096, 3), (100_000, 3), (300, 30)] {
-                    let (p50, p99) = measure(&policy, hook, bytes, models).await;
-                    let word = if isolation == Isolation::Warm { "warm" } else { "per-call" };
-                    println!("{name:<20} {word:<9} {bytes:>8} {models:>10} {p50:>9.1} {p99:>9.1}");
+                    row(&policy, name, isolation, bytes, models).await;
                 }
             }
+        }
+        for language in ["javascript", "python"] {
+            let Some(component) = example(language) else { continue };
+            let policy = load(&loader, language, &component, Hook::Routing, Isolation::Warm).await;
+            row(&policy, language, Isolation::Warm, 300, 3).await;
         }
     });
 }
 
-async fn load(loader: &Loader, name: &str, hook: Hook, isolation: Isolation) -> Policy {
-    let bytes = builtin::component(name).expect("built in").into();
-    let source = Source { origin: name.into(), bytes, fixtures: None };
+/// The example policy in that language; where `make bench` has not built it, it is left out.
+fn example(language: &str) -> Option<Vec<u8>> {
+    let folder = std::env::var_os("WASMGATE_VENV")?;
+    std::fs::read(Path::new(&folder).join(format!("policies/{language}.wasm"))).ok()
+}
+
+async fn load(loader: &Loader, name: &str, component: &[u8], hook: Hook, isolation: Isolation) -> Policy {
+    let source = Source { origin: name.into(), bytes: component.into(), fixtures: None };
     let limits = GivenLimits { isolation: Some(isolation), ..GivenLimits::default() };
     Policy::load(loader, &source, hook, &serde_json::Map::new(), &limits, Pace::Serving).await.expect("it loads")
+}
+
+async fn row(policy: &Policy, name: &str, isolation: Isolation, bytes: usize, models: usize) {
+    let (p50, p99) = measure(policy, policy.hook(), bytes, models).await;
+    let word = if isolation == Isolation::Warm { "warm" } else { "per-call" };
+    println!("{name:<20} {word:<9} {bytes:>8} {models:>10} {p50:>9.1} {p99:>9.1}");
+    for (figure, value) in [("p50", p50), ("p99", p99)] {
+        figures::note(&format!("decision.{name}.{word}.{bytes}.{models}.{figure}"), value);
+    }
 }
 
 async fn measure(policy: &Policy, hook: Hook, bytes: usize, models: usize) -> (f64, f64) {

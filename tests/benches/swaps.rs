@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use wasmgate::builtin;
+use wasmgate_bench::figures;
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::real;
 use wasmgate_tests::traffic::{Seen, Traffic};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const SWAPS: usize = 100;
 const RELOADS: usize = 1000;
 /// Between the answers of a client while a component is compiled: the compiler gets what traffic leaves, and needs some.
@@ -31,9 +32,10 @@ fn main() {
 
 /// The same clients with a hundred swaps and without, in turn: ten a second, and each as soon as the one before is seen.
 fn swaps() {
-    for (what, every) in
-        [("100 swaps, 10 a second", Duration::from_millis(100)), ("100 swaps, at once", Duration::ZERO)]
-    {
+    for (what, figure, every) in [
+        ("100 swaps, 10 a second", "swaps.paced", Duration::from_millis(100)),
+        ("100 swaps, at once", "swaps.at_once", Duration::ZERO),
+    ] {
         let gateway = start(live(""));
         let (mut calm, mut swapped) = (Vec::new(), Vec::new());
         let _ = measured(&gateway, Duration::ZERO, |traffic| swap(&gateway, traffic, 4, every));
@@ -43,8 +45,9 @@ fn swaps() {
             let took = began.elapsed();
             calm.push(measured(&gateway, Duration::ZERO, |_| std::thread::sleep(took)));
         }
-        let p99 = row("no swaps, median of 5 rounds", &calm, None);
-        let _ = row(&format!("{what}, median of 5 rounds"), &swapped, Some(p99));
+        let without = row(&format!("no swaps, median of {ROUNDS} rounds"), &calm, None);
+        let with = row(&format!("{what}, median of {ROUNDS} rounds"), &swapped, Some(without));
+        note(figure, with, without);
     }
 }
 
@@ -52,7 +55,7 @@ fn swaps() {
 fn javascript() {
     let component = real::policy("javascript");
     let (mut calm, mut compiling) = (Vec::new(), Vec::new());
-    for _ in 0..3 {
+    for _ in 0..ROUNDS {
         let gateway = start(live("cache_dir = \"cache\""));
         let began = Instant::now();
         compiling.push(measured(&gateway, PAUSE, |_| {
@@ -63,8 +66,9 @@ fn javascript() {
         println!("{:<44} {:>8.1} s", "12 MB of JavaScript admitted in", took.as_secs_f64());
         calm.push(measured(&gateway, PAUSE, |_| std::thread::sleep(took.min(Duration::from_secs(10)))));
     }
-    let p99 = row("nothing compiled, median of 3 rounds", &calm, None);
-    let _ = row("12 MB of JavaScript compiled, median of 3", &compiling, Some(p99));
+    let without = row(&format!("nothing compiled, median of {ROUNDS} rounds"), &calm, None);
+    let with = row(&format!("12 MB of JavaScript compiled, median of {ROUNDS}"), &compiling, Some(without));
+    note("swaps.javascript", with, without);
 }
 
 /// A thousand reloads with clients at work.
@@ -91,7 +95,14 @@ fn reloads() {
             mebibytes(memory) / mebibytes(first),
         );
     }
+    figures::note("reloads.memory.ratio", mebibytes(gateway.process.memory("VmRSS")) / mebibytes(first));
     let _ = traffic.end();
+}
+
+/// For the report of `make bench`. Without any failure: the traffic ends the run at the first.
+fn note(figure: &str, with: f64, without: f64) {
+    figures::note(&format!("{figure}.p99.ratio"), with / without);
+    figures::note(&format!("{figure}.failed"), 0.0);
 }
 
 fn live(top: &str) -> Setup {

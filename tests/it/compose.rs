@@ -388,7 +388,7 @@ fn the_images_build_is_sent_what_it_needs_and_no_more() {
     let rules: Vec<&str> = ignore.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     let sent = sent(&repository("."), Path::new(""), &rules);
     let top: BTreeSet<&str> = sent.iter().map(|path| path.iter().next().unwrap().to_str().unwrap()).collect();
-    let expected = ["Cargo.lock", "Cargo.toml", "examples", "gateway", "policies", "tests", "wit"];
+    let expected = ["Cargo.lock", "Cargo.toml", "bench", "examples", "gateway", "policies", "tests", "wit"];
     assert_eq!(top, expected.into(), "what the builder is sent");
 
     let context = TempDir::new().unwrap();

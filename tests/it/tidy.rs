@@ -31,7 +31,7 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 
 fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for folder in ["gateway", "policies", "tests"] {
+    for folder in ["gateway", "policies", "tests", "bench"] {
         files(&root().join(folder), ".rs", &mut found);
     }
     found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
@@ -120,6 +120,7 @@ fn the_top_level_is_what_it_should_be() {
         "monitoring",
         "examples",
         "tests",
+        "bench",
     ] {
         assert!(root().join(name).exists(), "{name} is missing");
     }
