@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use wasmgate_tests::backend::{Backend, Gate, Reply};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::{Stream, post_json, request};
+use wasmgate_tests::wait::until;
 use wasmgate_tests::wire::{CLIENT_PATHS, Dialect, Usage, ask, ends_well, error_code, text_of};
 
 const USAGE: Usage = Usage { input: 11, output: 3 };
@@ -279,6 +280,42 @@ fn a_request_in_flight_at_shutdown_may_finish() {
     gate.open();
     seen.extend(stream.all());
     assert!(ends_well(path, &seen), "{seen:?}");
+    gateway.wait_exit().expect(0, &[]);
+}
+
+#[test]
+fn a_stop_under_load_loses_no_answer() {
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let backend = Backend::start(move |request| {
+        let frames = Dialect::OpenAi.frames(&TEXTS, USAGE);
+        let (before, after) = frames.split_at(2);
+        match request.json()["stream"] == true {
+            true => Reply::stream("text/event-stream").frames(before).gate(&waits).frames(after).end(),
+            false => Reply::silent().gate(&waits).and(Reply::json(200, &Dialect::OpenAi.answer("whole", USAGE))),
+        }
+    });
+    let mut gateway = Gateway::setup().model("only", Dialect::OpenAi, &backend).start();
+    let path = "/v1/chat/completions";
+    let mut streams: Vec<_> = (0..12).map(|_| gateway.stream(path, &ask(path, "only", "hello", true))).collect();
+    let mut clients: Vec<_> = (0..12).map(|_| gateway.connect()).collect();
+    for client in &mut clients {
+        client.send(post_json(path, &ask(path, "only", "hello", false)));
+    }
+    backend.wait_requests(24);
+    gateway.sigterm();
+    gateway.wait_for_log("that it drains", |line| line["message"].as_str().is_some_and(|m| m.starts_with("stopping")));
+    gate.open();
+    for stream in &mut streams {
+        let data = stream.all();
+        assert!(ends_well(path, &data), "{data:?}");
+    }
+    for client in &mut clients {
+        assert_eq!(client.response().expect(200).json()["choices"][0]["message"]["content"], "whole");
+    }
+    until("all are on record", || {
+        (gateway.log().iter().filter(|line| line["ending"] == "finished").count() == 24).then_some(())
+    });
     gateway.wait_exit().expect(0, &[]);
 }
 
