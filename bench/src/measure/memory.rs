@@ -31,14 +31,13 @@ pub(super) fn measure(run: &Run) -> Result<Section, String> {
     };
     row("listening, nothing asked yet", &|peer| Ok(peer.memory_at_start))?;
     let idle = row("after one answer", &Peer::memory)?;
-    for (connections, prompt) in
-        [(64, Prompt::whole(300)), (64, Prompt::stream(Duration::ZERO)), (1024, Prompt::whole(4096))]
-    {
-        for peer in &peers {
-            run.put(peer, run.load(prompt, connections))?;
-        }
-    }
-    let loaded = row("after 64 connections, 64 streams and 1,024 connections of load", &Peer::memory)?;
+    let load =
+        |connections, prompt| peers.iter().try_for_each(|peer| run.put(peer, run.load(prompt, connections)).map(drop));
+    load(64, Prompt::whole(300))?;
+    load(64, Prompt::stream(Duration::ZERO))?;
+    let loaded = row("after a load of 64 connections, then of 64 streams", &Peer::memory)?;
+    load(1024, Prompt::whole(4096))?;
+    row("after one of 1,024 connections with 4 KB each", &Peer::memory)?;
     section.figures.extend([("memory.idle", idle), ("memory.loaded", loaded)]);
     drop(peers);
     section.text = format!("{}\n{}", table.text(), held(run)?);
