@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 60
 CHAOS_SECONDS ?= 600
 CHAOS_SEED ?= 1
 
-.PHONY: help run test bench chaos dashboards fuzz fmt lint setup setup-test setup-lint
+.PHONY: help run test bench gate gate-update chaos dashboards fuzz fmt lint setup setup-test setup-gate setup-lint
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,11 +32,17 @@ test: setup setup-test ## Build everything and run every test
 bench: export BENCH_FIGURES := $(CACHE)/bench.json
 bench: setup setup-test ## Measure the gateway, its policies, swaps and scrapes, and report all of it
 	rm -f $(BENCH_FIGURES)
-	cargo bench --locked --package wasmgate
+	cargo bench --locked --package wasmgate --bench decision
 	cargo build --locked --release --package wasmgate
 	cargo bench --locked --package wasmgate-tests
 	cargo build --locked --release --package wasmgate-bench
 	$(CARGO_TARGET_DIR)/release/wasmgate-bench --report $(CACHE)/bench.md
+
+gate: setup setup-gate ## Count instructions and allocations, and fail where an operation takes more than it did
+	cargo bench --locked --package wasmgate --bench instructions
+
+gate-update: setup setup-gate ## Count them and write the figures that `gate` compares with
+	cargo bench --locked --package wasmgate --bench instructions -- --write
 
 chaos: setup ## Random faults under load for CHAOS_SECONDS, from CHAOS_SEED
 	cargo build --locked --workspace --all-targets
@@ -81,6 +87,10 @@ setup-test:
 	@tests/real/setup.sh $(WASMGATE_VENV)
 	@tests/real/setup-policies.sh $(WASMGATE_VENV)
 	@tests/real/setup-monitoring.sh $(WASMGATE_VENV)
+
+# What counts instructions.
+setup-gate:
+	@command -v valgrind >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy valgrind; }
 
 setup-lint:
 	@$(TOOLS)/bin/cargo-deny --version 2>/dev/null | grep -qF ' $(CARGO_DENY)' || cargo install --quiet --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)

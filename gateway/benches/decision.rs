@@ -1,14 +1,14 @@
 //! What one decision costs, as the gateway calls it: each built-in policy, warm and with a fresh instance for each
-//! call, at three prompt sizes; and the example policy in JavaScript and in Python. Prints medians and 99th percentiles; compare runs on one machine only.
+//! call, at three prompt sizes; and the example policy in JavaScript and in Python. Prints medians and 99th percentiles;
+//! compare runs on one machine only.
+
+mod common;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wasmgate::builtin;
-use wasmgate::policy::{
-    Breaker, Candidate, Capabilities, CostEstimate, Dialect, GivenLimits, Health, Hook, Isolation, Loader,
-    LoaderOptions, Location, Message, Pace, Policy, Price, Request, Role, Source,
-};
+use wasmgate::policy::{Candidate, GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Policy, Role};
 use wasmgate_bench::figures;
 
 /// Measured for each row, at most.
@@ -26,7 +26,7 @@ fn main() {
     runtime.block_on(async {
         // Without a script, `script` has nothing to decide with.
         for name in builtin::names().into_iter().filter(|name| *name != "script") {
-            let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
+            let hook = common::hook(name);
             for isolation in [Isolation::Warm, Isolation::PerCall] {
                 let policy = load(&loader, name, builtin::component(name).expect("built in"), hook, isolation).await;
                 for (bytes, models) in [(300, 3), (4096, 3), (100_000, 3), (300, 30)] {
@@ -49,9 +49,8 @@ fn example(language: &str) -> Option<Vec<u8>> {
 }
 
 async fn load(loader: &Loader, name: &str, component: &[u8], hook: Hook, isolation: Isolation) -> Policy {
-    let source = Source { origin: name.into(), bytes: component.into(), fixtures: None };
     let limits = GivenLimits { isolation: Some(isolation), ..GivenLimits::default() };
-    Policy::load(loader, &source, hook, &serde_json::Map::new(), &limits, Pace::Serving).await.expect("it loads")
+    common::load(loader, name, component, hook, &limits).await
 }
 
 async fn row(policy: &Policy, name: &str, isolation: Isolation, bytes: usize, models: usize) {
@@ -64,15 +63,11 @@ async fn row(policy: &Policy, name: &str, isolation: Isolation, bytes: usize, mo
 }
 
 async fn measure(policy: &Policy, hook: Hook, bytes: usize, models: usize) -> (f64, f64) {
-    let text: String = "Design a small web service in Rust that counts words, and explain its tests. "
-        .chars()
-        .cycle()
-        .take(bytes)
-        .collect();
+    let text = common::text(bytes);
     let messages = [Message { role: Role::User, text: &text }];
-    let names: Vec<String> = (0..models).map(|index| format!("model-{index}")).collect();
-    let candidates: Vec<Candidate<'_>> = names.iter().map(|name| candidate(name, hook)).collect();
-    let request = request(&messages, u32::try_from(bytes / 4).expect("small"));
+    let names = common::names(models);
+    let candidates: Vec<Candidate<'_>> = names.iter().map(|name| common::candidate(name, hook)).collect();
+    let request = common::request(&messages, u32::try_from(bytes / 4).expect("small"));
     let mut samples = Vec::with_capacity(CALLS);
     let end = Instant::now() + TIME;
     while samples.len() < CALLS && Instant::now() < end {
@@ -86,39 +81,4 @@ async fn measure(policy: &Policy, hook: Hook, bytes: usize, models: usize) -> (f
     samples.sort_unstable();
     let micros = |share: usize| samples[samples.len() * share / 100].as_secs_f64() * 1e6;
     (micros(50), micros(99))
-}
-
-fn candidate(name: &str, hook: Hook) -> Candidate<'_> {
-    let estimate = CostEstimate { input_tokens: 75, output_tokens: 500, cost: Some(7_725_000) };
-    Candidate {
-        model: name,
-        backend: "bench",
-        location: Location::Local,
-        price: Some(Price { input: 3_000_000_000, output: 15_000_000_000 }),
-        context_window: Some(200_000),
-        capabilities: Capabilities::empty(),
-        health: Health::Healthy,
-        breaker: Breaker::Closed,
-        in_flight: 0,
-        observed: None,
-        estimate: (hook == Hook::Routing).then_some(estimate),
-    }
-}
-
-fn request<'a>(messages: &'a [Message<'a>], prompt_tokens: u32) -> Request<'a> {
-    Request {
-        id: "01a207fe441174d09bc39cee5a43cb5d",
-        dialect: Dialect::Openai,
-        requested_model: "auto",
-        messages,
-        prompt_tokens,
-        max_tokens: None,
-        streaming: false,
-        tools: false,
-        images: false,
-        tenant: None,
-        budget: None,
-        labels: &[],
-        hints: &[],
-    }
 }
