@@ -49,7 +49,8 @@ pub fn setup(ollama: &Ollama) -> Setup {
         format!("[backends.ollama]\nkind = \"ollama\"\nurl = \"{}\"\nprobe_interval_seconds = 1\n", ollama.url());
     Gateway::setup()
         .reloading()
-        .models(&format!("{CONFIG}{ollama}[models.llama]\nbackend = \"ollama\"\n"))
+        // Hedged, so that there are series of that.
+        .models(&format!("{CONFIG}{ollama}[models.llama]\nbackend = \"ollama\"\ntimeouts = {{ hedge_seconds = 60 }}\n"))
         .component("live", builtin::component("complexity").expect("built in"))
         .file("canary.rhai", CANARY.as_bytes())
         .settings("low-below = 0.3")
