@@ -70,12 +70,9 @@ impl Asking<'_> {
         self.gateway.retry_budget.deposit(limits.retry_budget_percent);
         let mut failures = Failures::default();
         let mut rest = &*self.asked.decision.ranking;
-        while let [index, others @ ..] = rest {
+        while let [index, others @ ..] = failures.able(self.snapshot, rest) {
+            let (index, others) = (*index, failures.able(self.snapshot, others));
             rest = others;
-            let index = *index;
-            if failures.rule_out(self.snapshot, index) {
-                continue;
-            }
             let answer = match self.pair(record, index, others) {
                 Some(pair) => {
                     // Boxed: it has room for two calls, which few requests need.
@@ -154,7 +151,6 @@ impl Attempt for Asking<'_> {
             dialect_headers: &asked.headers,
             head_by: head_by.into(),
         };
-        let facts = self.facts(record, index);
         let answer = tokio::select! {
             biased;
             () = cut.cancelled() => Err(stopping()),
@@ -164,6 +160,7 @@ impl Attempt for Asking<'_> {
         if asked.chat.stream {
             let first_token = called + timeouts.first_token + loading;
             let deadlines = Deadlines { first_token, idle: timeouts.idle, total };
+            let facts = self.facts(record, index);
             let mut relay = Box::new(Relay::new(answer, asked.dialect, facts, price, deadlines, cut.clone()));
             relay.begin(record, asked.guarded.then_some(self.snapshot.limits.guarded_max_bytes)).await?;
             return Ok(Answer::Stream(relay));
@@ -186,7 +183,7 @@ impl Attempt for Asking<'_> {
         Ok(Answer::Whole(if same {
             body
         } else {
-            asked.dialect.encode_reply(&reply, &facts, &record.total(price)).into()
+            asked.dialect.encode_reply(&reply, &self.facts(record, index), &record.total(price)).into()
         }))
     }
 }
@@ -210,10 +207,14 @@ struct Failures {
 }
 
 impl Failures {
-    /// Whether the model at `index` takes no longer prompts than one for which this prompt was too long.
-    fn rule_out(&self, snapshot: &Snapshot, index: usize) -> bool {
-        let window = snapshot.catalog.models()[index].model.context_window;
-        self.longer_than.is_some_and(|tried| window.is_some_and(|window| window <= tried))
+    /// What is left of a ranking without the models at its head that take no longer prompts than one for which this prompt
+    /// was too long.
+    fn able<'a>(&self, snapshot: &Snapshot, ranking: &'a [usize]) -> &'a [usize] {
+        let too_small = |index: &&usize| {
+            let window = snapshot.catalog.models()[**index].model.context_window;
+            self.longer_than.is_some_and(|tried| window.is_some_and(|window| window <= tried))
+        };
+        &ranking[ranking.iter().take_while(too_small).count()..]
     }
 
     /// The model at `index` failed.

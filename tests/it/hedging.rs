@@ -128,6 +128,38 @@ fn only_streams_without_tools_are_asked_twice() {
     }
 }
 
+/// A model that takes a thousand tokens, asked once, and its backend.
+fn with_window(name: &str, backend: &Backend) -> String {
+    let url = backend.url();
+    format!(
+        "[backends.{name}]\nkind = \"openai\"\nurl = {url:?}\nprobe_interval_seconds = 0\nretries = {{ attempts = 1 }}\n\
+         [models.{name}]\nbackend = {name:?}\ncontext_window = 1_000\n"
+    )
+}
+
+#[test]
+fn a_model_that_takes_no_prompt_as_long_is_not_asked_beside() {
+    let (first, tiny, large) = (silent(), Backend::start(|_| says("tiny")), Backend::start(|_| says("large")));
+    let small = Backend::start(|_| {
+        let error = json!({"message": "words", "type": "invalid_request_error", "code": "context_length_exceeded"});
+        Reply::json(400, &json!({ "error": error }))
+    });
+    let gateway = Gateway::setup()
+        .models(&with_window("small", &small))
+        .model("first", Dialect::OpenAi, &first)
+        .models("[models.first.timeouts]\nhedge_seconds = 0.02\n")
+        .models(&with_window("tiny", &tiny))
+        .model("large", Dialect::OpenAi, &large)
+        .routing("enabled = false")
+        .start();
+    let mut client = ask_for_stream(&gateway, "hello");
+    let head = client.head();
+    assert_eq!((head.header("x-wasmgate-model"), head.header("x-wasmgate-hedge")), (Some("large"), Some("won")));
+    assert_eq!(head.header("x-wasmgate-failed-attempts"), Some("small upstream_4xx"));
+    assert_eq!(tiny.requests().len(), 0, "for it the prompt is too long as well");
+    let _ = client.body_of(head);
+}
+
 #[test]
 fn what_is_asked_twice_stays_within_its_budget() {
     let gate = Gate::default();
