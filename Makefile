@@ -21,7 +21,7 @@ help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 run: setup ## Build and serve on 127.0.0.1:8080 with simulated models
-	cargo run --locked --package wasmgate -- serve --log-format text
+	cargo run --locked --bin wasmgate -- serve --log-format text
 
 test: setup setup-test ## Build everything and run every test
 	cargo build --locked --workspace --all-targets
@@ -32,26 +32,25 @@ test: setup setup-test ## Build everything and run every test
 bench: export BENCH_FIGURES := $(CACHE)/bench.json
 bench: setup setup-test ## Measure the gateway, its policies, swaps and scrapes, and report all of it
 	rm -f $(BENCH_FIGURES)
-	cargo bench --locked --package wasmgate --bench decision
-	cargo build --locked --release --package wasmgate
-	cargo bench --locked --package wasmgate-tests
-	cargo build --locked --release --package wasmgate-bench
+	cargo bench --locked --bench decision
+	cargo build --locked --release --bins
+	cargo bench --locked --bench languages --bench leaving --bench scrape --bench swaps
 	$(CARGO_TARGET_DIR)/release/wasmgate-bench --report $(CACHE)/bench.md
 
 gate: setup setup-gate ## Count instructions and allocations, and fail where an operation takes more than it did
-	cargo bench --locked --package wasmgate --bench instructions
+	cargo bench --locked --bench instructions
 
 gate-update: setup setup-gate ## Count them and write the figures that `gate` compares with
-	cargo bench --locked --package wasmgate --bench instructions -- --write
+	cargo bench --locked --bench instructions -- --write
 
 chaos: setup ## Random faults under load for CHAOS_SECONDS, from CHAOS_SEED
 	cargo build --locked --workspace --all-targets
-	cargo run --locked --package wasmgate-tests --example chaos -- $(CHAOS_SECONDS) $(CHAOS_SEED)
+	cargo run --locked --example chaos -- $(CHAOS_SECONDS) $(CHAOS_SEED)
 
 # PROMETHEUS=http://127.0.0.1:9090 shows the last hours of that one; without it a gateway is started and loaded.
 dashboards: setup setup-test ## Draw the panels of the Grafana dashboards with real data into a page
 	cargo build --locked --workspace --all-targets
-	cargo run --locked --package wasmgate-tests --example dashboards -- $(CACHE)/dashboards.html $(PROMETHEUS)
+	cargo run --locked --example dashboards -- $(CACHE)/dashboards.html $(PROMETHEUS)
 
 fuzz: setup setup-fuzz ## Fuzz what strangers send, FUZZ_SECONDS a target
 	fuzz/run $(FUZZ_SECONDS)
