@@ -5,7 +5,10 @@
 //! contract, and is some 30 KB smaller. The price for an author is a line `#![no_std]` and the prelude
 //! instead of the usual names; who would rather have `std` leaves this feature off.
 
-use alloc::alloc::{Layout, alloc, handle_alloc_error, realloc};
+use crate::arena::Arena;
+use alloc::alloc::{GlobalAlloc, Layout, alloc, handle_alloc_error, realloc};
+use core::arch::wasm32;
+use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
 
 // For memcmp and its like, which the compiler calls and, on this target, expects of the C library.
@@ -13,7 +16,60 @@ use core::panic::PanicInfo;
 unsafe extern "C" {}
 
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: Allocator = Allocator(UnsafeCell::new(Arena::new()));
+
+struct Allocator(UnsafeCell<Arena>);
+
+// SAFETY: a policy has one thread.
+unsafe impl Sync for Allocator {}
+
+impl Allocator {
+    fn with<T>(&self, act: impl FnOnce(&mut Arena) -> T) -> T {
+        // SAFETY: there is one thread, and nothing that is done with the arena comes back here.
+        act(unsafe { &mut *self.0.get() })
+    }
+}
+
+// SAFETY: the arena gives each block a place of its own, aligned as asked, in memory that the gateway gave.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let start = self.with(|arena| arena.take(layout.size(), layout.align(), grow));
+        start.map_or(core::ptr::null_mut(), core::ptr::with_exposed_provenance_mut)
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        self.with(|arena| arena.give(block.expose_provenance(), layout.size()));
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if self.with(|arena| arena.resize(block.expose_provenance(), layout.size(), new_size)) {
+            return block;
+        }
+        // SAFETY: the caller's promises are the same.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(new_size, layout.align()));
+            if !new.is_null() {
+                core::ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
+                self.dealloc(block, layout);
+            }
+            new
+        }
+    }
+}
+
+/// More memory, by whole pages.
+fn grow(bytes: usize) -> Option<(usize, usize)> {
+    const PAGE: usize = 64 << 10;
+    let pages = bytes.div_ceil(PAGE);
+    let from = wasm32::memory_grow(0, pages);
+    // The end of the last page that can be addressed is no address: one byte before it is.
+    (from != usize::MAX).then(|| (from * PAGE, (from * PAGE).saturating_add(pages * PAGE)))
+}
+
+/// What is in memory now stays for good.
+pub(crate) fn keep() {
+    ALLOCATOR.with(Arena::keep);
+}
 
 /// Tells the operator where, then traps: the gateway counts it and replaces the instance. Only where: the
 /// message may quote a prompt (that of a failed string index does), and the log is not private.
@@ -22,7 +78,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     if let Some(place) = info.location() {
         crate::log::error(&alloc::format!("panicked at {place}"));
     }
-    core::arch::wasm32::unreachable()
+    wasm32::unreachable()
 }
 
 /// The memory for what the host passes in. The C library of this target would bring its own version of

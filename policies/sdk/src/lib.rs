@@ -47,6 +47,8 @@ pub mod rank;
 pub mod settings;
 pub mod testing;
 
+#[cfg(any(test, all(feature = "bare", target_family = "wasm")))]
+mod arena;
 #[cfg(all(feature = "bare", target_family = "wasm"))]
 mod bare;
 #[doc(hidden)]

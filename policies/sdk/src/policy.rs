@@ -106,7 +106,10 @@ pub mod glue {
 
     pub fn configure<P: Policy>(slot: &OnceBox<P>) -> Result<(), Text> {
         let policy = P::configure(&Settings::host())?;
-        slot.set(Box::new(policy)).map_err(|_| "configure was called twice".into())
+        slot.set(Box::new(policy)).map_err(|_| "configure was called twice")?;
+        #[cfg(all(feature = "bare", target_family = "wasm"))]
+        crate::bare::keep();
+        Ok(())
     }
 
     pub fn route<P: Routing>(slot: &OnceBox<P>, request: &Request, candidates: &[Candidate]) -> Result<Verdict, Text> {
