@@ -83,6 +83,7 @@ setup:
 # built with its language's compiler from npm or PyPI, and what watches over a gateway from Debian.
 setup-test:
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3 python3-venv; }
+	@command -v openssl >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy openssl; }
 	@tests/real/setup.sh $(WASMGATE_VENV)
 	@tests/real/setup-policies.sh $(WASMGATE_VENV)
 	@tests/real/setup-monitoring.sh $(WASMGATE_VENV)

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
-use wasmgate_tests::gateway::Gateway;
+use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::{Client, request};
 use wasmgate_tests::real;
 use wasmgate_tests::scrape::Metrics;
@@ -20,7 +20,8 @@ fn script(name: &str) -> Command {
     let mut command = Command::new(real::python());
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("real").join(name));
     // What the machine that runs the tests has set (keys, addresses, proxies) must not matter.
-    command.env_clear().env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    command.env_clear().env("PATH", path).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
     command
 }
 
@@ -69,15 +70,20 @@ fn run(name: &str, arguments: &[&str]) -> Vec<Value> {
     told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Runs all cases of an SDK, of which there must be at least `least` for each dialect of the backend.
-#[track_caller]
-fn run_sdk(sdk: &str, least: usize) {
-    let backend = Server::start("backend.py");
+/// A gateway with the models of `backend.py`.
+fn before(backend: &Server) -> Setup {
     let mut setup = Gateway::setup().models(backend.told["models"].as_str().unwrap());
     for (name, value) in backend.told["environment"].as_object().unwrap() {
         setup = setup.variable(name, value.as_str().unwrap());
     }
-    let gateway = setup.start();
+    setup
+}
+
+/// Runs all cases of an SDK, of which there must be at least `least` for each dialect of the backend.
+#[track_caller]
+fn run_sdk(sdk: &str, least: usize) {
+    let backend = Server::start("backend.py");
+    let gateway = before(&backend).start();
     let results = run(&format!("{sdk}_sdk.py"), &[&format!("http://{}", gateway.address), backend.url()]);
     for dialect in Dialect::ALL.map(Dialect::kind) {
         let cases = results.iter().filter(|result| result["backend"] == dialect).count();
@@ -100,6 +106,32 @@ fn the_anthropic_sdk_works_with_backends_of_each_dialect() {
 #[test]
 fn the_ollama_sdk_works_with_backends_of_each_dialect() {
     run_sdk("ollama", 12);
+}
+
+#[test]
+fn a_backend_is_asked_over_tls_where_an_authority_that_is_trusted_vouches_for_it() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let backends =
+        folders.each_ref().map(|folder| Server::start_with("backend.py", &["--tls", folder.path().to_str().unwrap()]));
+    let authorities = folders.each_ref().map(|folder| folder.path().join("authority.pem"));
+    let trusting =
+        |authority: &Path| before(&backends[0]).variable("SSL_CERT_FILE", authority.to_str().unwrap()).start();
+    let body = json!({"model": "openai", "messages": [{"role": "user", "content": PROMPT}]});
+    let path = "/v1/chat/completions";
+
+    let gateway = trusting(&authorities[0]);
+    assert!(backends[0].url().starts_with("https://"));
+    let _ = gateway.post(path, &body).expect(200);
+    let mut streamed = body.clone();
+    streamed["stream"] = json!(true);
+    assert_eq!(gateway.stream(path, &streamed).all().last(), Some(&Value::Null), "the stream ends with its mark");
+
+    // The other one's authority is as good, but not for this backend.
+    let gateway = trusting(&authorities[1]);
+    let refused = gateway.post(path, &body).expect(502).json();
+    assert_eq!(error_code(path, &refused), "backend_unreachable", "{refused}");
+    let line = gateway.wait_for_ending("failed");
+    assert!(line["detail"].as_str().is_some_and(|detail| detail.contains("invalid peer certificate")), "{line}");
 }
 
 /// A gateway in front of a real model.

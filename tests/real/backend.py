@@ -3,13 +3,17 @@
 Prints one line of JSON: its address, and the `models` of a gateway in front of it in the form of its configuration
 file. Each model is called after the dialect that its backend speaks, with a suffix for what becomes of it. Serves
 until its standard input ends. `GET /seen` tells the requests since the last time it was asked.
+
+With `--tls FOLDER` it is served over TLS, with a certificate of an authority of its own that it leaves in that folder.
 """
 
 import base64
 import json
 import os
 import re
+import ssl
 import struct
+import subprocess
 import sys
 import threading
 from dataclasses import asdict
@@ -174,9 +178,29 @@ class Handler(BaseHTTPRequestHandler):
         """What it saw is told when asked."""
 
 
+def tls(folder: str) -> ssl.SSLContext:
+    """A certificate for this address, and `authority.pem`, by which it can be checked."""
+
+    def make(name: str, *more: str) -> None:
+        new = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+        files = ["-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        subprocess.run(["openssl", "req", *new, *files, *more], cwd=folder, check=True, capture_output=True)
+
+    make("authority")
+    of_the_authority = ["-CA", "authority.pem", "-CAkey", "authority.key"]
+    make("backend", *of_the_authority, "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(folder, "backend.pem"), os.path.join(folder, "backend.key"))
+    return context
+
+
 def main() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    url = f"http://127.0.0.1:{server.server_address[1]}"
+    scheme = "http"
+    if sys.argv[1:2] == ["--tls"]:
+        scheme = "https"
+        server.socket = tls(sys.argv[2]).wrap_socket(server.socket, server_side=True)
+    url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"url": url, "models": models(url), "environment": {"SCRIPTED_KEY": KEY}}), flush=True)
     sys.stdin.read()
