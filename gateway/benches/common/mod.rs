@@ -5,6 +5,10 @@ use wasmgate::policy::{
     Pace, Policy, Price, Request, Source,
 };
 
+/// As in the gateway's program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A policy, loaded.
 pub(crate) async fn load(loader: &Loader, name: &str, component: &[u8], hook: Hook, limits: &GivenLimits) -> Policy {
     let source = Source { origin: name.into(), bytes: component.into(), fixtures: None };

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// The C library's ways to allocate; what Rust's allocator calls.
-const ALLOCATE: [&str; 4] = ["malloc", "calloc", "realloc", "posix_memalign"];
+/// The allocator's ways to allocate, as Rust calls them.
+const ALLOCATE: [&str; 5] = ["_rjem_malloc", "_rjem_mallocx", "_rjem_calloc", "_rjem_realloc", "_rjem_rallocx"];
 
 /// What a run took.
 #[derive(Debug, Clone, Copy, Default)]
