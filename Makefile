@@ -34,7 +34,7 @@ bench: setup setup-test ## Measure the gateway, its policies, swaps and scrapes,
 	rm -f $(BENCH_FIGURES)
 	cargo bench --locked --bench decision
 	cargo build --locked --release --bins
-	cargo bench --locked --bench languages --bench leaving --bench scrape --bench swaps
+	cargo bench --locked --bench process
 	$(CARGO_TARGET_DIR)/release/wasmgate-bench --report $(CACHE)/bench.md
 
 gate: setup setup-gate ## Count instructions and allocations, and fail where an operation takes more than it did

@@ -22,13 +22,11 @@ const PROMPTS: [&str; 4] = [
     "Приве́т, 世界! שלום नमस्ते 👩‍👩‍👧‍👦 fun\u{212a}tion?",
 ];
 
-fn main() {
+pub(super) fn some(wanted: &[String]) {
     println!(
         "{:<12} {:>9} {:>9} {:>13} {:>13} {:>9} {:>9}",
         "language", "calls", "calls/s", "MiB at 10,000", "MiB at end", "failures", "decisions"
     );
-    // `cargo bench … -- python` measures that alone.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for language in LANGUAGES {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == language) {
             measure(language);

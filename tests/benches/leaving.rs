@@ -12,7 +12,7 @@ use wasmgate_tests::wire::{Dialect, Usage, ask};
 const TIMES: usize = 300;
 const PATH: &str = "/v1/chat/completions";
 
-fn main() {
+pub(super) fn all() {
     println!(
         "{:<44} {:>9} {:>9} {:>9}",
         "from the client's leaving to the backend's knowing", "p50 µs", "p99 µs", "max µs"

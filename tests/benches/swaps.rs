@@ -17,12 +17,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Policies in Rust.
 const POLICIES: [&str; 2] = ["complexity", "cheapest-healthy"];
 
-fn main() {
+pub(super) fn some(wanted: &[String]) {
     pin(std::process::id(), 1);
     println!("answers of one gateway on a core of its own, two clients of whole answers, two of streams");
     println!("{:<44} {:>8} {:>9} {:>9} {:>9} {:>7}", "", "answers", "p50 µs", "p99 µs", "max µs", "of p99");
-    // `cargo bench … -- reloads` measures that alone.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (name, measure) in [("swaps", swaps as fn()), ("javascript", javascript), ("reloads", reloads)] {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             measure();
