@@ -13,7 +13,8 @@ use crate::settings::Settings;
 
 /// How long a start may take: with an empty cache two policies are compiled.
 const START: Duration = Duration::from_secs(60);
-const LOG: &str = "log";
+/// In a folder of its own: that of the configuration is watched, and each line would wake the gateway.
+const LOG: &str = "log/stderr";
 
 /// A program that answers.
 #[derive(Debug)]
@@ -65,6 +66,7 @@ impl Peer {
         let address = free_address()?;
         let arguments = arguments(address, folder.path())?;
         let log = folder.path().join(LOG);
+        std::fs::create_dir(folder.path().join("log")).map_err(|error| error.to_string())?;
         let program = program(file)?;
         let began = Instant::now();
         let mut process = Process::start(core, &program, &arguments, &log)?;

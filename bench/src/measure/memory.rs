@@ -14,6 +14,8 @@ use crate::stats::digits;
 use crate::table::Table;
 
 const STREAMS: usize = 10_000;
+/// What a start leaves behind is given back within a second or two.
+const IDLE: Duration = Duration::from_secs(3);
 /// Longer than they are held.
 const PAUSE: Duration = Duration::from_secs(300);
 /// How many are opened at once.
@@ -30,7 +32,9 @@ pub(super) fn measure(run: &Run) -> Result<Section, String> {
         Ok(gateway)
     };
     row("listening, nothing asked yet", &|peer| Ok(peer.memory_at_start))?;
-    let idle = row("after one answer", &Peer::memory)?;
+    row("after one answer", &Peer::memory)?;
+    std::thread::sleep(IDLE);
+    let idle = row("three seconds later", &Peer::memory)?;
     let load =
         |connections, prompt| peers.iter().try_for_each(|peer| run.put(peer, run.load(prompt, connections)).map(drop));
     load(64, Prompt::whole(300))?;
