@@ -108,6 +108,21 @@ fn the_scoring_table_holds_over_http() {
 }
 
 #[test]
+fn a_keyword_and_a_mark_count_wherever_they_stand() {
+    let gateway = Gateway::setup().start();
+    let reasoning = |prompt: &str| {
+        let answer = gateway.post("/api/v1/complexity", &json!({"prompt": prompt})).expect(200).json();
+        answer["reasoning"].as_str().unwrap().to_owned()
+    };
+    // Longer than what the policy looks at in one step, and ending anywhere in it.
+    for before in 0..36 {
+        let prompt = format!("{}DeSign? {}", "x ".repeat(before / 2) + &"x"[..before % 2], "y".repeat(before * 7 % 40));
+        let reasoning = reasoning(&prompt);
+        assert!(reasoning.contains("(design)") && reasoning.contains("question"), "{prompt}: {reasoning}");
+    }
+}
+
+#[test]
 fn an_explanation_shows_all_candidates_and_asks_none() {
     let backend = Backend::start(|_| Reply::json(500, &json!({})));
     let gateway = Gateway::setup()

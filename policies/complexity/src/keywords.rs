@@ -5,15 +5,13 @@
 //! is left out where it cannot matter. With keywords of ASCII alone, as by default, it is two rare
 //! letters that can matter; for all other texts comparing without regard to ASCII case is the same.
 //!
-//! The search takes a text in steps of six places. A table says of the three letters at each place whether
-//! a keyword may begin with them; mostly none does at any of the six, and one branch settles it. The table
-//! is made anew in each instance: it takes two kilobytes and about two microseconds, where an automaton's
-//! tables for as many words are far larger; and places do not wait for one another, as they do in searches that skip ahead.
+//! Where three letters do not begin a keyword nothing is compared: `groups` says of sixteen places at once at which they may.
+//! What it goes by is a hundred bytes, made anew in each instance, where an automaton for as many words has far larger tables.
 
+use crate::groups::Groups;
 use crate::marks::Marks;
 use crate::words;
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -28,24 +26,17 @@ const CREATION: [&str; 2] = ["create", "build"];
 /// Words that are marks of code: by themselves and in lower case.
 const CODE: [&str; 5] = ["def", "class", "function", "import", "from"];
 
-/// The lowest five bits of each byte, in which the cases of a letter are alike.
-const FOLD: u64 = 0x1f1f_1f1f_1f1f_1f1f;
-const THREE: u32 = 0xff_ffff;
-
-/// How many classes the first three bytes of a keyword are spread over.
-const STARTS: usize = 1 << START_BITS;
-const START_BITS: u32 = 10;
-
-/// How many places one step looks at: six times three bytes begin within eight.
-const STEP: usize = 6;
+/// How many letters are told apart where case is not: the lowest five bits of each.
+const LETTERS: usize = 32;
 
 /// A set of keywords, ready to search.
 pub(crate) struct Keywords {
     list: Vec<Keyword>,
-    /// The keywords by the class of their start, ascending.
+    groups: Groups<3>,
+    /// The keywords by their start, ascending.
     by_start: Vec<Start>,
-    /// By class: 0 where there is no keyword, else 1 + the place of its first in `by_start`.
-    starts: Box<[u16; STARTS]>,
+    /// For each letter where in `by_start` those begin that begin with it; at last where all end.
+    letters: [u32; LETTERS + 1],
     /// Whether a keyword has anything but ASCII.
     beyond_ascii: bool,
 }
@@ -69,9 +60,9 @@ struct Keyword {
     kind: Kind,
 }
 
-/// Three bytes with which a keyword begins.
+/// How a keyword begins.
 struct Start {
-    class: usize,
+    /// See `first_three`.
     three: u32,
     /// The keyword's place in the list.
     keyword: u16,
@@ -111,19 +102,24 @@ impl Keywords {
         }
         let mut by_start = Vec::with_capacity(list.len());
         for (at, keyword) in list.iter().enumerate() {
-            by_start.extend(starts_of(keyword.text.as_bytes()).map(|three| Start {
-                class: class(three),
-                three,
-                keyword: at as u16,
-            }));
+            by_start.extend(starts_of(keyword.text.as_bytes()).map(|three| Start { three, keyword: at as u16 }));
         }
-        by_start.sort_unstable_by_key(|start| start.class);
-        let mut starts = Box::new([0; STARTS]);
-        for (place, start) in by_start.iter().enumerate().rev() {
-            starts[start.class] = place as u16 + 1;
+        by_start.sort_unstable_by_key(|start| start.three);
+        let mut letters = [0; LETTERS + 1];
+        for start in &by_start {
+            letters[first(start.three) + 1] += 1;
+        }
+        for letter in 0..LETTERS {
+            letters[letter + 1] += letters[letter];
+        }
+        let mut groups = Groups::new();
+        for (rank, start) in by_start.iter().enumerate() {
+            // Neighbours have letters in common, so that few other letters mix with theirs.
+            let group = 1 << (8 * rank / by_start.len());
+            add(&mut groups, group, list[usize::from(start.keyword)].text.as_bytes());
         }
         let beyond_ascii = list.iter().any(|keyword| !keyword.text.is_ascii());
-        Self { list, by_start, starts, beyond_ascii }
+        Self { list, groups, by_start, letters, beyond_ascii }
     }
 
     /// Which keywords occur in a text, whose marks are these.
@@ -140,23 +136,7 @@ impl Keywords {
     }
 
     fn search(&self, text: &str, wanted: impl Fn(Kind) -> bool, found: &mut Found) {
-        let bytes = text.as_bytes();
-        let mut at = 0;
-        while let Some(eight) = bytes[at..].first_chunk() {
-            let eight = u64::from_le_bytes(*eight) & FOLD;
-            let three: [u32; STEP] = core::array::from_fn(|place| (eight >> (8 * place)) as u32 & THREE);
-            let any = three.iter().fold(0, |any, &three| any | self.starts[class(three)]);
-            if any != 0 {
-                for (place, &three) in three.iter().enumerate() {
-                    self.compare(text, at + place, three, &wanted, found);
-                }
-            }
-            at += STEP;
-        }
-        // Fewer than eight bytes are left.
-        for at in at..bytes.len() {
-            self.compare(text, at, first_three(&bytes[at..]), &wanted, found);
-        }
+        self.groups.find(text.as_bytes(), |at| self.compare(text, at, &wanted, found));
     }
 
     /// The found keywords of a kind, in the order of their list.
@@ -165,11 +145,11 @@ impl Keywords {
         seen.map(|(keyword, _)| &*keyword.text)
     }
 
-    /// Notes the wanted keywords at a place of the text, the three bytes of which are `three`.
-    fn compare(&self, text: &str, at: usize, three: u32, wanted: impl Fn(Kind) -> bool, found: &mut Found) {
-        let class = class(three);
-        let Some(first) = usize::from(self.starts[class]).checked_sub(1) else { return };
-        for start in self.by_start[first..].iter().take_while(|start| start.class == class) {
+    /// Notes the wanted keywords at a place of the text.
+    fn compare(&self, text: &str, at: usize, wanted: impl Fn(Kind) -> bool, found: &mut Found) {
+        let three = first_three(&text.as_bytes()[at..]);
+        let letter = first(three);
+        for start in &self.by_start[self.letters[letter] as usize..self.letters[letter + 1] as usize] {
             let (place, keyword) = (usize::from(start.keyword), &self.list[usize::from(start.keyword)]);
             if start.three == three && !found.seen[place] && wanted(keyword.kind) && keyword.is_at(text, at) {
                 found.seen[place] = true;
@@ -186,26 +166,46 @@ impl Keyword {
         match self.kind {
             // Where ASCII stands, characters begin and end.
             Kind::Code => part == self.text.as_bytes() && words::stands_alone(text, at, end),
-            _ => part.eq_ignore_ascii_case(self.text.as_bytes()),
+            _ => part.iter().zip(self.text.as_bytes()).all(|(byte, wanted)| byte.to_ascii_lowercase() == *wanted),
         }
     }
 }
 
-/// The class of three bytes, by a multiplicative hash (the multiplier is 2^32 by the golden ratio).
-fn class(three: u32) -> usize {
-    (three.wrapping_mul(0x9e37_79b1) >> (32 - START_BITS)) as usize
+/// Adds a keyword to a group, whatever the case of its letters.
+fn add(groups: &mut Groups<3>, group: u8, keyword: &[u8]) {
+    for place in 0..3 {
+        match keyword.get(place) {
+            Some(byte) => {
+                groups.add(group, place, byte.to_ascii_lowercase());
+                groups.add(group, place, byte.to_ascii_uppercase());
+            }
+            // Any byte may follow on a keyword of two.
+            None => (0..16).for_each(|half| groups.add(group, place, half << 4 | half)),
+        }
+    }
 }
 
 /// How a keyword may begin: in one way, but a keyword of two bytes with any third.
 fn starts_of(keyword: &[u8]) -> impl Iterator<Item = u32> {
     let three = first_three(keyword);
-    let thirds = if keyword.len() < 3 { 0..32 } else { 0..1 };
-    thirds.map(move |third| three | third << 16)
+    let thirds = if keyword.len() < 3 { 0..LETTERS as u32 } else { 0..1 };
+    thirds.map(move |third| three | third)
 }
 
-/// The first three bytes, folded, the missing ones zero.
+/// The first three bytes, of which the cases of letters are alike, the missing ones zero: the first is the most significant.
 fn first_three(text: &[u8]) -> u32 {
-    text.iter().take(3).rev().fold(0, |three, &byte| three << 8 | u32::from(byte & 31))
+    let three = match *text {
+        [first, second, third, ..] => [0, first, second, third],
+        [first, second] => [0, first, second, 0],
+        [first] => [0, first, 0, 0],
+        [] => [0; 4],
+    };
+    u32::from_be_bytes(three) & 0x1f_1f1f
+}
+
+/// The first of three bytes.
+fn first(three: u32) -> usize {
+    (three >> 16) as usize % LETTERS
 }
 
 /// Keywords are written in lower case, mostly: then there is nothing to do.

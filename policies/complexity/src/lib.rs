@@ -6,6 +6,7 @@
 
 #![no_std]
 
+mod groups;
 mod keywords;
 mod marks;
 pub mod score;

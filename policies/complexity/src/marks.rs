@@ -1,10 +1,7 @@
 //! One pass over a text for all that is a single character: brackets and backticks, question marks, and
 //! the letters that matter to `keywords`.
-//!
-//! A table by byte says which bytes are worth a look. Eight at a time are looked up and judged by one
-//! branch: a guest pays for every turn of a loop, as that is where its host may interrupt it.
 
-use core::ops::Range;
+use crate::groups::Groups;
 
 /// What the pass saw.
 pub(crate) struct Marks {
@@ -23,72 +20,53 @@ pub(crate) struct Marks {
 /// The capital I with a dot above, and the Kelvin sign. No others: a test asks all of Unicode.
 const FOLD_TO_ASCII: [&str; 2] = ["\u{130}", "\u{212A}"];
 
-// Bits of the table.
-const BRACKET: u8 = 1;
-const BACKTICK: u8 = 1 << 1;
-const QUESTION: u8 = 1 << 2;
-const BEYOND_ASCII: u8 = 1 << 3;
-/// The first byte of a letter in `FOLD_TO_ASCII`.
-const FOLD: u8 = 1 << 4;
-
-const TABLE: [u8; 256] = table();
-
-const fn table() -> [u8; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0x80;
-    while byte < table.len() {
-        table[byte] = BEYOND_ASCII;
-        byte += 1;
+/// The bytes worth a look, in groups whose halves mix to no others; beyond ASCII all are.
+const MARKS: Groups<1> = {
+    let mut marks = Groups::new();
+    let groups: [&[u8]; 6] = [b"{}[]", b"()", b";", b"`", b"?", &BEYOND_ASCII];
+    let mut group = 0;
+    while group < groups.len() {
+        let mut at = 0;
+        while at < groups[group].len() {
+            marks.add(1 << group, 0, groups[group][at]);
+            at += 1;
+        }
+        group += 1;
     }
+    marks
+};
+
+const BEYOND_ASCII: [u8; 128] = {
+    let mut bytes = [0; 128];
     let mut at = 0;
-    while at < FOLD_TO_ASCII.len() {
-        table[FOLD_TO_ASCII[at].as_bytes()[0] as usize] |= FOLD;
+    while at < bytes.len() {
+        bytes[at] = 0x80 + at as u8;
         at += 1;
     }
-    let brackets = b"{}[]();";
-    let mut at = 0;
-    while at < brackets.len() {
-        table[brackets[at] as usize] = BRACKET;
-        at += 1;
-    }
-    table[b'`' as usize] = BACKTICK;
-    table[b'?' as usize] = QUESTION;
-    table
-}
+    bytes
+};
 
 /// Reads the marks of a text.
 pub(crate) fn read(text: &str) -> Marks {
     let text = text.as_bytes();
     let mut marks =
         Marks { brackets: false, backticks: false, questions: 0, beyond_ascii: false, folds_to_ascii: false };
-    // Once there is a bracket the pass no longer looks at others: code is full of them.
-    let mut watch = u8::MAX;
-    let (eights, rest) = text.as_chunks::<8>();
-    for (eight, bytes) in eights.iter().enumerate() {
-        let any = bytes.iter().fold(0, |any, &byte| any | TABLE[usize::from(byte)]);
-        if any & watch != 0 {
-            marks.look(text, eight * 8..eight * 8 + 8);
-            watch = if marks.brackets { !BRACKET } else { u8::MAX };
-        }
-    }
-    marks.look(text, text.len() - rest.len()..text.len());
+    MARKS.find(text, |at| marks.look(text, at));
     marks
 }
 
 impl Marks {
-    /// Looks at each byte of a range.
-    fn look(&mut self, text: &[u8], range: Range<usize>) {
-        for at in range {
-            let begins = |other: &str| text[at..].starts_with(other.as_bytes());
-            match TABLE[usize::from(text[at])] {
-                0 => {}
-                BRACKET => self.brackets = true,
-                BACKTICK => self.backticks |= begins("```"),
-                QUESTION => self.questions += 1,
-                class => {
-                    self.beyond_ascii = true;
-                    self.folds_to_ascii |= class & FOLD != 0 && FOLD_TO_ASCII.iter().any(|letter| begins(letter));
-                }
+    /// Looks at a byte.
+    fn look(&mut self, text: &[u8], at: usize) {
+        let begins = |other: &str| text[at..].starts_with(other.as_bytes());
+        match text[at] {
+            b'{' | b'}' | b'[' | b']' | b'(' | b')' | b';' => self.brackets = true,
+            b'`' => self.backticks |= begins("```"),
+            b'?' => self.questions += 1,
+            byte if byte.is_ascii() => {}
+            _ => {
+                self.beyond_ascii = true;
+                self.folds_to_ascii |= FOLD_TO_ASCII.iter().any(|letter| begins(letter));
             }
         }
     }

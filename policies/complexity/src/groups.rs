@@ -1,0 +1,110 @@
+//! Finds the places of a text that begin like one of many patterns, sixteen places at a time.
+//!
+//! Patterns are in eight groups. For each of a pattern's first bytes a table says by the byte's lower and by its upper half
+//! (of four bits) which groups have such a byte there. What begins like a pattern of a group has the group's bit in all of
+//! its halves; so do a few other places, since the bytes of a group's patterns mix. Wasm looks sixteen halves up by one
+//! instruction. The method is Teddy's, of the Hyperscan library.
+
+#[cfg(target_feature = "simd128")]
+use core::arch::wasm32::{i8x16_ne, u8x16_bitmask, u8x16_shr, u8x16_splat, u8x16_swizzle, v128, v128_and, v128_load};
+
+/// How many places are looked at together.
+#[cfg(target_feature = "simd128")]
+const PLACES: usize = 16;
+
+/// Groups of patterns, told apart by their first `N` bytes.
+pub(crate) struct Groups<const N: usize>([[[u8; 16]; 2]; N]);
+
+impl<const N: usize> Groups<N> {
+    /// No pattern.
+    pub(crate) const fn new() -> Self {
+        Self([[[0; 16]; 2]; N])
+    }
+
+    /// In a group, which is one bit, patterns have that byte at that place.
+    pub(crate) const fn add(&mut self, group: u8, place: usize, byte: u8) {
+        self.0[place][0][(byte & 15) as usize] |= group;
+        self.0[place][1][(byte >> 4) as usize] |= group;
+    }
+
+    /// All places at which the text may begin like a pattern, in their order.
+    pub(crate) fn find(&self, text: &[u8], mut found: impl FnMut(usize)) {
+        #[cfg(target_feature = "simd128")]
+        let start = {
+            let mut at = 0;
+            while let Some(window) = text.get(at..at + PLACES + N - 1) {
+                let mut places = self.sixteen(window);
+                while places != 0 {
+                    found(at + places.trailing_zeros() as usize);
+                    places &= places - 1;
+                }
+                at += PLACES;
+            }
+            at
+        };
+        // Tests run on other processors.
+        #[cfg(not(target_feature = "simd128"))]
+        let start = 0;
+        for at in start..text.len() {
+            if self.begins(&text[at..]) {
+                found(at);
+            }
+        }
+    }
+
+    /// Whether a text may begin like a pattern. A text of fewer bytes may go on like one.
+    fn begins(&self, text: &[u8]) -> bool {
+        let halves = self.0.iter().zip(text);
+        let groups =
+            |[lower, upper]: &[[u8; 16]; 2], byte: u8| lower[usize::from(byte & 15)] & upper[usize::from(byte >> 4)];
+        halves.fold(u8::MAX, |all, (tables, &byte)| all & groups(tables, byte)) != 0
+    }
+
+    /// A bit for each of the first sixteen places of a text that may begin like a pattern.
+    #[cfg(target_feature = "simd128")]
+    fn sixteen(&self, text: &[u8]) -> u16 {
+        let mut groups = u8x16_splat(u8::MAX);
+        for (place, [lower, upper]) in self.0.iter().enumerate() {
+            let Some(bytes) = text[place..].first_chunk() else { return u16::MAX };
+            let bytes = load(bytes);
+            let lower = u8x16_swizzle(load(lower), v128_and(bytes, u8x16_splat(15)));
+            let upper = u8x16_swizzle(load(upper), u8x16_shr(bytes, 4));
+            groups = v128_and(groups, v128_and(lower, upper));
+        }
+        u8x16_bitmask(i8x16_ne(groups, u8x16_splat(0)))
+    }
+}
+
+#[cfg(target_feature = "simd128")]
+fn load(bytes: &[u8; PLACES]) -> v128 {
+    // SAFETY: sixteen bytes are there; they may be at any address.
+    unsafe { v128_load(bytes.as_ptr().cast()) }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn places() {
+        let mut groups = Groups::<2>::new();
+        for (place, byte) in [(0, b'a'), (1, b'b')] {
+            groups.add(1, place, byte);
+        }
+        for (place, byte) in [(0, b'x'), (0, b'y'), (1, b'z')] {
+            groups.add(2, place, byte);
+        }
+        let found = |text: &str| {
+            let mut places = Vec::new();
+            groups.find(text.as_bytes(), |at| places.push(at));
+            places
+        };
+        assert_eq!(found("ab, xz, yz, az and xb"), [0, 4, 8]);
+        assert_eq!(found("nothing of this"), [0; 0]);
+        assert_eq!(found(""), [0; 0]);
+        assert_eq!(found("z and a"), [6], "it could go on");
+    }
+}
