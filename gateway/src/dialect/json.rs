@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 pub use path::{BadRequest, Path};
@@ -245,6 +245,54 @@ pub fn array<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Vec<&'a RawValue>
         return Err(BadRequest::wrong(path, kind(raw), "an array"));
     }
     serde_json::from_str::<Elements<'_>>(raw.get()).map(|e| e.0).map_err(|_| bad_escape(path))
+}
+
+/// Opens the elements of an array of objects one after the other, in one pass over the array and never two at once.
+///
+/// # Errors
+/// `BadRequest` where it is none, as [`object`] says of each element, or the first that `each` returns.
+pub fn objects<'a>(
+    path: &Path<'_>,
+    raw: &'a RawValue,
+    mut each: impl FnMut(&Path<'_>, &Fields<'a>) -> Result<(), BadRequest>,
+) -> Result<(), BadRequest> {
+    if !raw.get().starts_with('[') {
+        return Err(BadRequest::wrong(path, kind(raw), "an array"));
+    }
+    let (mut count, mut refused) = (0, None);
+    let objects = Objects(|fields: Fields<'a>| {
+        let path = path.index(count);
+        let taken = fields.refuse_duplicates(&path).and_then(|()| each(&path, &fields));
+        count += 1;
+        taken.map_err(|error| refused = Some(error)).is_ok()
+    });
+    match serde_json::Deserializer::from_str(raw.get()).deserialize_seq(objects) {
+        Ok(()) => Ok(()),
+        Err(_) => {
+            let unopened = || object(&path.index(count), array(path, raw).ok()?.get(count)?).err();
+            Err(refused.or_else(unopened).unwrap_or_else(|| bad_escape(path)))
+        }
+    }
+}
+
+/// Takes each element of an array until told to stop.
+struct Objects<F>(F);
+
+impl<'de, F: FnMut(Fields<'de>) -> bool> Visitor<'de> for Objects<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(fields) = seq.next_element()? {
+            if !(self.0)(fields) {
+                return Err(A::Error::custom("refused"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A string, borrowed where it has no escapes.

@@ -50,6 +50,36 @@ fn duplicates_are_found_among_many_members_too() {
 }
 
 #[test]
+fn objects_come_one_after_the_other_up_to_the_first_that_is_refused() {
+    let opened = |input: &str| {
+        let body = format!(r#"{{"m":{input}}}"#);
+        let fields = super::body(body.as_bytes()).expect("valid");
+        let mut seen = Vec::new();
+        let outcome = objects(&Path::top("m"), fields.get("m").expect("there"), |path, fields| {
+            let name = required_string(path, fields, "n")?;
+            seen.push(name);
+            Ok(())
+        });
+        (seen.concat(), outcome.err().map(|error| error.to_string()))
+    };
+    for (input, seen, refused) in [
+        ("[]", "", None),
+        (r#"[{"n":"a"}, {"n":"b","x":[{}]} ]"#, "ab", None),
+        (r#"{"n":"a"}"#, "", Some("m is an object; an array is expected")),
+        (r#"[{"n":"a"},[],{"n":1}]"#, "a", Some("m[1] is an array; an object is expected")),
+        (r#"[{"n":"a"},{"n":1},[]]"#, "a", Some("m[1].n is a number; a string is expected")),
+        (r#"[{"n":"a"},{"n":"b","n":"c"}]"#, "a", Some("m[1].n is there twice; it may be there once")),
+        (
+            r#"[{"n":"a"},{"\ud800":1}]"#,
+            "a",
+            Some("m[1] has a \\u escape that is half of a surrogate pair; both halves are expected"),
+        ),
+    ] {
+        assert_eq!(opened(input), (seen.to_owned(), refused.map(str::to_owned)), "{input}");
+    }
+}
+
+#[test]
 fn getters_name_path_found_and_expected() {
     let input =
         br#"{"s":"a\n","n":1.5,"i":3e0,"b":true,"z":null,"big":1e999,"o":{"x":1,"x":2},"u":"\ud800","a":[1,"x"]}"#;

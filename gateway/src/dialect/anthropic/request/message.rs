@@ -11,28 +11,24 @@ pub(super) fn messages(
     raw: &RawValue,
     unportable: &mut Unportable,
 ) -> Result<Vec<Message>, BadRequest> {
-    let elements = json::array(path, raw)?;
-    if elements.is_empty() {
+    let mut messages = Vec::new();
+    json::objects(path, raw, |path, fields| message(path, fields, &mut messages, unportable))?;
+    if messages.is_empty() {
         return Err(BadRequest::wrong(path, "empty", "at least one message"));
-    }
-    let mut messages = Vec::with_capacity(elements.len() + 1);
-    for (index, raw) in elements.into_iter().enumerate() {
-        message(&path.index(index), raw, &mut messages, unportable)?;
     }
     Ok(messages)
 }
 
 fn message(
     path: &Path<'_>,
-    raw: &RawValue,
+    fields: &Fields<'_>,
     messages: &mut Vec<Message>,
     unportable: &mut Unportable,
 ) -> Result<(), BadRequest> {
-    let fields = json::object(path, raw)?;
     for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "role" | "content")) {
         unportable.note_unless_null(&path.key(key), raw);
     }
-    let role = match json::required_string(path, &fields, "role")?.as_str() {
+    let role = match json::required_string(path, fields, "role")?.as_str() {
         "user" => Role::User,
         "assistant" => Role::Assistant,
         "system" => Role::System,
@@ -45,8 +41,8 @@ fn message(
     let raw = fields.get("content").ok_or_else(|| BadRequest::missing(path, "a string or an array"))?;
     let mut parts = Vec::new();
     if raw.get().starts_with('[') {
-        for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
-            match block(&path.index(index), raw, unportable)? {
+        json::objects(path, raw, |path, fields| {
+            match block(path, fields, unportable)? {
                 // A tool's result is a message of its own in the other dialects.
                 Some(result @ Part::ToolResult { .. }) => {
                     if !parts.is_empty() {
@@ -57,7 +53,8 @@ fn message(
                 Some(part) => parts.push(part),
                 None => {}
             }
-        }
+            Ok(())
+        })?;
         let only_results = messages.last().is_some_and(|m| m.role == Role::Tool);
         if parts.is_empty() && only_results {
             return Ok(());
@@ -78,21 +75,20 @@ pub(super) fn texts(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable
         return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
     }
     let mut parts = Vec::new();
-    for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
-        let path = &path.index(index);
-        match block(path, raw, unportable)? {
+    json::objects(path, raw, |path, fields| {
+        match block(path, fields, unportable)? {
             Some(text @ Part::Text(_)) => parts.push(text),
             Some(_) => unportable.note(path),
             None => {}
         }
-    }
+        Ok(())
+    })?;
     Ok(parts)
 }
 
 /// One block; `None` for what has no counterpart, which is noted, and for thinking.
-fn block(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
-    let fields = json::object(path, raw)?;
-    let kind = json::required_string(path, &fields, "type")?;
+fn block(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
+    let kind = json::required_string(path, fields, "type")?;
     let known: &[&str] = match kind.as_str() {
         "text" => &["type", "text"],
         "image" => &["type", "source"],
@@ -115,10 +111,10 @@ fn block(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result
         }
     }
     match kind.as_str() {
-        "text" => Ok(Some(Part::Text(json::required_string(path, &fields, "text")?))),
-        "image" => image(path, &fields, unportable),
-        "tool_use" => tool_use(path, &fields).map(Some),
-        _ => tool_result(path, &fields, unportable).map(Some),
+        "text" => Ok(Some(Part::Text(json::required_string(path, fields, "text")?))),
+        "image" => image(path, fields, unportable),
+        "tool_use" => tool_use(path, fields).map(Some),
+        _ => tool_result(path, fields, unportable).map(Some),
     }
 }
 

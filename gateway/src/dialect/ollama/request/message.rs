@@ -20,30 +20,27 @@ pub(super) fn messages(
     raw: &RawValue,
     unportable: &mut Unportable,
 ) -> Result<Vec<Message>, BadRequest> {
-    let elements = json::array(path, raw)?;
-    if elements.is_empty() {
+    let (mut unanswered, mut messages) = (Unanswered::default(), Vec::new());
+    json::objects(path, raw, |path, fields| {
+        message(path, fields, &mut unanswered, unportable).map(|message| messages.push(message))
+    })?;
+    if messages.is_empty() {
         return Err(BadRequest::wrong(path, "empty", "at least one message"));
-    }
-    let mut unanswered = Unanswered::default();
-    let mut messages = Vec::with_capacity(elements.len());
-    for (index, raw) in elements.into_iter().enumerate() {
-        messages.push(message(&path.index(index), raw, &mut unanswered, unportable)?);
     }
     Ok(messages)
 }
 
 fn message(
     path: &Path<'_>,
-    raw: &RawValue,
+    fields: &Fields<'_>,
     unanswered: &mut Unanswered,
     unportable: &mut Unportable,
 ) -> Result<Message, BadRequest> {
-    let fields = json::object(path, raw)?;
-    let role = match json::required_string(path, &fields, "role")?.to_ascii_lowercase().as_str() {
+    let role = match json::required_string(path, fields, "role")?.to_ascii_lowercase().as_str() {
         "system" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
-        "tool" => return tool_result(path, &fields, unanswered, unportable),
+        "tool" => return tool_result(path, fields, unanswered, unportable),
         _ => {
             let expected = "`system`, `user`, `assistant` or `tool`";
             return Err(BadRequest::wrong(&path.key("role"), "another word", expected));

@@ -12,19 +12,15 @@ pub(super) fn messages(
     raw: &RawValue,
     unportable: &mut Unportable,
 ) -> Result<Vec<Message>, BadRequest> {
-    let elements = json::array(path, raw)?;
-    if elements.is_empty() {
+    let mut messages = Vec::new();
+    json::objects(path, raw, |path, fields| message(path, fields, unportable).map(|message| messages.push(message)))?;
+    if messages.is_empty() {
         return Err(BadRequest::wrong(path, "empty", "at least one message"));
-    }
-    let mut messages = Vec::with_capacity(elements.len());
-    for (index, raw) in elements.into_iter().enumerate() {
-        messages.push(message(&path.index(index), raw, unportable)?);
     }
     Ok(messages)
 }
 
-fn message(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Message, BadRequest> {
-    let fields = json::object(path, raw)?;
+fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Message, BadRequest> {
     let role_path = &path.key("role");
     let role = fields.get("role").ok_or_else(|| BadRequest::missing(role_path, "a string"))?;
     let role = match &*json::string(role_path, role)? {
@@ -32,7 +28,7 @@ fn message(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Resu
         "system" | "developer" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
-        "tool" => return tool_result(path, &fields, unportable),
+        "tool" => return tool_result(path, fields, unportable),
         "function" => {
             unportable.note(role_path);
             return Ok(Message { role: Role::Tool, parts: Vec::new() });
@@ -121,16 +117,10 @@ fn content(
     if !raw.get().starts_with('[') {
         return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
     }
-    for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
-        if let Some(part) = part(&path.index(index), raw, unportable)? {
-            parts.push(part);
-        }
-    }
-    Ok(())
+    json::objects(path, raw, |path, fields| part(path, fields, unportable).map(|part| parts.extend(part)))
 }
 
-fn part(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
-    let fields = json::object(path, raw)?;
+fn part(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
     let type_path = &path.key("type");
     let kind = fields.get("type").ok_or_else(|| BadRequest::missing(type_path, "a string"))?;
     let kind = json::string(type_path, kind)?;
