@@ -18,6 +18,9 @@ use crate::pages;
 use crate::record::FailedAttempt;
 use crate::stream::ResponseBody;
 
+/// Headers that an answer has room for before the map of them grows: most have nine.
+const HEADERS: usize = 12;
+
 /// The response to a request that is answered.
 pub(crate) fn respond(open: Open, dialect: Dialect, answer: Answer) -> Response<ResponseBody> {
     let snapshot = Arc::clone(open.snapshot());
@@ -32,6 +35,7 @@ pub(crate) fn respond(open: Open, dialect: Dialect, answer: Answer) -> Response<
     };
     let mut response = Response::new(ResponseBody::plain(Bytes::new()));
     let headers = response.headers_mut();
+    headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     id_header(headers, &open.record.id);
     routing_headers(headers, &open, cost);
