@@ -6,12 +6,14 @@
 //! letters that can matter; for all other texts comparing without regard to ASCII case is the same.
 //!
 //! Where three letters do not begin a keyword nothing is compared: `groups` says of sixteen places at once at which they may.
-//! What it goes by is a hundred bytes, made anew in each instance, where an automaton for as many words has far larger tables.
+//! What that goes by is made anew in each instance: a hundred bytes, and a table of two kilobytes by the first two letters, where
+//! an automaton for as many words has far larger ones.
 
 use crate::groups::Groups;
 use crate::marks::Marks;
 use crate::words;
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -26,17 +28,17 @@ const CREATION: [&str; 2] = ["create", "build"];
 /// Words that are marks of code: by themselves and in lower case.
 const CODE: [&str; 5] = ["def", "class", "function", "import", "from"];
 
-/// How many letters are told apart where case is not: the lowest five bits of each.
-const LETTERS: usize = 32;
+/// How many pairs of letters are told apart where their case is not.
+const PAIRS: usize = 1 << 10;
 
 /// A set of keywords, ready to search.
 pub(crate) struct Keywords {
     list: Vec<Keyword>,
     groups: Groups<3>,
-    /// The keywords by their start, ascending.
-    by_start: Vec<Start>,
-    /// For each letter where in `by_start` those begin that begin with it; at last where all end.
-    letters: [u32; LETTERS + 1],
+    /// The keywords by their first two letters, ascending: these, and the keyword's place in the list.
+    by_pair: Vec<(u16, u16)>,
+    /// For each two letters: 0 where no keyword begins with them, else 1 + the place of the first in `by_pair`.
+    pairs: Box<[u16; PAIRS]>,
     /// Whether a keyword has anything but ASCII.
     beyond_ascii: bool,
 }
@@ -58,14 +60,6 @@ struct Keyword {
     /// In lower case, at least two bytes.
     text: Cow<'static, str>,
     kind: Kind,
-}
-
-/// How a keyword begins.
-struct Start {
-    /// See `first_three`.
-    three: u32,
-    /// The keyword's place in the list.
-    keyword: u16,
 }
 
 /// Which keywords a text has.
@@ -100,26 +94,19 @@ impl Keywords {
                 list.push(Keyword { text, kind });
             }
         }
-        let mut by_start = Vec::with_capacity(list.len());
-        for (at, keyword) in list.iter().enumerate() {
-            by_start.extend(starts_of(keyword.text.as_bytes()).map(|three| Start { three, keyword: at as u16 }));
-        }
-        by_start.sort_unstable_by_key(|start| start.three);
-        let mut letters = [0; LETTERS + 1];
-        for start in &by_start {
-            letters[first(start.three) + 1] += 1;
-        }
-        for letter in 0..LETTERS {
-            letters[letter + 1] += letters[letter];
-        }
-        let mut groups = Groups::new();
-        for (rank, start) in by_start.iter().enumerate() {
+        let places = list.iter().enumerate();
+        let mut by_pair: Vec<_> =
+            places.map(|(place, keyword)| (pair(keyword.text.as_bytes()), place as u16)).collect();
+        by_pair.sort_unstable();
+        let (mut groups, mut pairs) = (Groups::new(), Box::new([0; PAIRS]));
+        for (rank, &(pair, place)) in by_pair.iter().enumerate().rev() {
+            pairs[usize::from(pair)] = rank as u16 + 1;
             // Neighbours have letters in common, so that few other letters mix with theirs.
-            let group = 1 << (8 * rank / by_start.len());
-            add(&mut groups, group, list[usize::from(start.keyword)].text.as_bytes());
+            let group = 1 << (8 * rank / by_pair.len());
+            add(&mut groups, group, list[usize::from(place)].text.as_bytes());
         }
         let beyond_ascii = list.iter().any(|keyword| !keyword.text.is_ascii());
-        Self { list, groups, by_start, letters, beyond_ascii }
+        Self { list, groups, by_pair, pairs, beyond_ascii }
     }
 
     /// Which keywords occur in a text, whose marks are these.
@@ -147,12 +134,12 @@ impl Keywords {
 
     /// Notes the wanted keywords at a place of the text.
     fn compare(&self, text: &str, at: usize, wanted: impl Fn(Kind) -> bool, found: &mut Found) {
-        let three = first_three(&text.as_bytes()[at..]);
-        let letter = first(three);
-        for start in &self.by_start[self.letters[letter] as usize..self.letters[letter + 1] as usize] {
-            let (place, keyword) = (usize::from(start.keyword), &self.list[usize::from(start.keyword)]);
-            if start.three == three && !found.seen[place] && wanted(keyword.kind) && keyword.is_at(text, at) {
-                found.seen[place] = true;
+        let pair = pair(&text.as_bytes()[at..]);
+        let Some(first) = usize::from(self.pairs[usize::from(pair)]).checked_sub(1) else { return };
+        for &(_, place) in self.by_pair[first..].iter().take_while(|(other, _)| *other == pair) {
+            let (seen, keyword) = (&mut found.seen[usize::from(place)], &self.list[usize::from(place)]);
+            if !*seen && wanted(keyword.kind) && keyword.is_at(text, at) {
+                *seen = true;
                 found.counts[keyword.kind as usize] += 1;
             }
         }
@@ -185,27 +172,10 @@ fn add(groups: &mut Groups<3>, group: u8, keyword: &[u8]) {
     }
 }
 
-/// How a keyword may begin: in one way, but a keyword of two bytes with any third.
-fn starts_of(keyword: &[u8]) -> impl Iterator<Item = u32> {
-    let three = first_three(keyword);
-    let thirds = if keyword.len() < 3 { 0..LETTERS as u32 } else { 0..1 };
-    thirds.map(move |third| three | third)
-}
-
-/// The first three bytes, of which the cases of letters are alike, the missing ones zero: the first is the most significant.
-fn first_three(text: &[u8]) -> u32 {
-    let three = match *text {
-        [first, second, third, ..] => [0, first, second, third],
-        [first, second] => [0, first, second, 0],
-        [first] => [0, first, 0, 0],
-        [] => [0; 4],
-    };
-    u32::from_be_bytes(three) & 0x1f_1f1f
-}
-
-/// The first of three bytes.
-fn first(three: u32) -> usize {
-    (three >> 16) as usize % LETTERS
+/// The first two letters of a text, whatever their case: the lowest five bits of each, zero where it has none.
+fn pair(text: &[u8]) -> u16 {
+    let letter = |place: usize| text.get(place).map_or(0, |byte| u16::from(byte & 31));
+    letter(0) << 5 | letter(1)
 }
 
 /// Keywords are written in lower case, mostly: then there is nothing to do.
