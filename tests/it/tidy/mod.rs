@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use wasmgate_tests::guests;
 
+mod imports;
+mod layers;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
