@@ -4,7 +4,6 @@
 //! This module must not know: HTTP, dialects' shapes, how a model is called.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::catalog::Catalog;
@@ -224,35 +223,5 @@ fn failed(decider: &Decider, failure: &PolicyFailure) -> Result<(), Failure> {
         OnFailure::DefaultDecision => Ok(()),
         OnFailure::FailClosed => Err(Failure::new(Kind::PolicyFailed, "a policy that must decide failed")
             .with_detail(format_args!("{}: {failure}", decider.version.label))),
-    }
-}
-
-/// Lets one line a second through: a policy that always fails must not fill the log.
-#[derive(Debug)]
-pub struct LineLimit {
-    started: Instant,
-    next_second: AtomicU64,
-    suppressed: AtomicU64,
-}
-
-impl Default for LineLimit {
-    fn default() -> Self {
-        Self { started: Instant::now(), next_second: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
-    }
-}
-
-impl LineLimit {
-    /// Whether a line may be written, and how many were not since the last: `None`, or that number.
-    pub fn admit(&self) -> Option<u64> {
-        let now = self.started.elapsed().as_secs();
-        let next = self.next_second.load(Ordering::Relaxed);
-        let mine = now >= next
-            && self.next_second.compare_exchange(next, now + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if mine {
-            Some(self.suppressed.swap(0, Ordering::Relaxed))
-        } else {
-            self.suppressed.fetch_add(1, Ordering::Relaxed);
-            None
-        }
     }
 }

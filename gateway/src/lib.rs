@@ -10,6 +10,7 @@
 //! broke off never ends like a whole one; a failing policy is never the client's problem unless the operator chose so;
 //! labels of metrics never come from a request.
 
+pub mod base;
 pub mod config;
 pub mod server;
 

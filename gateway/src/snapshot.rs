@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::catalog::Catalog;
 use crate::config::{OnFailure, Server};
-use crate::decision::LineLimit;
+use crate::base::log_limit::LogLimit;
 use crate::metrics::{ModelMetrics, PolicyMetrics, ShadowMetrics};
 use crate::money::Price;
 use crate::policy::{Hook, Policy};
@@ -87,7 +87,7 @@ pub struct Version {
     /// `name@version`.
     pub label: String,
     /// Bounds its lines in the log when it fails.
-    pub failure_lines: LineLimit,
+    pub failure_lines: LogLimit,
     /// What it did lately.
     pub tally: Tally,
     /// Whether it failed so often that it is not called.
@@ -103,7 +103,7 @@ impl Version {
             policy,
             version,
             label,
-            failure_lines: LineLimit::default(),
+            failure_lines: LogLimit::default(),
             tally: Tally::default(),
             open: AtomicBool::new(false),
         }

@@ -12,19 +12,19 @@ use hyper::{HeaderMap, Version};
 
 use super::reply::{Kind, Problem};
 use super::token::Token;
-use crate::decision::LineLimit;
+use crate::base::log_limit::LogLimit;
 
 /// See the module.
 pub(super) struct Access {
     token: Option<Token>,
     // Where the listener is bound.
     own: Option<IpAddr>,
-    failure_lines: LineLimit,
+    failure_lines: LogLimit,
 }
 
 impl Access {
     pub(super) fn new(token: Option<Token>, own: Option<IpAddr>) -> Self {
-        Self { token, own, failure_lines: LineLimit::default() }
+        Self { token, own, failure_lines: LogLimit::default() }
     }
 
     /// Whether this request may be looked at any further.

@@ -1,0 +1,3 @@
+//! What everything may use and what knows nobody.
+
+pub mod log_limit;
