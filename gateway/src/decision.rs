@@ -14,12 +14,7 @@ use crate::money::NanoDollars;
 use crate::policy::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
 use crate::record::{self, Complexity, Evaluation, Record};
 use crate::shadow::Actual;
-use crate::snapshot::{Decider, Snapshot};
-
-/// The name under which the gateway's own default decides.
-const DEFAULT_NAME: &str = "default";
-/// The same with its version, which is the gateway's.
-pub const DEFAULT_LABEL: &str = concat!("default@", env!("CARGO_PKG_VERSION"));
+use crate::snapshot::{DEFAULT_NAME, Decider, Snapshot};
 
 /// Which models answer, in which order, and why.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::chat::Usage;
-use crate::decision::DEFAULT_LABEL;
+use crate::snapshot::DEFAULT_LABEL;
 use crate::dialect::{Dialect, Total};
 use crate::error::{Fault, Kind, Reason, Rejection};
 use crate::money::{NanoDollars, Price};

@@ -14,6 +14,11 @@ use crate::money::Price;
 use crate::policy::{Hook, Policy};
 use crate::tally::Tally;
 
+/// The name under which the gateway's own default decides.
+pub const DEFAULT_NAME: &str = "default";
+/// The same with its version, which is the gateway's.
+pub const DEFAULT_LABEL: &str = concat!("default@", env!("CARGO_PKG_VERSION"));
+
 /// See the module.
 #[derive(Debug)]
 pub struct Snapshot {
