@@ -11,7 +11,6 @@ mod input;
 mod perform;
 mod reply;
 mod route;
-mod token;
 
 #[cfg(test)]
 mod tests;
@@ -36,10 +35,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lifecycle::operate::Operator;
 use crate::server::{Guarded, accept};
+use crate::config::Token;
 use access::Access;
 use audit::Audit;
 use reply::{Kind, Problem};
-pub use token::Token;
 
 /// The API's description for machines: OpenAPI 3.1.
 pub const OPENAPI: &str = include_str!("admin/openapi.json");

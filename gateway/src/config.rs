@@ -8,6 +8,7 @@ mod file;
 mod locate;
 mod policies;
 mod secret;
+mod token;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::lifecycle::rules::{Abort, Breaker};
 use crate::lifecycle::slot::{Place, Slot};
 use crate::policy::{GivenLimits, Hook};
 pub use admin::Admin;
+pub use token::Token;
 
 /// The configuration that serves where no file is given: the documented example, whose models are simulated.
 pub const EMBEDDED: &str = include_str!("../../examples/wasmgate.toml");

@@ -11,7 +11,7 @@ use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Version};
 
 use super::reply::{Kind, Problem};
-use super::token::Token;
+use crate::config::Token;
 use crate::base::log_limit::LogLimit;
 
 /// See the module.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::file::{Wrong, wrong};
 use super::secret::{self, Readers};
-use crate::admin::Token;
+use super::Token;
 
 /// Holds the token; beats the file, so that a secret store need not write one.
 const VARIABLE: &str = "WASMGATE_ADMIN_TOKEN";

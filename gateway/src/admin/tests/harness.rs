@@ -13,7 +13,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Token, serve};
+use crate::config::Token;
+use super::super::serve;
 use super::described;
 use crate::lifecycle::operate::{
     ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, Refusal, Status, VersionStatus,
