@@ -33,9 +33,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Token;
 use crate::lifecycle::operate::Operator;
 use crate::server::{Guarded, accept};
-use crate::config::Token;
 use access::Access;
 use audit::Audit;
 use reply::{Kind, Problem};

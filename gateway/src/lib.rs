@@ -55,7 +55,8 @@ pub mod tally;
 
 mod start;
 
-pub use start::{Options, StartError, check, run};
+pub use lifecycle::StartError;
+pub use start::{Options, check, run};
 
 /// SHA-256 in hex.
 pub(crate) fn sha256(bytes: &[u8]) -> String {

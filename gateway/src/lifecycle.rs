@@ -5,6 +5,7 @@
 //! This module must not know: HTTP, how a request is answered.
 
 mod configure;
+mod error;
 mod files;
 mod judge;
 mod keep;
@@ -23,6 +24,7 @@ pub mod place;
 pub mod rules;
 pub mod slot;
 
+pub use error::StartError;
 pub use start::cache_folder;
 pub(crate) use start::check;
 

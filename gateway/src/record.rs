@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::chat::Usage;
-use crate::snapshot::DEFAULT_LABEL;
 use crate::dialect::{Dialect, Total};
 use crate::error::{Fault, Kind, Reason, Rejection};
 use crate::money::{NanoDollars, Price};
 use crate::policy::{FailureClass, Tier};
+use crate::snapshot::DEFAULT_LABEL;
 use crate::snapshot::Decider;
 
 /// How a request ended.

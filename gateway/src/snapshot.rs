@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use crate::base::log_limit::LogLimit;
 use crate::catalog::Catalog;
 use crate::config::{OnFailure, Server};
-use crate::base::log_limit::LogLimit;
 use crate::metrics::{ModelMetrics, PolicyMetrics, ShadowMetrics};
 use crate::money::Price;
 use crate::policy::{Hook, Policy};

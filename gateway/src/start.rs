@@ -1,6 +1,5 @@
 //! From a configuration to a serving gateway: everything is loaded and checked before the port is bound.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,31 +12,12 @@ use crate::admin;
 use crate::config::{Config, Overrides};
 use crate::gateway::Gateway;
 use crate::lifecycle::operate::Operator;
-use crate::lifecycle::{self, Lifecycle};
+use crate::lifecycle::{self, Lifecycle, StartError};
 use crate::policy::{Loader, LoaderOptions};
 use crate::server;
 
 /// Questions of operators that may wait.
 const QUESTIONS: usize = 16;
-
-/// The gateway did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// What the configuration asks for cannot be had: a policy was refused, a backend cannot be set up.
-    Refused(String),
-    /// The machine does not play along: the address is taken, a thread cannot be started.
-    Failed(String),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(message) | Self::Failed(message) => f.write_str(message),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// What a start is given beside the configuration.
 #[derive(Debug, Clone, Default)]

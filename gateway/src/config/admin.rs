@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::Token;
 use super::file::{Wrong, wrong};
 use super::secret::{self, Readers};
-use super::Token;
 
 /// Holds the token; beats the file, so that a secret store need not write one.
 const VARIABLE: &str = "WASMGATE_ADMIN_TOKEN";

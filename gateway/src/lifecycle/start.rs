@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::StartError;
 use super::files::Files;
 use super::keep::Keeper;
 use super::place::{Begin, Place, Spec, UPLOADED, Wish};
@@ -21,7 +22,6 @@ use crate::config::{Config, PolicyChoice};
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::policy::{Fixtures, LoadError, Loader, Policy, Stage};
-use crate::start::StartError;
 
 /// What a place begins with.
 struct First {

@@ -13,9 +13,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Token;
 use super::super::serve;
 use super::described;
+use crate::config::Token;
 use crate::lifecycle::operate::{
     ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, Refusal, Status, VersionStatus,
 };
