@@ -94,6 +94,17 @@ pub enum Part {
     },
 }
 
+impl Part {
+    /// Its text, if it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::ToolResult { text, .. } => Some(text),
+            Self::Image(_) | Self::ToolCall(_) => None,
+        }
+    }
+}
+
 /// An image in a message.
 #[derive(Debug, PartialEq)]
 pub enum Image {

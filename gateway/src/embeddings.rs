@@ -18,7 +18,6 @@ use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::open::Open;
 use crate::prompt;
-use crate::proxy::admit;
 use crate::record::Record;
 use crate::response::{id_header, refuse, routing_headers};
 use crate::stream::ResponseBody;
@@ -41,7 +40,7 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) ->
 }
 
 async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Bytes, Failure> {
-    admit(open)?;
+    open.admit()?;
     let gateway = Arc::clone(open.gateway());
     let snapshot = Arc::clone(open.snapshot());
     let (_, body) = prompt::read(request, &snapshot.limits).await?;

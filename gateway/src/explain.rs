@@ -14,9 +14,9 @@ use crate::gateway::Gateway;
 use crate::money::NanoDollars;
 use crate::open::Open;
 use crate::prompt;
-use crate::proxy::{admit, decide};
 use crate::record::Record;
 use crate::response::{id_header, refuse, routing_headers};
+use crate::routing;
 use crate::snapshot::Snapshot;
 use crate::stream::ResponseBody;
 
@@ -39,12 +39,12 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) ->
 }
 
 async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Decision, Failure> {
-    admit(open)?;
+    open.admit()?;
     let gateway = Arc::clone(open.gateway());
     let snapshot = Arc::clone(open.snapshot());
     let (headers, body) = prompt::read(request, &snapshot.limits).await?;
     let chat = prompt::parse(Dialect::Native, &body, &snapshot.limits)?;
-    decide(open, &gateway, &snapshot, Dialect::Native, &chat, &headers).await
+    routing::decide(&mut open.record, &gateway, &snapshot, Dialect::Native, &chat, &headers).await
 }
 
 #[derive(Serialize)]

@@ -27,6 +27,7 @@ pub mod builtin;
 pub mod decision;
 pub mod document;
 pub mod policy;
+pub mod routing;
 
 mod ask;
 pub mod backend;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::dialect::{Dialect, Total};
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::money::NanoDollars;
 use crate::policy::FailureClass;
@@ -43,6 +43,17 @@ impl Open {
     #[must_use]
     pub fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Whether there is room for one more.
+    ///
+    /// # Errors
+    /// Where too many requests are in flight.
+    pub fn admit(&self) -> Result<(), Failure> {
+        if self.gateway.in_flight.load(Ordering::Relaxed) > self.snapshot.limits.max_in_flight {
+            return Err(Failure::new(Kind::Overloaded, "too many requests are in flight; try again shortly"));
+        }
+        Ok(())
     }
 
     /// What the answer came to by now.

@@ -1,8 +1,7 @@
-//! The inbound chat request: read within bounds, parsed, and what policies may see of it.
+//! The inbound chat request: read within bounds, and parsed.
 //!
-//! This module must not know: policies' answers, backends, metrics.
+//! This module must not know: policies, backends, metrics.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,11 +10,10 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{HeaderMap, Request};
 
-use crate::chat::{Chat, Format, Part, Role};
+use crate::chat::{Chat, Part};
 use crate::config::Server;
 use crate::dialect::Dialect;
 use crate::error::{Failure, Kind};
-use crate::policy;
 
 /// Reads a body of JSON within the operator's bounds.
 ///
@@ -71,105 +69,5 @@ pub fn parse(dialect: Dialect, body: &[u8], limits: &Server) -> Result<Chat, Fai
 }
 
 fn texts_of(chat: &Chat) -> impl Iterator<Item = &str> + Clone {
-    chat.messages.iter().flat_map(|message| &message.parts).filter_map(text_of)
-}
-
-fn text_of(part: &Part) -> Option<&str> {
-    match part {
-        Part::Text(text) | Part::ToolResult { text, .. } => Some(text),
-        Part::Image(_) | Part::ToolCall(_) => None,
-    }
-}
-
-/// What policies may see of a request: roles and texts, flags, allow-listed headers.
-pub struct View<'a> {
-    /// Each message's role and text.
-    messages: Vec<(policy::Role, Cow<'a, str>)>,
-    labels: Vec<(&'a str, &'a str)>,
-    /// What the client needs of a model beside text.
-    pub needs: policy::Capabilities,
-}
-
-impl<'a> View<'a> {
-    /// Looks at a request.
-    #[must_use]
-    pub fn new(chat: &'a Chat, headers: &'a HeaderMap, allowed: &'a [String]) -> Self {
-        let messages = chat.messages.iter().map(|message| {
-            let role = match message.role {
-                Role::System => policy::Role::System,
-                Role::User => policy::Role::User,
-                Role::Assistant => policy::Role::Assistant,
-                Role::Tool => policy::Role::Tool,
-            };
-            let mut texts = message.parts.iter().filter_map(text_of);
-            let text = match (texts.next(), texts.next()) {
-                (None, _) => Cow::Borrowed(""),
-                (Some(only), None) => Cow::Borrowed(only),
-                (Some(first), Some(second)) => {
-                    let mut joined = format!("{first}\n{second}");
-                    for text in texts {
-                        joined.push('\n');
-                        joined.push_str(text);
-                    }
-                    Cow::Owned(joined)
-                }
-            };
-            (role, text)
-        });
-        let labels = allowed.iter().filter_map(|name| Some((name.as_str(), headers.get(name)?.to_str().ok()?)));
-        let mut needs = policy::Capabilities::empty();
-        if !chat.tools.is_empty() {
-            needs |= policy::Capabilities::TOOLS;
-        }
-        if chat.messages.iter().flat_map(|message| &message.parts).any(|part| matches!(part, Part::Image(_))) {
-            needs |= policy::Capabilities::IMAGES;
-        }
-        if matches!(chat.format, Some(Format::Json | Format::Schema { .. })) {
-            needs |= policy::Capabilities::STRUCTURED_OUTPUT;
-        }
-        Self { messages: messages.collect(), labels: labels.collect(), needs }
-    }
-
-    /// The messages as the contract has them.
-    #[must_use]
-    pub fn messages(&self) -> Vec<policy::Message<'_>> {
-        self.messages.iter().map(|(role, text)| policy::Message { role: *role, text }).collect()
-    }
-
-    /// Each message's text.
-    pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {
-        self.messages.iter().map(|(_, text)| &**text)
-    }
-
-    /// The request as the contract has it.
-    #[must_use]
-    pub fn request<'r>(
-        &'r self,
-        id: &'r str,
-        dialect: Dialect,
-        chat: &'r Chat,
-        messages: &'r [policy::Message<'r>],
-        prompt_tokens: u32,
-    ) -> policy::Request<'r> {
-        policy::Request {
-            id,
-            dialect: match dialect {
-                Dialect::Native => policy::Dialect::Native,
-                Dialect::OpenAi => policy::Dialect::Openai,
-                Dialect::Anthropic => policy::Dialect::Anthropic,
-                Dialect::Ollama => policy::Dialect::Ollama,
-            },
-            requested_model: &chat.model,
-            messages,
-            prompt_tokens,
-            max_tokens: chat.max_tokens,
-            streaming: chat.stream,
-            tools: self.needs.contains(policy::Capabilities::TOOLS),
-            images: self.needs.contains(policy::Capabilities::IMAGES),
-            tenant: None,
-            budget: None,
-            labels: &self.labels,
-            hints: &[],
-        }
-    }
+    chat.messages.iter().flat_map(|message| &message.parts).filter_map(Part::text)
 }

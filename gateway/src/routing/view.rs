@@ -1,0 +1,102 @@
+//! What policies may see of a request. This module must not know: policies' answers, backends, metrics.
+
+use std::borrow::Cow;
+
+use hyper::HeaderMap;
+
+use crate::chat::{Chat, Format, Part, Role};
+use crate::dialect::Dialect;
+use crate::policy;
+
+/// What policies may see of a request: roles and texts, flags, allow-listed headers.
+pub struct View<'a> {
+    /// Each message's role and text.
+    messages: Vec<(policy::Role, Cow<'a, str>)>,
+    labels: Vec<(&'a str, &'a str)>,
+    /// What the client needs of a model beside text.
+    pub needs: policy::Capabilities,
+}
+
+impl<'a> View<'a> {
+    /// Looks at a request.
+    #[must_use]
+    pub fn new(chat: &'a Chat, headers: &'a HeaderMap, allowed: &'a [String]) -> Self {
+        let messages = chat.messages.iter().map(|message| {
+            let role = match message.role {
+                Role::System => policy::Role::System,
+                Role::User => policy::Role::User,
+                Role::Assistant => policy::Role::Assistant,
+                Role::Tool => policy::Role::Tool,
+            };
+            let mut texts = message.parts.iter().filter_map(Part::text);
+            let text = match (texts.next(), texts.next()) {
+                (None, _) => Cow::Borrowed(""),
+                (Some(only), None) => Cow::Borrowed(only),
+                (Some(first), Some(second)) => {
+                    let mut joined = format!("{first}\n{second}");
+                    for text in texts {
+                        joined.push('\n');
+                        joined.push_str(text);
+                    }
+                    Cow::Owned(joined)
+                }
+            };
+            (role, text)
+        });
+        let labels = allowed.iter().filter_map(|name| Some((name.as_str(), headers.get(name)?.to_str().ok()?)));
+        let mut needs = policy::Capabilities::empty();
+        if !chat.tools.is_empty() {
+            needs |= policy::Capabilities::TOOLS;
+        }
+        if chat.messages.iter().flat_map(|message| &message.parts).any(|part| matches!(part, Part::Image(_))) {
+            needs |= policy::Capabilities::IMAGES;
+        }
+        if matches!(chat.format, Some(Format::Json | Format::Schema { .. })) {
+            needs |= policy::Capabilities::STRUCTURED_OUTPUT;
+        }
+        Self { messages: messages.collect(), labels: labels.collect(), needs }
+    }
+
+    /// The messages as the contract has them.
+    #[must_use]
+    pub fn messages(&self) -> Vec<policy::Message<'_>> {
+        self.messages.iter().map(|(role, text)| policy::Message { role: *role, text }).collect()
+    }
+
+    /// Each message's text.
+    pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {
+        self.messages.iter().map(|(_, text)| &**text)
+    }
+
+    /// The request as the contract has it.
+    #[must_use]
+    pub fn request<'r>(
+        &'r self,
+        id: &'r str,
+        dialect: Dialect,
+        chat: &'r Chat,
+        messages: &'r [policy::Message<'r>],
+        prompt_tokens: u32,
+    ) -> policy::Request<'r> {
+        policy::Request {
+            id,
+            dialect: match dialect {
+                Dialect::Native => policy::Dialect::Native,
+                Dialect::OpenAi => policy::Dialect::Openai,
+                Dialect::Anthropic => policy::Dialect::Anthropic,
+                Dialect::Ollama => policy::Dialect::Ollama,
+            },
+            requested_model: &chat.model,
+            messages,
+            prompt_tokens,
+            max_tokens: chat.max_tokens,
+            streaming: chat.stream,
+            tools: self.needs.contains(policy::Capabilities::TOOLS),
+            images: self.needs.contains(policy::Capabilities::IMAGES),
+            tenant: None,
+            budget: None,
+            labels: &self.labels,
+            hints: &[],
+        }
+    }
+}
