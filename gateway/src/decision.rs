@@ -10,9 +10,11 @@ use crate::catalog::Catalog;
 use crate::config::OnFailure;
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
+use crate::metrics::labels::{Complexity, Evaluation};
 use crate::money::NanoDollars;
 use crate::policy::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
-use crate::record::{self, Complexity, Evaluation, Record};
+use crate::record;
+use crate::record::Record;
 use crate::shadow::Actual;
 use crate::snapshot::{DEFAULT_NAME, Decider, Snapshot};
 
@@ -102,7 +104,7 @@ async fn estimate(
         true => Err(breaker_open()),
         false => decider.version.policy.estimate(request.clone(), candidates).await,
     };
-    let outcome = estimated.as_ref().map(|_| record::Verdict::Route).map_err(|failure| failure.class);
+    let outcome = estimated.as_ref().map(|_| labels::Verdict::Route).map_err(|failure| failure.class);
     record.cost_evaluation = Some(note(gateway, decider, began, outcome));
     match estimated {
         Ok(estimates) => Ok(Some(estimates)),
@@ -130,9 +132,9 @@ async fn route(
                 false => decider.version.policy.route(request, candidates).await,
             };
             let outcome = match &routed {
-                Ok(Verdict::Route(_)) => Ok(record::Verdict::Route),
-                Ok(Verdict::Deny(_)) => Ok(record::Verdict::Deny),
-                Ok(Verdict::Pass) => Ok(record::Verdict::Pass),
+                Ok(Verdict::Route(_)) => Ok(labels::Verdict::Route),
+                Ok(Verdict::Deny(_)) => Ok(labels::Verdict::Deny),
+                Ok(Verdict::Pass) => Ok(labels::Verdict::Pass),
                 Err(failure) => Err(failure.class),
             };
             record.routing_evaluation = Some(note(gateway, decider, began, outcome));
@@ -189,7 +191,7 @@ fn note(
     gateway: &Gateway,
     decider: &Decider,
     began: Instant,
-    outcome: Result<record::Verdict, FailureClass>,
+    outcome: Result<labels::Verdict, FailureClass>,
 ) -> Evaluation {
     let took = began.elapsed();
     if !matches!(outcome, Err(FailureClass::Saturated | FailureClass::BreakerOpen)) {

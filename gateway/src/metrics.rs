@@ -5,6 +5,7 @@
 //! request. All series that can be known are created at 0, so that the first event is an increase. Handles are looked
 //! up once, not for each request.
 
+pub mod labels;
 mod make;
 mod models;
 mod policies;
@@ -23,8 +24,9 @@ use crate::catalog::{Catalog, LiveModel, location_name};
 use crate::error::{Reason, Rejection};
 use crate::lifecycle::operate::UnixSeconds;
 use crate::policy::Location;
-use crate::record::{Ending, HedgeResult, Record};
+use crate::record::Record;
 use crate::snapshot::{Snapshot, Version};
+use labels::{Ending, HedgeResult};
 use make::{Labels, Maker, sweep};
 use models::Endings;
 pub use models::ModelMetrics;

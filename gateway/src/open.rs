@@ -9,9 +9,10 @@ use std::time::Instant;
 use crate::dialect::{Dialect, Total};
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
+use crate::metrics::labels::{Ending, Evaluation, Status};
 use crate::money::NanoDollars;
 use crate::policy::FailureClass;
-use crate::record::{Ending, Evaluation, Record, Spent, Status};
+use crate::record::{Record, Spent};
 use crate::snapshot::Snapshot;
 
 /// A record that must be closed, and the permit that the request holds.

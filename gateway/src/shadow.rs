@@ -13,11 +13,12 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use crate::metrics::Comparison;
+use crate::metrics::labels::Evaluation;
 use crate::money::NanoDollars;
 use crate::policy::{
     Breaker, Candidate, CostEstimate, Dialect, FailureClass, Health, Hook, Message, Observed, Request, Role, Verdict,
 };
-use crate::record::{self, Evaluation};
+use crate::record;
 use crate::snapshot::{Shadow, Snapshot};
 
 /// Requests that may wait for the shadows' thread.
@@ -199,9 +200,9 @@ impl Asked {
         let began = Instant::now();
         let verdict = shadow.decider.version.policy.route(self.request(&messages, &labels), &candidates).await;
         let outcome = match &verdict {
-            Ok(Verdict::Route(_)) => Ok(record::Verdict::Route),
-            Ok(Verdict::Deny(_)) => Ok(record::Verdict::Deny),
-            Ok(Verdict::Pass) => Ok(record::Verdict::Pass),
+            Ok(Verdict::Route(_)) => Ok(labels::Verdict::Route),
+            Ok(Verdict::Deny(_)) => Ok(labels::Verdict::Deny),
+            Ok(Verdict::Pass) => Ok(labels::Verdict::Pass),
             Err(failure) => Err(failure.class),
         };
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
@@ -232,7 +233,7 @@ impl Asked {
         }
         let began = Instant::now();
         let estimates = shadow.decider.version.policy.estimate(self.request(&messages, &labels), &candidates).await;
-        let outcome = estimates.as_ref().map(|_| record::Verdict::Route).map_err(|failure| failure.class);
+        let outcome = estimates.as_ref().map(|_| labels::Verdict::Route).map_err(|failure| failure.class);
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
         match (estimates, &self.actual.estimates) {
             (Err(failure), _) => self.failed(shadow, &failure.class, &failure.detail),

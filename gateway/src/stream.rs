@@ -20,9 +20,10 @@ use crate::chat::{Delta, Deltas};
 use crate::dialect::frames::{Frames, Framing};
 use crate::dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
 use crate::error::{Failure, Kind};
+use crate::metrics::labels::Ending;
 use crate::money::Price;
 use crate::open::Open;
-use crate::record::{Ending, Record};
+use crate::record::Record;
 
 /// Longest frame of a stream. Tool arguments come in many; one this long is a mistake.
 const MAX_FRAME_BYTES: usize = 4 << 20;

@@ -13,9 +13,10 @@ use wasmgate::config::{Config, OnFailure};
 use wasmgate::dialect::frames::{Frames, Framing};
 use wasmgate::dialect::{Decoder, Dialect, Encoder, Facts, Routing};
 use wasmgate::metrics::Metrics;
+use wasmgate::metrics::labels::{Complexity, Ending, Evaluation, Verdict};
 use wasmgate::policy::Isolation::{self, PerCall, Warm};
 use wasmgate::policy::{Candidate, GivenLimits, Hook, Loader, LoaderOptions, Message, Role};
-use wasmgate::record::{Complexity, Ending, Evaluation, Record, Verdict};
+use wasmgate::record::Record;
 use wasmgate::snapshot::{Decider, Deciders, Snapshot, Version};
 use wasmgate::tokens::TokenEstimator;
 

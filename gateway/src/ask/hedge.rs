@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use super::{Answer, Asking, Failures, Next};
-use crate::record::{Hedge, HedgeResult, Record};
+use crate::metrics::labels::HedgeResult;
+use crate::record::{Hedge, Record};
 
 /// Which two models are asked, by position in the catalog, and how long the first has before the second is asked.
 pub(super) struct Pair {

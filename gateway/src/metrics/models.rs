@@ -3,9 +3,10 @@
 use prometheus::{Counter, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::Totals;
+use super::labels::{Complexity, Ending, Status};
 use crate::chat::Usage;
 use crate::money::Price;
-use crate::record::{Complexity, Ending, Record, Status};
+use crate::record::Record;
 use crate::snapshot::Snapshot;
 
 /// The series of one model.

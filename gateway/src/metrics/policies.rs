@@ -8,12 +8,12 @@ use prometheus::{
 };
 
 use super::EVALUATION;
+use super::labels::{Evaluation, Status, Verdict};
 use super::make::{Labels, Maker, sweep};
 use crate::catalog::Catalog;
 use crate::lifecycle::operate::UnixSeconds;
 use crate::money::NanoDollars;
 use crate::policy::{FailureClass, Hook, Stage};
-use crate::record::{Evaluation, Status, Verdict};
 use crate::snapshot::{Deciders, Snapshot, Version};
 
 /// A version in a mode, as its series are labelled.
