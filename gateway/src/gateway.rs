@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Server;
-use crate::lifecycle::generations::Generations;
 use crate::metrics::Metrics;
 use crate::retry::Budget;
 use crate::shadow::Shadows;
 use crate::snapshot::Snapshot;
+use crate::state::draining::Draining;
 use crate::tokens::TokenEstimator;
 
 /// See the module.
@@ -35,7 +35,7 @@ pub struct Gateway {
     /// What asking a second model beside a slow one may add to it.
     pub hedge_budget: Budget,
     /// Snapshots that were replaced.
-    pub generations: Generations,
+    pub generations: Draining,
     /// Where shadows are asked.
     pub shadows: Shadows,
     /// When the gateway started.
@@ -56,7 +56,7 @@ impl Gateway {
             policy_failed: Notify::new(),
             retry_budget: Budget::default(),
             hedge_budget: Budget::default(),
-            generations: Generations::default(),
+            generations: Draining::default(),
             shadows: Shadows::default(),
             started: Instant::now(),
             snapshot: ArcSwap::from_pointee(snapshot),

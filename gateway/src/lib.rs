@@ -49,6 +49,7 @@ pub mod metrics;
 pub mod open;
 pub mod record;
 pub mod snapshot;
+pub mod state;
 
 pub mod lifecycle;
 pub mod shadow;

@@ -18,7 +18,6 @@ mod store;
 mod want;
 mod watch;
 
-pub mod generations;
 pub mod operate;
 pub mod place;
 pub mod rules;

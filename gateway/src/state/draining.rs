@@ -8,20 +8,20 @@ use crate::snapshot::{Decider, Snapshot};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Generations(Mutex<Vec<Draining>>);
+pub struct Draining(Mutex<Vec<Replaced>>);
 
 #[derive(Debug)]
-struct Draining {
+struct Replaced {
     snapshot: Weak<Snapshot>,
     since: Instant,
     /// Whether all that only it held was given back.
     released: bool,
 }
 
-impl Generations {
+impl Draining {
     /// A snapshot was replaced.
     pub fn replaced(&self, snapshot: &Arc<Snapshot>) {
-        let draining = Draining { snapshot: Arc::downgrade(snapshot), since: Instant::now(), released: false };
+        let draining = Replaced { snapshot: Arc::downgrade(snapshot), since: Instant::now(), released: false };
         self.lock().push(draining);
     }
 
@@ -65,7 +65,7 @@ impl Generations {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Draining>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Replaced>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

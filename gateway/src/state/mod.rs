@@ -1,0 +1,3 @@
+//! What serves now.
+
+pub mod draining;
