@@ -37,6 +37,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Backend;
+use crate::base::time::UnixSeconds;
+use crate::base::time::now;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::gateway::Gateway;
@@ -46,13 +48,13 @@ use crate::snapshot::Version;
 use files::Files;
 use judge::Opening;
 use keep::Keeper;
-use operate::{Event, Question, Refusal, UnixSeconds};
+use operate::{Event, Question, Refusal};
 use operations::{Job, JobDone};
 use place::{Admission, Place, Placed, Spec};
 use review::{Admitted, Attempt, Load, Review, Reviewed};
 use slot::Slot;
 use store::State;
-use want::{Bytes, Desire, now};
+use want::{Bytes, Desire};
 use watch::Watch;
 
 /// Events that are kept.

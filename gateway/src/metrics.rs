@@ -20,9 +20,9 @@ use prometheus::{
 };
 
 use crate::backend::BreakerState;
+use crate::base::time::UnixSeconds;
 use crate::catalog::{Catalog, LiveModel, location_name};
 use crate::error::{Reason, Rejection};
-use crate::lifecycle::operate::UnixSeconds;
 use crate::policy::Location;
 use crate::record::Record;
 use crate::snapshot::{Snapshot, Version};

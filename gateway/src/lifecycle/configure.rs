@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::place::{Place, Spec, UPLOADED};
 use super::review::Applicable;
 use super::slot::Slot;
-use super::want::{Bytes, now};
+use super::want::Bytes;
 use super::{By, Lifecycle};
+use crate::base::time::now;
 
 impl Lifecycle {
     /// The file as it stands does not go in; whether that is news.

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::slot::Slot;
-
-/// A moment, in seconds since 1970.
-pub type UnixSeconds = u64;
+use crate::base::time::UnixSeconds;
 
 /// Everything at a moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::operate::{Refusal, UnixSeconds, VersionStatus};
+use super::operate::{Refusal, VersionStatus};
+use crate::base::time::UnixSeconds;
 use crate::policy::GivenLimits;
 use crate::sha256;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::place::Wish;
 use super::slot::{Place, Slot};
-use super::want::now;
 use super::{By, Lifecycle};
+use crate::base::time::now;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::metrics::LastReload;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::files::{Files, Sight};
-use super::operate::UnixSeconds;
 use super::place::Spec;
 use super::slot::{Place as SlotPlace, Slot};
+use crate::base::time::UnixSeconds;
 use crate::config::{MAX_SETTING_BYTES, PolicyChoice, PolicySource};
 use crate::policy::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};
 use crate::sha256;
@@ -143,9 +143,4 @@ pub(super) async fn load(loader: &Loader, slot: &Slot, spec: &Spec, bytes: &Byte
 /// A refusal of what could not even be read.
 pub(super) fn unreadable(origin: &str, reason: String) -> LoadError {
     LoadError { origin: origin.to_owned(), stage: Stage::Observed, reason }
-}
-
-/// Now, in seconds since 1970.
-pub(super) fn now() -> UnixSeconds {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -10,8 +10,8 @@ use prometheus::{
 use super::EVALUATION;
 use super::labels::{Evaluation, Status, Verdict};
 use super::make::{Labels, Maker, sweep};
+use crate::base::time::UnixSeconds;
 use crate::catalog::Catalog;
-use crate::lifecycle::operate::UnixSeconds;
 use crate::money::NanoDollars;
 use crate::policy::{FailureClass, Hook, Stage};
 use crate::snapshot::{Deciders, Snapshot, Version};

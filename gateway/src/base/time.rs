@@ -1,0 +1,10 @@
+//! Moments as files and the admin API have them.
+
+/// A moment, in seconds since 1970.
+pub type UnixSeconds = u64;
+
+/// Now, in seconds since 1970.
+#[must_use]
+pub fn now() -> UnixSeconds {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
