@@ -14,12 +14,12 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 
 use crate::backend::{self, Call};
+use crate::base::money::NanoDollars;
 use crate::chat::Chat;
 use crate::decision::Decision;
 use crate::dialect::{Dialect, Facts, Routing};
 use crate::error::{Failure, Kind, Remedy};
 use crate::gateway::Gateway;
-use crate::money::NanoDollars;
 use crate::open::Open;
 use crate::record::Record;
 use crate::snapshot::Snapshot;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::backend::{Backend, Breaker, BreakerState, HealthState, Settings, Timeouts};
-use crate::money::Price;
+use crate::base::money::Price;
 use crate::policy::{self, Candidate, Capabilities, CostEstimate, Health, Location, Observed};
 
 /// Weight of the newest call in the moving averages: about the last ten count.
@@ -111,7 +111,7 @@ impl Catalog {
     /// The configured name that an unknown one most likely meant.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        crate::nearest(name, self.models.iter().map(|live| live.model.name.as_str()))
+        crate::base::nearest::nearest(name, self.models.iter().map(|live| live.model.name.as_str()))
     }
 }
 

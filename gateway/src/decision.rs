@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::base::money::NanoDollars;
 use crate::catalog::Catalog;
 use crate::config::OnFailure;
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::metrics::labels::{Complexity, Evaluation};
-use crate::money::NanoDollars;
 use crate::policy::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
 use crate::record;
 use crate::record::Record;

@@ -11,8 +11,8 @@ use hyper::{Request, Response};
 use serde::Deserialize;
 
 use crate::ask::{Attempt, ask_again, stopping, whole};
+use crate::base::usage::Usage;
 use crate::catalog::LiveModel;
-use crate::chat::Usage;
 use crate::dialect::{BadRequest, Dialect, json};
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;

@@ -7,11 +7,11 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
 use serde::Serialize;
 
+use crate::base::money::NanoDollars;
 use crate::decision::Decision;
 use crate::dialect::Dialect;
 use crate::error::Failure;
 use crate::gateway::Gateway;
-use crate::money::NanoDollars;
 use crate::open::Open;
 use crate::prompt;
 use crate::record::Record;
@@ -102,5 +102,5 @@ fn body(record: &Record, snapshot: &Snapshot, decision: &Decision) -> Vec<u8> {
         version: &decision.version,
         candidates: candidates.collect(),
     };
-    crate::pages::json(&explanation)
+    crate::base::json_text::json(&explanation)
 }

@@ -8,13 +8,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::base::tokens::TokenEstimator;
 use crate::config::Server;
 use crate::metrics::Metrics;
 use crate::retry::Budget;
 use crate::shadow::Shadows;
 use crate::snapshot::Snapshot;
 use crate::state::draining::Draining;
-use crate::tokens::TokenEstimator;
 
 /// See the module.
 pub struct Gateway {

@@ -18,21 +18,18 @@ pub mod gateway;
 pub mod proxy;
 
 pub mod prompt;
-pub mod tokens;
 
 pub mod chat;
 pub mod dialect;
 
 pub mod builtin;
 pub mod decision;
-pub mod document;
 pub mod policy;
 pub mod routing;
 
 mod ask;
 pub mod backend;
 pub mod catalog;
-pub mod money;
 pub mod retry;
 
 pub mod response;
@@ -59,31 +56,3 @@ mod start;
 
 pub use lifecycle::StartError;
 pub use start::{Options, check, run};
-
-/// SHA-256 in hex.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    hex(&sha2::Sha256::digest(bytes))
-}
-
-/// Bytes as lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
-}
-
-/// The known word that an unknown one most likely meant.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Words come from strangers too, and the distance takes time by the product of their lengths.
-    if word.len() > 128 {
-        return None;
-    }
-    known
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(word.len()) / 2)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}

@@ -24,7 +24,6 @@ pub mod rules;
 pub mod slot;
 
 pub use error::StartError;
-pub use start::cache_folder;
 pub(crate) use start::check;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::base::money::NanoDollars;
 use crate::dialect::{Dialect, Total};
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
 use crate::metrics::labels::{Ending, Evaluation, Status};
-use crate::money::NanoDollars;
 use crate::policy::FailureClass;
 use crate::record::{Record, Spent};
 use crate::snapshot::Snapshot;

@@ -114,13 +114,6 @@ impl Page {
     }
 }
 
-/// JSON text with a line end, since people read it with curl.
-pub(crate) fn json(value: &impl Serialize) -> Vec<u8> {
-    let mut text = serde_json::to_vec(value).unwrap_or_default();
-    text.push(b'\n');
-    text
-}
-
 /// Policies are loaded whenever a snapshot is; a gateway is of use while one of its backends may answer.
 fn is_healthy(snapshot: &Snapshot) -> bool {
     snapshot.catalog.backends().iter().any(|backend| backend.health().state() != HealthState::Down)

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::chat::Usage;
+use crate::base::money::{NanoDollars, Price};
+use crate::base::usage::Usage;
 use crate::dialect::{Dialect, Total};
 use crate::error::Reason;
 use crate::metrics::labels::{Complexity, Ending, Evaluation, HedgeResult, Verdict};
-use crate::money::{NanoDollars, Price};
 use crate::snapshot::DEFAULT_LABEL;
 use crate::snapshot::Decider;
 

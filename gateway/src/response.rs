@@ -9,10 +9,10 @@ use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::MissedTickBehavior;
 
 use crate::ask::Answer;
+use crate::base::money::NanoDollars;
 use crate::dialect::{Dialect, ErrorText, stream_error};
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
-use crate::money::NanoDollars;
 use crate::open::Open;
 use crate::pages;
 use crate::record::FailedAttempt;

@@ -12,9 +12,9 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use crate::base::money::NanoDollars;
 use crate::metrics::Comparison;
 use crate::metrics::labels::Evaluation;
-use crate::money::NanoDollars;
 use crate::policy::{
     Breaker, Candidate, CostEstimate, Dialect, FailureClass, Health, Hook, Message, Observed, Request, Role, Verdict,
 };

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sha2::{Digest, Sha256};
 
 use crate::base::log_limit::LogLimit;
+use crate::base::money::Price;
 use crate::catalog::Catalog;
 use crate::config::{OnFailure, Server};
 use crate::metrics::{ModelMetrics, PolicyMetrics, ShadowMetrics};
-use crate::money::Price;
 use crate::policy::{Hook, Policy};
 use crate::tally::Tally;
 

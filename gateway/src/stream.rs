@@ -16,12 +16,12 @@ use tokio::time::{Interval, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::backend;
+use crate::base::money::Price;
 use crate::chat::{Delta, Deltas};
 use crate::dialect::frames::{Frames, Framing};
 use crate::dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::Ending;
-use crate::money::Price;
 use crate::open::Open;
 use crate::record::Record;
 

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
+use wasmgate::base::tokens::TokenEstimator;
+use wasmgate::base::usage::Usage;
 use wasmgate::builtin;
 use wasmgate::catalog::Catalog;
-use wasmgate::chat::{Deltas, Usage};
+use wasmgate::chat::Deltas;
 use wasmgate::config::{Config, OnFailure};
 use wasmgate::dialect::frames::{Frames, Framing};
 use wasmgate::dialect::{Decoder, Dialect, Encoder, Facts, Routing};
@@ -18,7 +20,6 @@ use wasmgate::policy::Isolation::{self, PerCall, Warm};
 use wasmgate::policy::{Candidate, GivenLimits, Hook, Loader, LoaderOptions, Message, Role};
 use wasmgate::record::Record;
 use wasmgate::snapshot::{Decider, Deciders, Snapshot, Version};
-use wasmgate::tokens::TokenEstimator;
 
 use crate::{Case, How, cache, common};
 

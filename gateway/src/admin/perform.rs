@@ -158,7 +158,7 @@ async fn upload(
         return Err(bad("there is no component: the body is empty"));
     }
     let hashed = component.clone();
-    let digest = tokio::task::spawn_blocking(move || crate::sha256(&hashed)).await;
+    let digest = tokio::task::spawn_blocking(move || crate::base::digest::sha256(&hashed)).await;
     let digest = digest.map_err(|_ended| Problem::stopping())?;
     let share = percent.map_or(String::new(), |percent| format!(", {percent} percent"));
     let with = if settings.is_some() { ", with settings" } else { "" };

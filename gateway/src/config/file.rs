@@ -12,11 +12,12 @@ use super::policies::{PoliciesFile, is_header_name, mean_hook};
 use super::secret::{self, Readers};
 use super::{Config, ConfigError, Log, LogFormat, Reload, Server};
 use crate::backend::{self, Kind, Secret, Timeouts};
+use crate::base::digest::sha256;
+use crate::base::money;
+use crate::base::money::Price;
 use crate::catalog::Model;
-use crate::money::{self, Price};
 use crate::policy::{Capabilities, Hook, Location};
 use crate::retry::Retries;
-use crate::sha256;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -213,7 +214,7 @@ fn with_nearest(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     match quoted.next() {
         Some(unknown) if message.starts_with("unknown field") || message.starts_with("unknown variant") => {
-            match crate::nearest(unknown, quoted) {
+            match crate::base::nearest::nearest(unknown, quoted) {
                 Some(near) => format!("unknown key `{unknown}`, did you mean `{near}`?").replace(
                     "unknown key",
                     if message.starts_with("unknown field") { "unknown key" } else { "unknown value" },
@@ -426,7 +427,7 @@ fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> 
         ));
     }
     let Some(backend) = backends.iter().position(|backend| backend.name == file.backend) else {
-        let near = crate::nearest(&file.backend, backends.iter().map(|b| b.name.as_str()));
+        let near = crate::base::nearest::nearest(&file.backend, backends.iter().map(|b| b.name.as_str()));
         let hint = near.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
         return Err((at("backend"), format!("there is no [backends.{}]{hint}", file.backend)));
     };

@@ -148,7 +148,7 @@ fn mean_policy(path: &[&str], file: PolicyFile, folder: &Path) -> Result<PolicyC
         (Some(name), None) => {
             let known = crate::builtin::names();
             if !known.contains(&name.as_str()) {
-                let hint = crate::nearest(&name, known.iter().copied())
+                let hint = crate::base::nearest::nearest(&name, known.iter().copied())
                     .map_or_else(|| format!(", expected one of {known:?}"), |near| format!(", did you mean {near:?}?"));
                 return Err(at("builtin", format!("there is no built-in policy {name:?}{hint}")));
             }

@@ -13,7 +13,8 @@ pub(super) use reply::{decode_reply, encode_reply};
 pub(super) use request::decode;
 pub(super) use stream::{Decoder, Encoder};
 
-use crate::chat::{Finish, Usage};
+use crate::base::usage::Usage;
+use crate::chat::Finish;
 
 /// Why an answer ended, by its wire name. A model that calls tools ends with `stop` here.
 fn finish(reason: Option<&str>, calls: bool) -> Finish {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::sha256;
+use crate::base::digest::sha256;
 
 /// Largest file that is read, in bytes: no component may be larger.
 const MAX_BYTES: u64 = 64 << 20;

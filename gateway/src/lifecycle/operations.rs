@@ -14,9 +14,9 @@ use super::place::{Placed, Spec, UPLOADED, Wish};
 use super::slot::{MAX_SHADOWS, Place as SlotPlace, Slot};
 use super::want::{self, Bytes};
 use super::{By, Lifecycle};
+use crate::base::digest::sha256;
 use crate::metrics::Reload;
 use crate::policy::{LoadError, Policy};
-use crate::sha256;
 
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<PolicyStatus, NotDone>>;

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::operate::{Refusal, VersionStatus};
+use crate::base::digest::sha256;
 use crate::base::time::UnixSeconds;
 use crate::policy::GivenLimits;
-use crate::sha256;
 
 /// Earlier versions that are kept to go back to.
 const KEPT: usize = 4;

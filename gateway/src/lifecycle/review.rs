@@ -13,10 +13,10 @@ use super::files::{Files, Sight};
 use super::place::{Place, Spec, Wish};
 use super::slot::Slot;
 use super::want::{self, Bytes, Desire};
+use crate::base::digest::sha256;
 use crate::catalog::Catalog;
 use crate::config::{Config, PolicyChoice};
 use crate::policy::{LoadError, Loader, Policy};
-use crate::sha256;
 
 /// What there is to go by.
 pub(super) struct Review {

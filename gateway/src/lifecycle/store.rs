@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::operate::Event;
 use super::place::Place;
 use super::slot::Slot;
-use crate::sha256;
+use crate::base::digest::sha256;
 
 /// Form of the state file. Another one is not read.
 const FORM: u32 = 1;

@@ -4,8 +4,8 @@ use prometheus::{Counter, Gauge, Histogram, HistogramVec, IntCounter, IntCounter
 
 use super::Totals;
 use super::labels::{Complexity, Ending, Status};
-use crate::chat::Usage;
-use crate::money::Price;
+use crate::base::money::Price;
+use crate::base::usage::Usage;
 use crate::record::Record;
 use crate::snapshot::Snapshot;
 

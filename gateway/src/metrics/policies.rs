@@ -10,9 +10,9 @@ use prometheus::{
 use super::EVALUATION;
 use super::labels::{Evaluation, Status, Verdict};
 use super::make::{Labels, Maker, sweep};
+use crate::base::money::NanoDollars;
 use crate::base::time::UnixSeconds;
 use crate::catalog::Catalog;
-use crate::money::NanoDollars;
 use crate::policy::{FailureClass, Hook, Stage};
 use crate::snapshot::{Deciders, Snapshot, Version};
 

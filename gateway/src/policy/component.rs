@@ -94,7 +94,7 @@ impl Policy {
         let fixtures = source.fixtures.as_ref().map_or(Ok(Vec::new()), Fixtures::parse);
         let fixtures = fixtures.map_err(|reason| refuse(Stage::Parsed, reason))?;
         let bytes = Arc::clone(&source.bytes);
-        let read = aside(move || (crate::sha256(&bytes), admission::parse(&bytes))).await;
+        let read = aside(move || (crate::base::digest::sha256(&bytes), admission::parse(&bytes))).await;
         let (digest, outline) = read.map_err(|reason| refuse(Stage::Parsed, reason))?;
         let outline = outline.map_err(|reason| refuse(Stage::Parsed, reason))?;
         reached(Stage::Parsed);

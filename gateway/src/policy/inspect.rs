@@ -50,7 +50,7 @@ impl Inspection {
         };
         let import = |name: &String| Import { name: name.clone(), grant: contract::grant(name) };
         Ok(Self {
-            digest: crate::sha256(component),
+            digest: crate::base::digest::sha256(component),
             bytes: component.len(),
             code_bytes: outline.code_bytes,
             profile: Profile::of(outline.code_bytes),

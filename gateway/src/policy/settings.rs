@@ -10,7 +10,7 @@ pub(super) fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>
     for (name, json) in given {
         let Some(setting) = manifest.settings.iter().find(|s| &s.name == name) else {
             let names = manifest.settings.iter().map(|s| s.name.as_str());
-            return Err(match crate::nearest(name, names) {
+            return Err(match crate::base::nearest::nearest(name, names) {
                 Some(near) => format!("unknown setting `{name}`, did you mean `{near}`?"),
                 None => format!("unknown setting `{name}`; {} has {} settings", manifest.name, manifest.settings.len()),
             });

@@ -9,7 +9,7 @@ pub(super) fn component(name: &str) -> Arc<[u8]> {
 }
 
 pub(super) fn digest(wasm: &[u8]) -> String {
-    crate::sha256(wasm)
+    crate::base::digest::sha256(wasm)
 }
 
 pub(super) async fn load(name: &str, limits: GivenLimits, fixtures: Option<&str>) -> Result<Policy, LoadError> {

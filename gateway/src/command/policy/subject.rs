@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value as Json};
+use wasmgate::base::document;
+use wasmgate::base::paths::cache_folder;
 use wasmgate::builtin;
 use wasmgate::config::MAX_SETTING_BYTES;
-use wasmgate::document;
-use wasmgate::lifecycle::cache_folder;
 use wasmgate::policy::inspect::Inspection;
 use wasmgate::policy::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
 

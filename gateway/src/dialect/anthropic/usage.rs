@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::chat::Usage;
+use crate::base::usage::Usage;
 use crate::dialect::Total;
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]

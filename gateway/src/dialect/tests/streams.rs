@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::super::frames::Frames;
 use super::super::{Decoder, Encoder, Facts};
 use super::{ALL, Dialect, facts, json, total};
-use crate::chat::{Delta, Deltas, Finish, Usage};
+use crate::base::usage::Usage;
+use crate::chat::{Delta, Deltas, Finish};
 
 /// Reads a backend's stream; the deltas, and whether it was malformed.
 fn decoded(dialect: Dialect, stream: &str) -> (Vec<Delta>, bool) {

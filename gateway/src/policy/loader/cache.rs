@@ -60,7 +60,7 @@ impl Cache {
         }
         let mut hasher = Sha(Sha256::new());
         engine.hash(&mut hasher);
-        let engine = crate::hex(&hasher.0.finalize()[..8]);
+        let engine = crate::base::digest::hex(&hasher.0.finalize()[..8]);
         Ok(Self { folder: folder.to_owned(), engine, max_bytes: MAX_BYTES })
     }
 

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::super::finish_name;
 use super::super::usage::{Written, written};
-use crate::chat::{Delta, Finish, Usage};
+use crate::base::usage::Usage;
+use crate::chat::{Delta, Finish};
 use crate::dialect::{Facts, Total, write};
 
 /// Writes OpenAI's stream.

@@ -1,6 +1,6 @@
 //! Money: integer nano-dollars inside, decimal US dollars at the borders (configuration, answers, metrics).
 
-use crate::chat::Usage;
+use super::usage::Usage;
 
 /// An amount, in nano-dollars (10^-9 US dollars).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,11 @@
+//! JSON as people read it.
+
+use serde::Serialize;
+
+/// JSON text with a line end, since people read it with curl.
+#[must_use]
+pub fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec(value).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
