@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Token;
-use crate::lifecycle::operate::Operator;
+use crate::rollout::api::Operator;
 use crate::server::{Guarded, accept};
 use access::Access;
 use audit::Audit;

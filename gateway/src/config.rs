@@ -20,9 +20,9 @@ use indexmap::IndexMap;
 
 use crate::backend;
 use crate::catalog::Model;
-use crate::lifecycle::rules::{Abort, Breaker};
-use crate::lifecycle::slot::{Place, Slot};
 use crate::policy::{GivenLimits, Hook};
+use crate::rollout::analysis::{Abort, Breaker};
+use crate::rollout::slot::{Place, Slot};
 pub use admin::Admin;
 pub use token::Token;
 

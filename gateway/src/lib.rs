@@ -33,6 +33,7 @@ pub mod catalog;
 pub mod retry;
 
 pub mod response;
+pub mod rollout;
 pub mod stream;
 
 pub mod admin;
@@ -50,7 +51,6 @@ pub mod state;
 
 pub mod lifecycle;
 pub mod shadow;
-pub mod tally;
 
 mod start;
 

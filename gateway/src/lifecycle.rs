@@ -18,11 +18,6 @@ mod store;
 mod want;
 mod watch;
 
-pub mod operate;
-pub mod place;
-pub mod rules;
-pub mod slot;
-
 pub use error::StartError;
 pub(crate) use start::check;
 
@@ -43,15 +38,15 @@ use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::metrics::Reload;
 use crate::policy::{LoadError, Loader, Policy, PolicyFailure};
+use crate::rollout::api::{Event, Question, Refusal};
+use crate::rollout::slot::Slot;
+use crate::rollout::slot_state::{Admission, Place, Placed, Spec};
 use crate::snapshot::Version;
 use files::Files;
 use judge::Opening;
 use keep::Keeper;
-use operate::{Event, Question, Refusal};
 use operations::{Job, JobDone};
-use place::{Admission, Place, Placed, Spec};
 use review::{Admitted, Attempt, Load, Review, Reviewed};
-use slot::Slot;
 use store::State;
 use want::{Bytes, Desire};
 use watch::Watch;

@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::config::{OnFailure, Server};
 use crate::metrics::{ModelMetrics, PolicyMetrics, ShadowMetrics};
 use crate::policy::{Hook, Policy};
-use crate::tally::Tally;
+use crate::rollout::stats::Tally;
 
 /// The name under which the gateway's own default decides.
 pub const DEFAULT_NAME: &str = "default";

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::config::{Config, Overrides};
 use crate::gateway::Gateway;
-use crate::lifecycle::operate::Operator;
 use crate::lifecycle::{self, Lifecycle, StartError};
 use crate::policy::{Loader, LoaderOptions};
+use crate::rollout::api::Operator;
 use crate::server;
 
 /// Questions of operators that may wait.

@@ -13,9 +13,9 @@ use super::input::{self, COMPONENT_TIMEOUT, JSON_TIMEOUT, MAX_JSON_BYTES};
 use super::reply::{Kind, Problem};
 use super::route::{Found, Route, TABLE};
 use super::{Admin, MAX_COMPONENT_BYTES, OPENAPI};
-use crate::lifecycle::operate::{Event, Operation, PolicyStatus, Status};
-use crate::lifecycle::slot::Slot;
 use crate::pages;
+use crate::rollout::api::{Event, Operation, PolicyStatus, Status};
+use crate::rollout::slot::Slot;
 
 /// A place with what happened in it.
 #[derive(Serialize)]

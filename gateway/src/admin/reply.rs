@@ -6,8 +6,8 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
-use crate::lifecycle::operate::NotDone;
 use crate::pages;
+use crate::rollout::api::NotDone;
 
 /// Why something was not done.
 #[derive(Debug)]

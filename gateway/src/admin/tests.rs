@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use super::route::TABLE;
 use super::{MAX_COMPONENT_BYTES, input};
-use crate::lifecycle::operate::Operation;
+use crate::rollout::api::Operation;
 use harness::{Answer, Listener, TOKEN};
 
 const GET: Method = Method::GET;

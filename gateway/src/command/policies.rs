@@ -12,8 +12,8 @@ use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use wasmgate::admin::MAX_COMPONENT_BYTES;
-use wasmgate::lifecycle::operate::PolicyStatus;
-use wasmgate::lifecycle::slot::{Place, Slot};
+use wasmgate::rollout::api::PolicyStatus;
+use wasmgate::rollout::slot::{Place, Slot};
 
 use super::client::{Call, Client};
 use super::show;

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use wasmgate::lifecycle::operate::{Event, PolicyStatus, Refusal, Status, VersionStatus};
+use wasmgate::rollout::api::{Event, PolicyStatus, Refusal, Status, VersionStatus};
 
 use super::table::{Table, ago, clean, wrap};
 

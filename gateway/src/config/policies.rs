@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::file::{Wrong, wrong};
 use super::{CanaryChoice, HookChoice, OnFailure, PolicyChoice, PolicySource};
-use crate::lifecycle::rules::{Abort, Breaker};
-use crate::lifecycle::slot::{MAX_SHADOWS, is_shadow_name};
 use crate::policy::{GivenLimits, Hook, Profile};
+use crate::rollout::analysis::{Abort, Breaker};
+use crate::rollout::slot::{MAX_SHADOWS, is_shadow_name};
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::place::{Place, Spec, UPLOADED};
 use super::review::Applicable;
-use super::slot::Slot;
 use super::want::Bytes;
 use super::{By, Lifecycle};
 use crate::base::time::now;
+use crate::rollout::slot::Slot;
+use crate::rollout::slot_state::{Place, Spec, UPLOADED};
 
 impl Lifecycle {
     /// The file as it stands does not go in; whether that is news.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::operate::Refusal;
 use super::operations::{Job, JobDone};
-use super::slot::Slot;
 use super::{By, Lifecycle};
 use crate::base::time::now;
 use crate::metrics::Reload;
 use crate::policy::{Hook, PolicyFailure, Stage};
+use crate::rollout::api::Refusal;
+use crate::rollout::slot::Slot;
 use crate::snapshot::Version;
 
 /// An open breaker.

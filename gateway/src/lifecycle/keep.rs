@@ -3,9 +3,9 @@
 
 use tokio::task::JoinHandle;
 
-use super::place::Spec;
 use super::store::{State, Store};
 use super::want::Bytes;
+use crate::rollout::slot_state::Spec;
 
 /// See the module.
 pub(super) struct Keeper {

@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::judge::refusal;
-use super::operate::{NotDone, Operation, PolicyStatus, Question};
-use super::place::{Placed, Spec, UPLOADED, Wish};
-use super::slot::{MAX_SHADOWS, Place as SlotPlace, Slot};
 use super::want::{self, Bytes};
 use super::{By, Lifecycle};
 use crate::base::digest::sha256;
 use crate::metrics::Reload;
 use crate::policy::{LoadError, Policy};
+use crate::rollout::api::{NotDone, Operation, PolicyStatus, Question};
+use crate::rollout::slot::{MAX_SHADOWS, Place as SlotPlace, Slot};
+use crate::rollout::slot_state::{Placed, Spec, UPLOADED, Wish};
 
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<PolicyStatus, NotDone>>;
@@ -192,7 +192,7 @@ impl Lifecycle {
         from: &Slot,
         to: &Slot,
         version: Arc<crate::snapshot::Version>,
-        placed: super::place::Placed,
+        placed: crate::rollout::slot_state::Placed,
     ) {
         let because = |label: &str| format!("an operator promoted {label} from {from}");
         let refusal_there = refusal(self.loaded.get(to), "superseded", because(&version.label));
@@ -225,7 +225,7 @@ impl Lifecycle {
     }
 
     fn retry(&mut self, slot: Slot, reply: Reply) {
-        let aside = self.places.get_mut(&slot).is_some_and(super::place::Place::retry);
+        let aside = self.places.get_mut(&slot).is_some_and(crate::rollout::slot_state::Place::retry);
         if !aside && self.config_refused.take().is_none() {
             let message = format!("nothing was refused in {slot}");
             let _ = reply.send(Err(NotDone::Conflict(message)));

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::place::Wish;
-use super::slot::{Place, Slot};
 use super::{By, Lifecycle};
 use crate::base::time::now;
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::metrics::LastReload;
 use crate::policy::Hook;
+use crate::rollout::slot::{Place, Slot};
+use crate::rollout::slot_state::Wish;
 use crate::snapshot::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
 
 /// A snapshot without policies: what a gateway begins with, before it serves.

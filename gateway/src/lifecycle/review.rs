@@ -10,13 +10,13 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::files::{Files, Sight};
-use super::place::{Place, Spec, Wish};
-use super::slot::Slot;
 use super::want::{self, Bytes, Desire};
 use crate::base::digest::sha256;
 use crate::catalog::Catalog;
 use crate::config::{Config, PolicyChoice};
 use crate::policy::{LoadError, Loader, Policy};
+use crate::rollout::slot::Slot;
+use crate::rollout::slot_state::{Place, Spec, Wish};
 
 /// What there is to go by.
 pub(super) struct Review {

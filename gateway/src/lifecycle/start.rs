@@ -12,8 +12,6 @@ use tokio::time::Instant;
 use super::StartError;
 use super::files::Files;
 use super::keep::Keeper;
-use super::place::{Begin, Place, Spec, UPLOADED, Wish};
-use super::slot::{Place as SlotPlace, Slot};
 use super::store::{State, Store};
 use super::want;
 use super::want::{Bytes, Desire};
@@ -25,6 +23,8 @@ use crate::config::{Config, PolicyChoice};
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::policy::{Fixtures, LoadError, Loader, Policy, Stage};
+use crate::rollout::slot::{Place as SlotPlace, Slot};
+use crate::rollout::slot_state::{Begin, Place, Spec, UPLOADED, Wish};
 
 /// What a place begins with.
 struct First {

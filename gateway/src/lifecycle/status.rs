@@ -1,10 +1,10 @@
 //! How things stand, as operators are told.
 
 use super::Lifecycle;
-use super::operate::{ConfigStatus, PolicyStatus, Status};
-use super::place::Placed;
-use super::slot::{Place, Slot};
 use super::want::{self, Desire};
+use crate::rollout::api::{ConfigStatus, PolicyStatus, Status};
+use crate::rollout::slot::{Place, Slot};
+use crate::rollout::slot_state::Placed;
 
 impl Lifecycle {
     /// Everything.
@@ -44,7 +44,7 @@ impl Lifecycle {
                 None => "empty",
             }
             .to_owned(),
-            source: choice.map_or_else(|| super::place::UPLOADED.to_owned(), want::origin),
+            source: choice.map_or_else(|| crate::rollout::slot_state::UPLOADED.to_owned(), want::origin),
             serving: place.and_then(|place| place.serving.as_ref()).map(Placed::status),
             share_percent: (slot.place == Place::Canary).then(|| self.percent(slot)),
             refused: place.and_then(|place| place.aside.as_ref()).map(|aside| aside.refusal.clone()),

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::files::{Files, Sight};
-use super::place::Spec;
-use super::slot::{Place as SlotPlace, Slot};
 use crate::base::digest::sha256;
 use crate::base::time::UnixSeconds;
 use crate::config::{MAX_SETTING_BYTES, PolicyChoice, PolicySource};
 use crate::policy::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};
+use crate::rollout::slot::{Place as SlotPlace, Slot};
+use crate::rollout::slot_state::Spec;
 
 /// What is wanted in a place, by what can be seen of it.
 #[derive(Debug, Clone, PartialEq)]

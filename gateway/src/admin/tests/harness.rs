@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 use super::super::serve;
 use super::described;
 use crate::config::Token;
-use crate::lifecycle::operate::{
+use crate::rollout::api::{
     ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, Refusal, Status, VersionStatus,
 };
-use crate::lifecycle::slot::{Place, Slot};
+use crate::rollout::slot::{Place, Slot};
 
 /// The token of listeners that have one.
 pub(super) const TOKEN: &str = "correct-horse-battery-staple";

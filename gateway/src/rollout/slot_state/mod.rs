@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::operate::{Refusal, VersionStatus};
+use super::api::{Refusal, VersionStatus};
 use crate::base::digest::sha256;
 use crate::base::time::UnixSeconds;
 use crate::policy::GivenLimits;

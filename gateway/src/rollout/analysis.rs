@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tally::{Counts, KEPT, STEP};
+use super::stats::{Counts, KEPT, STEP};
 
 /// When a version that decides is taken out: the breaker of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
