@@ -43,9 +43,6 @@ use reply::{Kind, Problem};
 /// The API's description for machines: OpenAPI 3.1.
 pub const OPENAPI: &str = include_str!("admin/openapi.json");
 
-/// Longest component that can be uploaded, in bytes.
-pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
-
 /// Open connections; one more waits to be accepted. Operators are few.
 const MAX_CONNECTIONS: usize = 16;
 /// Uploads under way at a time, from their first byte to their answer; one more waits. Bounds what they take of memory,

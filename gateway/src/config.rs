@@ -159,9 +159,6 @@ pub struct CanaryChoice {
     pub abort: Abort,
 }
 
-/// Longest text that a setting may have from a file, in bytes.
-pub const MAX_SETTING_BYTES: usize = 256 << 10;
-
 /// Which component, with what.
 #[derive(Debug, Clone)]
 pub struct PolicyChoice {

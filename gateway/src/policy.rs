@@ -29,6 +29,7 @@ mod limits;
 use std::collections::HashMap;
 use std::fmt;
 
+pub use admission::MAX_COMPONENT_BYTES;
 pub use component::{Policy, Probed, Source};
 pub use contract::types::{
     Breaker, Budget, Candidate, Capabilities, CostEstimate, Dialect, Health, Location, Manifest, Message, Observed,
@@ -40,6 +41,7 @@ pub use fixtures::Fixtures;
 pub use limits::{GivenLimits, Isolation, Limits, Profile};
 pub use loader::{Loader, LoaderOptions, compile_component};
 pub use pool::PoolState;
+pub use settings::MAX_SETTING_BYTES;
 pub use stage::{LoadError, Stage};
 
 /// What a policy decides.

@@ -12,8 +12,9 @@ use super::audit::Audit;
 use super::input::{self, COMPONENT_TIMEOUT, JSON_TIMEOUT, MAX_JSON_BYTES};
 use super::reply::{Kind, Problem};
 use super::route::{Found, Route, TABLE};
-use super::{Admin, MAX_COMPONENT_BYTES, OPENAPI};
+use super::{Admin, OPENAPI};
 use crate::pages;
+use crate::policy::MAX_COMPONENT_BYTES;
 use crate::rollout::api::{Event, Operation, PolicyStatus, Status};
 use crate::rollout::slot::Slot;
 

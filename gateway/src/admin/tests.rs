@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::input;
 use super::route::TABLE;
-use super::{MAX_COMPONENT_BYTES, input};
+use crate::policy::MAX_COMPONENT_BYTES;
 use crate::rollout::api::Operation;
 use harness::{Answer, Listener, TOKEN};
 

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use wasmgate::admin::MAX_COMPONENT_BYTES;
+use wasmgate::policy::MAX_COMPONENT_BYTES;
 use wasmgate::rollout::api::PolicyStatus;
 use wasmgate::rollout::slot::{Place, Slot};
 

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::digest::sha256;
+use crate::policy::MAX_COMPONENT_BYTES;
 
-/// Largest file that is read, in bytes: no component may be larger.
-const MAX_BYTES: u64 = 64 << 20;
 /// How often content is compared even where size, times and identity say that nothing changed: some file systems lie.
 const DISTRUST: Duration = Duration::from_secs(60);
 
@@ -128,8 +127,8 @@ fn stat(path: &Path) -> Result<Print, Sight> {
     match std::fs::metadata(path) {
         // Opening anything else could wait for ever.
         Ok(metadata) if !metadata.is_file() => Err(Sight::Unreadable("it is no regular file".into())),
-        Ok(metadata) if metadata.size() > MAX_BYTES => {
-            Err(Sight::Unreadable(format!("it has {} bytes, expected at most {MAX_BYTES}", metadata.size())))
+        Ok(metadata) if metadata.size() > MAX_COMPONENT_BYTES as u64 => {
+            Err(Sight::Unreadable(format!("it has {} bytes, expected at most {MAX_COMPONENT_BYTES}", metadata.size())))
         }
         Ok(metadata) => Ok(Print::of(&metadata)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(Sight::Missing),

@@ -6,7 +6,7 @@
 use wasmparser::{Encoding, FuncValidatorAllocations, Payload, ValidPayload, Validator, WasmFeatures};
 
 /// Largest component, in bytes. A Python policy has some 20 MiB.
-pub(super) const MAX_COMPONENT_BYTES: usize = 64 << 20;
+pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
 /// What a component asks for and offers, by name.
 #[derive(Debug, Default)]

@@ -4,6 +4,9 @@ use serde_json::Value as Json;
 
 use super::{Manifest, Settings, Value};
 
+/// Longest text that a setting may have from a file, in bytes.
+pub const MAX_SETTING_BYTES: usize = 256 << 10;
+
 /// The operator's settings as the manifest types them.
 pub(super) fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>) -> Result<Settings, String> {
     let mut settings = Settings::new();

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use wasmgate::base::document;
 use wasmgate::base::paths::cache_folder;
 use wasmgate::builtin;
-use wasmgate::config::MAX_SETTING_BYTES;
+use wasmgate::policy::MAX_SETTING_BYTES;
 use wasmgate::policy::inspect::Inspection;
 use wasmgate::policy::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
 
