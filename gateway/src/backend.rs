@@ -3,7 +3,9 @@
 //! A call goes out in the backend's dialect and its answer comes back as bytes of that dialect; who reads them is the
 //! relay's business. This module must not know: policies, records, metrics, how clients are answered.
 
+mod averages;
 mod breaker;
+mod capabilities;
 mod health;
 mod http;
 mod probe;
@@ -31,12 +33,14 @@ use crate::chat::Chat;
 use crate::dialect::Dialect;
 use crate::error::{Failure, Kind as FailureKind};
 
+pub use averages::{Observed, Recent};
 pub use breaker::{Admission, Breaker, BreakerState, Conduct, Pass, Rules};
+pub use capabilities::{Capabilities, Capability};
 pub use health::{Health, HealthState};
 use http::{Http, error_chain};
 pub use queue::{QueueSettings, Turn};
-pub use settings::{Kind, Secret, Settings, Timeouts};
-pub(crate) use settings::{KindName, LocationName, TimeoutsFile};
+pub use settings::{Kind, Location, Secret, Settings, Timeouts};
+pub(crate) use settings::{KindName, TimeoutsFile};
 pub use sim::SimSettings;
 
 /// A backend at work.

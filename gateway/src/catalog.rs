@@ -4,15 +4,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
-use crate::backend::{Backend, Breaker, BreakerState, HealthState, Settings, Timeouts};
+use crate::backend::{Backend, Breaker, Capabilities, Recent, Settings, Timeouts};
 use crate::base::money::Price;
-use crate::policy::{self, Candidate, Capabilities, CostEstimate, Health, Location, Observed};
-
-/// Weight of the newest call in the moving averages: about the last ten count.
-const WEIGHT: f64 = 0.2;
 
 /// A model as configured.
 #[derive(Debug, Clone)]
@@ -116,90 +110,9 @@ impl Catalog {
 }
 
 impl LiveModel {
-    /// The model as policies see it.
-    #[must_use]
-    pub fn candidate(&self, estimate: Option<CostEstimate>) -> Candidate<'_> {
-        let breaker = match self.breaker.state(Instant::now()) {
-            BreakerState::Closed => policy::Breaker::Closed,
-            BreakerState::HalfOpen => policy::Breaker::HalfOpen,
-            BreakerState::Open => policy::Breaker::Open,
-        };
-        Candidate {
-            model: &self.model.name,
-            backend: &self.backend.settings().name,
-            location: self.backend.settings().location,
-            price: self.model.price.map(|price| policy::Price { input: price.input.0, output: price.output.0 }),
-            context_window: self.model.context_window,
-            capabilities: self.model.capabilities,
-            health: match self.backend.health().state() {
-                HealthState::Unknown => Health::Unknown,
-                HealthState::Healthy => Health::Healthy,
-                HealthState::Degraded => Health::Degraded,
-                HealthState::Down => Health::Down,
-            },
-            breaker,
-            in_flight: self.backend.in_flight(),
-            observed: self.recent.observed(),
-            estimate,
-        }
-    }
-
     /// `local` or `cloud`.
     #[must_use]
     pub fn location(&self) -> &'static str {
-        location_name(self.backend.settings().location)
+        self.backend.settings().location.as_str()
     }
-}
-
-/// The word for a location in labels and answers.
-#[must_use]
-pub fn location_name(location: Location) -> &'static str {
-    match location {
-        Location::Local => "local",
-        Location::Cloud => "cloud",
-    }
-}
-
-/// Moving averages of what calls took, each an `f64` in bits, 0 for none yet. Two updates at once may lose one; an
-/// average can bear that.
-#[derive(Debug, Default)]
-pub struct Recent {
-    latency: AtomicU64,
-    first_token: AtomicU64,
-    tokens_per_second: AtomicU64,
-}
-
-impl Recent {
-    /// A call ended well.
-    pub fn note(&self, latency: Duration, first_token: Option<Duration>, output_tokens: u64) {
-        update(&self.latency, latency.as_secs_f64());
-        if let Some(first) = first_token {
-            update(&self.first_token, first.as_secs_f64());
-            let flowing = latency.saturating_sub(first).as_secs_f64();
-            if output_tokens > 1 && flowing > 0.0 {
-                #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]
-                update(&self.tokens_per_second, (output_tokens - 1) as f64 / flowing);
-            }
-        }
-    }
-
-    fn observed(&self) -> Option<Observed> {
-        Some(Observed {
-            latency: value(&self.latency)?,
-            time_to_first_token: value(&self.first_token),
-            tokens_per_second: value(&self.tokens_per_second),
-        })
-    }
-}
-
-fn value(average: &AtomicU64) -> Option<f64> {
-    Some(f64::from_bits(average.load(Ordering::Relaxed))).filter(|&value| value > 0.0)
-}
-
-fn update(average: &AtomicU64, sample: f64) {
-    let next = match value(average) {
-        None => sample,
-        Some(value) => value + WEIGHT * (sample - value),
-    };
-    average.store(next.to_bits(), Ordering::Relaxed);
 }

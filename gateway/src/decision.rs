@@ -15,6 +15,7 @@ use crate::metrics::labels::{Complexity, Evaluation};
 use crate::policy::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
 use crate::record;
 use crate::record::Record;
+use crate::routing::candidate::candidate;
 use crate::shadow::Actual;
 use crate::snapshot::{DEFAULT_NAME, Decider, Snapshot};
 
@@ -69,7 +70,7 @@ async fn steps(
     header: Header<'_>,
 ) -> Result<Decision, Failure> {
     let mut candidates: Vec<Candidate<'_>> =
-        permitted.iter().map(|&index| snapshot.catalog.models()[index].candidate(None)).collect();
+        permitted.iter().map(|&index| candidate(&snapshot.catalog.models()[index], None)).collect();
     let estimated = estimate(gateway, record, snapshot, &request, &candidates, header).await?;
     for (candidate, estimate) in candidates.iter_mut().zip(estimated.iter().flatten()) {
         candidate.estimate = Some(*estimate);
@@ -174,7 +175,7 @@ async fn route(
 /// The configured order, models last whose backend is down or whose breaker is open.
 fn default_ranking(catalog: &Catalog, permitted: &[usize]) -> Vec<usize> {
     let down = |index: &usize| {
-        let candidate = catalog.models()[*index].candidate(None);
+        let candidate = candidate(&catalog.models()[*index], None);
         candidate.health == Health::Down || candidate.breaker == Breaker::Open
     };
     let (last, first): (Vec<usize>, Vec<usize>) = permitted.iter().partition(|index| down(index));

@@ -19,11 +19,10 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::backend::BreakerState;
+use crate::backend::{BreakerState, Location};
 use crate::base::time::UnixSeconds;
-use crate::catalog::{Catalog, LiveModel, location_name};
+use crate::catalog::{Catalog, LiveModel};
 use crate::error::{Reason, Rejection};
-use crate::policy::Location;
 use crate::record::Record;
 use crate::snapshot::{Snapshot, Version};
 use labels::{Ending, HedgeResult};
@@ -475,7 +474,7 @@ impl Metrics {
         for (model, live) in snapshot.models.iter().zip(snapshot.catalog.models()) {
             let ended = model.endings.add_to(&mut totals);
             targeted += ended;
-            if live.location() == location_name(Location::Local) {
+            if live.location() == Location::Local.as_str() {
                 local += ended;
             }
             totals.cost += model.cost.get();

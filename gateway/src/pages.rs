@@ -9,11 +9,10 @@ use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::backend::HealthState;
+use crate::backend::{Capability, HealthState};
 use crate::dialect::Dialect;
 use crate::gateway::Gateway;
 use crate::metrics;
-use crate::policy::Capabilities;
 use crate::snapshot::{Deciders, Snapshot};
 use crate::stream::ResponseBody;
 
@@ -123,7 +122,7 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
     let backends = snapshot.catalog.backends().iter().map(|backend| {
         json!({
             "name": backend.settings().name,
-            "location": crate::catalog::location_name(backend.settings().location),
+            "location": backend.settings().location.as_str(),
             "health": backend.health().state().as_str(),
             "in_flight": backend.in_flight(),
             "waiting": backend.waiting(),
@@ -166,12 +165,6 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
 fn models(snapshot: &Snapshot) -> Value {
     let models = snapshot.catalog.models().iter().map(|live| {
         let model = &live.model;
-        let capabilities = [
-            (Capabilities::TOOLS, "tools"),
-            (Capabilities::IMAGES, "images"),
-            (Capabilities::STRUCTURED_OUTPUT, "structured-output"),
-        ];
-        let capabilities = capabilities.iter().filter(|(flag, _)| model.capabilities.contains(*flag));
         json!({
             "model": model.name,
             "backend": live.backend.settings().name,
@@ -179,7 +172,7 @@ fn models(snapshot: &Snapshot) -> Value {
             "available": live.backend.health().state() != HealthState::Down,
             "health": live.backend.health().state().as_str(),
             "context_window": model.context_window,
-            "capabilities": capabilities.map(|(_, name)| *name).collect::<Vec<_>>(),
+            "capabilities": model.capabilities.iter().map(Capability::as_str).collect::<Vec<_>>(),
             // Null is unpriced, which is not free.
             "price": model.price.map(|price| json!({
                 "input_usd_per_million_tokens": price.input.usd(),

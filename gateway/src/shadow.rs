@@ -19,6 +19,7 @@ use crate::policy::{
     Breaker, Candidate, CostEstimate, Dialect, FailureClass, Health, Hook, Message, Observed, Request, Role, Verdict,
 };
 use crate::record;
+use crate::routing::candidate::candidate;
 use crate::snapshot::{Shadow, Snapshot};
 
 /// Requests that may wait for the shadows' thread.
@@ -159,14 +160,14 @@ impl Asked {
     }
 
     fn candidates(&self) -> Vec<Candidate<'_>> {
-        let candidate = |seen: &Seen| Candidate {
+        let rebuilt = |seen: &Seen| Candidate {
             health: seen.health,
             breaker: seen.breaker,
             in_flight: seen.in_flight,
             observed: seen.observed,
-            ..self.snapshot.catalog.models()[seen.model].candidate(seen.estimate)
+            ..candidate(&self.snapshot.catalog.models()[seen.model], seen.estimate)
         };
-        self.seen.iter().map(candidate).collect()
+        self.seen.iter().map(rebuilt).collect()
     }
 
     fn request<'a>(&'a self, messages: &'a [Message<'a>], labels: &'a [(&'a str, &'a str)]) -> Request<'a> {

@@ -9,7 +9,6 @@ use super::breaker::Rules;
 use super::queue::QueueSettings;
 use super::sim::SimSettings;
 use crate::dialect::Dialect;
-use crate::policy::Location;
 use crate::retry::Retries;
 
 /// A backend as configured.
@@ -96,19 +95,23 @@ pub(crate) enum KindName {
     Sim,
 }
 
-/// A location as written.
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// On whose hardware a backend runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum LocationName {
+pub enum Location {
+    /// The operator's own.
     Local,
+    /// A provider's.
     Cloud,
 }
 
-impl From<LocationName> for Location {
-    fn from(name: LocationName) -> Self {
-        match name {
-            LocationName::Local => Self::Local,
-            LocationName::Cloud => Self::Cloud,
+impl Location {
+    /// The word in labels and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Cloud => "cloud",
         }
     }
 }

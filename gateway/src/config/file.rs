@@ -11,12 +11,12 @@ use super::locate::{key_at, line_at, line_of};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
 use super::secret::{self, Readers};
 use super::{Config, ConfigError, Log, LogFormat, Reload, Server};
-use crate::backend::{self, Kind, Secret, Timeouts};
+use crate::backend::{self, Capability, Kind, Location, Secret, Timeouts};
 use crate::base::digest::sha256;
 use crate::base::money;
 use crate::base::money::Price;
 use crate::catalog::Model;
-use crate::policy::{Capabilities, Hook, Location};
+use crate::policy::Hook;
 use crate::retry::Retries;
 
 #[derive(Deserialize)]
@@ -128,7 +128,7 @@ impl Default for LogFile {
 struct BackendFile {
     kind: backend::KindName,
     url: Option<String>,
-    location: Option<backend::LocationName>,
+    location: Option<Location>,
     api_key_env: Option<String>,
     api_key_file: Option<PathBuf>,
     #[serde(default)]
@@ -151,18 +151,10 @@ struct ModelFile {
     context_window: Option<u32>,
     max_output_tokens: Option<u32>,
     #[serde(default)]
-    capabilities: Vec<CapabilityName>,
+    capabilities: Vec<Capability>,
     #[serde(default)]
     timeouts: backend::TimeoutsFile,
     price: Option<PriceFile>,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "kebab-case")]
-enum CapabilityName {
-    Tools,
-    Images,
-    StructuredOutput,
 }
 
 #[derive(Deserialize)]
@@ -394,7 +386,7 @@ fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backen
             Some(Secret::new(key))
         }
     };
-    let location = file.location.map_or(kind.default_location(), Into::into);
+    let location = file.location.unwrap_or(kind.default_location());
     let timeouts = file.timeouts.or(&Timeouts::defaults(location)).map_err(|(key, message)| {
         (vec!["backends".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
     })?;
@@ -460,20 +452,13 @@ fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> 
         }),
         None => None,
     };
-    let capabilities = file.capabilities.iter().fold(Capabilities::empty(), |all, capability| {
-        all | match capability {
-            CapabilityName::Tools => Capabilities::TOOLS,
-            CapabilityName::Images => Capabilities::IMAGES,
-            CapabilityName::StructuredOutput => Capabilities::STRUCTURED_OUTPUT,
-        }
-    });
     Ok(Model {
         backend_name: file.name.unwrap_or_else(|| name.clone()),
         name,
         backend,
         context_window: file.context_window,
         max_output_tokens: file.max_output_tokens.unwrap_or(4096),
-        capabilities,
+        capabilities: file.capabilities.into_iter().collect(),
         timeouts,
         price,
     })

@@ -1,5 +1,6 @@
 //! Which models may answer a request, and in which order.
 
+pub mod candidate;
 mod view;
 
 use std::sync::Arc;
@@ -56,7 +57,7 @@ fn permitted(snapshot: &Snapshot, dialect: Dialect, chat: &Chat, view: &View<'_>
             let can_say = field.is_none() || live.backend.is_simulated();
             obstacle = obstacle.take().or(field);
             // A client that names a model knows what it can do; the operator's list only guides `auto`.
-            can_say && (named || live.model.capabilities.contains(view.needs))
+            can_say && (named || live.model.capabilities.cover(view.needs))
         })
         .collect();
     if !able.is_empty() {

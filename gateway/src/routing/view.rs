@@ -1,9 +1,10 @@
-//! What policies may see of a request. This module must not know: policies' answers, backends, metrics.
+//! What policies may see of a request. This module must not know: policies' answers, metrics.
 
 use std::borrow::Cow;
 
 use hyper::HeaderMap;
 
+use crate::backend::Capabilities;
 use crate::chat::{Chat, Format, Part, Role};
 use crate::dialect::Dialect;
 use crate::policy;
@@ -14,7 +15,7 @@ pub struct View<'a> {
     messages: Vec<(policy::Role, Cow<'a, str>)>,
     labels: Vec<(&'a str, &'a str)>,
     /// What the client needs of a model beside text.
-    pub needs: policy::Capabilities,
+    pub needs: Capabilities,
 }
 
 impl<'a> View<'a> {
@@ -44,15 +45,15 @@ impl<'a> View<'a> {
             (role, text)
         });
         let labels = allowed.iter().filter_map(|name| Some((name.as_str(), headers.get(name)?.to_str().ok()?)));
-        let mut needs = policy::Capabilities::empty();
+        let mut needs = Capabilities::default();
         if !chat.tools.is_empty() {
-            needs |= policy::Capabilities::TOOLS;
+            needs.tools = true;
         }
         if chat.messages.iter().flat_map(|message| &message.parts).any(|part| matches!(part, Part::Image(_))) {
-            needs |= policy::Capabilities::IMAGES;
+            needs.images = true;
         }
         if matches!(chat.format, Some(Format::Json | Format::Schema { .. })) {
-            needs |= policy::Capabilities::STRUCTURED_OUTPUT;
+            needs.structured_output = true;
         }
         Self { messages: messages.collect(), labels: labels.collect(), needs }
     }
@@ -91,8 +92,8 @@ impl<'a> View<'a> {
             prompt_tokens,
             max_tokens: chat.max_tokens,
             streaming: chat.stream,
-            tools: self.needs.contains(policy::Capabilities::TOOLS),
-            images: self.needs.contains(policy::Capabilities::IMAGES),
+            tools: self.needs.tools,
+            images: self.needs.images,
             tenant: None,
             budget: None,
             labels: &self.labels,
