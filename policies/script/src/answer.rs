@@ -1,10 +1,11 @@
 //! What a script returns: verdicts and cost estimates. What breaks the contract's rules is an error where it is
 //! made, with the line.
 
-use crate::call::{Call, kind, optional, whole};
+use crate::call::Call;
 use crate::candidate::Offered;
-use crate::failure::{Fallible, failure};
+use crate::failure::{Fallible, failure, kind};
 use crate::request::Asked;
+use crate::value::{optional, whole};
 use rhai::{Array, Dynamic, Engine, INT, Map, NativeCallContext};
 use std::sync::Arc;
 use wasmgate_policy::money::expected_output;
@@ -41,7 +42,7 @@ fn route_to(context: &NativeCallContext<'_>, ranking: Array, reason: &str, judge
     let call = call.ok_or_else(|| failure("route_to is for fn route, not for the script's top level"))?.0;
     let mut indexes = Vec::with_capacity(ranking.len());
     for entry in &ranking {
-        let index = index(&call, entry)?;
+        let index = index(context.engine(), &call, entry)?;
         if indexes.contains(&index) {
             let model = &call.candidates[index as usize].model;
             return Err(failure(format!(
@@ -56,8 +57,8 @@ fn route_to(context: &NativeCallContext<'_>, ranking: Array, reason: &str, judge
     let mut decision = Decision::unscored(indexes, reason);
     for (name, value) in judged {
         match name.as_str() {
-            "complexity" => decision.complexity = complexity(&value)?,
-            "tier" => decision.tier = tier(&value)?,
+            "complexity" => decision.complexity = complexity(context.engine(), &value)?,
+            "tier" => decision.tier = tier(context.engine(), &value)?,
             _ => return Err(failure(format!("route_to: expected complexity and tier, but {name} is given"))),
         }
     }
@@ -65,19 +66,20 @@ fn route_to(context: &NativeCallContext<'_>, ranking: Array, reason: &str, judge
 }
 
 /// The index of a candidate, or of the one with this model.
-fn index(call: &Arc<Call>, entry: &Dynamic) -> Fallible<u32> {
+fn index(engine: &Engine, call: &Arc<Call>, entry: &Dynamic) -> Fallible<u32> {
     let should = "route_to: the ranking should hold candidates or their model names, but has";
     if let Some(offered) = entry.read_lock::<Offered>() {
         return Ok(offered.index);
     }
-    let Ok(model) = entry.as_immutable_string_ref() else { return Err(failure(format!("{should} {}", kind(entry)))) };
+    let wrong = |_| failure(format!("{should} {}", kind(engine, entry)));
+    let model = entry.as_immutable_string_ref().map_err(wrong)?;
     match call.candidates.iter().position(|candidate| candidate.model == model.as_str()) {
         Some(index) => Ok(index as u32),
         None => Err(failure(format!("{should} a text that is the model of none"))),
     }
 }
 
-fn complexity(value: &Dynamic) -> Fallible<Option<f64>> {
+fn complexity(engine: &Engine, value: &Dynamic) -> Fallible<Option<f64>> {
     if value.is_unit() {
         return Ok(None);
     }
@@ -85,16 +87,16 @@ fn complexity(value: &Dynamic) -> Fallible<Option<f64>> {
     match number {
         Some(number) if (0.0..=1.0).contains(&number) => Ok(Some(number)),
         Some(number) => Err(failure(format!("route_to: complexity should be from 0 to 1, but is {number}"))),
-        None => Err(failure(format!("route_to: complexity should be a number, but is {}", kind(value)))),
+        None => Err(failure(format!("route_to: complexity should be a number, but is {}", kind(engine, value)))),
     }
 }
 
-fn tier(value: &Dynamic) -> Fallible<Option<Tier>> {
+fn tier(engine: &Engine, value: &Dynamic) -> Fallible<Option<Tier>> {
     if value.is_unit() {
         return Ok(None);
     }
     let wrong = |is: &str| failure(format!("route_to: tier should be low, medium or high, but is {is}"));
-    let name = value.as_immutable_string_ref().map_err(|_| wrong(kind(value)))?;
+    let name = value.as_immutable_string_ref().map_err(|_| wrong(&kind(engine, value)))?;
     let tier = [Tier::Low, Tier::Medium, Tier::High].into_iter().find(|tier| tier.name() == name.as_str());
     tier.map(Some).ok_or_else(|| wrong("another text"))
 }
@@ -115,11 +117,17 @@ fn cost_estimate(candidate: &mut Offered, input: INT, output: INT) -> Fallible<C
 }
 
 /// At a cost of the script's own, in nano-dollars; `()` where it does not know.
-fn own_cost_estimate(_: &mut Offered, input: INT, output: INT, cost: Dynamic) -> Fallible<CostEstimate> {
+fn own_cost_estimate(
+    context: NativeCallContext<'_>,
+    _: &mut Offered,
+    input: INT,
+    output: INT,
+    cost: Dynamic,
+) -> Fallible<CostEstimate> {
     let (input_tokens, output_tokens) = (tokens(input)?, tokens(output)?);
     let given = cost.as_int().ok().and_then(|cost| u64::try_from(cost).ok());
     if given.is_none() && !cost.is_unit() {
-        let is = kind(&cost);
+        let is = kind(context.engine(), &cost);
         let should = "cost_estimate: the cost should be whole nano-dollars from 0, or ()";
         return Err(failure(format!("{should}, but is {is}{}", if cost.is_int() { " below 0" } else { "" })));
     }

@@ -1,6 +1,7 @@
 //! Candidates in scripts.
 
-use crate::call::{Call, Property, optional, properties, text, whole};
+use crate::call::Call;
+use crate::value::{Property, optional, properties, text, whole};
 use rhai::{Array, Dynamic, Engine};
 use std::sync::Arc;
 use wasmgate_policy::{Breaker, Candidate, Capabilities, Health, Location, Observed, Price, rank};

@@ -12,12 +12,12 @@ use wasmgate_policy::log;
 /// Steps of one call, and how often it may read variables: some milliseconds, so that a loop without end is an error
 /// before the gateway's limit of time ends the instance. The interpreter counts steps, but forgets where it was; a loop
 /// mostly reads some variable, and is told its line then.
-pub(crate) const OPERATIONS: u64 = 50_000;
-pub(crate) const READS: u32 = 5_000;
+const OPERATIONS: u64 = 50_000;
+const READS: u32 = 5_000;
 
 /// How deep functions may call one another, and expressions be nested on a function's and on the top level. Both take
 /// the guest's stack, whose size is in `build.rs`.
-pub(crate) const CALL_LEVELS: usize = 12;
+const CALL_LEVELS: usize = 12;
 const FUNCTION_EXPRESSIONS: usize = 48;
 const EXPRESSIONS: usize = 48;
 

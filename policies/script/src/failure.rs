@@ -3,8 +3,7 @@
 //! The sentence goes to the operator's log, which is not private: where the interpreter would quote a value, which may
 //! be of the prompt, the sentence does not. What a script throws itself is its author's choice of words.
 
-use crate::engine::{CALL_LEVELS, OPERATIONS};
-use rhai::{EvalAltResult, ParseError, Position};
+use rhai::{Dynamic, Engine, EvalAltResult, ParseError, Position};
 
 /// What a function that scripts call returns.
 pub(crate) type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -18,13 +17,34 @@ pub(crate) fn failure(sentence: impl Into<String>) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(sentence.into(), Position::NONE).into()
 }
 
+/// What kind of value it is, for a sentence: never the value, which may be of the prompt. The engine knows the names
+/// of the types that the crate registered.
+pub(crate) fn kind(engine: &Engine, value: &Dynamic) -> String {
+    let kind = match engine.map_type_name(value.type_name()) {
+        "()" => "nothing",
+        "bool" => "true or false",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        "string" | "char" => "a text",
+        "array" => "a list",
+        "Fn" => "a function",
+        // Each call has one.
+        "request" => "the request",
+        // Rhai's own types that the crate has no word for; next, types that nobody registered.
+        "blob" | "range" | "range=" => "something else",
+        path if path.contains("::") => "something else",
+        name => return format!("a {name}"),
+    };
+    kind.into()
+}
+
 /// What is wrong with a script's text.
 pub(crate) fn of_text(error: &ParseError) -> String {
     placed(&error.err_type().to_string(), error.position())
 }
 
-/// Why a script stopped.
-pub(crate) fn of_run(error: Box<EvalAltResult>) -> String {
+/// Why a script stopped. The engine knows the limits that it enforces.
+pub(crate) fn of_run(engine: &Engine, error: Box<EvalAltResult>) -> String {
     let mut error = error;
     while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = *error {
         error = inner;
@@ -33,10 +53,14 @@ pub(crate) fn of_run(error: Box<EvalAltResult>) -> String {
     let sentence = match &*error {
         EvalAltResult::ErrorRuntime(thrown, _) => match thrown.as_immutable_string_ref() {
             Ok(sentence) => sentence.to_string(),
-            Err(_) => format!("the script threw {}", crate::call::kind(thrown)),
+            Err(_) => format!("the script threw {}", kind(engine, thrown)),
         },
-        EvalAltResult::ErrorTooManyOperations(_) => format!("more than {OPERATIONS} operations: a loop without end?"),
-        EvalAltResult::ErrorStackOverflow(_) => format!("functions that call one another more than {CALL_LEVELS} deep"),
+        EvalAltResult::ErrorTooManyOperations(_) => {
+            format!("more than {} operations: a loop without end?", engine.max_operations())
+        }
+        EvalAltResult::ErrorStackOverflow(_) => {
+            format!("functions that call one another more than {} deep", engine.max_call_levels())
+        }
         EvalAltResult::ErrorIndexNotFound(..) => "there is nothing at this index".to_owned(),
         EvalAltResult::ErrorArithmetic(sentence, _) => before_a_quote(sentence).to_owned(),
         // The type of texts has three names.

@@ -17,6 +17,7 @@ mod program;
 mod ranking;
 mod request;
 mod text;
+mod value;
 
 use answer::Answer;
 use call::Call;
@@ -82,26 +83,24 @@ impl Policy for CostScript {
 impl Routing for RoutingScript {
     fn route(&self, request: &Request, candidates: &[Candidate]) -> Result<Verdict, String> {
         let returned = self.0.call(Call::new(request, candidates))?;
-        let kind = call::kind(&returned);
-        returned
-            .try_cast()
-            .map(|Answer(verdict)| verdict)
-            .ok_or_else(|| format!("fn route should return route_to(…), deny(…) or pass(), but returned {kind}"))
+        let should = "fn route should return route_to(…), deny(…) or pass()";
+        let wrong = |other: Dynamic| format!("{should}, but returned {}", self.0.kind(&other));
+        returned.try_cast_result().map(|Answer(verdict)| verdict).map_err(wrong)
     }
 }
 
 impl Cost for CostScript {
     fn estimate(&self, request: &Request, candidates: &[Candidate]) -> Result<Vec<CostEstimate>, String> {
         let returned = self.0.call(Call::new(request, candidates))?;
-        let kind = call::kind(&returned);
         let should = "fn estimate should return a list of cost_estimate(…), one for each candidate";
-        let Some(list) = returned.try_cast::<Array>() else { return Err(format!("{should}, but returned {kind}")) };
+        let wrong = |other: Dynamic| format!("{should}, but returned {}", self.0.kind(&other));
+        let list = returned.try_cast_result::<Array>().map_err(wrong)?;
         if list.len() != candidates.len() {
             return Err(format!("{should} ({}), but returned {} in all", candidates.len(), list.len()));
         }
         let estimate = |entry: Dynamic| {
-            let kind = call::kind(&entry);
-            entry.try_cast().ok_or_else(|| format!("{should}, but returned a list with {kind} in it"))
+            let wrong = |other| format!("{should}, but returned a list with {} in it", self.0.kind(&other));
+            entry.try_cast_result().map_err(wrong)
         };
         list.into_iter().map(estimate).collect()
     }

@@ -46,7 +46,7 @@ impl Program {
         let mut engine = engine();
         let mut constants = Scope::new();
         let top = engine.compile(text).map_err(|error| refusal(failure::of_text(&error)))?;
-        engine.run_ast_with_scope(&mut constants, &top).map_err(|error| refusal(failure::of_run(error)))?;
+        engine.run_ast_with_scope(&mut constants, &top).map_err(|error| refusal(failure::of_run(&engine, error)))?;
         publish(&mut engine, &constants);
         // Once more, now that all names are known: one that is not is a mistake, found before any request is.
         engine.set_strict_variables(true);
@@ -71,7 +71,12 @@ impl Program {
         let options = CallFnOptions::new().eval_ast(false).with_tag(Asked(call));
         let returned =
             self.engine.call_fn_with_options(options, &mut Scope::new(), &self.script, self.function, arguments);
-        returned.map_err(failure::of_run)
+        returned.map_err(|error| failure::of_run(&self.engine, error))
+    }
+
+    /// What kind of value the hook's function returned, for a sentence.
+    pub(crate) fn kind(&self, value: &Dynamic) -> String {
+        failure::kind(&self.engine, value)
     }
 }
 

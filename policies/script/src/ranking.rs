@@ -1,9 +1,8 @@
 //! Rankings in scripts: lists of candidates, best first. These reorder and never drop, and what is equal stays in
 //! order, so that they can be put behind one another.
 
-use crate::call::kind;
 use crate::candidate::Offered;
-use crate::failure::{Fallible, failure};
+use crate::failure::{Fallible, failure, kind};
 use crate::request::Asked;
 use crate::text::texts;
 use rhai::{Array, Dynamic, Engine, FnPtr, NativeCallContext};
@@ -29,7 +28,10 @@ fn by(context: NativeCallContext<'_>, ranking: Array, number: FnPtr) -> Fallible
             (Ok(whole), _) => Ok(whole as f64),
             (_, Ok(number)) if !number.is_nan() => Ok(number),
             _ if number.is_unit() => Ok(f64::INFINITY),
-            _ => Err(failure(format!("by: the function should return a number or (), but returned {}", kind(&number)))),
+            _ => {
+                let is = kind(context.engine(), &number);
+                Err(failure(format!("by: the function should return a number or (), but returned {is}")))
+            }
         }
     })
 }
@@ -38,37 +40,42 @@ fn by(context: NativeCallContext<'_>, ranking: Array, number: FnPtr) -> Fallible
 fn prefer(context: NativeCallContext<'_>, ranking: Array, predicate: FnPtr) -> Fallible<Array> {
     sorted(ranking, |candidate| {
         let answer = predicate.call_within_context::<Dynamic>(&context, (candidate.clone(),))?;
-        let should = "prefer: the function should return true or false, but returned";
-        answer.as_bool().map(|preferred| !preferred).map_err(|_| failure(format!("{should} {}", kind(&answer))))
+        answer.as_bool().map(|preferred| !preferred).map_err(|_| {
+            let is = kind(context.engine(), &answer);
+            failure(format!("prefer: the function should return true or false, but returned {is}"))
+        })
     })
 }
 
 /// Those first whose models a list names, in the list's order.
-fn prefer_models(ranking: Array, models: Array) -> Fallible<Array> {
-    let models = texts("prefer", models)?;
+fn prefer_models(context: NativeCallContext<'_>, ranking: Array, models: Array) -> Fallible<Array> {
+    let models = texts(&context, models)?;
     sorted(ranking, |entry| {
-        let offered = offered("prefer", entry)?;
+        let offered = offered(&context, entry)?;
         Ok(models.iter().position(|model| *model == offered.candidate().model).unwrap_or(models.len()))
     })
 }
 
 /// Those last that cannot take the request.
-fn able_first(_: Asked, ranking: Array) -> Fallible<Array> {
-    sorted(ranking, |entry| Ok(offered("able_first", entry)?.obstacle().is_some()))
+fn able_first(context: NativeCallContext<'_>, _: Asked, ranking: Array) -> Fallible<Array> {
+    sorted(ranking, |entry| Ok(offered(&context, entry)?.obstacle().is_some()))
 }
 
 /// By expected cost: the cost policy's word, else by price; what has neither comes last.
-fn cheapest(ranking: Array) -> Fallible<Array> {
+fn cheapest(context: NativeCallContext<'_>, ranking: Array) -> Fallible<Array> {
     sorted(ranking, |entry| {
-        let offered = offered("cheapest", entry)?;
+        let offered = offered(&context, entry)?;
         let cost = money::expected_cost(&offered.call.request, offered.candidate(), USUAL_OUTPUT);
         Ok(cost.map_or((true, 0), |cost| (false, cost)))
     })
 }
 
-/// The candidate that an entry of a ranking is.
-fn offered(function: &str, entry: &Dynamic) -> Fallible<Offered> {
-    let wrong = || failure(format!("{function}: a ranking should hold candidates, but has {} in it", kind(entry)));
+/// The candidate that an entry of a ranking is, which a script gave to a function.
+fn offered(context: &NativeCallContext<'_>, entry: &Dynamic) -> Fallible<Offered> {
+    let wrong = || {
+        let (function, kind) = (context.fn_name(), kind(context.engine(), entry));
+        failure(format!("{function}: a ranking should hold candidates, but has {kind} in it"))
+    };
     entry.read_lock::<Offered>().map(|offered| offered.clone()).ok_or_else(wrong)
 }
 

@@ -1,6 +1,7 @@
 //! `request` in scripts, and what is in it.
 
-use crate::call::{Call, Property, optional, properties, text, whole};
+use crate::call::Call;
+use crate::value::{Property, optional, properties, text, whole};
 use rhai::{Array, Dynamic, Engine, Map};
 use std::sync::Arc;
 use wasmgate_policy::{Budget, Dialect, Role};

@@ -1,10 +1,9 @@
 //! What scripts can ask of a text. Natively: a script that walks over the characters of a long prompt would be at its
 //! limit of steps soon.
 
-use crate::call::kind;
-use crate::failure::{Fallible, failure};
+use crate::failure::{Fallible, failure, kind};
 use regex_lite::{Regex, RegexBuilder};
-use rhai::{Array, Dynamic, Engine, INT};
+use rhai::{Array, Dynamic, Engine, INT, ImmutableString, NativeCallContext};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Compiled patterns that an instance keeps: scripts have few, unless they make them up.
@@ -65,8 +64,8 @@ fn has_word(text: &str, word: &str) -> bool {
 
 /// Those of a list whose lower case is part of the text's lower case: in lower case, each once, in the list's order.
 /// The empty text is part of none.
-fn keywords(text: &str, list: Array) -> Fallible<Array> {
-    let list = texts("keywords", list)?;
+fn keywords(context: NativeCallContext<'_>, text: &str, list: Array) -> Fallible<Array> {
+    let list = texts(&context, list)?;
     Ok(occurring(text, &list).into_iter().map(Dynamic::from).collect())
 }
 
@@ -100,20 +99,19 @@ fn lower(text: &str, for_ascii: bool) -> String {
 }
 
 /// Those of a list that `has_word` finds, in the list's order.
-fn whole_words(text: &str, list: Array) -> Fallible<Array> {
-    let words = texts("whole_words", list)?.into_iter();
+fn whole_words(context: NativeCallContext<'_>, text: &str, list: Array) -> Fallible<Array> {
+    let words = texts(&context, list)?.into_iter();
     Ok(words.filter(|word| has_word(text, word)).map(Dynamic::from).collect())
 }
 
-/// A list that may hold nothing but texts.
-pub(crate) fn texts(function: &str, list: Array) -> Fallible<Vec<String>> {
-    let text = |entry: Dynamic| {
-        let kind = kind(&entry);
-        entry
-            .into_string()
-            .map_err(|_| failure(format!("{function}: the list should hold texts, but has {kind} in it")))
+/// The texts of a list that a script gave to a function, and that may hold nothing but texts.
+pub(crate) fn texts(context: &NativeCallContext<'_>, list: Array) -> Fallible<Vec<String>> {
+    let wrong = |other: Dynamic| {
+        let (function, kind) = (context.fn_name(), kind(context.engine(), &other));
+        failure(format!("{function}: the list should hold texts, but has {kind} in it"))
     };
-    list.into_iter().map(text).collect()
+    let texts = list.into_iter().map(Dynamic::try_cast_result::<ImmutableString>);
+    texts.map(|text| text.map(ImmutableString::into_owned).map_err(wrong)).collect()
 }
 
 /// The languages that are named after the fences (of three backticks or more) which open blocks of code; the empty

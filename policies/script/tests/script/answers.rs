@@ -2,7 +2,7 @@
 
 use crate::{cost, decision, route};
 use wasmgate_policy::testing::{candidate, request};
-use wasmgate_policy::{Candidate, Cost, CostEstimate, Denial, Tier, Verdict};
+use wasmgate_policy::{Budget, Candidate, Cost, CostEstimate, Denial, Price, Request, Tier, Verdict};
 
 fn models() -> [Candidate; 2] {
     [candidate("a"), candidate("b")]
@@ -110,4 +110,46 @@ fn estimates_that_will_not_do() {
         let failed = estimate(body).expect_err(body);
         assert!(failed.ends_with(&expected), "{body}: {failed}");
     }
+}
+
+#[test]
+fn each_kind_of_value_has_a_name() {
+    let table = [
+        ("()", "nothing"),
+        ("true", "true or false"),
+        ("1", "a whole number"),
+        ("0.5", "a number"),
+        ("'c'", "a text"),
+        ("[]", "a list"),
+        ("#{}", "a map"),
+        ("|x| x", "a function"),
+        ("request", "the request"),
+        ("request.messages[0]", "a message"),
+        ("request.budget", "a budget"),
+        ("candidates[0]", "a candidate"),
+        ("candidates[0].price", "a price"),
+        ("cost_estimate(candidates[0], 1, 2)", "a cost estimate"),
+        ("pass()", "a verdict"),
+        ("1..2", "something else"),
+        ("1..=2", "something else"),
+        ("range(1, 9, 2)", "something else"),
+        ("range(0.5, 9.5, 0.5)", "something else"),
+        ("\"text\".chars(0..2)", "something else"),
+        ("\"text\".to_blob()", "something else"),
+        ("{ let kept = candidates; let reader = || kept; kept }", "a list"),
+    ];
+    let asked = Request { budget: Some(Budget { limit: 1, left: 1 }), ..request("") };
+    let models = [Candidate { price: Some(Price { input: 1, output: 1 }), ..candidate("a") }];
+    let should = "fn route should return route_to(…), deny(…) or pass()";
+    let list = "keywords: the list should hold texts, but has";
+    for (value, kind) in table {
+        let failed = |body: &str| route(body, &asked, &models).expect_err(body);
+        let (thrown, held) = (failed(&format!("throw {value}")), failed(&format!("keywords(\"\", [{value}])")));
+        assert!(thrown.ends_with(&format!(": the script threw {kind}")), "{value}: {thrown}");
+        assert!(held.ends_with(&format!(": {list} {kind} in it")), "{value}: {held}");
+        if value != "pass()" {
+            assert_eq!(failed(value), format!("{should}, but returned {kind}"), "{value}");
+        }
+    }
+    assert!(estimate("pass()").is_err_and(|failed| failed.ends_with("for each candidate, but returned a verdict")));
 }

@@ -1,0 +1,30 @@
+//! How values of the contract become values of scripts.
+
+use rhai::{Dynamic, Engine, INT, ImmutableString};
+use std::any::Any;
+
+/// A property's name, and how to read it.
+pub(crate) type Property<T> = (&'static str, fn(&T) -> Dynamic);
+
+/// Registers a type that scripts see, with its read-only properties.
+pub(crate) fn properties<T: Any + Clone + Send + Sync>(engine: &mut Engine, name: &str, table: &[Property<T>]) {
+    engine.register_type_with_name::<T>(name);
+    for &(property, get) in table {
+        engine.register_get(property, move |of: &mut T| get(of));
+    }
+}
+
+/// A text.
+pub(crate) fn text(value: &str) -> Dynamic {
+    ImmutableString::from(value).into()
+}
+
+/// A whole number. Money beyond nine billion dollars stays at the end of what scripts can count.
+pub(crate) fn whole(value: impl TryInto<INT>) -> Dynamic {
+    value.try_into().unwrap_or(INT::MAX).into()
+}
+
+/// `()` if there is no value.
+pub(crate) fn optional<T>(value: Option<T>, given: impl FnOnce(T) -> Dynamic) -> Dynamic {
+    value.map_or(Dynamic::UNIT, given)
+}
