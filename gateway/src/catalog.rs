@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::backend::{Backend, Breaker, Capabilities, Recent, Settings, Timeouts};
+use crate::backend::{Backend, Breaker, Capabilities, Location, Recent, Settings, Timeouts};
 use crate::base::money::Price;
 
 /// A model as configured.
@@ -110,9 +110,9 @@ impl Catalog {
 }
 
 impl LiveModel {
-    /// `local` or `cloud`.
+    /// On whose hardware it runs.
     #[must_use]
-    pub fn location(&self) -> &'static str {
-        self.backend.settings().location.as_str()
+    pub fn location(&self) -> Location {
+        self.backend.settings().location
     }
 }

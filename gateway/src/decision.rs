@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::config::OnFailure;
 use crate::error::{Failure, Kind};
 use crate::gateway::Gateway;
-use crate::metrics::labels::{Complexity, Evaluation};
+use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation};
 use crate::policy::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
 use crate::record;
 use crate::record::Record;
@@ -105,7 +105,7 @@ async fn estimate(
         true => Err(breaker_open()),
         false => decider.version.policy.estimate(request.clone(), candidates).await,
     };
-    let outcome = estimated.as_ref().map(|_| labels::Verdict::Route).map_err(|failure| failure.class);
+    let outcome = estimated.as_ref().map(|_| DecisionOutcome::Route).map_err(|failure| failure.class);
     record.cost_evaluation = Some(note(gateway, decider, began, outcome));
     match estimated {
         Ok(estimates) => Ok(Some(estimates)),
@@ -133,9 +133,9 @@ async fn route(
                 false => decider.version.policy.route(request, candidates).await,
             };
             let outcome = match &routed {
-                Ok(Verdict::Route(_)) => Ok(labels::Verdict::Route),
-                Ok(Verdict::Deny(_)) => Ok(labels::Verdict::Deny),
-                Ok(Verdict::Pass) => Ok(labels::Verdict::Pass),
+                Ok(Verdict::Route(_)) => Ok(DecisionOutcome::Route),
+                Ok(Verdict::Deny(_)) => Ok(DecisionOutcome::Deny),
+                Ok(Verdict::Pass) => Ok(DecisionOutcome::Pass),
                 Err(failure) => Err(failure.class),
             };
             record.routing_evaluation = Some(note(gateway, decider, began, outcome));
@@ -192,7 +192,7 @@ fn note(
     gateway: &Gateway,
     decider: &Decider,
     began: Instant,
-    outcome: Result<labels::Verdict, FailureClass>,
+    outcome: Result<DecisionOutcome, FailureClass>,
 ) -> Evaluation {
     let took = began.elapsed();
     if !matches!(outcome, Err(FailureClass::Saturated | FailureClass::BreakerOpen)) {
@@ -210,7 +210,7 @@ fn failed(decider: &Decider, failure: &PolicyFailure) -> Result<(), Failure> {
         tracing::warn!(
             policy = decider.version.label,
             hook = decider.version.policy.hook().as_str(),
-            mode = decider.metrics.mode(),
+            mode = decider.metrics.labels.mode,
             class = failure.class.as_str(),
             detail = failure.detail,
             suppressed,

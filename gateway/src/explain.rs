@@ -83,7 +83,7 @@ fn body(record: &Record, snapshot: &Snapshot, decision: &Decision) -> Vec<u8> {
         Choice {
             model: &live.model.name,
             backend: &live.backend.settings().name,
-            location: live.location(),
+            location: live.location().as_str(),
             health: live.backend.health().state().as_str(),
             rank: decision.ranking.iter().position(|&ranked| ranked == index).map(|position| position + 1),
             estimated_input_tokens: estimate.map(|estimate| estimate.input_tokens),

@@ -48,6 +48,7 @@ pub mod open;
 pub mod record;
 pub mod snapshot;
 pub mod state;
+pub mod telemetry;
 
 pub mod lifecycle;
 pub mod shadow;

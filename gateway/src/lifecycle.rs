@@ -42,6 +42,7 @@ use crate::rollout::api::{Event, Question, Refusal};
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Admission, Place, Placed, Spec};
 use crate::snapshot::Version;
+use crate::telemetry::gauges;
 use files::Files;
 use judge::Opening;
 use keep::Keeper;
@@ -171,7 +172,7 @@ impl Lifecycle {
                     let serving = gateway.snapshot();
                     gateway.generations.release(&serving, self.config.reload.drain);
                     self.keeper.begin();
-                    gateway.metrics.sweep(&serving, self.config.reload.keep_series);
+                    gauges::sweep(&gateway.metrics, &serving, self.config.reload.keep_series);
                 }
             }
         }

@@ -15,6 +15,7 @@ use crate::gateway::Gateway;
 use crate::metrics;
 use crate::snapshot::{Deciders, Snapshot};
 use crate::stream::ResponseBody;
+use crate::telemetry::gauges;
 
 /// A page.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +92,7 @@ impl Page {
             }
             Self::Metrics => {
                 content_type = metrics::CONTENT_TYPE;
-                gateway.metrics.text(&snapshot, is_healthy(&snapshot), gateway.generations.live())
+                gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.generations.live())
             }
             Self::Models => json(&models(&snapshot)),
             Self::Stats => json(&stats(gateway, &snapshot)),
@@ -168,7 +169,7 @@ fn models(snapshot: &Snapshot) -> Value {
         json!({
             "model": model.name,
             "backend": live.backend.settings().name,
-            "location": live.location(),
+            "location": live.location().as_str(),
             "available": live.backend.health().state() != HealthState::Down,
             "health": live.backend.health().state().as_str(),
             "context_window": model.context_window,
@@ -186,7 +187,7 @@ fn models(snapshot: &Snapshot) -> Value {
 }
 
 fn stats(gateway: &Gateway, snapshot: &Snapshot) -> Value {
-    let (totals, local_share) = gateway.metrics.totals(snapshot);
+    let (totals, local_share) = gauges::totals(&gateway.metrics, snapshot);
     let mut stats = json!(totals);
     stats["local_share"] = json!(local_share);
     stats["uptime_seconds"] = json!(gateway.started.elapsed().as_secs());

@@ -8,7 +8,7 @@ use crate::base::money::{NanoDollars, Price};
 use crate::base::usage::Usage;
 use crate::dialect::{Dialect, Total};
 use crate::error::Reason;
-use crate::metrics::labels::{Complexity, Ending, Evaluation, HedgeResult, Verdict};
+use crate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation, HedgeResult};
 use crate::snapshot::DEFAULT_LABEL;
 use crate::snapshot::Decider;
 
@@ -197,7 +197,7 @@ impl Record {
     /// The routing policy whose choice this request follows.
     #[must_use]
     pub fn follows(&self) -> Option<&Decider> {
-        let chose = matches!(self.routing_evaluation, Some(Evaluation { outcome: Ok(Verdict::Route), .. }));
+        let chose = matches!(self.routing_evaluation, Some(Evaluation { outcome: Ok(DecisionOutcome::Route), .. }));
         self.routed_by.as_deref().filter(|_| chose)
     }
 

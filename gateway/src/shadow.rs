@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::base::money::NanoDollars;
 use crate::metrics::Comparison;
-use crate::metrics::labels::Evaluation;
+use crate::metrics::labels::{DecisionOutcome, Evaluation};
 use crate::policy::{
     Breaker, Candidate, CostEstimate, Dialect, FailureClass, Health, Hook, Message, Observed, Request, Role, Verdict,
 };
@@ -201,9 +201,9 @@ impl Asked {
         let began = Instant::now();
         let verdict = shadow.decider.version.policy.route(self.request(&messages, &labels), &candidates).await;
         let outcome = match &verdict {
-            Ok(Verdict::Route(_)) => Ok(labels::Verdict::Route),
-            Ok(Verdict::Deny(_)) => Ok(labels::Verdict::Deny),
-            Ok(Verdict::Pass) => Ok(labels::Verdict::Pass),
+            Ok(Verdict::Route(_)) => Ok(DecisionOutcome::Route),
+            Ok(Verdict::Deny(_)) => Ok(DecisionOutcome::Deny),
+            Ok(Verdict::Pass) => Ok(DecisionOutcome::Pass),
             Err(failure) => Err(failure.class),
         };
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
@@ -234,7 +234,7 @@ impl Asked {
         }
         let began = Instant::now();
         let estimates = shadow.decider.version.policy.estimate(self.request(&messages, &labels), &candidates).await;
-        let outcome = estimates.as_ref().map(|_| labels::Verdict::Route).map_err(|failure| failure.class);
+        let outcome = estimates.as_ref().map(|_| DecisionOutcome::Route).map_err(|failure| failure.class);
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
         match (estimates, &self.actual.estimates) {
             (Err(failure), _) => self.failed(shadow, &failure.class, &failure.detail),

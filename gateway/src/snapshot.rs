@@ -10,7 +10,7 @@ use crate::base::log_limit::LogLimit;
 use crate::base::money::Price;
 use crate::catalog::Catalog;
 use crate::config::{OnFailure, Server};
-use crate::metrics::{ModelMetrics, PolicyMetrics, ShadowMetrics};
+use crate::metrics::{ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
 use crate::policy::{Hook, Policy};
 use crate::rollout::stats::Tally;
 
@@ -114,6 +114,12 @@ impl Version {
         }
     }
 
+    /// The labels of its metrics in a mode.
+    #[must_use]
+    pub fn labels(&self, mode: &'static str) -> PolicyLabels {
+        PolicyLabels { policy: self.policy.manifest().name.clone(), version: self.version.clone(), mode }
+    }
+
     /// Whether it failed so often that it is not called.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -126,6 +132,11 @@ impl Snapshot {
     #[must_use]
     pub fn price(&self, model: Option<usize>) -> Option<Price> {
         self.catalog.models()[model?].model.price
+    }
+
+    /// All policies in slots.
+    pub fn deciders(&self) -> impl Iterator<Item = &Arc<Decider>> {
+        self.routing.all().chain(self.cost.all())
     }
 
     /// The policies of a hook.

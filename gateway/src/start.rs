@@ -103,7 +103,7 @@ fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(Socke
         let policy = &decider.version.policy;
         tracing::info!(
             hook = policy.hook().as_str(),
-            mode = decider.metrics.mode(),
+            mode = decider.metrics.labels.mode,
             policy = decider.version.label,
             digest = policy.digest(),
             profile = policy.profile().as_str(),

@@ -15,11 +15,12 @@ use wasmgate::config::{Config, OnFailure};
 use wasmgate::dialect::frames::{Frames, Framing};
 use wasmgate::dialect::{Decoder, Dialect, Encoder, Facts, Routing};
 use wasmgate::metrics::Metrics;
-use wasmgate::metrics::labels::{Complexity, Ending, Evaluation, Verdict};
+use wasmgate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation};
 use wasmgate::policy::Isolation::{self, PerCall, Warm};
 use wasmgate::policy::{Candidate, GivenLimits, Hook, Loader, LoaderOptions, Message, Role};
 use wasmgate::record::Record;
 use wasmgate::snapshot::{Decider, Deciders, Snapshot, Version};
+use wasmgate::telemetry;
 
 use crate::{Case, How, cache, common};
 
@@ -167,8 +168,8 @@ fn observe(count: u32) {
         routing_took: Some(Duration::from_micros(40)),
         costed_by: Some(cost),
         routed_by: Some(routing),
-        cost_evaluation: evaluation(Verdict::Route),
-        routing_evaluation: evaluation(Verdict::Route),
+        cost_evaluation: evaluation(DecisionOutcome::Route),
+        routing_evaluation: evaluation(DecisionOutcome::Route),
         complexity: Complexity::Low,
         chosen: Some(0),
         model: Some(0),
@@ -177,7 +178,7 @@ fn observe(count: u32) {
         ..Record::new()
     };
     for _ in 0..count {
-        metrics.observe(black_box(&record), &snapshot, Ending::Finished);
+        telemetry::observe(&metrics, black_box(&record), &snapshot, Ending::Finished);
     }
 }
 

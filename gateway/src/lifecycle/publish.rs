@@ -11,6 +11,7 @@ use crate::policy::Hook;
 use crate::rollout::slot::{Place, Slot};
 use crate::rollout::slot_state::Wish;
 use crate::snapshot::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
+use crate::telemetry::gauges;
 
 /// A snapshot without policies: what a gateway begins with, before it serves.
 pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
@@ -57,14 +58,14 @@ impl Lifecycle {
             })
         });
         let config = (self.config_refused.is_none(), self.config_since);
-        self.gateway.metrics.serving(&self.gateway.snapshot(), &last.collect::<Vec<_>>(), config);
+        gauges::set_serving(&self.gateway.metrics, &self.gateway.snapshot(), &last.collect::<Vec<_>>(), config);
     }
 
     fn deciders(&self, hook: Hook) -> Deciders {
         let choice = self.config.hook(hook);
         let decider = |version: &Arc<Version>, mode: &'static str| {
             Arc::new(Decider {
-                metrics: self.gateway.metrics.policy(version, mode, &self.catalog),
+                metrics: self.gateway.metrics.policy(version.labels(mode), hook, &self.catalog),
                 version: Arc::clone(version),
                 on_failure: choice.on_failure,
             })
@@ -84,7 +85,10 @@ impl Lifecycle {
         });
         let shadows = shadows.map(|(name, version)| Shadow {
             name: name.clone(),
-            metrics: self.gateway.metrics.shadow(active.map(|active| &**active), version),
+            metrics: self
+                .gateway
+                .metrics
+                .shadow(active.map(|active| &*active.policy.manifest().name), version.labels("shadow")),
             decider: decider(version, "shadow"),
         });
         Deciders {

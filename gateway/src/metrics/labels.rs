@@ -125,12 +125,12 @@ pub struct Evaluation {
     /// How long it took, instantiation and checks included.
     pub took: Duration,
     /// What came of it.
-    pub outcome: Result<Verdict, FailureClass>,
+    pub outcome: Result<DecisionOutcome, FailureClass>,
 }
 
 /// What a routing policy's call came to; a cost policy's is always `Route`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum DecisionOutcome {
     /// It chose.
     Route,
     /// It refused the request.

@@ -1,48 +1,180 @@
-//! The series of each model: what it took, what it cost, how its requests ended.
+//! The metrics of models: what each took, what it cost, how its requests ended.
 
-use prometheus::{Counter, Gauge, Histogram, HistogramVec, IntCounter, IntCounterVec};
+use std::time::Duration;
 
-use super::Totals;
-use super::labels::{Complexity, Ending, Status};
+use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
+
+use super::buckets::{DURATION, FIRST_TOKEN};
+use super::labels::{Complexity, Status};
+use super::register::Families;
 use crate::base::money::Price;
 use crate::base::usage::Usage;
-use crate::record::Record;
-use crate::snapshot::Snapshot;
+use crate::catalog::LiveModel;
+
+/// The families of models.
+#[derive(Debug)]
+pub(super) struct Models {
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    abandoned: IntCounterVec,
+    cost: CounterVec,
+    cost_per_request: GaugeVec,
+    model_seconds: HistogramVec,
+    first_token_seconds: HistogramVec,
+    tokens: IntCounterVec,
+    estimated_tokens: IntCounterVec,
+}
 
 /// The series of one model.
 #[derive(Debug)]
 pub struct ModelMetrics {
-    pub(super) endings: Endings,
-    pub(super) cost: Counter,
-    pub(super) cost_per_request: Gauge,
-    pub(super) model_seconds: Histogram,
-    pub(super) first_token_seconds: Histogram,
-    pub(super) input_tokens: IntCounter,
-    pub(super) output_tokens: IntCounter,
-    pub(super) estimated_input_tokens: IntCounter,
-    pub(super) estimated_output_tokens: IntCounter,
+    /// How its requests ended.
+    pub endings: Endings,
+    cost: Counter,
+    cost_per_request: Gauge,
+    seconds: Histogram,
+    first_token_seconds: Histogram,
+    // Input, output.
+    tokens: [IntCounter; 2],
+    estimated_tokens: [IntCounter; 2],
 }
 
 /// How requests ended that reached one model, or none.
 #[derive(Debug)]
-pub(super) struct Endings {
+pub struct Endings {
     // By status, then complexity.
-    pub(super) requests: [Vec<IntCounter>; 2],
-    pub(super) seconds: Histogram,
-    pub(super) abandoned: IntCounter,
+    requests: [Vec<IntCounter>; 2],
+    seconds: Histogram,
+    abandoned: IntCounter,
+}
+
+/// Totals since start, as the statistics page shows them.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Totals {
+    /// Requests that were routed and ended, successfully or not.
+    pub requests: u64,
+    /// Of those, the ones that failed.
+    pub errors: u64,
+    /// Requests whose client disconnected.
+    pub abandoned: u64,
+    /// Requests turned away.
+    pub rejected: u64,
+    /// US dollars.
+    pub cost: f64,
+    /// As the backends reported them.
+    pub input_tokens: u64,
+    /// As the backends reported them.
+    pub output_tokens: u64,
+}
+
+impl Models {
+    pub(super) fn new(families: &mut Families) -> Self {
+        Self {
+            requests: families.counters(
+                "api_gateway_requests_total",
+                "Requests that reached routing and ended, by model, where it runs, status and complexity.",
+                &["model", "backend", "status", "complexity"],
+            ),
+            request_seconds: families.histograms(
+                "api_gateway_request_duration_seconds",
+                "Whole request, to its answer's last byte.",
+                &["model", "backend"],
+                &DURATION,
+            ),
+            abandoned: families.counters(
+                "api_gateway_abandoned_requests_total",
+                "Requests whose client left before the answer was whole.",
+                &["model", "backend"],
+            ),
+            cost: families.sums("api_gateway_cost_total", "Estimated spend in US dollars.", &["model"]),
+            cost_per_request: families.ratios(
+                "api_gateway_cost_per_request",
+                "US dollars a request that ended, since start.",
+                &["model"],
+            ),
+            model_seconds: families.histograms(
+                "api_gateway_model_latency_seconds",
+                "The backend call that gave the answer, to its end.",
+                &["model"],
+                &DURATION,
+            ),
+            first_token_seconds: families.histograms(
+                "api_gateway_time_to_first_token_seconds",
+                "From the request to the first token of a streamed answer.",
+                &["model"],
+                &FIRST_TOKEN,
+            ),
+            tokens: families.counters(
+                "api_gateway_tokens_total",
+                "Tokens as the backends reported them.",
+                &["model", "type"],
+            ),
+            estimated_tokens: families.counters(
+                "api_gateway_estimated_tokens_total",
+                "Tokens as the gateway estimated them, of answers whose backend reported none.",
+                &["model", "type"],
+            ),
+        }
+    }
+
+    /// The series of one model, all at 0.
+    pub(super) fn of(&self, live: &LiveModel) -> ModelMetrics {
+        let model = &*live.model.name;
+        let types = ["input", "output"];
+        ModelMetrics {
+            endings: self.endings([model, live.location().as_str()]),
+            cost: self.cost.with_label_values(&[model]),
+            cost_per_request: self.cost_per_request.with_label_values(&[model]),
+            seconds: self.model_seconds.with_label_values(&[model]),
+            first_token_seconds: self.first_token_seconds.with_label_values(&[model]),
+            tokens: types.map(|which| self.tokens.with_label_values(&[model, which])),
+            estimated_tokens: types.map(|which| self.estimated_tokens.with_label_values(&[model, which])),
+        }
+    }
+
+    /// The endings of requests that reached no model.
+    pub(super) fn untargeted(&self) -> Endings {
+        self.endings(["none", "none"])
+    }
+
+    fn endings(&self, target: [&str; 2]) -> Endings {
+        let [model, backend] = target;
+        Endings {
+            requests: Status::ALL.map(|status| {
+                let of = |complexity: &Complexity| {
+                    self.requests.with_label_values(&[model, backend, status.as_str(), complexity.as_str()])
+                };
+                Complexity::ALL.iter().map(of).collect()
+            }),
+            seconds: self.request_seconds.with_label_values(&target),
+            abandoned: self.abandoned.with_label_values(&target),
+        }
+    }
 }
 
 impl ModelMetrics {
-    pub(super) fn observe(&self, record: &Record, snapshot: &Snapshot, ending: Ending) {
-        if record.is_billed(ending) {
-            self.bill(&record.billable(), record.usage.is_some(), snapshot.price(record.model));
+    /// Its call gave the answer, which took so long to its end.
+    pub fn answered(&self, took: Duration) {
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// The first token of a stream came so long after the request.
+    pub fn first_token(&self, after: Duration) {
+        self.first_token_seconds.observe(after.as_secs_f64());
+    }
+
+    /// Adds what was used, `reported` by the backend or estimated by the gateway, and what that costs.
+    pub fn bill(&self, usage: &Usage, reported: bool, price: Option<Price>) {
+        let [input, output] = if reported { &self.tokens } else { &self.estimated_tokens };
+        input.inc_by(usage.input_total());
+        output.inc_by(usage.output);
+        if let Some(price) = price {
+            self.cost.inc_by(price.of(usage).usd());
         }
-        if let (Ending::Finished, Some(called)) = (ending, record.called) {
-            self.model_seconds.observe(called.elapsed().as_secs_f64());
-        }
-        if let Some(first) = record.first_token {
-            self.first_token_seconds.observe(first.duration_since(record.started).as_secs_f64());
-        }
+    }
+
+    /// Sets the mean cost of its requests anew.
+    pub fn update_mean_cost(&self) {
         let finished: u64 = self.endings.requests.iter().flatten().map(IntCounter::get).sum();
         if finished > 0 {
             #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
@@ -50,42 +182,29 @@ impl ModelMetrics {
         }
     }
 
-    /// Adds what was used, `reported` by the backend or estimated by us, and what that costs.
-    pub(super) fn bill(&self, usage: &Usage, reported: bool, price: Option<Price>) {
-        let (input, output) = match reported {
-            true => (&self.input_tokens, &self.output_tokens),
-            false => (&self.estimated_input_tokens, &self.estimated_output_tokens),
-        };
-        input.inc_by(usage.input_total());
-        output.inc_by(usage.output);
-        if let Some(price) = price {
-            self.cost.inc_by(price.of(usage).usd());
-        }
+    /// Adds its share to the totals; the number of its requests that ended.
+    pub fn add_to(&self, totals: &mut Totals) -> u64 {
+        totals.cost += self.cost.get();
+        totals.input_tokens += self.tokens[0].get();
+        totals.output_tokens += self.tokens[1].get();
+        self.endings.add_to(totals)
     }
 }
 
 impl Endings {
-    pub(super) fn new(
-        requests: &IntCounterVec,
-        seconds: &HistogramVec,
-        abandoned: &IntCounterVec,
-        target: [&str; 2],
-    ) -> Self {
-        let [model, backend] = target;
-        Self {
-            requests: Status::ALL.map(|status| {
-                let of = |complexity: &Complexity| {
-                    requests.with_label_values(&[model, backend, status.as_str(), complexity.as_str()])
-                };
-                Complexity::ALL.iter().map(of).collect()
-            }),
-            seconds: seconds.with_label_values(&target),
-            abandoned: abandoned.with_label_values(&target),
-        }
+    /// A request ended, so long after it arrived.
+    pub fn ended(&self, status: Status, complexity: Complexity, took: Duration) {
+        self.requests[status as usize][complexity as usize].inc();
+        self.seconds.observe(took.as_secs_f64());
     }
 
-    /// Adds these endings to the totals; how many there were.
-    pub(super) fn add_to(&self, totals: &mut Totals) -> u64 {
+    /// The client disconnected before the answer was whole.
+    pub fn abandoned(&self) {
+        self.abandoned.inc();
+    }
+
+    /// Adds these endings to the totals; the number of them.
+    pub fn add_to(&self, totals: &mut Totals) -> u64 {
         let [succeeded, failed] = self.requests.each_ref().map(|by| by.iter().map(IntCounter::get).sum::<u64>());
         totals.requests += succeeded + failed;
         totals.errors += failed;

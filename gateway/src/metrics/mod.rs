@@ -1,0 +1,156 @@
+//! Every metric: name, help, labels and buckets. Only this folder names the metrics library.
+//!
+//! Labels come from the configuration, from policies' checked manifests and from closed sets; never from a request. All
+//! series that can be known are created at 0, so that the first event is an increase. Handles are looked up once, not
+//! for each request. This module must not know: the snapshot, the record of a request.
+
+mod buckets;
+pub mod labels;
+mod models;
+mod policies;
+mod register;
+mod reloads;
+mod requests;
+mod retired;
+mod shadows;
+mod upstreams;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use prometheus::{Encoder, TextEncoder};
+
+use crate::base::time::UnixSeconds;
+use crate::catalog::{Catalog, LiveModel};
+use crate::policy::{Hook, PoolState};
+pub use models::{Endings, ModelMetrics, Totals};
+use policies::Policies;
+pub use policies::{InSlot, PolicyLabels, PolicyMetrics};
+use register::Families;
+pub use reloads::{LastReload, Reload};
+use retired::Retired;
+pub use shadows::{Comparison, ShadowMetrics};
+
+/// The content type of `/metrics`. Prometheus 3 refuses a scrape without it.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    /// How requests ended that reached no model.
+    pub untargeted: Endings,
+    families: Families,
+    requests: requests::Requests,
+    models: models::Models,
+    upstreams: upstreams::Upstreams,
+    policies: Policies,
+    shadows: shadows::Shadows,
+    reloads: reloads::Reloads,
+    // Held while gauges are set anew, so that no scrape sees half of them.
+    scrape: Mutex<()>,
+    retired: Mutex<Retired>,
+}
+
+impl Metrics {
+    /// All metrics, at 0.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut families = Families::default();
+        #[cfg(target_os = "linux")]
+        families.add(prometheus::process_collector::ProcessCollector::for_self());
+        let build = families.gauges("api_gateway_build_info", "1, with the version that runs.", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let models = models::Models::new(&mut families);
+        Self {
+            untargeted: models.untargeted(),
+            requests: requests::Requests::new(&mut families),
+            models,
+            upstreams: upstreams::Upstreams::new(&mut families),
+            policies: Policies::new(&mut families),
+            shadows: shadows::Shadows::new(&mut families),
+            reloads: reloads::Reloads::new(&mut families),
+            families,
+            scrape: Mutex::default(),
+            retired: Mutex::default(),
+        }
+    }
+
+    /// The series of one model, all at 0.
+    #[must_use]
+    pub fn model(&self, live: &LiveModel) -> ModelMetrics {
+        self.requests.create(live);
+        self.models.of(live)
+    }
+
+    /// The series of a version in a mode, all at 0.
+    #[must_use]
+    pub fn policy(&self, labels: PolicyLabels, hook: Hook, catalog: &Catalog) -> PolicyMetrics {
+        self.reloads.create(&labels.policy);
+        self.policies.of(labels, hook, catalog)
+    }
+
+    /// The series of a shadow's comparisons with the policy named `active`.
+    #[must_use]
+    pub fn shadow(&self, active: Option<&str>, labels: PolicyLabels) -> ShadowMetrics {
+        self.shadows.of(active, labels)
+    }
+
+    /// Shows what serves: what is in the `slots`, how each policy's last change went, and whether the configuration's
+    /// last change succeeded and since when it serves.
+    pub fn set_serving(
+        &self,
+        slots: &[InSlot<'_>],
+        catalog: &Catalog,
+        last: &[LastReload],
+        config: (bool, UnixSeconds),
+    ) {
+        let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        self.policies.set(slots);
+        self.reloads.set(last, config);
+        // A version that is replaced before the next sweep has series to remove, too.
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.note(slots.iter().map(|slot| slot.labels), catalog, Instant::now());
+    }
+
+    /// Removes the series of what has not been in use for `kept`; `versions` and `catalog` are in use.
+    pub fn sweep<'a>(&self, versions: impl Iterator<Item = &'a PolicyLabels>, catalog: &Catalog, kept: Duration) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        retired.note(versions, catalog, now);
+        if retired.expire(now, kept) {
+            self.families.sweep(&retired.keep());
+        }
+    }
+
+    /// The text of `/metrics`, with the gauges that a scrape reads set anew. `pools` are those of all versions in slots;
+    /// `live` is how many snapshots are held and for how many seconds the oldest has been draining.
+    #[must_use]
+    pub fn text<'a>(
+        &self,
+        catalog: &Catalog,
+        healthy: bool,
+        pools: impl Iterator<Item = (&'a str, PoolState)>,
+        live: (usize, f64),
+    ) -> Vec<u8> {
+        let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        self.upstreams.read(catalog, healthy);
+        self.policies.read(pools, live);
+        let mut text = Vec::with_capacity(64 << 10);
+        if let Err(error) = TextEncoder::new().encode(&self.families.gather(), &mut text) {
+            tracing::error!(%error, "metrics cannot be written");
+        }
+        text
+    }
+
+    /// Requests turned away since the start.
+    #[must_use]
+    pub fn rejections(&self) -> u64 {
+        self.requests.rejections()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

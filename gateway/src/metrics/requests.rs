@@ -1,0 +1,134 @@
+//! The metrics of requests, whichever model answers: how many, how they fail, what was tried beyond the first attempt.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
+
+use super::buckets::ROUTING;
+use super::labels::HedgeResult;
+use super::register::Families;
+use crate::backend::Location;
+use crate::catalog::LiveModel;
+use crate::error::{Reason, Rejection};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Requests {
+    in_progress: IntGauge,
+    routing_seconds: Histogram,
+    rejected: Vec<IntCounter>,
+    // By where the model runs, then reason.
+    errors: [Vec<IntCounter>; 3],
+    retries: IntCounterVec,
+    fallbacks: IntCounterVec,
+    hedges: IntCounterVec,
+}
+
+impl Requests {
+    pub(super) fn new(families: &mut Families) -> Self {
+        let errors = families.counters(
+            "api_gateway_errors_total",
+            "Accepted requests that failed, by where the model runs (none: no model was reached) and why.",
+            &["backend", "reason"],
+        );
+        let rejected = families.counters(
+            "api_gateway_rejected_requests_total",
+            "Requests turned away before a model was asked, by reason.",
+            &["reason"],
+        );
+        Self {
+            in_progress: families.gauge("api_gateway_requests_in_progress", "Requests in flight, streams included."),
+            routing_seconds: families.histogram(
+                "api_gateway_routing_latency_seconds",
+                "Whole routing decision, both policies included.",
+                &ROUTING,
+            ),
+            rejected: Rejection::ALL.iter().map(|reason| rejected.with_label_values(&[reason.as_str()])).collect(),
+            errors: ["none", Location::Local.as_str(), Location::Cloud.as_str()].map(|backend| {
+                Reason::ALL.iter().map(|reason| errors.with_label_values(&[backend, reason.as_str()])).collect()
+            }),
+            retries: families.counters(
+                "api_gateway_retries_total",
+                "Calls that were made again at the same backend, by why the one before failed.",
+                &["upstream", "reason"],
+            ),
+            // From and to are both configured names: their pairs grow with the square of the models, so only those
+            // that happen are made. The first of a pair is therefore not an increase.
+            fallbacks: families.counters(
+                "api_gateway_fallbacks_total",
+                "Requests answered by another model than chosen, by the chosen one's failure.",
+                &["from_model", "to_model", "reason"],
+            ),
+            hedges: families.counters(
+                "api_gateway_hedges_total",
+                "Requests for which the next model was asked beside one that took long, by that one and whether the next \
+                 one answered.",
+                &["model", "result"],
+            ),
+        }
+    }
+
+    /// Creates the series of a model at 0.
+    pub(super) fn create(&self, live: &LiveModel) {
+        for reason in [Reason::Connect, Reason::Upstream5xx, Reason::Upstream429] {
+            self.retries.with_label_values(&[&*live.backend.settings().name, reason.as_str()]);
+        }
+        if live.model.timeouts.hedge.is_some() {
+            for result in HedgeResult::ALL {
+                self.hedges.with_label_values(&[&*live.model.name, result.as_str()]);
+            }
+        }
+    }
+
+    /// Requests turned away since the start.
+    pub(super) fn rejections(&self) -> u64 {
+        self.rejected.iter().map(IntCounter::get).sum()
+    }
+}
+
+impl super::Metrics {
+    /// A request arrived.
+    pub fn request_began(&self) {
+        self.requests.in_progress.inc();
+    }
+
+    /// A request released its permit.
+    pub fn request_ended(&self) {
+        self.requests.in_progress.dec();
+    }
+
+    /// A request was turned away.
+    pub fn reject(&self, rejection: Rejection) {
+        self.requests.rejected[rejection as usize].inc();
+    }
+
+    /// An accepted request failed; `location`: where the model runs, `None` if no model was reached.
+    pub fn failed(&self, location: Option<Location>, reason: Reason) {
+        let place = match location {
+            None => 0,
+            Some(Location::Local) => 1,
+            Some(Location::Cloud) => 2,
+        };
+        self.requests.errors[place][reason as usize].inc();
+    }
+
+    /// A routing decision was made or failed.
+    pub fn routed(&self, took: Duration) {
+        self.requests.routing_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A call to `backend` was retried.
+    pub fn retried(&self, backend: &str, reason: Reason) {
+        self.requests.retries.with_label_values(&[backend, reason.as_str()]).inc();
+    }
+
+    /// Another model answered than the chosen one, which failed.
+    pub fn fell_back(&self, from: &str, to: &str, reason: Reason) {
+        self.requests.fallbacks.with_label_values(&[from, to, reason.as_str()]).inc();
+    }
+
+    /// A request to `model` was hedged.
+    pub fn hedged(&self, model: &str, result: HedgeResult) {
+        self.requests.hedges.with_label_values(&[model, result.as_str()]).inc();
+    }
+}

@@ -1,0 +1,54 @@
+//! The gauges that a scrape reads from the backends.
+
+use std::time::Instant;
+
+use prometheus::{IntGauge, IntGaugeVec};
+
+use super::register::Families;
+use crate::backend::{BreakerState, HealthState};
+use crate::catalog::Catalog;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Upstreams {
+    health: IntGauge,
+    ollama_models_loaded: IntGauge,
+    up: IntGaugeVec,
+    breaker_state: IntGaugeVec,
+}
+
+impl Upstreams {
+    pub(super) fn new(families: &mut Families) -> Self {
+        Self {
+            health: families
+                .gauge("api_gateway_health", "1: policies are loaded and at least one backend is not down."),
+            ollama_models_loaded: families
+                .gauge("ollama_models_loaded", "Models in memory at the Ollama backends, as last probed."),
+            up: families.gauges("api_gateway_upstream_up", "0: the backend is down.", &["upstream"]),
+            breaker_state: families.gauges(
+                "api_gateway_breaker_state",
+                "1: the state that the breaker of a model at its backend is in.",
+                &["upstream", "model", "state"],
+            ),
+        }
+    }
+
+    /// Sets all of them to what the backends are now.
+    pub(super) fn read(&self, catalog: &Catalog, healthy: bool) {
+        self.health.set(i64::from(healthy));
+        let mut loaded = 0;
+        for backend in catalog.backends() {
+            let up = backend.health().state() != HealthState::Down;
+            self.up.with_label_values(&[&*backend.settings().name]).set(i64::from(up));
+            loaded += i64::try_from(backend.loaded_models()).unwrap_or(i64::MAX);
+        }
+        self.ollama_models_loaded.set(loaded);
+        for live in catalog.models() {
+            let is = live.breaker.state(Instant::now());
+            for state in BreakerState::ALL {
+                let labels = [&*live.backend.settings().name, &*live.model.name, state.as_str()];
+                self.breaker_state.with_label_values(&labels).set(i64::from(state == is));
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the metrics show of the snapshot that serves.
+
+use std::time::Duration;
+
+use crate::backend::Location;
+use crate::base::time::UnixSeconds;
+use crate::metrics::{InSlot, LastReload, Metrics, Totals};
+use crate::snapshot::{Deciders, Snapshot};
+
+/// Shows what serves: `last` is how each policy's last change went, `config` whether the configuration's last change
+/// succeeded and since when it serves.
+pub fn set_serving(metrics: &Metrics, snapshot: &Snapshot, last: &[LastReload], config: (bool, UnixSeconds)) {
+    let slots: Vec<InSlot<'_>> = [&snapshot.routing, &snapshot.cost].into_iter().flat_map(in_slots).collect();
+    metrics.set_serving(&slots, &snapshot.catalog, last, config);
+}
+
+fn in_slots(deciders: &Deciders) -> impl Iterator<Item = InSlot<'_>> {
+    let percent = deciders.canary.as_ref().map_or(0.0, |canary| canary.percent);
+    let active = deciders.active.iter().map(move |active| (active, Some(100.0 - percent)));
+    let canary = deciders.canary.iter().map(move |canary| (&canary.decider, Some(percent)));
+    let shadows = deciders.shadows.iter().map(|shadow| (&shadow.decider, None));
+    active.chain(canary).chain(shadows).map(|(decider, percent)| InSlot {
+        labels: &decider.metrics.labels,
+        digest: decider.version.policy.digest(),
+        open: decider.version.is_open(),
+        share: percent.map(|percent| percent / 100.0),
+    })
+}
+
+/// Removes the series of what has not been in use for `kept`.
+pub fn sweep(metrics: &Metrics, snapshot: &Snapshot, kept: Duration) {
+    metrics.sweep(snapshot.deciders().map(|decider| &decider.metrics.labels), &snapshot.catalog, kept);
+}
+
+/// The text of `/metrics`; `live` is how many snapshots are held and for how many seconds the oldest has been draining.
+#[must_use]
+pub fn text(metrics: &Metrics, snapshot: &Snapshot, healthy: bool, live: (usize, f64)) -> Vec<u8> {
+    let pools = snapshot.deciders();
+    let pools = pools.map(|decider| (&*decider.metrics.labels.policy, decider.version.policy.pool_state()));
+    metrics.text(&snapshot.catalog, healthy, pools, live)
+}
+
+/// Totals since start, and the share of local ones among requests that reached a model (`None` before the first).
+#[must_use]
+pub fn totals(metrics: &Metrics, snapshot: &Snapshot) -> (Totals, Option<f64>) {
+    let mut totals = Totals { rejected: metrics.rejections(), ..Totals::default() };
+    let (mut local, mut targeted) = (0, 0);
+    for (series, live) in snapshot.models.iter().zip(snapshot.catalog.models()) {
+        let ended = series.add_to(&mut totals);
+        targeted += ended;
+        if live.location() == Location::Local {
+            local += ended;
+        }
+    }
+    metrics.untargeted.add_to(&mut totals);
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    let share = (targeted > 0).then(|| local as f64 / targeted as f64);
+    (totals, share)
+}

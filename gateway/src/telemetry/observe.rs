@@ -1,0 +1,80 @@
+//! What the metrics count of one closed record.
+
+use crate::error::Reason;
+use crate::metrics::Metrics;
+use crate::metrics::labels::Ending;
+use crate::record::Record;
+use crate::snapshot::Snapshot;
+
+/// A routing decision that no model was asked about (`/api/v1/complexity`).
+pub fn observe_decision(metrics: &Metrics, record: &Record) {
+    if let Some(took) = record.routing_took {
+        metrics.routed(took);
+    }
+    if let Some(by) = &record.costed_by {
+        by.metrics.observe(record.cost_evaluation);
+    }
+    if let Some(by) = &record.routed_by {
+        by.metrics.observe(record.routing_evaluation);
+        let outcome = record.routing_evaluation.map(|evaluation| evaluation.outcome);
+        by.metrics.observe_decision(outcome, record.chosen, record.estimated_cost);
+    }
+}
+
+/// A request ended.
+pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: Ending) {
+    let models = snapshot.catalog.models();
+    observe_decision(metrics, record);
+    for attempt in record.failed_attempts.iter().filter(|attempt| attempt.repeated) {
+        metrics.retried(&models[attempt.model].backend.settings().name, attempt.reason);
+    }
+    if let Some(hedge) = record.hedge {
+        metrics.hedged(&models[hedge.model].model.name, hedge.result);
+    }
+    for spent in &record.spent {
+        snapshot.models[spent.model].bill(&spent.usage, spent.reported, snapshot.price(Some(spent.model)));
+    }
+    if let Ending::Rejected(rejection) = ending {
+        metrics.reject(rejection);
+        return;
+    }
+    let endings = record.model.map_or(&metrics.untargeted, |model| &snapshot.models[model].endings);
+    match ending.status() {
+        None => endings.abandoned(),
+        Some(status) => {
+            endings.ended(status, record.complexity, record.started.elapsed());
+            if let Some(by) = record.follows() {
+                by.metrics.observe_ending(status);
+            }
+        }
+    }
+    let reason = match ending {
+        Ending::Failed(reason) => Some(reason),
+        Ending::Shutdown => Some(Reason::Shutdown),
+        Ending::Rejected(_) | Ending::Finished | Ending::Abandoned => None,
+    };
+    if let Some(reason) = reason {
+        metrics.failed(record.model.map(|model| models[model].location()), reason);
+    }
+    if let Some(model) = record.model {
+        observe_model(record, snapshot, model, ending);
+        if let Some(first) = record.fell_back() {
+            metrics.fell_back(&models[first.model].model.name, &models[model].model.name, first.reason);
+        }
+    }
+}
+
+/// What the series of the model that answered, or was to answer, count.
+fn observe_model(record: &Record, snapshot: &Snapshot, model: usize, ending: Ending) {
+    let series = &snapshot.models[model];
+    if record.is_billed(ending) {
+        series.bill(&record.billable(), record.usage.is_some(), snapshot.price(Some(model)));
+    }
+    if let (Ending::Finished, Some(called)) = (ending, record.called) {
+        series.answered(called.elapsed());
+    }
+    if let Some(first) = record.first_token {
+        series.first_token(first.duration_since(record.started));
+    }
+    series.update_mean_cost();
+}
