@@ -7,8 +7,8 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wasmgate::builtin;
-use wasmgate::policy::{Candidate, GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Policy, Role};
+use wasmgate::policy_host::builtin;
+use wasmgate::policy_host::{Candidate, GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Policy, Role};
 use wasmgate_bench::figures;
 
 /// Measured for each row, at most.

@@ -10,50 +10,31 @@
 //! broke off never ends like a whole one; a failing policy is never the client's problem unless the operator chose so;
 //! labels of metrics never come from a request.
 
-pub mod base;
-pub mod config;
 pub mod server;
 
-pub mod gateway;
+pub mod admin;
+pub mod control;
+pub mod dispatch;
 pub mod proxy;
-
-pub mod prompt;
-
-pub mod chat;
-pub mod dialect;
-
-pub mod builtin;
-pub mod decision;
-pub mod policy;
 pub mod routing;
 
-mod ask;
-pub mod backend;
-pub mod catalog;
-pub mod retry;
-
-pub mod response;
-pub mod rollout;
-pub mod stream;
-
-pub mod admin;
-
-mod embeddings;
-mod explain;
-pub mod pages;
-
-pub mod error;
-pub mod metrics;
-pub mod open;
-pub mod record;
-pub mod snapshot;
-pub mod state;
 pub mod telemetry;
 
-pub mod lifecycle;
-pub mod shadow;
+pub mod state;
 
-mod start;
+pub mod backend;
+pub mod config;
+pub mod metrics;
+pub mod rollout;
 
-pub use lifecycle::StartError;
-pub use start::{Options, check, run};
+pub mod error;
+pub mod net;
+
+pub mod base;
+pub mod dialect;
+pub mod policy_host;
+
+mod run;
+
+pub use crate::control::StartError;
+pub use crate::run::{Options, check, run};

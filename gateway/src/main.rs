@@ -3,7 +3,7 @@
 //! Exit codes: 0 for success and an orderly stop; 1 for what the machine did not allow (an address in use); 2 for what
 //! its user got wrong (flags, configuration, a policy that is refused).
 
-mod command;
+mod cli;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use wasmgate::config::{Config, LogFormat, Overrides};
-use wasmgate::policy::compile_component;
+use wasmgate::policy_host::compile_component;
 use wasmgate::{Options, StartError};
 
 /// A request allocates some eighty times, on whichever thread serves it: with the C library's allocator that takes a tenth of

@@ -2,8 +2,6 @@
 //!
 //! This module must not know: what a request asks.
 
-mod guarded;
-
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +17,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::dispatch::relay::ResponseBody;
 use crate::error::Rejection;
-use crate::gateway::Gateway;
+pub(crate) use crate::net::deadlines::Guarded;
 use crate::proxy;
-use crate::stream::ResponseBody;
-pub(crate) use guarded::Guarded;
+use crate::proxy::gateway::Gateway;
 
 /// How long the last in-band errors of cut streams may take to reach their clients.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! What the benches ask policies: a prompt of a given length, and so many candidates.
 
-use wasmgate::policy::{
+use wasmgate::policy_host::{
     Breaker, Candidate, Capabilities, CostEstimate, Dialect, GivenLimits, Health, Hook, Loader, Location, Message,
     Pace, Policy, Price, Request, Source,
 };

@@ -6,21 +6,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
+use wasmgate::backend::Catalog;
 use wasmgate::base::tokens::TokenEstimator;
 use wasmgate::base::usage::Usage;
-use wasmgate::builtin;
-use wasmgate::catalog::Catalog;
-use wasmgate::chat::Deltas;
 use wasmgate::config::{Config, OnFailure};
+use wasmgate::dialect::chat::Deltas;
 use wasmgate::dialect::frames::{Frames, Framing};
 use wasmgate::dialect::{Decoder, Dialect, Encoder, Facts, Routing};
 use wasmgate::metrics::Metrics;
 use wasmgate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation};
-use wasmgate::policy::Isolation::{self, PerCall, Warm};
-use wasmgate::policy::{Candidate, GivenLimits, Hook, Loader, LoaderOptions, Message, Role};
-use wasmgate::record::Record;
-use wasmgate::snapshot::{Decider, Deciders, Snapshot, Version};
+use wasmgate::policy_host::Isolation;
+use wasmgate::policy_host::Isolation::{PerCall, Warm};
+use wasmgate::policy_host::builtin;
+use wasmgate::policy_host::{Candidate, GivenLimits, Hook, Loader, LoaderOptions, Message, Role};
+use wasmgate::state::snapshot::{Decider, Deciders, Snapshot, Version};
 use wasmgate::telemetry;
+use wasmgate::telemetry::Record;
 
 use crate::{Case, How, cache, common};
 

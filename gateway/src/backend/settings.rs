@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::breaker::Rules;
 use super::queue::QueueSettings;
+use super::retry::Retries;
 use super::sim::SimSettings;
 use crate::dialect::Dialect;
-use crate::retry::Retries;
 
 /// A backend as configured.
 #[derive(Debug, Clone, PartialEq)]

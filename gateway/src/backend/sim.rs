@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::chat::{Chat, Part, Role};
+use crate::dialect::chat::{Chat, Part, Role};
 use crate::error::{Failure, Kind};
 
 /// How a simulated model behaves.

@@ -11,13 +11,13 @@ use super::locate::{key_at, line_at, line_of};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
 use super::secret::{self, Readers};
 use super::{Config, ConfigError, Log, LogFormat, Reload, Server};
+use crate::backend::Model;
+use crate::backend::retry::Retries;
 use crate::backend::{self, Capability, Kind, Location, Secret, Timeouts};
 use crate::base::digest::sha256;
 use crate::base::money;
 use crate::base::money::Price;
-use crate::catalog::Model;
-use crate::policy::Hook;
-use crate::retry::Retries;
+use crate::policy_host::Hook;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]

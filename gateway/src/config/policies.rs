@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::file::{Wrong, wrong};
 use super::{CanaryChoice, HookChoice, OnFailure, PolicyChoice, PolicySource};
-use crate::policy::{GivenLimits, Hook, Profile};
+use crate::policy_host::{GivenLimits, Hook, Profile};
 use crate::rollout::analysis::{Abort, Breaker};
 use crate::rollout::slot::{MAX_SHADOWS, is_shadow_name};
 
@@ -146,7 +146,7 @@ fn mean_policy(path: &[&str], file: PolicyFile, folder: &Path) -> Result<PolicyC
         (None, None) => return Err(wrong(path, "expected `builtin` or `file`")),
         (None, Some(file)) => PolicySource::File(folder.join(file)),
         (Some(name), None) => {
-            let known = crate::builtin::names();
+            let known = crate::policy_host::builtin::names();
             if !known.contains(&name.as_str()) {
                 let hint = crate::base::nearest::nearest(&name, known.iter().copied())
                     .map_or_else(|| format!(", expected one of {known:?}"), |near| format!(", did you mean {near:?}?"));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::chat::Image;
+use super::chat::Image;
 
 /// Reads an address: a data URL is an inline image.
 pub(super) fn from_url(url: Cow<'_, str>) -> Image {

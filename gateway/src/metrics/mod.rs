@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 
 use prometheus::{Encoder, TextEncoder};
 
+use crate::backend::{Catalog, LiveModel};
 use crate::base::time::UnixSeconds;
-use crate::catalog::{Catalog, LiveModel};
-use crate::policy::{Hook, PoolState};
+use crate::policy_host::{Hook, PoolState};
 pub use models::{Endings, ModelMetrics, Totals};
 use policies::Policies;
 pub use policies::{InSlot, PolicyLabels, PolicyMetrics};

@@ -7,9 +7,9 @@ use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramVec, 
 use super::buckets::{DURATION, FIRST_TOKEN};
 use super::labels::{Complexity, Status};
 use super::register::Families;
+use crate::backend::LiveModel;
 use crate::base::money::Price;
 use crate::base::usage::Usage;
-use crate::catalog::LiveModel;
 
 /// The families of models.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use prometheus::{
 use super::buckets::EVALUATION;
 use super::labels::{DecisionOutcome, Evaluation, Status};
 use super::register::Families;
+use crate::backend::Catalog;
 use crate::base::money::NanoDollars;
-use crate::catalog::Catalog;
-use crate::policy::{FailureClass, Hook, PoolState};
+use crate::policy_host::{FailureClass, Hook, PoolState};
 
 /// The labels of a version in a mode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

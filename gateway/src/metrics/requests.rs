@@ -7,8 +7,8 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 use super::buckets::ROUTING;
 use super::labels::HedgeResult;
 use super::register::Families;
+use crate::backend::LiveModel;
 use crate::backend::Location;
-use crate::catalog::LiveModel;
 use crate::error::{Reason, Rejection};
 
 /// See the module.

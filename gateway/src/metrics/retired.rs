@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::policies::PolicyLabels;
 use super::register::Labels;
-use crate::catalog::Catalog;
+use crate::backend::Catalog;
 
 /// When each label value was last in use.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use prometheus::{IntCounter, IntCounterVec};
 
 use super::policies::PolicyLabels;
 use super::register::Families;
-use crate::catalog::Catalog;
+use crate::backend::Catalog;
 
 /// How a shadow's answer compares with what was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

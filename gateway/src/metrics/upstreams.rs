@@ -5,8 +5,8 @@ use std::time::Instant;
 use prometheus::{IntGauge, IntGaugeVec};
 
 use super::register::Families;
+use crate::backend::Catalog;
 use crate::backend::{BreakerState, HealthState};
-use crate::catalog::Catalog;
 
 /// See the module.
 #[derive(Debug)]

@@ -2,32 +2,33 @@
 
 use std::time::Instant;
 
+use crate::backend::LiveModel;
 use crate::backend::{BreakerState, Capability, HealthState, Location};
-use crate::catalog::LiveModel;
-use crate::policy::{self, Candidate, CostEstimate, Health};
+use crate::policy_host;
+use crate::policy_host::{Candidate, CostEstimate, Health};
 
 /// A model as policies see it.
 #[must_use]
 pub fn candidate(live: &LiveModel, estimate: Option<CostEstimate>) -> Candidate<'_> {
     let breaker = match live.breaker.state(Instant::now()) {
-        BreakerState::Closed => policy::Breaker::Closed,
-        BreakerState::HalfOpen => policy::Breaker::HalfOpen,
-        BreakerState::Open => policy::Breaker::Open,
+        BreakerState::Closed => policy_host::Breaker::Closed,
+        BreakerState::HalfOpen => policy_host::Breaker::HalfOpen,
+        BreakerState::Open => policy_host::Breaker::Open,
     };
     Candidate {
         model: &live.model.name,
         backend: &live.backend.settings().name,
         location: match live.backend.settings().location {
-            Location::Local => policy::Location::Local,
-            Location::Cloud => policy::Location::Cloud,
+            Location::Local => policy_host::Location::Local,
+            Location::Cloud => policy_host::Location::Cloud,
         },
-        price: live.model.price.map(|price| policy::Price { input: price.input.0, output: price.output.0 }),
+        price: live.model.price.map(|price| policy_host::Price { input: price.input.0, output: price.output.0 }),
         context_window: live.model.context_window,
-        capabilities: live.model.capabilities.iter().fold(policy::Capabilities::empty(), |set, capability| {
+        capabilities: live.model.capabilities.iter().fold(policy_host::Capabilities::empty(), |set, capability| {
             set | match capability {
-                Capability::Tools => policy::Capabilities::TOOLS,
-                Capability::Images => policy::Capabilities::IMAGES,
-                Capability::StructuredOutput => policy::Capabilities::STRUCTURED_OUTPUT,
+                Capability::Tools => policy_host::Capabilities::TOOLS,
+                Capability::Images => policy_host::Capabilities::IMAGES,
+                Capability::StructuredOutput => policy_host::Capabilities::STRUCTURED_OUTPUT,
             }
         }),
         health: match live.backend.health().state() {
@@ -38,7 +39,7 @@ pub fn candidate(live: &LiveModel, estimate: Option<CostEstimate>) -> Candidate<
         },
         breaker,
         in_flight: live.backend.in_flight(),
-        observed: live.recent.observed().map(|observed| policy::Observed {
+        observed: live.recent.observed().map(|observed| policy_host::Observed {
             latency: observed.latency,
             time_to_first_token: observed.time_to_first_token,
             tokens_per_second: observed.tokens_per_second,

@@ -1,19 +1,22 @@
 //! Which models may answer a request, and in which order.
 
 pub mod candidate;
+pub mod decision;
+pub mod shadow;
 mod view;
 
 use std::sync::Arc;
 
 use hyper::HeaderMap;
 
-use crate::chat::Chat;
-use crate::decision::{self, Decision};
 use crate::dialect::Dialect;
+use crate::dialect::chat::Chat;
 use crate::error::{Failure, Kind};
-use crate::gateway::Gateway;
-use crate::record::Record;
-use crate::snapshot::Snapshot;
+use crate::proxy::gateway::Gateway;
+use crate::state::snapshot::Snapshot;
+use crate::telemetry::Record;
+use decision;
+use decision::Decision;
 use view::View;
 
 /// Which models may answer, what each is expected to cost, and in which order they are asked.

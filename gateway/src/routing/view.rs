@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use hyper::HeaderMap;
 
 use crate::backend::Capabilities;
-use crate::chat::{Chat, Format, Part, Role};
 use crate::dialect::Dialect;
-use crate::policy;
+use crate::dialect::chat::{Chat, Format, Part, Role};
+use crate::policy_host;
 
 /// What policies may see of a request: roles and texts, flags, allow-listed headers.
 pub struct View<'a> {
     /// Each message's role and text.
-    messages: Vec<(policy::Role, Cow<'a, str>)>,
+    messages: Vec<(policy_host::Role, Cow<'a, str>)>,
     labels: Vec<(&'a str, &'a str)>,
     /// What the client needs of a model beside text.
     pub needs: Capabilities,
@@ -24,10 +24,10 @@ impl<'a> View<'a> {
     pub fn new(chat: &'a Chat, headers: &'a HeaderMap, allowed: &'a [String]) -> Self {
         let messages = chat.messages.iter().map(|message| {
             let role = match message.role {
-                Role::System => policy::Role::System,
-                Role::User => policy::Role::User,
-                Role::Assistant => policy::Role::Assistant,
-                Role::Tool => policy::Role::Tool,
+                Role::System => policy_host::Role::System,
+                Role::User => policy_host::Role::User,
+                Role::Assistant => policy_host::Role::Assistant,
+                Role::Tool => policy_host::Role::Tool,
             };
             let mut texts = message.parts.iter().filter_map(Part::text);
             let text = match (texts.next(), texts.next()) {
@@ -60,8 +60,8 @@ impl<'a> View<'a> {
 
     /// The messages as the contract has them.
     #[must_use]
-    pub fn messages(&self) -> Vec<policy::Message<'_>> {
-        self.messages.iter().map(|(role, text)| policy::Message { role: *role, text }).collect()
+    pub fn messages(&self) -> Vec<policy_host::Message<'_>> {
+        self.messages.iter().map(|(role, text)| policy_host::Message { role: *role, text }).collect()
     }
 
     /// Each message's text.
@@ -76,16 +76,16 @@ impl<'a> View<'a> {
         id: &'r str,
         dialect: Dialect,
         chat: &'r Chat,
-        messages: &'r [policy::Message<'r>],
+        messages: &'r [policy_host::Message<'r>],
         prompt_tokens: u32,
-    ) -> policy::Request<'r> {
-        policy::Request {
+    ) -> policy_host::Request<'r> {
+        policy_host::Request {
             id,
             dialect: match dialect {
-                Dialect::Native => policy::Dialect::Native,
-                Dialect::OpenAi => policy::Dialect::Openai,
-                Dialect::Anthropic => policy::Dialect::Anthropic,
-                Dialect::Ollama => policy::Dialect::Ollama,
+                Dialect::Native => policy_host::Dialect::Native,
+                Dialect::OpenAi => policy_host::Dialect::Openai,
+                Dialect::Anthropic => policy_host::Dialect::Anthropic,
+                Dialect::Ollama => policy_host::Dialect::Ollama,
             },
             requested_model: &chat.model,
             messages,

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::snapshot::{Decider, Snapshot};
+use super::snapshot::{Decider, Snapshot};
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -1,3 +1,4 @@
 //! What serves now.
 
 pub mod draining;
+pub mod snapshot;

@@ -1,11 +1,12 @@
 //! The log line of a request.
 
+use super::Record;
+use super::record::Spent;
 use crate::base::money::NanoDollars;
 use crate::dialect::Dialect;
 use crate::metrics::labels::{Ending, Evaluation, Status};
-use crate::policy::FailureClass;
-use crate::record::{Record, Spent};
-use crate::snapshot::Snapshot;
+use crate::policy_host::FailureClass;
+use crate::state::snapshot::Snapshot;
 
 /// One line a request, with the same facts that the metrics count and never a word of the prompt.
 pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {

@@ -5,6 +5,8 @@
 mod access_log;
 pub mod gauges;
 mod observe;
+pub mod record;
 
 pub use access_log::log;
 pub use observe::{observe, observe_decision};
+pub use record::Record;

@@ -1,10 +1,10 @@
 //! What the metrics count of one closed record.
 
+use super::Record;
 use crate::error::Reason;
 use crate::metrics::Metrics;
 use crate::metrics::labels::Ending;
-use crate::record::Record;
-use crate::snapshot::Snapshot;
+use crate::state::snapshot::Snapshot;
 
 /// A routing decision that no model was asked about (`/api/v1/complexity`).
 pub fn observe_decision(metrics: &Metrics, record: &Record) {

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::chat::{Chat, Image, Message, Part, Role, Tool, ToolChoice};
-use crate::dialect::{Dialect, image, portable, write};
+use crate::dialect::chat::{Chat, Image, Message, Part, Role, Tool, ToolChoice};
+use crate::dialect::{Dialect, image, translatable, write};
 
 /// The first thing in `chat` that this dialect cannot say.
 pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
-    let name = |field| Some(portable::name(from, field));
+    let name = |field| Some(translatable::name(from, field));
     if chat.seed.is_some() {
         return name("seed");
     }

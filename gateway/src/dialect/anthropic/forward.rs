@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::chat::Chat;
+use crate::dialect::chat::Chat;
 use crate::dialect::json::{self, Path};
 use crate::dialect::write;
 

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::usage::{WireUsage, Written, written};
 use super::{finish, finish_name};
-use crate::chat::{Reply, ToolCall};
+use crate::dialect::chat::{Reply, ToolCall};
 use crate::dialect::json::Text;
 use crate::dialect::{Facts, Malformed, Total, write};
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::chat::{Reply, ToolCall};
+use crate::dialect::chat::{Reply, ToolCall};
 use crate::dialect::{Facts, Routing, Total, write};
 
 #[derive(Serialize)]

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::reply;
-use crate::chat::{Delta, ToolCall};
+use crate::dialect::chat::{Delta, ToolCall};
 use crate::dialect::{Facts, Total, sse, write};
 
 /// Writes the native stream.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::chat::ToolCall;
+use crate::dialect::chat::ToolCall;
 use crate::dialect::write;
 
 #[derive(Deserialize)]

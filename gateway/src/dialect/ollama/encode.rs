@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::call;
-use crate::chat::{Chat, Format, Image, Message, Part, Role, Tool, ToolChoice};
-use crate::dialect::{Dialect, portable, write};
+use crate::dialect::chat::{Chat, Format, Image, Message, Part, Role, Tool, ToolChoice};
+use crate::dialect::{Dialect, translatable, write};
 
 /// Passes a request on: its own fields with another model.
 pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
@@ -16,7 +16,7 @@ pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
 
 /// The first thing in `chat` that this dialect cannot say.
 pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
-    let name = |field| Some(portable::name(from, field));
+    let name = |field| Some(translatable::name(from, field));
     if chat.tool_choice.as_ref().is_some_and(|choice| *choice != ToolChoice::Auto) {
         return name("tool_choice");
     }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::call::{self, WireCall};
 use super::{finish, finish_name, usage};
-use crate::chat::{Finish, Reply, ToolCall};
+use crate::dialect::chat::{Finish, Reply, ToolCall};
 use crate::dialect::json::Text;
 use crate::dialect::{Facts, Malformed, Total, write};
 

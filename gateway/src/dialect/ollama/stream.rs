@@ -3,7 +3,7 @@
 use super::call::{self, WireCall};
 use super::reply::{Wire, Written, WrittenMessage, ending};
 use super::{finish, usage};
-use crate::chat::{Delta, Deltas, Finish, ToolCall};
+use crate::dialect::chat::{Delta, Deltas, Finish, ToolCall};
 use crate::dialect::{Facts, Malformed, Total, write};
 
 /// Reads Ollama's stream.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::chat::{Chat, Format, Image, Message, Part, Role, ToolChoice};
+use crate::dialect::chat::{Chat, Format, Image, Message, Part, Role, ToolChoice};
 use crate::dialect::json::{self, Path};
 use crate::dialect::{Dialect, image, write};
 
@@ -239,7 +239,7 @@ fn result_text(text: &str, is_error: bool) -> Content<'_> {
     if is_error && !write::says_error(text) { Content::Owned(format!("Error: {text}")) } else { Content::Text(text) }
 }
 
-fn tool(tool: &crate::chat::Tool) -> WireTool<'_> {
+fn tool(tool: &crate::dialect::chat::Tool) -> WireTool<'_> {
     WireTool {
         r#type: "function",
         function: WireToolFunction {

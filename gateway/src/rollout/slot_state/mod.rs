@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::api::{Refusal, VersionStatus};
 use crate::base::digest::sha256;
 use crate::base::time::UnixSeconds;
-use crate::policy::GivenLimits;
+use crate::policy_host::GivenLimits;
 
 /// Earlier versions that are kept to go back to.
 const KEPT: usize = 4;

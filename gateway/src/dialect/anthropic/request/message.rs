@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use crate::chat::{Image, Message, Part, Role, ToolCall};
+use crate::dialect::chat::{Image, Message, Part, Role, ToolCall};
 use crate::dialect::json::{self, BadRequest, Fields, Path};
-use crate::dialect::portable::Unportable;
+use crate::dialect::translatable::Unportable;
 
 pub(super) fn messages(
     path: &Path<'_>,

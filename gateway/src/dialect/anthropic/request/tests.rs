@@ -1,5 +1,5 @@
 use super::*;
-use crate::chat::{Image, Part};
+use crate::dialect::chat::{Image, Part};
 
 fn with(members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::super::finish;
 use super::super::usage::WireUsage;
-use crate::chat::{Delta, Deltas};
+use crate::dialect::chat::{Delta, Deltas};
 use crate::dialect::json::Text;
 use crate::dialect::{Malformed, sse, write};
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::super::finish_name;
 use super::super::usage::{Written, written};
 use crate::base::usage::Usage;
-use crate::chat::{Delta, Finish};
+use crate::dialect::chat::{Delta, Finish};
 use crate::dialect::{Facts, Total, write};
 
 /// Writes Anthropic's stream.

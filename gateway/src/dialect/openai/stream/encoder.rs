@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::super::finish_name;
 use super::super::usage::{Written, written};
 use crate::base::usage::Usage;
-use crate::chat::{Delta, Finish};
+use crate::dialect::chat::{Delta, Finish};
 use crate::dialect::{Facts, Total, write};
 
 /// Writes OpenAI's stream.

@@ -1,0 +1,342 @@
+//! Backends: the servers that models run behind, one variant for each kind, one shared way to call them.
+//!
+//! A call goes out in the backend's dialect and its answer comes back as bytes of that dialect; who reads them is the
+//! relay's business. This module must not know: policies, records, metrics, how clients are answered.
+
+mod averages;
+mod breaker;
+mod capabilities;
+mod catalog;
+mod error_response;
+mod health;
+mod http;
+mod probe;
+mod queue;
+pub mod retry;
+mod settings;
+mod sim;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Uri};
+use hyper_util::client::legacy;
+
+use crate::dialect::Dialect;
+use crate::dialect::chat::Chat;
+use crate::error::{Failure, Kind as FailureKind};
+
+pub use averages::{Observed, Recent};
+pub use breaker::{Admission, Breaker, BreakerState, Conduct, Pass, Rules};
+pub use capabilities::{Capabilities, Capability};
+pub use catalog::{Catalog, LiveModel, Model};
+pub use health::{Health, HealthState};
+use http::{Http, error_chain};
+pub use queue::{QueueSettings, Turn};
+pub use settings::{Kind, Location, Secret, Settings, Timeouts};
+pub(crate) use settings::{KindName, TimeoutsFile};
+pub use sim::SimSettings;
+
+/// A backend at work.
+#[derive(Debug)]
+pub struct Backend {
+    settings: Settings,
+    http: Http,
+    chat_url: Option<Uri>,
+    embeddings_url: Option<Uri>,
+    probe_url: Option<Uri>,
+    headers: HeaderMap,
+    health: Health,
+    queue: queue::Queue,
+    in_flight: AtomicU32,
+    sim_calls: AtomicU32,
+    // Names of the models in Ollama's memory, as its last probe said; `None`: not known.
+    loaded: ArcSwapOption<HashSet<String>>,
+}
+
+/// One chat call.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// What to ask.
+    pub chat: &'a Chat,
+    /// The dialect it came in.
+    pub from: Dialect,
+    /// The model's name as the backend knows it.
+    pub model: &'a str,
+    /// Output tokens where the client named no limit and the dialect demands one.
+    pub max_tokens: u32,
+    /// Headers of the client that belong to the dialect, sent on where client and backend share it.
+    pub dialect_headers: &'a HeaderMap,
+    /// When the head of the answer must be there.
+    pub head_by: tokio::time::Instant,
+}
+
+/// An answer whose head has come.
+#[derive(Debug)]
+pub struct Answer {
+    /// The dialect of its body.
+    pub dialect: Dialect,
+    /// Its body.
+    pub body: Body,
+}
+
+impl Backend {
+    /// A backend, not yet probed.
+    ///
+    /// # Errors
+    /// Where the TLS library cannot be set up, or an address or key cannot be sent.
+    pub fn new(settings: Settings) -> Result<Self, String> {
+        let about = |error: &dyn fmt::Display| format!("backend {}: {error}", settings.name);
+        let http = Http::new(settings.timeouts.connect).map_err(|error| about(&error))?;
+        let url = |path: &str| match &settings.url {
+            None => Ok(None),
+            Some(base) => {
+                // `http://host` and `http://host/v1` both mean an OpenAI-compatible server.
+                let base = match settings.kind {
+                    Kind::OpenAi if reqwest::Url::parse(base).is_ok_and(|url| url.path() == "/") => {
+                        format!("{base}/v1")
+                    }
+                    _ => base.clone(),
+                };
+                let url = reqwest::Url::parse(&format!("{base}{path}")).map_err(|error| about(&error))?;
+                url.as_str().parse::<Uri>().map(Some).map_err(|error| about(&error))
+            }
+        };
+        let embeddings = match settings.kind {
+            Kind::OpenAi => url("/embeddings")?,
+            Kind::Ollama => url("/v1/embeddings")?,
+            Kind::Anthropic | Kind::Sim(_) => None,
+        };
+        let probe = match settings.kind {
+            Kind::Ollama => url("/api/ps")?,
+            Kind::OpenAi => url("/models")?,
+            Kind::Anthropic => url("/v1/models")?,
+            Kind::Sim(_) => None,
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("wasmgate/", env!("CARGO_PKG_VERSION"))));
+        if matches!(settings.kind, Kind::Anthropic) {
+            headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+        }
+        if let Some(Secret(key)) = &settings.api_key {
+            let (name, value) = match settings.kind {
+                Kind::Anthropic => (HeaderName::from_static("x-api-key"), key.clone()),
+                _ => (AUTHORIZATION, format!("Bearer {key}")),
+            };
+            let mut value = HeaderValue::from_str(&value)
+                .map_err(|_| about(&"the API key holds a character that no header can carry"))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        Ok(Self {
+            chat_url: url(settings.kind.chat_path())?,
+            embeddings_url: embeddings,
+            probe_url: probe,
+            http,
+            headers,
+            health: Health::new(matches!(settings.kind, Kind::Sim(_)), settings.probe_interval.is_some()),
+            queue: queue::Queue::new(settings.queue),
+            in_flight: AtomicU32::new(0),
+            sim_calls: AtomicU32::new(0),
+            loaded: ArcSwapOption::empty(),
+            settings,
+        })
+    }
+
+    /// As configured.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Whether it is a simulated one: those take any request, since they read nothing of it but its text.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        matches!(self.settings.kind, Kind::Sim(_))
+    }
+
+    /// Whether it answers.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Requests under way.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Requests that wait for one of those to end.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.queue.waiting()
+    }
+
+    /// Models in memory, as Ollama's last probe said; 0 for other kinds.
+    #[must_use]
+    pub fn loaded_models(&self) -> usize {
+        self.loaded.load().as_ref().map_or(0, |loaded| loaded.len())
+    }
+
+    /// Whether a call to that model may have to wait until it is loaded from disk. Only Ollama tells.
+    #[must_use]
+    pub fn may_load(&self, model: &str) -> bool {
+        // Ollama gives names a tag that have none.
+        let is_loaded = |loaded: &HashSet<String>| {
+            loaded.contains(model) || (!model.contains(':') && loaded.contains(&format!("{model}:latest")))
+        };
+        matches!(self.settings.kind, Kind::Ollama)
+            && !self.loaded.load().as_ref().is_some_and(|loaded| is_loaded(loaded))
+    }
+
+    /// Probes it for as long as the future is polled; ends at once where no probing is configured.
+    pub async fn keep_probing(self: Arc<Self>) {
+        if let Some(interval) = self.settings.probe_interval {
+            probe::run(&self, interval).await;
+        }
+    }
+
+    /// Sends a chat and waits for the head of its answer. Dropping the future, or the answer's body, ends the call at
+    /// the backend.
+    ///
+    /// # Errors
+    /// Where it cannot be reached, takes too long, or answers with anything but success.
+    pub async fn chat(&self, turn: Turn, call: Call<'_>) -> Result<Answer, Failure> {
+        let dialect = self.settings.kind.dialect();
+        let body = match (&self.settings.kind, &self.chat_url) {
+            (Kind::Sim(sim), _) => {
+                let number = self.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
+                let answer = tokio::time::timeout_at(call.head_by, sim::answer(sim, number, call.model, call.chat));
+                let answer = answer.await.unwrap_or_else(|_elapsed| Err(too_slow()));
+                let failed = answer.as_ref().is_err_and(|failure| failure.kind != FailureKind::BackendBusy);
+                self.health.note(!failed);
+                Source::Sim(answer?)
+            }
+            (_, Some(url)) => {
+                let body = dialect.encode(call.from, call.chat, call.model, call.max_tokens);
+                let shared = (call.from == dialect).then_some(call.dialect_headers);
+                Source::Http(self.post(url, body.into(), shared, call.head_by).await?)
+            }
+            (_, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
+        };
+        Ok(Answer { dialect, body: Body { source: body, _turn: turn } })
+    }
+
+    /// Sends an embeddings request as it is and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// As `chat`; also where this kind of backend has no embeddings.
+    pub async fn embeddings(
+        &self,
+        turn: Turn,
+        body: Bytes,
+        inputs: usize,
+        head_by: tokio::time::Instant,
+    ) -> Result<Body, Failure> {
+        let source = match (&self.settings.kind, &self.embeddings_url) {
+            (Kind::Sim(_), _) => Source::Sim(sim::embeddings(inputs)),
+            (_, Some(url)) => Source::Http(self.post(url, body, None, head_by).await?),
+            (_, None) => {
+                return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
+            }
+        };
+        Ok(Body { source, _turn: turn })
+    }
+
+    async fn post(
+        &self,
+        url: &Uri,
+        body: Bytes,
+        more: Option<&HeaderMap>,
+        head_by: tokio::time::Instant,
+    ) -> Result<Incoming, Failure> {
+        let mut headers = self.headers.clone();
+        if let Some(more) = more {
+            // The client's own version of the dialect stands in for ours.
+            for name in more.keys() {
+                headers.remove(name);
+            }
+            headers.extend(more.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
+        }
+        let sent = self.http.send(Method::POST, url, headers, body);
+        let response = match tokio::time::timeout_at(head_by, sent).await {
+            Err(_elapsed) => Err(too_slow()),
+            Ok(Err(error)) => Err(unreached(&error)),
+            Ok(Ok(response)) => Ok(response),
+        };
+        // Whatever it says below 500, it was there to say it.
+        self.health.note(response.as_ref().is_ok_and(|response| response.status().as_u16() < 500));
+        let response = response?;
+        if response.status().is_success() {
+            return Ok(response.into_body());
+        }
+        let key = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
+        Err(said::failure(response, key).await)
+    }
+}
+
+fn too_slow() -> Failure {
+    Failure::new(FailureKind::Timeout, "the backend did not begin to answer in time")
+}
+
+fn unreached(error: &legacy::Error) -> Failure {
+    let message = match error.is_connect() {
+        true => "the backend cannot be reached",
+        false => "the connection to the backend broke",
+    };
+    Failure::new(FailureKind::Connect, message).with_detail(error_chain(error))
+}
+
+/// The body of an answer, as it comes. Dropping it before its end ends the call at the backend.
+#[derive(Debug)]
+pub struct Body {
+    source: Source,
+    _turn: Turn,
+}
+
+#[derive(Debug)]
+enum Source {
+    Http(Incoming),
+    Sim(sim::SimBody),
+}
+
+impl Body {
+    /// The next piece; `None` at the end.
+    pub fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let body = match &mut self.source {
+            Source::Sim(body) => return body.poll_chunk(context),
+            Source::Http(body) => body,
+        };
+        loop {
+            let failure = match std::task::ready!(Pin::new(&mut *body).poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => continue,
+                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    // Trailers say nothing that we use.
+                    Err(_trailers) => continue,
+                },
+                Some(Err(error)) => {
+                    Failure::new(FailureKind::Cut, "the backend's answer broke off").with_detail(error_chain(&error))
+                }
+            };
+            return Poll::Ready(Some(Err(failure)));
+        }
+    }
+
+    /// The next piece; `None` at the end.
+    pub async fn chunk(&mut self) -> Option<Result<Bytes, Failure>> {
+        std::future::poll_fn(|context| self.poll_chunk(context)).await
+    }
+}

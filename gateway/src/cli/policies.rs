@@ -1,0 +1,230 @@
+//! `wasmgate policies`: what an operator types, and what is asked of the admin API for it.
+//!
+//! Exit codes: 0 where it was done; 1 where the gateway cannot be reached or failed; 2 where the usage is wrong, or what
+//! was asked for was refused.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use reqwest::{Method, Url};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use wasmgate::policy_host::MAX_COMPONENT_BYTES;
+use wasmgate::rollout::api::PolicyStatus;
+use wasmgate::rollout::slot::{Place, Slot};
+
+use super::client::{Call, Client};
+use super::show;
+
+/// What the HTTP library takes as an address, less room for the rest of it.
+const MAX_QUERY_BYTES: usize = 60 << 10;
+
+/// See the module.
+#[derive(Args)]
+pub(crate) struct Policies {
+    /// Where the gateway listens for operators.
+    #[arg(
+        long,
+        global = true,
+        env = "WASMGATE_ADMIN_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8081"
+    )]
+    admin: Url,
+    /// A file that holds the token of the admin listener; without it, WASMGATE_ADMIN_TOKEN is looked at.
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Print the API's JSON as it is.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Each place, the policy in it and how it does.
+    List,
+    /// One place, with its earlier versions and what happened in it.
+    Show {
+        /// As in routing, routing.canary, cost.shadows.NAME.
+        slot: Slot,
+    },
+    /// What happened last.
+    History,
+    /// Take a component into a place, as if its file had changed.
+    Upload {
+        /// As in routing, routing.canary, cost.shadows.NAME.
+        slot: Slot,
+        /// The component.
+        file: PathBuf,
+        /// For a canary: its share in percent.
+        #[arg(long, value_name = "P", value_parser = percent)]
+        percent: Option<f64>,
+        /// A file with its settings, an object of JSON; without it, those of the place.
+        #[arg(long, value_name = "FILE.json")]
+        settings: Option<PathBuf>,
+    },
+    /// Let a canary or shadow decide in place of the active policy.
+    Promote {
+        /// As in routing.canary, cost.shadows.NAME.
+        slot: Slot,
+    },
+    /// Go back to an earlier version.
+    Rollback {
+        /// As in routing, cost.
+        slot: Slot,
+        /// The beginning of its digest; without it, the last one.
+        #[arg(long, value_name = "DIGEST")]
+        to: Option<String>,
+    },
+    /// Set a canary's share.
+    Canary {
+        /// As in routing.canary, or routing for short.
+        slot: Slot,
+        /// From 0 to 100.
+        #[arg(value_parser = percent)]
+        percent: f64,
+    },
+    /// Try what the files ask for once more.
+    Retry {
+        /// As in routing, routing.canary, cost.shadows.NAME.
+        slot: Slot,
+    },
+    /// Let a disabled place work again.
+    Enable {
+        /// As in routing, routing.canary, cost.shadows.NAME.
+        slot: Slot,
+    },
+    /// Keep a place from working.
+    Disable {
+        /// As in routing, routing.canary, cost.shadows.NAME.
+        slot: Slot,
+    },
+}
+
+/// A share, with or without its sign.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim();
+    number.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "expected 0 to 100".into())
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// Its user can do something about it.
+    Refused(String),
+    /// The gateway cannot be reached, or failed.
+    Unreachable(String),
+}
+
+/// Runs the command.
+pub(crate) fn run(policies: &Policies) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(perform(policies)),
+        Err(error) => Err(Failed::Unreachable(format!("the async runtime: {error}"))),
+    };
+    let (message, code) = match outcome {
+        Ok(text) => {
+            // A reader that has seen enough, such as `head`, is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Err(Failed::Refused(message)) => (message, 2),
+        Err(Failed::Unreachable(message)) => (message, 1),
+    };
+    let _ = writeln!(std::io::stderr(), "wasmgate: {}", super::table::clean(&message));
+    ExitCode::from(code)
+}
+
+/// Asks the gateway, and puts its answer into words.
+async fn perform(policies: &Policies) -> Result<String, Failed> {
+    let client = Client::new(policies.admin.clone(), token(policies.token_file.as_deref())?)?;
+    let call = call(&policies.action)?;
+    let answer = client.ask(call).await?;
+    if policies.json {
+        return Ok(answer);
+    }
+    match &policies.action {
+        Action::List => Ok(show::list(&read(&answer)?)),
+        Action::Show { .. } => Ok(show::policy(&read(&answer)?, &read::<show::Events>(&answer)?)),
+        Action::History => Ok(show::history(&read(&answer)?)),
+        _ => Ok(show::done(&read::<PolicyStatus>(&answer)?)),
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: &str) -> Result<T, Failed> {
+    serde_json::from_str(answer)
+        .map_err(|error| Failed::Unreachable(format!("the gateway's answer is not what this version expects: {error}")))
+}
+
+/// A flag beats the environment.
+fn token(file: Option<&Path>) -> Result<Option<String>, Failed> {
+    let text = match file {
+        Some(file) => String::from_utf8(read_file(file)?)
+            .ok()
+            .filter(|text| !text.trim().is_empty())
+            .ok_or_else(|| Failed::Refused(format!("{}: expected a token", file.display())))?,
+        None => std::env::var("WASMGATE_ADMIN_TOKEN").unwrap_or_default(),
+    };
+    Ok(Some(text.trim().to_owned()).filter(|token| !token.is_empty()))
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Failed> {
+    std::fs::read(path).map_err(|error| Failed::Refused(format!("{}: cannot be read: {error}", path.display())))
+}
+
+fn call(action: &Action) -> Result<Call, Failed> {
+    let to = |slot: &Slot, verb: &str| Call::new(Method::POST, &["policies", &slot.to_string(), verb]);
+    Ok(match action {
+        Action::List => Call::new(Method::GET, &["policies"]),
+        Action::Show { slot } => Call::new(Method::GET, &["policies", &slot.to_string()]),
+        Action::History => Call::new(Method::GET, &["history"]),
+        Action::Upload { slot, file, percent, settings } => upload(slot, file, *percent, settings.as_deref())?,
+        Action::Promote { slot } => to(slot, "promote"),
+        Action::Rollback { slot, to: None } => to(slot, "rollback"),
+        Action::Rollback { slot, to: Some(digest) } => to(slot, "rollback").json(&json!({"to": digest})),
+        Action::Canary { slot, percent } => share(slot, *percent)?,
+        Action::Retry { slot } => to(slot, "retry"),
+        Action::Enable { slot } => to(slot, "enable"),
+        Action::Disable { slot } => to(slot, "disable"),
+    })
+}
+
+fn share(slot: &Slot, percent: f64) -> Result<Call, Failed> {
+    if let Place::Shadow(_) = slot.place {
+        return Err(Failed::Refused(format!(
+            "{slot} is a shadow: only a canary has a share, as in {}",
+            slot.hook.as_str()
+        )));
+    }
+    let canary = Slot::canary(slot.hook).to_string();
+    Ok(Call::new(Method::PUT, &["policies", &canary, "share"]).json(&json!({"percent": percent})))
+}
+
+fn upload(slot: &Slot, file: &Path, percent: Option<f64>, settings: Option<&Path>) -> Result<Call, Failed> {
+    let component = read_file(file)?;
+    if component.is_empty() || component.len() > MAX_COMPONENT_BYTES {
+        let length = component.len();
+        let message = format!("{}: {length} bytes, expected 1 to {MAX_COMPONENT_BYTES}", file.display());
+        return Err(Failed::Refused(message));
+    }
+    let mut call = Call::new(Method::PUT, &["policies", &slot.to_string()]);
+    if let Some(percent) = percent {
+        call = call.parameter("percent", &percent.to_string());
+    }
+    if let Some(path) = settings {
+        let refused = |message: String| Failed::Refused(format!("{}: {message}", path.display()));
+        let settings: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&read_file(path)?)
+            .map_err(|error| refused(format!("expected an object of JSON: {error}")))?;
+        let text = serde_json::Value::from(settings).to_string();
+        call = call.parameter("settings", &text);
+        if call.query_bytes() > MAX_QUERY_BYTES {
+            return Err(refused("too long to be sent; such settings belong in the gateway's configuration".into()));
+        }
+    }
+    Ok(call.component(component))
+}

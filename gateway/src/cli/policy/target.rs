@@ -1,0 +1,202 @@
+//! The policy that a command is about: a component, a script or a built-in policy, with settings and limits.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value as Json};
+use wasmgate::base::document;
+use wasmgate::base::paths::cache_folder;
+use wasmgate::policy_host::MAX_SETTING_BYTES;
+use wasmgate::policy_host::builtin;
+use wasmgate::policy_host::inspect::Inspection;
+use wasmgate::policy_host::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
+
+use super::Failed;
+use super::format::bytes;
+use super::progress;
+use crate::cli::table::clean;
+
+/// The built-in policy that runs scripts, and its setting that holds one.
+const SCRIPT: &str = "script";
+
+/// See the module.
+#[derive(Args)]
+pub(super) struct Subject {
+    /// A component, a script whose name ends in .rhai, or the name of a built-in policy.
+    #[arg(value_name = "POLICY")]
+    policy: PathBuf,
+    /// Only as a policy of that hook; without it, each that it has.
+    #[arg(long)]
+    hook: Option<HookName>,
+    /// A file with its settings, JSON or TOML.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// A limit other than the usual one, as in call_time_ms=50; names as in the configuration.
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    limits: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum HookName {
+    Routing,
+    Cost,
+}
+
+impl From<HookName> for Hook {
+    fn from(name: HookName) -> Self {
+        match name {
+            HookName::Routing => Self::Routing,
+            HookName::Cost => Self::Cost,
+        }
+    }
+}
+
+/// A subject whose files were read.
+pub(super) struct Loaded {
+    /// What to call it.
+    pub(super) name: String,
+    pub(super) source: Source,
+    pub(super) inspection: Inspection,
+    pub(super) settings: Map<String, Json>,
+    pub(super) limits: GivenLimits,
+    /// The hooks that were asked for, or that it has.
+    pub(super) hooks: Vec<Hook>,
+    /// The component has both, but what is run by it may be for one only.
+    pub(super) some_hook_will_do: bool,
+    loader: Loader,
+}
+
+impl Subject {
+    /// Another policy under the same conditions.
+    pub(super) fn beside(&self, policy: &Path) -> Self {
+        let (settings, limits) = (self.settings.clone(), self.limits.clone());
+        Self { policy: policy.to_owned(), hook: self.hook, settings, limits }
+    }
+
+    /// Where its fixtures are, if they are nowhere else.
+    pub(super) fn own_fixtures(&self) -> PathBuf {
+        self.policy.with_extension("fixtures.json")
+    }
+
+    fn is_script(&self) -> bool {
+        self.policy.extension().is_some_and(|extension| extension == "rhai")
+    }
+
+    /// Reads all that there is to read.
+    pub(super) fn read(&self) -> Result<Loaded, Failed> {
+        let mut settings = self.settings.as_deref().map_or(Ok(Map::new()), table)?;
+        let (origin, component) = self.component(&mut settings)?;
+        let inspection = Inspection::of(&component)
+            .map_err(|reason| Failed::Refused(format!("{origin} is no policy (not parsed): {reason}")))?;
+        let hooks = self.hook.map_or_else(|| inspection.hooks.clone(), |hook| vec![hook.into()]);
+        // What is compiled here need not be compiled when a gateway of this user takes it.
+        let cache = cache_folder(None);
+        let loader = Loader::new(LoaderOptions { cache, ..LoaderOptions::default() })
+            .map_err(|error| Failed::Machine(error.to_string()))?;
+        Ok(Loaded {
+            name: origin.clone(),
+            source: Source { origin, bytes: component, fixtures: None },
+            inspection,
+            settings,
+            limits: limits(&self.limits)?,
+            hooks,
+            some_hook_will_do: self.is_script() && self.hook.is_none(),
+            loader,
+        })
+    }
+
+    /// The component and what to call it. A script becomes a setting.
+    fn component(&self, settings: &mut Map<String, Json>) -> Result<(String, Arc<[u8]>), Failed> {
+        let shown = self.policy.display().to_string();
+        if self.is_script() {
+            let script = text(&self.policy)?;
+            if script.len() > MAX_SETTING_BYTES {
+                let found = script.len();
+                return Err(Failed::Refused(format!("{shown}: {found} bytes, expected at most {MAX_SETTING_BYTES}")));
+            }
+            settings.insert(SCRIPT.into(), script.into());
+            return Ok((shown, builtin::component(SCRIPT).unwrap_or_default().into()));
+        }
+        if let Some(component) = builtin::component(&shown).filter(|_| !self.policy.exists()) {
+            return Ok((shown, component.into()));
+        }
+        match std::fs::read(&self.policy) {
+            Ok(component) => Ok((shown, component.into())),
+            Err(error) => {
+                let names = builtin::names().join(", ");
+                let hint = format!("expected a component, a script (.rhai), or one of the built-in policies: {names}");
+                Err(Failed::Refused(format!("{shown}: cannot be read: {error}; {hint}")))
+            }
+        }
+    }
+}
+
+impl Loaded {
+    /// The policy for each of its hooks, as a gateway would take it. What a script is not for is said on standard error.
+    pub(super) async fn policies(&self) -> Result<Vec<Policy>, Failed> {
+        if let (Some(reason), []) = (&self.inspection.refusal, &self.hooks[..]) {
+            return Err(Failed::Refused(format!("{} would be refused (not admitted): {reason}", self.name)));
+        }
+        let (mut policies, mut refusals) = (Vec::new(), Vec::new());
+        for &hook in &self.hooks {
+            match self.load(hook).await {
+                Ok(policy) => policies.push(policy),
+                Err(Failed::Refused(reason)) if self.some_hook_will_do => refusals.push((hook, reason)),
+                Err(other) => return Err(other),
+            }
+        }
+        match refusals.into_iter().next() {
+            Some((_, reason)) if policies.is_empty() => Err(Failed::Refused(reason)),
+            Some((hook, reason)) => {
+                let note = clean(&format!("not as a {} policy: {reason}", hook.as_str()));
+                let _ = writeln!(std::io::stderr(), "note: {note}");
+                Ok(policies)
+            }
+            None => Ok(policies),
+        }
+    }
+
+    /// Takes it through all stages, as a gateway would. `Err` is the refusal.
+    pub(super) async fn load(&self, hook: Hook) -> Result<Policy, Failed> {
+        let what = format!("compiling {} ({})", self.name, bytes(self.source.bytes.len()));
+        let load = Policy::load(&self.loader, &self.source, hook, &self.settings, &self.limits, Pace::Background);
+        let loaded = super::quietly(progress::shown(&what, load)).await;
+        loaded.map_err(|refusal| Failed::Refused(refusal.to_string()))
+    }
+}
+
+/// A file of fixtures.
+pub(super) fn fixtures(path: &Path) -> Result<Fixtures, Failed> {
+    Ok(Fixtures { origin: path.display().to_string(), text: text(path)? })
+}
+
+/// A file's text.
+pub(super) fn text(path: &Path) -> Result<String, Failed> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| Failed::Refused(format!("{shown}: cannot be read: {error}")))?;
+    String::from_utf8(bytes).map_err(|error| Failed::Refused(format!("{shown}: {}", error.utf8_error())))
+}
+
+/// A file of names and values.
+fn table(path: &Path) -> Result<Map<String, Json>, Failed> {
+    let shown = path.display().to_string();
+    match document::parse(&shown, &text(path)?).map_err(Failed::Refused)? {
+        Json::Object(table) => Ok(table),
+        other => Err(Failed::Refused(format!("{shown}: expected an object of settings, found {other}"))),
+    }
+}
+
+/// Limits as they are typed.
+fn limits(given: &[String]) -> Result<GivenLimits, Failed> {
+    let mut table = Map::new();
+    for limit in given {
+        let Some((name, value)) = limit.split_once('=') else {
+            return Err(Failed::Refused(format!("--limit {limit}: expected NAME=VALUE, as in call_time_ms=50")));
+        };
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Json::String(value.to_owned()));
+        table.insert(name.to_owned(), value);
+    }
+    serde_json::from_value(Json::Object(table)).map_err(|error| Failed::Refused(format!("--limit: {error}")))
+}

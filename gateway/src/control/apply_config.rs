@@ -1,0 +1,99 @@
+//! A whole configuration goes in, or does not: models and backends, limits, the places that there are.
+
+use std::sync::Arc;
+
+use super::desired::Bytes;
+use super::reconcile::Applicable;
+use super::{By, Lifecycle};
+use crate::base::time::now;
+use crate::rollout::slot::Slot;
+use crate::rollout::slot_state::{Place, Spec, UPLOADED};
+
+impl Lifecycle {
+    /// The file as it stands does not go in; whether that is news.
+    pub(super) fn refuse_config(&mut self, identity: String, reason: String) -> bool {
+        if self.config_refused.as_ref().is_some_and(|(known, _)| *known == identity) {
+            return false;
+        }
+        tracing::warn!(reason, "configuration refused; the last good one goes on");
+        self.gateway.metrics.config_reloaded(false);
+        self.event(None, "config_refused", By::Files, reason.clone());
+        self.config_refused = Some((identity, reason));
+        true
+    }
+
+    /// A whole configuration goes in.
+    pub(super) fn apply_config(&mut self, applicable: Applicable, kept: &mut Vec<(Spec, Bytes)>) {
+        let Applicable { config, catalog, desires, loads } = applicable;
+        let restart = self.config.needs_restart(&config);
+        if !restart.is_empty() {
+            tracing::warn!(keys = restart.join(", "), "these changes of the configuration need a restart");
+        }
+        self.config = Arc::new(config);
+        self.config_since = now();
+        self.config_refused = None;
+        self.catalog = Arc::new(catalog);
+        let slots: Vec<Slot> = self.places.keys().cloned().collect();
+        for slot in &slots {
+            let enabled = self.config.policy(slot).is_none_or(|choice| choice.enabled);
+            let percent = self.config.percent(slot);
+            if let Some(place) = self.places.get_mut(slot) {
+                place.configured(enabled, percent);
+            }
+            // What is disabled is in no snapshot, and its memory may have been given back when it is enabled again.
+            if !self.is_enabled(slot) {
+                self.loaded.remove(slot);
+                self.openings.remove(slot);
+            }
+        }
+        for admitted in loads {
+            self.admitted(admitted, kept);
+        }
+        self.desires.clear();
+        for (slot, desire) in desires {
+            self.desired(slot, desire);
+        }
+        // Places that it no longer has. What an operator uploaded is not the configuration's to take away.
+        let config = Arc::clone(&self.config);
+        let is_gone = |slot: &Slot, place: &Place| {
+            let uploaded = place.serving.as_ref().is_some_and(|serving| serving.spec.origin == UPLOADED);
+            config.policy(slot).is_none() && !uploaded
+        };
+        let gone: Vec<Slot> =
+            self.places.iter().filter(|(slot, place)| is_gone(slot, place)).map(|(slot, _)| slot.clone()).collect();
+        for slot in gone {
+            self.places.remove(&slot);
+            self.loaded.remove(&slot);
+            self.openings.remove(&slot);
+        }
+        // Enabled again, with files that ask for something set aside: what served before is wanted.
+        for slot in slots {
+            let serving = self.places.get(&slot).and_then(|place| place.serving.clone());
+            if let Some(serving) = serving.filter(|_| self.is_enabled(&slot) && !self.loaded.contains_key(&slot)) {
+                self.restore(slot, serving, By::Files, None);
+            }
+        }
+        self.gateway.metrics.config_reloaded(true);
+        tracing::info!(digest = self.config.digest, "configuration applied");
+        self.event(None, "config_applied", By::Files, String::new());
+        self.probe_backends();
+    }
+
+    /// Probes the backends of the catalog and no others.
+    pub(super) fn probe_backends(&mut self) {
+        let wanted = self.catalog.backends();
+        self.probes.retain(|(backend, probe)| {
+            let kept = wanted.iter().any(|wanted| Arc::ptr_eq(wanted, backend));
+            if !kept {
+                probe.abort();
+            }
+            kept
+        });
+        for backend in wanted {
+            if !self.probes.iter().any(|(probed, _)| Arc::ptr_eq(probed, backend)) {
+                let probe = tokio::spawn(Arc::clone(backend).keep_probing());
+                self.probes.push((Arc::clone(backend), probe));
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Judging the conduct of versions that decide: a breaker for what fails too often, rules that abort a canary. What is
+//! taken out is replaced by the version before it, else by the gateway's own default until the policy decides the
+//! samples again. Nothing here ever gives a version more than it had.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::operations::{Job, JobDone};
+use super::{By, Lifecycle};
+use crate::base::time::now;
+use crate::metrics::Reload;
+use crate::policy_host::{Hook, PolicyFailure, Stage};
+use crate::rollout::api::Refusal;
+use crate::rollout::slot::Slot;
+use crate::state::snapshot::Version;
+
+/// An open breaker.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// How often it opened, or stayed open, in a row.
+    times: u32,
+    /// When the samples are tried next; `None` while they are, and once it is closed.
+    next_try: Option<Instant>,
+    /// When it closed last.
+    closed: Option<Instant>,
+}
+
+impl Lifecycle {
+    /// Looks at what each version that decides did lately.
+    pub(super) fn judge(&mut self) {
+        for hook in Hook::ALL {
+            self.judge_canary(&Slot::canary(hook));
+            self.judge_active(&Slot::active(hook));
+        }
+        self.try_samples();
+    }
+
+    fn judge_active(&mut self, slot: &Slot) {
+        let breaker = self.config.hook(slot.hook).breaker;
+        let Some(version) = self.loaded.get(slot).cloned() else { return };
+        if version.is_open() {
+            return;
+        }
+        let Some(reason) = breaker.verdict(&version.tally.counts(breaker.window())) else { return };
+        // From now on it is not called; what stands in for it is looked for.
+        version.open.store(true, Ordering::Relaxed);
+        let window = breaker.window();
+        let opening = self.openings.entry(slot.clone()).or_insert(Opening { times: 0, next_try: None, closed: None });
+        let calm = opening.closed.is_some_and(|closed| closed.elapsed() > 2 * window + breaker.pause(opening.times));
+        opening.times = if calm { 1 } else { opening.times + 1 };
+        opening.next_try = Some(Instant::now() + breaker.pause(opening.times));
+        let pause = breaker.pause(opening.times).as_secs();
+        tracing::error!(%slot, policy = version.label, reason, "breaker open: the policy is not called");
+        self.changed(slot, "opened", By::Breaker, format!("{reason}; samples are tried in {pause} s"));
+        self.step_back(slot, reason);
+    }
+
+    /// Loads the version before the one that failed, where there is one.
+    fn step_back(&mut self, slot: &Slot, reason: String) {
+        let earlier = self.places.get(slot).and_then(|place| place.earlier(None).ok()).cloned();
+        if let Some(earlier) = earlier {
+            let job = self.stored(Job::StepBack { reason }, slot.clone(), earlier);
+            self.spawn(job);
+        }
+    }
+
+    /// The version before the one that failed is loaded, or does not load any more.
+    pub(super) fn stepped_back(&mut self, reason: String, done: JobDone) {
+        let JobDone { slot, spec, outcome, .. } = done;
+        // It may have closed again, or been replaced.
+        if !self.loaded.get(&slot).is_some_and(|version| version.is_open()) {
+            return;
+        }
+        match outcome {
+            Ok((policy, _)) => {
+                let refusal = refusal(self.loaded.get(&slot), "rolled_back", reason.clone());
+                self.count(&slot, Reload::RolledBack);
+                let version = self.version(policy);
+                let placed = self.placed(&version, spec);
+                tracing::warn!(%slot, policy = version.label, reason, "rolled back to the version before");
+                self.settle(&slot, version, By::Breaker, |place| {
+                    place.roll_back(placed, refusal, true);
+                });
+                self.changed(&slot, "rolled_back", By::Breaker, reason);
+            }
+            // What is gone will not come back. Anything else may be the machine's bad moment: it is tried again after the
+            // next pause, if it must be.
+            Err(error) if error.stage == Stage::Observed => {
+                tracing::warn!(%slot, %error, "an earlier version is gone");
+                if let Some(place) = self.places.get_mut(&slot) {
+                    place.forget(&spec.identity());
+                }
+                self.step_back(&slot, reason);
+            }
+            Err(error) => tracing::warn!(%slot, %error, "the version before does not load now"),
+        }
+    }
+
+    fn judge_canary(&mut self, slot: &Slot) {
+        let abort = self.config.hook(slot.hook).canary.as_ref().map(|canary| canary.abort).unwrap_or_default();
+        let Some(canary) = self.loaded.get(slot).filter(|_| self.is_enabled(slot)).cloned() else { return };
+        let counts = |version: &Arc<Version>| version.tally.counts(abort.window());
+        let active = self.loaded.get(&Slot::active(slot.hook)).map(counts).unwrap_or_default();
+        let Some(reason) = abort.verdict(&counts(&canary), &active) else { return };
+        tracing::error!(%slot, policy = canary.label, reason, "canary aborted");
+        self.count(slot, Reload::RolledBack);
+        let refusal = refusal(Some(&canary), "aborted", reason.clone());
+        self.event(Some(slot), "aborted", By::CanaryRules, reason);
+        self.loaded.remove(slot);
+        if let Some(place) = self.places.get_mut(slot) {
+            place.vacate(refusal);
+        }
+        self.publish();
+        self.keep(Vec::new());
+    }
+
+    /// Lets policies whose breaker has been open for its pause try the samples.
+    fn try_samples(&mut self) {
+        let mut due = Vec::new();
+        for (slot, opening) in &mut self.openings {
+            if let Some(version) = self.loaded.get(slot).filter(|version| version.is_open())
+                && opening.next_try.is_some_and(|next| next <= Instant::now())
+            {
+                opening.next_try = None;
+                due.push((slot.clone(), Arc::clone(version)));
+            }
+        }
+        for (slot, version) in due {
+            self.jobs.spawn(async move {
+                let outcome = version.policy.probe().await.map(|_| ());
+                super::Done::Probed(slot, version, outcome)
+            });
+        }
+    }
+
+    /// The samples were tried.
+    pub(super) fn probed(&mut self, slot: Slot, version: Arc<Version>, outcome: Result<(), PolicyFailure>) {
+        if !self.loaded.get(&slot).is_some_and(|loaded| Arc::ptr_eq(loaded, &version)) {
+            return;
+        }
+        let breaker = self.config.hook(slot.hook).breaker;
+        let Some(opening) = self.openings.get_mut(&slot) else { return };
+        match outcome {
+            Ok(()) => {
+                opening.closed = Some(Instant::now());
+                version.tally.clear();
+                version.open.store(false, Ordering::Relaxed);
+                tracing::info!(%slot, policy = version.label, "breaker closed: the policy decided the samples");
+                self.changed(&slot, "closed", By::Breaker, "it decided the samples".into());
+            }
+            Err(failure) => {
+                opening.times += 1;
+                let pause = breaker.pause(opening.times);
+                opening.next_try = Some(Instant::now() + pause);
+                tracing::warn!(%slot, policy = version.label, %failure, pause_seconds = pause.as_secs(), "breaker stays open");
+                self.step_back(&slot, format!("it fails its samples: {failure}"));
+            }
+        }
+    }
+}
+
+/// Of a version that is taken out.
+pub(super) fn refusal(version: Option<&Arc<Version>>, stage: &str, reason: String) -> Refusal {
+    Refusal {
+        digest: version.map(|version| version.policy.digest().to_owned()),
+        stage: stage.to_owned(),
+        reason,
+        since: now(),
+    }
+}

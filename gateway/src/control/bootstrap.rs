@@ -1,0 +1,313 @@
+//! The first snapshot: everything is loaded and checked before a port is bound. What files ask for is tried first; where
+//! that is refused, the version that served well before the last stop goes on.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::StartError;
+use super::desired;
+use super::desired::{Bytes, Desire};
+use super::observed::Files;
+use super::persist::Keeper;
+use super::store::{State, Store};
+use super::{By, Lifecycle};
+use crate::backend::Catalog;
+use crate::base::paths::platform;
+use crate::base::time::now;
+use crate::config::{Config, PolicyChoice};
+use crate::metrics::Metrics;
+use crate::policy_host::{Fixtures, LoadError, Loader, Policy, Stage};
+use crate::proxy::gateway::Gateway;
+use crate::rollout::slot::{Place as SlotPlace, Slot};
+use crate::rollout::slot_state::{Begin, Place, Spec, UPLOADED, Wish};
+
+/// What a place begins with.
+struct First {
+    slot: Slot,
+    place: Place,
+    desire: Option<Desire>,
+    loaded: Option<(Spec, Policy, Bytes)>,
+    /// Why what files ask for is not it.
+    refused: Option<(String, Option<String>, LoadError)>,
+}
+
+impl Lifecycle {
+    /// Loads all that a configuration asks for.
+    ///
+    /// # Errors
+    /// Where a policy is refused and no good version of it is kept, or a backend cannot be set up.
+    pub(crate) async fn begin(config: Config, loader: Loader) -> Result<Self, StartError> {
+        let catalog =
+            Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
+        let store = open_store(&config);
+        let State { mut places, history, .. } = store.as_ref().map(kept_state).unwrap_or_default();
+        let mut versions = HashMap::new();
+        for placed in places.values().flat_map(Place::placed) {
+            // Whose digest is in its label is a second build.
+            if !placed.version.ends_with(&format!("+{}", &placed.spec.digest[..8])) {
+                versions.insert((placed.policy.clone(), placed.version.clone()), placed.spec.digest.clone());
+            }
+        }
+        let loader = Arc::new(loader);
+        let mut files = Files::new(config.reload.settle);
+        let mut tasks = Vec::new();
+        for (slot, choice) in config.policies() {
+            let mut place = places.remove(&slot);
+            if let Some(place) = &mut place {
+                place.configured(choice.enabled, config.percent(&slot));
+            }
+            tasks.push(first(&loader, store.as_ref(), &mut files, slot, choice, place));
+        }
+        let uploaded: Vec<(Slot, Place)> = places
+            .into_iter()
+            .filter(|(_, place)| place.serving.as_ref().is_some_and(|serving| serving.spec.origin == UPLOADED))
+            .collect();
+        let mut firsts = join_all(tasks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        for (slot, place) in uploaded {
+            firsts.extend(uploaded_before(&loader, store.as_ref(), slot, place).await);
+        }
+        let catalog = Arc::new(catalog);
+        let since = now();
+        let snapshot = super::publish::empty(&config, &catalog);
+        let mut lifecycle = Self {
+            gateway: Arc::new(Gateway::new(Metrics::new(), snapshot)),
+            loader,
+            keeper: Keeper::new(store),
+            config_since: since,
+            config_refused: None,
+            catalog,
+            places: BTreeMap::new(),
+            loaded: BTreeMap::new(),
+            desires: BTreeMap::new(),
+            versions,
+            history: VecDeque::from(history),
+            generation: 0,
+            since,
+            openings: BTreeMap::new(),
+            counted: Vec::new(),
+            jobs: JoinSet::new(),
+            files: Some(files),
+            waiting: Vec::new(),
+            answering: Vec::new(),
+            next_look: Instant::now() + config.reload.rescan,
+            probes: Vec::new(),
+            config: Arc::new(config),
+        };
+        let mut kept = Vec::new();
+        for first in firsts {
+            lifecycle.begin_with(first, &mut kept);
+        }
+        lifecycle.publish();
+        lifecycle.keep(kept);
+        lifecycle.keeper.finish().await;
+        lifecycle.probe_backends();
+        Ok(lifecycle)
+    }
+
+    fn begin_with(&mut self, first: First, kept: &mut Vec<(Spec, Bytes)>) {
+        let First { slot, place, desire, loaded, refused } = first;
+        let serves = place.serving.as_ref().map(|serving| serving.spec.identity());
+        self.places.insert(slot.clone(), place);
+        match desire {
+            // Said as while serving; what is set aside stays so.
+            Some(desire @ Desire::Missing(_)) => {
+                self.desired(slot.clone(), desire);
+            }
+            Some(desire) => {
+                if let Some(spec) = desire.spec() {
+                    self.places.entry(slot.clone()).or_default().ask(spec.identity());
+                }
+                self.desires.insert(slot.clone(), desire);
+            }
+            None => {}
+        }
+        if let Some((spec, policy, bytes)) = loaded {
+            kept.push((spec.clone(), bytes));
+            let version = self.version(policy);
+            let placed = self.placed(&version, spec);
+            if serves.as_deref() == Some(&placed.spec.identity()) {
+                // Served before the last stop and goes on: nothing happened that history should tell.
+                self.loaded.insert(slot.clone(), version);
+            } else {
+                self.settle(&slot, version, By::Start, |place| place.place(placed));
+            }
+        }
+        if let Some((identity, digest, error)) = refused {
+            self.refuse(&slot, identity, digest, &error);
+        }
+    }
+}
+
+/// What a place begins with; `place` as it was at the last stop, `None` where it is new. What was set aside stays so.
+fn first<'a>(
+    loader: &'a Loader,
+    store: Option<&'a Store>,
+    files: &mut Files,
+    slot: Slot,
+    choice: &'a PolicyChoice,
+    place: Option<Place>,
+) -> impl Future<Output = Result<First, StartError>> + 'a {
+    // A canary or shadow that the last process had, and whose file went bad, must not keep this one from starting.
+    let may_be_empty = place.is_some() && slot.place != SlotPlace::Active;
+    let place = place.unwrap_or_default();
+    let enabled = Wish::or(place.enabled, choice.enabled);
+    let desire = desired::look(files, choice, true, &mut false);
+    let bytes = desire.spec().map(|spec| desired::read(files, choice, spec));
+    async move {
+        let mut first = First { slot, place, desire: Some(desire), loaded: None, refused: None };
+        if !enabled {
+            return Ok(first);
+        }
+        let desire = first.desire.as_ref();
+        let kept = first.place.serving.as_ref().map(|serving| serving.spec.clone());
+        let (slot, place) = (&first.slot, &first.place);
+        let spec = desire.and_then(Desire::spec).cloned();
+        let identity = spec.as_ref().map(Spec::identity);
+        match (place.begin(identity.as_deref(), slot.place == SlotPlace::Active), &kept) {
+            (Begin::Empty, _) => return Ok(first),
+            (Begin::Kept, Some(kept)) => {
+                if let Ok((policy, bytes)) = from_store(loader, store, slot, kept).await {
+                    first.loaded = Some((kept.clone(), policy, bytes));
+                    return Ok(first);
+                }
+            }
+            (Begin::Files | Begin::Kept, _) => {}
+        }
+        let (identity, digest, error) = match (spec, desire, bytes) {
+            (Some(spec), _, Some(Ok(bytes))) => match desired::load(loader, slot, &spec, &bytes).await {
+                Ok(policy) => {
+                    first.loaded = Some((spec, policy, bytes));
+                    return Ok(first);
+                }
+                Err(error) => (spec.identity(), Some(spec.digest), error),
+            },
+            (_, Some(Desire::Unreadable(why)), _) => unread(choice, why.clone()),
+            (_, _, Some(Err(Desire::Unreadable(why)))) => unread(choice, why),
+            _ => unread(choice, "cannot be read: it is not there".into()),
+        };
+        let stored = match &kept {
+            None => None,
+            Some(kept) => {
+                from_store(loader, store, slot, kept).await.ok().map(|(policy, bytes)| (kept.clone(), policy, bytes))
+            }
+        };
+        if stored.is_none() && !may_be_empty {
+            return Err(StartError::Refused(format!("{}: {error}", choice.place)));
+        }
+        first.loaded = stored;
+        // A file that is not there asks for nothing that could be refused.
+        if !matches!(desire, Some(Desire::Missing(_))) {
+            first.refused = Some((identity, digest, error));
+        }
+        Ok(first)
+    }
+}
+
+fn unread(choice: &PolicyChoice, why: String) -> (String, Option<String>, LoadError) {
+    (why.clone(), None, desired::unreadable(&desired::origin(choice), why))
+}
+
+/// What an operator uploaded to a place that no configuration names.
+async fn uploaded_before(loader: &Loader, store: Option<&Store>, slot: Slot, place: Place) -> Option<First> {
+    let spec = place.serving.as_ref()?.spec.clone();
+    if !Wish::or(place.enabled, true) {
+        return Some(First { slot, place, desire: None, loaded: None, refused: None });
+    }
+    match from_store(loader, store, &slot, &spec).await {
+        Ok((policy, bytes)) => {
+            Some(First { slot, place, desire: None, loaded: Some((spec, policy, bytes)), refused: None })
+        }
+        Err(error) => {
+            tracing::warn!(%slot, %error, "what was uploaded before the last stop does not load now");
+            Some(First { slot, place, desire: None, loaded: None, refused: None })
+        }
+    }
+}
+
+/// Loads a version that was kept.
+pub(super) async fn from_store(
+    loader: &Loader,
+    store: Option<&Store>,
+    slot: &Slot,
+    spec: &Spec,
+) -> Result<(Policy, Bytes), LoadError> {
+    let missing =
+        |reason: &str| LoadError { origin: spec.origin.clone(), stage: Stage::Observed, reason: reason.to_owned() };
+    let Some(store) = store else { return Err(missing("no earlier version is kept: there is no folder for state")) };
+    let (store, spec_read) = (store.clone(), spec.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let fixtures = spec_read.fixtures.as_deref().map(|digest| store.get(digest));
+        (store.get(&spec_read.digest), fixtures)
+    });
+    let gone = || missing("the component that was kept is not there any more");
+    let (component, fixtures) = read.await.map_err(|_ended| gone())?;
+    let fixtures = match fixtures {
+        None => None,
+        Some(text) => Some(Fixtures {
+            origin: format!("fixtures of {}", spec.origin),
+            text: String::from_utf8_lossy(&text.ok_or_else(gone)?).into_owned(),
+        }),
+    };
+    let bytes = Bytes { component: component.ok_or_else(gone)?.into(), fixtures };
+    let policy = desired::load(loader, slot, spec, &bytes).await?;
+    Ok((policy, bytes))
+}
+
+/// Opens the folder for state. A gateway without one serves; it only remembers nothing.
+fn open_store(config: &Config) -> Option<Store> {
+    let Some(folder) =
+        config.state_dir.clone().or_else(|| platform("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state"))
+    else {
+        tracing::warn!("there is no folder for state: a restart will not know of good versions; `state_dir` names one");
+        return None;
+    };
+    match Store::open(&folder, config.file.as_deref()) {
+        Ok(store) => Some(store),
+        Err(error) => {
+            let folder = folder.display();
+            tracing::warn!(%error, %folder, "the folder for state cannot be used: a restart will not know of good versions");
+            None
+        }
+    }
+}
+
+fn kept_state(store: &Store) -> State {
+    match store.load() {
+        Ok(state) => state.unwrap_or_default(),
+        Err(error) => {
+            let folder = store.folder().display();
+            tracing::warn!(%error, %folder, "the state that was kept cannot be read; it is begun anew");
+            State::default()
+        }
+    }
+}
+
+/// Loads all that a configuration asks for, without any state, and says what would serve.
+///
+/// # Errors
+/// As `begin`.
+pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, StartError> {
+    Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
+    let mut files = Files::new(config.reload.settle);
+    let mut tasks = Vec::new();
+    for (slot, choice) in config.policies() {
+        tasks.push(first(&loader, None, &mut files, slot, choice, None));
+    }
+    let firsts = join_all(tasks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let policies = firsts.iter().map(|First { slot, loaded, .. }| match loaded {
+        None => format!("{slot} disabled"),
+        Some((_, policy, _)) => format!("{slot} {}@{}", policy.manifest().name, policy.manifest().version),
+    });
+    Ok(format!(
+        "valid: {}, {}, {}",
+        count(config.backends.len(), "backend"),
+        count(config.models.len(), "model"),
+        policies.collect::<Vec<_>>().join(", ")
+    ))
+}

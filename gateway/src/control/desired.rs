@@ -1,0 +1,147 @@
+//! From a place's choice in the configuration to what is wanted there: the component, read and known by its digest, with
+//! the operator's fixtures beside it, its settings and limits.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::observed::{Files, Sight};
+use crate::base::digest::sha256;
+use crate::base::time::UnixSeconds;
+use crate::config::{PolicyChoice, PolicySource};
+use crate::policy_host::MAX_SETTING_BYTES;
+use crate::policy_host::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};
+use crate::rollout::slot::{Place as SlotPlace, Slot};
+use crate::rollout::slot_state::Spec;
+
+/// What is wanted in a place, by what can be seen of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Desire {
+    /// This.
+    Spec(Box<Spec>),
+    /// Its file is not there.
+    Missing(String),
+    /// Its file is changing.
+    Unsettled,
+    /// Its file cannot be read, and why.
+    Unreadable(String),
+}
+
+impl Desire {
+    /// What is wanted, where that is known.
+    pub(super) fn spec(&self) -> Option<&Spec> {
+        match self {
+            Self::Spec(spec) => Some(&**spec),
+            Self::Missing(_) | Self::Unsettled | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// The bytes that it takes to run a spec.
+#[derive(Debug, Clone)]
+pub(super) struct Bytes {
+    pub(super) component: Arc<[u8]>,
+    pub(super) fixtures: Option<Fixtures>,
+}
+
+/// Where a choice's component comes from, for people.
+pub(super) fn origin(choice: &PolicyChoice) -> String {
+    let mut origin = match &choice.source {
+        PolicySource::BuiltIn(name) => format!("{name} (built in)"),
+        PolicySource::File(path) => path.display().to_string(),
+    };
+    for (setting, path) in &choice.setting_files {
+        origin += &format!(", {setting} from {}", path.display());
+    }
+    origin
+}
+
+/// Looks at what a choice asks for. `touched` is set where a file was written without becoming another.
+pub(super) fn look(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mut bool) -> Desire {
+    look_at(files, choice, at_once, touched).unwrap_or_else(|other| other)
+}
+
+fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mut bool) -> Result<Desire, Desire> {
+    let mut digest_of = |path: &Path| match files.look(path, at_once) {
+        Sight::Settled { digest, touched: only_touched } => {
+            *touched |= only_touched;
+            Ok(digest)
+        }
+        sight => Err(as_desire(sight, path)),
+    };
+    let digest = match &choice.source {
+        PolicySource::BuiltIn(name) => sha256(crate::policy_host::builtin::component(name).unwrap_or_default()),
+        PolicySource::File(path) => digest_of(path)?,
+    };
+    let fixtures = match choice.fixtures().map(|path| digest_of(&path)) {
+        Some(Ok(digest)) => Some(digest),
+        // Most have none.
+        None | Some(Err(Desire::Missing(_))) => None,
+        Some(Err(other)) => return Err(other),
+    };
+    let digests: Vec<_> = choice
+        .setting_files
+        .iter()
+        .map(|(setting, path)| Ok((setting, path, digest_of(path)?)))
+        .collect::<Result<_, Desire>>()?;
+    let mut settings = choice.settings.clone();
+    for (setting, path, digest) in digests {
+        let bytes = files.read(path, &digest).map_err(|sight| as_desire(sight, path))?;
+        if bytes.len() > MAX_SETTING_BYTES {
+            let found = format!("{} bytes, expected at most {MAX_SETTING_BYTES} of a setting", bytes.len());
+            return Err(Desire::Unreadable(format!("{}: {found}", path.display())));
+        }
+        settings.insert(setting.clone(), text(&bytes, path)?.into());
+    }
+    let limits = choice.limits.clone();
+    Ok(Desire::Spec(Box::new(Spec { origin: origin(choice), digest, fixtures, settings, limits })))
+}
+
+/// Reads what was looked at. Where it changed since, it is to be looked at again.
+pub(super) fn read(files: &Files, choice: &PolicyChoice, spec: &Spec) -> Result<Bytes, Desire> {
+    let bytes_of = |path: &Path, digest: &str| files.read(path, digest).map_err(|sight| as_desire(sight, path));
+    let component = match &choice.source {
+        PolicySource::BuiltIn(name) => crate::policy_host::builtin::component(name).unwrap_or_default().into(),
+        PolicySource::File(path) => bytes_of(path, &spec.digest)?,
+    };
+    let fixtures = match (&spec.fixtures, choice.fixtures()) {
+        (Some(digest), Some(path)) => {
+            let text = text(&bytes_of(&path, digest)?, &path)?;
+            Some(Fixtures { origin: path.display().to_string(), text })
+        }
+        _ => None,
+    };
+    Ok(Bytes { component, fixtures })
+}
+
+/// What is wanted of a file that could not be read.
+fn as_desire(sight: Sight, path: &Path) -> Desire {
+    match sight {
+        Sight::Missing => Desire::Missing(path.display().to_string()),
+        Sight::Unreadable(why) => Desire::Unreadable(format!("{}: {why}", path.display())),
+        Sight::Unsettled | Sight::Settled { .. } => Desire::Unsettled,
+    }
+}
+
+fn text(bytes: &[u8], path: &Path) -> Result<String, Desire> {
+    let text = std::str::from_utf8(bytes);
+    text.map(str::to_owned).map_err(|error| Desire::Unreadable(format!("{}: {error}", path.display())))
+}
+
+/// Takes a spec through all stages.
+///
+/// # Errors
+/// Where a stage refuses it.
+pub(super) async fn load(loader: &Loader, slot: &Slot, spec: &Spec, bytes: &Bytes) -> Result<Policy, LoadError> {
+    let source =
+        Source { origin: spec.origin.clone(), bytes: Arc::clone(&bytes.component), fixtures: bytes.fixtures.clone() };
+    let pace = match slot.place {
+        SlotPlace::Active | SlotPlace::Canary => Pace::Serving,
+        SlotPlace::Shadow(_) => Pace::Background,
+    };
+    Policy::load(loader, &source, slot.hook, &spec.settings, &spec.limits, pace).await
+}
+
+/// A refusal of what could not even be read.
+pub(super) fn unreadable(origin: &str, reason: String) -> LoadError {
+    LoadError { origin: origin.to_owned(), stage: Stage::Observed, reason }
+}

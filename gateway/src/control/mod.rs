@@ -1,0 +1,443 @@
+//! What serves, and how it changes while it serves: files are looked at, what changed passes all stages aside, and a whole
+//! new snapshot is swapped in, or the last good one goes on. Operators and the rules that watch a version's conduct work
+//! through the same places. One task owns all of it; requests only ever load the snapshot.
+//!
+//! This module must not know: HTTP, how a request is answered.
+
+mod apply_config;
+mod auto_rollback;
+mod bootstrap;
+mod desired;
+mod error;
+mod observed;
+mod operations;
+mod persist;
+mod publish;
+mod reconcile;
+mod status;
+mod store;
+mod watch;
+
+pub(crate) use bootstrap::check;
+pub use error::StartError;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::Backend;
+use crate::backend::Catalog;
+use crate::base::time::UnixSeconds;
+use crate::base::time::now;
+use crate::config::Config;
+use crate::metrics::Reload;
+use crate::policy_host::{LoadError, Loader, Policy, PolicyFailure};
+use crate::proxy::gateway::Gateway;
+use crate::rollout::api::{Event, Question, Refusal};
+use crate::rollout::slot::Slot;
+use crate::rollout::slot_state::{Admission, Place, Placed, Spec};
+use crate::state::snapshot::Version;
+use crate::telemetry::gauges;
+use auto_rollback::Opening;
+use desired::{Bytes, Desire};
+use observed::Files;
+use operations::{Job, JobDone};
+use persist::Keeper;
+use reconcile::{Admitted, Attempt, Load, Review, Reviewed};
+use store::State;
+use watch::Watch;
+
+/// Events that are kept.
+const HISTORY: usize = 50;
+/// How often conduct is judged and old snapshots are looked after.
+const TICK: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(crate) struct Lifecycle {
+    gateway: Arc<Gateway>,
+    loader: Arc<Loader>,
+    keeper: Keeper,
+    /// The configuration that serves.
+    config: Arc<Config>,
+    config_since: UnixSeconds,
+    /// The last attempt at another one that was refused: its identity and why.
+    config_refused: Option<(String, String)>,
+    catalog: Arc<Catalog>,
+    places: BTreeMap<Slot, Place>,
+    loaded: BTreeMap<Slot, Arc<Version>>,
+    /// What files asked for when they were last looked at.
+    desires: BTreeMap<Slot, Desire>,
+    /// Which digest a policy's version was first seen with.
+    versions: HashMap<(String, String), String>,
+    history: VecDeque<Event>,
+    generation: u64,
+    since: UnixSeconds,
+    openings: BTreeMap<Slot, Opening>,
+    /// What became of changes, with the policy's name, not yet told: whoever sees it counted is to find it serving.
+    counted: Vec<(String, Reload)>,
+    jobs: JoinSet<Done>,
+    /// `None` while a review has them.
+    files: Option<Files>,
+    /// Those who wait for what the next review makes of a place.
+    waiting: Vec<operations::Waiting>,
+    /// Those whom the review under way answers.
+    answering: Vec<operations::Waiting>,
+    next_look: Instant,
+    probes: Vec<(Arc<Backend>, JoinHandle<()>)>,
+}
+
+/// Work that was done beside the loop.
+enum Done {
+    Review(Box<Reviewed>),
+    Job(Box<JobDone>),
+    /// A policy whose breaker is open tried the samples.
+    Probed(Slot, Arc<Version>, Result<(), PolicyFailure>),
+}
+
+/// By whom something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Start,
+    Files,
+    Operator,
+    Breaker,
+    CanaryRules,
+}
+
+impl By {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Files => "files",
+            Self::Operator => "operator",
+            Self::Breaker => "breaker",
+            Self::CanaryRules => "canary rules",
+        }
+    }
+}
+
+impl Lifecycle {
+    /// What serves, shared by all requests.
+    pub(crate) fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Looks after everything until `stop`, and keeps what guests need until `ended`: requests that drain may still call
+    /// one.
+    pub(crate) async fn run(
+        mut self,
+        mut questions: mpsc::Receiver<Question>,
+        stop: CancellationToken,
+        ended: CancellationToken,
+    ) {
+        let mut watch = Watch::new();
+        self.follow(&mut watch);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let gateway = Arc::clone(&self.gateway);
+        loop {
+            let may_look = self.files.is_some() && (self.config.reload.enabled || !self.waiting.is_empty());
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(question) = questions.recv() => self.answer(question),
+                Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => match done {
+                    Ok(Done::Review(reviewed)) => {
+                        self.reviewed(*reviewed);
+                        self.follow(&mut watch);
+                    }
+                    Ok(Done::Job(job)) => self.job_done(*job),
+                    Ok(Done::Probed(slot, version, outcome)) => self.probed(slot, version, outcome),
+                    Err(error) => {
+                        tracing::error!(%error, "a task of the lifecycle ended badly");
+                        self.files.get_or_insert_with(|| Files::new(self.config.reload.settle));
+                        self.waiting.append(&mut self.answering);
+                        // What ends badly once may do so each time.
+                        self.next_look = Instant::now() + self.config.reload.rescan;
+                    }
+                },
+                () = self.keeper.written() => {}
+                () = gateway.policy_failed.notified() => self.judge(),
+                () = watch.hint(), if may_look => {
+                    self.next_look = self.next_look.min(Instant::now() + self.config.reload.settle / 4);
+                }
+                () = tokio::time::sleep_until(self.next_look), if may_look => self.review(),
+                _ = tick.tick() => {
+                    self.judge();
+                    let serving = gateway.snapshot();
+                    gateway.generations.release(&serving, self.config.reload.drain);
+                    self.keeper.begin();
+                    gauges::sweep(&gateway.metrics, &serving, self.config.reload.keep_series);
+                }
+            }
+        }
+        // What was begun is given up; operators who still ask are told that the gateway is stopping.
+        self.jobs.shutdown().await;
+        self.waiting.clear();
+        self.answering.clear();
+        questions.close();
+        drop(questions);
+        self.keeper.finish().await;
+        ended.cancelled().await;
+        for (_, probe) in self.probes {
+            probe.abort();
+        }
+    }
+
+    fn follow(&self, watch: &mut Watch) {
+        let policies = self.config.policies().flat_map(|(_, choice)| choice.files());
+        watch.follow(self.config.file.as_deref().into_iter().chain(policies));
+    }
+
+    /// Starts a look at everything.
+    fn review(&mut self) {
+        let Some(files) = self.files.take() else { return };
+        self.answering = std::mem::take(&mut self.waiting);
+        let review = Review {
+            loader: Arc::clone(&self.loader),
+            files,
+            config: Arc::clone(&self.config),
+            catalog: Arc::clone(&self.catalog),
+            places: self.places.clone(),
+            loaded: self.loaded.keys().cloned().collect(),
+            refused: self.config_refused.as_ref().map(|(identity, _)| identity.clone()),
+        };
+        self.jobs.spawn(async move { Done::Review(Box::new(review.run().await)) });
+    }
+
+    /// Takes in what a look found.
+    fn reviewed(&mut self, reviewed: Reviewed) {
+        let Reviewed { files, unsettled, config_serves, config, desires, touched, loads } = reviewed;
+        self.files = Some(files);
+        let reload = self.config.reload;
+        self.next_look = Instant::now() + if unsettled { reload.settle / 2 } else { reload.rescan };
+        let mut changed = config_serves && self.config_refused.take().is_some();
+        let mut kept = Vec::new();
+        match config {
+            None => {}
+            Some(Attempt { identity, outcome: Err(reason) }) => {
+                changed |= self.refuse_config(identity, reason);
+            }
+            Some(Attempt { outcome: Ok(applicable), .. }) => {
+                self.apply_config(*applicable, &mut kept);
+                changed = true;
+            }
+        }
+        for (slot, desire) in desires {
+            changed |= self.desired(slot, desire);
+        }
+        for slot in touched {
+            self.count(&slot, Reload::Unchanged);
+            tracing::debug!(%slot, "a file was written without a change");
+        }
+        for Load { slot, spec, acts, outcome } in loads {
+            match outcome {
+                Ok((policy, bytes)) => {
+                    changed |= self.admitted(Admitted { slot, spec, acts, policy, bytes }, &mut kept)
+                }
+                Err(error) => {
+                    let loaded = self.loaded.contains_key(&slot);
+                    let place = self.places.entry(slot.clone()).or_default();
+                    if place.wants(&spec.identity(), loaded) {
+                        self.refuse(&slot, spec.identity(), Some(spec.digest), &error);
+                        changed = true;
+                    }
+                }
+            }
+        }
+        if changed {
+            self.publish();
+            self.keep(kept);
+        }
+        // A touch changes nothing, and publishes nothing.
+        self.tell_counted();
+        self.answer_waiting(unsettled);
+    }
+
+    /// What files ask for in a place, where that cannot be tried.
+    fn desired(&mut self, slot: Slot, desire: Desire) -> bool {
+        let before = self.desires.insert(slot.clone(), desire.clone());
+        match &desire {
+            Desire::Missing(path) if !matches!(before, Some(Desire::Missing(_))) => {
+                tracing::warn!(%slot, path, "a policy's file is gone; the version that serves goes on");
+                let detail = format!("{path} is gone; the version that serves goes on");
+                self.event(Some(&slot), "source_missing", By::Files, detail);
+                true
+            }
+            Desire::Unreadable(why) => {
+                let place = self.places.entry(slot.clone()).or_default();
+                place.ask(why.clone());
+                // Nothing loads by such an identity.
+                if !place.wants(why, false) {
+                    return false;
+                }
+                let error = want::unreadable(&slot.to_string(), why.clone());
+                self.refuse(&slot, why.clone(), None, &error);
+                true
+            }
+            Desire::Spec(spec) => {
+                let back = matches!(before, Some(Desire::Missing(_)));
+                if back {
+                    let detail = format!("{} is there again", spec.origin);
+                    self.event(Some(&slot), "source_back", By::Files, detail);
+                }
+                let served = self.places.entry(slot.clone()).or_default().ask(spec.identity());
+                if served {
+                    tracing::info!(%slot, "the policy's files ask for what serves again");
+                }
+                back || served
+            }
+            Desire::Missing(_) | Desire::Unsettled => false,
+        }
+    }
+
+    /// A version that files ask for passed all stages. In the meantime an operator may have wanted otherwise.
+    fn admitted(&mut self, admitted: Admitted, kept: &mut Vec<(Spec, Bytes)>) -> bool {
+        let Admitted { slot, spec, acts, policy, bytes } = admitted;
+        let (enabled, loaded) = (self.is_enabled(&slot), self.loaded.contains_key(&slot));
+        let place = self.places.entry(slot.clone()).or_default();
+        match place.admission(&spec.identity(), loaded, acts) {
+            Admission::In if enabled => {
+                kept.push((spec.clone(), bytes));
+                self.place(&slot, spec, policy, By::Files);
+                true
+            }
+            Admission::Late => {
+                let reason = "an operator decided otherwise while it was admitted".to_owned();
+                tracing::warn!(%slot, digest = spec.digest, reason, "policy set aside");
+                let digest = Some(spec.digest.clone());
+                let refusal = Refusal { digest, stage: "superseded".into(), reason, since: now() };
+                place.refuse(spec.identity(), refusal);
+                true
+            }
+            // What a place that was disabled asks for is tried when it works again.
+            Admission::In | Admission::Known => false,
+        }
+    }
+
+    /// A version passed all stages: it serves from the next snapshot on.
+    fn place(&mut self, slot: &Slot, spec: Spec, policy: Policy, by: By) {
+        let version = self.version(policy);
+        let placed = self.placed(&version, spec);
+        self.settle(slot, Arc::clone(&version), by, |place| place.place(placed));
+        self.count(slot, Reload::Success);
+    }
+
+    /// Puts a loaded version in a place, by `change`.
+    fn settle(&mut self, slot: &Slot, version: Arc<Version>, by: By, change: impl FnOnce(&mut Place)) {
+        change(self.places.entry(slot.clone()).or_default());
+        let probed = version.policy.probed();
+        tracing::info!(
+            %slot,
+            policy = version.label,
+            digest = version.policy.digest(),
+            by = by.as_str(),
+            probe_seconds = probed.median.as_secs_f64(),
+            probe_worst_seconds = probed.worst.as_secs_f64(),
+            memory_bytes = probed.memory_bytes,
+            "policy placed"
+        );
+        self.loaded.insert(slot.clone(), version);
+        self.openings.remove(slot);
+        self.event(Some(slot), "placed", by, String::new());
+    }
+
+    /// Files ask for something that did not pass a stage: the last good version goes on.
+    fn refuse(&mut self, slot: &Slot, identity: String, digest: Option<String>, error: &LoadError) {
+        let refusal = Refusal {
+            digest: digest.clone(),
+            stage: error.stage.as_str().to_owned(),
+            reason: error.reason.clone(),
+            since: now(),
+        };
+        self.places.entry(slot.clone()).or_default().refuse(identity, refusal);
+        self.count(slot, Reload::from(error.stage));
+        let serving = self.loaded.get(slot).map(|version| version.label.clone());
+        tracing::warn!(
+            %slot,
+            origin = error.origin,
+            digest,
+            stage = error.stage.as_str(),
+            reason = error.reason,
+            serving,
+            "policy refused; the last good version goes on"
+        );
+        let detail = format!("not {}: {}", error.stage.as_str(), error.reason);
+        self.event(Some(slot), "rejected", By::Files, detail);
+    }
+
+    /// A loaded policy with its labels.
+    fn version(&mut self, policy: Policy) -> Arc<Version> {
+        let manifest = policy.manifest();
+        let known = self.versions.entry((manifest.name.clone(), manifest.version.clone()));
+        let first = known.or_insert_with(|| policy.digest().to_owned());
+        // Two builds that call themselves the same must not share their series.
+        let number = match first == policy.digest() {
+            true => manifest.version.clone(),
+            false => format!("{}+{}", manifest.version, &policy.digest()[..8]),
+        };
+        Arc::new(Version::new(policy, number))
+    }
+
+    fn placed(&self, version: &Version, spec: Spec) -> Placed {
+        let (policy, number) = (version.policy.manifest().name.clone(), version.version.clone());
+        Placed { spec, policy, version: number, since: now() }
+    }
+
+    /// Counts what became of a change, for the policy that serves after it, when the next snapshot serves.
+    fn count(&mut self, slot: &Slot, result: Reload) {
+        let policy = self.loaded.get(slot).map_or("none", |version| &*version.policy.manifest().name);
+        self.counted.push((policy.to_owned(), result));
+    }
+
+    fn tell_counted(&mut self) {
+        for (policy, result) in self.counted.drain(..) {
+            self.gateway.metrics.policy_reloaded(&policy, result);
+        }
+    }
+
+    fn event(&mut self, slot: Option<&Slot>, event: &str, by: By, detail: String) {
+        let version = slot.and_then(|slot| self.loaded.get(slot));
+        let event = Event {
+            at: now(),
+            slot: slot.cloned(),
+            event: event.to_owned(),
+            by: by.as_str().to_owned(),
+            policy: version.map(|version| version.label.clone()),
+            digest: version.map(|version| version.policy.digest().to_owned()),
+            detail,
+        };
+        self.history.push_back(event);
+        while self.history.len() > HISTORY {
+            self.history.pop_front();
+        }
+    }
+
+    /// Keeps what a restart needs.
+    fn keep(&mut self, new: Vec<(Spec, Bytes)>) {
+        self.keeper.keep(State::new(self.places.clone(), self.history.iter().cloned().collect()), new);
+    }
+
+    /// Does a job beside the loop.
+    fn spawn(&mut self, job: impl Future<Output = JobDone> + Send + 'static) {
+        self.jobs.spawn(async move { Done::Job(Box::new(job.await)) });
+    }
+
+    /// What it takes to run an earlier version.
+    fn stored(&self, job: Job, slot: Slot, placed: Placed) -> impl Future<Output = JobDone> + Send + 'static {
+        let (loader, store) = (Arc::clone(&self.loader), self.keeper.store().cloned());
+        let fresh = self.keeper.fresh(&placed.spec);
+        async move {
+            let outcome = match fresh {
+                Some(bytes) => want::load(&loader, &slot, &placed.spec, &bytes).await.map(|policy| (policy, bytes)),
+                None => start::from_store(&loader, store.as_ref(), &slot, &placed.spec).await,
+            };
+            JobDone { job, slot, spec: placed.spec, outcome }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! From places and what is loaded to the snapshot that serves.
+
+use std::sync::Arc;
+
+use super::{By, Lifecycle};
+use crate::backend::Catalog;
+use crate::base::time::now;
+use crate::config::Config;
+use crate::metrics::LastReload;
+use crate::policy_host::Hook;
+use crate::rollout::slot::{Place, Slot};
+use crate::rollout::slot_state::Wish;
+use crate::state::snapshot::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
+use crate::telemetry::gauges;
+
+/// A snapshot without policies: what a gateway begins with, before it serves.
+pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
+    Snapshot {
+        generation: 0,
+        limits: config.server.clone(),
+        log_requests: config.log.requests,
+        catalog: Arc::clone(catalog),
+        models: Vec::new(),
+        routing: Deciders::default(),
+        cost: Deciders::default(),
+    }
+}
+
+impl Lifecycle {
+    /// Lets all that is in place now serve.
+    pub(super) fn publish(&mut self) {
+        self.generation += 1;
+        self.since = now();
+        let metrics = &self.gateway.metrics;
+        let snapshot = Snapshot {
+            generation: self.generation,
+            models: self.catalog.models().iter().map(|live| metrics.model(live)).collect(),
+            routing: self.deciders(Hook::Routing),
+            cost: self.deciders(Hook::Cost),
+            ..empty(&self.config, &self.catalog)
+        };
+        let replaced = self.gateway.swap(snapshot);
+        if replaced.generation > 0 {
+            self.gateway.generations.replaced(&replaced);
+        }
+        self.tell_metrics();
+        self.tell_counted();
+    }
+
+    /// Tells the metrics how things stand.
+    pub(super) fn tell_metrics(&self) {
+        let last = self.places.iter().filter_map(|(slot, place)| {
+            let version = self.loaded.get(slot)?;
+            Some(LastReload {
+                policy: version.policy.manifest().name.clone(),
+                successful: place.aside.as_ref().is_none_or(|aside| aside.refusal.stage == "superseded"),
+                at: place.serving.as_ref()?.since,
+            })
+        });
+        let config = (self.config_refused.is_none(), self.config_since);
+        gauges::set_serving(&self.gateway.metrics, &self.gateway.snapshot(), &last.collect::<Vec<_>>(), config);
+    }
+
+    fn deciders(&self, hook: Hook) -> Deciders {
+        let choice = self.config.hook(hook);
+        let decider = |version: &Arc<Version>, mode: &'static str| {
+            Arc::new(Decider {
+                metrics: self.gateway.metrics.policy(version.labels(mode), hook, &self.catalog),
+                version: Arc::clone(version),
+                on_failure: choice.on_failure,
+            })
+        };
+        let working = |slot: &Slot| self.loaded.get(slot).filter(|_| self.is_enabled(slot));
+        let active = working(&Slot::active(hook));
+        let slot = Slot::canary(hook);
+        let canary = working(&slot).map(|version| Canary {
+            decider: decider(version, slot.place.mode()),
+            percent: self.percent(&slot),
+            sticky_header: choice.canary.as_ref().and_then(|canary| canary.sticky_header.clone()),
+        });
+        let shadows = self.loaded.keys().filter(|slot| slot.hook == hook);
+        let shadows = shadows.filter_map(|slot| match &slot.place {
+            Place::Shadow(name) => Some((name, working(slot)?)),
+            Place::Active | Place::Canary => None,
+        });
+        let shadows = shadows.map(|(name, version)| Shadow {
+            name: name.clone(),
+            metrics: self
+                .gateway
+                .metrics
+                .shadow(active.map(|active| &*active.policy.manifest().name), version.labels("shadow")),
+            decider: decider(version, "shadow"),
+        });
+        Deciders {
+            shadows: shadows.collect(),
+            canary,
+            active: active.map(|version| decider(version, Slot::active(hook).place.mode())),
+        }
+    }
+
+    /// Whether a place is to work: as the configuration says, or an operator.
+    pub(super) fn is_enabled(&self, slot: &Slot) -> bool {
+        let configured = self.config.policy(slot).is_none_or(|choice| choice.enabled);
+        Wish::or(self.places.get(slot).and_then(|place| place.enabled), configured)
+    }
+
+    /// A canary's share, in percent: as the configuration says, or an operator.
+    pub(super) fn percent(&self, slot: &Slot) -> f64 {
+        Wish::or(self.places.get(slot).and_then(|place| place.percent), self.config.percent(slot))
+    }
+
+    /// Something happened that the snapshot must show.
+    pub(super) fn changed(&mut self, slot: &Slot, event: &str, by: By, detail: String) {
+        self.event(Some(slot), event, by, detail);
+        self.publish();
+        self.keep(Vec::new());
+    }
+}

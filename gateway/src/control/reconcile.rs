@@ -1,0 +1,333 @@
+//! One look at the configuration and all files, and admission of what changed. Changes in one configuration file go in
+//! together or not at all; without such a change each policy's file goes in or is refused by itself.
+//!
+//! Runs beside the lifecycle's own loop, which decides what becomes of the outcome: in the meantime an operator may have
+//! wanted otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::desired;
+use super::desired::{Bytes, Desire};
+use super::observed::{Files, Sight};
+use crate::backend::Catalog;
+use crate::base::digest::sha256;
+use crate::config::{Config, PolicyChoice};
+use crate::policy_host::{LoadError, Loader, Policy};
+use crate::rollout::slot::Slot;
+use crate::rollout::slot_state::{Place, Spec, Wish};
+
+/// What there is to go by.
+pub(super) struct Review {
+    pub(super) loader: Arc<Loader>,
+    pub(super) files: Files,
+    /// The configuration that serves.
+    pub(super) config: Arc<Config>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) places: BTreeMap<Slot, Place>,
+    /// Places whose policy is loaded.
+    pub(super) loaded: BTreeSet<Slot>,
+    /// The attempt at a new configuration that was refused last.
+    pub(super) refused: Option<String>,
+}
+
+/// What came of it.
+pub(super) struct Reviewed {
+    pub(super) files: Files,
+    /// Whether something is changing right now.
+    pub(super) unsettled: bool,
+    /// Whether the configuration's file is what serves.
+    pub(super) config_serves: bool,
+    /// A new configuration.
+    pub(super) config: Option<Attempt>,
+    /// What the configuration that serves asks for; without those that are changing.
+    pub(super) desires: Vec<(Slot, Desire)>,
+    /// Places whose files were written without a change.
+    pub(super) touched: Vec<Slot>,
+    /// What was tried of it.
+    pub(super) loads: Vec<Load>,
+}
+
+/// A new configuration.
+pub(super) struct Attempt {
+    /// Tells it from another attempt: the text and the files that it names.
+    pub(super) identity: String,
+    pub(super) outcome: Result<Box<Applicable>, String>,
+}
+
+/// A configuration all of whose parts are ready.
+pub(super) struct Applicable {
+    pub(super) config: Config,
+    pub(super) catalog: Catalog,
+    pub(super) desires: Vec<(Slot, Desire)>,
+    pub(super) loads: Vec<Admitted>,
+}
+
+/// A version of a new configuration that passed all stages.
+pub(super) struct Admitted {
+    pub(super) slot: Slot,
+    pub(super) spec: Spec,
+    /// As in `Load`.
+    pub(super) acts: u64,
+    pub(super) policy: Policy,
+    pub(super) bytes: Bytes,
+}
+
+/// A version that was tried.
+pub(super) struct Load {
+    pub(super) slot: Slot,
+    pub(super) spec: Spec,
+    /// How often an operator had decided what serves there when this began.
+    pub(super) acts: u64,
+    pub(super) outcome: Result<(Policy, Bytes), LoadError>,
+}
+
+/// What one look at all places gives.
+struct Looked {
+    desires: Vec<(Slot, Desire)>,
+    touched: Vec<Slot>,
+    unsettled: bool,
+}
+
+impl Review {
+    pub(super) async fn run(mut self) -> Reviewed {
+        let mut reviewed = Reviewed {
+            files: Files::new(self.config.reload.settle),
+            unsettled: false,
+            config_serves: false,
+            config: None,
+            desires: Vec::new(),
+            touched: Vec::new(),
+            loads: Vec::new(),
+        };
+        match self.read_config().await {
+            Text::Serves => reviewed.config_serves = true,
+            Text::Away => {}
+            Text::Changing => reviewed.unsettled = true,
+            Text::Wrong { identity, reason } => reviewed.config = Some(Attempt { identity, outcome: Err(reason) }),
+            Text::New(config) => reviewed.config = self.attempt(*config, &mut reviewed.unsettled).await,
+        }
+        // A new configuration that is not whole yet may have other settings for policies that are: they wait for it.
+        if reviewed.unsettled {
+            reviewed.files = self.files;
+            return reviewed;
+        }
+        if !matches!(reviewed.config, Some(Attempt { outcome: Ok(_), .. })) {
+            let config = Arc::clone(&self.config);
+            let looked = self.look(&config).await;
+            reviewed.unsettled |= looked.unsettled;
+            let wanted: Vec<(Slot, Spec)> = looked
+                .desires
+                .iter()
+                .filter_map(|(slot, desire)| Some((slot.clone(), desire.spec()?.clone())))
+                .filter(|(slot, spec)| self.is_wanted(slot, spec))
+                .collect();
+            (reviewed.desires, reviewed.touched) = (looked.desires, looked.touched);
+            for (slot, spec, tried) in self.try_all(&config, wanted).await {
+                let acts = self.acts(&slot);
+                let outcome = match tried {
+                    Tried::Changing => {
+                        reviewed.unsettled = true;
+                        continue;
+                    }
+                    Tried::Loaded(policy, bytes) => Ok((*policy, bytes)),
+                    Tried::Refused(error) => Err(error),
+                };
+                reviewed.loads.push(Load { slot, spec, acts, outcome });
+            }
+        }
+        reviewed.files = self.files;
+        reviewed
+    }
+
+    /// The configuration's file.
+    async fn read_config(&mut self) -> Text {
+        let Some(path) = self.config.file.clone() else { return Text::Serves };
+        let serves = self.config.digest.clone();
+        self.block(move |files| match files.look(&path, false) {
+            Sight::Settled { digest, .. } if digest == serves => Text::Serves,
+            Sight::Settled { digest, .. } => match files.read(&path, &digest) {
+                Err(_changing) => Text::Changing,
+                Ok(bytes) => match std::str::from_utf8(&bytes) {
+                    Err(error) => Text::Wrong { identity: digest, reason: format!("{}: {error}", path.display()) },
+                    Ok(text) => match Config::parse_file(text, &path) {
+                        Ok(config) => Text::New(Box::new(config)),
+                        Err(error) => Text::Wrong { identity: digest, reason: error.to_string() },
+                    },
+                },
+            },
+            Sight::Unsettled => Text::Changing,
+            Sight::Missing | Sight::Unreadable(_) => Text::Away,
+        })
+        .await
+    }
+
+    /// Everything that a new configuration asks for, or the first reason why it cannot be had.
+    async fn attempt(&mut self, config: Config, unsettled: &mut bool) -> Option<Attempt> {
+        let looked = self.look(&config).await;
+        if looked.unsettled {
+            *unsettled = true;
+            return None;
+        }
+        let identity = looked.desires.iter().map(|(slot, desire)| match desire {
+            Desire::Spec(spec) => format!("{slot} {}", spec.identity()),
+            other => format!("{slot} {other:?}"),
+        });
+        let identity = sha256(format!("{} {}", config.digest, identity.collect::<Vec<_>>().join(" ")).as_bytes());
+        if self.refused.as_ref() == Some(&identity) {
+            return None;
+        }
+        let refused = |reason: String| Attempt { identity: identity.clone(), outcome: Err(reason) };
+        let catalog = match Catalog::new(Some(&self.catalog), config.backends.clone(), config.models.clone()) {
+            Ok(catalog) => catalog,
+            Err(reason) => return Some(refused(reason)),
+        };
+        let mut wanted = Vec::new();
+        for (slot, desire) in &looked.desires {
+            let choice = config.policy(slot)?;
+            // What this change is not about is not judged with it: a file that went bad before keeps its last good one.
+            let about = self.config.policy(slot).is_none_or(|before| !before.asks_the_same(choice));
+            let serves = self.loaded.contains(slot);
+            match desire {
+                Desire::Spec(spec) if self.is_wanted(slot, spec) || about && !self.serves(slot, spec) => {
+                    wanted.push((slot.clone(), (**spec).clone()));
+                }
+                Desire::Missing(path) if about || !serves => {
+                    return Some(refused(format!("{}: {path} is not there", choice.place)));
+                }
+                Desire::Unreadable(why) if about || !serves => {
+                    return Some(refused(format!("{}: {why}", choice.place)));
+                }
+                _ => {}
+            }
+        }
+        let mut loads = Vec::new();
+        for (slot, spec, tried) in self.try_all(&config, wanted).await {
+            match tried {
+                Tried::Loaded(policy, bytes) => {
+                    let acts = self.acts(&slot);
+                    loads.push(Admitted { slot, spec, acts, policy: *policy, bytes });
+                }
+                Tried::Changing => {
+                    *unsettled = true;
+                    return None;
+                }
+                Tried::Refused(error) => {
+                    let place = config.policy(&slot).map(|choice| choice.place.clone()).unwrap_or_default();
+                    return Some(refused(format!("{place}: {error}")));
+                }
+            }
+        }
+        let applicable = Applicable { config, catalog, desires: looked.desires, loads };
+        Some(Attempt { identity, outcome: Ok(Box::new(applicable)) })
+    }
+
+    /// Looks at the files of all policies that are to work.
+    async fn look(&mut self, config: &Config) -> Looked {
+        let choices: Vec<(Slot, PolicyChoice)> = config
+            .policies()
+            .filter(|(slot, choice)| Wish::or(self.places.get(slot).and_then(|place| place.enabled), choice.enabled))
+            .map(|(slot, choice)| (slot, choice.clone()))
+            .collect();
+        let settle = config.reload.settle;
+        self.block(move |files| {
+            files.settle_for(settle);
+            let mut looked = Looked { desires: Vec::new(), touched: Vec::new(), unsettled: false };
+            for (slot, choice) in choices {
+                let mut touched = false;
+                let desire = desired::look(files, &choice, false, &mut touched);
+                if touched {
+                    looked.touched.push(slot.clone());
+                }
+                match desire {
+                    Desire::Unsettled => looked.unsettled = true,
+                    desire => looked.desires.push((slot, desire)),
+                }
+            }
+            looked
+        })
+        .await
+    }
+
+    fn serves(&self, slot: &Slot, spec: &Spec) -> bool {
+        let serving = self.places.get(slot).and_then(|place| place.serving.as_ref());
+        self.loaded.contains(slot) && serving.is_some_and(|serving| serving.spec.identity() == spec.identity())
+    }
+
+    /// Whether something is to be tried that was not yet.
+    fn is_wanted(&self, slot: &Slot, spec: &Spec) -> bool {
+        self.places.get(slot).is_none_or(|place| place.wants(&spec.identity(), self.loaded.contains(slot)))
+    }
+
+    fn acts(&self, slot: &Slot) -> u64 {
+        self.places.get(slot).map_or(0, |place| place.acts)
+    }
+
+    /// Takes each through all stages, side by side.
+    async fn try_all(&mut self, config: &Config, wanted: Vec<(Slot, Spec)>) -> Vec<(Slot, Spec, Tried)> {
+        let mut ready = Vec::new();
+        for (slot, spec) in wanted {
+            let Some(choice) = config.policy(&slot).cloned() else { continue };
+            let wanted = spec.clone();
+            let bytes = self.block(move |files| desired::read(files, &choice, &wanted)).await;
+            ready.push((slot, spec, bytes));
+        }
+        let loader = &self.loader;
+        join_all(ready.into_iter().map(|(slot, spec, bytes)| async move {
+            let tried = match bytes {
+                Ok(bytes) => match desired::load(loader, &slot, &spec, &bytes).await {
+                    Ok(policy) => Tried::Loaded(Box::new(policy), bytes),
+                    Err(error) => Tried::Refused(error),
+                },
+                Err(Desire::Unreadable(why)) => Tried::Refused(desired::unreadable(&spec.origin, why)),
+                Err(_) => Tried::Changing,
+            };
+            (slot, spec, tried)
+        }))
+        .await
+    }
+
+    /// Does something with the files where blocking is fine.
+    async fn block<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Files) -> T + Send + 'static) -> T {
+        let mut files = std::mem::replace(&mut self.files, Files::new(self.config.reload.settle));
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&mut files);
+            (files, done)
+        });
+        match done.await {
+            Ok((files, done)) => {
+                self.files = files;
+                done
+            }
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The process ends, and with it this.
+                Err(_cancelled) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+/// What came of trying one.
+enum Tried {
+    Loaded(Box<Policy>, Bytes),
+    Refused(LoadError),
+    /// Its file changed in that moment.
+    Changing,
+}
+
+/// The text of the configuration's file.
+enum Text {
+    /// It is what serves.
+    Serves,
+    /// It cannot be read: what serves goes on, and a file on its way back is seen when it is there.
+    Away,
+    /// It is being written.
+    Changing,
+    /// It means nothing that the gateway could do, and why.
+    Wrong { identity: String, reason: String },
+    /// It is another.
+    New(Box<Config>),
+}

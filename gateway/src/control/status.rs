@@ -1,0 +1,56 @@
+//! How things stand, as operators are told.
+
+use super::Lifecycle;
+use super::desired;
+use super::desired::Desire;
+use crate::rollout::api::{ConfigStatus, PolicyStatus, Status};
+use crate::rollout::slot::{Place, Slot};
+use crate::rollout::slot_state::Placed;
+
+impl Lifecycle {
+    /// Everything.
+    pub(super) fn status(&self) -> Status {
+        let (live_generations, oldest_draining_seconds) = self.gateway.generations.live();
+        let configured = self.config.policies().map(|(slot, _)| slot);
+        let mut slots: Vec<Slot> = configured.chain(self.places.keys().cloned()).collect();
+        slots.sort();
+        slots.dedup();
+        Status {
+            generation: self.generation,
+            since: self.since,
+            live_generations,
+            oldest_draining_seconds,
+            config: ConfigStatus {
+                file: self.config.file.as_ref().map(|file| file.display().to_string()),
+                digest: self.config.digest.clone(),
+                since: self.config_since,
+                refused: self.config_refused.as_ref().map(|(_, reason)| reason.clone()),
+            },
+            policies: slots.iter().map(|slot| self.policy_status(slot)).collect(),
+            history: self.history.iter().rev().cloned().collect(),
+        }
+    }
+
+    /// One place.
+    pub(super) fn policy_status(&self, slot: &Slot) -> PolicyStatus {
+        let (choice, place) = (self.config.policy(slot), self.places.get(slot));
+        let loaded = self.loaded.get(slot);
+        let enabled = self.is_enabled(slot);
+        PolicyStatus {
+            slot: slot.clone(),
+            mode: if enabled { slot.place.mode() } else { "disabled" }.to_owned(),
+            state: match loaded {
+                Some(version) if version.is_open() => "open",
+                Some(_) => "serving",
+                None => "empty",
+            }
+            .to_owned(),
+            source: choice.map_or_else(|| crate::rollout::slot_state::UPLOADED.to_owned(), desired::origin),
+            serving: place.and_then(|place| place.serving.as_ref()).map(Placed::status),
+            share_percent: (slot.place == Place::Canary).then(|| self.percent(slot)),
+            refused: place.and_then(|place| place.aside.as_ref()).map(|aside| aside.refusal.clone()),
+            source_missing: matches!(self.desires.get(slot), Some(Desire::Missing(_))),
+            previous: place.map_or(Vec::new(), |place| place.previous.iter().map(Placed::status).collect()),
+        }
+    }
+}

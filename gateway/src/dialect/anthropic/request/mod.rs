@@ -1,0 +1,173 @@
+//! Reads Anthropic's request.
+
+mod message;
+
+use serde_json::value::RawValue;
+
+use crate::dialect::chat::{Chat, Format, Message, Role, Tool, ToolChoice};
+use crate::dialect::json::{self, BadRequest, Path};
+use crate::dialect::translatable::Unportable;
+
+/// Reads a request body.
+pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
+    let fields = json::body(body)?;
+    let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
+    let mut unportable = Unportable::default();
+    let mut model = None;
+    let mut messages = None;
+    let mut system = None;
+    for (key, raw) in fields.iter() {
+        chat.raw.push((key.to_owned(), raw.to_owned()));
+        let path = &Path::top(key);
+        match key {
+            "model" => model = Some(json::string(path, raw)?.into_owned()),
+            "messages" => messages = Some(message::messages(path, raw, &mut unportable)?),
+            "max_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
+            _ if json::is_null(raw) => {}
+            "system" => system = Some(message::texts(path, raw, &mut unportable)?),
+            "tools" => chat.tools = tools(path, raw, &mut unportable)?,
+            "tool_choice" => tool_choice(path, raw, &mut chat, &mut unportable)?,
+            "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=1.0)?),
+            "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
+            "top_k" => chat.top_k = Some(json::count(path, raw, 0)?),
+            "stop_sequences" => chat.stop = json::strings(path, raw)?,
+            "stream" => chat.stream = json::boolean(path, raw)?,
+            "metadata" => chat.user = user(path, raw, &mut unportable)?,
+            "output_config" => chat.format = format(path, raw, &mut unportable)?,
+            "thinking" if is_disabled(path, raw)? => {}
+            // The default, spelt out.
+            "service_tier" if raw.get() == r#""auto""# => {}
+            _ => unportable.note(path),
+        }
+    }
+    chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
+    chat.messages = messages.ok_or_else(|| BadRequest::missing(&Path::top("messages"), "an array"))?;
+    if chat.max_tokens.is_none() {
+        return Err(BadRequest::missing(&Path::top("max_tokens"), "a whole number of at least 1"));
+    }
+    if let Some(parts) = system.filter(|parts| !parts.is_empty()) {
+        chat.messages.insert(0, Message { role: Role::System, parts });
+    }
+    chat.include_usage = chat.stream;
+    chat.unportable = unportable.0;
+    Ok(chat)
+}
+
+/// Whether `thinking` is off, which is the default.
+fn is_disabled(path: &Path<'_>, raw: &RawValue) -> Result<bool, BadRequest> {
+    let fields = json::object(path, raw)?;
+    Ok(json::required_string(path, &fields, "type")? == "disabled")
+}
+
+fn tools(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Vec<Tool>, BadRequest> {
+    let elements = json::array(path, raw)?;
+    let mut tools = Vec::with_capacity(elements.len());
+    for (index, raw) in elements.into_iter().enumerate() {
+        let path = &path.index(index);
+        let fields = json::object(path, raw)?;
+        let type_path = &path.key("type");
+        let kind = fields.get("type").map_or(Ok("custom".into()), |raw| json::string(type_path, raw))?;
+        if kind != "custom" {
+            // Tools that the provider runs, or whose schema only its models know.
+            unportable.note(type_path);
+            continue;
+        }
+        let name = json::required_string(path, &fields, "name")?;
+        let mut tool = Tool { name, description: None, parameters: None, strict: None };
+        for (key, raw) in fields.iter() {
+            let path = &path.key(key);
+            match key {
+                "name" | "type" => {}
+                _ if json::is_null(raw) => {}
+                "description" => tool.description = Some(json::string(path, raw)?.into_owned()),
+                "input_schema" => {
+                    json::object(path, raw)?;
+                    tool.parameters = Some(raw.to_owned());
+                }
+                "strict" => tool.strict = Some(json::boolean(path, raw)?),
+                // How the arguments are cut into fragments, not what they are.
+                "eager_input_streaming" => {}
+                _ => unportable.note(path),
+            }
+        }
+        if tool.parameters.is_none() {
+            return Err(BadRequest::missing(&path.key("input_schema"), "an object"));
+        }
+        tools.push(tool);
+    }
+    Ok(tools)
+}
+
+fn tool_choice(
+    path: &Path<'_>,
+    raw: &RawValue,
+    chat: &mut Chat,
+    unportable: &mut Unportable,
+) -> Result<(), BadRequest> {
+    let fields = json::object(path, raw)?;
+    chat.tool_choice = Some(match json::required_string(path, &fields, "type")?.as_str() {
+        "auto" => ToolChoice::Auto,
+        "none" => ToolChoice::None,
+        "any" => ToolChoice::Required,
+        "tool" => ToolChoice::Named(json::required_string(path, &fields, "name")?),
+        _ => {
+            let expected = "`auto`, `any`, `tool` or `none`";
+            return Err(BadRequest::wrong(&path.key("type"), "another word", expected));
+        }
+    });
+    for (key, raw) in fields.iter() {
+        let path = &path.key(key);
+        match key {
+            "type" | "name" => {}
+            _ if json::is_null(raw) => {}
+            "disable_parallel_tool_use" => chat.parallel_tool_calls = Some(!json::boolean(path, raw)?),
+            _ => unportable.note(path),
+        }
+    }
+    Ok(())
+}
+
+fn user(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<String>, BadRequest> {
+    let mut user = None;
+    for (key, raw) in json::object(path, raw)?.iter() {
+        let path = &path.key(key);
+        match key {
+            _ if json::is_null(raw) => {}
+            "user_id" => user = Some(json::string(path, raw)?.into_owned()),
+            _ => unportable.note(path),
+        }
+    }
+    Ok(user)
+}
+
+fn format(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Format>, BadRequest> {
+    let mut format = None;
+    for (key, raw) in json::object(path, raw)?.iter() {
+        let path = &path.key(key);
+        match key {
+            _ if json::is_null(raw) => {}
+            "format" => format = schema(path, raw, unportable)?,
+            _ => unportable.note(path),
+        }
+    }
+    Ok(format)
+}
+
+fn schema(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Format>, BadRequest> {
+    let fields = json::object(path, raw)?;
+    if json::required_string(path, &fields, "type")? != "json_schema" {
+        unportable.note(&path.key("type"));
+        return Ok(None);
+    }
+    for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "type" | "schema")) {
+        unportable.note_unless_null(&path.key(key), raw);
+    }
+    let schema_path = &path.key("schema");
+    let schema = fields.get("schema").ok_or_else(|| BadRequest::missing(schema_path, "an object"))?;
+    json::object(schema_path, schema)?;
+    // This dialect always holds to a schema.
+    Ok(Some(Format::Schema { name: None, strict: Some(true), schema: schema.to_owned() }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! Reads Ollama's request.
+
+mod message;
+
+use serde_json::value::RawValue;
+
+use crate::dialect::chat::{Chat, Format, Tool};
+use crate::dialect::json::{self, BadRequest, Path};
+use crate::dialect::translatable::Unportable;
+
+/// Reads a request body.
+pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
+    let fields = json::body(body)?;
+    // Who does not say otherwise is streamed to.
+    let mut chat = Chat { raw: Vec::with_capacity(fields.len()), stream: true, ..Chat::default() };
+    let mut unportable = Unportable::default();
+    let mut model = None;
+    let mut messages = None;
+    for (key, raw) in fields.iter() {
+        chat.raw.push((key.to_owned(), raw.to_owned()));
+        let path = &Path::top(key);
+        match key {
+            "model" => model = Some(json::string(path, raw)?.into_owned()),
+            "messages" => messages = Some(message::messages(path, raw, &mut unportable)?),
+            _ if json::is_null(raw) => {}
+            "stream" => chat.stream = json::boolean(path, raw)?,
+            "tools" => chat.tools = tools(path, raw, &mut unportable)?,
+            "format" => chat.format = format(path, raw)?,
+            "options" => options(path, raw, &mut chat, &mut unportable)?,
+            // How long the model stays in memory changes no answer.
+            "keep_alive" => {}
+            // Defaults spelt out; a model that does not think has nothing to leave out.
+            "think" if raw.get() == "false" => {}
+            "logprobs" | "raw" if raw.get() == "false" => {}
+            "top_logprobs" if raw.get() == "0" => {}
+            "template" | "system" | "suffix" if raw.get() == r#""""# => {}
+            _ => unportable.note(path),
+        }
+    }
+    chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
+    chat.messages = messages.ok_or_else(|| BadRequest::missing(&Path::top("messages"), "an array"))?;
+    chat.include_usage = chat.stream;
+    chat.unportable = unportable.0;
+    Ok(chat)
+}
+
+fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, unportable: &mut Unportable) -> Result<(), BadRequest> {
+    for (key, raw) in json::object(path, raw)?.iter() {
+        let path = &path.key(key);
+        match key {
+            _ if json::is_null(raw) => {}
+            "num_predict" => match json::integer(path, raw, -2..=i64::from(u32::MAX))? {
+                -1 => {} // no limit, which is the default
+                // 0 for no token, -2 to fill the context: nobody else has a word for these.
+                -2 | 0 => unportable.note(path),
+                limit => chat.max_tokens = u32::try_from(limit).ok(),
+            },
+            "temperature" => {
+                let temperature = json::number(path, raw, 0.0..=f64::MAX)?;
+                if temperature <= 2.0 {
+                    chat.temperature = Some(temperature);
+                } else {
+                    unportable.note(path);
+                }
+            }
+            "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
+            "top_k" => chat.top_k = Some(json::count(path, raw, 0)?).filter(|&k| k > 0),
+            "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
+            "stop" if raw.get().starts_with('"') => chat.stop = vec![json::string(path, raw)?.into_owned()],
+            "stop" => chat.stop = json::strings(path, raw)?,
+            _ => unportable.note(path),
+        }
+    }
+    Ok(())
+}
+
+fn format(path: &Path<'_>, raw: &RawValue) -> Result<Option<Format>, BadRequest> {
+    const EXPECTED: &str = "`json` or a JSON schema";
+    match raw.get() {
+        r#""""# => Ok(None),
+        r#""json""# => Ok(Some(Format::Json)),
+        text if text.starts_with('{') => {
+            json::object(path, raw)?;
+            Ok(Some(Format::Schema { name: None, strict: None, schema: raw.to_owned() }))
+        }
+        text if text.starts_with('"') => Err(BadRequest::wrong(path, "another word", EXPECTED)),
+        _ => Err(BadRequest::wrong(path, json::kind(raw), EXPECTED)),
+    }
+}
+
+fn tools(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Vec<Tool>, BadRequest> {
+    let elements = json::array(path, raw)?;
+    let mut tools = Vec::with_capacity(elements.len());
+    for (index, raw) in elements.into_iter().enumerate() {
+        let path = &path.index(index);
+        let fields = json::object(path, raw)?;
+        for (key, raw) in fields.iter().filter(|(key, raw)| *key != "function" && raw.get() != r#""function""#) {
+            unportable.note_unless_null(&path.key(key), raw);
+        }
+        let path = &path.key("function");
+        let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
+        let function = json::object(path, function)?;
+        let name = json::required_string(path, &function, "name")?;
+        let mut tool = Tool { name, description: None, parameters: None, strict: None };
+        for (key, raw) in function.iter() {
+            let path = &path.key(key);
+            match key {
+                "name" => {}
+                _ if json::is_null(raw) => {}
+                "description" => tool.description = Some(json::string(path, raw)?.into_owned()),
+                "parameters" => {
+                    json::object(path, raw)?;
+                    tool.parameters = Some(raw.to_owned());
+                }
+                _ => unportable.note(path),
+            }
+        }
+        tools.push(tool);
+    }
+    Ok(tools)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Calls to one model, made again where that may help: what passes its breaker, how each attempt is noted, which pause
+//! lies between two. This module must not know: what a call asks, which model is next.
+
+use std::time::{Duration, Instant};
+
+use crate::backend::{Admission, Conduct};
+use crate::error::{Failure, Kind, Reason, Remedy};
+use crate::proxy::gateway::Gateway;
+use crate::state::snapshot::Snapshot;
+use crate::telemetry::Record;
+use crate::telemetry::record::FailedAttempt;
+
+/// What can be asked of a model, and asked again.
+pub(crate) trait Attempt {
+    /// What comes of it.
+    type Answer;
+
+    /// Asks the model at `index` of the catalog once. `loads`: it may have to be loaded first.
+    fn attempt(
+        &self,
+        record: &mut Record,
+        index: usize,
+        loads: bool,
+    ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+}
+
+/// Asks the model at `index` of the catalog until it answers, or nothing can be hoped for any more. Each attempt that
+/// failed is on the record. `last`: no other model is left.
+pub(crate) async fn ask_again<A: Attempt>(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    record: &mut Record,
+    index: usize,
+    last: bool,
+    asked: &A,
+) -> Result<A::Answer, Failure> {
+    let live = &snapshot.catalog.models()[index];
+    let until = record.started + live.model.timeouts.total;
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let pass = match live.breaker.admit(Instant::now(), last) {
+            Admission::Pass(pass) => pass,
+            Admission::Wait(wait) => {
+                let mut failure =
+                    Failure::new(Kind::BreakerOpen, "the models that could answer failed too often lately");
+                failure.retry_after = Some(wait);
+                record.failed_attempts.push(FailedAttempt {
+                    model: index,
+                    reason: Reason::BreakerOpen,
+                    repeated: false,
+                });
+                return Err(failure);
+            }
+        };
+        let loads = live.backend.may_load(&live.model.backend_name);
+        let called = Instant::now();
+        let failure = match asked.attempt(record, index, loads).await {
+            Ok(answer) => {
+                // A model that was loaded first is not slow.
+                let took = if loads { Duration::ZERO } else { called.elapsed() };
+                pass.note(Instant::now(), Conduct::Answered(took));
+                return Ok(answer);
+            }
+            Err(failure) if failure.kind == Kind::Stopping => return Err(failure),
+            Err(failure) => failure,
+        };
+        match failure.kind {
+            // It was not called.
+            Kind::BackendFull => drop(pass),
+            ref kind if kind.blames_backend() => pass.note(Instant::now(), Conduct::Failed),
+            _ => pass.note(Instant::now(), Conduct::Answered(Duration::ZERO)),
+        }
+        tracing::debug!(request_id = record.id, %failure, detail = failure.detail, "attempt failed");
+        let pause = match failure.kind.remedy() {
+            Remedy::Again => live.backend.settings().retries.pause(attempts, failure.retry_after),
+            Remedy::Nothing | Remedy::Next | Remedy::Larger | Remedy::NextIfWanted => None,
+        };
+        let pause = pause.filter(|&pause| Instant::now() + pause < until).filter(|_| gateway.retry_budget.withdraw());
+        let (reason, repeated) = (failure.kind.reason(), pause.is_some());
+        record.failed_attempts.push(FailedAttempt { model: index, reason, repeated });
+        let Some(pause) = pause else { return Err(failure) };
+        tokio::select! {
+            biased;
+            () = gateway.cut.cancelled() => return Err(stopping()),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// The failure of what the gateway's stop cut off.
+pub(crate) fn stopping() -> Failure {
+    Failure::new(Kind::Stopping, "the gateway is stopping")
+}

@@ -1,0 +1,5 @@
+//! Sockets of listeners, whoever speaks there.
+
+mod deadlines;
+
+pub(crate) use deadlines::Guarded;

@@ -1,0 +1,146 @@
+//! `POST /v1/embeddings`: passes through to the model named, again where that may help. No policy
+//! decides; the model must be configured.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response};
+use serde::Deserialize;
+
+use super::gateway::Gateway;
+use super::in_flight::Open;
+use super::intake;
+use super::response::{id_header, refuse, routing_headers};
+use crate::backend::LiveModel;
+use crate::base::usage::Usage;
+use crate::dialect::{BadRequest, Dialect, json};
+use crate::dispatch::relay::ResponseBody;
+use crate::dispatch::{Attempt, ask_again, stopping, whole};
+use crate::error::{Failure, Kind};
+use crate::telemetry::Record;
+
+/// Answers one request.
+pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let mut open = Open::new(gateway);
+    match steps(&mut open, request).await {
+        Err(failure) => refuse(open, Dialect::OpenAi, &failure),
+        Ok(bytes) => {
+            let mut response = Response::new(ResponseBody::plain(Bytes::new()));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            id_header(response.headers_mut(), &open.record.id);
+            let cost = open.record.cost(open.snapshot().price(open.record.model));
+            routing_headers(response.headers_mut(), &open, cost);
+            *response.body_mut() = ResponseBody::Whole { bytes, open: Some(open) };
+            response
+        }
+    }
+}
+
+async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Bytes, Failure> {
+    open.admit()?;
+    let gateway = Arc::clone(open.gateway());
+    let snapshot = Arc::clone(open.snapshot());
+    let (_, body) = intake::read(request, &snapshot.limits).await?;
+    let asked = parse(&body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
+    let index = snapshot.catalog.find(&asked.model).ok_or_else(|| {
+        Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured one")
+    })?;
+    let live = &snapshot.catalog.models()[index];
+    open.record.model = Some(index);
+    let body = asked.forward(&live.model.backend_name);
+    let embedding = Embedding { gateway: &gateway, live, body, inputs: asked.inputs };
+    gateway.retry_budget.deposit(snapshot.limits.retry_budget_percent);
+    let answer = ask_again(&gateway, &snapshot, &mut open.record, index, true, &embedding).await?;
+    let read: Answer = serde_json::from_slice(&answer).map_err(|error| {
+        Failure::new(Kind::Protocol, "the backend's answer is not what its dialect says").with_detail(error)
+    })?;
+    open.record.usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
+    Ok(answer)
+}
+
+/// What is asked of the model.
+struct Embedding<'a> {
+    gateway: &'a Gateway,
+    live: &'a LiveModel,
+    body: Bytes,
+    inputs: usize,
+}
+
+impl Attempt for Embedding<'_> {
+    type Answer = Bytes;
+
+    async fn attempt(&self, record: &mut Record, index: usize, _loads: bool) -> Result<Bytes, Failure> {
+        let until = (record.started + self.live.model.timeouts.total).into();
+        let answered = async {
+            let backend = &self.live.backend;
+            let turn = backend.turn(until).await?;
+            record.begin_attempt(index, Instant::now());
+            whole(backend.embeddings(turn, self.body.clone(), self.inputs, until).await?).await
+        };
+        tokio::select! {
+            biased;
+            () = self.gateway.cut.cancelled() => Err(stopping()),
+            answer = tokio::time::timeout_at(until, answered) => answer.unwrap_or_else(|_elapsed| {
+                Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
+            }),
+        }
+    }
+}
+
+/// A request as far as the gateway reads it.
+struct Asked<'a> {
+    model: String,
+    inputs: usize,
+    fields: json::Fields<'a>,
+}
+
+fn parse(body: &[u8]) -> Result<Asked<'_>, BadRequest> {
+    let fields = json::body(body)?;
+    let model = json::required_string(&json::Path::Body, &fields, "model")?;
+    let input = fields
+        .get("input")
+        .ok_or_else(|| BadRequest::missing(&json::Path::top("input"), "a text or a list of texts"))?;
+    // A list of numbers is one input, given as tokens; a list of anything else is one input each.
+    let inputs = match json::array(&json::Path::top("input"), input) {
+        Ok(list) if list.first().is_some_and(|first| json::kind(first) == "a number") => 1,
+        Ok(list) => list.len(),
+        Err(_) => 1,
+    };
+    Ok(Asked { model, inputs, fields })
+}
+
+impl Asked<'_> {
+    /// The request as it was written, but for the model's name.
+    fn forward(&self, model: &str) -> Bytes {
+        let mut body = Vec::from(b"{");
+        for (position, (key, value)) in self.fields.iter().enumerate() {
+            if position > 0 {
+                body.push(b',');
+            }
+            // Writing JSON text into memory cannot fail.
+            let _ = serde_json::to_writer(&mut body, key);
+            body.push(b':');
+            if key == "model" {
+                let _ = serde_json::to_writer(&mut body, model);
+            } else {
+                body.extend_from_slice(value.get().as_bytes());
+            }
+        }
+        body.push(b'}');
+        body.into()
+    }
+}
+
+/// The part of an answer that counts.
+#[derive(Deserialize)]
+struct Answer {
+    usage: Option<Used>,
+}
+
+#[derive(Deserialize)]
+struct Used {
+    prompt_tokens: u64,
+}

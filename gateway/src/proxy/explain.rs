@@ -1,0 +1,106 @@
+//! `POST /api/v1/complexity`: decides as a chat would, says why and what else could have been, and asks no model.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response};
+use serde::Serialize;
+
+use super::gateway::Gateway;
+use super::in_flight::Open;
+use super::intake;
+use super::response::{id_header, refuse, routing_headers};
+use crate::base::money::NanoDollars;
+use crate::dialect::Dialect;
+use crate::dispatch::relay::ResponseBody;
+use crate::error::Failure;
+use crate::routing;
+use crate::routing::decision::Decision;
+use crate::state::snapshot::Snapshot;
+use crate::telemetry::Record;
+
+/// Answers one request.
+pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
+    let mut open = Open::new(gateway);
+    open.record.dialect = Some(Dialect::Native);
+    match steps(&mut open, request).await {
+        Err(failure) => refuse(open, Dialect::Native, &failure),
+        Ok(decision) => {
+            let snapshot = Arc::clone(open.snapshot());
+            let mut response = Response::new(ResponseBody::plain(body(&open.record, &snapshot, &decision)));
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            id_header(response.headers_mut(), &open.record.id);
+            routing_headers(response.headers_mut(), &open, open.record.estimated_cost);
+            open.close_explained();
+            response
+        }
+    }
+}
+
+async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Decision, Failure> {
+    open.admit()?;
+    let gateway = Arc::clone(open.gateway());
+    let snapshot = Arc::clone(open.snapshot());
+    let (headers, body) = intake::read(request, &snapshot.limits).await?;
+    let chat = intake::parse(Dialect::Native, &body, &snapshot.limits)?;
+    routing::decide(&mut open.record, &gateway, &snapshot, Dialect::Native, &chat, &headers).await
+}
+
+#[derive(Serialize)]
+struct Explanation<'a> {
+    complexity: Option<f64>,
+    tier: &'static str,
+    reasoning: &'a str,
+    recommended_model: Option<&'a str>,
+    backend: Option<&'a str>,
+    estimated_cost: Option<f64>,
+    policy: &'a str,
+    version: &'a str,
+    candidates: Vec<Choice<'a>>,
+}
+
+/// One model that could have answered.
+#[derive(Serialize)]
+struct Choice<'a> {
+    model: &'a str,
+    backend: &'a str,
+    location: &'static str,
+    health: &'static str,
+    // From 1; absent where the policy left the model out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<usize>,
+    estimated_input_tokens: Option<u32>,
+    estimated_output_tokens: Option<u32>,
+    estimated_cost: Option<f64>,
+}
+
+fn body(record: &Record, snapshot: &Snapshot, decision: &Decision) -> Vec<u8> {
+    let models = snapshot.catalog.models();
+    let chosen = record.chosen.map(|index| &models[index]);
+    let candidates = decision.permitted.iter().zip(&decision.estimates).map(|(&index, estimate)| {
+        let live = &models[index];
+        Choice {
+            model: &live.model.name,
+            backend: &live.backend.settings().name,
+            location: live.location().as_str(),
+            health: live.backend.health().state().as_str(),
+            rank: decision.ranking.iter().position(|&ranked| ranked == index).map(|position| position + 1),
+            estimated_input_tokens: estimate.map(|estimate| estimate.input_tokens),
+            estimated_output_tokens: estimate.map(|estimate| estimate.output_tokens),
+            estimated_cost: estimate.and_then(|estimate| estimate.cost).map(|cost| NanoDollars(cost).usd()),
+        }
+    });
+    let explanation = Explanation {
+        complexity: record.score,
+        tier: record.complexity.as_str(),
+        reasoning: &decision.reason,
+        recommended_model: chosen.map(|live| &*live.model.name),
+        backend: chosen.map(|live| &*live.backend.settings().name),
+        estimated_cost: record.estimated_cost.map(NanoDollars::usd),
+        policy: &decision.policy,
+        version: &decision.version,
+        candidates: candidates.collect(),
+    };
+    crate::base::json_text::json(&explanation)
+}

@@ -1,0 +1,112 @@
+//! A request in flight: its record, its permit and the snapshot that serves it, held by whatever its life hangs on: the
+//! handler at first, the response's body after. Closing it observes the record once: metrics, the log line, the averages
+//! that policies see. Dropping it unclosed means that the client left.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::gateway::Gateway;
+use crate::dialect::Total;
+use crate::error::{Failure, Kind};
+use crate::metrics::labels::Ending;
+use crate::state::snapshot::Snapshot;
+use crate::telemetry;
+use crate::telemetry::Record;
+
+/// A record that must be closed, and the permit that the request holds.
+pub struct Open {
+    /// The facts.
+    pub record: Box<Record>,
+    gateway: Arc<Gateway>,
+    snapshot: Arc<Snapshot>,
+    closed: bool,
+}
+
+impl Open {
+    /// A request came.
+    #[must_use]
+    pub fn new(gateway: &Arc<Gateway>) -> Self {
+        gateway.in_flight.fetch_add(1, Ordering::Relaxed);
+        gateway.metrics.request_began();
+        let (gateway, snapshot) = (Arc::clone(gateway), gateway.snapshot());
+        Self { record: Box::new(Record::new()), gateway, snapshot, closed: false }
+    }
+
+    /// The gateway.
+    #[must_use]
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// The policies and models that serve this request from its beginning to its end.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// Whether there is room for one more.
+    ///
+    /// # Errors
+    /// Where too many requests are in flight.
+    pub fn admit(&self) -> Result<(), Failure> {
+        if self.gateway.in_flight.load(Ordering::Relaxed) > self.snapshot.limits.max_in_flight {
+            return Err(Failure::new(Kind::Overloaded, "too many requests are in flight; try again shortly"));
+        }
+        Ok(())
+    }
+
+    /// What the answer came to by now.
+    #[must_use]
+    pub fn total(&self) -> Total {
+        self.record.total(self.snapshot.price(self.record.model))
+    }
+
+    /// It failed.
+    pub fn fail(&mut self, failure: &Failure) {
+        self.record.detail.clone_from(if failure.detail.is_empty() { &failure.message } else { &failure.detail });
+        self.close(Ending::of(&failure.kind));
+    }
+
+    /// It was explained, not answered: the decision counts, a request there was none.
+    pub fn close_explained(&mut self) {
+        if !std::mem::replace(&mut self.closed, true) {
+            telemetry::observe_decision(&self.gateway.metrics, &self.record);
+        }
+    }
+
+    /// It ended. Only the first ending counts.
+    pub fn close(&mut self, ending: Ending) {
+        if !std::mem::replace(&mut self.closed, true) {
+            telemetry::observe(&self.gateway.metrics, &self.record, &self.snapshot, ending);
+            if let Some(by) = self.record.follows() {
+                match ending {
+                    Ending::Finished => by.version.tally.note_ending(false),
+                    Ending::Failed(_) => by.version.tally.note_ending(true),
+                    Ending::Rejected(_) | Ending::Abandoned | Ending::Shutdown => {}
+                }
+            }
+            let chat = ending == Ending::Finished && self.record.dialect.is_some();
+            if let (true, Some(model), Some(called)) = (chat, self.record.model, self.record.called) {
+                let first = self.record.first_token.map(|first| first.duration_since(called));
+                let recent = &self.snapshot.catalog.models()[model].recent;
+                recent.note(called.elapsed(), first, self.record.billable().output);
+            }
+            // A stream that broke off counted as answered when it began.
+            if let (Ending::Failed(_), Some(_), Some(model)) = (ending, self.record.first_token, self.record.model) {
+                self.snapshot.catalog.models()[model].breaker.note_broken(Instant::now());
+            }
+            if self.snapshot.log_requests {
+                telemetry::log(&self.record, &self.snapshot, ending);
+            }
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.close(Ending::Abandoned);
+        self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.gateway.metrics.request_ended();
+    }
+}

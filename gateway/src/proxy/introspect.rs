@@ -1,0 +1,219 @@
+//! What the gateway tells of itself: models, totals, health, metrics. Read-only, and nothing here asks a model.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::gateway::Gateway;
+use crate::backend::{Capability, HealthState};
+use crate::dialect::Dialect;
+use crate::dispatch::relay::ResponseBody;
+use crate::metrics;
+use crate::state::snapshot::{Deciders, Snapshot};
+use crate::telemetry::gauges;
+
+/// A page.
+#[derive(Debug, Clone, Copy)]
+pub enum Page {
+    /// `/`: the process is alive.
+    Alive,
+    /// `/health`: whether it can do its work, in detail.
+    Health,
+    /// `/metrics`.
+    Metrics,
+    /// `/api/v1/models`.
+    Models,
+    /// `/api/v1/stats`.
+    Stats,
+    /// `/v1/models`, in OpenAI's form, or in Anthropic's where the client speaks that.
+    SdkModels,
+    /// `/api/tags`, in Ollama's form.
+    OllamaTags,
+    /// `/api/version`, in Ollama's form.
+    OllamaVersion,
+}
+
+/// The page at a path.
+#[must_use]
+pub fn find(path: &str) -> Option<Page> {
+    Some(match path {
+        "/" => Page::Alive,
+        "/health" => Page::Health,
+        "/metrics" => Page::Metrics,
+        "/api/v1/models" => Page::Models,
+        "/api/v1/stats" => Page::Stats,
+        "/v1/models" => Page::SdkModels,
+        "/api/tags" => Page::OllamaTags,
+        "/api/version" => Page::OllamaVersion,
+        _ => return None,
+    })
+}
+
+/// The dialect whose clients ask for a path: errors there have its form.
+#[must_use]
+pub fn dialect_of(path: &str) -> Dialect {
+    if path.starts_with("/v1/messages") {
+        Dialect::Anthropic
+    } else if path.starts_with("/v1/") {
+        Dialect::OpenAi
+    } else if path.starts_with("/api/") && !path.starts_with("/api/v1/") {
+        Dialect::Ollama
+    } else {
+        Dialect::Native
+    }
+}
+
+impl Page {
+    /// Answers a request for it.
+    #[must_use]
+    pub fn answer(self, gateway: &Arc<Gateway>, headers: &HeaderMap) -> Response<ResponseBody> {
+        let snapshot = gateway.snapshot();
+        let mut status = StatusCode::OK;
+        let mut content_type = "application/json";
+        let body: Vec<u8> = match self {
+            Self::Alive => json(&json!({
+                "name": "wasmgate",
+                "version": env!("CARGO_PKG_VERSION"),
+                "status": "alive",
+                "models": "/api/v1/models",
+                "health": "/health",
+                "metrics": "/metrics",
+            })),
+            Self::Health => {
+                if !is_healthy(&snapshot) {
+                    status = StatusCode::SERVICE_UNAVAILABLE;
+                }
+                json(&health(gateway, &snapshot))
+            }
+            Self::Metrics => {
+                content_type = metrics::CONTENT_TYPE;
+                gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.generations.live())
+            }
+            Self::Models => json(&models(&snapshot)),
+            Self::Stats => json(&stats(gateway, &snapshot)),
+            Self::SdkModels => json(&sdk_models(&snapshot, headers.contains_key("anthropic-version"))),
+            Self::OllamaTags => {
+                let models = names(&snapshot).map(|name| {
+                    json!({"name": name, "model": name, "modified_at": "1970-01-01T00:00:00Z", "size": 0,
+                        "digest": "", "details": {}})
+                });
+                json(&json!({"models": models.collect::<Vec<Value>>()}))
+            }
+            Self::OllamaVersion => json(&json!({"version": env!("CARGO_PKG_VERSION")})),
+        };
+        let mut response = Response::new(ResponseBody::plain(Bytes::from(body)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// Policies are loaded whenever a snapshot is; a gateway is of use while one of its backends may answer.
+fn is_healthy(snapshot: &Snapshot) -> bool {
+    snapshot.catalog.backends().iter().any(|backend| backend.health().state() != HealthState::Down)
+}
+
+fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
+    let backends = snapshot.catalog.backends().iter().map(|backend| {
+        json!({
+            "name": backend.settings().name,
+            "location": backend.settings().location.as_str(),
+            "health": backend.health().state().as_str(),
+            "in_flight": backend.in_flight(),
+            "waiting": backend.waiting(),
+        })
+    });
+    let models = snapshot.catalog.models().iter().map(|live| {
+        json!({
+            "name": live.model.name,
+            "backend": live.backend.settings().name,
+            "breaker": live.breaker.state(Instant::now()).as_str(),
+        })
+    });
+    // Null where a hook is disabled.
+    let policy = |deciders: &Deciders| {
+        deciders.active.as_ref().map(|active| {
+            let version = &active.version;
+            let state = version.policy.pool_state();
+            json!({
+                "name": version.policy.manifest().name,
+                "version": version.version,
+                "digest": version.policy.digest(),
+                "breaker": if version.is_open() { "open" } else { "closed" },
+                "instances": {"idle": state.idle, "busy": state.busy},
+            })
+        })
+    };
+    json!({
+        "status": if is_healthy(snapshot) { "healthy" } else { "unhealthy" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "wasmtime": env!("WASMTIME_VERSION"),
+        "uptime_seconds": gateway.started.elapsed().as_secs(),
+        "in_flight": gateway.in_flight.load(std::sync::atomic::Ordering::Relaxed),
+        "generation": snapshot.generation,
+        "policies": {"routing": policy(&snapshot.routing), "cost": policy(&snapshot.cost)},
+        "backends": backends.collect::<Vec<_>>(),
+        "models": models.collect::<Vec<_>>(),
+    })
+}
+
+fn models(snapshot: &Snapshot) -> Value {
+    let models = snapshot.catalog.models().iter().map(|live| {
+        let model = &live.model;
+        json!({
+            "model": model.name,
+            "backend": live.backend.settings().name,
+            "location": live.location().as_str(),
+            "available": live.backend.health().state() != HealthState::Down,
+            "health": live.backend.health().state().as_str(),
+            "context_window": model.context_window,
+            "capabilities": model.capabilities.iter().map(Capability::as_str).collect::<Vec<_>>(),
+            // Null is unpriced, which is not free.
+            "price": model.price.map(|price| json!({
+                "input_usd_per_million_tokens": price.input.usd(),
+                "output_usd_per_million_tokens": price.output.usd(),
+                "cache_read_usd_per_million_tokens": price.cache_read.usd(),
+                "cache_write_usd_per_million_tokens": price.cache_write.usd(),
+            })),
+        })
+    });
+    json!({"models": models.collect::<Vec<_>>(), "routed": "auto"})
+}
+
+fn stats(gateway: &Gateway, snapshot: &Snapshot) -> Value {
+    let (totals, local_share) = gauges::totals(&gateway.metrics, snapshot);
+    let mut stats = json!(totals);
+    stats["local_share"] = json!(local_share);
+    stats["uptime_seconds"] = json!(gateway.started.elapsed().as_secs());
+    stats
+}
+
+/// What clients may ask for.
+fn names(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
+    std::iter::once("auto").chain(snapshot.catalog.models().iter().map(|live| &*live.model.name))
+}
+
+fn sdk_models(snapshot: &Snapshot, anthropic: bool) -> Value {
+    let data: Vec<Value> = names(snapshot)
+        .map(|name| {
+            if anthropic {
+                json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z",
+                    "lifecycle": "active"})
+            } else {
+                json!({"id": name, "object": "model", "created": 0, "owned_by": "wasmgate"})
+            }
+        })
+        .collect();
+    if anthropic {
+        let last = data.last().map(|model| model["id"].clone());
+        json!({"data": data, "has_more": false, "first_id": "auto", "last_id": last})
+    } else {
+        json!({"object": "list", "data": data})
+    }
+}

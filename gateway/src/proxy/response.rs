@@ -1,0 +1,170 @@
+//! How answers and failures become HTTP responses: the one place to see what leaves the gateway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{HeaderMap, Response, StatusCode};
+use tokio::time::MissedTickBehavior;
+
+use super::gateway::Gateway;
+use super::in_flight::Open;
+use super::introspect;
+use crate::base::money::NanoDollars;
+use crate::dialect::{Dialect, ErrorText, stream_error};
+use crate::dispatch::Answer;
+use crate::dispatch::relay::ResponseBody;
+use crate::error::{Failure, Kind};
+use crate::telemetry::record::FailedAttempt;
+
+/// Headers that an answer has room for before the map of them grows: most have nine.
+const HEADERS: usize = 12;
+
+/// The response to a request that is answered.
+pub(crate) fn respond(open: Open, dialect: Dialect, answer: Answer) -> Response<ResponseBody> {
+    let snapshot = Arc::clone(open.snapshot());
+    let content_type = match answer {
+        Answer::Whole(_) => "application/json",
+        Answer::Stream(_) => dialect.stream_content_type(),
+    };
+    // The bill where it is known; a stream's is not before its end.
+    let cost = match answer {
+        Answer::Whole(_) => open.record.cost(snapshot.price(open.record.model)),
+        Answer::Stream(_) => open.record.estimated_cost,
+    };
+    let mut response = Response::new(ResponseBody::plain(Bytes::new()));
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    id_header(headers, &open.record.id);
+    routing_headers(headers, &open, cost);
+    if let Answer::Stream(relay) = &answer {
+        stream_headers(headers);
+        if relay.is_whole() {
+            headers.insert("x-wasmgate-whole", HeaderValue::from_static("true"));
+        }
+    }
+    *response.body_mut() = body(open, answer);
+    response
+}
+
+fn body(open: Open, answer: Answer) -> ResponseBody {
+    match answer {
+        Answer::Whole(bytes) => ResponseBody::Whole { bytes, open: Some(open) },
+        Answer::Stream(relay) => ResponseBody::Relay { relay, open: Some(open) },
+    }
+}
+
+fn stream_headers(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // Proxies of the nginx family hold streams back unless told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
+/// The response to a request for a stream that is still waited for: its head now, comments `every` so often, then what
+/// `asking` comes to. Who answers is not known yet, so that no header tells.
+pub(crate) fn wait(
+    dialect: Dialect,
+    id: &str,
+    every: Duration,
+    asking: impl Future<Output = (Open, Result<Answer, Failure>)> + Send + 'static,
+) -> Response<ResponseBody> {
+    let then = async move {
+        match asking.await {
+            (open, Ok(answer)) => body(open, answer),
+            (mut open, Err(failure)) => {
+                let error = error_text(&failure, &open.record.id);
+                open.fail(&failure);
+                ResponseBody::plain(stream_error(dialect, &error))
+            }
+        }
+    };
+    let mut tick = tokio::time::interval(every);
+    // A client that reads slowly is not sent all that it missed.
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut response = Response::new(ResponseBody::Waiting { then: Box::pin(then), tick });
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(dialect.stream_content_type()));
+    id_header(headers, id);
+    stream_headers(headers);
+    response
+}
+
+fn error_text(failure: &Failure, request_id: &str) -> ErrorText {
+    ErrorText {
+        status: failure.kind.status().as_u16(),
+        code: failure.kind.code().to_owned(),
+        message: failure.message.clone(),
+        request_id: request_id.to_owned(),
+    }
+}
+
+/// The request's id, which every answer carries: under our own name, and under those where the official SDKs of OpenAI
+/// and Anthropic look for it.
+pub(crate) fn id_header(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        for name in ["x-wasmgate-request-id", "x-request-id", "request-id"] {
+            headers.insert(HeaderName::from_static(name), id.clone());
+        }
+    }
+}
+
+/// The headers of a request that was routed: who decided, for which model, at what cost. A failure carries those that
+/// were known when it came.
+pub(crate) fn routing_headers(headers: &mut HeaderMap, open: &Open, cost: Option<NanoDollars>) {
+    let (record, snapshot) = (&open.record, open.snapshot());
+    let mut set = |name: &'static str, value: &str| {
+        // Configured names and checked manifests hold nothing that a header cannot.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    if let Some(live) = record.model.or(record.chosen).map(|index| &snapshot.catalog.models()[index]) {
+        set("x-wasmgate-model", &live.model.name);
+        set("x-wasmgate-backend", &live.backend.settings().name);
+    }
+    if let Some(policy) = record.policy_label() {
+        set("x-wasmgate-policy", policy);
+    }
+    if let Some(score) = record.score {
+        set("x-wasmgate-complexity", &score.to_string());
+    }
+    if !record.failed_attempts.is_empty() {
+        let names = |attempt: &FailedAttempt| {
+            format!("{} {}", snapshot.catalog.models()[attempt.model].model.name, attempt.reason.as_str())
+        };
+        set("x-wasmgate-failed-attempts", &record.failed_attempts.iter().map(names).collect::<Vec<_>>().join(", "));
+    }
+    if let Some(hedge) = record.hedge {
+        set("x-wasmgate-hedge", hedge.result.as_str());
+    }
+    if let Some(cost) = cost {
+        set("x-wasmgate-cost-usd", &cost.usd().to_string());
+    }
+}
+
+/// The response to a request that failed: the one place where failures become responses.
+pub(crate) fn refuse(mut open: Open, dialect: Dialect, failure: &Failure) -> Response<ResponseBody> {
+    let error = error_text(failure, &open.record.id);
+    let mut response = Response::new(ResponseBody::plain(dialect.error_body(&error)));
+    *response.status_mut() = failure.kind.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    id_header(headers, &open.record.id);
+    routing_headers(headers, &open, None);
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE || failure.retry_after.is_some() {
+        let seconds = failure.retry_after.unwrap_or_default().as_secs_f64().ceil().max(1.0);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds as u32));
+    }
+    open.fail(failure);
+    response
+}
+
+/// The response to a method that a route does not take.
+pub(crate) fn wrong_method(gateway: &Arc<Gateway>, path: &str, allowed: &'static str) -> Response<ResponseBody> {
+    let failure = Failure::new(Kind::WrongMethod, format!("this route takes {allowed} only"));
+    let mut response = refuse(Open::new(gateway), introspect::dialect_of(path), &failure);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}

@@ -1,0 +1,128 @@
+//! From a configuration to a serving gateway: everything is loaded and checked before the port is bound.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin;
+use crate::config::{Config, Overrides};
+use crate::control;
+use crate::control::{Lifecycle, StartError};
+use crate::policy_host::{Loader, LoaderOptions};
+use crate::proxy::gateway::Gateway;
+use crate::rollout::api::Operator;
+use crate::server;
+
+/// Questions of operators that may wait.
+const QUESTIONS: usize = 16;
+
+/// What a start is given beside the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What beats the file.
+    pub overrides: Overrides,
+    /// The program that compiles components when called with `compile-component`; `None`: this process does it.
+    pub compiler: Option<PathBuf>,
+}
+
+fn loader(config: &Config, options: &Options) -> Result<Loader, StartError> {
+    let cache = control::cache_folder(config.cache_dir.as_deref());
+    let options = LoaderOptions { helper: options.compiler.clone(), cache, ..LoaderOptions::default() };
+    Loader::new(options).map_err(|error| StartError::Failed(error.to_string()))
+}
+
+/// Loads all that a configuration asks for and says what would serve.
+///
+/// # Errors
+/// As `run`, but for the address.
+pub async fn check(config: &Config, options: &Options) -> Result<String, StartError> {
+    control::check(config, loader(config, options)?).await
+}
+
+/// Serves `config` until `stop` is cancelled, then drains. `listening` is told the address once it is bound.
+///
+/// # Errors
+/// Where something cannot be loaded, or the address cannot be bound.
+pub async fn run(
+    config: Config,
+    options: Options,
+    stop: CancellationToken,
+    listening: impl FnOnce(SocketAddr),
+) -> Result<(), StartError> {
+    let loader = loader(&config, &options)?;
+    let (pooling, listen) = (loader.pooling(), options.overrides.listen.unwrap_or(config.listen));
+    let mut admin = config.admin.clone();
+    if let Some(listen) = options.overrides.admin_listen {
+        let named = |message| StartError::Refused(format!("--admin-listen or WASMGATE_ADMIN_LISTEN: {message}"));
+        admin.listen_on(listen).map_err(named)?;
+    }
+    let lifecycle = Lifecycle::begin(config, loader).await?;
+    let gateway = Arc::clone(lifecycle.gateway());
+    let (listener, addr) = bind(listen, "listen").await?;
+    let admin_listener = match admin.listen {
+        Some(listen) => Some(bind(listen, "admin.listen").await?),
+        None => None,
+    };
+    tell(&gateway, pooling, addr, admin_listener.as_ref().map(|(_, addr)| (*addr, admin.token.is_some())));
+    let (operator, questions) = mpsc::channel(QUESTIONS);
+    listening(addr);
+    let operators = async {
+        if let Some((listener, _)) = admin_listener {
+            admin::serve(listener, Operator(operator), admin.token, stop.clone()).await;
+        }
+    };
+    // The lifecycle ends last: guests are interrupted for as long as it keeps the engine.
+    let ended = CancellationToken::new();
+    let lifecycle = tokio::spawn(lifecycle.run(questions, stop.clone(), ended.clone()));
+    tokio::join!(server::serve(Arc::clone(&gateway), listener, stop.clone()), operators);
+    ended.cancel();
+    let _ = lifecycle.await;
+    tracing::info!(in_flight = gateway.in_flight.load(std::sync::atomic::Ordering::Relaxed), "stopped");
+    Ok(())
+}
+
+/// Binds what `key` of the configuration, or its flag, says.
+async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Failed(format!("cannot listen on {address} ({key}): {error}")))?;
+    let bound = listener
+        .local_addr()
+        .map_err(|error| StartError::Failed(format!("the bound address cannot be read: {error}")))?;
+    Ok((listener, bound))
+}
+
+/// The start-up lines: who decides, which models there are, where to ask, and what to try. `admin`: where operators are
+/// listened to, and whether they must show a token.
+fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(SocketAddr, bool)>) {
+    let snapshot = gateway.snapshot();
+    for decider in snapshot.routing.all().chain(snapshot.cost.all()) {
+        let policy = &decider.version.policy;
+        tracing::info!(
+            hook = policy.hook().as_str(),
+            mode = decider.metrics.labels.mode,
+            policy = decider.version.label,
+            digest = policy.digest(),
+            profile = policy.profile().as_str(),
+            isolation = ?policy.limits().isolation,
+            call_time_ms = policy.limits().call_time_ms,
+            on_failure = ?decider.on_failure,
+            "policy active"
+        );
+    }
+    let models: Vec<&str> = snapshot.catalog.models().iter().map(|live| &*live.model.name).collect();
+    tracing::info!(models = models.join(", "), instances = if pooling { "pooled" } else { "on demand" }, "serving");
+    if let Some((addr, token)) = admin {
+        tracing::info!(%addr, authentication = if token { "token" } else { "none" }, "admin listening");
+        tracing::info!("try: wasmgate policies list --admin http://{addr}");
+    }
+    tracing::info!(%addr, "listening");
+    tracing::info!(
+        "try: curl http://{addr}/api/v1/chat -d '{{\"prompt\": \"What is Rust?\"}}' -H 'content-type: application/json'"
+    );
+    tracing::info!("try: curl http://{addr}/metrics");
+}

@@ -1,0 +1,197 @@
+//! What decides and what answers: models, policies and their series as one immutable value. A request takes it once
+//! and keeps it to its end, so that no request sees half of a change.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use crate::backend::Catalog;
+use crate::base::log_limit::LogLimit;
+use crate::base::money::Price;
+use crate::config::{OnFailure, Server};
+use crate::metrics::{ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
+use crate::policy_host::{Hook, Policy};
+use crate::rollout::stats::Tally;
+
+/// The name under which the gateway's own default decides.
+pub const DEFAULT_NAME: &str = "default";
+/// The same with its version, which is the gateway's.
+pub const DEFAULT_LABEL: &str = concat!("default@", env!("CARGO_PKG_VERSION"));
+
+/// See the module.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Its number, from 1 at each start.
+    pub generation: u64,
+    /// Limits of requests.
+    pub limits: Server,
+    /// Whether each request gets a log line.
+    pub log_requests: bool,
+    /// The models and backends.
+    pub catalog: Arc<Catalog>,
+    /// The series of each model, by position in the catalog.
+    pub models: Vec<ModelMetrics>,
+    /// Who chooses models.
+    pub routing: Deciders,
+    /// Who says what they cost.
+    pub cost: Deciders,
+}
+
+/// The policies of one hook.
+#[derive(Debug, Default)]
+pub struct Deciders {
+    /// Decides; `None` where it is disabled.
+    pub active: Option<Arc<Decider>>,
+    /// Decides for a share of the requests.
+    pub canary: Option<Canary>,
+    /// Are asked beside.
+    pub shadows: Vec<Shadow>,
+}
+
+/// A policy that decides for a share of the requests.
+#[derive(Debug)]
+pub struct Canary {
+    /// The policy.
+    pub decider: Arc<Decider>,
+    /// Its share, in percent.
+    pub percent: f64,
+    /// The header whose value keeps a client with one version.
+    pub sticky_header: Option<String>,
+}
+
+/// A policy that is asked beside and compared.
+#[derive(Debug)]
+pub struct Shadow {
+    /// Its place's name.
+    pub name: String,
+    /// The policy.
+    pub decider: Arc<Decider>,
+    /// The series of its comparisons.
+    pub metrics: ShadowMetrics,
+}
+
+/// A version in a place.
+#[derive(Debug)]
+pub struct Decider {
+    /// The version.
+    pub version: Arc<Version>,
+    /// What happens when it fails.
+    pub on_failure: OnFailure,
+    /// Its series.
+    pub metrics: PolicyMetrics,
+}
+
+/// A loaded version of a policy, for as long as it is in a place, over as many snapshots as that takes.
+#[derive(Debug)]
+pub struct Version {
+    /// The policy.
+    pub policy: Policy,
+    /// Its version as a label: the manifest's, with the beginning of the digest where that alone would be two's.
+    pub version: String,
+    /// `name@version`.
+    pub label: String,
+    /// Bounds its lines in the log when it fails.
+    pub failure_lines: LogLimit,
+    /// What it did lately.
+    pub tally: Tally,
+    /// Whether it failed so often that it is not called.
+    pub open: AtomicBool,
+}
+
+impl Version {
+    /// A version that begins to work.
+    #[must_use]
+    pub fn new(policy: Policy, version: String) -> Self {
+        let label = format!("{}@{version}", policy.manifest().name);
+        Self {
+            policy,
+            version,
+            label,
+            failure_lines: LogLimit::default(),
+            tally: Tally::default(),
+            open: AtomicBool::new(false),
+        }
+    }
+
+    /// The labels of its metrics in a mode.
+    #[must_use]
+    pub fn labels(&self, mode: &'static str) -> PolicyLabels {
+        PolicyLabels { policy: self.policy.manifest().name.clone(), version: self.version.clone(), mode }
+    }
+
+    /// Whether it failed so often that it is not called.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+impl Snapshot {
+    /// What a model charges; `None` where there is none or it is unpriced.
+    #[must_use]
+    pub fn price(&self, model: Option<usize>) -> Option<Price> {
+        self.catalog.models()[model?].model.price
+    }
+
+    /// All policies in slots.
+    pub fn deciders(&self) -> impl Iterator<Item = &Arc<Decider>> {
+        self.routing.all().chain(self.cost.all())
+    }
+
+    /// The policies of a hook.
+    #[must_use]
+    pub fn hook(&self, hook: Hook) -> &Deciders {
+        match hook {
+            Hook::Routing => &self.routing,
+            Hook::Cost => &self.cost,
+        }
+    }
+}
+
+impl Deciders {
+    /// Who decides a request: the canary for its share, else the active policy. `header` gives a header's value, `id` is
+    /// the request's.
+    #[must_use]
+    pub fn pick<'a>(&self, header: &dyn Fn(&str) -> Option<&'a str>, id: &str) -> Option<&Arc<Decider>> {
+        if let Some(canary) = &self.canary {
+            let key = canary.sticky_header.as_deref().and_then(header).unwrap_or(id);
+            if lot(key) < canary.percent {
+                return Some(&canary.decider);
+            }
+        }
+        self.active.as_ref()
+    }
+
+    /// All of them: who decides, then who is only asked.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Decider>> {
+        let canary = self.canary.iter().map(|canary| &canary.decider);
+        self.active.iter().chain(canary).chain(self.shadows.iter().map(|shadow| &shadow.decider))
+    }
+}
+
+/// Where a key falls between 0 and 100: the same at each gateway and after each restart, so that a raised share keeps
+/// those whom the canary had.
+fn lot(key: &str) -> f64 {
+    let digest = Sha256::digest(key.as_bytes());
+    let head = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    f64::from(head) / (f64::from(u32::MAX) + 1.0) * 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_what_it_says_and_grows_by_keeping_whom_it_had() {
+        let keys: Vec<String> = (0..10_000).map(|i| format!("client-{i}")).collect();
+        let at = |percent: f64| keys.iter().filter(|key| lot(key) < percent).collect::<Vec<_>>();
+        for percent in [0.0, 1.0, 10.0, 50.0, 100.0] {
+            #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+            let share = at(percent).len() as f64 / 100.0;
+            assert!((share - percent).abs() < 1.5, "{share} % of {percent} %");
+        }
+        let (few, many) = (at(10.0), at(20.0));
+        assert!(few.iter().all(|key| many.contains(key)));
+    }
+}

@@ -1,0 +1,249 @@
+//! The facts of one request, noted by the steps as they happen. Who holds a record and what happens at its end is
+//! `open.rs`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::base::money::{NanoDollars, Price};
+use crate::base::usage::Usage;
+use crate::dialect::{Dialect, Total};
+use crate::error::Reason;
+use crate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation, HedgeResult};
+use crate::state::snapshot::DEFAULT_LABEL;
+use crate::state::snapshot::Decider;
+
+/// An attempt at a model that failed, or was not made.
+#[derive(Debug, Clone, Copy)]
+pub struct FailedAttempt {
+    /// The model, by position in the catalog.
+    pub model: usize,
+    /// Why.
+    pub reason: Reason,
+    /// Whether the same model was asked again after it.
+    pub repeated: bool,
+}
+
+/// Two models were asked at once, since the first took long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hedge {
+    /// The one that took long, by position in the catalog.
+    pub model: usize,
+    /// Whether that helped.
+    pub result: HedgeResult,
+}
+
+/// What an attempt had cost that does not answer: its backend had counted or said something.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    /// The model, by position in the catalog.
+    pub model: usize,
+    /// What to bill.
+    pub usage: Usage,
+    /// Whether the backend reported it; else it is our estimate.
+    pub reported: bool,
+}
+
+/// The facts of one request.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its id.
+    pub id: String,
+    /// When it came.
+    pub started: Instant,
+    /// In which dialect; `None` for embeddings.
+    pub dialect: Option<Dialect>,
+    /// Whether its answer is streamed.
+    pub stream: bool,
+    /// Tokens of the prompt as estimated before routing.
+    pub estimated_input_tokens: u32,
+    /// The whole routing decision, host overhead included.
+    pub routing_took: Option<Duration>,
+    /// The cost policy that was asked.
+    pub costed_by: Option<Arc<Decider>>,
+    /// The routing policy that was asked.
+    pub routed_by: Option<Arc<Decider>>,
+    /// The cost policy's call.
+    pub cost_evaluation: Option<Evaluation>,
+    /// The routing policy's call.
+    pub routing_evaluation: Option<Evaluation>,
+    /// Whether the gateway's default decided.
+    pub by_default: bool,
+    /// How demanding it is.
+    pub complexity: Complexity,
+    /// The score behind it.
+    pub score: Option<f64>,
+    /// The first choice, by position in the catalog.
+    pub chosen: Option<usize>,
+    /// What the cost policy expects of the first choice.
+    pub estimated_cost: Option<NanoDollars>,
+    /// Attempts that failed, in order.
+    pub failed_attempts: Vec<FailedAttempt>,
+    /// Whether another model was asked beside one that took long.
+    pub hedge: Option<Hedge>,
+    /// What attempts had cost that do not answer.
+    pub spent: Vec<Spent>,
+    /// The model that answers, by position in the catalog.
+    pub model: Option<usize>,
+    /// When the call to it began.
+    pub called: Option<Instant>,
+    /// When its first token came (streams).
+    pub first_token: Option<Instant>,
+    /// What the backend reported.
+    pub usage: Option<Usage>,
+    /// Pieces of text and tool arguments that came in a stream.
+    pub output_pieces: u64,
+    /// Their bytes.
+    pub output_bytes: u64,
+    /// What the log is told of a failure.
+    pub detail: String,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Record {
+    /// Of a request that came now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            id: uuid::Uuid::now_v7().simple().to_string(),
+            started: Instant::now(),
+            dialect: None,
+            stream: false,
+            estimated_input_tokens: 0,
+            routing_took: None,
+            costed_by: None,
+            routed_by: None,
+            cost_evaluation: None,
+            routing_evaluation: None,
+            by_default: false,
+            complexity: Complexity::Unknown,
+            score: None,
+            chosen: None,
+            estimated_cost: None,
+            failed_attempts: Vec::new(),
+            hedge: None,
+            spent: Vec::new(),
+            model: None,
+            called: None,
+            first_token: None,
+            usage: None,
+            output_pieces: 0,
+            output_bytes: 0,
+            detail: String::new(),
+        }
+    }
+
+    /// A model is asked now.
+    pub fn begin_attempt(&mut self, model: usize, now: Instant) {
+        self.forget_attempt();
+        self.model = Some(model);
+        self.called = Some(now);
+    }
+
+    /// Of the same request, for a model that is asked beside.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        Self { failed_attempts: Vec::new(), spent: Vec::new(), ..self.clone() }
+    }
+
+    /// What was asked beside does not answer.
+    pub fn take_in(&mut self, mut beside: Self) {
+        beside.forget_attempt();
+        self.failed_attempts.append(&mut beside.failed_attempts);
+        self.spent.append(&mut beside.spent);
+    }
+
+    /// What was asked beside answers.
+    pub fn give_way_to(&mut self, beside: Self) {
+        let mut given = std::mem::replace(self, beside);
+        given.forget_attempt();
+        given.failed_attempts.append(&mut self.failed_attempts);
+        given.spent.append(&mut self.spent);
+        (self.failed_attempts, self.spent) = (given.failed_attempts, given.spent);
+    }
+
+    /// What an attempt had said that does not answer is not part of the answer, but was spent.
+    pub fn forget_attempt(&mut self) {
+        if let Some(model) = self.model.filter(|_| self.has_said_something()) {
+            self.spent.push(Spent { model, usage: self.billable(), reported: self.usage.is_some() });
+        }
+        self.first_token = None;
+        self.usage = None;
+        self.output_pieces = 0;
+        self.output_bytes = 0;
+    }
+
+    /// When it came, in seconds since 1970.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        now.saturating_sub(self.started.elapsed()).as_secs()
+    }
+
+    /// The label of what decided; `None` where nothing was asked to.
+    #[must_use]
+    pub fn policy_label(&self) -> Option<&str> {
+        match (self.by_default, &self.routed_by) {
+            (true, _) => Some(DEFAULT_LABEL),
+            (false, Some(by)) => Some(&by.version.label),
+            (false, None) => None,
+        }
+    }
+
+    /// The routing policy whose choice this request follows.
+    #[must_use]
+    pub fn follows(&self) -> Option<&Decider> {
+        let chose = matches!(self.routing_evaluation, Some(Evaluation { outcome: Ok(DecisionOutcome::Route), .. }));
+        self.routed_by.as_deref().filter(|_| chose)
+    }
+
+    /// The failure for which another model was asked than the chosen one.
+    #[must_use]
+    pub fn fell_back(&self) -> Option<&FailedAttempt> {
+        let chosen = self.chosen.filter(|_| self.model != self.chosen)?;
+        self.failed_attempts.iter().find(|attempt| attempt.model == chosen)
+    }
+
+    /// What to bill: the backend's count, else our estimate of what was seen.
+    #[must_use]
+    pub fn billable(&self) -> Usage {
+        self.usage.unwrap_or_else(|| Usage {
+            input: u64::from(self.estimated_input_tokens),
+            // Most backends send a token a piece; those that send more are caught by the usual four bytes a token.
+            output: self.output_pieces.max(self.output_bytes.div_ceil(4)),
+            ..Usage::default()
+        })
+    }
+
+    /// Whether the backend is known to have counted anything: one that failed before it said a word is not.
+    #[must_use]
+    pub fn is_billed(&self, ending: Ending) -> bool {
+        self.has_said_something() || ending == Ending::Finished
+    }
+
+    fn has_said_something(&self) -> bool {
+        self.usage.is_some() || self.output_pieces > 0
+    }
+
+    /// What it costs by its model's price; `None` where the model is unpriced.
+    #[must_use]
+    pub fn cost(&self, price: Option<Price>) -> Option<NanoDollars> {
+        Some(price?.of(&self.billable()))
+    }
+
+    /// What the answer came to by now.
+    #[must_use]
+    pub fn total(&self, price: Option<Price>) -> Total {
+        let usage = self.billable();
+        Total {
+            input_tokens: usage.input_total(),
+            output_tokens: usage.output,
+            cost: self.cost(price).map(NanoDollars::usd),
+            latency_seconds: self.started.elapsed().as_secs_f64(),
+        }
+    }
+}
