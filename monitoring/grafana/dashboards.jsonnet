@@ -1,9 +1,9 @@
-// Both dashboards. The two JSON files beside this one are made from it, with jsonnet 0.18:
+// Both dashboards. jsonnet 0.18 generates the two JSON files in this folder from this file:
 //
 //     cd monitoring/grafana && jsonnet -m . dashboards.jsonnet
 //
-// In queries {J} stands for the gateways that were picked, {K} for those and the policies that were picked, and [I] for
-// Grafana's own interval. `>= 0` after a quotient or a quantile takes out what nothing happened in: NaN is not >= 0.
+// In queries {J} selects the gateways that the user picked, {K} these gateways and the policies that the user picked, and
+// [I] is Grafana's own interval. `>= 0` after a quotient or a quantile drops series without events: NaN is not >= 0.
 
 local query(text) = std.foldl(
   function(text, short) std.strReplace(text, short[0], short[1]),
@@ -66,7 +66,7 @@ local timeseries(id, title, place, unit, description, queries) =
     },
   };
 
-// Events that are rare and have many possible labels: queries end with `> 0`, and no bar is none.
+// Rare events with many possible labels: queries end with `> 0`, and no bar means no event.
 local bars(id, title, place, unit, description, queries) =
   timeseries(id, title, place, unit, description, queries) {
     fieldConfig+: { defaults+: { custom+: { drawStyle: 'bars', fillOpacity: 80, stacking: { mode: 'normal' } } } },
@@ -86,7 +86,7 @@ local piechart(id, title, place, unit, description, queries) =
     },
   };
 
-// Of a histogram's buckets; `unit` is that of the axis, a cell counts.
+// Of a histogram's buckets: `unit` is the unit of the axis, and a cell is a count.
 local heatmap(id, title, place, unit, description, queries) = panel('heatmap', id, title, place, 'short', description) {
   targets: targets(queries, { format: 'heatmap', range: true }),
   options: {
@@ -102,8 +102,8 @@ local heatmap(id, title, place, unit, description, queries) = panel('heatmap', i
   },
 };
 
-// One row for each set of labels that the queries share. `columns` are pairs of what a column is called in the answer
-// and in the table, in their order; the value of query A is `Value #A`, or `Value` where there is no other.
+// One row for each set of labels that the queries share. `columns` are pairs of a column's name in the answer and in the
+// table, in their order. The value of query A is `Value #A`, or `Value` if there is no other query.
 local table(id, title, place, description, queries, columns) =
   panel('table', id, title, place, 'short', description) {
     targets: targets([[text, ''] for text in queries], once { format: 'table' }),
@@ -131,7 +131,7 @@ local row(id, title, y) = {
   panels: [],
 };
 
-// --- What some panels have beside ---
+// --- Options of some panels ---
 
 local defaults(fields) = { fieldConfig+: { defaults+: fields } };
 local column(name, fields) = {
@@ -142,7 +142,7 @@ local column(name, fields) = {
     }],
   },
 };
-// A gauge of 0 or 1 in words; `bad` is the value that wants somebody to look.
+// A gauge of 0 or 1 in words; `bad` is the value that needs attention.
 local words(zero, one, bad) = [{
   type: 'value',
   options: {
@@ -152,7 +152,7 @@ local words(zero, one, bad) = [{
 }];
 local colored = { type: 'color-text' };
 
-// --- What both dashboards have ---
+// --- Parts of both dashboards ---
 
 local variable(name, label, of) = {
   type: 'query',
@@ -180,7 +180,7 @@ local annotation(name, color, text, title) = {
 local dashboard(uid, title, description, other) = {
   uid: uid,
   title: title,
-  description: description + ' Made from dashboards.jsonnet.',
+  description: description + ' Generated from dashboards.jsonnet.',
   tags: ['wasmgate'],
   schemaVersion: 39,
   editable: false,
@@ -204,7 +204,7 @@ local dashboard(uid, title, description, other) = {
       annotation(
         'Reloads',
         'green',
-        // A policy that was not there before has a series that was not there before.
+        // A new policy has a new series.
         'changes(api_gateway_policy_last_reload_success_timestamp_seconds{J}[I]) > 0 or (api_gateway_policy_last_reload_success_timestamp_seconds{J} unless api_gateway_policy_last_reload_success_timestamp_seconds{J} offset $__rate_interval)',
         '{{policy}} loaded'
       ),
@@ -244,35 +244,35 @@ local main = dashboard(
   time: { from: 'now-24h', to: 'now' },
   panels: [
     stat(1, 'Total Requests (24h)', [0, 0, 6, 4], 'short', |||
-      Requests that reached routing and ended in the last 24 hours, whatever range is shown. Those turned away before
-      are under Rejected Requests by Reason.
+      Requests that reached routing and ended in the last 24 hours, whatever range is shown. Rejected Requests by Reason
+      shows requests rejected before routing.
     |||, [['sum(increase(api_gateway_requests_total{J}[24h]))', 'requests']]),
     piechart(2, 'Local vs Cloud Requests', [6, 0, 6, 4], 'short', |||
-      Where the requests of the shown range were answered; none: no model was reached. More cloud than you planned costs
-      money: see on the policies' dashboard who decides so.
+      Where models answered the requests of the shown range; none: the request reached no model. More cloud than you
+      planned costs money: the policies' dashboard shows which policy decides so.
     |||, [['sum by (backend) (increase(api_gateway_requests_total{J}[$__range]))', '{{backend}}']]),
     stat(3, 'Total API Costs (30d)', [12, 0, 6, 4], 'currencyUSD', |||
-      Estimated spend of the last 30 days, as far back as Prometheus keeps. Compare it with the providers' bills: models
-      without a price count as nothing.
+      Estimated spend of the last 30 days, as far back as Prometheus keeps samples. Compare it with the providers'
+      bills: models without a price count as 0.
     |||, [['sum(increase(api_gateway_cost_total{J}[30d]))', 'spend']]),
     stat(4, 'Average Latency', [18, 0, 6, 4], 's', |||
-      Mean time of a whole request, to its answer's last byte, as of now. Long answers are slow answers: look at Response
-      Latency by Model before you blame one.
+      Mean time of a whole request, to the last byte of its answer, as of now. Long answers are slow answers: look at
+      Response Latency by Model before you blame a model.
     |||, [[
       'sum(rate(api_gateway_request_duration_seconds_sum{J}[I])) / sum(rate(api_gateway_request_duration_seconds_count{J}[I])) >= 0',
       'mean',
     ]]) + defaults({ noValue: 'no traffic' }),
     timeseries(5, 'Requests by Model Over Time', [0, 4, 12, 8], 'reqps', |||
-      Requests that ended, by the model that answered. One that drops to zero while others grow has failed or is no
-      longer chosen.
+      Requests that ended, by the model that answered. If a model drops to zero while others grow, it failed or policies
+      no longer choose it.
     |||, [['sum by (model) (rate(api_gateway_requests_total{J}[I]))', '{{model}}']]) + defaults({ min: 0 }),
     timeseries(6, 'Cost Accumulation', [12, 4, 12, 8], 'currencyUSD', |||
-      At each point, the estimated spend of one shown range up to it; at the right edge, that of the range itself. A line
-      that climbs is a model that has become dearer or more often chosen.
+      At each point, the estimated spend of one shown range up to that point; at the right edge, the spend of the shown
+      range. If a line climbs, its model became more expensive, or policies choose it more often.
     |||, [['sum by (model) (increase(api_gateway_cost_total{J}[$__range]))', '{{model}}']]) + defaults({ min: 0 }),
     timeseries(7, 'Response Latency by Model', [0, 12, 24, 8], 's', |||
-      Half, 95 % and 99 % of a model's requests end within this time. A p99 far above p50 means that few requests suffer:
-      find them in the log by their duration.
+      Half, 95 % and 99 % of a model's requests end within this time. A p99 far above p50 means that few requests
+      suffer: find them in the log by their duration.
     |||, [
       [
         'histogram_quantile(%s, sum by (model, le) (rate(api_gateway_request_duration_seconds_bucket{J}[I]))) >= 0' % q[0],
@@ -283,15 +283,15 @@ local main = dashboard(
 
     row(17, 'Failures', 20),
     stat(14, 'Gateway and Backends', [0, 21, 6, 8], 'short', |||
-      Whether the gateway can serve, and whether each backend answers. Policies see which is down and choose others: mend
-      it before those are overloaded or dear.
+      Whether the gateway can serve, and whether each backend answers. Policies see which backend is down and choose
+      others: repair it before the others are overloaded or the cost rises.
     |||, [
       ['min(api_gateway_health{J})', 'gateway'],
       ['min by (upstream) (api_gateway_upstream_up{J})', '{{upstream}}'],
     ]) + defaults({ mappings: words('down', 'up', bad=0) }) + { options+: { colorMode: 'background', orientation: 'horizontal' } },
     timeseries(9, 'Error Ratio', [6, 21, 9, 8], 'percentunit', |||
-      Share of requests that the gateway or a backend failed, in all and by the model that was asked last. Above 10 % of
-      all HighErrorRate fires.
+      Share of requests that failed in the gateway or at a backend: all requests, and by the model called last.
+      HighErrorRate fires above 10 % of all requests.
     |||, [
       ['sum(rate(api_gateway_requests_total{J,status="error"}[I])) / sum(rate(api_gateway_requests_total{J}[I])) >= 0', 'all'],
       [
@@ -300,33 +300,33 @@ local main = dashboard(
       ],
     ]) + defaults({ min: 0 }),
     bars(13, 'Errors by Reason', [15, 21, 9, 8], 'reqps', |||
-      Why requests failed, and where the model runs; none: no model was reached. timeout, connect, upstream_* and protocol
-      are a backend's, internal and shutdown the gateway's.
+      Why requests failed, and where the model runs; none: the request reached no model. timeout, connect, upstream_*
+      and protocol are a backend's failures, internal and shutdown the gateway's.
     |||, [['sum by (backend, reason) (rate(api_gateway_errors_total{J}[I])) > 0', '{{backend}} {{reason}}']]),
     bars(12, 'Rejected Requests by Reason', [0, 29, 8, 8], 'reqps', |||
-      Requests that were turned away before a model was asked. overloaded: too many in flight, in the gateway or at a
-      backend, give them more room; policy_denied: a policy refuses; the rest are mistakes of clients.
+      Requests that the gateway rejected before it called a model. overloaded: too many in flight, in the gateway or at
+      a backend, so raise the limit; policy_denied: a policy refuses; the others are mistakes of clients.
     |||, [['sum by (reason) (rate(api_gateway_rejected_requests_total{J}[I])) > 0', '{{reason}}']]),
     bars(16, 'Fallbacks', [8, 29, 8, 8], 'reqps', |||
-      Requests that another model answered, since the chosen one failed; the first of a kind after a start is not shown.
-      Clients do not notice, but pay in time or money: mend the first model's backend.
+      Requests that another model answered because the chosen model failed; the panel does not show the first of each
+      kind after a start. Clients do not notice, but pay in time or money: repair the first model's backend.
     |||, [[
       'sum by (from_model, to_model, reason) (rate(api_gateway_fallbacks_total{J}[I])) > 0',
       '{{from_model}} to {{to_model}}, {{reason}}',
     ]]),
     timeseries(15, 'Requests in Progress', [16, 29, 8, 8], 'short', |||
-      Requests in flight, streams included. At server.max_in_flight new ones are refused as overloaded; growth without
-      more traffic means that a backend hangs.
+      Requests in flight, including streams. At server.max_in_flight the gateway refuses new ones as overloaded; growth
+      without more traffic means that a backend hangs.
     |||, [['sum by (instance) (api_gateway_requests_in_progress{J})', '{{instance}}']]) + defaults({ min: 0 }),
 
     timeseries(19, 'Retries', [0, 37, 12, 8], 'cps', |||
-      Calls that were made again at the same backend, by why the one before failed. upstream_429: the provider wants less;
-      for the others mend that backend. What a retry did not heal is under Fallbacks or Errors by Reason.
+      Retries at the same backend, by the reason why the call before failed. upstream_429: the provider limits your
+      traffic; for other reasons repair that backend. If a retry did not help, see Fallbacks or Errors by Reason.
     |||, [['sum by (upstream, reason) (rate(api_gateway_retries_total{J}[I]))', '{{upstream}} {{reason}}']])
     + defaults({ min: 0 }),
     timeseries(20, 'Breakers Not Closed', [12, 37, 12, 8], 'short', |||
-      At how many gateways a model is not asked, since it failed too often or was too slow, or only by the next call that
-      tries it. All at zero is good; one that stays above for five minutes: BreakerOpen fires.
+      Number of gateways where a model's circuit breaker is open or half open, because the model failed too often or was
+      too slow. Zero is good; if a line stays above zero for five minutes, BreakerOpen fires.
     |||, [[
       'sum by (upstream, model) (api_gateway_breaker_state{J,state!="closed"})',
       '{{model}} at {{upstream}}',
@@ -337,14 +337,14 @@ local main = dashboard(
       How many requests took how long. Two bands are two kinds of requests or models, which a mean hides.
     |||, [['sum by (le) (increase(api_gateway_request_duration_seconds_bucket{J}[I]))', '{{le}}']]),
     timeseries(11, 'Time to First Token p95', [12, 46, 6, 8], 's', |||
-      95 % of streamed answers begin within this time: what a person waits. If it grows and tokens do not, requests queue
-      at the backend.
+      95 % of streamed answers begin within this time: what a person waits. If it grows and tokens do not, requests
+      queue at the backend.
     |||, [[
       'histogram_quantile(0.95, sum by (model, le) (rate(api_gateway_time_to_first_token_seconds_bucket{J}[I]))) >= 0',
       '{{model}}',
     ]]) + defaults({ min: 0 }),
     timeseries(10, 'Tokens per Second', [18, 46, 6, 8], 'short', |||
-      Tokens as the backends counted them, and as the gateway estimated them where a backend told none. Spend follows
+      Tokens that the backends counted, and tokens that the gateway estimated if a backend reported none. Spend follows
       these; an estimate is not a bill.
     |||, [
       ['sum by (model, type) (rate(api_gateway_tokens_total{J}[I]))', '{{model}} {{type}}'],
@@ -353,27 +353,27 @@ local main = dashboard(
   ],
 };
 
-// Only routing policies decide and have an estimated cost: that of the models which they chose.
+// Only routing policies decide and have an estimated cost: the cost of the models that they chose.
 local cost = 'api_gateway_policy_estimated_cost_usd_total';
-// Decisions that the estimated cost is known of. A denial costs nothing; what was passed or failed is not the policy's.
+// Decisions with a known estimated cost. A denial costs nothing; a pass or a failure is not the policy's own decision.
 local decided = 'api_gateway_policy_decisions_total';
 local verdicts = 'outcome=~"route|deny"';
 
 local policies = dashboard(
   names.policies.uid,
   names.policies.title,
-  'Which policies decide, what, at what cost, how well, and what their shadows and reloads did.',
+  'Which policies decide, what they choose, at what cost and success, and the results of shadows and reloads.',
   names.main
 ) {
   time: { from: 'now-6h', to: 'now' },
   templating+: { list+: [variable('policy', 'Policy', 'api_gateway_policy_info{J}')] },
   panels: [
     table(1, 'Policies Loaded', [0, 0, 24, 7], |||
-      What is in place now, at how many gateways, and which share of requests it decides; shadows decide none. A version
-      whose breaker is open failed too often and is not called: roll it back or mend it.
+      Versions in place now, on how many gateways, and the share of requests that each decides; shadows decide none. If
+      a version's breaker is open, it failed too often and the gateway does not call it: roll it back or fix it.
     |||, [
       'sum by (policy, version, mode, digest) (api_gateway_policy_info{K})',
-      // The share has no mode: a shadow of the active component would have its share, and a canary of it has both's.
+      // The share has no mode: a shadow of the active component would show its share, and a canary of it shows both shares.
       'avg by (policy, version, mode, digest) (api_gateway_policy_info{K,mode!="shadow"} * on (job, instance, policy, version) group_left () api_gateway_policy_traffic_ratio{K})',
       'max by (policy, version, mode, digest) (api_gateway_policy_info{K} * on (job, instance, policy, version, mode) group_left () api_gateway_policy_breaker_open{K})',
     ], [
@@ -390,40 +390,40 @@ local policies = dashboard(
 
     row(17, 'Decisions', 7),
     timeseries(2, 'Decisions by Outcome', [0, 8, 12, 8], 'reqps', |||
-      What each version did with its requests: chose a model (route), refused (deny), had no opinion (pass), or failed, so
-      that the default decided (fallback). fallback above zero: see Failures by Reason.
+      What each version did with its requests: chose a model (route), refused (deny), had no opinion (pass), or failed,
+      so that the default decided (fallback). If fallback is above zero, see Failures by Reason.
     |||, [[
       'sum by (policy, version, mode, outcome) (rate(%s{K}[I]))' % decided,
       '{{policy}} {{version}} {{mode}} {{outcome}}',
     ]]) + defaults({ min: 0 }),
     piechart(3, 'Chosen Model', [12, 8, 6, 8], 'short', |||
-      Models that active and canary versions chose in the shown range; none: denied or passed. Fallbacks at backends do not
-      change it: that is on the main dashboard.
+      Models that active and canary versions chose in the shown range; none: denied or passed. Fallbacks at backends do
+      not change it: the main dashboard shows them.
     |||, [['sum by (model) (increase(%s{K,mode=~"active|canary"}[$__range]))' % decided, '{{model}}']]),
     piechart(4, 'Local vs Cloud by Version', [18, 8, 6, 8], 'short', |||
-      Where the models run that each deciding version chose in the shown range. A canary that differs much from the
-      active version will change the bill when it is promoted.
+      Where the models run that each deciding version chose in the shown range. If a canary differs much from the active
+      version, its promotion will change the bill.
     |||, [[
       'sum by (policy, version, mode, backend) (increase(%s{K,mode=~"active|canary"}[$__range]))' % decided,
       '{{policy}} {{version}} {{mode}} {{backend}}',
     ]]),
     timeseries(9, 'Success Ratio by Version', [0, 16, 8, 8], 'percentunit', |||
-      Share of the requests routed by a version that ended well. A canary below the active version chooses models that
+      Share of the requests routed by a version that succeeded. A canary below the active version chooses models that
       fail: set its share to 0.
     |||, [[
       'sum by (policy, version, mode) (rate(api_gateway_policy_requests_total{K,status="success"}[I])) / sum by (policy, version, mode) (rate(api_gateway_policy_requests_total{K}[I])) >= 0',
       '{{policy}} {{version}} {{mode}}',
     ]]) + defaults({ max: 1 }),
     timeseries(8, 'Estimated Cost: Live vs Shadow', [8, 16, 8, 8], 'currencyUSD', |||
-      US dollars an hour that the cost policy expects of the models each routing version chose. It grows with a version's
-      traffic; to compare versions take Estimated Cost per Decision.
+      US dollars per hour that the cost policy expects of the models each routing version chose. It grows with a
+      version's traffic; to compare versions use Estimated Cost per Decision.
     |||, [[
       'sum by (policy, version, mode) (rate(%s{K}[I])) * 3600' % cost,
       '{{policy}} {{version}} {{mode}}',
     ]]) + defaults({ min: 0 }),
     timeseries(16, 'Estimated Cost per Decision', [16, 16, 8, 8], 'currencyUSD', |||
-      US dollars that the cost policy expects of one decision of a version, denials at nothing. Versions with other shares
-      of the traffic can be compared here before one is promoted.
+      US dollars that the cost policy expects of one decision of a version; denials count as 0. Here you can compare
+      versions with different shares of the traffic before you promote one.
     |||, [[
       'sum by (policy, version, mode) (rate(%s{K}[I])) / sum by (policy, version, mode) (rate(%s{K,%s}[I])) >= 0' % [cost, decided, verdicts],
       '{{policy}} {{version}} {{mode}}',
@@ -431,15 +431,15 @@ local policies = dashboard(
 
     row(18, 'Failures and Latency', 24),
     bars(6, 'Failures by Reason', [0, 25, 12, 8], 'cps', |||
-      Calls of a version that gave no valid answer, by class; an empty panel is the good one. The log has the
-      details; breaker_open: it failed so often that it is not called.
+      Calls of a version that returned no valid answer, by class; an empty panel is good. The log has the details;
+      breaker_open: it failed so often that the gateway does not call it.
     |||, [[
       'sum by (policy, version, mode, reason) (rate(api_gateway_policy_failures_total{K}[I])) > 0',
       '{{policy}} {{version}} {{mode}} {{reason}}',
     ]]),
     timeseries(5, 'Evaluation Latency', [12, 25, 12, 8], 's', |||
-      Half and 99 % of a version's calls take at most this long, failed ones included. Each request waits for one routing
-      and one cost policy; nobody waits for a shadow.
+      Half and 99 % of a version's calls take at most this long, including failed calls. Each request waits for one
+      routing and one cost policy; no request waits for a shadow.
     |||, [
       [
         'histogram_quantile(%s, sum by (policy, version, mode, le) (rate(api_gateway_policy_evaluation_seconds_bucket{K}[I]))) >= 0' % q[0],
@@ -450,8 +450,9 @@ local policies = dashboard(
 
     row(19, 'Shadows', 33),
     timeseries(7, 'Shadow Agreement', [0, 34, 8, 8], 'percentunit', |||
-      Share of compared requests that a shadow would have decided the same, and share of all that it was asked about. Much
-      disagreement: read Shadow Choices before you promote; little asked: the machine is busy.
+      Share of compared requests that a shadow would have decided the same (agrees), and share of all requests that the
+      gateway sent to it (asked). Much disagreement: read Shadow Choices before you promote; few asked: the machine is
+      busy.
     |||, [
       [
         'sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy",result="agree"}[I])) / sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy",result=~"agree|disagree"}[I])) >= 0',
@@ -462,18 +463,18 @@ local policies = dashboard(
         '{{shadow_policy}} {{shadow_version}} asked',
       ],
     ]) + defaults({ min: 0, max: 1 }),
-    // A shadow sees what the active version decides, less what it was skipped at: its mean is taken for all of that.
+    // A shadow sees the requests that the active version decides, less the skipped ones. Its mean stands for all of them.
     timeseries(13, 'Saved if the Shadow Decided', [8, 34, 8, 8], 'currencyUSD', |||
-      US dollars an hour that a routing shadow's choices would have cost less than the active version's, as the cost policy
-      expects; the canary's requests are not in it. Below zero the shadow is dearer.
+      US dollars per hour that a routing shadow's choices would have cost less than the active version's, as the cost
+      policy expects; it excludes the canary's requests. Below zero the shadow is more expensive.
     |||, [[
       '3600 * (sum(rate(%(cost)s{J,mode="active"}[I])) - on () group_right () sum by (policy, version) (rate(%(cost)s{K,mode="shadow"}[I])) / (sum by (policy, version) (rate(%(decided)s{K,mode="shadow",%(verdicts)s}[I])) > 0) * on () group_left () sum(rate(%(decided)s{J,mode="active",%(verdicts)s}[I])))'
       % { cost: cost, decided: decided, verdicts: verdicts },
       '{{policy}} {{version}}',
     ]]),
     table(14, 'Shadow Choices', [16, 34, 8, 8], |||
-      What the active version chose and what a shadow would have, in the shown range, less the first request of each pair;
-      none: denied. Rows with two models are what a promotion changes.
+      Model that the active version chose and model that a shadow would have chosen, in the shown range, less the first
+      request of each pair; none: denied. Rows with two models show what a promotion changes.
     |||, [
       'sum by (shadow_policy, shadow_version, active_model, shadow_model) (increase(api_gateway_policy_shadow_choices_total{J,shadow_policy=~"$policy"}[$__range]))',
     ], [
@@ -488,8 +489,8 @@ local policies = dashboard(
 
     row(20, 'Reloads and Resources', 42),
     table(15, 'Last Reload', [0, 43, 8, 8], |||
-      Whether what a policy's files ask for is what serves, and when it last came to serve. refused: the one before goes
-      on; wasmgate policies list says why.
+      Whether the version that a policy's files request serves, and when the policy last started to serve. refused: the
+      version before keeps serving; wasmgate policies list says why.
     |||, [
       'min by (policy) (api_gateway_policy_last_reload_successful{K})',
       'max by (policy) (api_gateway_policy_last_reload_success_timestamp_seconds{K}) * 1000',
@@ -501,19 +502,19 @@ local policies = dashboard(
     + column('Last change', { mappings: words('refused', 'serves', bad=0), 'custom.cellOptions': colored })
     + column('Serves since', { unit: 'dateTimeFromNow' }),
     bars(10, 'Reloads by Result', [8, 43, 8, 8], 'short', |||
-      Changes of policies' files and of the configuration, by what became of them. rejected_*: refused, and nothing
+      Changes of policies' files and of the configuration, by result. rejected_*: the gateway refused it, and nothing
       changed; rolled_back: it served and failed too often.
     |||, [
       ['sum by (policy, result) (increase(api_gateway_policy_reloads_total{K}[I])) > 0', '{{policy}} {{result}}'],
       ['sum by (result) (increase(api_gateway_config_reloads_total{J}[I])) > 0', 'configuration {{result}}'],
     ]),
     timeseries(11, 'Instances', [16, 43, 4, 8], 'short', |||
-      Guest instances, waiting (idle) and in a call (busy). Busy ones at limits.concurrent_calls make calls fail as
-      saturated.
+      Guest instances, waiting (idle) and in a call (busy). If busy ones reach limits.concurrent_calls, more calls fail
+      as saturated.
     |||, [['sum by (policy, state) (api_gateway_policy_instances{K})', '{{policy}} {{state}}']]) + defaults({ min: 0 }),
     timeseries(12, 'Memory', [20, 43, 4, 8], 'bytes', |||
-      Largest memory of a policy's waiting instances. One that grows from call to call leaks; limits.instance_memory_bytes
-      has such an instance replaced.
+      Largest memory of a policy's idle instances. If it grows from call to call, the policy leaks;
+      limits.instance_memory_bytes makes the gateway replace such an instance.
     |||, [['max by (policy) (api_gateway_policy_memory_bytes{K})', '{{policy}}']]) + defaults({ min: 0 }),
   ],
 };
