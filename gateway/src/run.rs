@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
+use crate::base::paths::cache_folder;
 use crate::config::{Config, Overrides};
 use crate::control;
 use crate::control::{Lifecycle, StartError};
@@ -30,7 +31,7 @@ pub struct Options {
 }
 
 fn loader(config: &Config, options: &Options) -> Result<Loader, StartError> {
-    let cache = control::cache_folder(config.cache_dir.as_deref());
+    let cache = cache_folder(config.cache_dir.as_deref());
     let options = LoaderOptions { helper: options.compiler.clone(), cache, ..LoaderOptions::default() };
     Loader::new(options).map_err(|error| StartError::Failed(error.to_string()))
 }
@@ -61,7 +62,7 @@ pub async fn run(
         admin.listen_on(listen).map_err(named)?;
     }
     let lifecycle = Lifecycle::begin(config, loader).await?;
-    let gateway = Arc::clone(lifecycle.gateway());
+    let gateway = Arc::new(Gateway::new(Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics())));
     let (listener, addr) = bind(listen, "listen").await?;
     let admin_listener = match admin.listen {
         Some(listen) => Some(bind(listen, "admin.listen").await?),
@@ -99,7 +100,7 @@ async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr
 /// The start-up lines: who decides, which models there are, where to ask, and what to try. `admin`: where operators are
 /// listened to, and whether they must show a token.
 fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(SocketAddr, bool)>) {
-    let snapshot = gateway.snapshot();
+    let snapshot = gateway.serving.snapshot();
     for decider in snapshot.routing.all().chain(snapshot.cost.all()) {
         let policy = &decider.version.policy;
         tracing::info!(

@@ -1,27 +1,25 @@
-//! Sockets: accepts connections, bounds them, hands requests to the spine, and drains when told to stop.
+//! The listener for clients: accepts connections, bounds them, hands requests to the proxy, and drains when told to stop.
 //!
 //! This module must not know: what a request asks.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::dispatch::relay::ResponseBody;
 use crate::error::Rejection;
-pub(crate) use crate::net::deadlines::Guarded;
-use crate::proxy;
+use crate::net::{Bounds, Connection, accept_until};
 use crate::proxy::gateway::Gateway;
+use crate::proxy::{self, ResponseBody};
 
 /// How long the last in-band errors of cut streams may take to reach their clients.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -29,25 +27,15 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Serves until `stop`, then drains: no new connection, requests in flight get their time, then streams are cut with
 /// an in-band error.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: CancellationToken) {
-    let connections = Arc::new(Semaphore::new(gateway.limits.max_connections));
     let graceful = GracefulShutdown::new();
     let http = http(&gateway);
-    loop {
-        let Some(permit) = (tokio::select! {
-            biased;
-            () = stop.cancelled() => None,
-            permit = Arc::clone(&connections).acquire_owned() => permit.ok(),
-        }) else {
-            break;
-        };
-        let stream = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            accepted = accept(&listener) => accepted,
-        };
+    let bounds = Bounds {
+        max_connections: gateway.limits.max_connections,
+        head_timeout: gateway.limits.head_timeout,
+        write_timeout: gateway.limits.write_timeout,
+    };
+    accept_until(&stop, listener, bounds, |Connection { stream, asked, .. }| {
         let (gateway, service_gateway) = (Arc::clone(&gateway), Arc::clone(&gateway));
-        // Whether a whole head ever came.
-        let asked = Arc::new(AtomicBool::new(false));
         let service_asked = Arc::clone(&asked);
         let service = service_fn(move |request: Request<Incoming>| {
             service_asked.store(true, Ordering::Relaxed);
@@ -55,18 +43,14 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: Cancellat
             let answered = Box::pin(proxy::serve(Arc::clone(&service_gateway), request));
             async move { Ok::<Response<ResponseBody>, std::convert::Infallible>(answered.await) }
         });
-        let (head, write) = (gateway.limits.head_timeout, gateway.limits.write_timeout);
-        let stream = TokioIo::new(Guarded::new(stream, Arc::clone(&asked), head, write));
-        let connection = http.serve_connection(stream, service).into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+        let connection = graceful.watch(http.serve_connection(stream, service).into_owned());
+        async move {
             if let Err(error) = connection.await {
                 note_refused(&gateway, &*error, asked.load(Ordering::Relaxed));
             }
-            drop(permit);
-        });
-    }
-    drop(listener);
+        }
+    })
+    .await;
     drain(&gateway, graceful).await;
 }
 
@@ -81,23 +65,6 @@ fn http(gateway: &Gateway) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(u32::try_from(gateway.limits.max_head_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30));
     http
-}
-
-/// The next connection. Errors of `accept` are those of one connection, or a lack of file descriptors that passes.
-pub(crate) async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Small events must not wait for the client's acknowledgement of the last.
-                let _ = stream.set_nodelay(true);
-                return stream;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
 }
 
 /// Heads that the HTTP library refused by itself: it answers 400 or 431, or closes where none came in time. They reach no
@@ -127,6 +94,6 @@ async fn drain(gateway: &Gateway, graceful: GracefulShutdown) {
         () = &mut closed => return,
         () = tokio::time::sleep(gateway.limits.drain_timeout) => {}
     }
-    gateway.cut.cancel();
+    gateway.budgets.cutoff.cancel();
     let _ = tokio::time::timeout(LAST_WORDS, closed).await;
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use wasmgate::builtin;
+use wasmgate::policy_host::builtin;
 use wasmgate_bench::figures;
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::real;

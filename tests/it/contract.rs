@@ -163,43 +163,6 @@ fn components_of_each_published_version_load_and_decide() {
     }
 }
 
-/// The C bindings are kept with the templates, since authors have no way to make them with what PyPI has.
-#[test]
-fn the_bindings_for_c_are_those_of_the_contract() {
-    use wit_bindgen_core::Files;
-    use wit_bindgen_core::wit_parser::Resolve;
-
-    let short = ["types", "settings", "log", "routing", "cost"].map(|interface| {
-        let name = if interface == "types" { "wasmgate" } else { interface };
-        (format!("wasmgate:policy/{interface}@1.0.0"), name.to_owned())
-    });
-    for world in ["routing-policy", "cost-policy", "policy"] {
-        let mut resolve = Resolve::default();
-        let mut package = resolve.push_str("policy.wit", &current()).unwrap();
-        if world == "policy" {
-            let text = std::fs::read_to_string(root().join("examples/policies/c/world.wit")).unwrap();
-            package = resolve.push_str("world.wit", &text).unwrap();
-        }
-        let id = resolve.select_world(&[package], Some(world)).unwrap();
-        let options = wit_bindgen_c::Opts {
-            no_object_file: true,
-            rename: short.to_vec(),
-            rename_world: Some("policy".to_owned()),
-            ..wit_bindgen_c::Opts::default()
-        };
-        let mut files = Files::default();
-        options.build().generate(&mut resolve, id, &mut files).unwrap();
-        for (name, made) in files.iter() {
-            let kept = root().join("policies/bindings/c").join(world).join(name);
-            let kept = std::fs::read(&kept).unwrap_or_else(|error| panic!("{}: {error}", kept.display()));
-            assert!(
-                kept == made,
-                "{world}/{name} is not what wit/policy.wit gives; its README says how to make it anew"
-            );
-        }
-    }
-}
-
 /// A patch changes words only: what is built against one loads where another is spoken.
 #[test]
 fn a_component_of_a_later_patch_loads() {

@@ -18,7 +18,7 @@ mod tests;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,15 +27,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Token;
+use crate::net::{Bounds, Connection, accept_until};
 use crate::rollout::api::Operator;
-use crate::server::{Guarded, accept};
 use access::Access;
 use audit::Audit;
 use reply::{Kind, Problem};
@@ -69,28 +69,15 @@ struct Admin {
 pub async fn serve(listener: TcpListener, operator: Operator, token: Option<Token>, stop: CancellationToken) {
     let access = Access::new(token, listener.local_addr().ok().map(|addr| addr.ip()));
     let admin = Arc::new(Admin { operator, access, uploads: Semaphore::new(MAX_UPLOADS) });
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     // HTTP/1.1 only: with several requests on a connection, the bound on connections would be none on requests.
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
-    loop {
-        let next = async {
-            let permit = Arc::clone(&connections).acquire_owned().await;
-            (permit, accept(&listener).await)
-        };
-        let (permit, stream) = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            next = next => next,
-        };
-        // Without an address the client is gone already.
-        let Ok(remote) = stream.peer_addr() else { continue };
+    let bounds = Bounds { max_connections: MAX_CONNECTIONS, head_timeout: HEAD_TIMEOUT, write_timeout: WRITE_TIMEOUT };
+    accept_until(&stop, listener, bounds, |Connection { stream, remote, asked }| {
         let admin = Arc::clone(&admin);
-        let asked = Arc::new(AtomicBool::new(false));
-        let service_asked = Arc::clone(&asked);
         let service = service_fn(move |request: Request<Incoming>| {
-            service_asked.store(true, Ordering::Relaxed);
+            asked.store(true, Ordering::Relaxed);
             let admin = Arc::clone(&admin);
             // A task of its own: an operation goes on when its client hangs up, and the audit log says how it ended.
             let answered = tokio::spawn(async move { answer(&admin, request, remote).await });
@@ -99,16 +86,14 @@ pub async fn serve(listener: TcpListener, operator: Operator, token: Option<Toke
                 Ok::<_, Infallible>(answered.await.unwrap_or_else(failed))
             }
         });
-        let stream = TokioIo::new(Guarded::new(stream, asked, HEAD_TIMEOUT, WRITE_TIMEOUT));
         let connection = graceful.watch(http.serve_connection(stream, service));
-        tokio::spawn(async move {
+        async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "an operator's connection ended badly");
             }
-            drop(permit);
-        });
-    }
-    drop(listener);
+        }
+    })
+    .await;
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
 }
 

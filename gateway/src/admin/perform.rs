@@ -13,8 +13,8 @@ use super::input::{self, COMPONENT_TIMEOUT, JSON_TIMEOUT, MAX_JSON_BYTES};
 use super::reply::{Kind, Problem};
 use super::route::{Found, Route, TABLE};
 use super::{Admin, OPENAPI};
+use crate::base::json_text;
 use crate::policy_host::MAX_COMPONENT_BYTES;
-use crate::proxy::introspect;
 use crate::rollout::api::{Event, Operation, PolicyStatus, Status};
 use crate::rollout::slot::Slot;
 
@@ -56,7 +56,7 @@ pub(super) async fn perform(
     let slot: Slot = slot.parse().map_err(|message: String| Problem::new(Kind::UnknownSlot, message))?;
     let operation = operation(head, route, slot, body, audit).await?;
     let status = admin.operator.operate(operation).await?;
-    Ok(introspect::json(&status).into())
+    Ok(json_text::json(&status).into())
 }
 
 /// The routes that only tell.
@@ -64,12 +64,12 @@ async fn tell(admin: &Admin, route: Route, slot: &str) -> Result<Bytes, Problem>
     let text = match route {
         Route::Welcome => {
             let routes: Vec<String> = TABLE.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
-            introspect::json(&json!({"name": "wasmgate", "version": env!("CARGO_PKG_VERSION"), "routes": routes}))
+            json_text::json(&json!({"name": "wasmgate", "version": env!("CARGO_PKG_VERSION"), "routes": routes}))
         }
         Route::OpenApi => return Ok(Bytes::from_static(OPENAPI.as_bytes())),
-        Route::History => introspect::json(&json!({"history": status(admin).await?.history})),
-        Route::Policy => introspect::json(&one(status(admin).await?, slot)?),
-        _ => introspect::json(&status(admin).await?),
+        Route::History => json_text::json(&json!({"history": status(admin).await?.history})),
+        Route::Policy => json_text::json(&one(status(admin).await?, slot)?),
+        _ => json_text::json(&status(admin).await?),
     };
     Ok(text.into())
 }

@@ -6,7 +6,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
-use crate::proxy::introspect;
+use crate::base::json_text;
 use crate::rollout::api::NotDone;
 
 /// Why something was not done.
@@ -112,7 +112,7 @@ pub(super) fn tell(text: Bytes) -> Response<Full<Bytes>> {
 pub(super) fn refuse(problem: &Problem) -> Response<Full<Bytes>> {
     let (status, code) = problem.kind.row();
     let body = json!({"error": {"code": code, "message": problem.message}});
-    let mut response = tell(introspect::json(&body).into());
+    let mut response = tell(json_text::json(&body).into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     match &problem.kind {

@@ -282,7 +282,7 @@ impl Backend {
             return Ok(response.into_body());
         }
         let key = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
-        Err(said::failure(response, key).await)
+        Err(error_response::failure(response, key).await)
     }
 }
 

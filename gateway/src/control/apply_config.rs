@@ -16,7 +16,7 @@ impl Lifecycle {
             return false;
         }
         tracing::warn!(reason, "configuration refused; the last good one goes on");
-        self.gateway.metrics.config_reloaded(false);
+        self.metrics.config_reloaded(false);
         self.event(None, "config_refused", By::Files, reason.clone());
         self.config_refused = Some((identity, reason));
         true
@@ -73,7 +73,7 @@ impl Lifecycle {
                 self.restore(slot, serving, By::Files, None);
             }
         }
-        self.gateway.metrics.config_reloaded(true);
+        self.metrics.config_reloaded(true);
         tracing::info!(digest = self.config.digest, "configuration applied");
         self.event(None, "config_applied", By::Files, String::new());
         self.probe_backends();

@@ -13,7 +13,7 @@ use crate::metrics::Reload;
 use crate::policy_host::{Hook, PolicyFailure, Stage};
 use crate::rollout::api::Refusal;
 use crate::rollout::slot::Slot;
-use crate::state::snapshot::Version;
+use crate::state::Version;
 
 /// An open breaker.
 #[derive(Debug)]

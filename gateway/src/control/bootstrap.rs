@@ -2,7 +2,6 @@
 //! that is refused, the version that served well before the last stop goes on.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -14,6 +13,7 @@ use super::desired;
 use super::desired::{Bytes, Desire};
 use super::observed::Files;
 use super::persist::Keeper;
+use super::revive::from_store;
 use super::store::{State, Store};
 use super::{By, Lifecycle};
 use crate::backend::Catalog;
@@ -21,10 +21,10 @@ use crate::base::paths::platform;
 use crate::base::time::now;
 use crate::config::{Config, PolicyChoice};
 use crate::metrics::Metrics;
-use crate::policy_host::{Fixtures, LoadError, Loader, Policy, Stage};
-use crate::proxy::gateway::Gateway;
+use crate::policy_host::{LoadError, Loader, Policy};
 use crate::rollout::slot::{Place as SlotPlace, Slot};
 use crate::rollout::slot_state::{Begin, Place, Spec, UPLOADED, Wish};
+use crate::state::Serving;
 
 /// What a place begins with.
 struct First {
@@ -75,7 +75,8 @@ impl Lifecycle {
         let since = now();
         let snapshot = super::publish::empty(&config, &catalog);
         let mut lifecycle = Self {
-            gateway: Arc::new(Gateway::new(Metrics::new(), snapshot)),
+            serving: Arc::new(Serving::new(snapshot)),
+            metrics: Arc::new(Metrics::new()),
             loader,
             keeper: Keeper::new(store),
             config_since: since,
@@ -227,35 +228,6 @@ async fn uploaded_before(loader: &Loader, store: Option<&Store>, slot: Slot, pla
             Some(First { slot, place, desire: None, loaded: None, refused: None })
         }
     }
-}
-
-/// Loads a version that was kept.
-pub(super) async fn from_store(
-    loader: &Loader,
-    store: Option<&Store>,
-    slot: &Slot,
-    spec: &Spec,
-) -> Result<(Policy, Bytes), LoadError> {
-    let missing =
-        |reason: &str| LoadError { origin: spec.origin.clone(), stage: Stage::Observed, reason: reason.to_owned() };
-    let Some(store) = store else { return Err(missing("no earlier version is kept: there is no folder for state")) };
-    let (store, spec_read) = (store.clone(), spec.clone());
-    let read = tokio::task::spawn_blocking(move || {
-        let fixtures = spec_read.fixtures.as_deref().map(|digest| store.get(digest));
-        (store.get(&spec_read.digest), fixtures)
-    });
-    let gone = || missing("the component that was kept is not there any more");
-    let (component, fixtures) = read.await.map_err(|_ended| gone())?;
-    let fixtures = match fixtures {
-        None => None,
-        Some(text) => Some(Fixtures {
-            origin: format!("fixtures of {}", spec.origin),
-            text: String::from_utf8_lossy(&text.ok_or_else(gone)?).into_owned(),
-        }),
-    };
-    let bytes = Bytes { component: component.ok_or_else(gone)?.into(), fixtures };
-    let policy = desired::load(loader, slot, spec, &bytes).await?;
-    Ok((policy, bytes))
 }
 
 /// Opens the folder for state. A gateway without one serves; it only remembers nothing.

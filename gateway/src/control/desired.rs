@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::observed::{Files, Sight};
 use crate::base::digest::sha256;
-use crate::base::time::UnixSeconds;
 use crate::config::{PolicyChoice, PolicySource};
 use crate::policy_host::MAX_SETTING_BYTES;
 use crate::policy_host::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};

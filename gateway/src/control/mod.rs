@@ -14,6 +14,7 @@ mod operations;
 mod persist;
 mod publish;
 mod reconcile;
+mod revive;
 mod status;
 mod store;
 mod watch;
@@ -35,13 +36,12 @@ use crate::backend::Catalog;
 use crate::base::time::UnixSeconds;
 use crate::base::time::now;
 use crate::config::Config;
-use crate::metrics::Reload;
+use crate::metrics::{Metrics, Reload};
 use crate::policy_host::{LoadError, Loader, Policy, PolicyFailure};
-use crate::proxy::gateway::Gateway;
 use crate::rollout::api::{Event, Question, Refusal};
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Admission, Place, Placed, Spec};
-use crate::state::snapshot::Version;
+use crate::state::{Serving, Version};
 use crate::telemetry::gauges;
 use auto_rollback::Opening;
 use desired::{Bytes, Desire};
@@ -59,7 +59,8 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(crate) struct Lifecycle {
-    gateway: Arc<Gateway>,
+    serving: Arc<Serving>,
+    metrics: Arc<Metrics>,
     loader: Arc<Loader>,
     keeper: Keeper,
     /// The configuration that serves.
@@ -122,9 +123,14 @@ impl By {
 }
 
 impl Lifecycle {
-    /// What serves, shared by all requests.
-    pub(crate) fn gateway(&self) -> &Arc<Gateway> {
-        &self.gateway
+    /// What serves, shared with all requests.
+    pub(crate) fn serving(&self) -> &Arc<Serving> {
+        &self.serving
+    }
+
+    /// All metrics, shared with all requests.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Looks after everything until `stop`, and keeps what guests need until `ended`: requests that drain may still call
@@ -139,7 +145,7 @@ impl Lifecycle {
         self.follow(&mut watch);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let gateway = Arc::clone(&self.gateway);
+        let (serving, metrics) = (Arc::clone(&self.serving), Arc::clone(&self.metrics));
         loop {
             let may_look = self.files.is_some() && (self.config.reload.enabled || !self.waiting.is_empty());
             tokio::select! {
@@ -162,17 +168,16 @@ impl Lifecycle {
                     }
                 },
                 () = self.keeper.written() => {}
-                () = gateway.policy_failed.notified() => self.judge(),
+                () = serving.policy_failed.notified() => self.judge(),
                 () = watch.hint(), if may_look => {
                     self.next_look = self.next_look.min(Instant::now() + self.config.reload.settle / 4);
                 }
                 () = tokio::time::sleep_until(self.next_look), if may_look => self.review(),
                 _ = tick.tick() => {
                     self.judge();
-                    let serving = gateway.snapshot();
-                    gateway.generations.release(&serving, self.config.reload.drain);
+                    serving.release(self.config.reload.drain);
                     self.keeper.begin();
-                    gauges::sweep(&gateway.metrics, &serving, self.config.reload.keep_series);
+                    gauges::sweep(&metrics, &serving.snapshot(), self.config.reload.keep_series);
                 }
             }
         }
@@ -276,7 +281,7 @@ impl Lifecycle {
                 if !place.wants(why, false) {
                     return false;
                 }
-                let error = want::unreadable(&slot.to_string(), why.clone());
+                let error = desired::unreadable(&slot.to_string(), why.clone());
                 self.refuse(&slot, why.clone(), None, &error);
                 true
             }
@@ -397,7 +402,7 @@ impl Lifecycle {
 
     fn tell_counted(&mut self) {
         for (policy, result) in self.counted.drain(..) {
-            self.gateway.metrics.policy_reloaded(&policy, result);
+            self.metrics.policy_reloaded(&policy, result);
         }
     }
 
@@ -434,8 +439,8 @@ impl Lifecycle {
         let fresh = self.keeper.fresh(&placed.spec);
         async move {
             let outcome = match fresh {
-                Some(bytes) => want::load(&loader, &slot, &placed.spec, &bytes).await.map(|policy| (policy, bytes)),
-                None => start::from_store(&loader, store.as_ref(), &slot, &placed.spec).await,
+                Some(bytes) => desired::load(&loader, &slot, &placed.spec, &bytes).await.map(|policy| (policy, bytes)),
+                None => revive::from_store(&loader, store.as_ref(), &slot, &placed.spec).await,
             };
             JobDone { job, slot, spec: placed.spec, outcome }
         }

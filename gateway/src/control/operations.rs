@@ -192,7 +192,7 @@ impl Lifecycle {
         &mut self,
         from: &Slot,
         to: &Slot,
-        version: Arc<crate::state::snapshot::Version>,
+        version: Arc<crate::state::Version>,
         placed: crate::rollout::slot_state::Placed,
     ) {
         let because = |label: &str| format!("an operator promoted {label} from {from}");

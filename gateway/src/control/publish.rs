@@ -10,7 +10,7 @@ use crate::metrics::LastReload;
 use crate::policy_host::Hook;
 use crate::rollout::slot::{Place, Slot};
 use crate::rollout::slot_state::Wish;
-use crate::state::snapshot::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
+use crate::state::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
 use crate::telemetry::gauges;
 
 /// A snapshot without policies: what a gateway begins with, before it serves.
@@ -31,7 +31,7 @@ impl Lifecycle {
     pub(super) fn publish(&mut self) {
         self.generation += 1;
         self.since = now();
-        let metrics = &self.gateway.metrics;
+        let metrics = &self.metrics;
         let snapshot = Snapshot {
             generation: self.generation,
             models: self.catalog.models().iter().map(|live| metrics.model(live)).collect(),
@@ -39,10 +39,7 @@ impl Lifecycle {
             cost: self.deciders(Hook::Cost),
             ..empty(&self.config, &self.catalog)
         };
-        let replaced = self.gateway.swap(snapshot);
-        if replaced.generation > 0 {
-            self.gateway.generations.replaced(&replaced);
-        }
+        self.serving.swap(snapshot);
         self.tell_metrics();
         self.tell_counted();
     }
@@ -58,14 +55,14 @@ impl Lifecycle {
             })
         });
         let config = (self.config_refused.is_none(), self.config_since);
-        gauges::set_serving(&self.gateway.metrics, &self.gateway.snapshot(), &last.collect::<Vec<_>>(), config);
+        gauges::set_serving(&self.metrics, &self.serving.snapshot(), &last.collect::<Vec<_>>(), config);
     }
 
     fn deciders(&self, hook: Hook) -> Deciders {
         let choice = self.config.hook(hook);
         let decider = |version: &Arc<Version>, mode: &'static str| {
             Arc::new(Decider {
-                metrics: self.gateway.metrics.policy(version.labels(mode), hook, &self.catalog),
+                metrics: self.metrics.policy(version.labels(mode), hook, &self.catalog),
                 version: Arc::clone(version),
                 on_failure: choice.on_failure,
             })
@@ -86,7 +83,6 @@ impl Lifecycle {
         let shadows = shadows.map(|(name, version)| Shadow {
             name: name.clone(),
             metrics: self
-                .gateway
                 .metrics
                 .shadow(active.map(|active| &*active.policy.manifest().name), version.labels("shadow")),
             decider: decider(version, "shadow"),

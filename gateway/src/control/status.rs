@@ -10,7 +10,7 @@ use crate::rollout::slot_state::Placed;
 impl Lifecycle {
     /// Everything.
     pub(super) fn status(&self) -> Status {
-        let (live_generations, oldest_draining_seconds) = self.gateway.generations.live();
+        let (live_generations, oldest_draining_seconds) = self.serving.live();
         let configured = self.config.policies().map(|(slot, _)| slot);
         let mut slots: Vec<Slot> = configured.chain(self.places.keys().cloned()).collect();
         slots.sort();

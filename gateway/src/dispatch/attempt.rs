@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::budgets::{Budgets, stopping};
 use crate::backend::{Admission, Conduct};
 use crate::error::{Failure, Kind, Reason, Remedy};
-use crate::proxy::gateway::Gateway;
-use crate::state::snapshot::Snapshot;
+use crate::state::Snapshot;
 use crate::telemetry::Record;
 use crate::telemetry::record::FailedAttempt;
 
@@ -24,16 +24,27 @@ pub(crate) trait Attempt {
     ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
 }
 
-/// Asks the model at `index` of the catalog until it answers, or nothing can be hoped for any more. Each attempt that
-/// failed is on the record. `last`: no other model is left.
-pub(crate) async fn ask_again<A: Attempt>(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
+/// The model to call, and what bounds the calls.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// What retries may add to the traffic, and when calls must end.
+    pub budgets: &'a Budgets,
+    /// The models and backends.
+    pub snapshot: &'a Snapshot,
+    /// The model, by position in the catalog.
+    pub model: usize,
+    /// Whether no other model is left.
+    pub last: bool,
+}
+
+/// Calls one model, retrying retryable failures with backoff while the retry budget lasts. Each failed attempt is on the
+/// record.
+pub(crate) async fn with_retries<A: Attempt>(
+    target: Target<'_>,
     record: &mut Record,
-    index: usize,
-    last: bool,
-    asked: &A,
+    call: &A,
 ) -> Result<A::Answer, Failure> {
+    let Target { budgets, snapshot, model: index, last } = target;
     let live = &snapshot.catalog.models()[index];
     let until = record.started + live.model.timeouts.total;
     let mut attempts = 0;
@@ -55,7 +66,7 @@ pub(crate) async fn ask_again<A: Attempt>(
         };
         let loads = live.backend.may_load(&live.model.backend_name);
         let called = Instant::now();
-        let failure = match asked.attempt(record, index, loads).await {
+        let failure = match call.attempt(record, index, loads).await {
             Ok(answer) => {
                 // A model that was loaded first is not slow.
                 let took = if loads { Duration::ZERO } else { called.elapsed() };
@@ -76,19 +87,14 @@ pub(crate) async fn ask_again<A: Attempt>(
             Remedy::Again => live.backend.settings().retries.pause(attempts, failure.retry_after),
             Remedy::Nothing | Remedy::Next | Remedy::Larger | Remedy::NextIfWanted => None,
         };
-        let pause = pause.filter(|&pause| Instant::now() + pause < until).filter(|_| gateway.retry_budget.withdraw());
+        let pause = pause.filter(|&pause| Instant::now() + pause < until).filter(|_| budgets.retries.withdraw());
         let (reason, repeated) = (failure.kind.reason(), pause.is_some());
         record.failed_attempts.push(FailedAttempt { model: index, reason, repeated });
         let Some(pause) = pause else { return Err(failure) };
         tokio::select! {
             biased;
-            () = gateway.cut.cancelled() => return Err(stopping()),
+            () = budgets.cutoff.cancelled() => return Err(stopping()),
             () = tokio::time::sleep(pause) => {}
         }
     }
-}
-
-/// The failure of what the gateway's stop cut off.
-pub(crate) fn stopping() -> Failure {
-    Failure::new(Kind::Stopping, "the gateway is stopping")
 }

@@ -5,7 +5,8 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use super::{Answer, Asking, Failures, Next};
+use super::failures::{Failures, Next};
+use super::{Answer, Dispatch};
 use crate::metrics::labels::HedgeResult;
 use crate::telemetry::Record;
 use crate::telemetry::record::Hedge;
@@ -17,13 +18,13 @@ pub(super) struct Pair {
     after: Duration,
 }
 
-impl Asking<'_> {
+impl Dispatch<'_> {
     /// The models to ask where the one at `first` is hedged: only streams, whose first token tells who is faster; none
     /// that is guarded, of which nothing is sent before its end; none with tools, whose calls may have effects; none twice.
     pub(super) fn pair(&self, record: &Record, first: usize, others: &[usize]) -> Option<Pair> {
         let after = self.snapshot.catalog.models()[first].model.timeouts.hedge?;
-        let chat = &self.asked.chat;
-        let suits = chat.stream && chat.tools.is_empty() && !self.asked.guarded && record.hedge.is_none();
+        let chat = &self.call.chat;
+        let suits = chat.stream && chat.tools.is_empty() && !self.call.guarded && record.hedge.is_none();
         others.first().filter(|_| suits).map(|&second| Pair { first, second, after })
     }
 
@@ -36,7 +37,7 @@ impl Asking<'_> {
         last: bool,
         failures: &mut Failures,
     ) -> Result<Answer, Next> {
-        self.gateway.hedge_budget.deposit(self.snapshot.limits.hedge_budget_percent);
+        self.budgets.hedges.deposit(self.snapshot.limits.hedge_budget_percent);
         let mut beside = record.beside();
         let (answer, result) = self.race(record, &mut beside, &pair, last, failures).await;
         match result {
@@ -63,7 +64,7 @@ impl Asking<'_> {
             answer = &mut first => Some(answer),
             () = tokio::time::sleep(pair.after) => None,
         };
-        if early.is_some() || !self.gateway.hedge_budget.withdraw() {
+        if early.is_some() || !self.budgets.hedges.withdraw() {
             let answer = match early {
                 Some(answer) => answer,
                 None => first.await,

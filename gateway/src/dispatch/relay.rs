@@ -1,9 +1,10 @@
-//! The body of an answer: whole, or a stream relayed frame by frame as it comes. The request's record and permit live
-//! in here, so that they end when the body does, in one of four ways: finished, failed, abandoned, gateway stopping.
+//! A stream relayed frame by frame from a backend to a client.
 //!
 //! Frames of a backend that speaks the client's dialect pass untouched; others are read and written anew. Usage is
 //! noted as it passes. Nothing goes to the client before the first token, so that another model may still answer. From
 //! then on a stream that breaks off ends in the dialect's in-band error and never in a normal end.
+//!
+//! This module must not know: the response, the request in flight.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,10 +12,10 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use tokio::time::{Interval, Sleep};
+use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::budgets::stopping;
 use crate::backend;
 use crate::base::money::Price;
 use crate::dialect::chat::{Delta, Deltas};
@@ -22,98 +23,12 @@ use crate::dialect::frames::{Frames, Framing};
 use crate::dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::Ending;
-use crate::proxy::in_flight::Open;
 use crate::telemetry::Record;
 
 /// Longest frame of a stream. Tool arguments come in many; one this long is a mistake.
 const MAX_FRAME_BYTES: usize = 4 << 20;
-/// A comment in an event stream.
-const COMMENT: &[u8] = b": waiting for the model\n\n";
 /// Frames without a token that are held back before the first: what opens a stream has two or three, pings a few more.
 const MAX_HELD_FRAMES: usize = 1000;
-
-/// The body of a response.
-pub enum ResponseBody {
-    /// Known in whole. The record, where there is one, ends when the body was handed to the connection.
-    Whole {
-        /// What is left of it.
-        bytes: Bytes,
-        /// The request it answers.
-        open: Option<Open>,
-    },
-    /// Is waited for; meanwhile the client is sent comments, which mean nothing.
-    Waiting {
-        /// What comes of it.
-        then: Pin<Box<dyn Future<Output = ResponseBody> + Send>>,
-        /// When the next comment is due.
-        tick: Interval,
-    },
-    /// Comes as the backend sends it.
-    Relay {
-        /// What comes.
-        relay: Box<Relay>,
-        /// The request it answers; `None` once its record is closed and its permit free.
-        open: Option<Open>,
-    },
-}
-
-impl ResponseBody {
-    /// A body with no record to close.
-    #[must_use]
-    pub fn plain(bytes: impl Into<Bytes>) -> Self {
-        Self::Whole { bytes: bytes.into(), open: None }
-    }
-}
-
-impl http_body::Body for ResponseBody {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = self.get_mut();
-        if let Self::Waiting { then, tick } = this {
-            let Poll::Ready(body) = then.as_mut().poll(context) else {
-                let _ = ready!(tick.poll_tick(context));
-                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
-            };
-            *this = body;
-        }
-        match this {
-            // What was waited for does not wait.
-            Self::Waiting { .. } => Poll::Ready(None),
-            Self::Whole { bytes, open } => {
-                if let Some(open) = open {
-                    open.close(Ending::Finished);
-                }
-                *open = None;
-                let bytes = std::mem::take(bytes);
-                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
-            }
-            Self::Relay { relay, open } => {
-                let Some(live) = open else { return Poll::Ready(None) };
-                match ready!(relay.poll(context, &mut live.record)) {
-                    Ok(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                    Err(ending) => {
-                        live.close(ending);
-                        *open = None;
-                        Poll::Ready(None)
-                    }
-                }
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole { bytes, open: None } if bytes.is_empty())
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
-            Self::Relay { .. } | Self::Waiting { .. } => SizeHint::default(),
-        }
-    }
-}
 
 /// A stream on its way from a backend to a client.
 pub struct Relay {
@@ -134,6 +49,17 @@ pub struct Relay {
     deadlines: Deadlines,
     timer: Pin<Box<Sleep>>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// To whom a stream is relayed.
+#[derive(Debug)]
+pub struct Client {
+    /// The dialect that the client speaks.
+    pub dialect: Dialect,
+    /// What the stream says besides the model's words.
+    pub facts: Facts,
+    /// What the model charges.
+    pub price: Option<Price>,
 }
 
 /// Until when what must come.
@@ -160,16 +86,10 @@ enum Writer {
 }
 
 impl Relay {
-    /// A relay of `answer` to a client of dialect `client`.
+    /// A relay of `answer` to `client`, until `cutoff`.
     #[must_use]
-    pub fn new(
-        answer: backend::Answer,
-        client: Dialect,
-        facts: Facts,
-        price: Option<Price>,
-        deadlines: Deadlines,
-        cut: CancellationToken,
-    ) -> Self {
+    pub fn new(answer: backend::Answer, client: Client, deadlines: Deadlines, cutoff: CancellationToken) -> Self {
+        let Client { dialect: client, facts, price } = client;
         let request_id = facts.request_id.clone();
         let writer = if answer.dialect == client {
             Writer::Forward { hide_usage: client == Dialect::OpenAi && !facts.include_usage }
@@ -190,7 +110,7 @@ impl Relay {
             ending: None,
             deadlines,
             timer: Box::pin(tokio::time::sleep_until(deadlines.first_token.min(deadlines.total).into())),
-            stopping: Box::pin(cut.cancelled_owned()),
+            stopping: Box::pin(cutoff.cancelled_owned()),
         }
     }
 
@@ -234,7 +154,7 @@ impl Relay {
     }
 
     /// What the client gets next, or how it ended.
-    fn poll(&mut self, context: &mut Context<'_>, record: &mut Record) -> Poll<Result<Bytes, Ending>> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, record: &mut Record) -> Poll<Result<Bytes, Ending>> {
         loop {
             if let Some(bytes) = self.out.pop_front() {
                 return Poll::Ready(Ok(bytes));
@@ -252,7 +172,7 @@ impl Relay {
     /// What the backend sent next, or why it will send no more. `begun`: the first token has come.
     fn poll_upstream(&mut self, context: &mut Context<'_>, begun: bool) -> Poll<Option<Result<Bytes, Failure>>> {
         if self.stopping.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Some(Err(Failure::new(Kind::Stopping, "the gateway is stopping"))));
+            return Poll::Ready(Some(Err(stopping())));
         }
         let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
         match upstream.poll_chunk(context) {

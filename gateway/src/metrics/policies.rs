@@ -154,10 +154,10 @@ impl Policies {
         for InSlot { labels: PolicyLabels { policy, version, mode }, digest, open, share } in slots {
             let (policy, version, mode) = (&**policy, &**version, *mode);
             gauges.info.with_label_values(&[policy, version, mode, digest]).set(1);
-            gauges.breaker_open.with_label_values(&[policy, version, mode]).set(i64::from(open));
+            gauges.breaker_open.with_label_values(&[policy, version, mode]).set(i64::from(*open));
             if let Some(share) = share {
                 // A canary may be the same component with other settings.
-                gauges.traffic.with_label_values(&[policy, version]).add(share);
+                gauges.traffic.with_label_values(&[policy, version]).add(*share);
             }
         }
     }

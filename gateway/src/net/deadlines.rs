@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// See the module. Dropping it closes the connection.
-pub(crate) struct Guarded {
+pub struct DeadlineStream {
     stream: TcpStream,
     // Whether a whole head came: from then on the HTTP library keeps the time.
     asked: Arc<AtomicBool>,
@@ -24,8 +24,8 @@ pub(crate) struct Guarded {
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Guarded {
-    pub(crate) fn new(
+impl DeadlineStream {
+    pub(super) fn new(
         stream: TcpStream,
         asked: Arc<AtomicBool>,
         head_timeout: Duration,
@@ -50,7 +50,7 @@ impl Guarded {
     }
 }
 
-impl AsyncRead for Guarded {
+impl AsyncRead for DeadlineStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(context, into);
         if read.is_pending() && !self.asked.load(Ordering::Relaxed) && self.first_head.as_mut().poll(context).is_ready()
@@ -61,7 +61,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl AsyncWrite for DeadlineStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.timed(context, written)

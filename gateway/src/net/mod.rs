@@ -1,5 +1,6 @@
 //! Sockets of listeners, whoever speaks there.
 
 mod deadlines;
+mod listener;
 
-pub(crate) use deadlines::Guarded;
+pub use listener::{Bounds, Connection, accept_until};

@@ -10,54 +10,55 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
 use serde::Deserialize;
 
+use super::body::ResponseBody;
 use super::gateway::Gateway;
-use super::in_flight::Open;
+use super::in_flight::InFlight;
 use super::intake;
 use super::response::{id_header, refuse, routing_headers};
 use crate::backend::LiveModel;
 use crate::base::usage::Usage;
 use crate::dialect::{BadRequest, Dialect, json};
-use crate::dispatch::relay::ResponseBody;
-use crate::dispatch::{Attempt, ask_again, stopping, whole};
+use crate::dispatch::{Attempt, Target, stopping, whole, with_retries};
 use crate::error::{Failure, Kind};
 use crate::telemetry::Record;
 
 /// Answers one request.
 pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
-    let mut open = Open::new(gateway);
-    match steps(&mut open, request).await {
-        Err(failure) => refuse(open, Dialect::OpenAi, &failure),
+    let mut in_flight = InFlight::new(gateway);
+    match steps(&mut in_flight, request).await {
+        Err(failure) => refuse(in_flight, Dialect::OpenAi, &failure),
         Ok(bytes) => {
             let mut response = Response::new(ResponseBody::plain(Bytes::new()));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            id_header(response.headers_mut(), &open.record.id);
-            let cost = open.record.cost(open.snapshot().price(open.record.model));
-            routing_headers(response.headers_mut(), &open, cost);
-            *response.body_mut() = ResponseBody::Whole { bytes, open: Some(open) };
+            id_header(response.headers_mut(), &in_flight.record.id);
+            let cost = in_flight.record.cost(in_flight.snapshot().price(in_flight.record.model));
+            routing_headers(response.headers_mut(), &in_flight, cost);
+            *response.body_mut() = ResponseBody::Whole { bytes, in_flight: Some(in_flight) };
             response
         }
     }
 }
 
-async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Bytes, Failure> {
-    open.admit()?;
-    let gateway = Arc::clone(open.gateway());
-    let snapshot = Arc::clone(open.snapshot());
+async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<Bytes, Failure> {
+    in_flight.admit()?;
+    let gateway = Arc::clone(in_flight.gateway());
+    let snapshot = Arc::clone(in_flight.snapshot());
     let (_, body) = intake::read(request, &snapshot.limits).await?;
     let asked = parse(&body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
     let index = snapshot.catalog.find(&asked.model).ok_or_else(|| {
         Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured one")
     })?;
     let live = &snapshot.catalog.models()[index];
-    open.record.model = Some(index);
+    in_flight.record.model = Some(index);
     let body = asked.forward(&live.model.backend_name);
     let embedding = Embedding { gateway: &gateway, live, body, inputs: asked.inputs };
-    gateway.retry_budget.deposit(snapshot.limits.retry_budget_percent);
-    let answer = ask_again(&gateway, &snapshot, &mut open.record, index, true, &embedding).await?;
+    gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);
+    let target = Target { budgets: &gateway.budgets, snapshot: &snapshot, model: index, last: true };
+    let answer = with_retries(target, &mut in_flight.record, &embedding).await?;
     let read: Answer = serde_json::from_slice(&answer).map_err(|error| {
         Failure::new(Kind::Protocol, "the backend's answer is not what its dialect says").with_detail(error)
     })?;
-    open.record.usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
+    in_flight.record.usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
     Ok(answer)
 }
 
@@ -82,7 +83,7 @@ impl Attempt for Embedding<'_> {
         };
         tokio::select! {
             biased;
-            () = self.gateway.cut.cancelled() => Err(stopping()),
+            () = self.gateway.budgets.cutoff.cancelled() => Err(stopping()),
             answer = tokio::time::timeout_at(until, answered) => answer.unwrap_or_else(|_elapsed| {
                 Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
             }),

@@ -7,44 +7,44 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response};
 use serde::Serialize;
 
+use super::body::ResponseBody;
 use super::gateway::Gateway;
-use super::in_flight::Open;
+use super::in_flight::InFlight;
 use super::intake;
 use super::response::{id_header, refuse, routing_headers};
 use crate::base::money::NanoDollars;
 use crate::dialect::Dialect;
-use crate::dispatch::relay::ResponseBody;
 use crate::error::Failure;
-use crate::routing;
-use crate::routing::decision::Decision;
-use crate::state::snapshot::Snapshot;
+use crate::routing::{Decision, Inbound};
+use crate::state::Snapshot;
 use crate::telemetry::Record;
 
 /// Answers one request.
 pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
-    let mut open = Open::new(gateway);
-    open.record.dialect = Some(Dialect::Native);
-    match steps(&mut open, request).await {
-        Err(failure) => refuse(open, Dialect::Native, &failure),
+    let mut in_flight = InFlight::new(gateway);
+    in_flight.record.dialect = Some(Dialect::Native);
+    match steps(&mut in_flight, request).await {
+        Err(failure) => refuse(in_flight, Dialect::Native, &failure),
         Ok(decision) => {
-            let snapshot = Arc::clone(open.snapshot());
-            let mut response = Response::new(ResponseBody::plain(body(&open.record, &snapshot, &decision)));
+            let snapshot = Arc::clone(in_flight.snapshot());
+            let mut response = Response::new(ResponseBody::plain(body(&in_flight.record, &snapshot, &decision)));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            id_header(response.headers_mut(), &open.record.id);
-            routing_headers(response.headers_mut(), &open, open.record.estimated_cost);
-            open.close_explained();
+            id_header(response.headers_mut(), &in_flight.record.id);
+            routing_headers(response.headers_mut(), &in_flight, in_flight.record.estimated_cost);
+            in_flight.close_explained();
             response
         }
     }
 }
 
-async fn steps(open: &mut Open, request: Request<Incoming>) -> Result<Decision, Failure> {
-    open.admit()?;
-    let gateway = Arc::clone(open.gateway());
-    let snapshot = Arc::clone(open.snapshot());
+async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<Decision, Failure> {
+    in_flight.admit()?;
+    let gateway = Arc::clone(in_flight.gateway());
+    let snapshot = Arc::clone(in_flight.snapshot());
     let (headers, body) = intake::read(request, &snapshot.limits).await?;
     let chat = intake::parse(Dialect::Native, &body, &snapshot.limits)?;
-    routing::decide(&mut open.record, &gateway, &snapshot, Dialect::Native, &chat, &headers).await
+    let inbound = Inbound { dialect: Dialect::Native, chat: &chat, headers: &headers };
+    gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await
 }
 
 #[derive(Serialize)]

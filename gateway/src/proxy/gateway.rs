@@ -1,76 +1,46 @@
-//! What all requests share.
+//! What all requests of clients share.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
-
-use crate::backend::retry::Budget;
-use crate::base::tokens::TokenEstimator;
 use crate::config::Server;
+use crate::dispatch::Budgets;
 use crate::metrics::Metrics;
-use crate::routing::shadow::Shadows;
-use crate::state::draining::Draining;
-use crate::state::snapshot::Snapshot;
+use crate::routing::Router;
+use crate::state::Serving;
 
 /// See the module.
+#[derive(Debug)]
 pub struct Gateway {
-    /// Limits of connections, as they were at the start: changes of these need a restart.
+    /// Limits of connections, as they were at the start: a change of these needs a restart.
     pub limits: Server,
-    /// Counts.
-    pub metrics: Metrics,
-    /// Estimates prompts.
-    pub tokens: TokenEstimator,
+    /// What serves now.
+    pub serving: Arc<Serving>,
+    /// All metrics.
+    pub metrics: Arc<Metrics>,
+    /// Ranks the models for a request.
+    pub router: Router,
+    /// What retries and hedges may add to the traffic, and when calls must end.
+    pub budgets: Budgets,
     /// Requests in flight.
     pub in_flight: AtomicUsize,
-    /// Cancelled when requests in flight have had their time and must end.
-    pub cut: CancellationToken,
-    /// Told when a policy failed: whether that was once too often is not a request's business.
-    pub policy_failed: Notify,
-    /// What repeated attempts may add to the traffic.
-    pub retry_budget: Budget,
-    /// What asking a second model beside a slow one may add to it.
-    pub hedge_budget: Budget,
-    /// Snapshots that were replaced.
-    pub generations: Draining,
-    /// Where shadows are asked.
-    pub shadows: Shadows,
     /// When the gateway started.
     pub started: Instant,
-    snapshot: ArcSwap<Snapshot>,
 }
 
 impl Gateway {
-    /// A gateway that serves `snapshot`.
+    /// A gateway of what serves.
     #[must_use]
-    pub fn new(metrics: Metrics, snapshot: Snapshot) -> Self {
+    pub fn new(serving: Arc<Serving>, metrics: Arc<Metrics>) -> Self {
         Self {
-            limits: snapshot.limits.clone(),
+            limits: serving.snapshot().limits.clone(),
+            router: Router::new(Arc::clone(&serving)),
+            serving,
             metrics,
-            tokens: TokenEstimator::new(),
+            budgets: Budgets::default(),
             in_flight: AtomicUsize::new(0),
-            cut: CancellationToken::new(),
-            policy_failed: Notify::new(),
-            retry_budget: Budget::default(),
-            hedge_budget: Budget::default(),
-            generations: Draining::default(),
-            shadows: Shadows::default(),
             started: Instant::now(),
-            snapshot: ArcSwap::from_pointee(snapshot),
         }
-    }
-
-    /// What serves now.
-    #[must_use]
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
-    }
-
-    /// Lets `snapshot` serve all requests that come from now on; gives back the one that did.
-    pub fn swap(&self, snapshot: Snapshot) -> Arc<Snapshot> {
-        self.snapshot.swap(Arc::new(snapshot))
     }
 }

@@ -10,12 +10,12 @@ use super::gateway::Gateway;
 use crate::dialect::Total;
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::Ending;
-use crate::state::snapshot::Snapshot;
+use crate::state::Snapshot;
 use crate::telemetry;
 use crate::telemetry::Record;
 
 /// A record that must be closed, and the permit that the request holds.
-pub struct Open {
+pub struct InFlight {
     /// The facts.
     pub record: Box<Record>,
     gateway: Arc<Gateway>,
@@ -23,13 +23,13 @@ pub struct Open {
     closed: bool,
 }
 
-impl Open {
+impl InFlight {
     /// A request came.
     #[must_use]
     pub fn new(gateway: &Arc<Gateway>) -> Self {
         gateway.in_flight.fetch_add(1, Ordering::Relaxed);
         gateway.metrics.request_began();
-        let (gateway, snapshot) = (Arc::clone(gateway), gateway.snapshot());
+        let (gateway, snapshot) = (Arc::clone(gateway), gateway.serving.snapshot());
         Self { record: Box::new(Record::new()), gateway, snapshot, closed: false }
     }
 
@@ -103,7 +103,7 @@ impl Open {
     }
 }
 
-impl Drop for Open {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.close(Ending::Abandoned);
         self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -19,7 +19,7 @@ use crate::error::{Failure, Kind};
 ///
 /// # Errors
 /// Where it is of another type, too long, too slow or broken off.
-pub async fn read(request: Request<Incoming>, limits: &Server) -> Result<(HeaderMap, Bytes), Failure> {
+pub(super) async fn read(request: Request<Incoming>, limits: &Server) -> Result<(HeaderMap, Bytes), Failure> {
     let (head, body) = request.into_parts();
     check_content_type(&head.headers)?;
     let too_large = || Failure::new(Kind::TooLarge, format!("the body is longer than {} bytes", limits.max_body_bytes));
@@ -54,7 +54,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Where it is not what its dialect says, or its prompt is too long.
-pub fn parse(dialect: Dialect, body: &[u8], limits: &Server) -> Result<Chat, Failure> {
+pub(super) fn parse(dialect: Dialect, body: &[u8], limits: &Server) -> Result<Chat, Failure> {
     let chat = dialect.decode(body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
     // A character has one to four bytes: most prompts need not be counted.
     let bytes: usize = texts_of(&chat).map(str::len).sum();

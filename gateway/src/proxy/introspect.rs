@@ -6,20 +6,19 @@ use std::time::Instant;
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
-use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::body::ResponseBody;
 use super::gateway::Gateway;
 use crate::backend::{Capability, HealthState};
-use crate::dialect::Dialect;
-use crate::dispatch::relay::ResponseBody;
+use crate::base::json_text;
 use crate::metrics;
-use crate::state::snapshot::{Deciders, Snapshot};
+use crate::state::{Deciders, Snapshot};
 use crate::telemetry::gauges;
 
 /// A page.
 #[derive(Debug, Clone, Copy)]
-pub enum Page {
+pub(super) enum Page {
     /// `/`: the process is alive.
     Alive,
     /// `/health`: whether it can do its work, in detail.
@@ -38,45 +37,15 @@ pub enum Page {
     OllamaVersion,
 }
 
-/// The page at a path.
-#[must_use]
-pub fn find(path: &str) -> Option<Page> {
-    Some(match path {
-        "/" => Page::Alive,
-        "/health" => Page::Health,
-        "/metrics" => Page::Metrics,
-        "/api/v1/models" => Page::Models,
-        "/api/v1/stats" => Page::Stats,
-        "/v1/models" => Page::SdkModels,
-        "/api/tags" => Page::OllamaTags,
-        "/api/version" => Page::OllamaVersion,
-        _ => return None,
-    })
-}
-
-/// The dialect whose clients ask for a path: errors there have its form.
-#[must_use]
-pub fn dialect_of(path: &str) -> Dialect {
-    if path.starts_with("/v1/messages") {
-        Dialect::Anthropic
-    } else if path.starts_with("/v1/") {
-        Dialect::OpenAi
-    } else if path.starts_with("/api/") && !path.starts_with("/api/v1/") {
-        Dialect::Ollama
-    } else {
-        Dialect::Native
-    }
-}
-
 impl Page {
     /// Answers a request for it.
     #[must_use]
-    pub fn answer(self, gateway: &Arc<Gateway>, headers: &HeaderMap) -> Response<ResponseBody> {
-        let snapshot = gateway.snapshot();
+    pub(super) fn answer(self, gateway: &Arc<Gateway>, headers: &HeaderMap) -> Response<ResponseBody> {
+        let snapshot = gateway.serving.snapshot();
         let mut status = StatusCode::OK;
         let mut content_type = "application/json";
         let body: Vec<u8> = match self {
-            Self::Alive => json(&json!({
+            Self::Alive => json_text::json(&json!({
                 "name": "wasmgate",
                 "version": env!("CARGO_PKG_VERSION"),
                 "status": "alive",
@@ -88,23 +57,23 @@ impl Page {
                 if !is_healthy(&snapshot) {
                     status = StatusCode::SERVICE_UNAVAILABLE;
                 }
-                json(&health(gateway, &snapshot))
+                json_text::json(&health(gateway, &snapshot))
             }
             Self::Metrics => {
                 content_type = metrics::CONTENT_TYPE;
-                gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.generations.live())
+                gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.serving.live())
             }
-            Self::Models => json(&models(&snapshot)),
-            Self::Stats => json(&stats(gateway, &snapshot)),
-            Self::SdkModels => json(&sdk_models(&snapshot, headers.contains_key("anthropic-version"))),
+            Self::Models => json_text::json(&models(&snapshot)),
+            Self::Stats => json_text::json(&stats(gateway, &snapshot)),
+            Self::SdkModels => json_text::json(&sdk_models(&snapshot, headers.contains_key("anthropic-version"))),
             Self::OllamaTags => {
                 let models = names(&snapshot).map(|name| {
                     json!({"name": name, "model": name, "modified_at": "1970-01-01T00:00:00Z", "size": 0,
                         "digest": "", "details": {}})
                 });
-                json(&json!({"models": models.collect::<Vec<Value>>()}))
+                json_text::json(&json!({"models": models.collect::<Vec<Value>>()}))
             }
-            Self::OllamaVersion => json(&json!({"version": env!("CARGO_PKG_VERSION")})),
+            Self::OllamaVersion => json_text::json(&json!({"version": env!("CARGO_PKG_VERSION")})),
         };
         let mut response = Response::new(ResponseBody::plain(Bytes::from(body)));
         *response.status_mut() = status;

@@ -8,13 +8,13 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::MissedTickBehavior;
 
+use super::body::ResponseBody;
 use super::gateway::Gateway;
-use super::in_flight::Open;
-use super::introspect;
+use super::in_flight::InFlight;
+use super::routes::dialect_of;
 use crate::base::money::NanoDollars;
 use crate::dialect::{Dialect, ErrorText, stream_error};
 use crate::dispatch::Answer;
-use crate::dispatch::relay::ResponseBody;
 use crate::error::{Failure, Kind};
 use crate::telemetry::record::FailedAttempt;
 
@@ -22,37 +22,37 @@ use crate::telemetry::record::FailedAttempt;
 const HEADERS: usize = 12;
 
 /// The response to a request that is answered.
-pub(crate) fn respond(open: Open, dialect: Dialect, answer: Answer) -> Response<ResponseBody> {
-    let snapshot = Arc::clone(open.snapshot());
+pub(crate) fn respond(in_flight: InFlight, dialect: Dialect, answer: Answer) -> Response<ResponseBody> {
+    let snapshot = Arc::clone(in_flight.snapshot());
     let content_type = match answer {
         Answer::Whole(_) => "application/json",
         Answer::Stream(_) => dialect.stream_content_type(),
     };
     // The bill where it is known; a stream's is not before its end.
     let cost = match answer {
-        Answer::Whole(_) => open.record.cost(snapshot.price(open.record.model)),
-        Answer::Stream(_) => open.record.estimated_cost,
+        Answer::Whole(_) => in_flight.record.cost(snapshot.price(in_flight.record.model)),
+        Answer::Stream(_) => in_flight.record.estimated_cost,
     };
     let mut response = Response::new(ResponseBody::plain(Bytes::new()));
     let headers = response.headers_mut();
     headers.reserve(HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    id_header(headers, &open.record.id);
-    routing_headers(headers, &open, cost);
+    id_header(headers, &in_flight.record.id);
+    routing_headers(headers, &in_flight, cost);
     if let Answer::Stream(relay) = &answer {
         stream_headers(headers);
         if relay.is_whole() {
             headers.insert("x-wasmgate-whole", HeaderValue::from_static("true"));
         }
     }
-    *response.body_mut() = body(open, answer);
+    *response.body_mut() = body(in_flight, answer);
     response
 }
 
-fn body(open: Open, answer: Answer) -> ResponseBody {
+fn body(in_flight: InFlight, answer: Answer) -> ResponseBody {
     match answer {
-        Answer::Whole(bytes) => ResponseBody::Whole { bytes, open: Some(open) },
-        Answer::Stream(relay) => ResponseBody::Relay { relay, open: Some(open) },
+        Answer::Whole(bytes) => ResponseBody::Whole { bytes, in_flight: Some(in_flight) },
+        Answer::Stream(relay) => ResponseBody::Relay { relay, in_flight: Some(in_flight) },
     }
 }
 
@@ -68,14 +68,14 @@ pub(crate) fn wait(
     dialect: Dialect,
     id: &str,
     every: Duration,
-    asking: impl Future<Output = (Open, Result<Answer, Failure>)> + Send + 'static,
+    asking: impl Future<Output = (InFlight, Result<Answer, Failure>)> + Send + 'static,
 ) -> Response<ResponseBody> {
     let then = async move {
         match asking.await {
-            (open, Ok(answer)) => body(open, answer),
-            (mut open, Err(failure)) => {
-                let error = error_text(&failure, &open.record.id);
-                open.fail(&failure);
+            (in_flight, Ok(answer)) => body(in_flight, answer),
+            (mut in_flight, Err(failure)) => {
+                let error = error_text(&failure, &in_flight.record.id);
+                in_flight.fail(&failure);
                 ResponseBody::plain(stream_error(dialect, &error))
             }
         }
@@ -112,8 +112,8 @@ pub(crate) fn id_header(headers: &mut HeaderMap, id: &str) {
 
 /// The headers of a request that was routed: who decided, for which model, at what cost. A failure carries those that
 /// were known when it came.
-pub(crate) fn routing_headers(headers: &mut HeaderMap, open: &Open, cost: Option<NanoDollars>) {
-    let (record, snapshot) = (&open.record, open.snapshot());
+pub(crate) fn routing_headers(headers: &mut HeaderMap, in_flight: &InFlight, cost: Option<NanoDollars>) {
+    let (record, snapshot) = (&in_flight.record, in_flight.snapshot());
     let mut set = |name: &'static str, value: &str| {
         // Configured names and checked manifests hold nothing that a header cannot.
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -145,26 +145,26 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, open: &Open, cost: Option
 }
 
 /// The response to a request that failed: the one place where failures become responses.
-pub(crate) fn refuse(mut open: Open, dialect: Dialect, failure: &Failure) -> Response<ResponseBody> {
-    let error = error_text(failure, &open.record.id);
+pub(crate) fn refuse(mut in_flight: InFlight, dialect: Dialect, failure: &Failure) -> Response<ResponseBody> {
+    let error = error_text(failure, &in_flight.record.id);
     let mut response = Response::new(ResponseBody::plain(dialect.error_body(&error)));
     *response.status_mut() = failure.kind.status();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    id_header(headers, &open.record.id);
-    routing_headers(headers, &open, None);
+    id_header(headers, &in_flight.record.id);
+    routing_headers(headers, &in_flight, None);
     if response.status() == StatusCode::SERVICE_UNAVAILABLE || failure.retry_after.is_some() {
         let seconds = failure.retry_after.unwrap_or_default().as_secs_f64().ceil().max(1.0);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds as u32));
     }
-    open.fail(failure);
+    in_flight.fail(failure);
     response
 }
 
 /// The response to a method that a route does not take.
 pub(crate) fn wrong_method(gateway: &Arc<Gateway>, path: &str, allowed: &'static str) -> Response<ResponseBody> {
     let failure = Failure::new(Kind::WrongMethod, format!("this route takes {allowed} only"));
-    let mut response = refuse(Open::new(gateway), introspect::dialect_of(path), &failure);
+    let mut response = refuse(InFlight::new(gateway), dialect_of(path), &failure);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -9,7 +9,7 @@ use crate::policy_host::{Candidate, CostEstimate, Health};
 
 /// A model as policies see it.
 #[must_use]
-pub fn candidate(live: &LiveModel, estimate: Option<CostEstimate>) -> Candidate<'_> {
+pub(super) fn candidate(live: &LiveModel, estimate: Option<CostEstimate>) -> Candidate<'_> {
     let breaker = match live.breaker.state(Instant::now()) {
         BreakerState::Closed => policy_host::Breaker::Closed,
         BreakerState::HalfOpen => policy_host::Breaker::HalfOpen,

@@ -1,23 +1,21 @@
-//! One routing decision: the cost policy estimates the candidates, the routing policy ranks them, and where a policy
-//! fails or has no opinion the gateway's own default ranks them.
+//! One routing decision: the cost policy estimates the candidates, the routing policy ranks them. If a policy fails or has
+//! no opinion, the gateway's own default ranks them.
 //!
 //! This module must not know: HTTP, dialects' shapes, how a model is called.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::shadow::Actual;
+use super::candidate::candidate;
+use super::shadow::{Actual, Shadows};
 use crate::backend::Catalog;
 use crate::base::money::NanoDollars;
 use crate::config::OnFailure;
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation};
 use crate::policy_host::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
-use crate::proxy::gateway::Gateway;
-use crate::routing::candidate::candidate;
-use crate::state::snapshot::{DEFAULT_NAME, Decider, Snapshot};
+use crate::state::{DEFAULT_NAME, Decider, Serving, Snapshot};
 use crate::telemetry::Record;
-use crate::telemetry::record;
 
 /// Which models answer, in which order, and why.
 #[derive(Debug)]
@@ -37,139 +35,156 @@ pub struct Decision {
 }
 
 /// Gives the value of a request's header.
-pub type Header<'a> = &'a (dyn Fn(&str) -> Option<&'a str> + Sync);
+pub(super) type Header<'a> = &'a (dyn Fn(&str) -> Option<&'a str> + Sync);
 
-/// Decides among `permitted` (positions in the catalog; at least one), noting the facts on the record.
-///
-/// # Errors
-/// Where the routing policy denies the request, or a policy failed that the operator wants closed.
-pub async fn decide(
-    gateway: &Gateway,
-    record: &mut Record,
-    snapshot: &Arc<Snapshot>,
-    request: Request<'_>,
-    permitted: &[usize],
-    header: Header<'_>,
-) -> Result<Decision, Failure> {
-    let began = Instant::now();
-    let decided = steps(gateway, record, snapshot, request, permitted, header).await;
-    record.routing_took = Some(began.elapsed());
-    let decision = decided?;
-    record.chosen = decision.ranking.first().copied();
-    let first = permitted.iter().position(|index| Some(*index) == record.chosen);
-    record.estimated_cost = first.and_then(|first| decision.estimates[first]?.cost).map(NanoDollars);
-    Ok(decision)
+/// A request to be routed, and all that deciding it takes.
+pub(super) struct Routing<'a> {
+    pub(super) serving: &'a Serving,
+    pub(super) shadows: &'a Shadows,
+    pub(super) snapshot: &'a Arc<Snapshot>,
+    pub(super) request: Request<'a>,
+    /// The candidates: positions in the catalog; at least one.
+    pub(super) permitted: &'a [usize],
+    pub(super) header: Header<'a>,
 }
 
-async fn steps(
-    gateway: &Gateway,
-    record: &mut Record,
-    snapshot: &Arc<Snapshot>,
-    request: Request<'_>,
-    permitted: &[usize],
-    header: Header<'_>,
-) -> Result<Decision, Failure> {
-    let mut candidates: Vec<Candidate<'_>> =
-        permitted.iter().map(|&index| candidate(&snapshot.catalog.models()[index], None)).collect();
-    let estimated = estimate(gateway, record, snapshot, &request, &candidates, header).await?;
-    for (candidate, estimate) in candidates.iter_mut().zip(estimated.iter().flatten()) {
-        candidate.estimate = Some(*estimate);
+impl Routing<'_> {
+    /// Decides, noting the facts on the record.
+    ///
+    /// # Errors
+    /// If the routing policy denies the request, or a policy failed that the operator wants closed.
+    pub(super) async fn decide(&self, record: &mut Record) -> Result<Decision, Failure> {
+        let began = Instant::now();
+        let decided = self.steps(record).await;
+        record.routing_took = Some(began.elapsed());
+        let decision = decided?;
+        record.chosen = decision.ranking.first().copied();
+        let first = self.permitted.iter().position(|index| Some(*index) == record.chosen);
+        record.estimated_cost = first.and_then(|first| decision.estimates[first]?.cost).map(NanoDollars);
+        Ok(decision)
     }
-    let decided = route(gateway, record, snapshot, request.clone(), &candidates, permitted, header).await;
-    // Shadows are compared with the policy that decides for most, not with its canary.
-    let by_active = match (&record.routed_by, &snapshot.routing.active) {
-        (Some(by), Some(active)) => Arc::ptr_eq(by, active),
-        (by, _) => by.is_none(),
-    };
-    let answered = matches!(&decided, Ok(_) | Err(Failure { kind: Kind::Denied(_), .. }));
-    if by_active && answered {
-        let model = decided.as_ref().ok().and_then(|decision| decision.ranking.first().copied());
-        gateway.shadows.ask(snapshot, &request, &candidates, Actual { model, estimates: estimated });
-    }
-    decided
-}
 
-/// What the cost policy expects of each candidate; `None` where it is disabled, or failed and need not decide.
-async fn estimate(
-    gateway: &Gateway,
-    record: &mut Record,
-    snapshot: &Snapshot,
-    request: &Request<'_>,
-    candidates: &[Candidate<'_>],
-    header: Header<'_>,
-) -> Result<Option<Vec<CostEstimate>>, Failure> {
-    let Some(decider) = snapshot.cost.pick(header, request.id) else { return Ok(None) };
-    record.costed_by = Some(Arc::clone(decider));
-    let began = Instant::now();
-    let estimated = match decider.version.is_open() {
-        true => Err(breaker_open()),
-        false => decider.version.policy.estimate(request.clone(), candidates).await,
-    };
-    let outcome = estimated.as_ref().map(|_| DecisionOutcome::Route).map_err(|failure| failure.class);
-    record.cost_evaluation = Some(note(gateway, decider, began, outcome));
-    match estimated {
-        Ok(estimates) => Ok(Some(estimates)),
-        Err(failure) => failed(decider, &failure).map(|()| None),
+    async fn steps(&self, record: &mut Record) -> Result<Decision, Failure> {
+        let models = self.snapshot.catalog.models();
+        let mut candidates: Vec<Candidate<'_>> =
+            self.permitted.iter().map(|&index| candidate(&models[index], None)).collect();
+        let estimated = self.estimate(record, &candidates).await?;
+        for (candidate, estimate) in candidates.iter_mut().zip(estimated.iter().flatten()) {
+            candidate.estimate = Some(*estimate);
+        }
+        let decided = self.route(record, &candidates).await;
+        // Shadows are compared with the policy that decides for most, not with its canary.
+        let by_active = match (&record.routed_by, &self.snapshot.routing.active) {
+            (Some(by), Some(active)) => Arc::ptr_eq(by, active),
+            (by, _) => by.is_none(),
+        };
+        let answered = matches!(&decided, Ok(_) | Err(Failure { kind: Kind::Denied(_), .. }));
+        if by_active && answered {
+            let model = decided.as_ref().ok().and_then(|decision| decision.ranking.first().copied());
+            self.shadows.ask(self.snapshot, &self.request, &candidates, Actual { model, estimates: estimated });
+        }
+        decided
     }
-}
 
-async fn route(
-    gateway: &Gateway,
-    record: &mut Record,
-    snapshot: &Snapshot,
-    request: Request<'_>,
-    candidates: &[Candidate<'_>],
-    permitted: &[usize],
-    header: Header<'_>,
-) -> Result<Decision, Failure> {
-    let estimates = candidates.iter().map(|candidate| candidate.estimate).collect();
-    let reason = match snapshot.routing.pick(header, request.id) {
-        None => "no routing policy is enabled: the first usable model in the configured order",
-        Some(decider) => {
-            record.routed_by = Some(Arc::clone(decider));
-            let began = Instant::now();
-            let routed = match decider.version.is_open() {
-                true => Err(breaker_open()),
-                false => decider.version.policy.route(request, candidates).await,
-            };
-            let outcome = match &routed {
-                Ok(Verdict::Route(_)) => Ok(DecisionOutcome::Route),
-                Ok(Verdict::Deny(_)) => Ok(DecisionOutcome::Deny),
-                Ok(Verdict::Pass) => Ok(DecisionOutcome::Pass),
-                Err(failure) => Err(failure.class),
-            };
-            record.routing_evaluation = Some(note(gateway, decider, began, outcome));
-            match routed {
-                Ok(Verdict::Route(decision)) => {
-                    record.score = decision.complexity;
-                    record.complexity = decision.tier.map_or(Complexity::Unknown, Complexity::from);
-                    return Ok(Decision {
-                        ranking: decision.ranking.iter().map(|&index| permitted[index as usize]).collect(),
-                        permitted: permitted.to_vec(),
-                        estimates,
-                        reason: decision.reason,
-                        policy: decider.version.policy.manifest().name.clone(),
-                        version: decider.version.version.clone(),
-                    });
-                }
-                Ok(Verdict::Deny(denial)) => return Err(Failure::new(Kind::Denied(denial.code), denial.reason)),
-                Ok(Verdict::Pass) => "the policy has no opinion: the first usable model in the configured order",
-                Err(failure) => {
-                    failed(decider, &failure)?;
-                    "the policy failed: the first usable model in the configured order"
+    /// What the cost policy expects of each candidate; `None` if it is disabled, or failed and need not decide.
+    async fn estimate(
+        &self,
+        record: &mut Record,
+        candidates: &[Candidate<'_>],
+    ) -> Result<Option<Vec<CostEstimate>>, Failure> {
+        let Some(decider) = self.snapshot.cost.pick(self.header, self.request.id) else { return Ok(None) };
+        record.costed_by = Some(Arc::clone(decider));
+        let began = Instant::now();
+        let estimated = match decider.version.is_open() {
+            true => Err(breaker_open()),
+            false => decider.version.policy.estimate(self.request.clone(), candidates).await,
+        };
+        let outcome = estimated.as_ref().map(|_| DecisionOutcome::Route).map_err(|failure| failure.class);
+        record.cost_evaluation = Some(self.note(decider, began, outcome));
+        match estimated {
+            Ok(estimates) => Ok(Some(estimates)),
+            Err(failure) => failed(decider, &failure).map(|()| None),
+        }
+    }
+
+    async fn route(&self, record: &mut Record, candidates: &[Candidate<'_>]) -> Result<Decision, Failure> {
+        let estimates = candidates.iter().map(|candidate| candidate.estimate).collect();
+        let reason = match self.snapshot.routing.pick(self.header, self.request.id) {
+            None => "no routing policy is enabled: the first usable model in the configured order",
+            Some(decider) => {
+                record.routed_by = Some(Arc::clone(decider));
+                match self.ask(record, decider, candidates).await {
+                    Ok(Verdict::Route(decision)) => {
+                        record.score = decision.complexity;
+                        record.complexity = decision.tier.map_or(Complexity::Unknown, Complexity::from);
+                        let ranking = decision.ranking.iter().map(|&index| self.permitted[index as usize]);
+                        return Ok(Decision {
+                            ranking: ranking.collect(),
+                            permitted: self.permitted.to_vec(),
+                            estimates,
+                            reason: decision.reason,
+                            policy: decider.version.policy.manifest().name.clone(),
+                            version: decider.version.version.clone(),
+                        });
+                    }
+                    Ok(Verdict::Deny(denial)) => return Err(Failure::new(Kind::Denied(denial.code), denial.reason)),
+                    Ok(Verdict::Pass) => "the policy has no opinion: the first usable model in the configured order",
+                    Err(failure) => {
+                        failed(decider, &failure)?;
+                        "the policy failed: the first usable model in the configured order"
+                    }
                 }
             }
+        };
+        record.by_default = true;
+        Ok(Decision {
+            ranking: default_ranking(&self.snapshot.catalog, self.permitted),
+            permitted: self.permitted.to_vec(),
+            estimates,
+            reason: reason.into(),
+            policy: DEFAULT_NAME.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        })
+    }
+
+    /// One call of the routing policy, noted on the record.
+    async fn ask(
+        &self,
+        record: &mut Record,
+        decider: &Decider,
+        candidates: &[Candidate<'_>],
+    ) -> Result<Verdict, PolicyFailure> {
+        let began = Instant::now();
+        let routed = match decider.version.is_open() {
+            true => Err(breaker_open()),
+            false => decider.version.policy.route(self.request.clone(), candidates).await,
+        };
+        let outcome = outcome_of(&routed);
+        record.routing_evaluation = Some(self.note(decider, began, outcome));
+        routed
+    }
+
+    /// Notes what a call came to for the automatic rollback. A lack of room is no fault of the version's.
+    fn note(&self, decider: &Decider, began: Instant, outcome: Result<DecisionOutcome, FailureClass>) -> Evaluation {
+        let took = began.elapsed();
+        if !matches!(outcome, Err(FailureClass::Saturated | FailureClass::BreakerOpen)) {
+            decider.version.tally.note_call(took, outcome.is_err());
+            if outcome.is_err() {
+                self.serving.policy_failed.notify_one();
+            }
         }
-    };
-    record.by_default = true;
-    Ok(Decision {
-        ranking: default_ranking(&snapshot.catalog, permitted),
-        permitted: permitted.to_vec(),
-        estimates,
-        reason: reason.into(),
-        policy: DEFAULT_NAME.into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-    })
+        Evaluation { took, outcome }
+    }
+}
+
+/// What a routing policy's call came to, as a label.
+pub(super) fn outcome_of(routed: &Result<Verdict, PolicyFailure>) -> Result<DecisionOutcome, FailureClass> {
+    match routed {
+        Ok(Verdict::Route(_)) => Ok(DecisionOutcome::Route),
+        Ok(Verdict::Deny(_)) => Ok(DecisionOutcome::Deny),
+        Ok(Verdict::Pass) => Ok(DecisionOutcome::Pass),
+        Err(failure) => Err(failure.class),
+    }
 }
 
 /// The configured order, models last whose backend is down or whose breaker is open.
@@ -185,23 +200,6 @@ fn default_ranking(catalog: &Catalog, permitted: &[usize]) -> Vec<usize> {
 fn breaker_open() -> PolicyFailure {
     let detail = "it failed too often lately and is not called until it decides the samples again".into();
     PolicyFailure { class: FailureClass::BreakerOpen, detail }
-}
-
-/// Notes what a call came to where the rules look that take a version out. A lack of room is no fault of the version's.
-fn note(
-    gateway: &Gateway,
-    decider: &Decider,
-    began: Instant,
-    outcome: Result<DecisionOutcome, FailureClass>,
-) -> Evaluation {
-    let took = began.elapsed();
-    if !matches!(outcome, Err(FailureClass::Saturated | FailureClass::BreakerOpen)) {
-        decider.version.tally.note_call(took, outcome.is_err());
-        if outcome.is_err() {
-            gateway.policy_failed.notify_one();
-        }
-    }
-    Evaluation { took, outcome }
 }
 
 /// What the operator wants done about a failing policy: go on without it, or refuse the request.

@@ -1,41 +1,76 @@
 //! Which models may answer a request, and in which order.
+//!
+//! This module must not know: how a model is called, how a client is answered.
 
-pub mod candidate;
-pub mod decision;
-pub mod shadow;
+mod candidate;
+mod decision;
+mod shadow;
 mod view;
 
 use std::sync::Arc;
 
 use hyper::HeaderMap;
 
+use crate::base::tokens::TokenEstimator;
 use crate::dialect::Dialect;
 use crate::dialect::chat::Chat;
 use crate::error::{Failure, Kind};
-use crate::proxy::gateway::Gateway;
-use crate::state::snapshot::Snapshot;
+use crate::state::{Serving, Snapshot};
 use crate::telemetry::Record;
-use decision;
-use decision::Decision;
+pub use decision::Decision;
+use decision::Routing;
+use shadow::Shadows;
 use view::View;
 
-/// Which models may answer, what each is expected to cost, and in which order they are asked.
-pub(crate) async fn decide(
-    record: &mut Record,
-    gateway: &Gateway,
-    snapshot: &Arc<Snapshot>,
-    dialect: Dialect,
-    chat: &Chat,
-    headers: &HeaderMap,
-) -> Result<Decision, Failure> {
-    let view = View::new(chat, headers, &snapshot.limits.label_headers);
-    let permitted = permitted(snapshot, dialect, chat, &view)?;
-    let messages = view.messages();
-    record.estimated_input_tokens = gateway.tokens.estimate(view.texts());
-    let id = record.id.clone();
-    let request = view.request(&id, dialect, chat, &messages, record.estimated_input_tokens);
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    decision::decide(gateway, record, snapshot, request, &permitted, &header).await
+/// Ranks models for requests.
+#[derive(Debug)]
+pub struct Router {
+    serving: Arc<Serving>,
+    tokens: TokenEstimator,
+    shadows: Shadows,
+}
+
+/// A request as it arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Inbound<'a> {
+    /// Its dialect.
+    pub dialect: Dialect,
+    /// What it asks.
+    pub chat: &'a Chat,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+}
+
+impl Router {
+    /// A router that notifies `serving` of failing policies.
+    #[must_use]
+    pub fn new(serving: Arc<Serving>) -> Self {
+        Self { serving, tokens: TokenEstimator::new(), shadows: Shadows::default() }
+    }
+
+    /// Decides which models may answer, what each is expected to cost, and in which order they are called. Notes the facts
+    /// on the record.
+    ///
+    /// # Errors
+    /// If no model may answer, the routing policy denies the request, or a policy failed that the operator wants closed.
+    pub async fn decide(
+        &self,
+        record: &mut Record,
+        snapshot: &Arc<Snapshot>,
+        inbound: Inbound<'_>,
+    ) -> Result<Decision, Failure> {
+        let Inbound { dialect, chat, headers } = inbound;
+        let view = View::new(chat, headers, &snapshot.limits.label_headers);
+        let permitted = permitted(snapshot, dialect, chat, &view)?;
+        let messages = view.messages();
+        record.estimated_input_tokens = self.tokens.estimate(view.texts());
+        let id = record.id.clone();
+        let request = view.request(&id, dialect, chat, &messages, record.estimated_input_tokens);
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let (serving, shadows) = (&self.serving, &self.shadows);
+        let routing = Routing { serving, shadows, snapshot, request, permitted: &permitted, header: &header };
+        routing.decide(record).await
+    }
 }
 
 /// The models that may answer, by position in the catalog: the one asked for by name, or with `auto` all that can do

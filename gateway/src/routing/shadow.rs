@@ -12,15 +12,15 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::candidate::candidate;
+use super::decision::outcome_of;
 use crate::base::money::NanoDollars;
 use crate::metrics::Comparison;
 use crate::metrics::labels::{DecisionOutcome, Evaluation};
 use crate::policy_host::{
     Breaker, Candidate, CostEstimate, Dialect, FailureClass, Health, Hook, Message, Observed, Request, Role, Verdict,
 };
-use crate::routing::candidate::candidate;
-use crate::state::snapshot::{Shadow, Snapshot};
-use crate::telemetry::record;
+use crate::state::{Shadow, Snapshot};
 
 /// Requests that may wait for the shadows' thread.
 const QUEUE: usize = 64;
@@ -29,13 +29,13 @@ const NICE: i32 = 19;
 
 /// The shadows' thread, started when the first shadow is there.
 #[derive(Debug, Default)]
-pub struct Shadows {
+pub(super) struct Shadows {
     queue: OnceLock<Option<mpsc::Sender<Asked>>>,
 }
 
 /// What the policies that decide came to.
 #[derive(Debug, Clone)]
-pub struct Actual {
+pub(super) struct Actual {
     /// The first choice, by position in the catalog; `None` where the request was denied.
     pub model: Option<usize>,
     /// What the cost policy that decides expects of each candidate; `None` where it failed or is disabled.
@@ -44,7 +44,7 @@ pub struct Actual {
 
 impl Shadows {
     /// Lets the shadows of `snapshot` see a request that was decided. Copies what they need; never waits.
-    pub fn ask(&self, snapshot: &Arc<Snapshot>, request: &Request<'_>, seen: &[Candidate<'_>], actual: Actual) {
+    pub(super) fn ask(&self, snapshot: &Arc<Snapshot>, request: &Request<'_>, seen: &[Candidate<'_>], actual: Actual) {
         if snapshot.routing.shadows.is_empty() && snapshot.cost.shadows.is_empty() {
             return;
         }
@@ -200,12 +200,7 @@ impl Asked {
         let (messages, labels, candidates) = (self.messages(), self.labels(), self.candidates());
         let began = Instant::now();
         let verdict = shadow.decider.version.policy.route(self.request(&messages, &labels), &candidates).await;
-        let outcome = match &verdict {
-            Ok(Verdict::Route(_)) => Ok(DecisionOutcome::Route),
-            Ok(Verdict::Deny(_)) => Ok(DecisionOutcome::Deny),
-            Ok(Verdict::Pass) => Ok(DecisionOutcome::Pass),
-            Err(failure) => Err(failure.class),
-        };
+        let outcome = outcome_of(&verdict);
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
         let first = match &verdict {
             Ok(Verdict::Route(decision)) => decision.ranking.first().and_then(|&index| self.seen.get(index as usize)),

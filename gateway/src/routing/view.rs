@@ -10,7 +10,7 @@ use crate::dialect::chat::{Chat, Format, Part, Role};
 use crate::policy_host;
 
 /// What policies may see of a request: roles and texts, flags, allow-listed headers.
-pub struct View<'a> {
+pub(super) struct View<'a> {
     /// Each message's role and text.
     messages: Vec<(policy_host::Role, Cow<'a, str>)>,
     labels: Vec<(&'a str, &'a str)>,
@@ -21,7 +21,7 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Looks at a request.
     #[must_use]
-    pub fn new(chat: &'a Chat, headers: &'a HeaderMap, allowed: &'a [String]) -> Self {
+    pub(super) fn new(chat: &'a Chat, headers: &'a HeaderMap, allowed: &'a [String]) -> Self {
         let messages = chat.messages.iter().map(|message| {
             let role = match message.role {
                 Role::System => policy_host::Role::System,
@@ -60,18 +60,18 @@ impl<'a> View<'a> {
 
     /// The messages as the contract has them.
     #[must_use]
-    pub fn messages(&self) -> Vec<policy_host::Message<'_>> {
+    pub(super) fn messages(&self) -> Vec<policy_host::Message<'_>> {
         self.messages.iter().map(|(role, text)| policy_host::Message { role: *role, text }).collect()
     }
 
     /// Each message's text.
-    pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> + Clone {
         self.messages.iter().map(|(_, text)| &**text)
     }
 
     /// The request as the contract has it.
     #[must_use]
-    pub fn request<'r>(
+    pub(super) fn request<'r>(
         &'r self,
         id: &'r str,
         dialect: Dialect,

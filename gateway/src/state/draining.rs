@@ -8,7 +8,7 @@ use super::snapshot::{Decider, Snapshot};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Draining(Mutex<Vec<Replaced>>);
+pub(super) struct Draining(Mutex<Vec<Replaced>>);
 
 #[derive(Debug)]
 struct Replaced {
@@ -20,7 +20,7 @@ struct Replaced {
 
 impl Draining {
     /// A snapshot was replaced.
-    pub fn replaced(&self, snapshot: &Arc<Snapshot>) {
+    pub(super) fn replaced(&self, snapshot: &Arc<Snapshot>) {
         let draining = Replaced { snapshot: Arc::downgrade(snapshot), since: Instant::now(), released: false };
         self.lock().push(draining);
     }
@@ -28,7 +28,7 @@ impl Draining {
     /// How many snapshots are held, the serving one included, and how long the oldest other one has been draining, in
     /// seconds.
     #[must_use]
-    pub fn live(&self) -> (usize, f64) {
+    pub(super) fn live(&self) -> (usize, f64) {
         let mut draining = self.lock();
         draining.retain(|draining| draining.snapshot.strong_count() > 0);
         let oldest = draining.first().map_or(0.0, |draining| draining.since.elapsed().as_secs_f64());
@@ -37,7 +37,7 @@ impl Draining {
 
     /// Gives back the instances and the code of policies that only snapshots hold that have drained for longer than
     /// `cap`. Their requests decided long ago: no request takes as long to be read.
-    pub fn release(&self, serving: &Snapshot, cap: Duration) {
+    pub(super) fn release(&self, serving: &Snapshot, cap: Duration) {
         let all = |snapshot: &Snapshot| -> Vec<Arc<Decider>> {
             snapshot.routing.all().chain(snapshot.cost.all()).cloned().collect()
         };

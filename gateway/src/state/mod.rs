@@ -1,4 +1,10 @@
-//! What serves now.
+//! What serves now, as one immutable value, and what drains since it was replaced.
+//!
+//! This module must not know: who builds a snapshot, who uses it.
 
-pub mod draining;
-pub mod snapshot;
+mod draining;
+mod serving;
+mod snapshot;
+
+pub use serving::Serving;
+pub use snapshot::{Canary, DEFAULT_LABEL, DEFAULT_NAME, Decider, Deciders, Shadow, Snapshot, Version};

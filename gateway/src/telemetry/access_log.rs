@@ -6,7 +6,7 @@ use crate::base::money::NanoDollars;
 use crate::dialect::Dialect;
 use crate::metrics::labels::{Ending, Evaluation, Status};
 use crate::policy_host::FailureClass;
-use crate::state::snapshot::Snapshot;
+use crate::state::Snapshot;
 
 /// One line a request, with the same facts that the metrics count and never a word of the prompt.
 pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {

@@ -4,7 +4,7 @@ use super::Record;
 use crate::error::Reason;
 use crate::metrics::Metrics;
 use crate::metrics::labels::Ending;
-use crate::state::snapshot::Snapshot;
+use crate::state::Snapshot;
 
 /// A routing decision that no model was asked about (`/api/v1/complexity`).
 pub fn observe_decision(metrics: &Metrics, record: &Record) {

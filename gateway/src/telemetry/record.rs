@@ -9,8 +9,8 @@ use crate::base::usage::Usage;
 use crate::dialect::{Dialect, Total};
 use crate::error::Reason;
 use crate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation, HedgeResult};
-use crate::state::snapshot::DEFAULT_LABEL;
-use crate::state::snapshot::Decider;
+use crate::state::DEFAULT_LABEL;
+use crate::state::Decider;
 
 /// An attempt at a model that failed, or was not made.
 #[derive(Debug, Clone, Copy)]

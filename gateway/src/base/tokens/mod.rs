@@ -63,6 +63,12 @@ pub struct TokenEstimator {
     encoding: &'static CoreBpe,
 }
 
+impl std::fmt::Debug for TokenEstimator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenEstimator").finish_non_exhaustive()
+    }
+}
+
 impl TokenEstimator {
     /// Loads the tables: some 35 ms of CPU and 12 MB, once in a process. To be called before a port is bound,
     /// possibly on a thread of its own that start-up joins, so that no request waits and all get the same estimate.

@@ -5,7 +5,7 @@ use wasmtime::component::Component;
 
 /// See the module. A value of this type is a promise about its bytes: only `compile` here, the reply of the compiler's
 /// process and a verified entry of the private cache become one.
-pub(in crate::policy) struct Artefact(Vec<u8>);
+pub(in crate::policy_host) struct Artefact(Vec<u8>);
 
 impl Artefact {
     /// Compiles in this thread. Tens of milliseconds for a Rust policy, seconds for one with a language engine inside.

@@ -22,9 +22,9 @@ pub mod cost {
         exports: { default: async },
         ownership: Borrowing { duplicate_if_necessary: true },
         with: {
-            "wasmgate:policy/types": wasmgate::policy::types,
-            "wasmgate:policy/settings": wasmgate::policy::settings,
-            "wasmgate:policy/log": wasmgate::policy::log,
+            "wasmgate:policy/types": super::routing::wasmgate::policy::types,
+            "wasmgate:policy/settings": super::routing::wasmgate::policy::settings,
+            "wasmgate:policy/log": super::routing::wasmgate::policy::log,
         },
     });
 }

@@ -1,0 +1,36 @@
+//! Loads a version from the store: the last good one at a start, an earlier one to roll back to.
+
+use super::desired::{self, Bytes};
+use super::store::Store;
+use crate::policy_host::{Fixtures, LoadError, Loader, Policy, Stage};
+use crate::rollout::slot::Slot;
+use crate::rollout::slot_state::Spec;
+
+/// Loads a version that was kept.
+pub(super) async fn from_store(
+    loader: &Loader,
+    store: Option<&Store>,
+    slot: &Slot,
+    spec: &Spec,
+) -> Result<(Policy, Bytes), LoadError> {
+    let missing =
+        |reason: &str| LoadError { origin: spec.origin.clone(), stage: Stage::Observed, reason: reason.to_owned() };
+    let Some(store) = store else { return Err(missing("no earlier version is kept: there is no folder for state")) };
+    let (store, spec_read) = (store.clone(), spec.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let fixtures = spec_read.fixtures.as_deref().map(|digest| store.get(digest));
+        (store.get(&spec_read.digest), fixtures)
+    });
+    let gone = || missing("the component that was kept is not there any more");
+    let (component, fixtures) = read.await.map_err(|_ended| gone())?;
+    let fixtures = match fixtures {
+        None => None,
+        Some(text) => Some(Fixtures {
+            origin: format!("fixtures of {}", spec.origin),
+            text: String::from_utf8_lossy(&text.ok_or_else(gone)?).into_owned(),
+        }),
+    };
+    let bytes = Bytes { component: component.ok_or_else(gone)?.into(), fixtures };
+    let policy = desired::load(loader, slot, spec, &bytes).await?;
+    Ok((policy, bytes))
+}

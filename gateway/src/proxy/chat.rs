@@ -1,0 +1,97 @@
+//! The spine: one chat from its request to its answer. The order of the steps is written here and nowhere else; each
+//! step does its work and returns here.
+//!
+//! This module must not know: how any step works.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::HeaderName;
+use hyper::{HeaderMap, Request, Response};
+
+use super::body::ResponseBody;
+use super::gateway::Gateway;
+use super::in_flight::InFlight;
+use super::intake;
+use super::response::{refuse, respond, wait};
+use crate::dialect::Dialect;
+use crate::dialect::frames::Framing;
+use crate::dispatch::{self, ChatCall};
+use crate::error::Failure;
+use crate::routing::Inbound;
+
+/// A request header with which a client asks for a stream that is held back until it is whole.
+const GUARDED: HeaderName = HeaderName::from_static("x-wasmgate-guarded");
+
+/// Answers one chat.
+pub(super) async fn serve(
+    gateway: &Arc<Gateway>,
+    dialect: Dialect,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let mut in_flight = InFlight::new(gateway);
+    in_flight.record.dialect = Some(dialect);
+    match prepare(&mut in_flight, dialect, request).await {
+        Ok(call) => answer(in_flight, call).await,
+        Err(failure) => refuse(in_flight, dialect, &failure),
+    }
+}
+
+/// The steps before a model is called, in order.
+async fn prepare(in_flight: &mut InFlight, dialect: Dialect, request: Request<Incoming>) -> Result<ChatCall, Failure> {
+    in_flight.admit()?;
+    let (gateway, snapshot) = (Arc::clone(in_flight.gateway()), Arc::clone(in_flight.snapshot()));
+    let (headers, body) = intake::read(request, &snapshot.limits).await?;
+    let chat = intake::parse(dialect, &body, &snapshot.limits)?;
+    in_flight.record.stream = chat.stream;
+    let inbound = Inbound { dialect, chat: &chat, headers: &headers };
+    let decision = gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await?;
+    let guarded = headers.get(GUARDED).is_some_and(|value| value == "true");
+    let headers = if dialect == Dialect::Anthropic { dialect_headers(&headers) } else { HeaderMap::new() };
+    Ok(ChatCall { dialect, chat, decision, headers, guarded })
+}
+
+/// The steps from the first call of a model on. If the operator configured keep-alive comments, a stream that is slow to
+/// begin is answered by them meanwhile: from then on a failure is part of the stream.
+async fn answer(mut in_flight: InFlight, call: ChatCall) -> Response<ResponseBody> {
+    let dialect = call.dialect;
+    let comments = call.chat.stream && dialect.framing() == Framing::Sse;
+    let Some(keep_alive) = in_flight.snapshot().limits.keep_alive.filter(|_| comments) else {
+        let answer = dispatch(&mut in_flight, &call).await;
+        return finish(in_flight, dialect, answer);
+    };
+    let id = in_flight.record.id.clone();
+    let mut dispatched = Box::pin(async move {
+        let answer = dispatch(&mut in_flight, &call).await;
+        (in_flight, answer)
+    });
+    tokio::select! {
+        biased;
+        (in_flight, answer) = &mut dispatched => finish(in_flight, dialect, answer),
+        () = tokio::time::sleep(keep_alive) => wait(dialect, &id, keep_alive, dispatched),
+    }
+}
+
+async fn dispatch(in_flight: &mut InFlight, call: &ChatCall) -> Result<dispatch::Answer, Failure> {
+    let (gateway, snapshot) = (Arc::clone(in_flight.gateway()), Arc::clone(in_flight.snapshot()));
+    dispatch::dispatch(&gateway.budgets, &snapshot, &mut in_flight.record, call).await
+}
+
+fn finish(in_flight: InFlight, dialect: Dialect, answer: Result<dispatch::Answer, Failure>) -> Response<ResponseBody> {
+    match answer {
+        Ok(answer) => respond(in_flight, dialect, answer),
+        Err(failure) => refuse(in_flight, dialect, &failure),
+    }
+}
+
+/// The request headers that are part of Anthropic's dialect.
+fn dialect_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut shared = HeaderMap::new();
+    for name in ["anthropic-version", "anthropic-beta"] {
+        let name = HeaderName::from_static(name);
+        for value in headers.get_all(&name) {
+            shared.append(name.clone(), value.clone());
+        }
+    }
+    shared
+}

@@ -1,0 +1,69 @@
+//! The routes for clients: each path, what it does and the dialect of its errors.
+
+use hyper::Method;
+
+use super::introspect::Page;
+use crate::dialect::Dialect;
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Route {
+    /// A chat in a dialect.
+    Chat(Dialect),
+    /// A decision without an answer.
+    Explain,
+    /// Embeddings, in OpenAI's form.
+    Embeddings,
+    /// What the gateway shows of itself.
+    Page(Page),
+}
+
+const ROUTES: [(&str, Route); 14] = [
+    ("/api/v1/chat", Route::Chat(Dialect::Native)),
+    ("/v1/chat/completions", Route::Chat(Dialect::OpenAi)),
+    ("/v1/messages", Route::Chat(Dialect::Anthropic)),
+    ("/api/chat", Route::Chat(Dialect::Ollama)),
+    ("/api/v1/complexity", Route::Explain),
+    ("/v1/embeddings", Route::Embeddings),
+    ("/", Route::Page(Page::Alive)),
+    ("/health", Route::Page(Page::Health)),
+    ("/metrics", Route::Page(Page::Metrics)),
+    ("/api/v1/models", Route::Page(Page::Models)),
+    ("/api/v1/stats", Route::Page(Page::Stats)),
+    ("/v1/models", Route::Page(Page::SdkModels)),
+    ("/api/tags", Route::Page(Page::OllamaTags)),
+    ("/api/version", Route::Page(Page::OllamaVersion)),
+];
+
+impl Route {
+    /// The route of a path.
+    pub(super) fn find(path: &str) -> Option<Self> {
+        ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route)
+    }
+
+    /// The methods that it takes, as the `Allow` header lists them.
+    pub(super) fn allowed(self) -> &'static str {
+        match self {
+            Self::Chat(_) | Self::Explain | Self::Embeddings => "POST",
+            Self::Page(_) => "GET, HEAD",
+        }
+    }
+
+    /// Whether it takes a method.
+    pub(super) fn allows(self, method: &Method) -> bool {
+        self.allowed().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+/// The dialect whose clients request a path, known or not: errors there have its form.
+pub(super) fn dialect_of(path: &str) -> Dialect {
+    if path.starts_with("/v1/messages") {
+        Dialect::Anthropic
+    } else if path.starts_with("/v1/") {
+        Dialect::OpenAi
+    } else if path.starts_with("/api/") && !path.starts_with("/api/v1/") {
+        Dialect::Ollama
+    } else {
+        Dialect::Native
+    }
+}

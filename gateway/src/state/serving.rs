@@ -1,0 +1,53 @@
+//! The snapshot that serves, and how the control task replaces it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+
+use super::draining::Draining;
+use super::snapshot::Snapshot;
+
+/// What serves now. Requests load it; the control task alone swaps it.
+#[derive(Debug)]
+pub struct Serving {
+    snapshot: ArcSwap<Snapshot>,
+    draining: Draining,
+    /// Notified on every policy failure; the control task decides whether to open the breaker.
+    pub policy_failed: Notify,
+}
+
+impl Serving {
+    /// Begins with `snapshot`.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self { snapshot: ArcSwap::from_pointee(snapshot), draining: Draining::default(), policy_failed: Notify::new() }
+    }
+
+    /// The snapshot that serves now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Lets `snapshot` serve all requests that arrive from now on. The one before drains.
+    pub fn swap(&self, snapshot: Snapshot) {
+        let replaced = self.snapshot.swap(Arc::new(snapshot));
+        // Generation 0 is the empty one from before the start: it served no request.
+        if replaced.generation > 0 {
+            self.draining.replaced(&replaced);
+        }
+    }
+
+    /// The number of snapshots held, the serving one included, and for how many seconds the oldest has been draining.
+    #[must_use]
+    pub fn live(&self) -> (usize, f64) {
+        self.draining.live()
+    }
+
+    /// Releases the policies that only snapshots hold that have drained for longer than `cap`.
+    pub fn release(&self, cap: Duration) {
+        self.draining.release(&self.snapshot(), cap);
+    }
+}
