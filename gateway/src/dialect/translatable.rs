@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::Dialect;
 use super::json::{Path, is_null};
+use crate::dialect::types::Dialect;
 
 /// Notes the first field that has no counterpart in the other dialects.
 #[derive(Debug, Default)]

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::dialect::{ErrorText, sse, write};
+use crate::dialect::types::ErrorText;
+use crate::dialect::{sse, write};
 
 #[derive(Serialize)]
 struct Body<'a> {

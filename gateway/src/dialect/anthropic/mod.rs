@@ -2,6 +2,7 @@
 
 mod encode;
 mod error;
+mod finish;
 mod forward;
 mod reply;
 mod request;
@@ -14,28 +15,3 @@ pub(super) use forward::forward;
 pub(super) use reply::{decode_reply, encode_reply};
 pub(super) use request::decode;
 pub(super) use stream::{Decoder, Encoder};
-
-use super::chat::Finish;
-
-/// Why an answer ended, by its wire name.
-fn finish(reason: &str) -> Finish {
-    match reason {
-        "max_tokens" | "model_context_window_exceeded" => Finish::Length,
-        "stop_sequence" => Finish::StopSequence,
-        "tool_use" => Finish::ToolCalls,
-        "refusal" => Finish::ContentFilter,
-        // `end_turn`; `pause_turn`, which only server tools bring about; and what may come to be.
-        _ => Finish::Stop,
-    }
-}
-
-fn finish_name(finish: Option<Finish>, calls: bool) -> &'static str {
-    match finish {
-        Some(Finish::Length) => "max_tokens",
-        Some(Finish::StopSequence) => "stop_sequence",
-        Some(Finish::ToolCalls) => "tool_use",
-        Some(Finish::ContentFilter) => "refusal",
-        None if calls => "tool_use",
-        Some(Finish::Stop) | None => "end_turn",
-    }
-}

@@ -6,7 +6,8 @@ mod stream;
 
 use serde::Serialize;
 
-use super::{ErrorText, sse, write};
+use super::{sse, write};
+use crate::dialect::types::ErrorText;
 
 pub(super) use reply::encode_reply;
 pub(super) use request::decode;

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::dialect::chat::{Reply, ToolCall};
-use crate::dialect::{Facts, Routing, Total, write};
+use crate::dialect::types::{Facts, Routing, Total};
+use crate::dialect::write;
 
 #[derive(Serialize)]
 struct Answer<'a> {

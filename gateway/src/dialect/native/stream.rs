@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::reply;
 use crate::dialect::chat::{Delta, ToolCall};
-use crate::dialect::{Facts, Total, sse, write};
+use crate::dialect::types::{Facts, Total};
+use crate::dialect::{sse, write};
 
 /// Writes the native stream.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::call;
 use crate::dialect::chat::{Chat, Format, Image, Message, Part, Role, Tool, ToolChoice};
-use crate::dialect::{Dialect, translatable, write};
+use crate::dialect::types::Dialect;
+use crate::dialect::{translatable, write};
 
 /// Passes a request on: its own fields with another model.
 pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::dialect::{ErrorText, write};
+use crate::dialect::types::ErrorText;
+use crate::dialect::write;
 
 #[derive(Serialize)]
 struct Body<'a> {

@@ -4,10 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::call::{self, WireCall};
-use super::{finish, finish_name, usage};
+use super::finish::{finish, finish_name};
+use super::usage::usage;
 use crate::dialect::chat::{Finish, Reply, ToolCall};
 use crate::dialect::json::Text;
-use crate::dialect::{Facts, Malformed, Total, write};
+use crate::dialect::types::{Facts, Malformed, Total};
+use crate::dialect::write;
 
 #[derive(Deserialize)]
 pub(super) struct Wire<'a> {

@@ -1,10 +1,12 @@
 //! Reads and writes Ollama's streams: lines of JSON, the last one with `done: true`.
 
 use super::call::{self, WireCall};
+use super::finish::finish;
 use super::reply::{Wire, Written, WrittenMessage, ending};
-use super::{finish, usage};
+use super::usage::usage;
 use crate::dialect::chat::{Delta, Deltas, Finish, ToolCall};
-use crate::dialect::{Facts, Malformed, Total, write};
+use crate::dialect::types::{Facts, Malformed, Total};
+use crate::dialect::write;
 
 /// Reads Ollama's stream.
 #[derive(Debug, Default)]

@@ -5,7 +5,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::dialect::chat::{Chat, Format, Image, Message, Part, Role, ToolChoice};
 use crate::dialect::json::{self, Path};
-use crate::dialect::{Dialect, image, write};
+use crate::dialect::types::Dialect;
+use crate::dialect::{image, write};
 
 /// Passes a request on: its own fields with another model. A stream is made to carry usage, without which its cost
 /// would be a guess.

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::finish::{finish, finish_name};
 use super::usage::{WireUsage, Written, written};
-use super::{finish, finish_name};
 use crate::dialect::chat::{Reply, ToolCall};
 use crate::dialect::json::Text;
-use crate::dialect::{Facts, Malformed, Total, write};
+use crate::dialect::types::{Facts, Malformed, Total};
+use crate::dialect::write;
 
 #[derive(Deserialize)]
 struct Completion<'a> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::usage::Usage;
-use crate::dialect::Total;
+use crate::dialect::types::Total;
 
 #[derive(Deserialize)]
 pub(super) struct WireUsage {

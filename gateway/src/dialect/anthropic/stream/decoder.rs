@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::finish;
+use super::super::finish::finish;
 use super::super::usage::WireUsage;
 use crate::dialect::chat::{Delta, Deltas};
 use crate::dialect::json::Text;
-use crate::dialect::{Malformed, sse, write};
+use crate::dialect::types::Malformed;
+use crate::dialect::{sse, write};
 
 /// Reads Anthropic's stream.
 #[derive(Debug, Default)]

@@ -7,11 +7,12 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::super::finish_name;
+use super::super::finish::finish_name;
 use super::super::usage::{Written, written};
 use crate::base::usage::Usage;
 use crate::dialect::chat::{Delta, Finish};
-use crate::dialect::{Facts, Total, write};
+use crate::dialect::types::{Facts, Total};
+use crate::dialect::write;
 
 /// Writes Anthropic's stream.
 #[derive(Debug)]

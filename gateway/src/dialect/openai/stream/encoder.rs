@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::super::finish_name;
+use super::super::finish::finish_name;
 use super::super::usage::{Written, written};
 use crate::base::usage::Usage;
 use crate::dialect::chat::{Delta, Finish};
-use crate::dialect::{Facts, Total, write};
+use crate::dialect::types::{Facts, Total};
+use crate::dialect::write;
 
 /// Writes OpenAI's stream.
 #[derive(Debug)]

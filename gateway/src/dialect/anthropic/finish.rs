@@ -1,0 +1,26 @@
+//! Why an answer ended, from and to its wire name.
+
+use crate::dialect::chat::Finish;
+
+/// Why an answer ended, by its wire name.
+pub(in crate::dialect) fn finish(reason: &str) -> Finish {
+    match reason {
+        "max_tokens" | "model_context_window_exceeded" => Finish::Length,
+        "stop_sequence" => Finish::StopSequence,
+        "tool_use" => Finish::ToolCalls,
+        "refusal" => Finish::ContentFilter,
+        // `end_turn`; `pause_turn`, which only server tools bring about; and what may come to be.
+        _ => Finish::Stop,
+    }
+}
+
+pub(in crate::dialect) fn finish_name(finish: Option<Finish>, calls: bool) -> &'static str {
+    match finish {
+        Some(Finish::Length) => "max_tokens",
+        Some(Finish::StopSequence) => "stop_sequence",
+        Some(Finish::ToolCalls) => "tool_use",
+        Some(Finish::ContentFilter) => "refusal",
+        None if calls => "tool_use",
+        Some(Finish::Stop) | None => "end_turn",
+    }
+}

@@ -1,0 +1,19 @@
+//! Why an answer ended, from and to its wire name.
+
+use crate::dialect::chat::Finish;
+
+/// Why an answer ended, by its wire name. A model that calls tools ends with `stop` here.
+pub(in crate::dialect) fn finish(reason: Option<&str>, calls: bool) -> Finish {
+    match reason {
+        Some("length") => Finish::Length,
+        _ if calls => Finish::ToolCalls,
+        _ => Finish::Stop,
+    }
+}
+
+pub(in crate::dialect) fn finish_name(finish: Option<Finish>) -> &'static str {
+    match finish {
+        Some(Finish::Length) => "length",
+        Some(Finish::Stop | Finish::StopSequence | Finish::ToolCalls | Finish::ContentFilter) | None => "stop",
+    }
+}
