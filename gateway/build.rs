@@ -15,7 +15,6 @@ const TOGETHER: [&[&str]; 2] =
 fn main() -> Result<(), Box<dyn Error>> {
     let gateway = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let policies = gateway.join("../policies");
-    println!("cargo::rerun-if-changed=../wit");
     for entry in std::fs::read_dir(&policies)? {
         // What a build leaves in that folder is no input.
         let entry = entry?.path();

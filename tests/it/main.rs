@@ -6,6 +6,7 @@
 mod admin;
 mod author;
 mod bad_input;
+mod bindings;
 mod breaker;
 mod chaos;
 mod compose;

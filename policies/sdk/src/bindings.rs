@@ -1,30 +1,14 @@
-//! What `wit-bindgen` makes of the contract, and nothing else.
+//! What `wit-bindgen` generates from the contract, and nothing else.
 //!
-//! One module for each world. The second one borrows the first one's types, so that a request or a
-//! candidate is the same Rust type in both hooks.
+//! One module for each world. `cost` borrows the types of `routing`, so that a request or a candidate is
+//! the same Rust type in both hooks.
+//!
+//! The repository keeps the generated modules, so that no build of a policy compiles the generator, which takes far
+//! longer than the policy itself.
 
-#![allow(missing_docs, unreachable_pub, clippy::all)] // generated code
+#![allow(missing_docs, unreachable_pub, clippy::all, clippy::panic, clippy::unwrap_used, reason = "generated code")]
 
-pub mod routing {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "routing-policy",
-        pub_export_macro: true,
-        export_macro_name: "export_routing_world",
-        additional_derives: [PartialEq],
-    });
-}
-
-pub mod cost {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "cost-policy",
-        pub_export_macro: true,
-        export_macro_name: "export_cost_world",
-        with: {
-            "wasmgate:policy/types@1.0.0": crate::bindings::routing::wasmgate::policy::types,
-            "wasmgate:policy/settings@1.0.0": crate::bindings::routing::wasmgate::policy::settings,
-            "wasmgate:policy/log@1.0.0": crate::bindings::routing::wasmgate::policy::log,
-        },
-    });
-}
+#[rustfmt::skip]
+pub mod cost;
+#[rustfmt::skip]
+pub mod routing;
