@@ -5,9 +5,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use wasmgate_fuzz::chat::Part;
-use wasmgate_fuzz::dialect::Dialect;
-use wasmgate_fuzz::tokens::TokenEstimator;
+use wasmgate_dialect::chat::Part;
+use wasmgate_dialect::Dialect;
+use wasmgate_base::tokens::TokenEstimator;
 
 static TOKENS: LazyLock<TokenEstimator> = LazyLock::new(TokenEstimator::new);
 

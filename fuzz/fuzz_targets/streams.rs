@@ -4,9 +4,9 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use wasmgate_fuzz::chat::{Delta, Deltas};
-use wasmgate_fuzz::dialect::frames::{Frames, Framing};
-use wasmgate_fuzz::dialect::{Decoder, Dialect, Encoder, Facts, Routing, Total};
+use wasmgate_dialect::chat::{Delta, Deltas};
+use wasmgate_dialect::frames::{Frames, Framing};
+use wasmgate_dialect::{Decoder, Dialect, Encoder, Facts, Routing, Total};
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, stream) = input;

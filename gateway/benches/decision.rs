@@ -7,9 +7,9 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wasmgate::policy_host::builtin;
-use wasmgate::policy_host::{Candidate, GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Policy, Role};
 use wasmgate_bench::figures;
+use wasmgate_policy_host::builtin;
+use wasmgate_policy_host::{Candidate, GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Policy, Role};
 
 /// Measured for each row, at most.
 const TIME: Duration = Duration::from_secs(1);

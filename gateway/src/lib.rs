@@ -30,10 +30,6 @@ pub mod rollout;
 pub mod error;
 pub mod net;
 
-pub mod base;
-pub mod dialect;
-pub mod policy_host;
-
 mod run;
 
 pub use crate::control::StartError;

@@ -3,6 +3,8 @@
 //! Exit codes: 0 for success and an orderly stop; 1 for what the machine did not allow (an address in use); 2 for what
 //! its user got wrong (flags, configuration, a policy that is refused).
 
+#[cfg(feature = "jemalloc")]
+mod allocator;
 mod cli;
 
 use std::io::IsTerminal;
@@ -11,23 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tikv_jemallocator::Jemalloc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use wasmgate::config::{Config, LogFormat, Overrides};
-use wasmgate::policy_host::compile_component;
 use wasmgate::{Options, StartError};
-
-/// A request allocates some eighty times, on whichever thread serves it: with the C library's allocator that takes a tenth of
-/// all the time.
-#[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
-
-/// What was freed goes back to the system within seconds, also when no request comes any more: two seconds after 1,024
-/// clients at once 62 MiB are left of 98. (The library's own: after ten seconds, and only where something is allocated.)
-#[unsafe(export_name = "_rjem_malloc_conf")]
-static MALLOC_CONF: &[u8; 60] = b"background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
+use wasmgate_policy_host::compile_component;
 
 /// An AI gateway that operators program with WebAssembly policies.
 #[derive(Parser)]
@@ -48,11 +39,11 @@ enum Command {
         config: PathBuf,
     },
     /// Look at and steer the policies of a gateway that runs.
-    Policies(command::policies::Policies),
+    Policies(cli::policies::Policies),
     /// Write a policy: begin one, look at it, test it, try it, measure it.
-    Policy(command::policy::Policy),
+    Policy(cli::policy::Policy),
     /// Ask a gateway whether it can do its work.
-    Health(command::health::Health),
+    Health(cli::health::Health),
     /// Compile the component on standard input to machine code on standard output. The gateway starts itself so.
     #[command(hide = true)]
     CompileComponent {
@@ -102,9 +93,9 @@ fn main() -> ExitCode {
         Command::Check { config: file } => read(Some(&file))
             .and_then(|config| block_on(wasmgate::check(&config, &options(Overrides::default()))))
             .map(|summary| println!("{}: {summary}", file.display())),
-        Command::Policies(policies) => return command::policies::run(&policies),
-        Command::Policy(policy) => return command::policy::run(policy),
-        Command::Health(health) => return command::health::run(&health),
+        Command::Policies(policies) => return cli::policies::run(&policies),
+        Command::Policy(policy) => return cli::policy::run(policy),
+        Command::Health(health) => return cli::health::run(&health),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,14 +9,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
-use crate::base::paths::cache_folder;
 use crate::config::{Config, Overrides};
 use crate::control;
 use crate::control::{Lifecycle, StartError};
-use crate::policy_host::{Loader, LoaderOptions};
 use crate::proxy::gateway::Gateway;
 use crate::rollout::api::Operator;
 use crate::server;
+use wasmgate_base::paths::cache_folder;
+use wasmgate_policy_host::{Loader, LoaderOptions};
 
 /// Questions of operators that may wait.
 const QUESTIONS: usize = 16;

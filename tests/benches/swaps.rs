@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use wasmgate::policy_host::builtin;
 use wasmgate_bench::figures;
+use wasmgate_policy_host::builtin;
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::real;
 use wasmgate_tests::traffic::{Seen, Traffic};

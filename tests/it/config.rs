@@ -1,7 +1,7 @@
 //! The configuration file: what is wrong with it is said with file, line and key, before a port is bound.
 
 use wasmgate::config::Config;
-use wasmgate::policy_host::Profile;
+use wasmgate_policy_host::Profile;
 use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, run};
 use wasmgate_tests::wire::{Dialect, Usage, ask};

@@ -7,7 +7,7 @@ use std::fs;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use wasmgate::policy_host::builtin;
+use wasmgate_policy_host::builtin;
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::real;
 use wasmgate_tests::traffic::Traffic;

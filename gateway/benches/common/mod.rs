@@ -1,11 +1,12 @@
 //! What the benches ask policies: a prompt of a given length, and so many candidates.
 
-use wasmgate::policy_host::{
+use wasmgate_policy_host::{
     Breaker, Candidate, Capabilities, CostEstimate, Dialect, GivenLimits, Health, Hook, Loader, Location, Message,
     Pace, Policy, Price, Request, Source,
 };
 
 /// As in the gateway's program.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

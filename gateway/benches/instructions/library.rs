@@ -7,21 +7,21 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use wasmgate::backend::Catalog;
-use wasmgate::base::tokens::TokenEstimator;
-use wasmgate::base::usage::Usage;
 use wasmgate::config::{Config, OnFailure};
-use wasmgate::dialect::chat::Deltas;
-use wasmgate::dialect::frames::{Frames, Framing};
-use wasmgate::dialect::{Decoder, Dialect, Encoder, Facts, Routing};
 use wasmgate::metrics::Metrics;
 use wasmgate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation};
-use wasmgate::policy_host::Isolation;
-use wasmgate::policy_host::Isolation::{PerCall, Warm};
-use wasmgate::policy_host::builtin;
-use wasmgate::policy_host::{Candidate, GivenLimits, Hook, Loader, LoaderOptions, Message, Role};
 use wasmgate::state::snapshot::{Decider, Deciders, Snapshot, Version};
 use wasmgate::telemetry;
 use wasmgate::telemetry::Record;
+use wasmgate_base::tokens::TokenEstimator;
+use wasmgate_base::usage::Usage;
+use wasmgate_dialect::chat::Deltas;
+use wasmgate_dialect::frames::{Frames, Framing};
+use wasmgate_dialect::{Decoder, Dialect, Encoder, Facts, Routing};
+use wasmgate_policy_host::Isolation;
+use wasmgate_policy_host::Isolation::{PerCall, Warm};
+use wasmgate_policy_host::builtin;
+use wasmgate_policy_host::{Candidate, GivenLimits, Hook, Loader, LoaderOptions, Message, Role};
 
 use crate::{Case, How, cache, common};
 
@@ -129,7 +129,7 @@ fn relay(translated: bool, count: u32) {
 
 fn answer(count: u32) {
     let body = br#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"model-0","choices":[{"index":0,"message":{"role":"assistant","content":"An answer of one sentence, which says little."},"finish_reason":"stop"}],"usage":{"prompt_tokens":75,"completion_tokens":10,"total_tokens":85}}"#;
-    let (facts, total) = (facts(), wasmgate::dialect::Total::default());
+    let (facts, total) = (facts(), wasmgate_dialect::Total::default());
     for _ in 0..count {
         let reply = Dialect::OpenAi.decode_reply(black_box(body)).expect("an answer");
         black_box(Dialect::OpenAi.encode_reply(&reply, &facts, &total));
@@ -165,7 +165,7 @@ fn observe(count: u32) {
     let evaluation = |verdict| Some(Evaluation { took: Duration::from_micros(20), outcome: Ok(verdict) });
     let record = Record {
         started,
-        dialect: Some(wasmgate::dialect::Dialect::OpenAi),
+        dialect: Some(wasmgate_dialect::Dialect::OpenAi),
         routing_took: Some(Duration::from_micros(40)),
         costed_by: Some(cost),
         routed_by: Some(routing),

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use serde_json::value::RawValue;
 
-use crate::base::usage::Usage;
+use wasmgate_base::usage::Usage;
 
 /// A request as its client meant it.
 #[derive(Debug, Default)]

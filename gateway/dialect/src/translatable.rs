@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::json::{Path, is_null};
-use crate::dialect::types::Dialect;
+use crate::types::Dialect;
 
 /// Notes the first field that has no counterpart in the other dialects.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::dialect::types::Malformed;
+use crate::types::Malformed;
 
 /// Writes JSON into a new body.
 pub(super) fn to_vec(value: &impl Serialize) -> Vec<u8> {

@@ -11,8 +11,8 @@ use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Version};
 
 use super::reply::{Kind, Problem};
-use crate::base::log_limit::LogLimit;
 use crate::config::Token;
+use wasmgate_base::log_limit::LogLimit;
 
 /// See the module.
 pub(super) struct Access {

@@ -104,7 +104,7 @@ pub(super) fn query(uri: &Uri, known: &[&str]) -> Result<Map<String, Value>, Pro
 
 fn check_keys<'a>(mut given: impl Iterator<Item = &'a str>, known: &[&str], what: &str) -> Result<(), Problem> {
     if let Some(key) = given.find(|key| !known.contains(key)) {
-        let hint = match crate::base::nearest::nearest(key, known.iter().copied()) {
+        let hint = match wasmgate_base::nearest::nearest(key, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if known.is_empty() => "this route takes none".into(),
             None => format!("expected {}", known.join(" or ")),

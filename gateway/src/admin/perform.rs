@@ -13,10 +13,10 @@ use super::input::{self, COMPONENT_TIMEOUT, JSON_TIMEOUT, MAX_JSON_BYTES};
 use super::reply::{Kind, Problem};
 use super::route::{Found, Route, TABLE};
 use super::{Admin, OPENAPI};
-use crate::base::json_text;
-use crate::policy_host::MAX_COMPONENT_BYTES;
 use crate::rollout::api::{Event, Operation, PolicyStatus, Status};
 use crate::rollout::slot::Slot;
+use wasmgate_base::json_text;
+use wasmgate_policy_host::MAX_COMPONENT_BYTES;
 
 /// A place with what happened in it.
 #[derive(Serialize)]
@@ -159,7 +159,7 @@ async fn upload(
         return Err(bad("there is no component: the body is empty"));
     }
     let hashed = component.clone();
-    let digest = tokio::task::spawn_blocking(move || crate::base::digest::sha256(&hashed)).await;
+    let digest = tokio::task::spawn_blocking(move || wasmgate_base::digest::sha256(&hashed)).await;
     let digest = digest.map_err(|_ended| Problem::stopping())?;
     let share = percent.map_or(String::new(), |percent| format!(", {percent} percent"));
     let with = if settings.is_some() { ", with settings" } else { "" };

@@ -6,8 +6,8 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
-use crate::base::json_text;
 use crate::rollout::api::NotDone;
+use wasmgate_base::json_text;
 
 /// Why something was not done.
 #[derive(Debug)]

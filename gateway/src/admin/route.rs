@@ -68,12 +68,12 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
     }
     let mut parts = path.split('/').skip(1);
     let of_a_policy =
-        parts.next().is_some_and(|first| crate::base::nearest::nearest(first, ["policies"].into_iter()).is_some());
+        parts.next().is_some_and(|first| wasmgate_base::nearest::nearest(first, ["policies"].into_iter()).is_some());
     let named = parts.next().filter(|name| !name.is_empty()).unwrap_or("routing");
     let patterns = TABLE.iter().map(|(_, pattern, _)| *pattern);
     let near = patterns.filter(|pattern| of_a_policy == pattern.starts_with("/policies"));
     let paths: Vec<String> = near.map(|pattern| pattern.replace("{slot}", named)).collect();
-    Found::Nothing { near: crate::base::nearest::nearest(path, paths.iter().map(String::as_str)).map(str::to_owned) }
+    Found::Nothing { near: wasmgate_base::nearest::nearest(path, paths.iter().map(String::as_str)).map(str::to_owned) }
 }
 
 /// What stands for `{slot}` where the path is one of this pattern.

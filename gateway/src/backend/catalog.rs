@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::{Backend, Breaker, Capabilities, Location, Recent, Settings, Timeouts};
-use crate::base::money::Price;
+use wasmgate_base::money::Price;
 
 /// A model as configured.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ impl Catalog {
     /// The configured name that an unknown one most likely meant.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        crate::base::nearest::nearest(name, self.models.iter().map(|live| live.model.name.as_str()))
+        wasmgate_base::nearest::nearest(name, self.models.iter().map(|live| live.model.name.as_str()))
     }
 }
 

@@ -31,9 +31,9 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVa
 use hyper::{Method, Uri};
 use hyper_util::client::legacy;
 
-use crate::dialect::Dialect;
-use crate::dialect::chat::Chat;
 use crate::error::{Failure, Kind as FailureKind};
+use wasmgate_dialect::Dialect;
+use wasmgate_dialect::chat::Chat;
 
 pub use averages::{Observed, Recent};
 pub use breaker::{Admission, Breaker, BreakerState, Conduct, Pass, Rules};

@@ -9,7 +9,7 @@ use super::breaker::Rules;
 use super::queue::QueueSettings;
 use super::retry::Retries;
 use super::sim::SimSettings;
-use crate::dialect::Dialect;
+use wasmgate_dialect::Dialect;
 
 /// A backend as configured.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::dialect::chat::{Chat, Part, Role};
 use crate::error::{Failure, Kind};
+use wasmgate_dialect::chat::{Chat, Part, Role};
 
 /// How a simulated model behaves.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

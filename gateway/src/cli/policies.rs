@@ -11,9 +11,9 @@ use clap::{Args, Subcommand};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use wasmgate::policy_host::MAX_COMPONENT_BYTES;
 use wasmgate::rollout::api::PolicyStatus;
 use wasmgate::rollout::slot::{Place, Slot};
+use wasmgate_policy_host::MAX_COMPONENT_BYTES;
 
 use super::client::{Call, Client};
 use super::show;

@@ -14,10 +14,10 @@ use super::{Config, ConfigError, Log, LogFormat, Reload, Server};
 use crate::backend::Model;
 use crate::backend::retry::Retries;
 use crate::backend::{self, Capability, Kind, Location, Secret, Timeouts};
-use crate::base::digest::sha256;
-use crate::base::money;
-use crate::base::money::Price;
-use crate::policy_host::Hook;
+use wasmgate_base::digest::sha256;
+use wasmgate_base::money;
+use wasmgate_base::money::Price;
+use wasmgate_policy_host::Hook;
 
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -206,7 +206,7 @@ fn with_nearest(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     match quoted.next() {
         Some(unknown) if message.starts_with("unknown field") || message.starts_with("unknown variant") => {
-            match crate::base::nearest::nearest(unknown, quoted) {
+            match wasmgate_base::nearest::nearest(unknown, quoted) {
                 Some(near) => format!("unknown key `{unknown}`, did you mean `{near}`?").replace(
                     "unknown key",
                     if message.starts_with("unknown field") { "unknown key" } else { "unknown value" },
@@ -419,7 +419,7 @@ fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> 
         ));
     }
     let Some(backend) = backends.iter().position(|backend| backend.name == file.backend) else {
-        let near = crate::base::nearest::nearest(&file.backend, backends.iter().map(|b| b.name.as_str()));
+        let near = wasmgate_base::nearest::nearest(&file.backend, backends.iter().map(|b| b.name.as_str()));
         let hint = near.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
         return Err((at("backend"), format!("there is no [backends.{}]{hint}", file.backend)));
     };

@@ -20,11 +20,11 @@ use indexmap::IndexMap;
 
 use crate::backend;
 use crate::backend::Model;
-use crate::policy_host::{GivenLimits, Hook};
 use crate::rollout::analysis::{Abort, Breaker};
 use crate::rollout::slot::{Place, Slot};
 pub use admin::Admin;
 pub use token::Token;
+use wasmgate_policy_host::{GivenLimits, Hook};
 
 /// The configuration that serves where no file is given: the documented example, whose models are simulated.
 pub const EMBEDDED: &str = include_str!("../../../examples/wasmgate.toml");

@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use super::file::{Wrong, wrong};
 use super::{CanaryChoice, HookChoice, OnFailure, PolicyChoice, PolicySource};
-use crate::policy_host::{GivenLimits, Hook, Profile};
 use crate::rollout::analysis::{Abort, Breaker};
 use crate::rollout::slot::{MAX_SHADOWS, is_shadow_name};
+use wasmgate_policy_host::{GivenLimits, Hook, Profile};
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -146,9 +146,9 @@ fn mean_policy(path: &[&str], file: PolicyFile, folder: &Path) -> Result<PolicyC
         (None, None) => return Err(wrong(path, "expected `builtin` or `file`")),
         (None, Some(file)) => PolicySource::File(folder.join(file)),
         (Some(name), None) => {
-            let known = crate::policy_host::builtin::names();
+            let known = wasmgate_policy_host::builtin::names();
             if !known.contains(&name.as_str()) {
-                let hint = crate::base::nearest::nearest(&name, known.iter().copied())
+                let hint = wasmgate_base::nearest::nearest(&name, known.iter().copied())
                     .map_or_else(|| format!(", expected one of {known:?}"), |near| format!(", did you mean {near:?}?"));
                 return Err(at("builtin", format!("there is no built-in policy {name:?}{hint}")));
             }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::desired::Bytes;
 use super::reconcile::Applicable;
 use super::{By, Lifecycle};
-use crate::base::time::now;
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Place, Spec, UPLOADED};
+use wasmgate_base::time::now;
 
 impl Lifecycle {
     /// The file as it stands does not go in; whether that is news.

@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use super::operations::{Job, JobDone};
 use super::{By, Lifecycle};
-use crate::base::time::now;
 use crate::metrics::Reload;
-use crate::policy_host::{Hook, PolicyFailure, Stage};
 use crate::rollout::api::Refusal;
 use crate::rollout::slot::Slot;
 use crate::state::Version;
+use wasmgate_base::time::now;
+use wasmgate_policy_host::{Hook, PolicyFailure, Stage};
 
 /// An open breaker.
 #[derive(Debug)]

@@ -17,14 +17,14 @@ use super::revive::from_store;
 use super::store::{State, Store};
 use super::{By, Lifecycle};
 use crate::backend::Catalog;
-use crate::base::paths::platform;
-use crate::base::time::now;
 use crate::config::{Config, PolicyChoice};
 use crate::metrics::Metrics;
-use crate::policy_host::{LoadError, Loader, Policy};
 use crate::rollout::slot::{Place as SlotPlace, Slot};
 use crate::rollout::slot_state::{Begin, Place, Spec, UPLOADED, Wish};
 use crate::state::Serving;
+use wasmgate_base::paths::platform;
+use wasmgate_base::time::now;
+use wasmgate_policy_host::{LoadError, Loader, Policy};
 
 /// What a place begins with.
 struct First {

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::observed::{Files, Sight};
-use crate::base::digest::sha256;
 use crate::config::{PolicyChoice, PolicySource};
-use crate::policy_host::MAX_SETTING_BYTES;
-use crate::policy_host::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};
 use crate::rollout::slot::{Place as SlotPlace, Slot};
 use crate::rollout::slot_state::Spec;
+use wasmgate_base::digest::sha256;
+use wasmgate_policy_host::MAX_SETTING_BYTES;
+use wasmgate_policy_host::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};
 
 /// What is wanted in a place, by what can be seen of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,7 @@ fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mu
         sight => Err(as_desire(sight, path)),
     };
     let digest = match &choice.source {
-        PolicySource::BuiltIn(name) => sha256(crate::policy_host::builtin::component(name).unwrap_or_default()),
+        PolicySource::BuiltIn(name) => sha256(wasmgate_policy_host::builtin::component(name).unwrap_or_default()),
         PolicySource::File(path) => digest_of(path)?,
     };
     let fixtures = match choice.fixtures().map(|path| digest_of(&path)) {
@@ -99,7 +99,7 @@ fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mu
 pub(super) fn read(files: &Files, choice: &PolicyChoice, spec: &Spec) -> Result<Bytes, Desire> {
     let bytes_of = |path: &Path, digest: &str| files.read(path, digest).map_err(|sight| as_desire(sight, path));
     let component = match &choice.source {
-        PolicySource::BuiltIn(name) => crate::policy_host::builtin::component(name).unwrap_or_default().into(),
+        PolicySource::BuiltIn(name) => wasmgate_policy_host::builtin::component(name).unwrap_or_default().into(),
         PolicySource::File(path) => bytes_of(path, &spec.digest)?,
     };
     let fixtures = match (&spec.fixtures, choice.fixtures()) {

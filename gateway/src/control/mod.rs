@@ -33,11 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backend::Backend;
 use crate::backend::Catalog;
-use crate::base::time::UnixSeconds;
-use crate::base::time::now;
 use crate::config::Config;
 use crate::metrics::{Metrics, Reload};
-use crate::policy_host::{LoadError, Loader, Policy, PolicyFailure};
 use crate::rollout::api::{Event, Question, Refusal};
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Admission, Place, Placed, Spec};
@@ -50,6 +47,9 @@ use operations::{Job, JobDone};
 use persist::Keeper;
 use reconcile::{Admitted, Attempt, Load, Review, Reviewed};
 use store::State;
+use wasmgate_base::time::UnixSeconds;
+use wasmgate_base::time::now;
+use wasmgate_policy_host::{LoadError, Loader, Policy, PolicyFailure};
 use watch::Watch;
 
 /// Events that are kept.

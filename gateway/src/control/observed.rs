@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::base::digest::sha256;
-use crate::policy_host::MAX_COMPONENT_BYTES;
+use wasmgate_base::digest::sha256;
+use wasmgate_policy_host::MAX_COMPONENT_BYTES;
 
 /// How often content is compared even where size, times and identity say that nothing changed: some file systems lie.
 const DISTRUST: Duration = Duration::from_secs(60);

@@ -12,12 +12,12 @@ use super::auto_rollback::refusal;
 use super::desired;
 use super::desired::Bytes;
 use super::{By, Lifecycle};
-use crate::base::digest::sha256;
 use crate::metrics::Reload;
-use crate::policy_host::{LoadError, Policy};
 use crate::rollout::api::{NotDone, Operation, PolicyStatus, Question};
 use crate::rollout::slot::{MAX_SHADOWS, Place as SlotPlace, Slot};
 use crate::rollout::slot_state::{Placed, Spec, UPLOADED, Wish};
+use wasmgate_base::digest::sha256;
+use wasmgate_policy_host::{LoadError, Policy};
 
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<PolicyStatus, NotDone>>;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::{By, Lifecycle};
 use crate::backend::Catalog;
-use crate::base::time::now;
 use crate::config::Config;
 use crate::metrics::LastReload;
-use crate::policy_host::Hook;
 use crate::rollout::slot::{Place, Slot};
 use crate::rollout::slot_state::Wish;
 use crate::state::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
 use crate::telemetry::gauges;
+use wasmgate_base::time::now;
+use wasmgate_policy_host::Hook;
 
 /// A snapshot without policies: what a gateway begins with, before it serves.
 pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {

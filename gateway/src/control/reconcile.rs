@@ -13,11 +13,11 @@ use super::desired;
 use super::desired::{Bytes, Desire};
 use super::observed::{Files, Sight};
 use crate::backend::Catalog;
-use crate::base::digest::sha256;
 use crate::config::{Config, PolicyChoice};
-use crate::policy_host::{LoadError, Loader, Policy};
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Place, Spec, Wish};
+use wasmgate_base::digest::sha256;
+use wasmgate_policy_host::{LoadError, Loader, Policy};
 
 /// What there is to go by.
 pub(super) struct Review {

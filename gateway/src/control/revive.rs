@@ -2,9 +2,9 @@
 
 use super::desired::{self, Bytes};
 use super::store::Store;
-use crate::policy_host::{Fixtures, LoadError, Loader, Policy, Stage};
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::Spec;
+use wasmgate_policy_host::{Fixtures, LoadError, Loader, Policy, Stage};
 
 /// Loads a version that was kept.
 pub(super) async fn from_store(

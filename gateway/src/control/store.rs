@@ -15,10 +15,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::digest::sha256;
 use crate::rollout::api::Event;
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::Place;
+use wasmgate_base::digest::sha256;
 
 /// Form of the state file. Another one is not read.
 const FORM: u32 = 1;

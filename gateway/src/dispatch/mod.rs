@@ -15,9 +15,6 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 
 use crate::backend::{self, Call};
-use crate::base::money::NanoDollars;
-use crate::dialect::chat::Chat;
-use crate::dialect::{Dialect, Facts, Routing};
 use crate::error::{Failure, Kind};
 use crate::routing::Decision;
 use crate::state::Snapshot;
@@ -27,6 +24,9 @@ pub use budgets::Budgets;
 pub(crate) use budgets::stopping;
 use failures::{Failures, Next};
 use relay::{Client, Deadlines, Relay};
+use wasmgate_base::money::NanoDollars;
+use wasmgate_dialect::chat::Chat;
+use wasmgate_dialect::{Dialect, Facts, Routing};
 
 /// Largest answer that is not a stream.
 const MAX_REPLY_BYTES: usize = 32 << 20;

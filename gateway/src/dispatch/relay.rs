@@ -17,13 +17,13 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::budgets::stopping;
 use crate::backend;
-use crate::base::money::Price;
-use crate::dialect::chat::{Delta, Deltas};
-use crate::dialect::frames::{Frames, Framing};
-use crate::dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::Ending;
 use crate::telemetry::Record;
+use wasmgate_base::money::Price;
+use wasmgate_dialect::chat::{Delta, Deltas};
+use wasmgate_dialect::frames::{Frames, Framing};
+use wasmgate_dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
 
 /// Longest frame of a stream. Tool arguments come in many; one this long is a mistake.
 const MAX_FRAME_BYTES: usize = 4 << 20;

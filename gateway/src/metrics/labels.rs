@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Fault, Kind, Reason, Rejection};
-use crate::policy_host::{FailureClass, Tier};
+use wasmgate_policy_host::{FailureClass, Tier};
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

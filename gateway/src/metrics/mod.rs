@@ -21,8 +21,6 @@ use std::time::{Duration, Instant};
 use prometheus::{Encoder, TextEncoder};
 
 use crate::backend::{Catalog, LiveModel};
-use crate::base::time::UnixSeconds;
-use crate::policy_host::{Hook, PoolState};
 pub use models::{Endings, ModelMetrics, Totals};
 use policies::Policies;
 pub use policies::{InSlot, PolicyLabels, PolicyMetrics};
@@ -30,6 +28,8 @@ use register::Families;
 pub use reloads::{LastReload, Reload};
 use retired::Retired;
 pub use shadows::{Comparison, ShadowMetrics};
+use wasmgate_base::time::UnixSeconds;
+use wasmgate_policy_host::{Hook, PoolState};
 
 /// The content type of `/metrics`. Prometheus 3 refuses a scrape without it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -8,8 +8,8 @@ use super::buckets::{DURATION, FIRST_TOKEN};
 use super::labels::{Complexity, Status};
 use super::register::Families;
 use crate::backend::LiveModel;
-use crate::base::money::Price;
-use crate::base::usage::Usage;
+use wasmgate_base::money::Price;
+use wasmgate_base::usage::Usage;
 
 /// The families of models.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use super::buckets::EVALUATION;
 use super::labels::{DecisionOutcome, Evaluation, Status};
 use super::register::Families;
 use crate::backend::Catalog;
-use crate::base::money::NanoDollars;
-use crate::policy_host::{FailureClass, Hook, PoolState};
+use wasmgate_base::money::NanoDollars;
+use wasmgate_policy_host::{FailureClass, Hook, PoolState};
 
 /// The labels of a version in a mode.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::register::Families;
-use crate::base::time::UnixSeconds;
-use crate::policy_host::Stage;
+use wasmgate_base::time::UnixSeconds;
+use wasmgate_policy_host::Stage;
 
 /// What became of a change of a policy's files, as the label of `api_gateway_policy_reloads_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,11 +14,11 @@ use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake;
 use super::response::{refuse, respond, wait};
-use crate::dialect::Dialect;
-use crate::dialect::frames::Framing;
 use crate::dispatch::{self, ChatCall};
 use crate::error::Failure;
 use crate::routing::Inbound;
+use wasmgate_dialect::Dialect;
+use wasmgate_dialect::frames::Framing;
 
 /// A request header with which a client asks for a stream that is held back until it is whole.
 const GUARDED: HeaderName = HeaderName::from_static("x-wasmgate-guarded");

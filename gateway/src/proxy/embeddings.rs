@@ -16,11 +16,11 @@ use super::in_flight::InFlight;
 use super::intake;
 use super::response::{id_header, refuse, routing_headers};
 use crate::backend::LiveModel;
-use crate::base::usage::Usage;
-use crate::dialect::{BadRequest, Dialect, json};
 use crate::dispatch::{Attempt, Target, stopping, whole, with_retries};
 use crate::error::{Failure, Kind};
 use crate::telemetry::Record;
+use wasmgate_base::usage::Usage;
+use wasmgate_dialect::{BadRequest, Dialect, json};
 
 /// Answers one request.
 pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {

@@ -12,12 +12,12 @@ use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake;
 use super::response::{id_header, refuse, routing_headers};
-use crate::base::money::NanoDollars;
-use crate::dialect::Dialect;
 use crate::error::Failure;
 use crate::routing::{Decision, Inbound};
 use crate::state::Snapshot;
 use crate::telemetry::Record;
+use wasmgate_base::money::NanoDollars;
+use wasmgate_dialect::Dialect;
 
 /// Answers one request.
 pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
@@ -102,5 +102,5 @@ fn body(record: &Record, snapshot: &Snapshot, decision: &Decision) -> Vec<u8> {
         version: &decision.version,
         candidates: candidates.collect(),
     };
-    crate::base::json_text::json(&explanation)
+    wasmgate_base::json_text::json(&explanation)
 }

@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::gateway::Gateway;
-use crate::dialect::Total;
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::Ending;
 use crate::state::Snapshot;
 use crate::telemetry;
 use crate::telemetry::Record;
+use wasmgate_dialect::Total;
 
 /// A record that must be closed, and the permit that the request holds.
 pub struct InFlight {

@@ -11,9 +11,9 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{HeaderMap, Request};
 
 use crate::config::Server;
-use crate::dialect::Dialect;
-use crate::dialect::chat::{Chat, Part};
 use crate::error::{Failure, Kind};
+use wasmgate_dialect::Dialect;
+use wasmgate_dialect::chat::{Chat, Part};
 
 /// Reads a body of JSON within the operator's bounds.
 ///

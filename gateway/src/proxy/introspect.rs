@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::body::ResponseBody;
 use super::gateway::Gateway;
 use crate::backend::{Capability, HealthState};
-use crate::base::json_text;
 use crate::metrics;
 use crate::state::{Deciders, Snapshot};
 use crate::telemetry::gauges;
+use wasmgate_base::json_text;
 
 /// A page.
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +122,7 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
     json!({
         "status": if is_healthy(snapshot) { "healthy" } else { "unhealthy" },
         "version": env!("CARGO_PKG_VERSION"),
-        "wasmtime": env!("WASMTIME_VERSION"),
+        "wasmtime": wasmgate_policy_host::WASMTIME_VERSION,
         "uptime_seconds": gateway.started.elapsed().as_secs(),
         "in_flight": gateway.in_flight.load(std::sync::atomic::Ordering::Relaxed),
         "generation": snapshot.generation,

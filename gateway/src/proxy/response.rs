@@ -12,11 +12,11 @@ use super::body::ResponseBody;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::routes::dialect_of;
-use crate::base::money::NanoDollars;
-use crate::dialect::{Dialect, ErrorText, stream_error};
 use crate::dispatch::Answer;
 use crate::error::{Failure, Kind};
 use crate::telemetry::record::FailedAttempt;
+use wasmgate_base::money::NanoDollars;
+use wasmgate_dialect::{Dialect, ErrorText, stream_error};
 
 /// Headers that an answer has room for before the map of them grows: most have nine.
 const HEADERS: usize = 12;

@@ -3,7 +3,7 @@
 use hyper::Method;
 
 use super::introspect::Page;
-use crate::dialect::Dialect;
+use wasmgate_dialect::Dialect;
 
 /// What a path leads to.
 #[derive(Debug, Clone, Copy)]

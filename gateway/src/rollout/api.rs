@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::slot::Slot;
-use crate::base::time::UnixSeconds;
+use wasmgate_base::time::UnixSeconds;
 
 /// Everything at a moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy_host::Hook;
+use wasmgate_policy_host::Hook;
 
 /// Most shadows of one hook.
 pub const MAX_SHADOWS: usize = 4;

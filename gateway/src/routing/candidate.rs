@@ -2,48 +2,61 @@
 
 use std::time::Instant;
 
-use crate::backend::LiveModel;
-use crate::backend::{BreakerState, Capability, HealthState, Location};
-use crate::policy_host;
-use crate::policy_host::{Candidate, CostEstimate, Health};
+use crate::backend::{BreakerState, Capability, HealthState, LiveModel, Location};
+use wasmgate_policy_host::{Candidate, CostEstimate, Health, Observation};
 
-/// A model as policies see it.
-#[must_use]
-pub(super) fn candidate(live: &LiveModel, estimate: Option<CostEstimate>) -> Candidate<'_> {
-    let breaker = match live.breaker.state(Instant::now()) {
-        BreakerState::Closed => policy_host::Breaker::Closed,
-        BreakerState::HalfOpen => policy_host::Breaker::HalfOpen,
-        BreakerState::Open => policy_host::Breaker::Open,
-    };
-    Candidate {
-        model: &live.model.name,
-        backend: &live.backend.settings().name,
-        location: match live.backend.settings().location {
-            Location::Local => policy_host::Location::Local,
-            Location::Cloud => policy_host::Location::Cloud,
-        },
-        price: live.model.price.map(|price| policy_host::Price { input: price.input.0, output: price.output.0 }),
-        context_window: live.model.context_window,
-        capabilities: live.model.capabilities.iter().fold(policy_host::Capabilities::empty(), |set, capability| {
-            set | match capability {
-                Capability::Tools => policy_host::Capabilities::TOOLS,
-                Capability::Images => policy_host::Capabilities::IMAGES,
-                Capability::StructuredOutput => policy_host::Capabilities::STRUCTURED_OUTPUT,
-            }
-        }),
+/// What is observed of a model now.
+pub(super) fn observe(live: &LiveModel) -> Observation {
+    Observation {
         health: match live.backend.health().state() {
             HealthState::Unknown => Health::Unknown,
             HealthState::Healthy => Health::Healthy,
             HealthState::Degraded => Health::Degraded,
             HealthState::Down => Health::Down,
         },
-        breaker,
+        breaker: match live.breaker.state(Instant::now()) {
+            BreakerState::Closed => wasmgate_policy_host::Breaker::Closed,
+            BreakerState::HalfOpen => wasmgate_policy_host::Breaker::HalfOpen,
+            BreakerState::Open => wasmgate_policy_host::Breaker::Open,
+        },
         in_flight: live.backend.in_flight(),
-        observed: live.recent.observed().map(|observed| policy_host::Observed {
+        observed: live.recent.observed().map(|observed| wasmgate_policy_host::Observed {
             latency: observed.latency,
             time_to_first_token: observed.time_to_first_token,
             tokens_per_second: observed.tokens_per_second,
         }),
+    }
+}
+
+/// A model as policies see it: what the configuration says, and what was observed at one moment.
+pub(super) fn candidate(live: &LiveModel, now: Observation, estimate: Option<CostEstimate>) -> Candidate<'_> {
+    let settings = live.backend.settings();
+    Candidate {
+        model: &live.model.name,
+        backend: &settings.name,
+        location: match settings.location {
+            Location::Local => wasmgate_policy_host::Location::Local,
+            Location::Cloud => wasmgate_policy_host::Location::Cloud,
+        },
+        price: live
+            .model
+            .price
+            .map(|price| wasmgate_policy_host::Price { input: price.input.0, output: price.output.0 }),
+        context_window: live.model.context_window,
+        capabilities: live.model.capabilities.iter().fold(
+            wasmgate_policy_host::Capabilities::empty(),
+            |set, capability| {
+                set | match capability {
+                    Capability::Tools => wasmgate_policy_host::Capabilities::TOOLS,
+                    Capability::Images => wasmgate_policy_host::Capabilities::IMAGES,
+                    Capability::StructuredOutput => wasmgate_policy_host::Capabilities::STRUCTURED_OUTPUT,
+                }
+            },
+        ),
+        health: now.health,
+        breaker: now.breaker,
+        in_flight: now.in_flight,
+        observed: now.observed,
         estimate,
     }
 }

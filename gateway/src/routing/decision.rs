@@ -6,16 +6,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::candidate::candidate;
+use super::candidate::{candidate, observe};
 use super::shadow::{Actual, Shadows};
 use crate::backend::Catalog;
-use crate::base::money::NanoDollars;
 use crate::config::OnFailure;
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation};
-use crate::policy_host::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
 use crate::state::{DEFAULT_NAME, Decider, Serving, Snapshot};
 use crate::telemetry::Record;
+use wasmgate_base::money::NanoDollars;
+use wasmgate_policy_host::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
 
 /// Which models answer, in which order, and why.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Routing<'_> {
     async fn steps(&self, record: &mut Record) -> Result<Decision, Failure> {
         let models = self.snapshot.catalog.models();
         let mut candidates: Vec<Candidate<'_>> =
-            self.permitted.iter().map(|&index| candidate(&models[index], None)).collect();
+            self.permitted.iter().map(|&index| candidate(&models[index], observe(&models[index]), None)).collect();
         let estimated = self.estimate(record, &candidates).await?;
         for (candidate, estimate) in candidates.iter_mut().zip(estimated.iter().flatten()) {
             candidate.estimate = Some(*estimate);
@@ -190,8 +190,8 @@ pub(super) fn outcome_of(routed: &Result<Verdict, PolicyFailure>) -> Result<Deci
 /// The configured order, models last whose backend is down or whose breaker is open.
 fn default_ranking(catalog: &Catalog, permitted: &[usize]) -> Vec<usize> {
     let down = |index: &usize| {
-        let candidate = candidate(&catalog.models()[*index], None);
-        candidate.health == Health::Down || candidate.breaker == Breaker::Open
+        let now = observe(&catalog.models()[*index]);
+        now.health == Health::Down || now.breaker == Breaker::Open
     };
     let (last, first): (Vec<usize>, Vec<usize>) = permitted.iter().partition(|index| down(index));
     [first, last].concat()

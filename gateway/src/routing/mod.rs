@@ -11,9 +11,6 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 
-use crate::base::tokens::TokenEstimator;
-use crate::dialect::Dialect;
-use crate::dialect::chat::Chat;
 use crate::error::{Failure, Kind};
 use crate::state::{Serving, Snapshot};
 use crate::telemetry::Record;
@@ -21,6 +18,9 @@ pub use decision::Decision;
 use decision::Routing;
 use shadow::Shadows;
 use view::View;
+use wasmgate_base::tokens::TokenEstimator;
+use wasmgate_dialect::Dialect;
+use wasmgate_dialect::chat::Chat;
 
 /// Ranks models for requests.
 #[derive(Debug)]

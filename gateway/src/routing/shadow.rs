@@ -14,13 +14,13 @@ use tokio::sync::mpsc;
 
 use super::candidate::candidate;
 use super::decision::outcome_of;
-use crate::base::money::NanoDollars;
 use crate::metrics::Comparison;
 use crate::metrics::labels::{DecisionOutcome, Evaluation};
-use crate::policy_host::{
-    Breaker, Candidate, CostEstimate, Dialect, FailureClass, Health, Hook, Message, Observed, Request, Role, Verdict,
-};
 use crate::state::{Shadow, Snapshot};
+use wasmgate_base::money::NanoDollars;
+use wasmgate_policy_host::{
+    Candidate, CostEstimate, FailureClass, Health, Hook, Observation, OwnedRequest, Request, Verdict,
+};
 
 /// Requests that may wait for the shadows' thread.
 const QUEUE: usize = 64;
@@ -30,7 +30,7 @@ const NICE: i32 = 19;
 /// The shadows' thread, started when the first shadow is there.
 #[derive(Debug, Default)]
 pub(super) struct Shadows {
-    queue: OnceLock<Option<mpsc::Sender<Asked>>>,
+    queue: OnceLock<Option<mpsc::Sender<Decided>>>,
 }
 
 /// What the policies that decide came to.
@@ -53,7 +53,7 @@ impl Shadows {
             Some(queue) => match queue.try_reserve() {
                 Err(_full) => false,
                 Ok(place) => {
-                    place.send(Asked::new(snapshot, request, seen, actual));
+                    place.send(Decided::new(snapshot, request, seen, actual));
                     true
                 }
             },
@@ -68,7 +68,7 @@ impl Shadows {
     }
 }
 
-fn start() -> Option<mpsc::Sender<Asked>> {
+fn start() -> Option<mpsc::Sender<Decided>> {
     let (queue, asked) = mpsc::channel(QUEUE);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let started = runtime.and_then(|runtime| {
@@ -89,7 +89,7 @@ fn start() -> Option<mpsc::Sender<Asked>> {
     }
 }
 
-async fn work(mut asked: mpsc::Receiver<Asked>) {
+async fn work(mut asked: mpsc::Receiver<Decided>) {
     while let Some(asked) = asked.recv().await {
         for shadow in &asked.snapshot.cost.shadows {
             asked.estimate(shadow).await;
@@ -102,110 +102,50 @@ async fn work(mut asked: mpsc::Receiver<Asked>) {
 
 /// A decided request, with all that it takes to decide it again.
 #[derive(Debug)]
-struct Asked {
+struct Decided {
     snapshot: Arc<Snapshot>,
-    id: String,
-    dialect: Dialect,
-    requested_model: String,
-    messages: Vec<(Role, String)>,
-    prompt_tokens: u32,
-    max_tokens: Option<u32>,
-    streaming: bool,
-    tools: bool,
-    images: bool,
-    labels: Vec<(String, String)>,
-    seen: Vec<Seen>,
+    request: OwnedRequest,
+    candidates: Vec<Seen>,
     actual: Actual,
 }
 
-/// A candidate, and what of it was so at that moment only.
+/// A candidate as it was at that moment.
 #[derive(Debug)]
 struct Seen {
     // By position in the catalog.
     model: usize,
-    health: Health,
-    breaker: Breaker,
-    in_flight: u32,
-    observed: Option<Observed>,
+    now: Observation,
     estimate: Option<CostEstimate>,
 }
 
-impl Asked {
+impl Decided {
     fn new(snapshot: &Arc<Snapshot>, request: &Request<'_>, seen: &[Candidate<'_>], actual: Actual) -> Self {
-        let seen = seen.iter().filter_map(|candidate| {
-            Some(Seen {
-                model: snapshot.catalog.find(candidate.model)?,
-                health: candidate.health,
-                breaker: candidate.breaker,
-                in_flight: candidate.in_flight,
-                observed: candidate.observed,
-                estimate: candidate.estimate,
-            })
+        let candidates = seen.iter().filter_map(|candidate| {
+            let model = snapshot.catalog.find(candidate.model)?;
+            Some(Seen { model, now: candidate.into(), estimate: candidate.estimate })
         });
-        Self {
-            snapshot: Arc::clone(snapshot),
-            id: request.id.to_owned(),
-            dialect: request.dialect,
-            requested_model: request.requested_model.to_owned(),
-            messages: request.messages.iter().map(|message| (message.role, message.text.to_owned())).collect(),
-            prompt_tokens: request.prompt_tokens,
-            max_tokens: request.max_tokens,
-            streaming: request.streaming,
-            tools: request.tools,
-            images: request.images,
-            labels: request.labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            seen: seen.collect(),
-            actual,
-        }
+        Self { snapshot: Arc::clone(snapshot), request: request.into(), candidates: candidates.collect(), actual }
     }
 
     fn candidates(&self) -> Vec<Candidate<'_>> {
-        let rebuilt = |seen: &Seen| Candidate {
-            health: seen.health,
-            breaker: seen.breaker,
-            in_flight: seen.in_flight,
-            observed: seen.observed,
-            ..candidate(&self.snapshot.catalog.models()[seen.model], seen.estimate)
-        };
-        self.seen.iter().map(rebuilt).collect()
-    }
-
-    fn request<'a>(&'a self, messages: &'a [Message<'a>], labels: &'a [(&'a str, &'a str)]) -> Request<'a> {
-        Request {
-            id: &self.id,
-            dialect: self.dialect,
-            requested_model: &self.requested_model,
-            messages,
-            prompt_tokens: self.prompt_tokens,
-            max_tokens: self.max_tokens,
-            streaming: self.streaming,
-            tools: self.tools,
-            images: self.images,
-            tenant: None,
-            budget: None,
-            labels,
-            hints: &[],
-        }
-    }
-
-    fn messages(&self) -> Vec<Message<'_>> {
-        self.messages.iter().map(|(role, text)| Message { role: *role, text }).collect()
-    }
-
-    fn labels(&self) -> Vec<(&str, &str)> {
-        self.labels.iter().map(|(name, value)| (&**name, &**value)).collect()
+        let models = self.snapshot.catalog.models();
+        self.candidates.iter().map(|seen| candidate(&models[seen.model], seen.now, seen.estimate)).collect()
     }
 
     async fn route(&self, shadow: &Shadow) {
-        let (messages, labels, candidates) = (self.messages(), self.labels(), self.candidates());
+        let (lists, candidates) = (self.request.lists(), self.candidates());
         let began = Instant::now();
-        let verdict = shadow.decider.version.policy.route(self.request(&messages, &labels), &candidates).await;
+        let verdict = shadow.decider.version.policy.route(self.request.request(&lists), &candidates).await;
         let outcome = outcome_of(&verdict);
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
         let first = match &verdict {
-            Ok(Verdict::Route(decision)) => decision.ranking.first().and_then(|&index| self.seen.get(index as usize)),
+            Ok(Verdict::Route(decision)) => {
+                decision.ranking.first().and_then(|&index| self.candidates.get(index as usize))
+            }
             // The gateway's own order stands in for a policy without an opinion, as it would if this one decided.
-            Ok(Verdict::Pass) => self.seen.iter().find(|seen| seen.health != Health::Down).or(self.seen.first()),
+            Ok(Verdict::Pass) => {
+                self.candidates.iter().find(|seen| seen.now.health != Health::Down).or(self.candidates.first())
+            }
             Ok(Verdict::Deny(_)) | Err(_) => None,
         };
         let model = first.map(|seen| seen.model);
@@ -222,13 +162,13 @@ impl Asked {
     }
 
     async fn estimate(&self, shadow: &Shadow) {
-        let (messages, labels) = (self.messages(), self.labels());
+        let lists = self.request.lists();
         let mut candidates = self.candidates();
         for candidate in &mut candidates {
             candidate.estimate = None;
         }
         let began = Instant::now();
-        let estimates = shadow.decider.version.policy.estimate(self.request(&messages, &labels), &candidates).await;
+        let estimates = shadow.decider.version.policy.estimate(self.request.request(&lists), &candidates).await;
         let outcome = estimates.as_ref().map(|_| DecisionOutcome::Route).map_err(|failure| failure.class);
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
         match (estimates, &self.actual.estimates) {

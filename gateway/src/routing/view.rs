@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use hyper::HeaderMap;
 
 use crate::backend::Capabilities;
-use crate::dialect::Dialect;
-use crate::dialect::chat::{Chat, Format, Part, Role};
-use crate::policy_host;
+use wasmgate_dialect::Dialect;
+use wasmgate_dialect::chat::{Chat, Format, Part, Role};
+use wasmgate_policy_host as policy_host;
 
 /// What policies may see of a request: roles and texts, flags, allow-listed headers.
 pub(super) struct View<'a> {

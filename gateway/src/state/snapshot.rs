@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sha2::{Digest, Sha256};
 
 use crate::backend::Catalog;
-use crate::base::log_limit::LogLimit;
-use crate::base::money::Price;
 use crate::config::{OnFailure, Server};
 use crate::metrics::{ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
-use crate::policy_host::{Hook, Policy};
 use crate::rollout::stats::Tally;
+use wasmgate_base::log_limit::LogLimit;
+use wasmgate_base::money::Price;
+use wasmgate_policy_host::{Hook, Policy};
 
 /// The name under which the gateway's own default decides.
 pub const DEFAULT_NAME: &str = "default";

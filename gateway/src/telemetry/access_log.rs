@@ -2,11 +2,11 @@
 
 use super::Record;
 use super::record::Spent;
-use crate::base::money::NanoDollars;
-use crate::dialect::Dialect;
 use crate::metrics::labels::{Ending, Evaluation, Status};
-use crate::policy_host::FailureClass;
 use crate::state::Snapshot;
+use wasmgate_base::money::NanoDollars;
+use wasmgate_dialect::Dialect;
+use wasmgate_policy_host::FailureClass;
 
 /// One line a request, with the same facts that the metrics count and never a word of the prompt.
 pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::backend::Location;
-use crate::base::time::UnixSeconds;
 use crate::metrics::{InSlot, LastReload, Metrics, Totals};
 use crate::state::{Deciders, Snapshot};
+use wasmgate_base::time::UnixSeconds;
 
 /// Shows what serves: `last` is how each policy's last change went, `config` whether the configuration's last change
 /// succeeded and since when it serves.

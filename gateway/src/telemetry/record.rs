@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::base::money::{NanoDollars, Price};
-use crate::base::usage::Usage;
-use crate::dialect::{Dialect, Total};
 use crate::error::Reason;
 use crate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation, HedgeResult};
 use crate::state::DEFAULT_LABEL;
 use crate::state::Decider;
+use wasmgate_base::money::{NanoDollars, Price};
+use wasmgate_base::usage::Usage;
+use wasmgate_dialect::{Dialect, Total};
 
 /// An attempt at a model that failed, or was not made.
 #[derive(Debug, Clone, Copy)]

@@ -179,12 +179,7 @@ fn leaves(before: &[String], tree: &str, found: &mut Vec<Vec<String>>) {
 }
 
 /// The file in which a path of `module` ends; `None` if that is another crate's, or no module.
-fn resolve(
-    path: &[String],
-    module: &[String],
-    modules: &BTreeMap<Vec<String>, String>,
-    name: &str,
-) -> Option<String> {
+fn resolve(path: &[String], module: &[String], modules: &BTreeMap<Vec<String>, String>, name: &str) -> Option<String> {
     let mut at: Vec<String> = module.to_vec();
     let mut names = path.iter().map(String::as_str).peekable();
     let first = *names.peek()?;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use wasmgate::policy_host::builtin;
+use wasmgate_policy_host::builtin;
 
 use super::load::{Load, prompt, streamed};
 use super::stack::Ollama;

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::chat::{Chat, Image, Message, Part, Role, Tool, ToolChoice};
-use crate::dialect::types::Dialect;
-use crate::dialect::{image, translatable, write};
+use crate::chat::{Chat, Image, Message, Part, Role, Tool, ToolChoice};
+use crate::types::Dialect;
+use crate::{image, translatable, write};
 
 /// The first thing in `chat` that this dialect cannot say.
 pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::dialect::types::ErrorText;
-use crate::dialect::{sse, write};
+use crate::types::ErrorText;
+use crate::{sse, write};
 
 #[derive(Serialize)]
 struct Body<'a> {

@@ -1,9 +1,9 @@
 //! Why an answer ended, from and to its wire name.
 
-use crate::dialect::chat::Finish;
+use crate::chat::Finish;
 
 /// Why an answer ended, by its wire name.
-pub(in crate::dialect) fn finish(reason: &str) -> Finish {
+pub(crate) fn finish(reason: &str) -> Finish {
     match reason {
         "max_tokens" | "model_context_window_exceeded" => Finish::Length,
         "stop_sequence" => Finish::StopSequence,
@@ -14,7 +14,7 @@ pub(in crate::dialect) fn finish(reason: &str) -> Finish {
     }
 }
 
-pub(in crate::dialect) fn finish_name(finish: Option<Finish>, calls: bool) -> &'static str {
+pub(crate) fn finish_name(finish: Option<Finish>, calls: bool) -> &'static str {
     match finish {
         Some(Finish::Length) => "max_tokens",
         Some(Finish::StopSequence) => "stop_sequence",

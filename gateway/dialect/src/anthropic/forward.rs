@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use crate::dialect::chat::Chat;
-use crate::dialect::json::{self, Path};
-use crate::dialect::write;
+use crate::chat::Chat;
+use crate::json::{self, Path};
+use crate::write;
 
 /// Passes a request on: its own fields with another model.
 ///

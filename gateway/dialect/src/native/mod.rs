@@ -7,7 +7,7 @@ mod stream;
 use serde::Serialize;
 
 use super::{sse, write};
-use crate::dialect::types::ErrorText;
+use crate::types::ErrorText;
 
 pub(super) use reply::encode_reply;
 pub(super) use request::decode;

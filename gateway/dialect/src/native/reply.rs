@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::dialect::chat::{Reply, ToolCall};
-use crate::dialect::types::{Facts, Routing, Total};
-use crate::dialect::write;
+use crate::chat::{Reply, ToolCall};
+use crate::types::{Facts, Routing, Total};
+use crate::write;
 
 #[derive(Serialize)]
 struct Answer<'a> {

@@ -1,7 +1,7 @@
 //! Reads the native request: `{"prompt", "model"?, "max_tokens"?, "stream"?}`.
 
-use crate::dialect::chat::{Chat, Message, Part, Role};
-use crate::dialect::json::{self, BadRequest, Path};
+use crate::chat::{Chat, Message, Part, Role};
+use crate::json::{self, BadRequest, Path};
 
 const KNOWN: [&str; 4] = ["prompt", "model", "max_tokens", "stream"];
 

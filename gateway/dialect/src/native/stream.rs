@@ -4,9 +4,9 @@
 use serde::Serialize;
 
 use super::reply;
-use crate::dialect::chat::{Delta, ToolCall};
-use crate::dialect::types::{Facts, Total};
-use crate::dialect::{sse, write};
+use crate::chat::{Delta, ToolCall};
+use crate::types::{Facts, Total};
+use crate::{sse, write};
 
 /// Writes the native stream.
 #[derive(Debug)]

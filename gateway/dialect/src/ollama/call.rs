@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::dialect::chat::ToolCall;
-use crate::dialect::write;
+use crate::chat::ToolCall;
+use crate::write;
 
 #[derive(Deserialize)]
 pub(super) struct WireCall<'a> {

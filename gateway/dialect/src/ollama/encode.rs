@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::call;
-use crate::dialect::chat::{Chat, Format, Image, Message, Part, Role, Tool, ToolChoice};
-use crate::dialect::types::Dialect;
-use crate::dialect::{translatable, write};
+use crate::chat::{Chat, Format, Image, Message, Part, Role, Tool, ToolChoice};
+use crate::types::Dialect;
+use crate::{translatable, write};
 
 /// Passes a request on: its own fields with another model.
 pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::dialect::types::ErrorText;
-use crate::dialect::write;
+use crate::types::ErrorText;
+use crate::write;
 
 #[derive(Serialize)]
 struct Body<'a> {

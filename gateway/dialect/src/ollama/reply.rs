@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use super::call::{self, WireCall};
 use super::finish::{finish, finish_name};
 use super::usage::usage;
-use crate::dialect::chat::{Finish, Reply, ToolCall};
-use crate::dialect::json::Text;
-use crate::dialect::types::{Facts, Malformed, Total};
-use crate::dialect::write;
+use crate::chat::{Finish, Reply, ToolCall};
+use crate::json::Text;
+use crate::types::{Facts, Malformed, Total};
+use crate::write;
 
 #[derive(Deserialize)]
 pub(super) struct Wire<'a> {

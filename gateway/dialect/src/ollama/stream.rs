@@ -4,9 +4,9 @@ use super::call::{self, WireCall};
 use super::finish::finish;
 use super::reply::{Wire, Written, WrittenMessage, ending};
 use super::usage::usage;
-use crate::dialect::chat::{Delta, Deltas, Finish, ToolCall};
-use crate::dialect::types::{Facts, Malformed, Total};
-use crate::dialect::write;
+use crate::chat::{Delta, Deltas, Finish, ToolCall};
+use crate::types::{Facts, Malformed, Total};
+use crate::write;
 
 /// Reads Ollama's stream.
 #[derive(Debug, Default)]

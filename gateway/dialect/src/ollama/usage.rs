@@ -1,6 +1,6 @@
 //! Usage as Ollama reports it.
 
-use crate::base::usage::Usage;
+use wasmgate_base::usage::Usage;
 
 /// Servers may leave out the count of a prompt that they had evaluated before: half a count is no count.
 pub(super) fn usage(prompt_eval_count: Option<u64>, eval_count: Option<u64>) -> Option<Usage> {

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::dialect::chat::{Chat, Format, Image, Message, Part, Role, ToolChoice};
-use crate::dialect::json::{self, Path};
-use crate::dialect::types::Dialect;
-use crate::dialect::{image, write};
+use crate::chat::{Chat, Format, Image, Message, Part, Role, ToolChoice};
+use crate::json::{self, Path};
+use crate::types::Dialect;
+use crate::{image, write};
 
 /// Passes a request on: its own fields with another model. A stream is made to carry usage, without which its cost
 /// would be a guess.
@@ -240,7 +240,7 @@ fn result_text(text: &str, is_error: bool) -> Content<'_> {
     if is_error && !write::says_error(text) { Content::Owned(format!("Error: {text}")) } else { Content::Text(text) }
 }
 
-fn tool(tool: &crate::dialect::chat::Tool) -> WireTool<'_> {
+fn tool(tool: &crate::chat::Tool) -> WireTool<'_> {
     WireTool {
         r#type: "function",
         function: WireToolFunction {

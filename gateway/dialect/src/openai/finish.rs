@@ -1,10 +1,10 @@
 //! Why an answer ended, from and to its wire name.
 
-use crate::dialect::chat::Finish;
+use crate::chat::Finish;
 
 /// Why an answer ended, by its wire name. Servers have names of their own (`eos`, `abort`): all that is known of
 /// those is that the model is done.
-pub(in crate::dialect) fn finish(reason: &str, calls: bool) -> Finish {
+pub(crate) fn finish(reason: &str, calls: bool) -> Finish {
     match reason {
         "length" => Finish::Length,
         "content_filter" => Finish::ContentFilter,
@@ -15,7 +15,7 @@ pub(in crate::dialect) fn finish(reason: &str, calls: bool) -> Finish {
     }
 }
 
-pub(in crate::dialect) fn finish_name(finish: Option<Finish>, calls: bool) -> &'static str {
+pub(crate) fn finish_name(finish: Option<Finish>, calls: bool) -> &'static str {
     match finish {
         Some(Finish::Length) => "length",
         Some(Finish::ContentFilter) => "content_filter",

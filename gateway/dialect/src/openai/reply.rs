@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 
 use super::finish::{finish, finish_name};
 use super::usage::{WireUsage, Written, written};
-use crate::dialect::chat::{Reply, ToolCall};
-use crate::dialect::json::Text;
-use crate::dialect::types::{Facts, Malformed, Total};
-use crate::dialect::write;
+use crate::chat::{Reply, ToolCall};
+use crate::json::Text;
+use crate::types::{Facts, Malformed, Total};
+use crate::write;
 
 #[derive(Deserialize)]
 struct Completion<'a> {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::usage::Usage;
-use crate::dialect::types::Total;
+use crate::types::Total;
+use wasmgate_base::usage::Usage;
 
 #[derive(Deserialize)]
 pub(super) struct WireUsage {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::{Decoder, Encoder};
 use super::{ALL, Dialect, facts, total};
-use crate::dialect::chat::{Chat, Deltas, Part};
+use crate::chat::{Chat, Deltas, Part};
 
 const BACKENDS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
 

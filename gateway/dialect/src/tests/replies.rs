@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::Malformed;
 use super::{ALL, Dialect, facts, json, total};
-use crate::base::usage::Usage;
-use crate::dialect::chat::{Finish, Reply, ToolCall};
+use crate::chat::{Finish, Reply, ToolCall};
+use wasmgate_base::usage::Usage;
 
 fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
     ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: arguments.to_owned() }

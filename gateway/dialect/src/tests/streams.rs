@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::super::frames::Frames;
 use super::super::{Decoder, Encoder, Facts};
 use super::{ALL, Dialect, facts, json, total};
-use crate::base::usage::Usage;
-use crate::dialect::chat::{Delta, Deltas, Finish};
+use crate::chat::{Delta, Deltas, Finish};
+use wasmgate_base::usage::Usage;
 
 /// Reads a backend's stream; the deltas, and whether it was malformed.
 fn decoded(dialect: Dialect, stream: &str) -> (Vec<Delta>, bool) {
@@ -439,7 +439,7 @@ fn the_native_stream_ends_with_the_whole_answer() {
     let objects =
         objects(&encoded(Dialect::Native, facts(), vec![text("Hi"), Delta::Reasoning("hm".to_owned()), text(".")]));
     assert_eq!(objects[..2], [json!({"delta": "Hi"}), json!({"delta": "."})]);
-    let reply = crate::dialect::chat::Reply { text: "Hi.".to_owned(), ..Default::default() };
+    let reply = crate::chat::Reply { text: "Hi.".to_owned(), ..Default::default() };
     let mut whole = json(&Dialect::Native.encode_reply(&reply, &facts(), &total()));
     whole["done"] = json!(true);
     assert_eq!(objects[2..], [whole]);

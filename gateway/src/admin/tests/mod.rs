@@ -14,9 +14,9 @@ use tokio::net::TcpStream;
 
 use super::input;
 use super::route::TABLE;
-use crate::policy_host::MAX_COMPONENT_BYTES;
 use crate::rollout::api::Operation;
 use harness::{Answer, Listener, TOKEN};
+use wasmgate_policy_host::MAX_COMPONENT_BYTES;
 
 const GET: Method = Method::GET;
 const PUT: Method = Method::PUT;

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::json;
-use wasmgate::policy_host::Policy;
-use wasmgate::policy_host::bench;
-use wasmgate::policy_host::bench::{Bench, BenchError, Rounds, Spread};
+use wasmgate_policy_host::Policy;
+use wasmgate_policy_host::bench;
+use wasmgate_policy_host::bench::{Bench, BenchError, Rounds, Spread};
 
 use super::run::Asked;
 use super::target::Subject;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::{Value as Json, json};
-use wasmgate::policy_host::{Hook, Isolation, Limits, Policy, Value};
+use wasmgate_policy_host::{Hook, Isolation, Limits, Policy, Value};
 
 use super::target::{Loaded, Subject, fixtures};
 use super::{Failed, format};
@@ -103,7 +103,7 @@ fn as_json(loaded: &Loaded, hooks: &Hooks) -> Json {
         let told = match policy {
             Ok(policy) => {
                 let (manifest, probed) = (policy.manifest(), policy.probed());
-                let setting = |setting: &wasmgate::policy_host::Setting| {
+                let setting = |setting: &wasmgate_policy_host::Setting| {
                     json!({"name": setting.name, "default": value(&setting.default), "summary": setting.summary})
                 };
                 json!({

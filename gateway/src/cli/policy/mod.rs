@@ -70,7 +70,7 @@ enum Action {
         #[command(flatten)]
         subject: Subject,
         #[command(flatten)]
-        asked: try_one::Asked,
+        asked: run::Asked,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -80,7 +80,7 @@ enum Action {
         #[command(flatten)]
         subject: Subject,
         #[command(flatten)]
-        asked: try_one::Asked,
+        asked: run::Asked,
         /// Another policy, to be measured beside.
         #[arg(long, value_name = "POLICY")]
         against: Option<PathBuf>,
@@ -151,7 +151,7 @@ async fn perform(action: Action) -> Result<String, Failed> {
             let asked = if conformance { test::Asked::Conformance } else { test::Asked::Files(fixtures) };
             test::test(&subject, &asked, update, json).await
         }
-        Action::Run { subject, asked, json } => try_one::run(&subject, &asked, json).await,
+        Action::Run { subject, asked, json } => run::run(&subject, &asked, json).await,
         Action::Bench { subject, asked, against, calls, json } => {
             bench::bench(&subject, &asked, against.as_deref(), calls as usize, json).await
         }

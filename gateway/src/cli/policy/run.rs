@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
-use wasmgate::policy_host::fixtures::Question;
+use wasmgate_policy_host::fixtures::Question;
 
 use super::target::{Subject, text};
 use super::{Failed, format};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value as Json};
-use wasmgate::base::document;
-use wasmgate::base::paths::cache_folder;
-use wasmgate::policy_host::MAX_SETTING_BYTES;
-use wasmgate::policy_host::builtin;
-use wasmgate::policy_host::inspect::Inspection;
-use wasmgate::policy_host::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
+use wasmgate_base::document;
+use wasmgate_base::paths::cache_folder;
+use wasmgate_policy_host::MAX_SETTING_BYTES;
+use wasmgate_policy_host::builtin;
+use wasmgate_policy_host::inspect::Inspection;
+use wasmgate_policy_host::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
 
 use super::Failed;
 use super::format::bytes;

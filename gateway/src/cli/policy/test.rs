@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use serde_json::json;
-use wasmgate::policy_host::fixtures::{Checked, Fixture, Outcome, check};
-use wasmgate::policy_host::{Fixtures, Hook, Policy};
+use wasmgate_policy_host::fixtures::{Checked, Fixture, Outcome, check};
+use wasmgate_policy_host::{Fixtures, Hook, Policy};
 
 use super::target::{Loaded, Subject, fixtures};
 use super::{Failed, format};

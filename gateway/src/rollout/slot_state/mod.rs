@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::api::{Refusal, VersionStatus};
-use crate::base::digest::sha256;
-use crate::base::time::UnixSeconds;
-use crate::policy_host::GivenLimits;
+use wasmgate_base::digest::sha256;
+use wasmgate_base::time::UnixSeconds;
+use wasmgate_policy_host::GivenLimits;
 
 /// Earlier versions that are kept to go back to.
 const KEPT: usize = 4;

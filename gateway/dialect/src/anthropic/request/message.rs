@@ -2,9 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use crate::dialect::chat::{Image, Message, Part, Role, ToolCall};
-use crate::dialect::json::{self, BadRequest, Fields, Path};
-use crate::dialect::translatable::Unportable;
+use crate::chat::{Image, Message, Part, Role, ToolCall};
+use crate::json::{self, BadRequest, Fields, Path};
+use crate::translatable::Unportable;
 
 pub(super) fn messages(
     path: &Path<'_>,

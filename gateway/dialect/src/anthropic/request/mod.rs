@@ -4,9 +4,9 @@ mod message;
 
 use serde_json::value::RawValue;
 
-use crate::dialect::chat::{Chat, Format, Message, Role, Tool, ToolChoice};
-use crate::dialect::json::{self, BadRequest, Path};
-use crate::dialect::translatable::Unportable;
+use crate::chat::{Chat, Format, Message, Role, Tool, ToolChoice};
+use crate::json::{self, BadRequest, Path};
+use crate::translatable::Unportable;
 
 /// Reads a request body.
 pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {

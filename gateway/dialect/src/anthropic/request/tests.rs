@@ -1,5 +1,5 @@
 use super::*;
-use crate::dialect::chat::{Image, Part};
+use crate::chat::{Image, Part};
 
 fn with(members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };

@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 
 use super::super::finish::finish_name;
 use super::super::usage::{Written, written};
-use crate::base::usage::Usage;
-use crate::dialect::chat::{Delta, Finish};
-use crate::dialect::types::{Facts, Total};
-use crate::dialect::write;
+use crate::chat::{Delta, Finish};
+use crate::types::{Facts, Total};
+use crate::write;
+use wasmgate_base::usage::Usage;
 
 /// Writes Anthropic's stream.
 #[derive(Debug)]

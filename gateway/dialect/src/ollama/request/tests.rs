@@ -1,5 +1,5 @@
 use super::*;
-use crate::dialect::chat::{Part, Role};
+use crate::chat::{Part, Role};
 
 fn with(members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };

@@ -2,10 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use crate::dialect::chat::{Message, Part, Role, ToolCall};
-use crate::dialect::image;
-use crate::dialect::json::{self, BadRequest, Fields, Path};
-use crate::dialect::translatable::Unportable;
+use crate::chat::{Message, Part, Role, ToolCall};
+use crate::image;
+use crate::json::{self, BadRequest, Fields, Path};
+use crate::translatable::Unportable;
 
 pub(super) fn messages(
     path: &Path<'_>,

@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 
 use super::super::finish::finish;
 use super::super::usage::WireUsage;
-use crate::dialect::chat::{Delta, Deltas};
-use crate::dialect::json::Text;
-use crate::dialect::types::Malformed;
-use crate::dialect::{sse, write};
+use crate::chat::{Delta, Deltas};
+use crate::json::Text;
+use crate::types::Malformed;
+use crate::{sse, write};
 
 /// Reads OpenAI's stream.
 #[derive(Debug, Default)]

@@ -1,1 +1,0 @@
-../../gateway/src/dialect.rs

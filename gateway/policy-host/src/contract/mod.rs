@@ -1,0 +1,105 @@
+//! The versions of the contract that this host speaks: one module for each major version, which alone names that version's
+//! interfaces and types.
+//!
+//! The host thinks in the types of the newest version, re-exported here. When there is a next one, its module takes that
+//! place, and the module before it keeps its own bindings and converts: requests and candidates down, verdicts and estimates
+//! up. What a component was built against is told by the names of its exports, before the runtime sees a byte. Within a major
+//! version nothing needs converting: imports may gain functions, which older components do not ask for (`wit/README.md` has
+//! the promise in full).
+//!
+//! This module must not know: limits, instances, what is done with an answer.
+
+mod v1;
+
+pub(super) use v1::{Answer, Call, Exports, Functions, Host, add_to_linker, log, settings, types};
+pub use v1::{Decision, Denial, Tier, Verdict};
+
+use crate::hook::Hook;
+
+/// The contract's package, without its version.
+const PACKAGE: &str = "wasmgate:policy/";
+
+/// WASI, of which all is linked and empty: filesystem and sockets too, as standard libraries import them even where nothing
+/// uses them.
+const WASI: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+
+/// What an import gives a policy, where policies may have it.
+pub(super) fn grant(import: &str) -> Option<&'static str> {
+    if WASI.iter().any(|granted| import.starts_with(granted)) {
+        return Some("nothing: WASI is there and empty, its clocks stand still, what is printed goes to the log");
+    }
+    if foreign_version(import).is_some() { None } else { v1::grant(import) }
+}
+
+/// What a component with these imports and exports does not have of the contract, or has beyond it.
+pub(super) fn check(imports: &[String], exports: &[String], hook: Hook) -> Result<(), String> {
+    if let Some(other) = imports.iter().chain(exports).find_map(|name| foreign_version(name)) {
+        return Err(format!(
+            "it was built against {PACKAGE}…@{other}; this gateway speaks version {} and what is compatible with it",
+            v1::VERSION
+        ));
+    }
+    for name in imports {
+        if grant(name).is_none() {
+            return Err(format!(
+                "it imports `{name}`, which policies are not granted; they may import wasmgate:policy@{} \
+                 (settings, log) and WASI 0.2, which is empty",
+                v1::VERSION
+            ));
+        }
+    }
+    // Of whichever version: those that are not spoken were refused.
+    let interface = format!("{PACKAGE}{}@", hook.as_str());
+    if !exports.iter().any(|export| export.starts_with(&interface)) {
+        return Err(format!("it does not export `{interface}{}`; it exports {exports:?}", v1::VERSION));
+    }
+    Ok(())
+}
+
+/// The version of the contract that a component with these exports was built against.
+pub(super) fn version(exports: &[String]) -> Option<&str> {
+    exports.iter().find_map(|export| Some(export.strip_prefix(PACKAGE)?.split_once('@')?.1))
+}
+
+/// The version in a name of the contract's package, where this host does not speak it.
+fn foreign_version(name: &str) -> Option<&str> {
+    let (_interface, version) = name.strip_prefix(PACKAGE)?.split_once('@')?;
+    (!v1::speaks(version)).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(imports: &[&str], exports: &[&str]) -> Result<(), String> {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        check(&owned(imports), &owned(exports), Hook::Routing)
+    }
+
+    #[test]
+    fn versions() {
+        let routing = "wasmgate:policy/routing@1.0.0";
+        assert_eq!(checked(&["wasmgate:policy/settings@1.0.0", "wasi:io/streams@0.2.6"], &[routing]), Ok(()));
+        let patched = checked(&["wasmgate:policy/log@1.0.7"], &["wasmgate:policy/routing@1.0.7"]);
+        assert_eq!(patched, Ok(()), "a patch adds nothing");
+        for (imports, exports, version) in [
+            ("wasmgate:policy/settings@1.1.0", routing, "1.1.0"),
+            ("wasmgate:policy/settings@1.0.0", "wasmgate:policy/routing@2.0.0", "2.0.0"),
+            ("wasmgate:policy/settings@0.9.0", routing, "0.9.0"),
+            ("wasmgate:policy/settings@1.0.0-rc.1", routing, "1.0.0-rc.1"),
+        ] {
+            let error = checked(&[imports], &[exports]).expect_err("another version");
+            assert!(error.contains(&format!("@{version};")) && error.contains("speaks version 1.0.0"), "{error}");
+        }
+    }
+
+    #[test]
+    fn imports_and_exports() {
+        let error = checked(&["wasi:http/outgoing-handler@0.2.0"], &[]).expect_err("not granted");
+        assert!(error.contains("`wasi:http/outgoing-handler@0.2.0`, which policies are not granted"), "{error}");
+        let error = checked(&["wasmgate:policy/secrets@1.0.0"], &[]).expect_err("not there");
+        assert!(error.contains("`wasmgate:policy/secrets@1.0.0`, which policies are not granted"), "{error}");
+        let error = checked(&[], &["wasmgate:policy/cost@1.0.0"]).expect_err("another hook");
+        assert!(error.starts_with("it does not export `wasmgate:policy/routing@1.0.0`"), "{error}");
+    }
+}

@@ -1,0 +1,61 @@
+//! Policies: Wasm components that decide which model answers (`routing`) and what that is expected to cost (`cost`).
+//!
+//! The spine calls `Policy::route` and `Policy::estimate`; both give an answer that was checked, or a failure of a
+//! closed set of classes. Only the modules below name the Wasm runtime. This module must not know: HTTP, backends,
+//! metrics, the configuration file.
+
+mod component;
+mod load;
+mod stage;
+
+mod admission;
+pub mod bench;
+pub mod builtin;
+pub mod fixtures;
+pub mod inspect;
+mod link;
+mod loader;
+mod samples;
+mod settings;
+
+mod pool;
+mod sandbox;
+mod validate;
+
+mod background;
+mod candidates;
+mod contract;
+mod engine;
+mod failure;
+mod hook;
+mod host;
+mod limits;
+mod pace;
+mod request;
+
+pub use admission::MAX_COMPONENT_BYTES;
+pub use candidates::{ModelFacts, Observation};
+pub use component::{Policy, Probed};
+pub use contract::types::{
+    Breaker, Budget, Candidate, Capabilities, CostEstimate, Dialect, Health, Location, Manifest, Message, Observed,
+    Price, Request, Role, Setting, Value,
+};
+pub use contract::{Decision, Denial, Tier, Verdict};
+pub use engine::EngineError;
+pub use failure::{FailureClass, PolicyFailure};
+pub use fixtures::Fixtures;
+pub use hook::Hook;
+pub use limits::{GivenLimits, Isolation, Limits, Profile};
+pub use load::Source;
+pub use loader::{Loader, LoaderOptions, compile_component};
+pub use pace::Pace;
+pub use pool::PoolState;
+pub use request::{Lists, OwnedRequest};
+pub use settings::{MAX_SETTING_BYTES, Settings};
+pub use stage::{LoadError, Stage};
+
+/// The version of the Wasm runtime, as an advisory would name it.
+pub const WASMTIME_VERSION: &str = env!("WASMTIME_VERSION");
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,26 @@
+//! A compiled component with its imports met and its exports found, ready to be instantiated.
+
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::contract::{self, Exports};
+use super::engine::Engine;
+use super::host::Guest;
+use crate::hook::Hook;
+
+/// A component with its imports met, and where its exports are.
+pub(super) struct Linked {
+    pub(super) pre: InstancePre<Guest>,
+    pub(super) exports: Exports,
+}
+
+pub(super) fn link(engine: &Engine, component: &Component, hook: Hook) -> Result<Linked, String> {
+    let link = || -> wasmtime::Result<Linked> {
+        let mut linker = Linker::<Guest>::new(&engine.inner);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        contract::add_to_linker(&mut linker)?;
+        let pre = linker.instantiate_pre(component)?;
+        let exports = Exports::find(&pre, hook)?;
+        Ok(Linked { pre, exports })
+    };
+    link().map_err(|error| format!("{error:#}"))
+}

@@ -1,0 +1,122 @@
+//! From a component's bytes to a policy that decided samples and its operator's fixtures: parsed, admitted, compiled,
+//! linked, configured, probed. Any stage may refuse it, with a reason that says what was found and what would be right.
+//!
+//! This module must not know: where bytes come from, what becomes of a refusal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::admission::{self, Outline};
+use super::background::aside;
+use super::component::{LOAD_TIME, Policy, Probed};
+use super::contract::{self, Answer, Call};
+use super::failure::PolicyFailure;
+use super::fixtures::{self, Checked, Fixture, Fixtures};
+use super::hook::Hook;
+use super::host::Log;
+use super::limits::{GivenLimits, Limits, Profile};
+use super::link::link;
+use super::loader::Loader;
+use super::pace::Pace;
+use super::pool::Pool;
+use super::sandbox::{CallTime, Instance};
+use super::settings::resolve;
+use super::stage::{LoadError, Stage};
+use super::validate;
+
+/// Where a component came from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// For messages: a path, or `built in`.
+    pub origin: String,
+    /// The component.
+    pub bytes: Arc<[u8]>,
+    /// What its operator expects of it.
+    pub fixtures: Option<Fixtures>,
+}
+
+impl Policy {
+    /// Takes a component through all stages. Reading and compiling it take milliseconds for a Rust policy and seconds for
+    /// one with a language engine inside, on other threads or in another process; what its guest does here, it does as
+    /// in production, yielding at each tick. `pace` is for this and for all later calls.
+    ///
+    /// # Errors
+    /// Where any stage refuses it.
+    pub async fn load(
+        loader: &Loader,
+        source: &Source,
+        hook: Hook,
+        given: &serde_json::Map<String, Json>,
+        limits: &GivenLimits,
+        pace: Pace,
+    ) -> Result<Self, LoadError> {
+        let refuse = |stage: Stage, reason: String| LoadError { origin: source.origin.clone(), stage, reason };
+        let reached = |stage: Stage| {
+            tracing::debug!(stage = stage.as_str(), origin = source.origin, "policy stage reached");
+        };
+        let fixtures = source.fixtures.as_ref().map_or(Ok(Vec::new()), Fixtures::parse);
+        let fixtures = fixtures.map_err(|reason| refuse(Stage::Parsed, reason))?;
+        let bytes = Arc::clone(&source.bytes);
+        let read = aside(move || (wasmgate_base::digest::sha256(&bytes), admission::parse(&bytes))).await;
+        let (digest, outline) = read.map_err(|reason| refuse(Stage::Parsed, reason))?;
+        let outline = outline.map_err(|reason| refuse(Stage::Parsed, reason))?;
+        reached(Stage::Parsed);
+        let (profile, limits) = admit(&outline, hook, limits).map_err(|reason| refuse(Stage::Admitted, reason))?;
+        reached(Stage::Admitted);
+        let component = loader.component(&source.bytes, &digest).await;
+        let component = component.map_err(|reason| refuse(Stage::Compiled, reason))?;
+        reached(Stage::Compiled);
+        let linked = link(&loader.engine, &component, hook).map_err(|reason| refuse(Stage::Linked, reason))?;
+        let linked = Arc::new(linked);
+        reached(Stage::Linked);
+
+        let configured = |failure: PolicyFailure| refuse(Stage::Configured, failure.to_string());
+        let unnamed = Arc::new(Log::new(source.origin.clone()));
+        let at_load = CallTime::new(LOAD_TIME, pace);
+        let mut first =
+            Instance::new(&linked, &limits, &Arc::default(), &unnamed, at_load).await.map_err(configured)?;
+        let Answer::Manifest(manifest) = first.call(Call::Describe, at_load).await.map_err(configured)? else {
+            return Err(refuse(Stage::Configured, "describe did not answer with a manifest".into()));
+        };
+        drop(first);
+        validate::check_manifest(&manifest).map_err(|reason| refuse(Stage::Configured, reason))?;
+        let settings = resolve(&manifest, given).map_err(|reason| refuse(Stage::Configured, reason))?;
+
+        let log = Arc::new(Log::new(manifest.name.clone()));
+        let pool = Pool::new(linked, limits.clone(), pace, Arc::new(settings), log);
+        pool.renew(at_load).await.map_err(configured)?;
+        reached(Stage::Configured);
+        let none = Probed { calls: 0, median: Duration::ZERO, worst: Duration::ZERO, memory_bytes: 0 };
+        let mut policy = Self { hook, digest, manifest, profile, limits, pool, probed: none };
+        policy.probed = policy.probe().await.map_err(|failure| refuse(Stage::Probed, failure.to_string()))?;
+        policy.satisfies(&fixtures).await.map_err(|reason| refuse(Stage::Probed, reason))?;
+        // What samples and fixtures left behind in its memory is not for requests to find.
+        policy.pool.renew(at_load).await.map_err(configured)?;
+        reached(Stage::Probed);
+        Ok(policy)
+    }
+
+    /// Whether it decides as its operator expects; the first differences in words where it does not.
+    async fn satisfies(&self, fixtures: &[Fixture]) -> Result<(), String> {
+        const TOLD: usize = 3;
+        let checked = fixtures::check(self, fixtures).await;
+        let unmet: Vec<String> = checked.iter().filter(|checked| !checked.passed()).map(Checked::to_string).collect();
+        match unmet.len() {
+            0 => Ok(()),
+            count @ ..=TOLD => Err(format!("{count} of {} fixtures: {}", checked.len(), unmet.join(" | "))),
+            count => {
+                let told = unmet[..TOLD].join(" | ");
+                Err(format!("{count} of {} fixtures: {told} | and {} more", checked.len(), count - TOLD))
+            }
+        }
+    }
+}
+
+/// Lets a component in that has the hook and imports no more than it is granted: its profile, and the limits that hold.
+fn admit(outline: &Outline, hook: Hook, given: &GivenLimits) -> Result<(Profile, Limits), String> {
+    contract::check(&outline.imports, &outline.exports, hook)?;
+    let profile = Profile::of(outline.code_bytes);
+    Ok((profile, given.over(profile)?))
+}

@@ -1,0 +1,211 @@
+//! The instances of one policy: kept warm and bounded, replaced by calls, age, memory or any failure, with a fresh
+//! instance for a single call where all kept ones are busy, or for each where the operator wants that.
+//!
+//! An instance serves one call at a time. A call that is dropped takes its instance with it. Guest code never runs under
+//! the lock: what is taken out belongs to its call until it is put back.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant as Time};
+
+use super::contract::{Answer, Call};
+use super::host::Log;
+use super::link::Linked;
+use super::sandbox::{CallTime, Instance};
+use crate::failure::{FailureClass, PolicyFailure};
+use crate::limits::{Isolation, Limits};
+use crate::pace::Pace;
+use crate::settings::Settings;
+
+/// The instances of one policy at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolState {
+    /// Kept and waiting.
+    pub idle: usize,
+    /// In a call.
+    pub busy: usize,
+    /// The largest memory of the waiting ones, in bytes.
+    pub memory_bytes: usize,
+}
+
+/// See the module.
+pub(super) struct Pool {
+    stock: Mutex<Stock>,
+    limits: Limits,
+    time: CallTime,
+    settings: Arc<Settings>,
+    log: Arc<Log>,
+    busy: AtomicUsize,
+    most_memory: AtomicUsize,
+}
+
+/// What calls are made of.
+struct Stock {
+    idle: Vec<Instance>,
+    /// The machine code; `None` once the pool was released.
+    linked: Option<Arc<Linked>>,
+}
+
+/// What a call begins with.
+enum Taken {
+    Warm(Instance),
+    None(Arc<Linked>),
+}
+
+/// Counts a call as under way until dropped.
+struct Busy<'a>(&'a AtomicUsize);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pool {
+    pub(super) fn new(linked: Arc<Linked>, limits: Limits, pace: Pace, settings: Arc<Settings>, log: Arc<Log>) -> Self {
+        Self {
+            stock: Mutex::new(Stock { idle: Vec::new(), linked: Some(linked) }),
+            time: CallTime::new(limits.call_time(), pace),
+            limits,
+            settings,
+            log,
+            busy: AtomicUsize::new(0),
+            most_memory: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes a first instance, within `time`, in place of all that wait.
+    pub(super) async fn renew(&self, time: CallTime) -> Result<(), PolicyFailure> {
+        let old = std::mem::take(&mut self.stock().idle);
+        drop(old);
+        let linked = self.stock().linked.clone().ok_or_else(released)?;
+        let instance = self.fresh(&linked, time).await?;
+        self.keep(instance);
+        Ok(())
+    }
+
+    /// One call, in a warm instance where there is one.
+    pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, PolicyFailure> {
+        let busy = self.busy.fetch_add(1, Ordering::Relaxed);
+        let _busy = Busy(&self.busy);
+        if busy >= self.limits.concurrent_calls {
+            let detail = format!("{busy} calls under way, its limit");
+            return Err(PolicyFailure { class: FailureClass::Saturated, detail });
+        }
+        let mut instance = match self.take()? {
+            Taken::Warm(instance) => instance,
+            Taken::None(linked) => self.fresh(&linked, self.time).await?,
+        };
+        let answer = instance.call(call, self.time).await;
+        let alive = match &answer {
+            Ok(_) => true,
+            Err(failure) => failure.class == FailureClass::GuestError,
+        };
+        if alive {
+            self.keep(instance);
+        }
+        answer
+    }
+
+    /// Gives back what waits at once, and what is in a call when that ends. Later calls fail. Whether
+    /// there was anything to give back.
+    pub(super) fn release(&self) -> bool {
+        let mut stock = self.stock();
+        let (idle, linked) = (std::mem::take(&mut stock.idle), stock.linked.take());
+        drop(stock);
+        drop(idle);
+        linked.is_some()
+    }
+
+    pub(super) fn state(&self) -> PoolState {
+        let stock = self.stock();
+        PoolState {
+            idle: stock.idle.len(),
+            busy: self.busy.load(Ordering::Relaxed),
+            memory_bytes: stock.idle.iter().map(Instance::memory).max().unwrap_or(0),
+        }
+    }
+
+    /// What the waiting instance that is called next has run so far, in an engine that counts.
+    pub(super) fn instructions(&self) -> u64 {
+        self.stock().idle.last().map_or(0, Instance::instructions)
+    }
+
+    /// The largest memory that an instance had after a call.
+    pub(super) fn most_memory(&self) -> usize {
+        self.most_memory.load(Ordering::Relaxed)
+    }
+
+    /// A fresh instance, ready to decide.
+    async fn fresh(&self, linked: &Linked, time: CallTime) -> Result<Instance, PolicyFailure> {
+        let mut instance = Instance::new(linked, &self.limits, &self.settings, &self.log, time).await?;
+        instance.configure(time).await?;
+        Ok(instance)
+    }
+
+    fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The instance used last, since its memory is the likeliest to be in the processor's caches.
+    fn take(&self) -> Result<Taken, PolicyFailure> {
+        let mut expired = Vec::new();
+        // Locked after `expired` is made, so unlocked before it is dropped: freeing an instance takes microseconds.
+        let mut stock = self.stock();
+        let age = Duration::from_secs(self.limits.instance_age_seconds);
+        let now = Time::now();
+        while let Some(instance) = stock.idle.pop() {
+            if now.duration_since(instance.born) < age {
+                return Ok(Taken::Warm(instance));
+            }
+            expired.push(instance);
+        }
+        stock.linked.clone().map(Taken::None).ok_or_else(released)
+    }
+
+    fn keep(&self, instance: Instance) {
+        let memory = instance.memory();
+        if memory > self.most_memory.load(Ordering::Relaxed) {
+            self.most_memory.fetch_max(memory, Ordering::Relaxed);
+        }
+        let mark = match self.limits.instance_memory_bytes {
+            0 => self.limits.memory_bytes / 2,
+            mark => mark,
+        };
+        if self.limits.isolation == Isolation::PerCall
+            || instance.calls >= self.limits.calls_per_instance
+            || memory > mark
+        {
+            return;
+        }
+        let mut stock = self.stock();
+        if stock.linked.is_some() && stock.idle.len() < self.limits.warm_instances {
+            stock.idle.push(instance);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Pool {
+    /// Whether the machine code is still held.
+    pub(super) fn code(&self) -> std::sync::Weak<Linked> {
+        self.stock().linked.as_ref().map(Arc::downgrade).unwrap_or_default()
+    }
+
+    /// An instance as a call takes it, and puts it back.
+    pub(super) async fn borrow_one(&self) -> Instance {
+        match self.take().expect("not released") {
+            Taken::Warm(instance) => instance,
+            Taken::None(linked) => self.fresh(&linked, self.time).await.expect("an instance"),
+        }
+    }
+
+    pub(super) fn give_back(&self, instance: Instance) {
+        self.keep(instance);
+    }
+}
+
+fn released() -> PolicyFailure {
+    let detail = "the policy was released: another has had its place since, and this request kept it for too long";
+    PolicyFailure { class: FailureClass::Host, detail: detail.into() }
+}

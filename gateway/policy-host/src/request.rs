@@ -1,0 +1,120 @@
+//! A request as policies see it, kept: for samples and fixtures, and for shadows, which decide later.
+
+use super::contract::types::{Budget, Dialect, Message, Request, Role};
+
+/// A request that owns all that it says.
+#[derive(Debug, Clone)]
+pub struct OwnedRequest {
+    /// The request's id.
+    pub id: String,
+    /// The dialect that it came in.
+    pub dialect: Dialect,
+    /// `auto`, or the model that the client named.
+    pub requested_model: String,
+    /// The conversation, oldest first.
+    pub messages: Vec<(Role, String)>,
+    /// The estimated tokens of all messages.
+    pub prompt_tokens: u32,
+    /// Most output tokens, if the client named a limit.
+    pub max_tokens: Option<u32>,
+    /// Whether the answer is to be streamed.
+    pub streaming: bool,
+    /// Whether the model may call tools.
+    pub tools: bool,
+    /// Whether there are images among the messages.
+    pub images: bool,
+    /// Who asks.
+    pub tenant: Option<String>,
+    /// What the tenant may spend.
+    pub budget: Option<Budget>,
+    /// Request headers that policies may see: name in lower case, value.
+    pub labels: Vec<(String, String)>,
+    /// Further facts, by name.
+    pub hints: Vec<(String, String)>,
+}
+
+impl Default for OwnedRequest {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            dialect: Dialect::Native,
+            requested_model: "auto".into(),
+            messages: Vec::new(),
+            prompt_tokens: 1,
+            max_tokens: None,
+            streaming: false,
+            tools: false,
+            images: false,
+            tenant: None,
+            budget: None,
+            labels: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+}
+
+impl From<&Request<'_>> for OwnedRequest {
+    fn from(request: &Request<'_>) -> Self {
+        let owned = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        Self {
+            id: request.id.to_owned(),
+            dialect: request.dialect,
+            requested_model: request.requested_model.to_owned(),
+            messages: request.messages.iter().map(|message| (message.role, message.text.to_owned())).collect(),
+            prompt_tokens: request.prompt_tokens,
+            max_tokens: request.max_tokens,
+            streaming: request.streaming,
+            tools: request.tools,
+            images: request.images,
+            tenant: request.tenant.map(str::to_owned),
+            budget: request.budget,
+            labels: owned(request.labels),
+            hints: owned(request.hints),
+        }
+    }
+}
+
+/// The lists that a request of the contract borrows.
+#[derive(Debug)]
+pub struct Lists<'a> {
+    messages: Vec<Message<'a>>,
+    labels: Vec<(&'a str, &'a str)>,
+    hints: Vec<(&'a str, &'a str)>,
+}
+
+impl OwnedRequest {
+    /// Its lists, for `request`.
+    #[must_use]
+    pub fn lists(&self) -> Lists<'_> {
+        fn borrowed(pairs: &[(String, String)]) -> Vec<(&str, &str)> {
+            pairs.iter().map(|(name, value)| (&**name, &**value)).collect()
+        }
+        Lists {
+            messages: self.messages.iter().map(|(role, text)| Message { role: *role, text }).collect(),
+            labels: borrowed(&self.labels),
+            hints: borrowed(&self.hints),
+        }
+    }
+
+    /// The request as the contract has it; `lists` are its own.
+    #[must_use]
+    pub fn request<'a>(&'a self, lists: &'a Lists<'a>) -> Request<'a> {
+        Request {
+            id: &self.id,
+            dialect: self.dialect,
+            requested_model: &self.requested_model,
+            messages: &lists.messages,
+            prompt_tokens: self.prompt_tokens,
+            max_tokens: self.max_tokens,
+            streaming: self.streaming,
+            tools: self.tools,
+            images: self.images,
+            tenant: self.tenant.as_deref(),
+            budget: self.budget,
+            labels: &lists.labels,
+            hints: &lists.hints,
+        }
+    }
+}

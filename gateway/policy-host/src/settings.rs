@@ -1,0 +1,54 @@
+//! The operator's settings as a policy's manifest types them.
+
+use serde_json::Value as Json;
+
+use std::collections::HashMap;
+
+use crate::contract::types::{Manifest, Value};
+
+/// The settings an operator gave, by name, of the types that the manifest asks for.
+pub type Settings = HashMap<String, Value>;
+
+/// Longest text that a setting may have from a file, in bytes.
+pub const MAX_SETTING_BYTES: usize = 256 << 10;
+
+/// The operator's settings as the manifest types them.
+pub(super) fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>) -> Result<Settings, String> {
+    let mut settings = Settings::new();
+    for (name, json) in given {
+        let Some(setting) = manifest.settings.iter().find(|s| &s.name == name) else {
+            let names = manifest.settings.iter().map(|s| s.name.as_str());
+            return Err(match wasmgate_base::nearest::nearest(name, names) {
+                Some(near) => format!("unknown setting `{name}`, did you mean `{near}`?"),
+                None => format!("unknown setting `{name}`; {} has {} settings", manifest.name, manifest.settings.len()),
+            });
+        };
+        let value = typed(json, &setting.default)
+            .ok_or_else(|| format!("setting `{name}` is {json}, expected {}", type_name(&setting.default)))?;
+        settings.insert(name.clone(), value);
+    }
+    Ok(settings)
+}
+
+fn typed(json: &Json, like: &Value) -> Option<Value> {
+    Some(match like {
+        Value::Boolean(_) => Value::Boolean(json.as_bool()?),
+        Value::Integer(_) => Value::Integer(json.as_i64()?),
+        Value::Number(_) => Value::Number(json.as_f64().filter(|n| n.is_finite())?),
+        Value::Text(_) => Value::Text(json.as_str()?.to_owned()),
+        Value::Texts(_) => {
+            let texts = json.as_array()?.iter().map(|item| item.as_str().map(str::to_owned));
+            Value::Texts(texts.collect::<Option<_>>()?)
+        }
+    })
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Boolean(_) => "true or false",
+        Value::Integer(_) => "a whole number",
+        Value::Number(_) => "a number",
+        Value::Text(_) => "a text",
+        Value::Texts(_) => "a list of texts",
+    }
+}

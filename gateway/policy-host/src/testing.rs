@@ -1,0 +1,38 @@
+//! What the unit tests of policies share: the built-in components, loaded in this process.
+
+use std::sync::Arc;
+
+use crate::component::Policy;
+use crate::fixtures::Fixtures;
+use crate::hook::Hook;
+use crate::limits::GivenLimits;
+use crate::load::Source;
+use crate::loader::{Loader, LoaderOptions};
+use crate::pace::Pace;
+use crate::stage::LoadError;
+
+pub(super) fn component(name: &str) -> Arc<[u8]> {
+    super::builtin::component(name).expect("built in").into()
+}
+
+pub(super) fn digest(wasm: &[u8]) -> String {
+    wasmgate_base::digest::sha256(wasm)
+}
+
+pub(super) async fn load(name: &str, limits: GivenLimits, fixtures: Option<&str>) -> Result<Policy, LoadError> {
+    let loader = Loader::new(LoaderOptions::default()).expect("an engine");
+    let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
+    let fixtures = fixtures.map(|text| Fixtures { origin: format!("{name}.fixtures.json"), text: text.to_owned() });
+    let source = Source { origin: name.to_owned(), bytes: component(name), fixtures };
+    let mut settings = serde_json::Map::new();
+    if name == "script" {
+        settings.insert("script".into(), "fn route(request, candidates) { route_to(candidates, \"as given\") }".into());
+    }
+    // The loader ends here and with it the ticks: these guests do not spin.
+    Policy::load(&loader, &source, hook, &settings, &limits, Pace::Serving).await
+}
+
+/// Limits that no busy machine is too slow for.
+pub(super) fn patient() -> GivenLimits {
+    GivenLimits { call_time_ms: Some(5000), ..GivenLimits::default() }
+}

@@ -1,0 +1,84 @@
+use super::*;
+use crate::limits::Isolation;
+use crate::samples::Sample;
+use crate::testing::{load, patient};
+
+fn asked() -> Sample {
+    canonical().remove(0).1
+}
+
+#[tokio::test]
+async fn loading_tells_what_the_samples_took_and_keeps_none_of_their_traces() {
+    let policy = load("complexity", patient(), None).await.unwrap();
+    let probed = policy.probed();
+    assert_eq!(probed.calls as usize, canonical().len() * ROUNDS as usize);
+    assert!(Duration::ZERO < probed.median && probed.median <= probed.worst, "{probed:?}");
+    assert!((64 << 10..64 << 20).contains(&probed.memory_bytes), "{probed:?}");
+    let state = policy.pool_state();
+    assert_eq!((state.idle, state.busy), (1, 0));
+    assert!(state.memory_bytes > 0);
+}
+
+#[tokio::test]
+async fn memory_is_told_of_instances_that_are_not_kept_too() {
+    let limits = GivenLimits { isolation: Some(Isolation::PerCall), ..patient() };
+    let policy = load("complexity", limits, None).await.unwrap();
+    assert_eq!(policy.pool_state().memory_bytes, 0);
+    assert!(policy.probed().memory_bytes >= 64 << 10);
+}
+
+#[tokio::test]
+async fn each_built_in_policy_decides_all_samples() {
+    for name in crate::builtin::names() {
+        let policy = load(name, patient(), None).await.unwrap();
+        assert!(policy.probe().await.is_ok(), "{name}, once more as after failures");
+    }
+}
+
+#[tokio::test]
+async fn a_released_policy_gives_back_everything_and_decides_no_more() {
+    let policy = load("complexity", patient(), None).await.unwrap();
+    let code = policy.pool.code();
+    assert!(code.upgrade().is_some());
+    asked().ask(&policy, "x").await.unwrap();
+
+    policy.release();
+    assert!(code.upgrade().is_none(), "the machine code is gone");
+    assert_eq!(policy.pool_state(), crate::PoolState { idle: 0, busy: 0, memory_bytes: 0 });
+    let failure = asked().ask(&policy, "x").await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Host);
+    assert!(failure.detail.contains("was released"), "{failure}");
+    policy.release();
+    assert_eq!(policy.manifest().name, "complexity", "it can still be told of");
+}
+
+#[tokio::test]
+async fn a_call_under_way_ends_well_and_gives_back_its_instance() {
+    let policy = load("complexity", patient(), None).await.unwrap();
+    let code = policy.pool.code();
+    let taken = policy.pool.borrow_one().await;
+    policy.release();
+    assert_eq!(policy.pool_state().idle, 0);
+    policy.pool.give_back(taken);
+    assert_eq!(policy.pool_state().idle, 0, "not kept for calls that cannot come");
+    assert!(code.upgrade().is_none());
+}
+
+#[tokio::test]
+async fn fixtures_that_are_not_met_refuse_the_policy() {
+    let fixtures =
+        |expect: &str| format!(r#"{{"fixtures": [{{"name": "a greeting", "prompt": "Hello!", "expect": {expect}}}]}}"#);
+    let loaded = load("complexity", patient(), Some(&fixtures(r#"{"tier": "low", "model": "small"}"#))).await;
+    assert!(loaded.is_ok(), "{loaded:?}");
+
+    let refused = load("complexity", patient(), Some(&fixtures(r#"{"tier": "high"}"#))).await.unwrap_err();
+    assert_eq!(refused.stage, Stage::Probed);
+    assert_eq!(refused.reason, "1 of 1 fixtures: fixture \"a greeting\": tier: found low, expected high");
+
+    let refused = load("complexity", patient(), Some(&fixtures(r#"{"teir": "high"}"#))).await.unwrap_err();
+    assert_eq!(refused.stage, Stage::Parsed);
+    assert_eq!(
+        refused.reason,
+        "complexity.fixtures.json: fixtures[0].expect.teir is an unknown key, did you mean `tier`?"
+    );
+}

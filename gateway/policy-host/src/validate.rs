@@ -1,0 +1,132 @@
+//! Checks of what a policy answered: a choice among what it was offered, in range, bounded. A guest's answer goes
+//! no further than this before it was looked at.
+
+use crate::contract::Verdict;
+use crate::contract::types::{CostEstimate, Manifest};
+
+/// Longest reason a policy may give, in bytes.
+pub(super) const MAX_REASON_BYTES: usize = 1024;
+/// Most a policy may expect one request to cost: a million dollars, in nano-dollars. What is beyond is a mistake of
+/// units, and sums of it could overflow.
+pub(super) const MAX_COST: u64 = 1_000_000_000_000_000;
+
+/// What is wrong with a verdict on `candidates` candidates.
+pub(super) fn check_verdict(verdict: &Verdict, candidates: usize) -> Result<(), String> {
+    match verdict {
+        Verdict::Route(decision) => {
+            if decision.ranking.is_empty() {
+                return Err("the ranking is empty".into());
+            }
+            let mut seen = vec![false; candidates];
+            for &index in &decision.ranking {
+                match seen.get_mut(index as usize) {
+                    None => return Err(format!("the ranking names candidate {index} of {candidates}")),
+                    Some(true) => return Err(format!("the ranking names candidate {index} twice")),
+                    Some(seen) => *seen = true,
+                }
+            }
+            // A NaN is in no range.
+            if let Some(complexity) = decision.complexity.filter(|complexity| !(0.0..=1.0).contains(complexity)) {
+                return Err(format!("the complexity is {complexity}, expected 0 to 1"));
+            }
+            check_reason(&decision.reason)
+        }
+        Verdict::Deny(denial) => {
+            if !is_word(&denial.code, 64, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+                return Err("the denial's code is not 1 to 64 lower-case letters, digits and `_`".into());
+            }
+            check_reason(&denial.reason)
+        }
+        Verdict::Pass => Ok(()),
+    }
+}
+
+fn check_reason(reason: &str) -> Result<(), String> {
+    if reason.len() > MAX_REASON_BYTES {
+        return Err(format!("the reason has {} bytes, expected at most {MAX_REASON_BYTES}", reason.len()));
+    }
+    // It goes into answers and log lines that people read in terminals.
+    if reason.chars().any(char::is_control) {
+        return Err("the reason holds a control character".into());
+    }
+    Ok(())
+}
+
+/// What is wrong with estimates for `candidates` candidates.
+pub(super) fn check_estimates(estimates: &[CostEstimate], candidates: usize) -> Result<(), String> {
+    if estimates.len() != candidates {
+        return Err(format!("{} estimates for {candidates} candidates", estimates.len()));
+    }
+    match estimates.iter().find_map(|e| e.cost.filter(|&cost| cost > MAX_COST)) {
+        Some(cost) => Err(format!("an estimate costs {cost} nano-dollars, expected at most {MAX_COST}")),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with a manifest.
+pub(super) fn check_manifest(manifest: &Manifest) -> Result<(), String> {
+    if !is_word(&manifest.name, 64, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
+        return Err(format!("the name {:?} is not 1 to 64 lower-case letters, digits and `-`", manifest.name));
+    }
+    if !is_word(&manifest.version, 32, |c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        return Err(format!("the version {:?} is not 1 to 32 letters, digits, `.`, `_` and `-`", manifest.version));
+    }
+    if manifest.summary.len() > MAX_REASON_BYTES || manifest.summary.chars().any(char::is_control) {
+        return Err(format!("the summary is over {MAX_REASON_BYTES} bytes or holds a control character"));
+    }
+    for (i, setting) in manifest.settings.iter().enumerate() {
+        if !is_word(&setting.name, 64, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+            return Err(format!("the setting {:?} is not named by 1 to 64 letters, digits, `-`, `_`", setting.name));
+        }
+        if manifest.settings[..i].iter().any(|other| other.name == setting.name) {
+            return Err(format!("the setting {} is there twice", setting.name));
+        }
+    }
+    Ok(())
+}
+
+fn is_word(text: &str, max: usize, allowed: impl Fn(char) -> bool) -> bool {
+    (1..=max).contains(&text.len()) && text.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Decision, Denial, Tier};
+
+    fn route(ranking: &[u32], complexity: f64, reason: &str) -> Verdict {
+        let (complexity, tier) = (Some(complexity), Some(Tier::Low));
+        Verdict::Route(Decision { ranking: ranking.into(), complexity, tier, reason: reason.into() })
+    }
+
+    #[test]
+    fn only_choices_among_the_candidates_pass() {
+        assert!(check_verdict(&route(&[1, 0], 0.0, "x"), 2).is_ok());
+        assert!(check_verdict(&route(&[0], 1.0, ""), 2).is_ok());
+        let wrong = [
+            (route(&[], 0.5, ""), "empty"),
+            (route(&[2], 0.5, ""), "candidate 2 of 2"),
+            (route(&[u32::MAX], 0.5, ""), "candidate 4294967295"),
+            (route(&[0, 0], 0.5, ""), "twice"),
+            (route(&[0], f64::NAN, ""), "NaN"),
+            (route(&[0], -0.1, ""), "-0.1"),
+            (route(&[0], f64::INFINITY, ""), "inf"),
+            (route(&[0], 0.5, &"x".repeat(1025)), "1025 bytes"),
+            (route(&[0], 0.5, "a\u{1b}[31m"), "control"),
+            (Verdict::Deny(Denial { code: "Bad Code".into(), reason: String::new() }), "code"),
+            (Verdict::Deny(Denial { code: String::new(), reason: String::new() }), "code"),
+        ];
+        for (verdict, expected) in wrong {
+            let error = check_verdict(&verdict, 2).expect_err(expected);
+            assert!(error.contains(expected), "{error} should contain {expected}");
+        }
+    }
+
+    #[test]
+    fn estimates_match_the_candidates_and_are_bounded() {
+        let estimate = |cost| CostEstimate { input_tokens: 1, output_tokens: 1, cost };
+        assert!(check_estimates(&[estimate(None), estimate(Some(MAX_COST))], 2).is_ok());
+        assert!(check_estimates(&[estimate(None)], 2).is_err());
+        assert!(check_estimates(&[estimate(Some(MAX_COST + 1))], 1).is_err());
+    }
+}
