@@ -197,26 +197,26 @@ pub enum Fault {
 
 /// What may help against a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remedy {
+pub enum Recovery {
     /// Nothing: the client is told.
     Nothing,
     /// Another attempt at the same backend; then the next model of the ranking.
-    Again,
+    Retry,
     /// The next model of the ranking: at this one it would fail again.
-    Next,
+    Fallback,
     /// The next model of the ranking that takes longer prompts.
-    Larger,
-    /// The next model of the ranking, where the operator wants that.
-    NextIfWanted,
+    FallbackLarger,
+    /// The next model of the ranking, if the operator enabled that.
+    FallbackIfEnabled,
 }
 
 impl Kind {
     /// The status, the stable code, whose fault, and what may help: the table.
-    fn row(&self) -> (StatusCode, &str, Fault, Remedy) {
+    fn row(&self) -> (StatusCode, &str, Fault, Recovery) {
         use Fault::{Error, Rejected};
         use Reason as E;
+        use Recovery::{Retry, FallbackLarger, Fallback, FallbackIfEnabled, Nothing};
         use Rejection as R;
-        use Remedy::{Again, Larger, Next, NextIfWanted, Nothing};
         match self {
             Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", Rejected(R::BadRequest), Nothing),
             Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown_route", Rejected(R::BadRequest), Nothing),
@@ -233,23 +233,23 @@ impl Kind {
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", Error(E::Shutdown), Nothing),
             Self::PolicyFailed => (StatusCode::SERVICE_UNAVAILABLE, "policy_failed", Error(E::Internal), Nothing),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", Error(E::Internal), Nothing),
-            Self::Connect => (StatusCode::BAD_GATEWAY, "backend_unreachable", Error(E::Connect), Again),
+            Self::Connect => (StatusCode::BAD_GATEWAY, "backend_unreachable", Error(E::Connect), Retry),
             // It had its time. What it was busy with, it may still be.
-            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", Error(E::Timeout), Next),
+            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", Error(E::Timeout), Fallback),
             Self::BackendStatus(500 | 502..=504 | 529) => {
-                (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Again)
+                (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Retry)
             }
-            Self::BackendStatus(_) => (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Next),
-            Self::BackendBusy => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", Error(E::Upstream429), Again),
-            Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx), Next),
-            Self::ContextTooLong => (StatusCode::BAD_REQUEST, "context_too_long", Rejected(R::TooLarge), Larger),
+            Self::BackendStatus(_) => (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Fallback),
+            Self::BackendBusy => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", Error(E::Upstream429), Retry),
+            Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx), Fallback),
+            Self::ContextTooLong => (StatusCode::BAD_REQUEST, "context_too_long", Rejected(R::TooLarge), FallbackLarger),
             Self::ContentFiltered => {
-                (StatusCode::BAD_REQUEST, "content_filtered", Rejected(R::BadRequest), NextIfWanted)
+                (StatusCode::BAD_REQUEST, "content_filtered", Rejected(R::BadRequest), FallbackIfEnabled)
             }
-            Self::BreakerOpen => (StatusCode::SERVICE_UNAVAILABLE, "breaker_open", Error(E::BreakerOpen), Next),
-            Self::BackendFull => (StatusCode::SERVICE_UNAVAILABLE, "backend_full", Rejected(R::Overloaded), Next),
-            Self::Protocol => (StatusCode::BAD_GATEWAY, "backend_protocol", Error(E::Protocol), Next),
-            Self::Cut => (StatusCode::BAD_GATEWAY, "stream_cut", Error(E::Protocol), Next),
+            Self::BreakerOpen => (StatusCode::SERVICE_UNAVAILABLE, "breaker_open", Error(E::BreakerOpen), Fallback),
+            Self::BackendFull => (StatusCode::SERVICE_UNAVAILABLE, "backend_full", Rejected(R::Overloaded), Fallback),
+            Self::Protocol => (StatusCode::BAD_GATEWAY, "backend_protocol", Error(E::Protocol), Fallback),
+            Self::Cut => (StatusCode::BAD_GATEWAY, "stream_cut", Error(E::Protocol), Fallback),
         }
     }
 
@@ -273,7 +273,7 @@ impl Kind {
 
     /// What may help.
     #[must_use]
-    pub fn remedy(&self) -> Remedy {
+    pub fn recovery(&self) -> Recovery {
         self.row().3
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::config::{Config, Overrides};
 use crate::control;
-use crate::control::{Lifecycle, StartError};
+use crate::control::{Control, StartError};
 use crate::proxy::gateway::Gateway;
 use crate::rollout::api::Operator;
 use crate::server;
@@ -61,7 +61,7 @@ pub async fn run(
         let named = |message| StartError::Refused(format!("--admin-listen or WASMGATE_ADMIN_LISTEN: {message}"));
         admin.listen_on(listen).map_err(named)?;
     }
-    let lifecycle = Lifecycle::begin(config, loader).await?;
+    let lifecycle = Control::begin(config, loader).await?;
     let gateway = Arc::new(Gateway::new(Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics())));
     let (listener, addr) = bind(listen, "listen").await?;
     let admin_listener = match admin.listen {

@@ -36,12 +36,12 @@ use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
 
 pub use averages::{Observed, Recent};
-pub use breaker::{Admission, Breaker, BreakerState, Conduct, Pass, Rules};
+pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState, CallOutcome, Pass};
 pub use capabilities::{Capabilities, Capability};
 pub use catalog::{Catalog, LiveModel, Model};
 pub use health::{Health, HealthState};
 use http::{Http, error_chain};
-pub use queue::{QueueSettings, Turn};
+pub use queue::{Permit, QueueSettings};
 pub use settings::{Kind, Location, Secret, Settings, Timeouts};
 pub(crate) use settings::{KindName, TimeoutsFile};
 pub use sim::SimSettings;
@@ -212,7 +212,7 @@ impl Backend {
     ///
     /// # Errors
     /// Where it cannot be reached, takes too long, or answers with anything but success.
-    pub async fn chat(&self, turn: Turn, call: Call<'_>) -> Result<Answer, Failure> {
+    pub async fn chat(&self, permit: Permit, call: Call<'_>) -> Result<Answer, Failure> {
         let dialect = self.settings.kind.dialect();
         let body = match (&self.settings.kind, &self.chat_url) {
             (Kind::Sim(sim), _) => {
@@ -230,7 +230,7 @@ impl Backend {
             }
             (_, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
-        Ok(Answer { dialect, body: Body { source: body, _turn: turn } })
+        Ok(Answer { dialect, body: Body { source: body, _turn: permit } })
     }
 
     /// Sends an embeddings request as it is and waits for the head of its answer.
@@ -239,7 +239,7 @@ impl Backend {
     /// As `chat`; also where this kind of backend has no embeddings.
     pub async fn embeddings(
         &self,
-        turn: Turn,
+        permit: Permit,
         body: Bytes,
         inputs: usize,
         head_by: tokio::time::Instant,
@@ -251,7 +251,7 @@ impl Backend {
                 return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
             }
         };
-        Ok(Body { source, _turn: turn })
+        Ok(Body { source, _turn: permit })
     }
 
     async fn post(
@@ -302,7 +302,7 @@ fn unreached(error: &legacy::Error) -> Failure {
 #[derive(Debug)]
 pub struct Body {
     source: Source,
-    _turn: Turn,
+    _turn: Permit,
 }
 
 #[derive(Debug)]

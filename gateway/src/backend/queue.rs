@@ -1,4 +1,4 @@
-//! How many calls a backend is given at once, and how many wait for their turn: first come, first served, not for long.
+//! How many calls a backend is given at once, and how many wait for their permit: first come, first served, not for long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -53,21 +53,21 @@ pub(super) struct Queue {
     waiting: AtomicU32,
 }
 
-/// A call's turn. It lasts as long as the call, and ends when dropped.
+/// A call's permit. It lasts as long as the call, and ends when dropped.
 #[derive(Debug)]
-pub struct Turn {
+pub struct Permit {
     backend: Arc<Backend>,
     _turn: Option<OwnedSemaphorePermit>,
 }
 
-impl Turn {
-    fn new(backend: &Arc<Backend>, turn: Option<OwnedSemaphorePermit>) -> Self {
+impl Permit {
+    fn new(backend: &Arc<Backend>, permit: Option<OwnedSemaphorePermit>) -> Self {
         backend.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { backend: Arc::clone(backend), _turn: turn }
+        Self { backend: Arc::clone(backend), _turn: permit }
     }
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.backend.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -95,14 +95,14 @@ impl Queue {
 }
 
 impl Backend {
-    /// Waits for a turn, at most until then. Dropping the future gives the place in the queue up.
+    /// Waits for a permit, at most until then. Dropping the future gives the place in the queue up.
     ///
     /// # Errors
     /// Where as many wait as may, or it takes too long.
-    pub async fn turn(self: &Arc<Self>, until: Instant) -> Result<Turn, Failure> {
-        let Some(turns) = &self.queue.turns else { return Ok(Turn::new(self, None)) };
-        if let Ok(turn) = Arc::clone(turns).try_acquire_owned() {
-            return Ok(Turn::new(self, Some(turn)));
+    pub async fn permit(self: &Arc<Self>, until: Instant) -> Result<Permit, Failure> {
+        let Some(turns) = &self.queue.turns else { return Ok(Permit::new(self, None)) };
+        if let Ok(permit) = Arc::clone(turns).try_acquire_owned() {
+            return Ok(Permit::new(self, Some(permit)));
         }
         let full = || {
             let mut failure =
@@ -117,8 +117,8 @@ impl Backend {
         }
         let _waiting = Waiting(waiting);
         let patience = Instant::now() + Duration::from_secs_f64(self.queue.settings.max_wait_seconds);
-        let turn = tokio::time::timeout_at(until.min(patience), Arc::clone(turns).acquire_owned()).await;
+        let permit = tokio::time::timeout_at(until.min(patience), Arc::clone(turns).acquire_owned()).await;
         // The semaphore is never closed.
-        turn.ok().and_then(Result::ok).map(|turn| Turn::new(self, Some(turn))).ok_or_else(full)
+        permit.ok().and_then(Result::ok).map(|permit| Permit::new(self, Some(permit))).ok_or_else(full)
     }
 }

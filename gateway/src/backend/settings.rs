@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::breaker::Rules;
+use super::breaker::BreakerSettings;
 use super::queue::QueueSettings;
 use super::retry::Retries;
 use super::sim::SimSettings;
@@ -31,7 +31,7 @@ pub struct Settings {
     /// How often a call that failed is tried again.
     pub retries: Retries,
     /// When its models are not asked for a while.
-    pub breaker: Rules,
+    pub breaker: BreakerSettings,
     /// How many calls it is given at once.
     pub queue: QueueSettings,
 }

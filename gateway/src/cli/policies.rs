@@ -12,7 +12,7 @@ use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use wasmgate::rollout::api::PolicyStatus;
-use wasmgate::rollout::slot::{Place, Slot};
+use wasmgate::rollout::slot::{Role, Slot};
 use wasmgate_policy_host::MAX_COMPONENT_BYTES;
 
 use super::client::{Call, Client};
@@ -195,7 +195,7 @@ fn call(action: &Action) -> Result<Call, Failed> {
 }
 
 fn share(slot: &Slot, percent: f64) -> Result<Call, Failed> {
-    if let Place::Shadow(_) = slot.place {
+    if let Role::Shadow(_) = slot.role {
         return Err(Failed::Refused(format!(
             "{slot} is a shadow: only a canary has a share, as in {}",
             slot.hook.as_str()

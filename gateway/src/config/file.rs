@@ -136,7 +136,7 @@ struct BackendFile {
     #[serde(default)]
     retries: Retries,
     #[serde(default)]
-    breaker: backend::Rules,
+    breaker: backend::BreakerSettings,
     #[serde(default)]
     queue: backend::QueueSettings,
     probe_interval_seconds: Option<f64>,

@@ -20,8 +20,8 @@ use indexmap::IndexMap;
 
 use crate::backend;
 use crate::backend::Model;
-use crate::rollout::analysis::{Abort, Breaker};
-use crate::rollout::slot::{Place, Slot};
+use crate::rollout::analysis::{AbortRules, BreakerRules};
+use crate::rollout::slot::{Role, Slot};
 pub use admin::Admin;
 pub use token::Token;
 use wasmgate_policy_host::{GivenLimits, Hook};
@@ -137,7 +137,7 @@ pub struct HookChoice {
     /// What happens when the policy that decides fails.
     pub on_failure: OnFailure,
     /// When a version that decides is taken out.
-    pub breaker: Breaker,
+    pub breaker: BreakerRules,
     /// The policy that decides.
     pub active: PolicyChoice,
     /// The policy that decides for a share of the requests.
@@ -156,7 +156,7 @@ pub struct CanaryChoice {
     /// The request header whose value keeps a client with one version; requests without it are drawn one by one.
     pub sticky_header: Option<String>,
     /// When it is aborted.
-    pub abort: Abort,
+    pub abort: AbortRules,
 }
 
 /// Which component, with what.
@@ -301,8 +301,7 @@ impl Config {
             let choice = self.hook(hook);
             let canary = choice.canary.iter().map(move |canary| (Slot::canary(hook), &canary.policy));
             let shadows = choice.shadows.iter();
-            let shadows =
-                shadows.map(move |(name, policy)| (Slot { hook, place: Place::Shadow(name.clone()) }, policy));
+            let shadows = shadows.map(move |(name, policy)| (Slot { hook, role: Role::Shadow(name.clone()) }, policy));
             std::iter::once((Slot::active(hook), &choice.active)).chain(canary).chain(shadows)
         })
     }
@@ -317,10 +316,10 @@ impl Config {
     #[must_use]
     pub fn policy(&self, slot: &Slot) -> Option<&PolicyChoice> {
         let choice = self.hook(slot.hook);
-        match &slot.place {
-            Place::Active => Some(&choice.active),
-            Place::Canary => choice.canary.as_ref().map(|canary| &canary.policy),
-            Place::Shadow(name) => choice.shadows.get(name),
+        match &slot.role {
+            Role::Active => Some(&choice.active),
+            Role::Canary => choice.canary.as_ref().map(|canary| &canary.policy),
+            Role::Shadow(name) => choice.shadows.get(name),
         }
     }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::file::{Wrong, wrong};
 use super::{CanaryChoice, HookChoice, OnFailure, PolicyChoice, PolicySource};
-use crate::rollout::analysis::{Abort, Breaker};
+use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{MAX_SHADOWS, is_shadow_name};
 use wasmgate_policy_host::{GivenLimits, Hook, Profile};
 
@@ -29,7 +29,7 @@ pub(super) struct HookFile {
     limits: GivenLimits,
     settings: serde_json::Map<String, serde_json::Value>,
     setting_files: BTreeMap<String, PathBuf>,
-    breaker: Breaker,
+    breaker: BreakerRules,
     canary: Option<CanaryFile>,
     shadows: IndexMap<String, ShadowFile>,
 }
@@ -43,7 +43,7 @@ struct CanaryFile {
     percent: f64,
     sticky_header: Option<String>,
     #[serde(default)]
-    abort: Abort,
+    abort: AbortRules,
     #[serde(default)]
     limits: GivenLimits,
     #[serde(default)]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::desired::Bytes;
 use super::reconcile::Applicable;
-use super::{By, Lifecycle};
+use super::{By, Control};
 use crate::rollout::slot::Slot;
-use crate::rollout::slot_state::{Place, Spec, UPLOADED};
+use crate::rollout::slot_state::{SlotState, Spec, UPLOADED};
 use wasmgate_base::time::now;
 
-impl Lifecycle {
+impl Control {
     /// The file as it stands does not go in; whether that is news.
     pub(super) fn refuse_config(&mut self, identity: String, reason: String) -> bool {
         if self.config_refused.as_ref().is_some_and(|(known, _)| *known == identity) {
@@ -55,7 +55,7 @@ impl Lifecycle {
         }
         // Places that it no longer has. What an operator uploaded is not the configuration's to take away.
         let config = Arc::clone(&self.config);
-        let is_gone = |slot: &Slot, place: &Place| {
+        let is_gone = |slot: &Slot, place: &SlotState| {
             let uploaded = place.serving.as_ref().is_some_and(|serving| serving.spec.origin == UPLOADED);
             config.policy(slot).is_none() && !uploaded
         };

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::operations::{Job, JobDone};
-use super::{By, Lifecycle};
+use super::{By, Control};
 use crate::metrics::Reload;
 use crate::rollout::api::Refusal;
 use crate::rollout::slot::Slot;
@@ -17,7 +17,7 @@ use wasmgate_policy_host::{Hook, PolicyFailure, Stage};
 
 /// An open breaker.
 #[derive(Debug)]
-pub(super) struct Opening {
+pub(super) struct OpenBreaker {
     /// How often it opened, or stayed open, in a row.
     times: u32,
     /// When the samples are tried next; `None` while they are, and once it is closed.
@@ -26,7 +26,7 @@ pub(super) struct Opening {
     closed: Option<Instant>,
 }
 
-impl Lifecycle {
+impl Control {
     /// Looks at what each version that decides did lately.
     pub(super) fn judge(&mut self) {
         for hook in Hook::ALL {
@@ -42,11 +42,12 @@ impl Lifecycle {
         if version.is_open() {
             return;
         }
-        let Some(reason) = breaker.verdict(&version.tally.counts(breaker.window())) else { return };
+        let Some(reason) = breaker.verdict(&version.stats.counts(breaker.window())) else { return };
         // From now on it is not called; what stands in for it is looked for.
         version.open.store(true, Ordering::Relaxed);
         let window = breaker.window();
-        let opening = self.openings.entry(slot.clone()).or_insert(Opening { times: 0, next_try: None, closed: None });
+        let opening =
+            self.openings.entry(slot.clone()).or_insert(OpenBreaker { times: 0, next_try: None, closed: None });
         let calm = opening.closed.is_some_and(|closed| closed.elapsed() > 2 * window + breaker.pause(opening.times));
         opening.times = if calm { 1 } else { opening.times + 1 };
         opening.next_try = Some(Instant::now() + breaker.pause(opening.times));
@@ -100,7 +101,7 @@ impl Lifecycle {
     fn judge_canary(&mut self, slot: &Slot) {
         let abort = self.config.hook(slot.hook).canary.as_ref().map(|canary| canary.abort).unwrap_or_default();
         let Some(canary) = self.loaded.get(slot).filter(|_| self.is_enabled(slot)).cloned() else { return };
-        let counts = |version: &Arc<Version>| version.tally.counts(abort.window());
+        let counts = |version: &Arc<Version>| version.stats.counts(abort.window());
         let active = self.loaded.get(&Slot::active(slot.hook)).map(counts).unwrap_or_default();
         let Some(reason) = abort.verdict(&counts(&canary), &active) else { return };
         tracing::error!(%slot, policy = canary.label, reason, "canary aborted");
@@ -144,7 +145,7 @@ impl Lifecycle {
         match outcome {
             Ok(()) => {
                 opening.closed = Some(Instant::now());
-                version.tally.clear();
+                version.stats.clear();
                 version.open.store(false, Ordering::Relaxed);
                 tracing::info!(%slot, policy = version.label, "breaker closed: the policy decided the samples");
                 self.changed(&slot, "closed", By::Breaker, "it decided the samples".into());

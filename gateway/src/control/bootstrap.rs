@@ -10,17 +10,17 @@ use tokio::time::Instant;
 
 use super::StartError;
 use super::desired;
-use super::desired::{Bytes, Desire};
+use super::desired::{Bytes, Desired};
 use super::observed::Files;
-use super::persist::Keeper;
+use super::persist::Persister;
 use super::revive::from_store;
 use super::store::{State, Store};
-use super::{By, Lifecycle};
+use super::{By, Control};
 use crate::backend::Catalog;
 use crate::config::{Config, PolicyChoice};
 use crate::metrics::Metrics;
-use crate::rollout::slot::{Place as SlotPlace, Slot};
-use crate::rollout::slot_state::{Begin, Place, Spec, UPLOADED, Wish};
+use crate::rollout::slot::{Role, Slot};
+use crate::rollout::slot_state::{Begin, Override, SlotState, Spec, UPLOADED};
 use crate::state::Serving;
 use wasmgate_base::paths::platform;
 use wasmgate_base::time::now;
@@ -29,14 +29,14 @@ use wasmgate_policy_host::{LoadError, Loader, Policy};
 /// What a place begins with.
 struct First {
     slot: Slot,
-    place: Place,
-    desire: Option<Desire>,
+    place: SlotState,
+    desire: Option<Desired>,
     loaded: Option<(Spec, Policy, Bytes)>,
     /// Why what files ask for is not it.
     refused: Option<(String, Option<String>, LoadError)>,
 }
 
-impl Lifecycle {
+impl Control {
     /// Loads all that a configuration asks for.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Lifecycle {
         let store = open_store(&config);
         let State { mut places, history, .. } = store.as_ref().map(kept_state).unwrap_or_default();
         let mut versions = HashMap::new();
-        for placed in places.values().flat_map(Place::placed) {
+        for placed in places.values().flat_map(SlotState::revisions) {
             // Whose digest is in its label is a second build.
             if !placed.version.ends_with(&format!("+{}", &placed.spec.digest[..8])) {
                 versions.insert((placed.policy.clone(), placed.version.clone()), placed.spec.digest.clone());
@@ -63,7 +63,7 @@ impl Lifecycle {
             }
             tasks.push(first(&loader, store.as_ref(), &mut files, slot, choice, place));
         }
-        let uploaded: Vec<(Slot, Place)> = places
+        let uploaded: Vec<(Slot, SlotState)> = places
             .into_iter()
             .filter(|(_, place)| place.serving.as_ref().is_some_and(|serving| serving.spec.origin == UPLOADED))
             .collect();
@@ -78,7 +78,7 @@ impl Lifecycle {
             serving: Arc::new(Serving::new(snapshot)),
             metrics: Arc::new(Metrics::new()),
             loader,
-            keeper: Keeper::new(store),
+            persister: Persister::new(store),
             config_since: since,
             config_refused: None,
             catalog,
@@ -105,7 +105,7 @@ impl Lifecycle {
         }
         lifecycle.publish();
         lifecycle.keep(kept);
-        lifecycle.keeper.finish().await;
+        lifecycle.persister.finish().await;
         lifecycle.probe_backends();
         Ok(lifecycle)
     }
@@ -116,12 +116,12 @@ impl Lifecycle {
         self.places.insert(slot.clone(), place);
         match desire {
             // Said as while serving; what is set aside stays so.
-            Some(desire @ Desire::Missing(_)) => {
+            Some(desire @ Desired::Missing(_)) => {
                 self.desired(slot.clone(), desire);
             }
             Some(desire) => {
                 if let Some(spec) = desire.spec() {
-                    self.places.entry(slot.clone()).or_default().ask(spec.identity());
+                    self.places.entry(slot.clone()).or_default().desire(spec.identity());
                 }
                 self.desires.insert(slot.clone(), desire);
             }
@@ -135,7 +135,7 @@ impl Lifecycle {
                 // Served before the last stop and goes on: nothing happened that history should tell.
                 self.loaded.insert(slot.clone(), version);
             } else {
-                self.settle(&slot, version, By::Start, |place| place.place(placed));
+                self.settle(&slot, version, By::Start, |place| place.deploy(placed));
             }
         }
         if let Some((identity, digest, error)) = refused {
@@ -151,12 +151,12 @@ fn first<'a>(
     files: &mut Files,
     slot: Slot,
     choice: &'a PolicyChoice,
-    place: Option<Place>,
+    place: Option<SlotState>,
 ) -> impl Future<Output = Result<First, StartError>> + 'a {
     // A canary or shadow that the last process had, and whose file went bad, must not keep this one from starting.
-    let may_be_empty = place.is_some() && slot.place != SlotPlace::Active;
+    let may_be_empty = place.is_some() && slot.role != Role::Active;
     let place = place.unwrap_or_default();
-    let enabled = Wish::or(place.enabled, choice.enabled);
+    let enabled = Override::or(place.enabled, choice.enabled);
     let desire = desired::look(files, choice, true, &mut false);
     let bytes = desire.spec().map(|spec| desired::read(files, choice, spec));
     async move {
@@ -167,9 +167,9 @@ fn first<'a>(
         let desire = first.desire.as_ref();
         let kept = first.place.serving.as_ref().map(|serving| serving.spec.clone());
         let (slot, place) = (&first.slot, &first.place);
-        let spec = desire.and_then(Desire::spec).cloned();
+        let spec = desire.and_then(Desired::spec).cloned();
         let identity = spec.as_ref().map(Spec::identity);
-        match (place.begin(identity.as_deref(), slot.place == SlotPlace::Active), &kept) {
+        match (place.begin(identity.as_deref(), slot.role == Role::Active), &kept) {
             (Begin::Empty, _) => return Ok(first),
             (Begin::Kept, Some(kept)) => {
                 if let Ok((policy, bytes)) = from_store(loader, store, slot, kept).await {
@@ -187,8 +187,8 @@ fn first<'a>(
                 }
                 Err(error) => (spec.identity(), Some(spec.digest), error),
             },
-            (_, Some(Desire::Unreadable(why)), _) => unread(choice, why.clone()),
-            (_, _, Some(Err(Desire::Unreadable(why)))) => unread(choice, why),
+            (_, Some(Desired::Unreadable(why)), _) => unread(choice, why.clone()),
+            (_, _, Some(Err(Desired::Unreadable(why)))) => unread(choice, why),
             _ => unread(choice, "cannot be read: it is not there".into()),
         };
         let stored = match &kept {
@@ -202,7 +202,7 @@ fn first<'a>(
         }
         first.loaded = stored;
         // A file that is not there asks for nothing that could be refused.
-        if !matches!(desire, Some(Desire::Missing(_))) {
+        if !matches!(desire, Some(Desired::Missing(_))) {
             first.refused = Some((identity, digest, error));
         }
         Ok(first)
@@ -214,9 +214,9 @@ fn unread(choice: &PolicyChoice, why: String) -> (String, Option<String>, LoadEr
 }
 
 /// What an operator uploaded to a place that no configuration names.
-async fn uploaded_before(loader: &Loader, store: Option<&Store>, slot: Slot, place: Place) -> Option<First> {
+async fn uploaded_before(loader: &Loader, store: Option<&Store>, slot: Slot, place: SlotState) -> Option<First> {
     let spec = place.serving.as_ref()?.spec.clone();
-    if !Wish::or(place.enabled, true) {
+    if !Override::or(place.enabled, true) {
         return Some(First { slot, place, desire: None, loaded: None, refused: None });
     }
     match from_store(loader, store, &slot, &spec).await {

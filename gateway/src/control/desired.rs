@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::observed::{Files, Sight};
+use super::observed::{Files, Observed};
 use crate::config::{PolicyChoice, PolicySource};
-use crate::rollout::slot::{Place as SlotPlace, Slot};
+use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::Spec;
 use wasmgate_base::digest::sha256;
 use wasmgate_policy_host::MAX_SETTING_BYTES;
@@ -14,7 +14,7 @@ use wasmgate_policy_host::{Fixtures, LoadError, Loader, Pace, Policy, Source, St
 
 /// What is wanted in a place, by what can be seen of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Desire {
+pub(super) enum Desired {
     /// This.
     Spec(Box<Spec>),
     /// Its file is not there.
@@ -25,7 +25,7 @@ pub(super) enum Desire {
     Unreadable(String),
 }
 
-impl Desire {
+impl Desired {
     /// What is wanted, where that is known.
     pub(super) fn spec(&self) -> Option<&Spec> {
         match self {
@@ -55,13 +55,13 @@ pub(super) fn origin(choice: &PolicyChoice) -> String {
 }
 
 /// Looks at what a choice asks for. `touched` is set where a file was written without becoming another.
-pub(super) fn look(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mut bool) -> Desire {
+pub(super) fn look(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mut bool) -> Desired {
     look_at(files, choice, at_once, touched).unwrap_or_else(|other| other)
 }
 
-fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mut bool) -> Result<Desire, Desire> {
+fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mut bool) -> Result<Desired, Desired> {
     let mut digest_of = |path: &Path| match files.look(path, at_once) {
-        Sight::Settled { digest, touched: only_touched } => {
+        Observed::Settled { digest, touched: only_touched } => {
             *touched |= only_touched;
             Ok(digest)
         }
@@ -74,29 +74,29 @@ fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mu
     let fixtures = match choice.fixtures().map(|path| digest_of(&path)) {
         Some(Ok(digest)) => Some(digest),
         // Most have none.
-        None | Some(Err(Desire::Missing(_))) => None,
+        None | Some(Err(Desired::Missing(_))) => None,
         Some(Err(other)) => return Err(other),
     };
     let digests: Vec<_> = choice
         .setting_files
         .iter()
         .map(|(setting, path)| Ok((setting, path, digest_of(path)?)))
-        .collect::<Result<_, Desire>>()?;
+        .collect::<Result<_, Desired>>()?;
     let mut settings = choice.settings.clone();
     for (setting, path, digest) in digests {
         let bytes = files.read(path, &digest).map_err(|sight| as_desire(sight, path))?;
         if bytes.len() > MAX_SETTING_BYTES {
             let found = format!("{} bytes, expected at most {MAX_SETTING_BYTES} of a setting", bytes.len());
-            return Err(Desire::Unreadable(format!("{}: {found}", path.display())));
+            return Err(Desired::Unreadable(format!("{}: {found}", path.display())));
         }
         settings.insert(setting.clone(), text(&bytes, path)?.into());
     }
     let limits = choice.limits.clone();
-    Ok(Desire::Spec(Box::new(Spec { origin: origin(choice), digest, fixtures, settings, limits })))
+    Ok(Desired::Spec(Box::new(Spec { origin: origin(choice), digest, fixtures, settings, limits })))
 }
 
 /// Reads what was looked at. Where it changed since, it is to be looked at again.
-pub(super) fn read(files: &Files, choice: &PolicyChoice, spec: &Spec) -> Result<Bytes, Desire> {
+pub(super) fn read(files: &Files, choice: &PolicyChoice, spec: &Spec) -> Result<Bytes, Desired> {
     let bytes_of = |path: &Path, digest: &str| files.read(path, digest).map_err(|sight| as_desire(sight, path));
     let component = match &choice.source {
         PolicySource::BuiltIn(name) => wasmgate_policy_host::builtin::component(name).unwrap_or_default().into(),
@@ -113,17 +113,17 @@ pub(super) fn read(files: &Files, choice: &PolicyChoice, spec: &Spec) -> Result<
 }
 
 /// What is wanted of a file that could not be read.
-fn as_desire(sight: Sight, path: &Path) -> Desire {
+fn as_desire(sight: Observed, path: &Path) -> Desired {
     match sight {
-        Sight::Missing => Desire::Missing(path.display().to_string()),
-        Sight::Unreadable(why) => Desire::Unreadable(format!("{}: {why}", path.display())),
-        Sight::Unsettled | Sight::Settled { .. } => Desire::Unsettled,
+        Observed::Missing => Desired::Missing(path.display().to_string()),
+        Observed::Unreadable(why) => Desired::Unreadable(format!("{}: {why}", path.display())),
+        Observed::Unsettled | Observed::Settled { .. } => Desired::Unsettled,
     }
 }
 
-fn text(bytes: &[u8], path: &Path) -> Result<String, Desire> {
+fn text(bytes: &[u8], path: &Path) -> Result<String, Desired> {
     let text = std::str::from_utf8(bytes);
-    text.map(str::to_owned).map_err(|error| Desire::Unreadable(format!("{}: {error}", path.display())))
+    text.map(str::to_owned).map_err(|error| Desired::Unreadable(format!("{}: {error}", path.display())))
 }
 
 /// Takes a spec through all stages.
@@ -133,9 +133,9 @@ fn text(bytes: &[u8], path: &Path) -> Result<String, Desire> {
 pub(super) async fn load(loader: &Loader, slot: &Slot, spec: &Spec, bytes: &Bytes) -> Result<Policy, LoadError> {
     let source =
         Source { origin: spec.origin.clone(), bytes: Arc::clone(&bytes.component), fixtures: bytes.fixtures.clone() };
-    let pace = match slot.place {
-        SlotPlace::Active | SlotPlace::Canary => Pace::Serving,
-        SlotPlace::Shadow(_) => Pace::Background,
+    let pace = match slot.role {
+        Role::Active | Role::Canary => Pace::Serving,
+        Role::Shadow(_) => Pace::Background,
     };
     Policy::load(loader, &source, slot.hook, &spec.settings, &spec.limits, pace).await
 }

@@ -37,15 +37,15 @@ use crate::config::Config;
 use crate::metrics::{Metrics, Reload};
 use crate::rollout::api::{Event, Question, Refusal};
 use crate::rollout::slot::Slot;
-use crate::rollout::slot_state::{Admission, Place, Placed, Spec};
+use crate::rollout::slot_state::{Admission, Revision, SlotState, Spec};
 use crate::state::{Serving, Version};
 use crate::telemetry::gauges;
-use auto_rollback::Opening;
-use desired::{Bytes, Desire};
+use auto_rollback::OpenBreaker;
+use desired::{Bytes, Desired};
 use observed::Files;
 use operations::{Job, JobDone};
-use persist::Keeper;
-use reconcile::{Admitted, Attempt, Load, Review, Reviewed};
+use persist::Persister;
+use reconcile::{Admitted, Attempt, Load, Reconciled, Reconciliation};
 use store::State;
 use wasmgate_base::time::UnixSeconds;
 use wasmgate_base::time::now;
@@ -58,27 +58,27 @@ const HISTORY: usize = 50;
 const TICK: Duration = Duration::from_secs(1);
 
 /// See the module.
-pub(crate) struct Lifecycle {
+pub(crate) struct Control {
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
     loader: Arc<Loader>,
-    keeper: Keeper,
+    persister: Persister,
     /// The configuration that serves.
     config: Arc<Config>,
     config_since: UnixSeconds,
     /// The last attempt at another one that was refused: its identity and why.
     config_refused: Option<(String, String)>,
     catalog: Arc<Catalog>,
-    places: BTreeMap<Slot, Place>,
+    places: BTreeMap<Slot, SlotState>,
     loaded: BTreeMap<Slot, Arc<Version>>,
     /// What files asked for when they were last looked at.
-    desires: BTreeMap<Slot, Desire>,
+    desires: BTreeMap<Slot, Desired>,
     /// Which digest a policy's version was first seen with.
     versions: HashMap<(String, String), String>,
     history: VecDeque<Event>,
     generation: u64,
     since: UnixSeconds,
-    openings: BTreeMap<Slot, Opening>,
+    openings: BTreeMap<Slot, OpenBreaker>,
     /// What became of changes, with the policy's name, not yet told: whoever sees it counted is to find it serving.
     counted: Vec<(String, Reload)>,
     jobs: JoinSet<Done>,
@@ -94,7 +94,7 @@ pub(crate) struct Lifecycle {
 
 /// Work that was done beside the loop.
 enum Done {
-    Review(Box<Reviewed>),
+    Reconciliation(Box<Reconciled>),
     Job(Box<JobDone>),
     /// A policy whose breaker is open tried the samples.
     Probed(Slot, Arc<Version>, Result<(), PolicyFailure>),
@@ -122,7 +122,7 @@ impl By {
     }
 }
 
-impl Lifecycle {
+impl Control {
     /// What serves, shared with all requests.
     pub(crate) fn serving(&self) -> &Arc<Serving> {
         &self.serving
@@ -153,7 +153,7 @@ impl Lifecycle {
                 () = stop.cancelled() => break,
                 Some(question) = questions.recv() => self.answer(question),
                 Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => match done {
-                    Ok(Done::Review(reviewed)) => {
+                    Ok(Done::Reconciliation(reviewed)) => {
                         self.reviewed(*reviewed);
                         self.follow(&mut watch);
                     }
@@ -167,7 +167,7 @@ impl Lifecycle {
                         self.next_look = Instant::now() + self.config.reload.rescan;
                     }
                 },
-                () = self.keeper.written() => {}
+                () = self.persister.written() => {}
                 () = serving.policy_failed.notified() => self.judge(),
                 () = watch.hint(), if may_look => {
                     self.next_look = self.next_look.min(Instant::now() + self.config.reload.settle / 4);
@@ -176,7 +176,7 @@ impl Lifecycle {
                 _ = tick.tick() => {
                     self.judge();
                     serving.release(self.config.reload.drain);
-                    self.keeper.begin();
+                    self.persister.begin();
                     gauges::sweep(&metrics, &serving.snapshot(), self.config.reload.keep_series);
                 }
             }
@@ -187,7 +187,7 @@ impl Lifecycle {
         self.answering.clear();
         questions.close();
         drop(questions);
-        self.keeper.finish().await;
+        self.persister.finish().await;
         ended.cancelled().await;
         for (_, probe) in self.probes {
             probe.abort();
@@ -203,7 +203,7 @@ impl Lifecycle {
     fn review(&mut self) {
         let Some(files) = self.files.take() else { return };
         self.answering = std::mem::take(&mut self.waiting);
-        let review = Review {
+        let review = Reconciliation {
             loader: Arc::clone(&self.loader),
             files,
             config: Arc::clone(&self.config),
@@ -212,12 +212,12 @@ impl Lifecycle {
             loaded: self.loaded.keys().cloned().collect(),
             refused: self.config_refused.as_ref().map(|(identity, _)| identity.clone()),
         };
-        self.jobs.spawn(async move { Done::Review(Box::new(review.run().await)) });
+        self.jobs.spawn(async move { Done::Reconciliation(Box::new(review.run().await)) });
     }
 
     /// Takes in what a look found.
-    fn reviewed(&mut self, reviewed: Reviewed) {
-        let Reviewed { files, unsettled, config_serves, config, desires, touched, loads } = reviewed;
+    fn reviewed(&mut self, reviewed: Reconciled) {
+        let Reconciled { files, unsettled, config_serves, config, desires, touched, loads } = reviewed;
         self.files = Some(files);
         let reload = self.config.reload;
         self.next_look = Instant::now() + if unsettled { reload.settle / 2 } else { reload.rescan };
@@ -240,15 +240,15 @@ impl Lifecycle {
             self.count(&slot, Reload::Unchanged);
             tracing::debug!(%slot, "a file was written without a change");
         }
-        for Load { slot, spec, acts, outcome } in loads {
+        for Load { slot, spec, operator_epoch, outcome } in loads {
             match outcome {
                 Ok((policy, bytes)) => {
-                    changed |= self.admitted(Admitted { slot, spec, acts, policy, bytes }, &mut kept)
+                    changed |= self.admitted(Admitted { slot, spec, operator_epoch, policy, bytes }, &mut kept)
                 }
                 Err(error) => {
                     let loaded = self.loaded.contains_key(&slot);
                     let place = self.places.entry(slot.clone()).or_default();
-                    if place.wants(&spec.identity(), loaded) {
+                    if place.needs_attempt(&spec.identity(), loaded) {
                         self.refuse(&slot, spec.identity(), Some(spec.digest), &error);
                         changed = true;
                     }
@@ -265,48 +265,48 @@ impl Lifecycle {
     }
 
     /// What files ask for in a place, where that cannot be tried.
-    fn desired(&mut self, slot: Slot, desire: Desire) -> bool {
+    fn desired(&mut self, slot: Slot, desire: Desired) -> bool {
         let before = self.desires.insert(slot.clone(), desire.clone());
         match &desire {
-            Desire::Missing(path) if !matches!(before, Some(Desire::Missing(_))) => {
+            Desired::Missing(path) if !matches!(before, Some(Desired::Missing(_))) => {
                 tracing::warn!(%slot, path, "a policy's file is gone; the version that serves goes on");
                 let detail = format!("{path} is gone; the version that serves goes on");
                 self.event(Some(&slot), "source_missing", By::Files, detail);
                 true
             }
-            Desire::Unreadable(why) => {
+            Desired::Unreadable(why) => {
                 let place = self.places.entry(slot.clone()).or_default();
-                place.ask(why.clone());
+                place.desire(why.clone());
                 // Nothing loads by such an identity.
-                if !place.wants(why, false) {
+                if !place.needs_attempt(why, false) {
                     return false;
                 }
                 let error = desired::unreadable(&slot.to_string(), why.clone());
                 self.refuse(&slot, why.clone(), None, &error);
                 true
             }
-            Desire::Spec(spec) => {
-                let back = matches!(before, Some(Desire::Missing(_)));
+            Desired::Spec(spec) => {
+                let back = matches!(before, Some(Desired::Missing(_)));
                 if back {
                     let detail = format!("{} is there again", spec.origin);
                     self.event(Some(&slot), "source_back", By::Files, detail);
                 }
-                let served = self.places.entry(slot.clone()).or_default().ask(spec.identity());
+                let served = self.places.entry(slot.clone()).or_default().desire(spec.identity());
                 if served {
                     tracing::info!(%slot, "the policy's files ask for what serves again");
                 }
                 back || served
             }
-            Desire::Missing(_) | Desire::Unsettled => false,
+            Desired::Missing(_) | Desired::Unsettled => false,
         }
     }
 
     /// A version that files ask for passed all stages. In the meantime an operator may have wanted otherwise.
     fn admitted(&mut self, admitted: Admitted, kept: &mut Vec<(Spec, Bytes)>) -> bool {
-        let Admitted { slot, spec, acts, policy, bytes } = admitted;
+        let Admitted { slot, spec, operator_epoch, policy, bytes } = admitted;
         let (enabled, loaded) = (self.is_enabled(&slot), self.loaded.contains_key(&slot));
         let place = self.places.entry(slot.clone()).or_default();
-        match place.admission(&spec.identity(), loaded, acts) {
+        match place.admission(&spec.identity(), loaded, operator_epoch) {
             Admission::In if enabled => {
                 kept.push((spec.clone(), bytes));
                 self.place(&slot, spec, policy, By::Files);
@@ -329,12 +329,12 @@ impl Lifecycle {
     fn place(&mut self, slot: &Slot, spec: Spec, policy: Policy, by: By) {
         let version = self.version(policy);
         let placed = self.placed(&version, spec);
-        self.settle(slot, Arc::clone(&version), by, |place| place.place(placed));
+        self.settle(slot, Arc::clone(&version), by, |place| place.deploy(placed));
         self.count(slot, Reload::Success);
     }
 
     /// Puts a loaded version in a place, by `change`.
-    fn settle(&mut self, slot: &Slot, version: Arc<Version>, by: By, change: impl FnOnce(&mut Place)) {
+    fn settle(&mut self, slot: &Slot, version: Arc<Version>, by: By, change: impl FnOnce(&mut SlotState)) {
         change(self.places.entry(slot.clone()).or_default());
         let probed = version.policy.probed();
         tracing::info!(
@@ -389,9 +389,9 @@ impl Lifecycle {
         Arc::new(Version::new(policy, number))
     }
 
-    fn placed(&self, version: &Version, spec: Spec) -> Placed {
+    fn placed(&self, version: &Version, spec: Spec) -> Revision {
         let (policy, number) = (version.policy.manifest().name.clone(), version.version.clone());
-        Placed { spec, policy, version: number, since: now() }
+        Revision { spec, policy, version: number, since: now() }
     }
 
     /// Counts what became of a change, for the policy that serves after it, when the next snapshot serves.
@@ -425,7 +425,7 @@ impl Lifecycle {
 
     /// Keeps what a restart needs.
     fn keep(&mut self, new: Vec<(Spec, Bytes)>) {
-        self.keeper.keep(State::new(self.places.clone(), self.history.iter().cloned().collect()), new);
+        self.persister.keep(State::new(self.places.clone(), self.history.iter().cloned().collect()), new);
     }
 
     /// Does a job beside the loop.
@@ -434,9 +434,9 @@ impl Lifecycle {
     }
 
     /// What it takes to run an earlier version.
-    fn stored(&self, job: Job, slot: Slot, placed: Placed) -> impl Future<Output = JobDone> + Send + 'static {
-        let (loader, store) = (Arc::clone(&self.loader), self.keeper.store().cloned());
-        let fresh = self.keeper.fresh(&placed.spec);
+    fn stored(&self, job: Job, slot: Slot, placed: Revision) -> impl Future<Output = JobDone> + Send + 'static {
+        let (loader, store) = (Arc::clone(&self.loader), self.persister.store().cloned());
+        let fresh = self.persister.fresh(&placed.spec);
         async move {
             let outcome = match fresh {
                 Some(bytes) => desired::load(&loader, &slot, &placed.spec, &bytes).await.map(|policy| (policy, bytes)),

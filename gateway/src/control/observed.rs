@@ -18,7 +18,7 @@ const DISTRUST: Duration = Duration::from_secs(60);
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum Observed {
     /// Nothing.
     Missing,
     /// Something that changed a moment ago: look again.
@@ -81,7 +81,7 @@ impl Files {
     }
 
     /// What is at `path`. A file that was never seen before has to settle too, unless `at_once`.
-    pub(super) fn look(&mut self, path: &Path, at_once: bool) -> Sight {
+    pub(super) fn look(&mut self, path: &Path, at_once: bool) -> Observed {
         let print = match stat(path) {
             Ok(print) => print,
             Err(sight) => {
@@ -98,10 +98,10 @@ impl Files {
         if let (Some(digest), Some(read)) = (&seen.digest, seen.read)
             && now.duration_since(read) < DISTRUST
         {
-            return Sight::Settled { digest: digest.clone(), touched: false };
+            return Observed::Settled { digest: digest.clone(), touched: false };
         }
         if !at_once && now.duration_since(seen.since) < self.settle {
-            return Sight::Unsettled;
+            return Observed::Unsettled;
         }
         match content(path, print) {
             Ok(bytes) => {
@@ -109,37 +109,38 @@ impl Files {
                 let touched = seen.read.is_none() && seen.digest.as_ref() == Some(&digest);
                 seen.digest = Some(digest.clone());
                 seen.read = Some(now);
-                Sight::Settled { digest, touched }
+                Observed::Settled { digest, touched }
             }
             Err(sight) => sight,
         }
     }
 
     /// The content of a file that was looked at, if it still is what it was then.
-    pub(super) fn read(&self, path: &Path, digest: &str) -> Result<Arc<[u8]>, Sight> {
+    pub(super) fn read(&self, path: &Path, digest: &str) -> Result<Arc<[u8]>, Observed> {
         let bytes = content(path, stat(path)?)?;
-        if sha256(&bytes) == digest { Ok(bytes.into()) } else { Err(Sight::Unsettled) }
+        if sha256(&bytes) == digest { Ok(bytes.into()) } else { Err(Observed::Unsettled) }
     }
 }
 
-fn stat(path: &Path) -> Result<Print, Sight> {
+fn stat(path: &Path) -> Result<Print, Observed> {
     use std::io::ErrorKind;
     match std::fs::metadata(path) {
-        // Opening anything else could wait for ever.
-        Ok(metadata) if !metadata.is_file() => Err(Sight::Unreadable("it is no regular file".into())),
-        Ok(metadata) if metadata.size() > MAX_COMPONENT_BYTES as u64 => {
-            Err(Sight::Unreadable(format!("it has {} bytes, expected at most {MAX_COMPONENT_BYTES}", metadata.size())))
-        }
+        // OpenBreaker anything else could wait for ever.
+        Ok(metadata) if !metadata.is_file() => Err(Observed::Unreadable("it is no regular file".into())),
+        Ok(metadata) if metadata.size() > MAX_COMPONENT_BYTES as u64 => Err(Observed::Unreadable(format!(
+            "it has {} bytes, expected at most {MAX_COMPONENT_BYTES}",
+            metadata.size()
+        ))),
         Ok(metadata) => Ok(Print::of(&metadata)),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(Sight::Missing),
-        Err(error) => Err(Sight::Unreadable(format!("cannot be read: {error}"))),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(Observed::Missing),
+        Err(error) => Err(Observed::Unreadable(format!("cannot be read: {error}"))),
     }
 }
 
 /// The bytes of a file in that state: `Unsettled` where it changed while it was read.
-fn content(path: &Path, print: Print) -> Result<Vec<u8>, Sight> {
-    let bytes = std::fs::read(path).map_err(|error| Sight::Unreadable(format!("cannot be read: {error}")))?;
-    if stat(path)? == print && bytes.len() as u64 == print.bytes { Ok(bytes) } else { Err(Sight::Unsettled) }
+fn content(path: &Path, print: Print) -> Result<Vec<u8>, Observed> {
+    let bytes = std::fs::read(path).map_err(|error| Observed::Unreadable(format!("cannot be read: {error}")))?;
+    if stat(path)? == print && bytes.len() as u64 == print.bytes { Ok(bytes) } else { Err(Observed::Unsettled) }
 }
 
 #[cfg(test)]
@@ -148,18 +149,18 @@ mod tests {
 
     const SETTLE: Duration = Duration::from_millis(20);
 
-    fn settled(files: &mut Files, path: &Path) -> Sight {
+    fn settled(files: &mut Files, path: &Path) -> Observed {
         loop {
             match files.look(path, false) {
-                Sight::Unsettled => std::thread::yield_now(),
+                Observed::Unsettled => std::thread::yield_now(),
                 sight => return sight,
             }
         }
     }
 
-    fn digest(sight: &Sight) -> (String, bool) {
+    fn digest(sight: &Observed) -> (String, bool) {
         match sight {
-            Sight::Settled { digest, touched } => (digest.clone(), *touched),
+            Observed::Settled { digest, touched } => (digest.clone(), *touched),
             other => panic!("{other:?}"),
         }
     }
@@ -169,13 +170,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("policy.wasm");
         let mut files = Files::new(SETTLE);
-        assert_eq!(files.look(&path, false), Sight::Missing);
+        assert_eq!(files.look(&path, false), Observed::Missing);
         std::fs::write(&path, b"half").unwrap();
-        assert_eq!(files.look(&path, false), Sight::Unsettled);
+        assert_eq!(files.look(&path, false), Observed::Unsettled);
         std::fs::write(&path, b"half and the rest").unwrap();
         assert_eq!(digest(&settled(&mut files, &path)), (sha256(b"half and the rest"), false));
         assert_eq!(&*files.read(&path, &sha256(b"half and the rest")).unwrap(), b"half and the rest");
-        assert_eq!(files.read(&path, &sha256(b"another")), Err(Sight::Unsettled));
+        assert_eq!(files.read(&path, &sha256(b"another")), Err(Observed::Unsettled));
     }
 
     #[test]
@@ -204,7 +205,7 @@ mod tests {
         let mut files = Files::new(SETTLE);
         let _ = files.look(&path, true);
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(files.look(&path, false), Sight::Missing);
+        assert_eq!(files.look(&path, false), Observed::Missing);
         std::fs::write(&path, b"one").unwrap();
         assert_eq!(digest(&settled(&mut files, &path)), (sha256(b"one"), false));
     }
@@ -213,6 +214,6 @@ mod tests {
     fn what_is_no_file_is_never_opened() {
         let folder = tempfile::tempdir().unwrap();
         let mut files = Files::new(SETTLE);
-        assert!(matches!(files.look(folder.path(), false), Sight::Unreadable(_)));
+        assert!(matches!(files.look(folder.path(), false), Observed::Unreadable(_)));
     }
 }

@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 use super::auto_rollback::refusal;
 use super::desired;
 use super::desired::Bytes;
-use super::{By, Lifecycle};
+use super::{By, Control};
 use crate::metrics::Reload;
 use crate::rollout::api::{NotDone, Operation, PolicyStatus, Question};
-use crate::rollout::slot::{MAX_SHADOWS, Place as SlotPlace, Slot};
-use crate::rollout::slot_state::{Placed, Spec, UPLOADED, Wish};
+use crate::rollout::slot::{MAX_SHADOWS, Role, Slot};
+use crate::rollout::slot_state::{Override, Revision, Spec, UPLOADED};
 use wasmgate_base::digest::sha256;
 use wasmgate_policy_host::{LoadError, Policy};
 
@@ -50,7 +50,7 @@ pub(super) struct JobDone {
     pub(super) outcome: Result<(Policy, Bytes), LoadError>,
 }
 
-impl Lifecycle {
+impl Control {
     /// Answers an operator, at once or when what they asked for is done.
     pub(super) fn answer(&mut self, question: Question) {
         match question {
@@ -106,22 +106,23 @@ impl Lifecycle {
         };
         let configured = self.config.policy(&slot);
         if let Some(percent) = percent {
-            if slot.place != SlotPlace::Canary {
+            if slot.role != Role::Canary {
                 return refuse(reply, format!("only a canary has a share, {slot} is none"));
             }
             if let Err(message) = check_percent(percent) {
                 return refuse(reply, message);
             }
         }
-        if slot.place == SlotPlace::Canary && configured.is_none() && percent.is_none() {
+        if slot.role == Role::Canary && configured.is_none() && percent.is_none() {
             return refuse(reply, "no canary is configured: say its share in percent".into());
         }
-        let shadows =
-            self.places.keys().chain(self.loaded.keys()).filter(|other| {
-                other.hook == slot.hook && **other != slot && matches!(other.place, SlotPlace::Shadow(_))
-            });
+        let shadows = self
+            .places
+            .keys()
+            .chain(self.loaded.keys())
+            .filter(|other| other.hook == slot.hook && **other != slot && matches!(other.role, Role::Shadow(_)));
         let shadows: std::collections::BTreeSet<_> = shadows.collect();
-        if matches!(slot.place, SlotPlace::Shadow(_)) && shadows.len() >= MAX_SHADOWS {
+        if matches!(slot.role, Role::Shadow(_)) && shadows.len() >= MAX_SHADOWS {
             return refuse(reply, format!("there are {MAX_SHADOWS} shadows already, the most there may be"));
         }
         let like = configured.unwrap_or(&self.config.hook(slot.hook).active);
@@ -162,8 +163,8 @@ impl Lifecycle {
     fn promote(&mut self, from: Slot, reply: Reply) {
         let to = Slot::active(from.hook);
         let serving = self.places.get(&from).and_then(|place| place.serving.clone());
-        let refused = match (&from.place, &serving) {
-            (SlotPlace::Active, _) => Some(format!("{from} decides already; a canary or a shadow can be promoted")),
+        let refused = match (&from.role, &serving) {
+            (Role::Active, _) => Some(format!("{from} decides already; a canary or a shadow can be promoted")),
             (_, None) => Some(format!("nothing serves in {from}")),
             (_, Some(_)) if !self.loaded.contains_key(&from) => Some(format!("{from} is disabled")),
             _ => None,
@@ -172,8 +173,8 @@ impl Lifecycle {
             let _ = reply.send(Err(NotDone::Conflict(message)));
             return;
         }
-        match (&from.place, serving, self.loaded.get(&from).cloned()) {
-            (SlotPlace::Canary, Some(serving), Some(version)) => {
+        match (&from.role, serving, self.loaded.get(&from).cloned()) {
+            (Role::Canary, Some(serving), Some(version)) => {
                 let placed = self.placed(&version, serving.spec);
                 self.promoted(&from, &to, version, placed);
                 let _ = reply.send(Ok(self.policy_status(&to)));
@@ -193,7 +194,7 @@ impl Lifecycle {
         from: &Slot,
         to: &Slot,
         version: Arc<crate::state::Version>,
-        placed: crate::rollout::slot_state::Placed,
+        placed: crate::rollout::slot_state::Revision,
     ) {
         let because = |label: &str| format!("an operator promoted {label} from {from}");
         let refusal_there = refusal(self.loaded.get(to), "superseded", because(&version.label));
@@ -226,7 +227,7 @@ impl Lifecycle {
     }
 
     fn retry(&mut self, slot: Slot, reply: Reply) {
-        let aside = self.places.get_mut(&slot).is_some_and(crate::rollout::slot_state::Place::retry);
+        let aside = self.places.get_mut(&slot).is_some_and(crate::rollout::slot_state::SlotState::retry);
         if !aside && self.config_refused.take().is_none() {
             let message = format!("nothing was refused in {slot}");
             let _ = reply.send(Err(NotDone::Conflict(message)));
@@ -267,7 +268,7 @@ impl Lifecycle {
         }
         let configured = self.config.policy(&slot).is_none_or(|choice| choice.enabled);
         let place = self.places.entry(slot.clone()).or_default();
-        place.enabled = Some(Wish::new(configured, true));
+        place.enabled = Some(Override::new(configured, true));
         match place.serving.clone() {
             Some(serving) => {
                 self.restore(slot, serving, By::Operator, Some(reply));
@@ -281,7 +282,7 @@ impl Lifecycle {
     }
 
     /// Loads what was in a place before it was disabled.
-    pub(super) fn restore(&mut self, slot: Slot, serving: Placed, by: By, reply: Option<Reply>) {
+    pub(super) fn restore(&mut self, slot: Slot, serving: Revision, by: By, reply: Option<Reply>) {
         let job = self.stored(Job::Restore { by, reply }, slot, serving);
         self.spawn(job);
     }
@@ -296,7 +297,7 @@ impl Lifecycle {
                 self.places.remove(slot);
             }
             Some(configured) => {
-                self.places.entry(slot.clone()).or_default().enabled = Some(Wish::new(configured, false));
+                self.places.entry(slot.clone()).or_default().enabled = Some(Override::new(configured, false));
             }
         }
         self.event(Some(slot), "disabled", By::Operator, String::new());
@@ -307,12 +308,12 @@ impl Lifecycle {
     }
 
     fn share(&mut self, slot: &Slot, percent: f64) -> Result<(), NotDone> {
-        if slot.place != SlotPlace::Canary {
+        if slot.role != Role::Canary {
             return Err(NotDone::Conflict(format!("only a canary has a share, {slot} is none")));
         }
         check_percent(percent).map_err(NotDone::Conflict)?;
         let configured = self.config.percent(slot);
-        self.places.entry(slot.clone()).or_default().percent = Some(Wish::new(configured, percent));
+        self.places.entry(slot.clone()).or_default().percent = Some(Override::new(configured, percent));
         self.changed(slot, "share", By::Operator, format!("{percent} %"));
         Ok(())
     }
@@ -360,7 +361,7 @@ impl Lifecycle {
                 self.settle(&slot, version, By::Operator, |place| {
                     place.supersede(placed, refusal);
                     if let Some(percent) = percent {
-                        place.percent = Some(Wish::new(configured, percent));
+                        place.percent = Some(Override::new(configured, percent));
                     }
                 });
                 self.count(&slot, Reload::Success);

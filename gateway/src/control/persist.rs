@@ -8,7 +8,7 @@ use super::store::{State, Store};
 use crate::rollout::slot_state::Spec;
 
 /// See the module.
-pub(super) struct Keeper {
+pub(super) struct Persister {
     store: Option<Store>,
     /// What is to be written next.
     state: Option<State>,
@@ -23,7 +23,7 @@ pub(super) struct Keeper {
 /// What is on the disk by a write, or why not and the state that could not be written.
 type Written = Result<Vec<Spec>, (std::io::Error, State)>;
 
-impl Keeper {
+impl Persister {
     /// Keeps things in `store`; without one in memory, so that they can at least be gone back to.
     pub(super) fn new(store: Option<Store>) -> Self {
         Self { store, state: None, fresh: Vec::new(), writing: None, failing: false }

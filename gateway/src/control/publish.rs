@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{By, Lifecycle};
+use super::{By, Control};
 use crate::backend::Catalog;
 use crate::config::Config;
 use crate::metrics::LastReload;
-use crate::rollout::slot::{Place, Slot};
-use crate::rollout::slot_state::Wish;
+use crate::rollout::slot::{Role, Slot};
+use crate::rollout::slot_state::Override;
 use crate::state::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
 use crate::telemetry::gauges;
 use wasmgate_base::time::now;
@@ -26,7 +26,7 @@ pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
     }
 }
 
-impl Lifecycle {
+impl Control {
     /// Lets all that is in place now serve.
     pub(super) fn publish(&mut self) {
         self.generation += 1;
@@ -50,7 +50,7 @@ impl Lifecycle {
             let version = self.loaded.get(slot)?;
             Some(LastReload {
                 policy: version.policy.manifest().name.clone(),
-                successful: place.aside.as_ref().is_none_or(|aside| aside.refusal.stage == "superseded"),
+                successful: place.blocked.as_ref().is_none_or(|blocked| blocked.refusal.stage == "superseded"),
                 at: place.serving.as_ref()?.since,
             })
         });
@@ -71,14 +71,14 @@ impl Lifecycle {
         let active = working(&Slot::active(hook));
         let slot = Slot::canary(hook);
         let canary = working(&slot).map(|version| Canary {
-            decider: decider(version, slot.place.mode()),
+            decider: decider(version, slot.role.mode()),
             percent: self.percent(&slot),
             sticky_header: choice.canary.as_ref().and_then(|canary| canary.sticky_header.clone()),
         });
         let shadows = self.loaded.keys().filter(|slot| slot.hook == hook);
-        let shadows = shadows.filter_map(|slot| match &slot.place {
-            Place::Shadow(name) => Some((name, working(slot)?)),
-            Place::Active | Place::Canary => None,
+        let shadows = shadows.filter_map(|slot| match &slot.role {
+            Role::Shadow(name) => Some((name, working(slot)?)),
+            Role::Active | Role::Canary => None,
         });
         let shadows = shadows.map(|(name, version)| Shadow {
             name: name.clone(),
@@ -90,19 +90,19 @@ impl Lifecycle {
         Deciders {
             shadows: shadows.collect(),
             canary,
-            active: active.map(|version| decider(version, Slot::active(hook).place.mode())),
+            active: active.map(|version| decider(version, Slot::active(hook).role.mode())),
         }
     }
 
     /// Whether a place is to work: as the configuration says, or an operator.
     pub(super) fn is_enabled(&self, slot: &Slot) -> bool {
         let configured = self.config.policy(slot).is_none_or(|choice| choice.enabled);
-        Wish::or(self.places.get(slot).and_then(|place| place.enabled), configured)
+        Override::or(self.places.get(slot).and_then(|place| place.enabled), configured)
     }
 
     /// A canary's share, in percent: as the configuration says, or an operator.
     pub(super) fn percent(&self, slot: &Slot) -> f64 {
-        Wish::or(self.places.get(slot).and_then(|place| place.percent), self.config.percent(slot))
+        Override::or(self.places.get(slot).and_then(|place| place.percent), self.config.percent(slot))
     }
 
     /// Something happened that the snapshot must show.

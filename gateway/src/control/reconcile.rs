@@ -10,23 +10,23 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::desired;
-use super::desired::{Bytes, Desire};
-use super::observed::{Files, Sight};
+use super::desired::{Bytes, Desired};
+use super::observed::{Files, Observed};
 use crate::backend::Catalog;
 use crate::config::{Config, PolicyChoice};
 use crate::rollout::slot::Slot;
-use crate::rollout::slot_state::{Place, Spec, Wish};
+use crate::rollout::slot_state::{Override, SlotState, Spec};
 use wasmgate_base::digest::sha256;
 use wasmgate_policy_host::{LoadError, Loader, Policy};
 
 /// What there is to go by.
-pub(super) struct Review {
+pub(super) struct Reconciliation {
     pub(super) loader: Arc<Loader>,
     pub(super) files: Files,
     /// The configuration that serves.
     pub(super) config: Arc<Config>,
     pub(super) catalog: Arc<Catalog>,
-    pub(super) places: BTreeMap<Slot, Place>,
+    pub(super) places: BTreeMap<Slot, SlotState>,
     /// Places whose policy is loaded.
     pub(super) loaded: BTreeSet<Slot>,
     /// The attempt at a new configuration that was refused last.
@@ -34,7 +34,7 @@ pub(super) struct Review {
 }
 
 /// What came of it.
-pub(super) struct Reviewed {
+pub(super) struct Reconciled {
     pub(super) files: Files,
     /// Whether something is changing right now.
     pub(super) unsettled: bool,
@@ -43,7 +43,7 @@ pub(super) struct Reviewed {
     /// A new configuration.
     pub(super) config: Option<Attempt>,
     /// What the configuration that serves asks for; without those that are changing.
-    pub(super) desires: Vec<(Slot, Desire)>,
+    pub(super) desires: Vec<(Slot, Desired)>,
     /// Places whose files were written without a change.
     pub(super) touched: Vec<Slot>,
     /// What was tried of it.
@@ -61,7 +61,7 @@ pub(super) struct Attempt {
 pub(super) struct Applicable {
     pub(super) config: Config,
     pub(super) catalog: Catalog,
-    pub(super) desires: Vec<(Slot, Desire)>,
+    pub(super) desires: Vec<(Slot, Desired)>,
     pub(super) loads: Vec<Admitted>,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Admitted {
     pub(super) slot: Slot,
     pub(super) spec: Spec,
     /// As in `Load`.
-    pub(super) acts: u64,
+    pub(super) operator_epoch: u64,
     pub(super) policy: Policy,
     pub(super) bytes: Bytes,
 }
@@ -80,20 +80,20 @@ pub(super) struct Load {
     pub(super) slot: Slot,
     pub(super) spec: Spec,
     /// How often an operator had decided what serves there when this began.
-    pub(super) acts: u64,
+    pub(super) operator_epoch: u64,
     pub(super) outcome: Result<(Policy, Bytes), LoadError>,
 }
 
 /// What one look at all places gives.
 struct Looked {
-    desires: Vec<(Slot, Desire)>,
+    desires: Vec<(Slot, Desired)>,
     touched: Vec<Slot>,
     unsettled: bool,
 }
 
-impl Review {
-    pub(super) async fn run(mut self) -> Reviewed {
-        let mut reviewed = Reviewed {
+impl Reconciliation {
+    pub(super) async fn run(mut self) -> Reconciled {
+        let mut reviewed = Reconciled {
             files: Files::new(self.config.reload.settle),
             unsettled: false,
             config_serves: false,
@@ -126,7 +126,7 @@ impl Review {
                 .collect();
             (reviewed.desires, reviewed.touched) = (looked.desires, looked.touched);
             for (slot, spec, tried) in self.try_all(&config, wanted).await {
-                let acts = self.acts(&slot);
+                let operator_epoch = self.operator_epoch(&slot);
                 let outcome = match tried {
                     Tried::Changing => {
                         reviewed.unsettled = true;
@@ -135,7 +135,7 @@ impl Review {
                     Tried::Loaded(policy, bytes) => Ok((*policy, bytes)),
                     Tried::Refused(error) => Err(error),
                 };
-                reviewed.loads.push(Load { slot, spec, acts, outcome });
+                reviewed.loads.push(Load { slot, spec, operator_epoch, outcome });
             }
         }
         reviewed.files = self.files;
@@ -147,8 +147,8 @@ impl Review {
         let Some(path) = self.config.file.clone() else { return Text::Serves };
         let serves = self.config.digest.clone();
         self.block(move |files| match files.look(&path, false) {
-            Sight::Settled { digest, .. } if digest == serves => Text::Serves,
-            Sight::Settled { digest, .. } => match files.read(&path, &digest) {
+            Observed::Settled { digest, .. } if digest == serves => Text::Serves,
+            Observed::Settled { digest, .. } => match files.read(&path, &digest) {
                 Err(_changing) => Text::Changing,
                 Ok(bytes) => match std::str::from_utf8(&bytes) {
                     Err(error) => Text::Wrong { identity: digest, reason: format!("{}: {error}", path.display()) },
@@ -158,8 +158,8 @@ impl Review {
                     },
                 },
             },
-            Sight::Unsettled => Text::Changing,
-            Sight::Missing | Sight::Unreadable(_) => Text::Away,
+            Observed::Unsettled => Text::Changing,
+            Observed::Missing | Observed::Unreadable(_) => Text::Away,
         })
         .await
     }
@@ -172,7 +172,7 @@ impl Review {
             return None;
         }
         let identity = looked.desires.iter().map(|(slot, desire)| match desire {
-            Desire::Spec(spec) => format!("{slot} {}", spec.identity()),
+            Desired::Spec(spec) => format!("{slot} {}", spec.identity()),
             other => format!("{slot} {other:?}"),
         });
         let identity = sha256(format!("{} {}", config.digest, identity.collect::<Vec<_>>().join(" ")).as_bytes());
@@ -191,13 +191,13 @@ impl Review {
             let about = self.config.policy(slot).is_none_or(|before| !before.asks_the_same(choice));
             let serves = self.loaded.contains(slot);
             match desire {
-                Desire::Spec(spec) if self.is_wanted(slot, spec) || about && !self.serves(slot, spec) => {
+                Desired::Spec(spec) if self.is_wanted(slot, spec) || about && !self.serves(slot, spec) => {
                     wanted.push((slot.clone(), (**spec).clone()));
                 }
-                Desire::Missing(path) if about || !serves => {
+                Desired::Missing(path) if about || !serves => {
                     return Some(refused(format!("{}: {path} is not there", choice.place)));
                 }
-                Desire::Unreadable(why) if about || !serves => {
+                Desired::Unreadable(why) if about || !serves => {
                     return Some(refused(format!("{}: {why}", choice.place)));
                 }
                 _ => {}
@@ -207,8 +207,8 @@ impl Review {
         for (slot, spec, tried) in self.try_all(&config, wanted).await {
             match tried {
                 Tried::Loaded(policy, bytes) => {
-                    let acts = self.acts(&slot);
-                    loads.push(Admitted { slot, spec, acts, policy: *policy, bytes });
+                    let operator_epoch = self.operator_epoch(&slot);
+                    loads.push(Admitted { slot, spec, operator_epoch, policy: *policy, bytes });
                 }
                 Tried::Changing => {
                     *unsettled = true;
@@ -228,7 +228,9 @@ impl Review {
     async fn look(&mut self, config: &Config) -> Looked {
         let choices: Vec<(Slot, PolicyChoice)> = config
             .policies()
-            .filter(|(slot, choice)| Wish::or(self.places.get(slot).and_then(|place| place.enabled), choice.enabled))
+            .filter(|(slot, choice)| {
+                Override::or(self.places.get(slot).and_then(|place| place.enabled), choice.enabled)
+            })
             .map(|(slot, choice)| (slot, choice.clone()))
             .collect();
         let settle = config.reload.settle;
@@ -242,7 +244,7 @@ impl Review {
                     looked.touched.push(slot.clone());
                 }
                 match desire {
-                    Desire::Unsettled => looked.unsettled = true,
+                    Desired::Unsettled => looked.unsettled = true,
                     desire => looked.desires.push((slot, desire)),
                 }
             }
@@ -258,11 +260,11 @@ impl Review {
 
     /// Whether something is to be tried that was not yet.
     fn is_wanted(&self, slot: &Slot, spec: &Spec) -> bool {
-        self.places.get(slot).is_none_or(|place| place.wants(&spec.identity(), self.loaded.contains(slot)))
+        self.places.get(slot).is_none_or(|place| place.needs_attempt(&spec.identity(), self.loaded.contains(slot)))
     }
 
-    fn acts(&self, slot: &Slot) -> u64 {
-        self.places.get(slot).map_or(0, |place| place.acts)
+    fn operator_epoch(&self, slot: &Slot) -> u64 {
+        self.places.get(slot).map_or(0, |place| place.operator_epoch)
     }
 
     /// Takes each through all stages, side by side.
@@ -281,7 +283,7 @@ impl Review {
                     Ok(policy) => Tried::Loaded(Box::new(policy), bytes),
                     Err(error) => Tried::Refused(error),
                 },
-                Err(Desire::Unreadable(why)) => Tried::Refused(desired::unreadable(&spec.origin, why)),
+                Err(Desired::Unreadable(why)) => Tried::Refused(desired::unreadable(&spec.origin, why)),
                 Err(_) => Tried::Changing,
             };
             (slot, spec, tried)

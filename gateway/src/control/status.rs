@@ -1,13 +1,13 @@
 //! How things stand, as operators are told.
 
-use super::Lifecycle;
+use super::Control;
 use super::desired;
-use super::desired::Desire;
+use super::desired::Desired;
 use crate::rollout::api::{ConfigStatus, PolicyStatus, Status};
-use crate::rollout::slot::{Place, Slot};
-use crate::rollout::slot_state::Placed;
+use crate::rollout::slot::{Role, Slot};
+use crate::rollout::slot_state::Revision;
 
-impl Lifecycle {
+impl Control {
     /// Everything.
     pub(super) fn status(&self) -> Status {
         let (live_generations, oldest_draining_seconds) = self.serving.live();
@@ -38,7 +38,7 @@ impl Lifecycle {
         let enabled = self.is_enabled(slot);
         PolicyStatus {
             slot: slot.clone(),
-            mode: if enabled { slot.place.mode() } else { "disabled" }.to_owned(),
+            mode: if enabled { slot.role.mode() } else { "disabled" }.to_owned(),
             state: match loaded {
                 Some(version) if version.is_open() => "open",
                 Some(_) => "serving",
@@ -46,11 +46,11 @@ impl Lifecycle {
             }
             .to_owned(),
             source: choice.map_or_else(|| crate::rollout::slot_state::UPLOADED.to_owned(), desired::origin),
-            serving: place.and_then(|place| place.serving.as_ref()).map(Placed::status),
-            share_percent: (slot.place == Place::Canary).then(|| self.percent(slot)),
-            refused: place.and_then(|place| place.aside.as_ref()).map(|aside| aside.refusal.clone()),
-            source_missing: matches!(self.desires.get(slot), Some(Desire::Missing(_))),
-            previous: place.map_or(Vec::new(), |place| place.previous.iter().map(Placed::status).collect()),
+            serving: place.and_then(|place| place.serving.as_ref()).map(Revision::status),
+            share_percent: (slot.role == Role::Canary).then(|| self.percent(slot)),
+            refused: place.and_then(|place| place.blocked.as_ref()).map(|blocked| blocked.refusal.clone()),
+            source_missing: matches!(self.desires.get(slot), Some(Desired::Missing(_))),
+            previous: place.map_or(Vec::new(), |place| place.previous.iter().map(Revision::status).collect()),
         }
     }
 }

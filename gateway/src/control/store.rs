@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rollout::api::Event;
 use crate::rollout::slot::Slot;
-use crate::rollout::slot_state::Place;
+use crate::rollout::slot_state::SlotState;
 use wasmgate_base::digest::sha256;
 
 /// Form of the state file. Another one is not read.
@@ -36,20 +36,20 @@ pub(super) struct Store {
 pub(super) struct State {
     form: u32,
     /// All places.
-    pub(super) places: BTreeMap<Slot, Place>,
+    pub(super) places: BTreeMap<Slot, SlotState>,
     /// What happened last, oldest first.
     pub(super) history: Vec<Event>,
 }
 
 impl State {
     /// To be kept.
-    pub(super) fn new(places: BTreeMap<Slot, Place>, history: Vec<Event>) -> Self {
+    pub(super) fn new(places: BTreeMap<Slot, SlotState>, history: Vec<Event>) -> Self {
         Self { form: FORM, places, history }
     }
 
     /// Digests of all components and fixtures that it names.
     pub(super) fn names(&self) -> BTreeSet<&str> {
-        self.places.values().flat_map(Place::placed).flat_map(|placed| placed.spec.blobs()).collect()
+        self.places.values().flat_map(SlotState::revisions).flat_map(|placed| placed.spec.blobs()).collect()
     }
 }
 

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use super::budgets::{Budgets, stopping};
-use crate::backend::{Admission, Conduct};
-use crate::error::{Failure, Kind, Reason, Remedy};
+use crate::backend::{Admission, CallOutcome};
+use crate::error::{Failure, Kind, Reason, Recovery};
 use crate::state::Snapshot;
 use crate::telemetry::Record;
 use crate::telemetry::record::FailedAttempt;
@@ -70,7 +70,7 @@ pub(crate) async fn with_retries<A: Attempt>(
             Ok(answer) => {
                 // A model that was loaded first is not slow.
                 let took = if loads { Duration::ZERO } else { called.elapsed() };
-                pass.note(Instant::now(), Conduct::Answered(took));
+                pass.note(Instant::now(), CallOutcome::Answered(took));
                 return Ok(answer);
             }
             Err(failure) if failure.kind == Kind::Stopping => return Err(failure),
@@ -79,13 +79,13 @@ pub(crate) async fn with_retries<A: Attempt>(
         match failure.kind {
             // It was not called.
             Kind::BackendFull => drop(pass),
-            ref kind if kind.blames_backend() => pass.note(Instant::now(), Conduct::Failed),
-            _ => pass.note(Instant::now(), Conduct::Answered(Duration::ZERO)),
+            ref kind if kind.blames_backend() => pass.note(Instant::now(), CallOutcome::Failed),
+            _ => pass.note(Instant::now(), CallOutcome::Answered(Duration::ZERO)),
         }
         tracing::debug!(request_id = record.id, %failure, detail = failure.detail, "attempt failed");
-        let pause = match failure.kind.remedy() {
-            Remedy::Again => live.backend.settings().retries.pause(attempts, failure.retry_after),
-            Remedy::Nothing | Remedy::Next | Remedy::Larger | Remedy::NextIfWanted => None,
+        let pause = match failure.kind.recovery() {
+            Recovery::Retry => live.backend.settings().retries.pause(attempts, failure.retry_after),
+            Recovery::Nothing | Recovery::Fallback | Recovery::FallbackLarger | Recovery::FallbackIfEnabled => None,
         };
         let pause = pause.filter(|&pause| Instant::now() + pause < until).filter(|_| budgets.retries.withdraw());
         let (reason, repeated) = (failure.kind.reason(), pause.is_some());

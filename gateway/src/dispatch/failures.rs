@@ -1,9 +1,9 @@
 //! What failed so far, and what follows from it: who is called next and which failure the client sees.
 
-use crate::error::{Failure, Kind, Remedy};
+use crate::error::{Failure, Kind, Recovery};
 use crate::state::Snapshot;
 
-/// Whose turn it is after a failure.
+/// Whose permit it is after a failure.
 pub(super) enum Next {
     /// The next model's.
     Model,
@@ -34,15 +34,15 @@ impl Failures {
 
     /// The model at `index` failed.
     pub(super) fn note(&mut self, snapshot: &Snapshot, index: usize, failure: Failure) -> Next {
-        let next = match failure.kind.remedy() {
-            Remedy::Nothing => Next::Client,
-            Remedy::Again | Remedy::Next => Next::Model,
-            Remedy::Larger => {
+        let next = match failure.kind.recovery() {
+            Recovery::Nothing => Next::Client,
+            Recovery::Retry | Recovery::Fallback => Next::Model,
+            Recovery::FallbackLarger => {
                 self.longer_than = self.longer_than.max(snapshot.catalog.models()[index].model.context_window);
                 Next::Model
             }
-            Remedy::NextIfWanted if snapshot.limits.content_filter_falls_back => Next::Model,
-            Remedy::NextIfWanted => Next::Client,
+            Recovery::FallbackIfEnabled if snapshot.limits.content_filter_falls_back => Next::Model,
+            Recovery::FallbackIfEnabled => Next::Client,
         };
         if failure.kind != Kind::BreakerOpen {
             self.first.get_or_insert((index, failure));

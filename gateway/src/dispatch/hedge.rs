@@ -38,11 +38,11 @@ impl Dispatch<'_> {
         failures: &mut Failures,
     ) -> Result<Answer, Next> {
         self.budgets.hedges.deposit(self.snapshot.limits.hedge_budget_percent);
-        let mut beside = record.beside();
-        let (answer, result) = self.race(record, &mut beside, &pair, last, failures).await;
+        let mut second_record = record.fork();
+        let (answer, result) = self.race(record, &mut second_record, &pair, last, failures).await;
         match result {
-            Some(HedgeResult::Won) => record.give_way_to(beside),
-            Some(HedgeResult::Lost) => record.take_in(beside),
+            Some(HedgeResult::Won) => record.replace_with(second_record),
+            Some(HedgeResult::Lost) => record.absorb(second_record),
             None => {}
         }
         record.hedge = result.map(|result| Hedge { model: pair.first, result });
@@ -53,7 +53,7 @@ impl Dispatch<'_> {
     async fn race(
         &self,
         record: &mut Record,
-        beside: &mut Record,
+        second_record: &mut Record,
         pair: &Pair,
         last: bool,
         failures: &mut Failures,
@@ -71,7 +71,7 @@ impl Dispatch<'_> {
             };
             return (answer.map_err(|failure| failures.note(self.snapshot, pair.first, failure)), None);
         }
-        let mut second = pin!(self.model(beside, pair.second, last));
+        let mut second = pin!(self.model(second_record, pair.second, last));
         let (answer, result) = tokio::select! {
             biased;
             answer = &mut first => match answer.map_err(|failure| failures.note(self.snapshot, pair.first, failure)) {

@@ -140,10 +140,10 @@ impl Attempt for Dispatch<'_> {
         let timeouts = &live.model.timeouts;
         let total = record.started + timeouts.total;
         let cutoff = &self.budgets.cutoff;
-        let turn = tokio::select! {
+        let permit = tokio::select! {
             biased;
             () = cutoff.cancelled() => Err(stopping()),
-            turn = live.backend.turn(total.into()) => turn,
+            permit = live.backend.permit(total.into()) => permit,
         }?;
         let called = Instant::now();
         record.begin_attempt(index, called);
@@ -161,7 +161,7 @@ impl Attempt for Dispatch<'_> {
         let answer = tokio::select! {
             biased;
             () = cutoff.cancelled() => Err(stopping()),
-            answer = live.backend.chat(turn, sent) => answer,
+            answer = live.backend.chat(permit, sent) => answer,
         }?;
         let price = self.snapshot.price(Some(index));
         if call.chat.stream {

@@ -77,9 +77,9 @@ impl Attempt for Embedding<'_> {
         let until = (record.started + self.live.model.timeouts.total).into();
         let answered = async {
             let backend = &self.live.backend;
-            let turn = backend.turn(until).await?;
+            let permit = backend.permit(until).await?;
             record.begin_attempt(index, Instant::now());
-            whole(backend.embeddings(turn, self.body.clone(), self.inputs, until).await?).await
+            whole(backend.embeddings(permit, self.body.clone(), self.inputs, until).await?).await
         };
         tokio::select! {
             biased;

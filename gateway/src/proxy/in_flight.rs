@@ -81,8 +81,8 @@ impl InFlight {
             telemetry::observe(&self.gateway.metrics, &self.record, &self.snapshot, ending);
             if let Some(by) = self.record.follows() {
                 match ending {
-                    Ending::Finished => by.version.tally.note_ending(false),
-                    Ending::Failed(_) => by.version.tally.note_ending(true),
+                    Ending::Finished => by.version.stats.note_ending(false),
+                    Ending::Failed(_) => by.version.stats.note_ending(true),
                     Ending::Rejected(_) | Ending::Abandoned | Ending::Shutdown => {}
                 }
             }

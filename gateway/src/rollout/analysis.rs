@@ -10,7 +10,7 @@ use super::stats::{Counts, KEPT, STEP};
 /// When a version that decides is taken out: the breaker of a hook.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Breaker {
+pub struct BreakerRules {
     /// Whether there is one.
     pub enabled: bool,
     /// How far back calls count, in seconds, 5 to 600, in steps of 5.
@@ -24,7 +24,7 @@ pub struct Breaker {
     pub retry_seconds: u64,
 }
 
-impl Default for Breaker {
+impl Default for BreakerRules {
     fn default() -> Self {
         Self { enabled: true, window_seconds: 30, min_calls: 20, failure_ratio: 0.5, retry_seconds: 5 }
     }
@@ -33,7 +33,7 @@ impl Default for Breaker {
 /// When a canary is aborted. Each rule needs its minimum sample: what is not known aborts nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Abort {
+pub struct AbortRules {
     /// How far back calls and requests count, in seconds, 5 to 600, in steps of 5.
     pub window_seconds: u64,
     /// Calls, or ended requests, below which nothing is judged, 1 to 1,000,000.
@@ -46,7 +46,7 @@ pub struct Abort {
     pub max_mean_call_ms: f64,
 }
 
-impl Default for Abort {
+impl Default for AbortRules {
     fn default() -> Self {
         Self {
             window_seconds: 600,
@@ -58,7 +58,7 @@ impl Default for Abort {
     }
 }
 
-impl Breaker {
+impl BreakerRules {
     /// What is out of range.
     #[must_use]
     pub fn out_of_range(&self) -> Option<String> {
@@ -91,7 +91,7 @@ impl Breaker {
     }
 }
 
-impl Abort {
+impl AbortRules {
     /// What is out of range.
     #[must_use]
     pub fn out_of_range(&self) -> Option<String> {
@@ -168,18 +168,18 @@ mod tests {
 
     #[test]
     fn a_breaker_needs_its_sample_and_its_share() {
-        let breaker = Breaker::default();
+        let breaker = BreakerRules::default();
         assert_eq!(breaker.verdict(&counts(19, 19, 0, 0)), None, "too few to judge");
         assert_eq!(breaker.verdict(&counts(40, 19, 0, 0)), None, "fewer than half");
         assert!(breaker.verdict(&counts(40, 20, 0, 0)).unwrap().contains("20 of its 40"));
-        assert_eq!(Breaker { enabled: false, ..breaker }.verdict(&counts(40, 40, 0, 0)), None);
+        assert_eq!(BreakerRules { enabled: false, ..breaker }.verdict(&counts(40, 40, 0, 0)), None);
         let pauses: Vec<u64> = [1, 2, 3, 7, 50].map(|openings| breaker.pause(openings).as_secs()).into();
         assert_eq!(pauses, [5, 10, 20, 320, 320]);
     }
 
     #[test]
     fn missing_data_never_aborts_a_canary() {
-        let abort = Abort::default();
+        let abort = AbortRules::default();
         let fine = counts(1000, 0, 1000, 0);
         assert_eq!(abort.verdict(&Counts::default(), &Counts::default()), None);
         assert_eq!(abort.verdict(&counts(19, 19, 0, 19), &fine), None, "too few of its own");
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_canary_is_aborted_by_each_rule() {
-        let abort = Abort::default();
+        let abort = AbortRules::default();
         let fine = counts(1000, 0, 1000, 0);
         assert_eq!(abort.verdict(&counts(100, 2, 100, 0), &fine), None);
         assert!(abort.verdict(&counts(100, 3, 100, 0), &fine).unwrap().contains("3 of its 100 calls failed"));

@@ -1,4 +1,4 @@
-//! Where a policy may sit: a hook's active place, its canary, or one of its shadows. The name of a slot is its key in the
+//! The slots for policies: a hook's active slot, its canary, or one of its shadows. The name of a slot is its key in the
 //! configuration below `policies`, and the same in the log, the admin API and the commands.
 
 use std::fmt;
@@ -11,42 +11,42 @@ use wasmgate_policy_host::Hook;
 /// Most shadows of one hook.
 pub const MAX_SHADOWS: usize = 4;
 
-/// A hook's place for a policy.
+/// A slot for a policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Slot {
     /// What the policy decides.
     pub hook: Hook,
-    /// In which place.
-    pub place: Place,
+    /// With which effect.
+    pub role: Role,
 }
 
 /// The places of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum Role {
     /// It decides.
     Active,
     /// It decides for a share of the requests.
     Canary,
-    /// It is asked beside, and only compared.
+    /// It is called in the background, and only compared.
     Shadow(String),
 }
 
 impl Slot {
-    /// The place where a hook's policy decides.
+    /// The slot whose policy decides.
     #[must_use]
     pub fn active(hook: Hook) -> Self {
-        Self { hook, place: Place::Active }
+        Self { hook, role: Role::Active }
     }
 
-    /// The place of a hook's canary.
+    /// The slot of a hook's canary.
     #[must_use]
     pub fn canary(hook: Hook) -> Self {
-        Self { hook, place: Place::Canary }
+        Self { hook, role: Role::Canary }
     }
 }
 
-impl Place {
+impl Role {
     /// The word in metrics, logs and tables.
     #[must_use]
     pub fn mode(&self) -> &'static str {
@@ -62,10 +62,10 @@ impl Place {
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.hook.as_str())?;
-        match &self.place {
-            Place::Active => Ok(()),
-            Place::Canary => f.write_str(".canary"),
-            Place::Shadow(name) => write!(f, ".shadows.{name}"),
+        match &self.role {
+            Role::Active => Ok(()),
+            Role::Canary => f.write_str(".canary"),
+            Role::Shadow(name) => write!(f, ".shadows.{name}"),
         }
     }
 }
@@ -86,15 +86,15 @@ impl FromStr for Slot {
             "cost" => Hook::Cost,
             _ => return Err(wrong()),
         };
-        let place = match rest {
-            None => Place::Active,
-            Some("canary") => Place::Canary,
+        let role = match rest {
+            None => Role::Active,
+            Some("canary") => Role::Canary,
             Some(rest) => match rest.strip_prefix("shadows.") {
-                Some(name) if is_shadow_name(name) => Place::Shadow(name.to_owned()),
+                Some(name) if is_shadow_name(name) => Role::Shadow(name.to_owned()),
                 _ => return Err(wrong()),
             },
         };
-        Ok(Self { hook, place })
+        Ok(Self { hook, role })
     }
 }
 

@@ -15,7 +15,7 @@ const STEPS: usize = (KEPT.as_secs() / STEP.as_secs()) as usize;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Tally {
+pub struct Stats {
     started: Instant,
     steps: Box<[Step; STEPS]>,
 }
@@ -79,13 +79,13 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-impl Default for Tally {
+impl Default for Stats {
     fn default() -> Self {
         Self { started: Instant::now(), steps: Box::new(std::array::from_fn(|_| Step::default())) }
     }
 }
 
-impl Tally {
+impl Stats {
     /// A call ended.
     pub fn note_call(&self, took: Duration, failed: bool) {
         let step = self.step(Instant::now());
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_noted_is_counted_until_it_is_forgotten() {
-        let tally = Tally::default();
+        let tally = Stats::default();
         tally.note_call(Duration::from_micros(10), false);
         tally.note_call(Duration::from_micros(30), true);
         tally.note_ending(false);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn old_steps_fall_out_of_the_window_and_their_places_are_used_anew() {
-        let tally = Tally::default();
+        let tally = Stats::default();
         let step = |number: u32| tally.started + STEP * number;
         tally.step(step(1)).calls.fetch_add(7, Ordering::Relaxed);
         let calls = |now: u32, window: Duration| tally.counts_at(step(now), window).calls;

@@ -168,7 +168,7 @@ impl Routing<'_> {
     fn note(&self, decider: &Decider, began: Instant, outcome: Result<DecisionOutcome, FailureClass>) -> Evaluation {
         let took = began.elapsed();
         if !matches!(outcome, Err(FailureClass::Saturated | FailureClass::BreakerOpen)) {
-            decider.version.tally.note_call(took, outcome.is_err());
+            decider.version.stats.note_call(took, outcome.is_err());
             if outcome.is_err() {
                 self.serving.policy_failed.notify_one();
             }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::backend::Catalog;
 use crate::config::{OnFailure, Server};
 use crate::metrics::{ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
-use crate::rollout::stats::Tally;
+use crate::rollout::stats::Stats;
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Price;
 use wasmgate_policy_host::{Hook, Policy};
@@ -94,7 +94,7 @@ pub struct Version {
     /// Bounds its lines in the log when it fails.
     pub failure_lines: LogLimit,
     /// What it did lately.
-    pub tally: Tally,
+    pub stats: Stats,
     /// Whether it failed so often that it is not called.
     pub open: AtomicBool,
 }
@@ -109,7 +109,7 @@ impl Version {
             version,
             label,
             failure_lines: LogLimit::default(),
-            tally: Tally::default(),
+            stats: Stats::default(),
             open: AtomicBool::new(false),
         }
     }

@@ -1,7 +1,7 @@
 //! The log line of a request.
 
 use super::Record;
-use super::record::Spent;
+use super::record::WastedUsage;
 use crate::metrics::labels::{Ending, Evaluation, Status};
 use crate::state::Snapshot;
 use wasmgate_base::money::NanoDollars;
@@ -17,8 +17,8 @@ pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         .iter()
         .map(|attempt| format!("{}: {}", names(attempt.model), attempt.reason.as_str()))
         .collect();
-    let cost_of = |spent: &Spent| snapshot.price(Some(spent.model)).map(|price| price.of(&spent.usage).usd());
-    let spent = record.spent.iter().filter_map(cost_of).reduce(|sum, cost| sum + cost);
+    let cost_of = |spent: &WastedUsage| snapshot.price(Some(spent.model)).map(|price| price.of(&spent.usage).usd());
+    let spent = record.wasted.iter().filter_map(cost_of).reduce(|sum, cost| sum + cost);
     let took = |evaluation: Option<Evaluation>| evaluation.map(|evaluation| evaluation.took.as_secs_f64());
     let class = |evaluation: Option<Evaluation>| {
         evaluation.and_then(|evaluation| evaluation.outcome.err()).map(FailureClass::as_str)

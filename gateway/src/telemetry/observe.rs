@@ -31,7 +31,7 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     if let Some(hedge) = record.hedge {
         metrics.hedged(&models[hedge.model].model.name, hedge.result);
     }
-    for spent in &record.spent {
+    for spent in &record.wasted {
         snapshot.models[spent.model].bill(&spent.usage, spent.reported, snapshot.price(Some(spent.model)));
     }
     if let Ending::Rejected(rejection) = ending {

@@ -34,7 +34,7 @@ pub struct Hedge {
 
 /// What an attempt had cost that does not answer: its backend had counted or said something.
 #[derive(Debug, Clone, Copy)]
-pub struct Spent {
+pub struct WastedUsage {
     /// The model, by position in the catalog.
     pub model: usize,
     /// What to bill.
@@ -81,7 +81,7 @@ pub struct Record {
     /// Whether another model was asked beside one that took long.
     pub hedge: Option<Hedge>,
     /// What attempts had cost that do not answer.
-    pub spent: Vec<Spent>,
+    pub wasted: Vec<WastedUsage>,
     /// The model that answers, by position in the catalog.
     pub model: Option<usize>,
     /// When the call to it began.
@@ -126,7 +126,7 @@ impl Record {
             estimated_cost: None,
             failed_attempts: Vec::new(),
             hedge: None,
-            spent: Vec::new(),
+            wasted: Vec::new(),
             model: None,
             called: None,
             first_token: None,
@@ -144,32 +144,32 @@ impl Record {
         self.called = Some(now);
     }
 
-    /// Of the same request, for a model that is asked beside.
+    /// A record of the same request, for the second model of a hedge.
     #[must_use]
-    pub fn beside(&self) -> Self {
-        Self { failed_attempts: Vec::new(), spent: Vec::new(), ..self.clone() }
+    pub fn fork(&self) -> Self {
+        Self { failed_attempts: Vec::new(), wasted: Vec::new(), ..self.clone() }
     }
 
-    /// What was asked beside does not answer.
-    pub fn take_in(&mut self, mut beside: Self) {
-        beside.forget_attempt();
-        self.failed_attempts.append(&mut beside.failed_attempts);
-        self.spent.append(&mut beside.spent);
+    /// Merges the record of the second model, which lost the hedge.
+    pub fn absorb(&mut self, mut loser: Self) {
+        loser.forget_attempt();
+        self.failed_attempts.append(&mut loser.failed_attempts);
+        self.wasted.append(&mut loser.wasted);
     }
 
-    /// What was asked beside answers.
-    pub fn give_way_to(&mut self, beside: Self) {
-        let mut given = std::mem::replace(self, beside);
-        given.forget_attempt();
-        given.failed_attempts.append(&mut self.failed_attempts);
-        given.spent.append(&mut self.spent);
-        (self.failed_attempts, self.spent) = (given.failed_attempts, given.spent);
+    /// Yields to the record of the second model, which won the hedge.
+    pub fn replace_with(&mut self, winner: Self) {
+        let mut loser = std::mem::replace(self, winner);
+        loser.forget_attempt();
+        loser.failed_attempts.append(&mut self.failed_attempts);
+        loser.wasted.append(&mut self.wasted);
+        (self.failed_attempts, self.wasted) = (loser.failed_attempts, loser.wasted);
     }
 
-    /// What an attempt had said that does not answer is not part of the answer, but was spent.
+    /// Ends an attempt. Usage of a discarded attempt is not part of the response but is still billed.
     pub fn forget_attempt(&mut self) {
         if let Some(model) = self.model.filter(|_| self.has_said_something()) {
-            self.spent.push(Spent { model, usage: self.billable(), reported: self.usage.is_some() });
+            self.wasted.push(WastedUsage { model, usage: self.billable(), reported: self.usage.is_some() });
         }
         self.first_token = None;
         self.usage = None;

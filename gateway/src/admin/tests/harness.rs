@@ -19,7 +19,7 @@ use crate::config::Token;
 use crate::rollout::api::{
     ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, Refusal, Status, VersionStatus,
 };
-use crate::rollout::slot::{Place, Slot};
+use crate::rollout::slot::{Role, Slot};
 
 /// The token of listeners that have one.
 pub(super) const TOKEN: &str = "correct-horse-battery-staple";
@@ -194,8 +194,8 @@ async fn answer_questions(mut questions: mpsc::Receiver<Question>, asked: Arc<Mu
             Question::Operation(operation, answer) => {
                 let slot = operation.slot().clone();
                 asked.lock().unwrap().push(words(&operation));
-                let shadow = match &slot.place {
-                    Place::Shadow(name) => name.as_str(),
+                let shadow = match &slot.role {
+                    Role::Shadow(name) => name.as_str(),
                     _ => "",
                 };
                 let outcome = match shadow {

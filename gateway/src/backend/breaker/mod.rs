@@ -18,7 +18,7 @@ const MAX_DOUBLINGS: u32 = 6;
 /// When a breaker opens and closes, as operators set it.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Rules {
+pub struct BreakerSettings {
     /// Whether there is one.
     pub enabled: bool,
     /// How far back calls count, in seconds, above 0, at most 3,600.
@@ -39,7 +39,7 @@ pub struct Rules {
     pub ramp_seconds: f64,
 }
 
-impl Default for Rules {
+impl Default for BreakerSettings {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -54,7 +54,7 @@ impl Default for Rules {
     }
 }
 
-impl Rules {
+impl BreakerSettings {
     /// What is out of range, in a sentence.
     #[must_use]
     pub fn out_of_range(&self) -> Option<String> {
@@ -75,7 +75,7 @@ impl Rules {
 /// See the module.
 #[derive(Debug)]
 pub struct Breaker {
-    rules: Rules,
+    rules: BreakerSettings,
     inner: Mutex<Inner>,
 }
 
@@ -155,7 +155,7 @@ pub struct Pass<'a> {
 
 /// How a call went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Conduct {
+pub enum CallOutcome {
     /// It was answered, after so long.
     Answered(Duration),
     /// It failed, and the backend is to blame.
@@ -165,7 +165,7 @@ pub enum Conduct {
 impl Breaker {
     /// A closed one.
     #[must_use]
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: BreakerSettings) -> Self {
         let began = Instant::now();
         let inner = Inner {
             state: State::Closed { since: None, credit: 0 },
@@ -227,14 +227,14 @@ impl Breaker {
         }
     }
 
-    fn note(&self, now: Instant, probe: bool, conduct: Conduct) {
+    fn note(&self, now: Instant, probe: bool, conduct: CallOutcome) {
         if !self.rules.enabled {
             return;
         }
         let mut inner = self.lock();
         let slow = self.rules.slow_seconds > 0.0
-            && matches!(conduct, Conduct::Answered(took) if took.as_secs_f64() > self.rules.slow_seconds);
-        let failed = conduct == Conduct::Failed;
+            && matches!(conduct, CallOutcome::Answered(took) if took.as_secs_f64() > self.rules.slow_seconds);
+        let failed = conduct == CallOutcome::Failed;
         match inner.state {
             State::HalfOpen { .. } if probe => match failed || slow {
                 true => self.open(&mut inner, now, slow),
@@ -324,7 +324,7 @@ impl Inner {
 
 impl Pass<'_> {
     /// Notes how it went.
-    pub fn note(mut self, now: Instant, conduct: Conduct) {
+    pub fn note(mut self, now: Instant, conduct: CallOutcome) {
         self.noted = true;
         self.breaker.note(now, self.probe, conduct);
     }

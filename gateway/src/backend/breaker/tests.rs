@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const RULES: Rules = Rules {
+const RULES: BreakerSettings = BreakerSettings {
     enabled: true,
     window_seconds: 10.0,
     min_calls: 4,
@@ -14,8 +14,8 @@ const RULES: Rules = Rules {
     retry_seconds: 5.0,
     ramp_seconds: 10.0,
 };
-const QUICK: Conduct = Conduct::Answered(Duration::from_millis(1));
-const SLOW: Conduct = Conduct::Answered(Duration::from_secs(2));
+const QUICK: CallOutcome = CallOutcome::Answered(Duration::from_millis(1));
+const SLOW: CallOutcome = CallOutcome::Answered(Duration::from_secs(2));
 
 struct Clock<'a>(&'a Breaker, Instant);
 
@@ -26,7 +26,7 @@ impl Clock<'_> {
     }
 
     /// Whether a call passes, and then goes so.
-    fn call(&mut self, conduct: Conduct) -> bool {
+    fn call(&mut self, conduct: CallOutcome) -> bool {
         match self.0.admit(self.1, false) {
             Admission::Wait(_) => false,
             Admission::Pass(pass) => {
@@ -36,7 +36,7 @@ impl Clock<'_> {
         }
     }
 
-    fn calls(&mut self, times: usize, conduct: Conduct) {
+    fn calls(&mut self, times: usize, conduct: CallOutcome) {
         for _ in 0..times {
             assert!(self.call(conduct));
         }
@@ -48,9 +48,9 @@ fn it_opens_on_the_share_of_failures_once_there_are_enough_calls() {
     let breaker = Breaker::new(RULES);
     let mut clock = Clock(&breaker, Instant::now());
     clock.calls(2, QUICK);
-    clock.calls(1, Conduct::Failed);
+    clock.calls(1, CallOutcome::Failed);
     assert_eq!(breaker.state(clock.1), BreakerState::Closed, "one of three");
-    clock.calls(1, Conduct::Failed);
+    clock.calls(1, CallOutcome::Failed);
     assert_eq!(breaker.state(clock.1), BreakerState::Open, "two of four");
     assert!(!clock.after(4.9).call(QUICK));
     let Admission::Wait(wait) = breaker.admit(clock.1, true) else { panic!("it is open") };
@@ -61,9 +61,9 @@ fn it_opens_on_the_share_of_failures_once_there_are_enough_calls() {
 fn what_left_the_window_does_not_count() {
     let breaker = Breaker::new(RULES);
     let mut clock = Clock(&breaker, Instant::now());
-    clock.calls(3, Conduct::Failed);
+    clock.calls(3, CallOutcome::Failed);
     clock.after(10.0).calls(3, QUICK);
-    clock.calls(1, Conduct::Failed);
+    clock.calls(1, CallOutcome::Failed);
     assert_eq!(breaker.state(clock.1), BreakerState::Closed, "one of four in the window");
 }
 
@@ -71,17 +71,17 @@ fn what_left_the_window_does_not_count() {
 fn one_call_tries_and_each_failure_doubles_the_pause() {
     let breaker = Breaker::new(RULES);
     let mut clock = Clock(&breaker, Instant::now());
-    clock.calls(4, Conduct::Failed);
+    clock.calls(4, CallOutcome::Failed);
     clock.after(5.0);
     let Admission::Pass(probe) = breaker.admit(clock.1, false) else { panic!("the pause is over") };
     assert!(probe.probe);
     assert_eq!(breaker.state(clock.1), BreakerState::HalfOpen);
     assert!(matches!(breaker.admit(clock.1, true), Admission::Wait(_)), "one is under way");
-    probe.note(clock.1, Conduct::Failed);
+    probe.note(clock.1, CallOutcome::Failed);
     assert!(!clock.after(9.9).call(QUICK), "twice the pause");
-    assert!(clock.after(0.1).call(Conduct::Failed));
+    assert!(clock.after(0.1).call(CallOutcome::Failed));
     assert!(!clock.after(19.9).call(QUICK), "four times");
-    assert!(clock.after(0.1).call(Conduct::Failed));
+    assert!(clock.after(0.1).call(CallOutcome::Failed));
     assert!(!clock.after(39.9).call(QUICK), "eight times, however long it was closed before");
     assert!(clock.after(0.1).call(QUICK));
     assert_eq!(breaker.state(clock.1), BreakerState::Closed);
@@ -91,7 +91,7 @@ fn one_call_tries_and_each_failure_doubles_the_pause() {
 fn a_try_that_tells_nothing_leaves_the_next_call_to_try() {
     let breaker = Breaker::new(RULES);
     let mut clock = Clock(&breaker, Instant::now());
-    clock.calls(4, Conduct::Failed);
+    clock.calls(4, CallOutcome::Failed);
     clock.after(5.0);
     drop(breaker.admit(clock.1, false));
     assert!(matches!(breaker.admit(clock.1, false), Admission::Pass(pass) if pass.probe));
@@ -101,7 +101,7 @@ fn a_try_that_tells_nothing_leaves_the_next_call_to_try() {
 fn traffic_comes_back_little_by_little_but_for_the_last_candidate() {
     let breaker = Breaker::new(RULES);
     let mut clock = Clock(&breaker, Instant::now());
-    clock.calls(4, Conduct::Failed);
+    clock.calls(4, CallOutcome::Failed);
     assert!(clock.after(5.0).call(QUICK));
     let passed = |clock: &mut Clock<'_>| (0..100).filter(|_| clock.call(QUICK)).count();
     let shares = [1.0, 4.0, 4.0].map(|seconds| passed(clock.after(seconds)));
@@ -123,9 +123,9 @@ fn slow_calls_open_it_but_for_the_last_candidate() {
 
 #[test]
 fn one_that_is_disabled_never_opens() {
-    let breaker = Breaker::new(Rules { enabled: false, ..RULES });
+    let breaker = Breaker::new(BreakerSettings { enabled: false, ..RULES });
     let mut clock = Clock(&breaker, Instant::now());
-    clock.calls(100, Conduct::Failed);
+    clock.calls(100, CallOutcome::Failed);
     assert_eq!(breaker.state(clock.1), BreakerState::Closed);
 }
 
@@ -136,12 +136,11 @@ enum Step {
     /// A call asks to be let through.
     Admit { last: bool },
     /// The oldest call under way ends so; `None`: its client left.
-    End(Option<Conduct>),
+    End(Option<CallOutcome>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let conduct =
-        prop_oneof![3 => Just(Some(Conduct::Failed)), 2 => Just(Some(QUICK)), 1 => Just(Some(SLOW)), 1 => Just(None)];
+    let conduct = prop_oneof![3 => Just(Some(CallOutcome::Failed)), 2 => Just(Some(QUICK)), 1 => Just(Some(SLOW)), 1 => Just(None)];
     prop_oneof![
         (0..7000_u32).prop_map(Step::Pass),
         any::<bool>().prop_map(|last| Step::Admit { last }),

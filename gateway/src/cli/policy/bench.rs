@@ -22,7 +22,7 @@ pub(super) async fn bench(
 ) -> Result<String, Failed> {
     let mut columns = vec![measure(subject, asked, calls).await?];
     if let Some(policy) = against {
-        columns.push(measure(&subject.beside(policy), asked, calls).await?);
+        columns.push(measure(&subject.sibling(policy), asked, calls).await?);
     }
     Ok(if json { as_json(&columns) } else { in_words(&columns) })
 }

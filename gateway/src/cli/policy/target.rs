@@ -70,7 +70,7 @@ pub(super) struct Loaded {
 
 impl Subject {
     /// Another policy under the same conditions.
-    pub(super) fn beside(&self, policy: &Path) -> Self {
+    pub(super) fn sibling(&self, policy: &Path) -> Self {
         let (settings, limits) = (self.settings.clone(), self.limits.clone());
         Self { policy: policy.to_owned(), hook: self.hook, settings, limits }
     }

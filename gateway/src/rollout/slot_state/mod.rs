@@ -49,7 +49,7 @@ impl Spec {
 
 /// A version that passed all stages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Placed {
+pub struct Revision {
     /// What it is.
     pub spec: Spec,
     /// The policy's name.
@@ -60,7 +60,7 @@ pub struct Placed {
     pub since: UnixSeconds,
 }
 
-impl Placed {
+impl Revision {
     /// As operators are told.
     #[must_use]
     pub fn status(&self) -> VersionStatus {
@@ -75,7 +75,7 @@ impl Placed {
 
 /// Something that is not to serve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Aside {
+pub struct Blocked {
     /// Its identity; of a file that could not be read, what was the matter.
     pub identity: String,
     /// As operators are told.
@@ -84,12 +84,12 @@ pub struct Aside {
 
 /// A wish of an operator. It holds until the configuration says something else than it did then.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Wish<T> {
+pub struct Override<T> {
     over: T,
     value: T,
 }
 
-impl<T: Copy + PartialEq> Wish<T> {
+impl<T: Copy + PartialEq> Override<T> {
     /// `value` in place of what the configuration says.
     pub fn new(over: T, value: T) -> Self {
         Self { over, value }
@@ -103,24 +103,25 @@ impl<T: Copy + PartialEq> Wish<T> {
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Place {
+pub struct SlotState {
     /// What serves.
-    pub serving: Option<Placed>,
+    pub serving: Option<Revision>,
     /// What served before, newest first.
-    pub previous: Vec<Placed>,
-    /// What files asked for when that was last known: an identity, as in `Aside`.
-    #[serde(default)]
-    pub asked: Option<String>,
+    pub previous: Vec<Revision>,
+    /// What files asked for when that was last known: an identity, as in `Blocked`.
+    #[serde(default, rename = "asked")]
+    pub desired: Option<String>,
     /// What is asked for and not to serve.
-    pub aside: Option<Aside>,
+    #[serde(rename = "aside")]
+    pub blocked: Option<Blocked>,
     /// Whether it is to work, by an operator's wish.
-    pub enabled: Option<Wish<bool>>,
+    pub enabled: Option<Override<bool>>,
     /// A canary's share in percent, by an operator's wish.
-    pub percent: Option<Wish<f64>>,
+    pub percent: Option<Override<f64>>,
     /// How often an operator decided what serves here since the start. What began to be admitted before an operator
     /// decided does not undo it.
     #[serde(skip)]
-    pub acts: u64,
+    pub operator_epoch: u64,
 }
 
 /// What becomes of a version that was admitted beside the loop.
@@ -145,20 +146,20 @@ pub enum Begin {
     Empty,
 }
 
-impl Place {
+impl SlotState {
     /// Whether what files ask for is to be tried; `loaded`: whether what serves here does work.
     #[must_use]
-    pub fn wants(&self, identity: &str, loaded: bool) -> bool {
-        let settled = loaded && self.serves(identity) || self.is_aside(identity);
+    pub fn needs_attempt(&self, identity: &str, loaded: bool) -> bool {
+        let settled = loaded && self.serves(identity) || self.is_blocked(identity);
         !settled
     }
 
-    /// What becomes of a version that passed all stages, whose admission began after so many `acts`.
+    /// What becomes of a version that passed all stages, whose admission began after so many `operator_epoch`.
     #[must_use]
-    pub fn admission(&self, identity: &str, loaded: bool, acts: u64) -> Admission {
-        match self.wants(identity, loaded) {
+    pub fn admission(&self, identity: &str, loaded: bool, operator_epoch: u64) -> Admission {
+        match self.needs_attempt(identity, loaded) {
             false => Admission::Known,
-            true if acts == self.acts => Admission::In,
+            true if operator_epoch == self.operator_epoch => Admission::In,
             true => Admission::Late,
         }
     }
@@ -167,51 +168,51 @@ impl Place {
     /// never left empty.
     #[must_use]
     pub fn begin(&self, desired: Option<&str>, must_decide: bool) -> Begin {
-        let aside = desired.is_some_and(|desired| self.is_aside(desired));
+        let aside = desired.is_some_and(|desired| self.is_blocked(desired));
         match &self.serving {
             Some(_) if aside => Begin::Kept,
-            None if !must_decide && self.aside.is_some() && (aside || desired.is_none()) => Begin::Empty,
+            None if !must_decide && self.blocked.is_some() && (aside || desired.is_none()) => Begin::Empty,
             _ => Begin::Files,
         }
     }
 
     /// Files were looked at and ask for this. Where it serves, nothing is set aside any more; whether anything was.
-    pub fn ask(&mut self, identity: String) -> bool {
-        let settled = self.serves(&identity) && self.aside.take().is_some();
-        self.asked = Some(identity);
+    pub fn desire(&mut self, identity: String) -> bool {
+        let settled = self.serves(&identity) && self.blocked.take().is_some();
+        self.desired = Some(identity);
         settled
     }
 
     /// A version passed all stages and serves from now on, because files ask for it.
-    pub fn place(&mut self, placed: Placed) {
-        self.aside = None;
-        self.replace(placed);
+    pub fn deploy(&mut self, revision: Revision) {
+        self.blocked = None;
+        self.replace(revision);
     }
 
     /// A version serves by an operator's decision, whatever files ask for: that is set aside.
-    pub fn supersede(&mut self, placed: Placed, refusal: Refusal) {
-        self.acts += 1;
-        self.set_aside(self.asked.clone(), refusal);
-        self.replace(placed);
+    pub fn supersede(&mut self, revision: Revision, refusal: Refusal) {
+        self.operator_epoch += 1;
+        self.block(self.desired.clone(), refusal);
+        self.replace(revision);
     }
 
     /// What files ask for did not pass a stage, or is not to serve for another reason. What serves goes on.
     pub fn refuse(&mut self, identity: String, refusal: Refusal) {
-        self.aside = Some(Aside { identity, refusal });
+        self.blocked = Some(Blocked { identity, refusal });
     }
 
     /// Goes back to `to`, one of `previous`. What served is not tried again for as long as files ask for it; it can be
     /// gone back to itself unless it is `broken`.
-    pub fn roll_back(&mut self, to: Placed, refusal: Refusal, broken: bool) {
+    pub fn roll_back(&mut self, to: Revision, refusal: Refusal, broken: bool) {
         let identity = to.spec.identity();
-        let asked = self.asked.clone().filter(|asked| self.serves(asked) && *asked != identity);
-        self.set_aside(asked, refusal);
+        let asked = self.desired.clone().filter(|asked| self.serves(asked) && *asked != identity);
+        self.block(asked, refusal);
         self.settled(&identity);
         let left = self.serving.replace(to).filter(|left| left.spec.identity() != identity);
         if broken {
             return;
         }
-        self.acts += 1;
+        self.operator_epoch += 1;
         // Last, so that going back once more goes further back.
         if let Some(left) = left {
             self.previous.truncate(KEPT - 1);
@@ -224,7 +225,7 @@ impl Place {
     pub fn vacate(&mut self, refusal: Refusal) {
         self.percent = None;
         let left = self.serving.take().map(|left| left.spec.identity());
-        self.set_aside(self.asked.clone().or(left), refusal);
+        self.block(self.desired.clone().or(left), refusal);
     }
 
     /// A version that turned out not to load any more can no longer be gone back to.
@@ -234,7 +235,7 @@ impl Place {
 
     /// Whether anything was set aside; it is tried again from now on.
     pub fn retry(&mut self) -> bool {
-        self.aside.take().is_some()
+        self.blocked.take().is_some()
     }
 
     /// The configuration says this now: wishes over something else are no more.
@@ -244,7 +245,7 @@ impl Place {
     }
 
     /// All versions that it knows of.
-    pub fn placed(&self) -> impl Iterator<Item = &Placed> {
+    pub fn revisions(&self) -> impl Iterator<Item = &Revision> {
         self.serving.iter().chain(&self.previous)
     }
 
@@ -252,7 +253,7 @@ impl Place {
     ///
     /// # Errors
     /// Where there is none, or more than one, in a sentence.
-    pub fn earlier(&self, digest: Option<&str>) -> Result<&Placed, String> {
+    pub fn earlier(&self, digest: Option<&str>) -> Result<&Revision, String> {
         let Some(prefix) = digest else {
             return self.previous.first().ok_or_else(|| "there is no earlier version to go back to".into());
         };
@@ -272,26 +273,26 @@ impl Place {
         self.serving.as_ref().is_some_and(|serving| serving.spec.identity() == identity)
     }
 
-    fn is_aside(&self, identity: &str) -> bool {
-        self.aside.as_ref().is_some_and(|aside| aside.identity == identity)
+    fn is_blocked(&self, identity: &str) -> bool {
+        self.blocked.as_ref().is_some_and(|aside| aside.identity == identity)
     }
 
-    fn set_aside(&mut self, identity: Option<String>, refusal: Refusal) {
+    fn block(&mut self, identity: Option<String>, refusal: Refusal) {
         if let Some(identity) = identity {
-            self.aside = Some(Aside { identity, refusal });
+            self.blocked = Some(Blocked { identity, refusal });
         }
     }
 
     /// This is about to serve: it is no earlier version and not set aside, whoever brings it.
     fn settled(&mut self, identity: &str) {
-        self.aside.take_if(|aside| aside.identity == identity);
+        self.blocked.take_if(|aside| aside.identity == identity);
         self.forget(identity);
     }
 
-    fn replace(&mut self, placed: Placed) {
-        let identity = placed.spec.identity();
+    fn replace(&mut self, revision: Revision) {
+        let identity = revision.spec.identity();
         self.settled(&identity);
-        if let Some(left) = self.serving.replace(placed).filter(|left| left.spec.identity() != identity) {
+        if let Some(left) = self.serving.replace(revision).filter(|left| left.spec.identity() != identity) {
             self.previous.insert(0, left);
             self.previous.truncate(KEPT);
         }

@@ -77,11 +77,11 @@ fn spec(content: u8) -> Spec {
     }
 }
 
-fn placed(content: u8) -> Placed {
-    Placed { spec: spec(content), policy: "p".into(), version: "1".into(), since: 0 }
+fn placed(content: u8) -> Revision {
+    Revision { spec: spec(content), policy: "p".into(), version: "1".into(), since: 0 }
 }
 
-fn content(placed: &Placed) -> u8 {
+fn content(placed: &Revision) -> u8 {
     placed.spec.digest.parse().unwrap()
 }
 
@@ -92,10 +92,10 @@ fn refusal(stage: &str) -> Refusal {
 /// One place as the gateway has it, without what takes input and output.
 #[derive(Debug, Default)]
 struct Driven {
-    place: Place,
+    place: SlotState,
     loaded: bool,
     file: Option<u8>,
-    /// The content whose admission is under way, and the place's acts when it began.
+    /// The content whose admission is under way, and the place's operator_epoch when it began.
     admission: Option<(u8, u64)>,
 }
 
@@ -129,7 +129,7 @@ struct World {
     driven: [Driven; 2],
     ledger: [Ledger; 2],
     /// An operator's going back that is being loaded.
-    going_back: Option<Placed>,
+    going_back: Option<Revision>,
     /// What the configuration says, and what an operator wished when it said what.
     configured: (bool, u8),
     wished_enabled: [Option<(bool, bool)>; 2],
@@ -156,7 +156,7 @@ impl World {
     }
 
     fn is_enabled(&self, place: usize) -> bool {
-        Wish::or(self.driven[place].place.enabled, self.configured.0)
+        Override::or(self.driven[place].place.enabled, self.configured.0)
     }
 
     fn happens(&mut self, happening: Happening) {
@@ -196,7 +196,8 @@ impl World {
             }
             H::Enable(place, enabled) if enabled != self.is_enabled(place) => self.enable(place, enabled),
             H::Share(percent) => {
-                self.driven[CANARY].place.percent = Some(Wish::new(f64::from(self.configured.1), f64::from(percent)));
+                self.driven[CANARY].place.percent =
+                    Some(Override::new(f64::from(self.configured.1), f64::from(percent)));
                 self.wished_share = Some((self.configured.1, percent));
             }
             H::Configure { enabled, percent } => {
@@ -207,7 +208,7 @@ impl World {
                     self.driven[place].place.configured(enabled, f64::from(percent));
                     let driven = &mut self.driven[place];
                     // As a look does that finds the place working, or not.
-                    driven.loaded = driven.place.serving.is_some() && Wish::or(driven.place.enabled, enabled);
+                    driven.loaded = driven.place.serving.is_some() && Override::or(driven.place.enabled, enabled);
                 }
             }
             H::Restart => self.restart(),
@@ -226,15 +227,15 @@ impl World {
         let (driven, ledger) = (&mut self.driven[place], &mut self.ledger[place]);
         let Some(content) = driven.file.filter(|_| enabled && driven.admission.is_none()) else { return };
         let identity = spec(content).identity();
-        driven.place.ask(identity.clone());
+        driven.place.desire(identity.clone());
         ledger.asked = Some(content);
         if ledger.serves == Some(content) {
             ledger.blocked = None;
         }
         let is_new = !(driven.loaded && ledger.serves == Some(content)) && ledger.blocked != Some(content);
-        assert_eq!(driven.place.wants(&identity, driven.loaded), is_new, "{content} is tried as the rules say");
+        assert_eq!(driven.place.needs_attempt(&identity, driven.loaded), is_new, "{content} is tried as the rules say");
         if is_new {
-            driven.admission = Some((content, driven.place.acts));
+            driven.admission = Some((content, driven.place.operator_epoch));
             ledger.overtaken = false;
         }
     }
@@ -242,17 +243,17 @@ impl World {
     fn admitted(&mut self, place: usize) {
         let enabled = self.is_enabled(place);
         let (driven, ledger) = (&mut self.driven[place], &mut self.ledger[place]);
-        let Some((content, acts)) = driven.admission.take() else { return };
+        let Some((content, operator_epoch)) = driven.admission.take() else { return };
         let identity = spec(content).identity();
         let before = driven.place.serving.clone();
         if !is_good(content) {
-            if driven.place.wants(&identity, driven.loaded) {
+            if driven.place.needs_attempt(&identity, driven.loaded) {
                 driven.place.refuse(identity, refusal("probed"));
                 ledger.blocked = Some(content);
             }
             return;
         }
-        match driven.place.admission(&identity, driven.loaded, acts) {
+        match driven.place.admission(&identity, driven.loaded, operator_epoch) {
             Admission::In if enabled => {
                 driven.place.place(placed(content));
                 driven.loaded = true;
@@ -290,7 +291,7 @@ impl World {
         ledger.serves = None;
     }
 
-    fn roll_back(&mut self, to: Placed, broken: bool) {
+    fn roll_back(&mut self, to: Revision, broken: bool) {
         let enabled = self.is_enabled(ACTIVE);
         let (driven, ledger) = (&mut self.driven[ACTIVE], &mut self.ledger[ACTIVE]);
         let (left, back) = (ledger.serves, content(&to));
@@ -312,7 +313,7 @@ impl World {
 
     fn enable(&mut self, place: usize, enabled: bool) {
         let driven = &mut self.driven[place];
-        driven.place.enabled = Some(Wish::new(self.configured.0, enabled));
+        driven.place.enabled = Some(Override::new(self.configured.0, enabled));
         driven.loaded = enabled && driven.place.serving.is_some();
         self.wished_enabled[place] = Some((self.configured.0, enabled));
     }
@@ -324,8 +325,8 @@ impl World {
             let enabled = self.is_enabled(place);
             let (driven, ledger) = (&mut self.driven[place], &mut self.ledger[place]);
             driven.admission = None;
-            let kept: Place = serde_json::from_slice(&serde_json::to_vec(&driven.place).unwrap()).unwrap();
-            assert_eq!(Place { acts: 0, ..driven.place.clone() }, kept);
+            let kept: SlotState = serde_json::from_slice(&serde_json::to_vec(&driven.place).unwrap()).unwrap();
+            assert_eq!(SlotState { operator_epoch: 0, ..driven.place.clone() }, kept);
             driven.place = kept;
             driven.loaded = false;
             if !enabled {
@@ -335,7 +336,7 @@ impl World {
             let begin = driven.place.begin(identity.as_deref(), place == ACTIVE);
             let blocked = driven.file.is_some() && driven.file == ledger.blocked;
             if let Some(content) = driven.file {
-                driven.place.ask(identity.clone().unwrap());
+                driven.place.desire(identity.clone().unwrap());
                 ledger.asked = Some(content);
                 if ledger.serves == Some(content) {
                     ledger.blocked = None;
@@ -375,7 +376,7 @@ impl World {
             assert_eq!(serves, ledger.serves, "what serves is what the rules say");
             assert!(place != ACTIVE || serves.is_some(), "nothing is left to decide");
             assert_eq!(*loaded, serves.is_some() && self.is_enabled(place), "what serves works unless it is disabled");
-            assert!(state.placed().all(|placed| is_good(content(placed))), "what failed a stage could serve");
+            assert!(state.revisions().all(|placed| is_good(content(placed))), "what failed a stage could serve");
             let earlier: Vec<u8> = state.previous.iter().map(content).collect();
             assert!(earlier.len() <= KEPT, "{} earlier versions are kept", earlier.len());
             assert!(earlier.iter().all(|earlier| Some(*earlier) != serves), "what serves is among what served before");
@@ -387,14 +388,14 @@ impl World {
                 earlier.iter().all(|earlier| ledger.earlier.contains(earlier)),
                 "what never served is gone back to"
             );
-            let aside = state.aside.as_ref().map(|aside| &aside.identity);
+            let aside = state.blocked.as_ref().map(|aside| &aside.identity);
             assert_eq!(aside.cloned(), ledger.blocked.map(|content| spec(content).identity()), "what is set aside");
             let enabled = self.wished_enabled[place].filter(|(over, _)| *over == self.configured.0);
             assert_eq!(self.is_enabled(place), enabled.map_or(self.configured.0, |(_, value)| value));
         }
         let share = self.wished_share.filter(|(over, _)| *over == self.configured.1);
         let share = share.map_or(self.configured.1, |(_, value)| value);
-        assert_eq!(Wish::or(self.driven[CANARY].place.percent, f64::from(self.configured.1)), f64::from(share));
+        assert_eq!(Override::or(self.driven[CANARY].place.percent, f64::from(self.configured.1)), f64::from(share));
     }
 }
 
