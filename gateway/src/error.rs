@@ -215,7 +215,7 @@ impl Kind {
     fn row(&self) -> (StatusCode, &str, Fault, Recovery) {
         use Fault::{Error, Rejected};
         use Reason as E;
-        use Recovery::{Retry, FallbackLarger, Fallback, FallbackIfEnabled, Nothing};
+        use Recovery::{Fallback, FallbackIfEnabled, FallbackLarger, Nothing, Retry};
         use Rejection as R;
         match self {
             Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request", Rejected(R::BadRequest), Nothing),
@@ -242,7 +242,9 @@ impl Kind {
             Self::BackendStatus(_) => (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Fallback),
             Self::BackendBusy => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", Error(E::Upstream429), Retry),
             Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx), Fallback),
-            Self::ContextTooLong => (StatusCode::BAD_REQUEST, "context_too_long", Rejected(R::TooLarge), FallbackLarger),
+            Self::ContextTooLong => {
+                (StatusCode::BAD_REQUEST, "context_too_long", Rejected(R::TooLarge), FallbackLarger)
+            }
             Self::ContentFiltered => {
                 (StatusCode::BAD_REQUEST, "content_filtered", Rejected(R::BadRequest), FallbackIfEnabled)
             }

@@ -10,6 +10,7 @@ mod catalog;
 mod error_response;
 mod health;
 mod http;
+mod kind;
 mod probe;
 mod queue;
 pub mod retry;
@@ -41,9 +42,11 @@ pub use capabilities::{Capabilities, Capability};
 pub use catalog::{Catalog, LiveModel, Model};
 pub use health::{Health, HealthState};
 use http::{Http, error_chain};
+use kind::Key;
+pub use kind::Kind;
 pub use queue::{Permit, QueueSettings};
-pub use settings::{Kind, Location, Secret, Settings, Timeouts};
-pub(crate) use settings::{KindName, TimeoutsFile};
+pub(crate) use settings::TimeoutsFile;
+pub use settings::{Location, Secret, Settings, Timeouts};
 pub use sim::SimSettings;
 
 /// A backend at work.
@@ -97,41 +100,27 @@ impl Backend {
     pub fn new(settings: Settings) -> Result<Self, String> {
         let about = |error: &dyn fmt::Display| format!("backend {}: {error}", settings.name);
         let http = Http::new(settings.timeouts.connect).map_err(|error| about(&error))?;
+        let kind = settings.kind;
         let url = |path: &str| match &settings.url {
             None => Ok(None),
             Some(base) => {
-                // `http://host` and `http://host/v1` both mean an OpenAI-compatible server.
-                let base = match settings.kind {
-                    Kind::OpenAi if reqwest::Url::parse(base).is_ok_and(|url| url.path() == "/") => {
-                        format!("{base}/v1")
-                    }
-                    _ => base.clone(),
-                };
-                let url = reqwest::Url::parse(&format!("{base}{path}")).map_err(|error| about(&error))?;
+                let root = reqwest::Url::parse(base).is_ok_and(|url| url.path() == "/");
+                let root_path = if root { kind.root_path } else { "" };
+                let url = reqwest::Url::parse(&format!("{base}{root_path}{path}")).map_err(|error| about(&error))?;
                 url.as_str().parse::<Uri>().map(Some).map_err(|error| about(&error))
             }
         };
-        let embeddings = match settings.kind {
-            Kind::OpenAi => url("/embeddings")?,
-            Kind::Ollama => url("/v1/embeddings")?,
-            Kind::Anthropic | Kind::Sim(_) => None,
-        };
-        let probe = match settings.kind {
-            Kind::Ollama => url("/api/ps")?,
-            Kind::OpenAi => url("/models")?,
-            Kind::Anthropic => url("/v1/models")?,
-            Kind::Sim(_) => None,
-        };
+        let maybe = |path: Option<&str>| path.map_or(Ok(None), url);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("wasmgate/", env!("CARGO_PKG_VERSION"))));
-        if matches!(settings.kind, Kind::Anthropic) {
-            headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+        for (name, value) in kind.headers {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         if let Some(Secret(key)) = &settings.api_key {
-            let (name, value) = match settings.kind {
-                Kind::Anthropic => (HeaderName::from_static("x-api-key"), key.clone()),
-                _ => (AUTHORIZATION, format!("Bearer {key}")),
+            let (name, value) = match kind.key {
+                Key::Header(name) => (HeaderName::from_static(name), key.clone()),
+                Key::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
             };
             let mut value = HeaderValue::from_str(&value)
                 .map_err(|_| about(&"the API key holds a character that no header can carry"))?;
@@ -139,12 +128,12 @@ impl Backend {
             headers.insert(name, value);
         }
         Ok(Self {
-            chat_url: url(settings.kind.chat_path())?,
-            embeddings_url: embeddings,
-            probe_url: probe,
+            chat_url: url(kind.chat_path)?,
+            embeddings_url: maybe(kind.embeddings_path)?,
+            probe_url: maybe(kind.probe_path)?,
             http,
             headers,
-            health: Health::new(matches!(settings.kind, Kind::Sim(_)), settings.probe_interval.is_some()),
+            health: Health::new(kind.simulated, settings.probe_interval.is_some()),
             queue: queue::Queue::new(settings.queue),
             in_flight: AtomicU32::new(0),
             sim_calls: AtomicU32::new(0),
@@ -162,7 +151,7 @@ impl Backend {
     /// Whether it is a simulated one: those take any request, since they read nothing of it but its text.
     #[must_use]
     pub fn is_simulated(&self) -> bool {
-        matches!(self.settings.kind, Kind::Sim(_))
+        self.settings.kind.simulated
     }
 
     /// Whether it answers.
@@ -196,8 +185,7 @@ impl Backend {
         let is_loaded = |loaded: &HashSet<String>| {
             loaded.contains(model) || (!model.contains(':') && loaded.contains(&format!("{model}:latest")))
         };
-        matches!(self.settings.kind, Kind::Ollama)
-            && !self.loaded.load().as_ref().is_some_and(|loaded| is_loaded(loaded))
+        self.settings.kind.loads_models && !self.loaded.load().as_ref().is_some_and(|loaded| is_loaded(loaded))
     }
 
     /// Probes it for as long as the future is polled; ends at once where no probing is configured.
@@ -213,9 +201,9 @@ impl Backend {
     /// # Errors
     /// Where it cannot be reached, takes too long, or answers with anything but success.
     pub async fn chat(&self, permit: Permit, call: Call<'_>) -> Result<Answer, Failure> {
-        let dialect = self.settings.kind.dialect();
-        let body = match (&self.settings.kind, &self.chat_url) {
-            (Kind::Sim(sim), _) => {
+        let dialect = self.settings.kind.dialect;
+        let body = match (&self.settings.sim, &self.chat_url) {
+            (Some(sim), _) => {
                 let number = self.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
                 let answer = tokio::time::timeout_at(call.head_by, sim::answer(sim, number, call.model, call.chat));
                 let answer = answer.await.unwrap_or_else(|_elapsed| Err(too_slow()));
@@ -223,12 +211,12 @@ impl Backend {
                 self.health.note(!failed);
                 Source::Sim(answer?)
             }
-            (_, Some(url)) => {
+            (None, Some(url)) => {
                 let body = dialect.encode(call.from, call.chat, call.model, call.max_tokens);
                 let shared = (call.from == dialect).then_some(call.dialect_headers);
                 Source::Http(self.post(url, body.into(), shared, call.head_by).await?)
             }
-            (_, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
+            (None, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
         Ok(Answer { dialect, body: Body { source: body, _turn: permit } })
     }
@@ -244,10 +232,10 @@ impl Backend {
         inputs: usize,
         head_by: tokio::time::Instant,
     ) -> Result<Body, Failure> {
-        let source = match (&self.settings.kind, &self.embeddings_url) {
-            (Kind::Sim(_), _) => Source::Sim(sim::embeddings(inputs)),
-            (_, Some(url)) => Source::Http(self.post(url, body, None, head_by).await?),
-            (_, None) => {
+        let source = match (&self.settings.sim, &self.embeddings_url) {
+            (Some(_), _) => Source::Sim(sim::embeddings(inputs)),
+            (None, Some(url)) => Source::Http(self.post(url, body, None, head_by).await?),
+            (None, None) => {
                 return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
             }
         };

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Collected, Limited};
 use hyper::Method;
 use serde::Deserialize;
 
-use super::{Backend, Kind};
+use super::Backend;
 
 /// Longest wait for a probe's answer. A local server that is busy with a prompt still answers these.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ async fn once(backend: &Backend) {
     let asked = async {
         let response = backend.http.send(Method::GET, url, backend.headers.clone(), Bytes::new()).await.ok()?;
         // Any status below 500 comes from a server that is there; whether it likes the key, traffic will tell.
-        let (status, wanted) = (response.status(), matches!(backend.settings.kind, Kind::Ollama));
+        let (status, wanted) = (response.status(), backend.settings.kind.loads_models);
         let body = match wanted && status.is_success() {
             true => Limited::new(response.into_body(), MAX_BYTES).collect().await.ok(),
             false => None,

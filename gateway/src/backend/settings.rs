@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::breaker::BreakerSettings;
+use super::kind::Kind;
 use super::queue::QueueSettings;
 use super::retry::Retries;
 use super::sim::SimSettings;
-use wasmgate_dialect::Dialect;
 
 /// A backend as configured.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,7 +17,9 @@ pub struct Settings {
     /// Its name: a metric label.
     pub name: String,
     /// What speaks there.
-    pub kind: Kind,
+    pub kind: &'static Kind,
+    /// How it is simulated, if it is.
+    pub sim: Option<SimSettings>,
     /// Where; `None` for a simulated one. Without a slash at its end.
     pub url: Option<String>,
     /// On whose hardware.
@@ -34,65 +36,6 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// How many calls it is given at once.
     pub queue: QueueSettings,
-}
-
-/// What speaks at a backend.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
-    /// Ollama's native API.
-    Ollama,
-    /// OpenAI's API, or any server compatible with it.
-    OpenAi,
-    /// Anthropic's API.
-    Anthropic,
-    /// A simulated model inside the gateway, that says that it is one.
-    Sim(SimSettings),
-}
-
-impl Kind {
-    /// The dialect of its chat API.
-    #[must_use]
-    pub fn dialect(&self) -> Dialect {
-        match self {
-            Self::Ollama => Dialect::Ollama,
-            Self::OpenAi | Self::Sim(_) => Dialect::OpenAi,
-            Self::Anthropic => Dialect::Anthropic,
-        }
-    }
-
-    pub(crate) fn default_url(&self) -> Option<&'static str> {
-        match self {
-            Self::Ollama => Some("http://127.0.0.1:11434"),
-            Self::Anthropic => Some("https://api.anthropic.com"),
-            // Which of the many compatible servers is meant cannot be guessed.
-            Self::OpenAi | Self::Sim(_) => None,
-        }
-    }
-
-    pub(crate) fn default_location(&self) -> Location {
-        match self {
-            Self::Anthropic => Location::Cloud,
-            Self::Ollama | Self::OpenAi | Self::Sim(_) => Location::Local,
-        }
-    }
-
-    pub(super) fn chat_path(&self) -> &'static str {
-        match self {
-            Self::Ollama => "/api/chat",
-            Self::OpenAi | Self::Sim(_) => "/chat/completions",
-            Self::Anthropic => "/v1/messages",
-        }
-    }
-}
-
-/// A kind as written.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum KindName {
-    Ollama,
-    Openai,
-    Anthropic,
-    Sim,
 }
 
 /// On whose hardware a backend runs.

@@ -126,7 +126,7 @@ impl Default for LogFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BackendFile {
-    kind: backend::KindName,
+    kind: &'static Kind,
     url: Option<String>,
     location: Option<Location>,
     api_key_env: Option<String>,
@@ -342,26 +342,20 @@ fn check_name(path: &[&str], name: &str) -> Result<(), Wrong> {
 fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backend::Settings, Wrong> {
     let at = |key: &str| vec!["backends".to_owned(), name.clone(), key.to_owned()];
     check_name(&["backends", &name], &name)?;
-    let kind = match (file.kind, file.sim) {
-        (backend::KindName::Sim, sim) => {
-            let sim = sim.unwrap_or_default();
-            if let Some(message) = sim.out_of_range() {
-                return Err((at("sim"), message));
-            }
-            Kind::Sim(sim)
-        }
-        (_, Some(_)) => return Err((at("sim"), "only a backend of kind \"sim\" has these settings".into())),
-        (backend::KindName::Ollama, None) => Kind::Ollama,
-        (backend::KindName::Openai, None) => Kind::OpenAi,
-        (backend::KindName::Anthropic, None) => Kind::Anthropic,
+    let kind = file.kind;
+    let sim = match (kind.simulated, file.sim) {
+        (true, sim) => Some(sim.unwrap_or_default()),
+        (false, None) => None,
+        (false, Some(_)) => return Err((at("sim"), "only a backend of kind \"sim\" has these settings".into())),
     };
-    let url = match (&kind, file.url.as_deref().or(kind.default_url())) {
-        (Kind::Sim(_), _) if file.url.is_some() => {
-            return Err((at("url"), "a simulated backend has no address".into()));
-        }
-        (Kind::Sim(_), _) => None,
-        (_, None) => return Err((at("url"), "missing, expected one like \"http://127.0.0.1:11434\"".into())),
-        (_, Some(url)) => {
+    if let Some(message) = sim.as_ref().and_then(backend::SimSettings::out_of_range) {
+        return Err((at("sim"), message));
+    }
+    let url = match file.url.as_deref().or(kind.default_url) {
+        Some(_) if kind.simulated => return Err((at("url"), "a simulated backend has no address".into())),
+        None if kind.simulated => None,
+        None => return Err((at("url"), "missing, expected one like \"http://127.0.0.1:11434\"".into())),
+        Some(url) => {
             let parsed = reqwest::Url::parse(url)
                 .ok()
                 .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty());
@@ -386,7 +380,7 @@ fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backen
             Some(Secret::new(key))
         }
     };
-    let location = file.location.unwrap_or(kind.default_location());
+    let location = file.location.unwrap_or(kind.location);
     let timeouts = file.timeouts.or(&Timeouts::defaults(location)).map_err(|(key, message)| {
         (vec!["backends".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
     })?;
@@ -406,7 +400,7 @@ fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backen
         Some(interval) => Some(seconds(&["backends", &name, "probe_interval_seconds"], interval)?),
     };
     let (retries, breaker, queue) = (file.retries, file.breaker, file.queue);
-    Ok(backend::Settings { name, kind, url, location, api_key, timeouts, probe_interval, retries, breaker, queue })
+    Ok(backend::Settings { name, kind, sim, url, location, api_key, timeouts, probe_interval, retries, breaker, queue })
 }
 
 fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> Result<Model, Wrong> {

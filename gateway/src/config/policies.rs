@@ -9,137 +9,129 @@ use serde::Deserialize;
 use super::file::{Wrong, wrong};
 use super::{CanaryChoice, HookChoice, OnFailure, PolicyChoice, PolicySource};
 use crate::rollout::analysis::{AbortRules, BreakerRules};
-use crate::rollout::slot::{MAX_SHADOWS, is_shadow_name};
+use crate::rollout::slot::{MAX_SHADOWS, Role, is_shadow_name};
 use wasmgate_policy_host::{GivenLimits, Hook, Profile};
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PoliciesFile {
-    pub(super) routing: HookFile,
-    pub(super) cost: HookFile,
+    pub(super) routing: SlotFile,
+    pub(super) cost: SlotFile,
 }
 
+/// A slot as written: one table for all three roles. What only some roles have is refused in the others.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct HookFile {
+pub(super) struct SlotFile {
     enabled: Option<bool>,
     builtin: Option<String>,
     file: Option<PathBuf>,
+    limits: GivenLimits,
+    settings: serde_json::Map<String, serde_json::Value>,
+    setting_files: BTreeMap<String, PathBuf>,
+    // Of the slot that decides.
     on_failure: Option<OnFailure>,
-    limits: GivenLimits,
-    settings: serde_json::Map<String, serde_json::Value>,
-    setting_files: BTreeMap<String, PathBuf>,
-    breaker: BreakerRules,
-    canary: Option<CanaryFile>,
-    shadows: IndexMap<String, ShadowFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CanaryFile {
-    enabled: Option<bool>,
-    builtin: Option<String>,
-    file: Option<PathBuf>,
-    percent: f64,
+    breaker: Option<BreakerRules>,
+    canary: Option<Box<SlotFile>>,
+    shadows: Option<IndexMap<String, SlotFile>>,
+    // Of a canary.
+    percent: Option<f64>,
     sticky_header: Option<String>,
-    #[serde(default)]
-    abort: AbortRules,
-    #[serde(default)]
-    limits: GivenLimits,
-    #[serde(default)]
-    settings: serde_json::Map<String, serde_json::Value>,
-    #[serde(default)]
-    setting_files: BTreeMap<String, PathBuf>,
+    abort: Option<AbortRules>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ShadowFile {
-    enabled: Option<bool>,
-    builtin: Option<String>,
-    file: Option<PathBuf>,
-    #[serde(default)]
-    limits: GivenLimits,
-    #[serde(default)]
-    settings: serde_json::Map<String, serde_json::Value>,
-    #[serde(default)]
-    setting_files: BTreeMap<String, PathBuf>,
+impl SlotFile {
+    /// Refuses what another role has.
+    fn check_role(&self, path: &[&str], role: &Role) -> Result<(), Wrong> {
+        let active = [
+            ("on_failure", self.on_failure.is_some()),
+            ("breaker", self.breaker.is_some()),
+            ("canary", self.canary.is_some()),
+            ("shadows", self.shadows.is_some()),
+        ];
+        let canary = [
+            ("percent", self.percent.is_some()),
+            ("sticky_header", self.sticky_header.is_some()),
+            ("abort", self.abort.is_some()),
+        ];
+        let refused = |keys: &[(&str, bool)], whose: &str| match keys.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((key, _)) => Err(wrong(&[path, &[*key]].concat(), format!("this key belongs to {whose}"))),
+        };
+        if *role != Role::Active {
+            refused(&active, "the policy that decides: expected it one table up")?;
+        }
+        if *role != Role::Canary {
+            refused(&canary, "a canary: expected it in the table `canary`")?;
+        }
+        Ok(())
+    }
 }
 
-pub(super) fn mean_hook(hook: Hook, file: HookFile, folder: &Path) -> Result<HookChoice, Wrong> {
+pub(super) fn mean_hook(hook: Hook, mut file: SlotFile, folder: &Path) -> Result<HookChoice, Wrong> {
     let path = ["policies", hook.as_str()];
+    file.check_role(&path, &Role::Active)?;
     let default = match hook {
         Hook::Routing => "complexity",
         Hook::Cost => "token-cost",
     };
-    let builtin = file.builtin.or_else(|| file.file.is_none().then(|| default.to_owned()));
-    let active = PolicyFile {
-        enabled: file.enabled,
-        builtin,
-        file: file.file,
-        limits: file.limits,
-        settings: file.settings,
-        setting_files: file.setting_files,
-    };
-    if let Some(message) = file.breaker.out_of_range() {
+    if file.file.is_none() {
+        file.builtin.get_or_insert_with(|| default.to_owned());
+    }
+    let breaker = file.breaker.unwrap_or_default();
+    if let Some(message) = breaker.out_of_range() {
         return Err(wrong(&[path[0], path[1], "breaker"], message));
     }
-    let canary = file.canary.map(|canary| mean_canary(&[path[0], path[1], "canary"], canary, folder)).transpose()?;
-    if file.shadows.len() > MAX_SHADOWS {
-        let message = format!("{} shadows, expected at most {MAX_SHADOWS}", file.shadows.len());
+    let canary = file.canary.take();
+    let canary = canary.map(|canary| mean_canary(&[path[0], path[1], "canary"], *canary, folder)).transpose()?;
+    let written = file.shadows.take().unwrap_or_default();
+    if written.len() > MAX_SHADOWS {
+        let message = format!("{} shadows, expected at most {MAX_SHADOWS}", written.len());
         return Err(wrong(&[path[0], path[1], "shadows"], message));
     }
     let mut shadows = IndexMap::new();
-    for (name, shadow) in file.shadows {
+    for (name, shadow) in written {
         let path = [path[0], path[1], "shadows", &*name];
         if !is_shadow_name(&name) {
             return Err(wrong(&path, "a shadow's name has 1 to 32 letters, digits, `-` and `_`"));
         }
-        let ShadowFile { enabled, builtin, file, limits, settings, setting_files } = shadow;
-        let policy =
-            mean_policy(&path, PolicyFile { enabled, builtin, file, limits, settings, setting_files }, folder)?;
-        shadows.insert(name, policy);
+        shadow.check_role(&path, &Role::Shadow(name.clone()))?;
+        shadows.insert(name.clone(), mean_policy(&path, shadow, folder)?);
     }
     Ok(HookChoice {
         on_failure: file.on_failure.unwrap_or(OnFailure::DefaultDecision),
-        breaker: file.breaker,
-        active: mean_policy(&path, active, folder)?,
+        breaker,
+        active: mean_policy(&path, file, folder)?,
         canary,
         shadows,
     })
 }
 
-fn mean_canary(path: &[&str], canary: CanaryFile, folder: &Path) -> Result<CanaryChoice, Wrong> {
-    let CanaryFile { enabled, builtin, file, percent, sticky_header, abort, limits, settings, setting_files } = canary;
+fn mean_canary(path: &[&str], mut canary: SlotFile, folder: &Path) -> Result<CanaryChoice, Wrong> {
+    canary.check_role(path, &Role::Canary)?;
+    let Some(percent) = canary.percent else {
+        return Err(wrong(&[path, &["percent"]].concat(), "missing, expected 0 to 100"));
+    };
     if !(0.0..=100.0).contains(&percent) {
         return Err(wrong(&[path, &["percent"]].concat(), format!("{percent}, expected 0 to 100")));
     }
+    let sticky_header = canary.sticky_header.take();
     if let Some(header) = sticky_header.as_deref().filter(|header| !is_header_name(header)) {
         let message = format!("{header:?} is not a header's name in lower case");
         return Err(wrong(&[path, &["sticky_header"]].concat(), message));
     }
+    let abort = canary.abort.unwrap_or_default();
     if let Some(message) = abort.out_of_range() {
         return Err(wrong(&[path, &["abort"]].concat(), message));
     }
-    let policy = mean_policy(path, PolicyFile { enabled, builtin, file, limits, settings, setting_files }, folder)?;
-    Ok(CanaryChoice { policy, percent, sticky_header, abort })
+    Ok(CanaryChoice { policy: mean_policy(path, canary, folder)?, percent, sticky_header, abort })
 }
 
 pub(super) fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// What the tables of all places have in common.
-struct PolicyFile {
-    enabled: Option<bool>,
-    builtin: Option<String>,
-    file: Option<PathBuf>,
-    limits: GivenLimits,
-    settings: serde_json::Map<String, serde_json::Value>,
-    setting_files: BTreeMap<String, PathBuf>,
-}
-
-fn mean_policy(path: &[&str], file: PolicyFile, folder: &Path) -> Result<PolicyChoice, Wrong> {
+fn mean_policy(path: &[&str], file: SlotFile, folder: &Path) -> Result<PolicyChoice, Wrong> {
     let at = |key: &str, message: String| wrong(&[path, &[key]].concat(), message);
     let source = match (file.builtin, file.file) {
         (Some(_), Some(_)) => return Err(at("file", "either `builtin` or `file`, not both".into())),

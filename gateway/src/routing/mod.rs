@@ -91,7 +91,7 @@ fn permitted(snapshot: &Snapshot, dialect: Dialect, chat: &Chat, view: &View<'_>
     let able: Vec<usize> = asked
         .filter(|&index| {
             let live = &catalog.models()[index];
-            let field = live.backend.settings().kind.dialect().obstacle(dialect, chat);
+            let field = live.backend.settings().kind.dialect.obstacle(dialect, chat);
             let can_say = field.is_none() || live.backend.is_simulated();
             obstacle = obstacle.take().or(field);
             // A client that names a model knows what it can do; the operator's list only guides `auto`.

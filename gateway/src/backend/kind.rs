@@ -1,0 +1,138 @@
+//! The kinds of backend: one row each, with all that sets a kind apart.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error};
+use wasmgate_dialect::Dialect;
+
+use super::settings::Location;
+
+/// All kinds. A new kind is a new row.
+static KINDS: [Kind; 4] = [
+    // Ollama's native API.
+    Kind {
+        name: "ollama",
+        dialect: Dialect::Ollama,
+        default_url: Some("http://127.0.0.1:11434"),
+        location: Location::Local,
+        root_path: "",
+        chat_path: "/api/chat",
+        embeddings_path: Some("/v1/embeddings"),
+        probe_path: Some("/api/ps"),
+        key: Key::Bearer,
+        headers: &[],
+        loads_models: true,
+        simulated: false,
+    },
+    // OpenAI's API, or any server compatible with it: which of the many is meant cannot be guessed.
+    Kind {
+        name: "openai",
+        dialect: Dialect::OpenAi,
+        default_url: None,
+        location: Location::Local,
+        root_path: "/v1",
+        chat_path: "/chat/completions",
+        embeddings_path: Some("/embeddings"),
+        probe_path: Some("/models"),
+        key: Key::Bearer,
+        headers: &[],
+        loads_models: false,
+        simulated: false,
+    },
+    // Anthropic's API.
+    Kind {
+        name: "anthropic",
+        dialect: Dialect::Anthropic,
+        default_url: Some("https://api.anthropic.com"),
+        location: Location::Cloud,
+        root_path: "",
+        chat_path: "/v1/messages",
+        embeddings_path: None,
+        probe_path: Some("/v1/models"),
+        key: Key::Header("x-api-key"),
+        headers: &[("anthropic-version", "2023-06-01")],
+        loads_models: false,
+        simulated: false,
+    },
+    // A simulated model inside the gateway, that says that it is one.
+    Kind {
+        name: "sim",
+        dialect: Dialect::OpenAi,
+        default_url: None,
+        location: Location::Local,
+        root_path: "",
+        chat_path: "",
+        embeddings_path: None,
+        probe_path: None,
+        key: Key::Bearer,
+        headers: &[],
+        loads_models: false,
+        simulated: true,
+    },
+];
+
+/// What speaks at a backend.
+pub struct Kind {
+    /// The word in the configuration.
+    pub name: &'static str,
+    /// The dialect of its chat API.
+    pub dialect: Dialect,
+    /// Where it is if the configuration says nothing; `None`: the configuration must say it.
+    pub default_url: Option<&'static str>,
+    /// On whose hardware it runs if the configuration says nothing.
+    pub location: Location,
+    /// What is added to an address that has no path: `http://host` and `http://host/v1` mean the same server then.
+    pub root_path: &'static str,
+    /// Where chats go, below its address.
+    pub chat_path: &'static str,
+    /// Where embeddings go; `None`: it serves none.
+    pub embeddings_path: Option<&'static str>,
+    /// What a probe requests; `None`: it is not probed.
+    pub probe_path: Option<&'static str>,
+    /// How it wants to see the API key.
+    pub key: Key,
+    /// Headers that it wants with each request: name and value.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// Whether it loads models from disk when they are called, and its probe lists those in memory.
+    pub loads_models: bool,
+    /// Whether it is simulated inside the gateway: it has settings in place of an address.
+    pub simulated: bool,
+}
+
+/// How a backend wants to see the API key.
+#[derive(Debug, Clone, Copy)]
+pub enum Key {
+    /// As `Authorization: Bearer KEY`.
+    Bearer,
+    /// In a header of this name.
+    Header(&'static str),
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+/// From the word in the configuration.
+impl<'de> Deserialize<'de> for &'static Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        static NAMES: [&str; KINDS.len()] = {
+            let mut names = [""; KINDS.len()];
+            let mut index = 0;
+            while index < names.len() {
+                names[index] = KINDS[index].name;
+                index += 1;
+            }
+            names
+        };
+        let word = String::deserialize(deserializer)?;
+        KINDS.iter().find(|kind| kind.name == word).ok_or_else(|| D::Error::unknown_variant(&word, &NAMES))
+    }
+}
