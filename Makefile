@@ -20,12 +20,15 @@ CHAOS_SEED ?= 1
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
+# What is built for this machine goes without the allocator of production, which takes two minutes to build.
+DEV := --no-default-features
+
 run: setup ## Build and serve on 127.0.0.1:8080 with simulated models
-	cargo run --locked --bin wasmgate -- serve --log-format text
+	cargo run --locked $(DEV) --bin wasmgate -- serve --log-format text
 
 test: setup setup-test ## Build everything and run every test
-	cargo build --locked --workspace --all-targets
-	cargo test --locked --workspace
+	cargo build --locked $(DEV) --workspace --all-targets
+	cargo test --locked $(DEV) --workspace
 	CARGO_TARGET_DIR=$(CACHE)/policies cargo test --locked --manifest-path policies/Cargo.toml
 
 # What one part measures the last one reports: a table of all targets, and how far each is reached.
@@ -44,13 +47,13 @@ gate-update: setup setup-gate ## Count them and write the figures that `gate` co
 	cargo bench --locked --bench instructions -- --write
 
 chaos: setup ## Random faults under load for CHAOS_SECONDS, from CHAOS_SEED
-	cargo build --locked --workspace --all-targets
-	cargo run --locked --example chaos -- $(CHAOS_SECONDS) $(CHAOS_SEED)
+	cargo build --locked $(DEV) --workspace --all-targets
+	cargo run --locked $(DEV) --example chaos -- $(CHAOS_SECONDS) $(CHAOS_SEED)
 
 # PROMETHEUS=http://127.0.0.1:9090 shows the last hours of that one; without it a gateway is started and loaded.
 dashboards: setup setup-test ## Draw the panels of the Grafana dashboards with real data into a page
-	cargo build --locked --workspace --all-targets
-	cargo run --locked --example dashboards -- $(CACHE)/dashboards.html $(PROMETHEUS)
+	cargo build --locked $(DEV) --workspace --all-targets
+	cargo run --locked $(DEV) --example dashboards -- $(CACHE)/dashboards.html $(PROMETHEUS)
 
 fuzz: setup setup-fuzz ## Fuzz what strangers send, FUZZ_SECONDS a target
 	fuzz/run $(FUZZ_SECONDS)
@@ -67,7 +70,7 @@ lint: setup setup-lint ## Formatting, lints, licences and bans of dependencies
 	cargo fmt --all --check --manifest-path policies/Cargo.toml
 	cargo fmt --all --check --manifest-path fuzz/Cargo.toml
 	cargo fmt --check --manifest-path examples/policies/rust/Cargo.toml
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked $(DEV) --workspace --all-targets -- -D warnings
 	CARGO_TARGET_DIR=$(CACHE)/policies cargo clippy --locked --manifest-path policies/Cargo.toml --workspace --all-targets -- -D warnings
 	CARGO_TARGET_DIR=$(CACHE)/policies cargo clippy --locked --manifest-path examples/policies/rust/Cargo.toml -- -D warnings
 	$(TOOLS)/bin/cargo-deny --config .deny.toml check bans licenses sources

@@ -10,7 +10,7 @@ use wasmgate::backend::Catalog;
 use wasmgate::config::{Config, OnFailure};
 use wasmgate::metrics::Metrics;
 use wasmgate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation};
-use wasmgate::state::snapshot::{Decider, Deciders, Snapshot, Version};
+use wasmgate::state::{Decider, Deciders, Snapshot, Version};
 use wasmgate::telemetry;
 use wasmgate::telemetry::Record;
 use wasmgate_base::tokens::TokenEstimator;
@@ -146,7 +146,7 @@ fn observe(count: u32) {
         let limits = limits(Warm);
         let policy = runtime().block_on(common::load(&loader, name, component(name), common::hook(name), &limits));
         let version = Arc::new(Version::new(policy, "1.0.0".to_owned()));
-        let series = metrics.policy(&version, "active", &catalog);
+        let series = metrics.policy(version.labels("active"), common::hook(name), &catalog);
         Arc::new(Decider { version, on_failure: OnFailure::DefaultDecision, metrics: series })
     };
     let (routing, cost) = (decider("complexity"), decider("token-cost"));

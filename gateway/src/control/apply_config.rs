@@ -6,7 +6,7 @@ use super::desired::Bytes;
 use super::reconcile::Applicable;
 use super::{By, Control};
 use crate::rollout::slot::Slot;
-use crate::rollout::slot_state::{SlotState, Spec, UPLOADED};
+use crate::rollout::slot_state::{Spec, UPLOADED};
 use wasmgate_base::time::now;
 
 impl Control {
@@ -33,43 +33,41 @@ impl Control {
         self.config_since = now();
         self.config_refused = None;
         self.catalog = Arc::new(catalog);
-        let slots: Vec<Slot> = self.places.keys().cloned().collect();
+        let slots = self.slots.names();
         for slot in &slots {
             let enabled = self.config.policy(slot).is_none_or(|choice| choice.enabled);
             let percent = self.config.percent(slot);
-            if let Some(place) = self.places.get_mut(slot) {
-                place.configured(enabled, percent);
+            if let Some(entry) = self.slots.get_mut(slot) {
+                entry.state.configured(enabled, percent);
             }
             // What is disabled is in no snapshot, and its memory may have been given back when it is enabled again.
             if !self.is_enabled(slot) {
-                self.loaded.remove(slot);
-                self.openings.remove(slot);
+                self.slots.unload(slot);
             }
         }
         for admitted in loads {
             self.admitted(admitted, kept);
         }
-        self.desires.clear();
+        for (_, entry) in self.slots.iter_mut() {
+            entry.desired = None;
+        }
         for (slot, desire) in desires {
             self.desired(slot, desire);
         }
         // Places that it no longer has. What an operator uploaded is not the configuration's to take away.
         let config = Arc::clone(&self.config);
-        let is_gone = |slot: &Slot, place: &SlotState| {
-            let uploaded = place.serving.as_ref().is_some_and(|serving| serving.spec.origin == UPLOADED);
+        let is_gone = |slot: &Slot| {
+            let uploaded = self.slots.serving(slot).is_some_and(|serving| serving.spec.origin == UPLOADED);
             config.policy(slot).is_none() && !uploaded
         };
-        let gone: Vec<Slot> =
-            self.places.iter().filter(|(slot, place)| is_gone(slot, place)).map(|(slot, _)| slot.clone()).collect();
+        let gone: Vec<Slot> = self.slots.names().into_iter().filter(is_gone).collect();
         for slot in gone {
-            self.places.remove(&slot);
-            self.loaded.remove(&slot);
-            self.openings.remove(&slot);
+            self.slots.remove(&slot);
         }
         // Enabled again, with files that ask for something set aside: what served before is wanted.
         for slot in slots {
-            let serving = self.places.get(&slot).and_then(|place| place.serving.clone());
-            if let Some(serving) = serving.filter(|_| self.is_enabled(&slot) && !self.loaded.contains_key(&slot)) {
+            let serving = self.slots.serving(&slot).cloned();
+            if let Some(serving) = serving.filter(|_| self.is_enabled(&slot) && self.slots.version(&slot).is_none()) {
                 self.restore(slot, serving, By::Files, None);
             }
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::desired::Loaded;
 use super::operations::{Job, JobDone};
 use super::{By, Control};
 use crate::metrics::Reload;
@@ -16,7 +17,7 @@ use wasmgate_base::time::now;
 use wasmgate_policy_host::{Hook, PolicyFailure, Stage};
 
 /// An open breaker.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct OpenBreaker {
     /// How often it opened, or stayed open, in a row.
     times: u32,
@@ -38,7 +39,7 @@ impl Control {
 
     fn judge_active(&mut self, slot: &Slot) {
         let breaker = self.config.hook(slot.hook).breaker;
-        let Some(version) = self.loaded.get(slot).cloned() else { return };
+        let Some(version) = self.slots.version(slot).cloned() else { return };
         if version.is_open() {
             return;
         }
@@ -46,8 +47,7 @@ impl Control {
         // From now on it is not called; what stands in for it is looked for.
         version.open.store(true, Ordering::Relaxed);
         let window = breaker.window();
-        let opening =
-            self.openings.entry(slot.clone()).or_insert(OpenBreaker { times: 0, next_try: None, closed: None });
+        let opening = self.slots.entry(slot).breaker.get_or_insert_default();
         let calm = opening.closed.is_some_and(|closed| closed.elapsed() > 2 * window + breaker.pause(opening.times));
         opening.times = if calm { 1 } else { opening.times + 1 };
         opening.next_try = Some(Instant::now() + breaker.pause(opening.times));
@@ -59,7 +59,7 @@ impl Control {
 
     /// Loads the version before the one that failed, where there is one.
     fn step_back(&mut self, slot: &Slot, reason: String) {
-        let earlier = self.places.get(slot).and_then(|place| place.earlier(None).ok()).cloned();
+        let earlier = self.slots.state(slot).and_then(|state| state.earlier(None).ok()).cloned();
         if let Some(earlier) = earlier {
             let job = self.stored(Job::StepBack { reason }, slot.clone(), earlier);
             self.spawn(job);
@@ -70,12 +70,12 @@ impl Control {
     pub(super) fn stepped_back(&mut self, reason: String, done: JobDone) {
         let JobDone { slot, spec, outcome, .. } = done;
         // It may have closed again, or been replaced.
-        if !self.loaded.get(&slot).is_some_and(|version| version.is_open()) {
+        if !self.slots.version(&slot).is_some_and(|version| version.is_open()) {
             return;
         }
         match outcome {
-            Ok((policy, _)) => {
-                let refusal = refusal(self.loaded.get(&slot), "rolled_back", reason.clone());
+            Ok(Loaded { policy, .. }) => {
+                let refusal = refusal(self.slots.version(&slot), "rolled_back", reason.clone());
                 self.count(&slot, Reload::RolledBack);
                 let version = self.version(policy);
                 let placed = self.placed(&version, spec);
@@ -89,8 +89,8 @@ impl Control {
             // next pause, if it must be.
             Err(error) if error.stage == Stage::Observed => {
                 tracing::warn!(%slot, %error, "an earlier version is gone");
-                if let Some(place) = self.places.get_mut(&slot) {
-                    place.forget(&spec.identity());
+                if let Some(entry) = self.slots.get_mut(&slot) {
+                    entry.state.forget(&spec.identity());
                 }
                 self.step_back(&slot, reason);
             }
@@ -100,17 +100,17 @@ impl Control {
 
     fn judge_canary(&mut self, slot: &Slot) {
         let abort = self.config.hook(slot.hook).canary.as_ref().map(|canary| canary.abort).unwrap_or_default();
-        let Some(canary) = self.loaded.get(slot).filter(|_| self.is_enabled(slot)).cloned() else { return };
+        let Some(canary) = self.slots.version(slot).filter(|_| self.is_enabled(slot)).cloned() else { return };
         let counts = |version: &Arc<Version>| version.stats.counts(abort.window());
-        let active = self.loaded.get(&Slot::active(slot.hook)).map(counts).unwrap_or_default();
+        let active = self.slots.version(&Slot::active(slot.hook)).map(counts).unwrap_or_default();
         let Some(reason) = abort.verdict(&counts(&canary), &active) else { return };
         tracing::error!(%slot, policy = canary.label, reason, "canary aborted");
         self.count(slot, Reload::RolledBack);
         let refusal = refusal(Some(&canary), "aborted", reason.clone());
         self.event(Some(slot), "aborted", By::CanaryRules, reason);
-        self.loaded.remove(slot);
-        if let Some(place) = self.places.get_mut(slot) {
-            place.vacate(refusal);
+        self.slots.unload(slot);
+        if let Some(entry) = self.slots.get_mut(slot) {
+            entry.state.vacate(refusal);
         }
         self.publish();
         self.keep(Vec::new());
@@ -119,11 +119,12 @@ impl Control {
     /// Lets policies whose breaker has been open for its pause try the samples.
     fn try_samples(&mut self) {
         let mut due = Vec::new();
-        for (slot, opening) in &mut self.openings {
-            if let Some(version) = self.loaded.get(slot).filter(|version| version.is_open())
-                && opening.next_try.is_some_and(|next| next <= Instant::now())
+        for (slot, entry) in self.slots.iter_mut() {
+            if let (Some(version), Some(breaker)) = (&entry.version, &mut entry.breaker)
+                && version.is_open()
+                && breaker.next_try.is_some_and(|next| next <= Instant::now())
             {
-                opening.next_try = None;
+                breaker.next_try = None;
                 due.push((slot.clone(), Arc::clone(version)));
             }
         }
@@ -137,11 +138,11 @@ impl Control {
 
     /// The samples were tried.
     pub(super) fn probed(&mut self, slot: Slot, version: Arc<Version>, outcome: Result<(), PolicyFailure>) {
-        if !self.loaded.get(&slot).is_some_and(|loaded| Arc::ptr_eq(loaded, &version)) {
+        if !self.slots.version(&slot).is_some_and(|loaded| Arc::ptr_eq(loaded, &version)) {
             return;
         }
         let breaker = self.config.hook(slot.hook).breaker;
-        let Some(opening) = self.openings.get_mut(&slot) else { return };
+        let Some(opening) = self.slots.get_mut(&slot).and_then(|entry| entry.breaker.as_mut()) else { return };
         match outcome {
             Ok(()) => {
                 opening.closed = Some(Instant::now());

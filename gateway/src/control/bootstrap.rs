@@ -1,7 +1,7 @@
 //! The first snapshot: everything is loaded and checked before a port is bound. What files ask for is tried first; where
 //! that is refused, the version that served well before the last stop goes on.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::StartError;
-use super::desired;
-use super::desired::{Bytes, Desired};
+use super::desired::{self, Bytes, Desired, Loaded};
 use super::observed::Files;
 use super::persist::Persister;
 use super::revive::from_store;
+use super::slots::Slots;
 use super::store::{State, Store};
 use super::{By, Control};
 use crate::backend::Catalog;
@@ -24,14 +24,14 @@ use crate::rollout::slot_state::{Begin, Override, SlotState, Spec, UPLOADED};
 use crate::state::Serving;
 use wasmgate_base::paths::platform;
 use wasmgate_base::time::now;
-use wasmgate_policy_host::{LoadError, Loader, Policy};
+use wasmgate_policy_host::{LoadError, Loader};
 
 /// What a place begins with.
 struct First {
     slot: Slot,
     place: SlotState,
     desire: Option<Desired>,
-    loaded: Option<(Spec, Policy, Bytes)>,
+    loaded: Option<Loaded>,
     /// Why what files ask for is not it.
     refused: Option<(String, Option<String>, LoadError)>,
 }
@@ -82,14 +82,11 @@ impl Control {
             config_since: since,
             config_refused: None,
             catalog,
-            places: BTreeMap::new(),
-            loaded: BTreeMap::new(),
-            desires: BTreeMap::new(),
+            slots: Slots::default(),
             versions,
             history: VecDeque::from(history),
             generation: 0,
             since,
-            openings: BTreeMap::new(),
             counted: Vec::new(),
             jobs: JoinSet::new(),
             files: Some(files),
@@ -113,7 +110,7 @@ impl Control {
     fn begin_with(&mut self, first: First, kept: &mut Vec<(Spec, Bytes)>) {
         let First { slot, place, desire, loaded, refused } = first;
         let serves = place.serving.as_ref().map(|serving| serving.spec.identity());
-        self.places.insert(slot.clone(), place);
+        self.slots.entry(&slot).state = place;
         match desire {
             // Said as while serving; what is set aside stays so.
             Some(desire @ Desired::Missing(_)) => {
@@ -121,19 +118,19 @@ impl Control {
             }
             Some(desire) => {
                 if let Some(spec) = desire.spec() {
-                    self.places.entry(slot.clone()).or_default().desire(spec.identity());
+                    self.slots.entry(&slot).state.desire(spec.identity());
                 }
-                self.desires.insert(slot.clone(), desire);
+                self.slots.entry(&slot).desired = Some(desire);
             }
             None => {}
         }
-        if let Some((spec, policy, bytes)) = loaded {
+        if let Some(Loaded { spec, policy, bytes }) = loaded {
             kept.push((spec.clone(), bytes));
             let version = self.version(policy);
             let placed = self.placed(&version, spec);
             if serves.as_deref() == Some(&placed.spec.identity()) {
                 // Served before the last stop and goes on: nothing happened that history should tell.
-                self.loaded.insert(slot.clone(), version);
+                self.slots.entry(&slot).version = Some(version);
             } else {
                 self.settle(&slot, version, By::Start, |place| place.deploy(placed));
             }
@@ -172,17 +169,17 @@ fn first<'a>(
         match (place.begin(identity.as_deref(), slot.role == Role::Active), &kept) {
             (Begin::Empty, _) => return Ok(first),
             (Begin::Kept, Some(kept)) => {
-                if let Ok((policy, bytes)) = from_store(loader, store, slot, kept).await {
-                    first.loaded = Some((kept.clone(), policy, bytes));
+                if let Ok(loaded) = from_store(loader, store, slot, kept).await {
+                    first.loaded = Some(loaded);
                     return Ok(first);
                 }
             }
             (Begin::Files | Begin::Kept, _) => {}
         }
         let (identity, digest, error) = match (spec, desire, bytes) {
-            (Some(spec), _, Some(Ok(bytes))) => match desired::load(loader, slot, &spec, &bytes).await {
-                Ok(policy) => {
-                    first.loaded = Some((spec, policy, bytes));
+            (Some(spec), _, Some(Ok(bytes))) => match desired::load(loader, slot, spec.clone(), bytes).await {
+                Ok(loaded) => {
+                    first.loaded = Some(loaded);
                     return Ok(first);
                 }
                 Err(error) => (spec.identity(), Some(spec.digest), error),
@@ -193,9 +190,7 @@ fn first<'a>(
         };
         let stored = match &kept {
             None => None,
-            Some(kept) => {
-                from_store(loader, store, slot, kept).await.ok().map(|(policy, bytes)| (kept.clone(), policy, bytes))
-            }
+            Some(kept) => from_store(loader, store, slot, kept).await.ok(),
         };
         if stored.is_none() && !may_be_empty {
             return Err(StartError::Refused(format!("{}: {error}", choice.place)));
@@ -220,9 +215,7 @@ async fn uploaded_before(loader: &Loader, store: Option<&Store>, slot: Slot, pla
         return Some(First { slot, place, desire: None, loaded: None, refused: None });
     }
     match from_store(loader, store, &slot, &spec).await {
-        Ok((policy, bytes)) => {
-            Some(First { slot, place, desire: None, loaded: Some((spec, policy, bytes)), refused: None })
-        }
+        Ok(loaded) => Some(First { slot, place, desire: None, loaded: Some(loaded), refused: None }),
         Err(error) => {
             tracing::warn!(%slot, %error, "what was uploaded before the last stop does not load now");
             Some(First { slot, place, desire: None, loaded: None, refused: None })
@@ -274,7 +267,7 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, Sta
     let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let policies = firsts.iter().map(|First { slot, loaded, .. }| match loaded {
         None => format!("{slot} disabled"),
-        Some((_, policy, _)) => format!("{slot} {}@{}", policy.manifest().name, policy.manifest().version),
+        Some(Loaded { policy, .. }) => format!("{slot} {}@{}", policy.manifest().name, policy.manifest().version),
     });
     Ok(format!(
         "valid: {}, {}, {}",

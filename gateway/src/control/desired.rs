@@ -126,18 +126,28 @@ fn text(bytes: &[u8], path: &Path) -> Result<String, Desired> {
     text.map(str::to_owned).map_err(|error| Desired::Unreadable(format!("{}: {error}", path.display())))
 }
 
+/// A spec whose component passed all stages.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) spec: Spec,
+    pub(super) policy: Policy,
+    /// For the store.
+    pub(super) bytes: Bytes,
+}
+
 /// Takes a spec through all stages.
 ///
 /// # Errors
-/// Where a stage refuses it.
-pub(super) async fn load(loader: &Loader, slot: &Slot, spec: &Spec, bytes: &Bytes) -> Result<Policy, LoadError> {
+/// If a stage refuses it.
+pub(super) async fn load(loader: &Loader, slot: &Slot, spec: Spec, bytes: Bytes) -> Result<Loaded, LoadError> {
     let source =
         Source { origin: spec.origin.clone(), bytes: Arc::clone(&bytes.component), fixtures: bytes.fixtures.clone() };
     let pace = match slot.role {
         Role::Active | Role::Canary => Pace::Serving,
         Role::Shadow(_) => Pace::Background,
     };
-    Policy::load(loader, &source, slot.hook, &spec.settings, &spec.limits, pace).await
+    let policy = Policy::load(loader, &source, slot.hook, &spec.settings, &spec.limits, pace).await?;
+    Ok(Loaded { spec, policy, bytes })
 }
 
 /// A refusal of what could not even be read.

@@ -15,6 +15,7 @@ mod persist;
 mod publish;
 mod reconcile;
 mod revive;
+mod slots;
 mod status;
 mod store;
 mod watch;
@@ -22,7 +23,7 @@ mod watch;
 pub(crate) use bootstrap::check;
 pub use error::StartError;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,12 +41,12 @@ use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Admission, Revision, SlotState, Spec};
 use crate::state::{Serving, Version};
 use crate::telemetry::gauges;
-use auto_rollback::OpenBreaker;
-use desired::{Bytes, Desired};
+use desired::{Bytes, Desired, Loaded};
 use observed::Files;
 use operations::{Job, JobDone};
 use persist::Persister;
-use reconcile::{Admitted, Attempt, Load, Reconciled, Reconciliation};
+use reconcile::{Admitted, Attempt, Load, Reconciled, Reconciliation, SlotView};
+use slots::Slots;
 use store::State;
 use wasmgate_base::time::UnixSeconds;
 use wasmgate_base::time::now;
@@ -69,16 +70,12 @@ pub(crate) struct Control {
     /// The last attempt at another one that was refused: its identity and why.
     config_refused: Option<(String, String)>,
     catalog: Arc<Catalog>,
-    places: BTreeMap<Slot, SlotState>,
-    loaded: BTreeMap<Slot, Arc<Version>>,
-    /// What files asked for when they were last looked at.
-    desires: BTreeMap<Slot, Desired>,
+    slots: Slots,
     /// Which digest a policy's version was first seen with.
     versions: HashMap<(String, String), String>,
     history: VecDeque<Event>,
     generation: u64,
     since: UnixSeconds,
-    openings: BTreeMap<Slot, OpenBreaker>,
     /// What became of changes, with the policy's name, not yet told: whoever sees it counted is to find it serving.
     counted: Vec<(String, Reload)>,
     jobs: JoinSet<Done>,
@@ -208,8 +205,7 @@ impl Control {
             files,
             config: Arc::clone(&self.config),
             catalog: Arc::clone(&self.catalog),
-            places: self.places.clone(),
-            loaded: self.loaded.keys().cloned().collect(),
+            slots: self.slots.iter().map(|(slot, entry)| (slot.clone(), SlotView::of(entry))).collect(),
             refused: self.config_refused.as_ref().map(|(identity, _)| identity.clone()),
         };
         self.jobs.spawn(async move { Done::Reconciliation(Box::new(review.run().await)) });
@@ -242,13 +238,10 @@ impl Control {
         }
         for Load { slot, spec, operator_epoch, outcome } in loads {
             match outcome {
-                Ok((policy, bytes)) => {
-                    changed |= self.admitted(Admitted { slot, spec, operator_epoch, policy, bytes }, &mut kept)
-                }
+                Ok(loaded) => changed |= self.admitted(Admitted { slot, operator_epoch, loaded }, &mut kept),
                 Err(error) => {
-                    let loaded = self.loaded.contains_key(&slot);
-                    let place = self.places.entry(slot.clone()).or_default();
-                    if place.needs_attempt(&spec.identity(), loaded) {
+                    let entry = self.slots.entry(&slot);
+                    if entry.state.needs_attempt(&spec.identity(), entry.version.is_some()) {
                         self.refuse(&slot, spec.identity(), Some(spec.digest), &error);
                         changed = true;
                     }
@@ -266,7 +259,7 @@ impl Control {
 
     /// What files ask for in a place, where that cannot be tried.
     fn desired(&mut self, slot: Slot, desire: Desired) -> bool {
-        let before = self.desires.insert(slot.clone(), desire.clone());
+        let before = self.slots.entry(&slot).desired.replace(desire.clone());
         match &desire {
             Desired::Missing(path) if !matches!(before, Some(Desired::Missing(_))) => {
                 tracing::warn!(%slot, path, "a policy's file is gone; the version that serves goes on");
@@ -275,10 +268,10 @@ impl Control {
                 true
             }
             Desired::Unreadable(why) => {
-                let place = self.places.entry(slot.clone()).or_default();
-                place.desire(why.clone());
+                let state = &mut self.slots.entry(&slot).state;
+                state.desire(why.clone());
                 // Nothing loads by such an identity.
-                if !place.needs_attempt(why, false) {
+                if !state.needs_attempt(why, false) {
                     return false;
                 }
                 let error = desired::unreadable(&slot.to_string(), why.clone());
@@ -291,7 +284,7 @@ impl Control {
                     let detail = format!("{} is there again", spec.origin);
                     self.event(Some(&slot), "source_back", By::Files, detail);
                 }
-                let served = self.places.entry(slot.clone()).or_default().desire(spec.identity());
+                let served = self.slots.entry(&slot).state.desire(spec.identity());
                 if served {
                     tracing::info!(%slot, "the policy's files ask for what serves again");
                 }
@@ -301,12 +294,12 @@ impl Control {
         }
     }
 
-    /// A version that files ask for passed all stages. In the meantime an operator may have wanted otherwise.
+    /// A version that files desire passed all stages. Meanwhile an operator may have decided otherwise.
     fn admitted(&mut self, admitted: Admitted, kept: &mut Vec<(Spec, Bytes)>) -> bool {
-        let Admitted { slot, spec, operator_epoch, policy, bytes } = admitted;
-        let (enabled, loaded) = (self.is_enabled(&slot), self.loaded.contains_key(&slot));
-        let place = self.places.entry(slot.clone()).or_default();
-        match place.admission(&spec.identity(), loaded, operator_epoch) {
+        let Admitted { slot, operator_epoch, loaded: Loaded { spec, policy, bytes } } = admitted;
+        let enabled = self.is_enabled(&slot);
+        let entry = self.slots.entry(&slot);
+        match entry.state.admission(&spec.identity(), entry.version.is_some(), operator_epoch) {
             Admission::In if enabled => {
                 kept.push((spec.clone(), bytes));
                 self.place(&slot, spec, policy, By::Files);
@@ -317,10 +310,10 @@ impl Control {
                 tracing::warn!(%slot, digest = spec.digest, reason, "policy set aside");
                 let digest = Some(spec.digest.clone());
                 let refusal = Refusal { digest, stage: "superseded".into(), reason, since: now() };
-                place.refuse(spec.identity(), refusal);
+                entry.state.refuse(spec.identity(), refusal);
                 true
             }
-            // What a place that was disabled asks for is tried when it works again.
+            // What a disabled slot desires is tried when the slot is enabled again.
             Admission::In | Admission::Known => false,
         }
     }
@@ -335,7 +328,7 @@ impl Control {
 
     /// Puts a loaded version in a place, by `change`.
     fn settle(&mut self, slot: &Slot, version: Arc<Version>, by: By, change: impl FnOnce(&mut SlotState)) {
-        change(self.places.entry(slot.clone()).or_default());
+        change(&mut self.slots.entry(slot).state);
         let probed = version.policy.probed();
         tracing::info!(
             %slot,
@@ -347,8 +340,8 @@ impl Control {
             memory_bytes = probed.memory_bytes,
             "policy placed"
         );
-        self.loaded.insert(slot.clone(), version);
-        self.openings.remove(slot);
+        let entry = self.slots.entry(slot);
+        (entry.version, entry.breaker) = (Some(version), None);
         self.event(Some(slot), "placed", by, String::new());
     }
 
@@ -360,9 +353,9 @@ impl Control {
             reason: error.reason.clone(),
             since: now(),
         };
-        self.places.entry(slot.clone()).or_default().refuse(identity, refusal);
+        self.slots.entry(slot).state.refuse(identity, refusal);
         self.count(slot, Reload::from(error.stage));
-        let serving = self.loaded.get(slot).map(|version| version.label.clone());
+        let serving = self.slots.version(slot).map(|version| version.label.clone());
         tracing::warn!(
             %slot,
             origin = error.origin,
@@ -396,7 +389,7 @@ impl Control {
 
     /// Counts what became of a change, for the policy that serves after it, when the next snapshot serves.
     fn count(&mut self, slot: &Slot, result: Reload) {
-        let policy = self.loaded.get(slot).map_or("none", |version| &*version.policy.manifest().name);
+        let policy = self.slots.version(slot).map_or("none", |version| &*version.policy.manifest().name);
         self.counted.push((policy.to_owned(), result));
     }
 
@@ -407,7 +400,7 @@ impl Control {
     }
 
     fn event(&mut self, slot: Option<&Slot>, event: &str, by: By, detail: String) {
-        let version = slot.and_then(|slot| self.loaded.get(slot));
+        let version = slot.and_then(|slot| self.slots.version(slot));
         let event = Event {
             at: now(),
             slot: slot.cloned(),
@@ -425,7 +418,7 @@ impl Control {
 
     /// Keeps what a restart needs.
     fn keep(&mut self, new: Vec<(Spec, Bytes)>) {
-        self.persister.keep(State::new(self.places.clone(), self.history.iter().cloned().collect()), new);
+        self.persister.keep(State::new(self.slots.states(), self.history.iter().cloned().collect()), new);
     }
 
     /// Does a job beside the loop.
@@ -439,7 +432,7 @@ impl Control {
         let fresh = self.persister.fresh(&placed.spec);
         async move {
             let outcome = match fresh {
-                Some(bytes) => desired::load(&loader, &slot, &placed.spec, &bytes).await.map(|policy| (policy, bytes)),
+                Some(bytes) => desired::load(&loader, &slot, placed.spec.clone(), bytes).await,
                 None => revive::from_store(&loader, store.as_ref(), &slot, &placed.spec).await,
             };
             JobDone { job, slot, spec: placed.spec, outcome }

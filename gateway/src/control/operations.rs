@@ -9,15 +9,14 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::auto_rollback::refusal;
-use super::desired;
-use super::desired::Bytes;
+use super::desired::{self, Bytes, Loaded};
 use super::{By, Control};
 use crate::metrics::Reload;
 use crate::rollout::api::{NotDone, Operation, PolicyStatus, Question};
 use crate::rollout::slot::{MAX_SHADOWS, Role, Slot};
 use crate::rollout::slot_state::{Override, Revision, Spec, UPLOADED};
 use wasmgate_base::digest::sha256;
-use wasmgate_policy_host::{LoadError, Policy};
+use wasmgate_policy_host::LoadError;
 
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<PolicyStatus, NotDone>>;
@@ -47,7 +46,7 @@ pub(super) struct JobDone {
     pub(super) job: Job,
     pub(super) slot: Slot,
     pub(super) spec: Spec,
-    pub(super) outcome: Result<(Policy, Bytes), LoadError>,
+    pub(super) outcome: Result<Loaded, LoadError>,
 }
 
 impl Control {
@@ -63,7 +62,7 @@ impl Control {
 
     fn operate(&mut self, operation: Operation, reply: Reply) {
         let slot = operation.slot().clone();
-        let known = self.config.policy(&slot).is_some() || self.places.contains_key(&slot);
+        let known = self.config.policy(&slot).is_some() || self.slots.get(&slot).is_some();
         if !known && !matches!(operation, Operation::Upload { .. }) {
             let names = self.status().policies.into_iter().map(|policy| policy.slot.to_string()).collect::<Vec<_>>();
             let message = format!("there is no policy in {slot}; there is {}", names.join(", "));
@@ -117,18 +116,17 @@ impl Control {
             return refuse(reply, "no canary is configured: say its share in percent".into());
         }
         let shadows = self
-            .places
-            .keys()
-            .chain(self.loaded.keys())
-            .filter(|other| other.hook == slot.hook && **other != slot && matches!(other.role, Role::Shadow(_)));
-        let shadows: std::collections::BTreeSet<_> = shadows.collect();
-        if matches!(slot.role, Role::Shadow(_)) && shadows.len() >= MAX_SHADOWS {
+            .slots
+            .iter()
+            .filter(|(other, _)| other.hook == slot.hook && **other != slot && matches!(other.role, Role::Shadow(_)));
+        let shadows = shadows.count();
+        if matches!(slot.role, Role::Shadow(_)) && shadows >= MAX_SHADOWS {
             return refuse(reply, format!("there are {MAX_SHADOWS} shadows already, the most there may be"));
         }
         let like = configured.unwrap_or(&self.config.hook(slot.hook).active);
         let like_settings = || {
             let from = if configured.is_some() { slot.clone() } else { Slot::active(slot.hook) };
-            let serving = self.places.get(&from).and_then(|place| place.serving.as_ref());
+            let serving = self.slots.serving(&from);
             let mut settings = like.settings.clone();
             // Those that come from files are known of what serves.
             for name in like.setting_files.keys() {
@@ -152,7 +150,7 @@ impl Control {
                 Ok((digest, component)) => {
                     spec.digest = digest;
                     let bytes = Bytes { component, fixtures: None };
-                    desired::load(&loader, &slot, &spec, &bytes).await.map(|policy| (policy, bytes))
+                    desired::load(&loader, &slot, spec.clone(), bytes).await
                 }
                 Err(error) => Err(desired::unreadable(UPLOADED, error.to_string())),
             };
@@ -162,18 +160,18 @@ impl Control {
 
     fn promote(&mut self, from: Slot, reply: Reply) {
         let to = Slot::active(from.hook);
-        let serving = self.places.get(&from).and_then(|place| place.serving.clone());
+        let serving = self.slots.serving(&from).cloned();
         let refused = match (&from.role, &serving) {
             (Role::Active, _) => Some(format!("{from} decides already; a canary or a shadow can be promoted")),
             (_, None) => Some(format!("nothing serves in {from}")),
-            (_, Some(_)) if !self.loaded.contains_key(&from) => Some(format!("{from} is disabled")),
+            (_, Some(_)) if self.slots.version(&from).is_none() => Some(format!("{from} is disabled")),
             _ => None,
         };
         if let Some(message) = refused {
             let _ = reply.send(Err(NotDone::Conflict(message)));
             return;
         }
-        match (&from.role, serving, self.loaded.get(&from).cloned()) {
+        match (&from.role, serving, self.slots.version(&from).cloned()) {
             (Role::Canary, Some(serving), Some(version)) => {
                 let placed = self.placed(&version, serving.spec);
                 self.promoted(&from, &to, version, placed);
@@ -189,22 +187,16 @@ impl Control {
     }
 
     /// A version moves from its place to where it decides.
-    fn promoted(
-        &mut self,
-        from: &Slot,
-        to: &Slot,
-        version: Arc<crate::state::Version>,
-        placed: crate::rollout::slot_state::Revision,
-    ) {
+    fn promoted(&mut self, from: &Slot, to: &Slot, version: Arc<crate::state::Version>, placed: Revision) {
         let because = |label: &str| format!("an operator promoted {label} from {from}");
-        let refusal_there = refusal(self.loaded.get(to), "superseded", because(&version.label));
+        let refusal_there = refusal(self.slots.version(to), "superseded", because(&version.label));
         let refusal_here = refusal(Some(&version), "superseded", because(&version.label));
-        self.loaded.remove(from);
-        if let Some(place) = self.places.get_mut(from) {
-            place.vacate(refusal_here);
+        self.slots.unload(from);
+        if let Some(entry) = self.slots.get_mut(from) {
+            entry.state.vacate(refusal_here);
         }
         if self.config.policy(from).is_none() {
-            self.places.remove(from);
+            self.slots.remove(from);
         }
         let detail = format!("{} from {from}", version.label);
         self.settle(to, version, By::Operator, |place| place.supersede(placed, refusal_there));
@@ -213,7 +205,7 @@ impl Control {
     }
 
     fn roll_back(&mut self, slot: Slot, digest: Option<&str>, reply: Reply) {
-        let place = self.places.get(&slot);
+        let place = self.slots.state(&slot);
         let earlier = place.map_or(Err(format!("{slot} has no earlier version")), |place| place.earlier(digest));
         match earlier.cloned() {
             Err(message) => {
@@ -227,13 +219,15 @@ impl Control {
     }
 
     fn retry(&mut self, slot: Slot, reply: Reply) {
-        let aside = self.places.get_mut(&slot).is_some_and(crate::rollout::slot_state::SlotState::retry);
+        let aside = self.slots.get_mut(&slot).is_some_and(|entry| entry.state.retry());
         if !aside && self.config_refused.take().is_none() {
             let message = format!("nothing was refused in {slot}");
             let _ = reply.send(Err(NotDone::Conflict(message)));
             return;
         }
-        self.desires.remove(&slot);
+        if let Some(entry) = self.slots.get_mut(&slot) {
+            entry.desired = None;
+        }
         self.waiting.push(Waiting { slot, reply });
         self.next_look = tokio::time::Instant::now();
     }
@@ -267,7 +261,7 @@ impl Control {
             return;
         }
         let configured = self.config.policy(&slot).is_none_or(|choice| choice.enabled);
-        let place = self.places.entry(slot.clone()).or_default();
+        let place = &mut self.slots.entry(&slot).state;
         place.enabled = Some(Override::new(configured, true));
         match place.serving.clone() {
             Some(serving) => {
@@ -291,17 +285,15 @@ impl Control {
         if !self.is_enabled(slot) {
             return Err(NotDone::Conflict(format!("{slot} is disabled already")));
         }
+        self.event(Some(slot), "disabled", By::Operator, String::new());
         match self.config.policy(slot).map(|choice| choice.enabled) {
             // Nothing but the upload put it there.
-            None => {
-                self.places.remove(slot);
-            }
+            None => self.slots.remove(slot),
             Some(configured) => {
-                self.places.entry(slot.clone()).or_default().enabled = Some(Override::new(configured, false));
+                self.slots.entry(slot).state.enabled = Some(Override::new(configured, false));
+                self.slots.unload(slot);
             }
         }
-        self.event(Some(slot), "disabled", By::Operator, String::new());
-        self.loaded.remove(slot);
         self.publish();
         self.keep(Vec::new());
         Ok(())
@@ -313,7 +305,7 @@ impl Control {
         }
         check_percent(percent).map_err(NotDone::Conflict)?;
         let configured = self.config.percent(slot);
-        self.places.entry(slot.clone()).or_default().percent = Some(Override::new(configured, percent));
+        self.slots.entry(slot).state.percent = Some(Override::new(configured, percent));
         self.changed(slot, "share", By::Operator, format!("{percent} %"));
         Ok(())
     }
@@ -326,17 +318,17 @@ impl Control {
                 let job = Job::StepBack { reason: reason.clone() };
                 return self.stepped_back(reason, JobDone { job, slot, spec, outcome });
             }
-            Job::Upload { percent, reply } => (Loaded::Upload(percent), Some(reply)),
-            Job::Promote { from, reply } => (Loaded::Promote(from), Some(reply)),
-            Job::Rollback { reply } => (Loaded::Rollback, Some(reply)),
-            Job::Restore { by, reply } => (Loaded::Restore(by), reply),
+            Job::Upload { percent, reply } => (Purpose::Upload(percent), Some(reply)),
+            Job::Promote { from, reply } => (Purpose::Promote(from), Some(reply)),
+            Job::Rollback { reply } => (Purpose::Rollback, Some(reply)),
+            Job::Restore { by, reply } => (Purpose::Restore(by), reply),
         };
         let answer = |done: Result<PolicyStatus, NotDone>| {
             if let Some(reply) = reply {
                 let _ = reply.send(done);
             }
         };
-        let (policy, bytes) = match outcome {
+        let Loaded { policy, bytes, .. } = match outcome {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::warn!(%slot, %error, "what an operator asked for was refused; what serves goes on");
@@ -354,9 +346,9 @@ impl Control {
         let version = self.version(policy);
         let placed = self.placed(&version, spec.clone());
         match job {
-            Loaded::Upload(percent) => {
+            Purpose::Upload(percent) => {
                 let refusal =
-                    refusal(self.loaded.get(&slot), "superseded", "an operator uploaded another component".into());
+                    refusal(self.slots.version(&slot), "superseded", "an operator uploaded another component".into());
                 let configured = self.config.percent(&slot);
                 self.settle(&slot, version, By::Operator, |place| {
                     place.supersede(placed, refusal);
@@ -368,20 +360,20 @@ impl Control {
                 self.publish();
                 self.keep(vec![(spec, bytes)]);
             }
-            Loaded::Promote(from) => self.promoted(&from, &slot, version, placed),
-            Loaded::Rollback => {
+            Purpose::Promote(from) => self.promoted(&from, &slot, version, placed),
+            Purpose::Rollback => {
                 let label = version.label.clone();
                 let reason = format!("an operator went back to {label}");
-                let refusal = refusal(self.loaded.get(&slot), "rolled_back", reason);
+                let refusal = refusal(self.slots.version(&slot), "rolled_back", reason);
                 self.count(&slot, Reload::RolledBack);
                 self.settle(&slot, version, By::Operator, |place| {
                     place.roll_back(placed, refusal, false);
                 });
                 self.changed(&slot, "rolled_back", By::Operator, format!("back to {label}"));
             }
-            Loaded::Restore(by) => {
+            Purpose::Restore(by) => {
                 // Unless files brought something else meanwhile.
-                if !self.loaded.contains_key(&slot) {
+                if self.slots.version(&slot).is_none() {
                     self.settle(&slot, version, by, |place| place.serving = Some(placed));
                 }
                 self.changed(&slot, "enabled", by, String::new());
@@ -392,7 +384,7 @@ impl Control {
 }
 
 /// What a version was loaded for.
-enum Loaded {
+enum Purpose {
     Upload(Option<f64>),
     Promote(Slot),
     Rollback,

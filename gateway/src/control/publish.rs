@@ -46,8 +46,8 @@ impl Control {
 
     /// Tells the metrics how things stand.
     pub(super) fn tell_metrics(&self) {
-        let last = self.places.iter().filter_map(|(slot, place)| {
-            let version = self.loaded.get(slot)?;
+        let last = self.slots.iter().filter_map(|(_, entry)| {
+            let (version, place) = (entry.version.as_ref()?, &entry.state);
             Some(LastReload {
                 policy: version.policy.manifest().name.clone(),
                 successful: place.blocked.as_ref().is_none_or(|blocked| blocked.refusal.stage == "superseded"),
@@ -67,7 +67,7 @@ impl Control {
                 on_failure: choice.on_failure,
             })
         };
-        let working = |slot: &Slot| self.loaded.get(slot).filter(|_| self.is_enabled(slot));
+        let working = |slot: &Slot| self.slots.version(slot).filter(|_| self.is_enabled(slot));
         let active = working(&Slot::active(hook));
         let slot = Slot::canary(hook);
         let canary = working(&slot).map(|version| Canary {
@@ -75,7 +75,7 @@ impl Control {
             percent: self.percent(&slot),
             sticky_header: choice.canary.as_ref().and_then(|canary| canary.sticky_header.clone()),
         });
-        let shadows = self.loaded.keys().filter(|slot| slot.hook == hook);
+        let shadows = self.slots.iter().map(|(slot, _)| slot).filter(|slot| slot.hook == hook);
         let shadows = shadows.filter_map(|slot| match &slot.role {
             Role::Shadow(name) => Some((name, working(slot)?)),
             Role::Active | Role::Canary => None,
@@ -97,12 +97,12 @@ impl Control {
     /// Whether a place is to work: as the configuration says, or an operator.
     pub(super) fn is_enabled(&self, slot: &Slot) -> bool {
         let configured = self.config.policy(slot).is_none_or(|choice| choice.enabled);
-        Override::or(self.places.get(slot).and_then(|place| place.enabled), configured)
+        Override::or(self.slots.state(slot).and_then(|state| state.enabled), configured)
     }
 
     /// A canary's share, in percent: as the configuration says, or an operator.
     pub(super) fn percent(&self, slot: &Slot) -> f64 {
-        Override::or(self.places.get(slot).and_then(|place| place.percent), self.config.percent(slot))
+        Override::or(self.slots.state(slot).and_then(|state| state.percent), self.config.percent(slot))
     }
 
     /// Something happened that the snapshot must show.

@@ -4,20 +4,21 @@
 //! Runs beside the lifecycle's own loop, which decides what becomes of the outcome: in the meantime an operator may have
 //! wanted otherwise.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
 use super::desired;
-use super::desired::{Bytes, Desired};
+use super::desired::{Desired, Loaded};
 use super::observed::{Files, Observed};
+use super::slots::SlotEntry;
 use crate::backend::Catalog;
 use crate::config::{Config, PolicyChoice};
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Override, SlotState, Spec};
 use wasmgate_base::digest::sha256;
-use wasmgate_policy_host::{LoadError, Loader, Policy};
+use wasmgate_policy_host::{LoadError, Loader};
 
 /// What there is to go by.
 pub(super) struct Reconciliation {
@@ -26,11 +27,22 @@ pub(super) struct Reconciliation {
     /// The configuration that serves.
     pub(super) config: Arc<Config>,
     pub(super) catalog: Arc<Catalog>,
-    pub(super) places: BTreeMap<Slot, SlotState>,
-    /// Places whose policy is loaded.
-    pub(super) loaded: BTreeSet<Slot>,
+    pub(super) slots: BTreeMap<Slot, SlotView>,
     /// The attempt at a new configuration that was refused last.
     pub(super) refused: Option<String>,
+}
+
+/// A slot as it was when the reconciliation began.
+pub(super) struct SlotView {
+    pub(super) state: SlotState,
+    /// Whether its policy is loaded.
+    pub(super) loaded: bool,
+}
+
+impl SlotView {
+    pub(super) fn of(entry: &SlotEntry) -> Self {
+        Self { state: entry.state.clone(), loaded: entry.version.is_some() }
+    }
 }
 
 /// What came of it.
@@ -65,14 +77,12 @@ pub(super) struct Applicable {
     pub(super) loads: Vec<Admitted>,
 }
 
-/// A version of a new configuration that passed all stages.
+/// A version that passed all stages.
 pub(super) struct Admitted {
     pub(super) slot: Slot,
-    pub(super) spec: Spec,
     /// As in `Load`.
     pub(super) operator_epoch: u64,
-    pub(super) policy: Policy,
-    pub(super) bytes: Bytes,
+    pub(super) loaded: Loaded,
 }
 
 /// A version that was tried.
@@ -81,7 +91,7 @@ pub(super) struct Load {
     pub(super) spec: Spec,
     /// How often an operator had decided what serves there when this began.
     pub(super) operator_epoch: u64,
-    pub(super) outcome: Result<(Policy, Bytes), LoadError>,
+    pub(super) outcome: Result<Loaded, LoadError>,
 }
 
 /// What one look at all places gives.
@@ -132,7 +142,7 @@ impl Reconciliation {
                         reviewed.unsettled = true;
                         continue;
                     }
-                    Tried::Loaded(policy, bytes) => Ok((*policy, bytes)),
+                    Tried::Loaded(loaded) => Ok(*loaded),
                     Tried::Refused(error) => Err(error),
                 };
                 reviewed.loads.push(Load { slot, spec, operator_epoch, outcome });
@@ -189,7 +199,7 @@ impl Reconciliation {
             let choice = config.policy(slot)?;
             // What this change is not about is not judged with it: a file that went bad before keeps its last good one.
             let about = self.config.policy(slot).is_none_or(|before| !before.asks_the_same(choice));
-            let serves = self.loaded.contains(slot);
+            let serves = self.is_loaded(slot);
             match desire {
                 Desired::Spec(spec) if self.is_wanted(slot, spec) || about && !self.serves(slot, spec) => {
                     wanted.push((slot.clone(), (**spec).clone()));
@@ -204,11 +214,11 @@ impl Reconciliation {
             }
         }
         let mut loads = Vec::new();
-        for (slot, spec, tried) in self.try_all(&config, wanted).await {
+        for (slot, _, tried) in self.try_all(&config, wanted).await {
             match tried {
-                Tried::Loaded(policy, bytes) => {
+                Tried::Loaded(loaded) => {
                     let operator_epoch = self.operator_epoch(&slot);
-                    loads.push(Admitted { slot, spec, operator_epoch, policy: *policy, bytes });
+                    loads.push(Admitted { slot, operator_epoch, loaded: *loaded });
                 }
                 Tried::Changing => {
                     *unsettled = true;
@@ -229,7 +239,7 @@ impl Reconciliation {
         let choices: Vec<(Slot, PolicyChoice)> = config
             .policies()
             .filter(|(slot, choice)| {
-                Override::or(self.places.get(slot).and_then(|place| place.enabled), choice.enabled)
+                Override::or(self.slots.get(slot).and_then(|view| view.state.enabled), choice.enabled)
             })
             .map(|(slot, choice)| (slot, choice.clone()))
             .collect();
@@ -253,18 +263,22 @@ impl Reconciliation {
         .await
     }
 
-    fn serves(&self, slot: &Slot, spec: &Spec) -> bool {
-        let serving = self.places.get(slot).and_then(|place| place.serving.as_ref());
-        self.loaded.contains(slot) && serving.is_some_and(|serving| serving.spec.identity() == spec.identity())
+    fn is_loaded(&self, slot: &Slot) -> bool {
+        self.slots.get(slot).is_some_and(|view| view.loaded)
     }
 
-    /// Whether something is to be tried that was not yet.
+    fn serves(&self, slot: &Slot, spec: &Spec) -> bool {
+        let serving = self.slots.get(slot).and_then(|view| view.state.serving.as_ref());
+        self.is_loaded(slot) && serving.is_some_and(|serving| serving.spec.identity() == spec.identity())
+    }
+
+    /// Whether the spec needs an attempt: it neither serves nor is blocked.
     fn is_wanted(&self, slot: &Slot, spec: &Spec) -> bool {
-        self.places.get(slot).is_none_or(|place| place.needs_attempt(&spec.identity(), self.loaded.contains(slot)))
+        self.slots.get(slot).is_none_or(|view| view.state.needs_attempt(&spec.identity(), view.loaded))
     }
 
     fn operator_epoch(&self, slot: &Slot) -> u64 {
-        self.places.get(slot).map_or(0, |place| place.operator_epoch)
+        self.slots.get(slot).map_or(0, |view| view.state.operator_epoch)
     }
 
     /// Takes each through all stages, side by side.
@@ -279,8 +293,8 @@ impl Reconciliation {
         let loader = &self.loader;
         join_all(ready.into_iter().map(|(slot, spec, bytes)| async move {
             let tried = match bytes {
-                Ok(bytes) => match desired::load(loader, &slot, &spec, &bytes).await {
-                    Ok(policy) => Tried::Loaded(Box::new(policy), bytes),
+                Ok(bytes) => match desired::load(loader, &slot, spec.clone(), bytes).await {
+                    Ok(loaded) => Tried::Loaded(Box::new(loaded)),
                     Err(error) => Tried::Refused(error),
                 },
                 Err(Desired::Unreadable(why)) => Tried::Refused(desired::unreadable(&spec.origin, why)),
@@ -314,7 +328,7 @@ impl Reconciliation {
 
 /// What came of trying one.
 enum Tried {
-    Loaded(Box<Policy>, Bytes),
+    Loaded(Box<Loaded>),
     Refused(LoadError),
     /// Its file changed in that moment.
     Changing,

@@ -1,10 +1,10 @@
 //! Loads a version from the store: the last good one at a start, an earlier one to roll back to.
 
-use super::desired::{self, Bytes};
+use super::desired::{self, Bytes, Loaded};
 use super::store::Store;
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::Spec;
-use wasmgate_policy_host::{Fixtures, LoadError, Loader, Policy, Stage};
+use wasmgate_policy_host::{Fixtures, LoadError, Loader, Stage};
 
 /// Loads a version that was kept.
 pub(super) async fn from_store(
@@ -12,7 +12,7 @@ pub(super) async fn from_store(
     store: Option<&Store>,
     slot: &Slot,
     spec: &Spec,
-) -> Result<(Policy, Bytes), LoadError> {
+) -> Result<Loaded, LoadError> {
     let missing =
         |reason: &str| LoadError { origin: spec.origin.clone(), stage: Stage::Observed, reason: reason.to_owned() };
     let Some(store) = store else { return Err(missing("no earlier version is kept: there is no folder for state")) };
@@ -31,6 +31,5 @@ pub(super) async fn from_store(
         }),
     };
     let bytes = Bytes { component: component.ok_or_else(gone)?.into(), fixtures };
-    let policy = desired::load(loader, slot, spec, &bytes).await?;
-    Ok((policy, bytes))
+    desired::load(loader, slot, spec.clone(), bytes).await
 }

@@ -3,6 +3,7 @@
 use super::Control;
 use super::desired;
 use super::desired::Desired;
+use super::slots::SlotEntry;
 use crate::rollout::api::{ConfigStatus, PolicyStatus, Status};
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::Revision;
@@ -12,7 +13,7 @@ impl Control {
     pub(super) fn status(&self) -> Status {
         let (live_generations, oldest_draining_seconds) = self.serving.live();
         let configured = self.config.policies().map(|(slot, _)| slot);
-        let mut slots: Vec<Slot> = configured.chain(self.places.keys().cloned()).collect();
+        let mut slots: Vec<Slot> = configured.chain(self.slots.names()).collect();
         slots.sort();
         slots.dedup();
         Status {
@@ -33,8 +34,8 @@ impl Control {
 
     /// One place.
     pub(super) fn policy_status(&self, slot: &Slot) -> PolicyStatus {
-        let (choice, place) = (self.config.policy(slot), self.places.get(slot));
-        let loaded = self.loaded.get(slot);
+        let (choice, place) = (self.config.policy(slot), self.slots.state(slot));
+        let loaded = self.slots.version(slot);
         let enabled = self.is_enabled(slot);
         PolicyStatus {
             slot: slot.clone(),
@@ -49,7 +50,7 @@ impl Control {
             serving: place.and_then(|place| place.serving.as_ref()).map(Revision::status),
             share_percent: (slot.role == Role::Canary).then(|| self.percent(slot)),
             refused: place.and_then(|place| place.blocked.as_ref()).map(|blocked| blocked.refusal.clone()),
-            source_missing: matches!(self.desires.get(slot), Some(Desired::Missing(_))),
+            source_missing: matches!(self.slots.get(slot), Some(SlotEntry { desired: Some(Desired::Missing(_)), .. })),
             previous: place.map_or(Vec::new(), |place| place.previous.iter().map(Revision::status).collect()),
         }
     }

@@ -130,7 +130,8 @@ fn end_of_string(text: &str) -> usize {
 fn paths_of(code: &str) -> Vec<Vec<String>> {
     let mut paths = Vec::new();
     // Who may see an item is no import.
-    let code = code.replace("pub(in super::super)", "pub").replace("pub(in super)", "pub").replace("pub(in crate", "pub(");
+    let code =
+        code.replace("pub(in super::super)", "pub").replace("pub(in super)", "pub").replace("pub(in crate", "pub(");
     let mut rest = &*code;
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     while let Some(start) = rest.find(is_name) {
@@ -217,7 +218,13 @@ fn resolve(path: &[String], module: &[String], modules: &BTreeMap<Vec<String>, S
 
 /// The sources of the crates that make up the program, each with the name of its library.
 pub(super) fn crates() -> Vec<(PathBuf, &'static str)> {
-    [("gateway/src", "wasmgate"), ("policies/script/src", "policy_script")]
-        .map(|(folder, name)| (super::root().join(folder), name))
-        .into()
+    [
+        ("gateway/src", "wasmgate"),
+        ("gateway/base/src", "wasmgate_base"),
+        ("gateway/dialect/src", "wasmgate_dialect"),
+        ("gateway/policy-host/src", "wasmgate_policy_host"),
+        ("policies/script/src", "policy_script"),
+    ]
+    .map(|(folder, name)| (super::root().join(folder), name))
+    .into()
 }

@@ -1,6 +1,8 @@
 use super::*;
+use crate::limits::GivenLimits;
 use crate::limits::Isolation;
 use crate::samples::Sample;
+use crate::stage::Stage;
 use crate::testing::{load, patient};
 
 fn asked() -> Sample {

@@ -255,7 +255,7 @@ impl World {
         }
         match driven.place.admission(&identity, driven.loaded, operator_epoch) {
             Admission::In if enabled => {
-                driven.place.place(placed(content));
+                driven.place.deploy(placed(content));
                 driven.loaded = true;
                 ledger.serve(content);
                 ledger.blocked = None;
@@ -348,7 +348,7 @@ impl World {
                     let (serves, identity) = (driven.place.serving.is_some(), spec(content).identity());
                     match is_good(content) {
                         true if ledger.serves != Some(content) => {
-                            driven.place.place(placed(content));
+                            driven.place.deploy(placed(content));
                             ledger.serve(content);
                             ledger.blocked = None;
                         }
