@@ -1,4 +1,4 @@
-//! Writes a table of the templates that `wasmgate policy new` writes.
+//! Generates the table of templates that `wasmgate policy new` embeds.
 
 use std::env;
 use std::error::Error;
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_templates(&policies, &PathBuf::from(env::var("OUT_DIR")?).join("templates.rs"))
 }
 
-/// A table of the files that projects are made of: path and text.
+/// Writes a table of the template, binding and SDK files: path and text.
 fn write_templates(policies: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     let mut table = String::from("&[\n");
     for (folder, prefix) in [("templates", ""), ("bindings", "bindings/"), ("sdk/src", "sdk/src/")] {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "wasm32-wasip2";
-/// What is compiled in one go has its features in common: those with `std` are not to be among those without.
+/// Packages compiled together share their features: those with `std` must not be compiled with those without.
 const TOGETHER: [&[&str]; 2] =
     [&["complexity", "token-cost", "cheapest-healthy", "latency-aware", "budget-guard"], &["script"]];
 
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..");
     let policies = root.join("policies");
     for entry in std::fs::read_dir(&policies)? {
-        // What a build leaves in that folder is no input.
+        // The output of a build in that folder is not an input.
         let entry = entry?.path();
         if !entry.ends_with("target") {
             println!("cargo::rerun-if-changed={}", entry.display());
@@ -25,12 +25,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     let libraries = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output()?;
     if !Path::new(String::from_utf8(libraries.stdout)?.trim()).is_dir() {
-        println!("cargo::error=the target {TARGET} is missing; this adds it: rustup target add {TARGET}");
+        println!("cargo::error=the target {TARGET} is not installed; to install it: rustup target add {TARGET}");
         return Ok(());
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    // Beside the outer build's files, whatever its profile, so that the components are compiled once; a folder of
-    // its own, since the outer build holds the lock of its.
+    // Next to the outer build's profiles, so that all profiles share the compiled components. A separate folder,
+    // because the outer build holds the lock of its own.
     let target_dir = out.ancestors().nth(4).unwrap_or(&out).join("policies");
     for together in TOGETHER {
         if let Err(errors) = compile(&policies, &target_dir, together)? {
@@ -52,15 +52,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Compiles policies, or says why not.
+/// Compiles policies; the inner error is the compiler's output.
 fn compile(policies: &Path, target_dir: &Path, names: &[&str]) -> Result<Result<(), String>, Box<dyn Error>> {
     let mut build = Command::new(env::var("CARGO")?);
     build
-        // There, so that the workspace's own `.cargo/config.toml` counts.
+        // Cargo then reads the `.cargo/config.toml` of the policies' workspace.
         .current_dir(policies)
         .args(["build", "--release", "--quiet", "--locked", "--target", TARGET, "--target-dir"])
         .arg(target_dir);
-    // What the outer build set for its own target would break or slow down this one.
+    // Variables that the outer build set for its own target would break or slow down this build.
     for (name, _) in env::vars() {
         if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_NET_OFFLINE"
             || name.contains("RUSTFLAGS")
@@ -77,7 +77,8 @@ fn compile(policies: &Path, target_dir: &Path, names: &[&str]) -> Result<Result<
     Ok(if output.status.success() { Ok(()) } else { Err(errors()) })
 }
 
-/// The version of a package in a lock file: what runs policies is shown where an advisory would be looked up.
+/// The version of a package in a lock file. The gateway reports the version of its Wasm runtime, which advisories refer
+/// to.
 fn locked_version(lock: &Path, package: &str) -> Result<String, Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", lock.display());
     let lock = std::fs::read_to_string(lock)?;

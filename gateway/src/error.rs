@@ -1,29 +1,29 @@
-//! Everything that can go wrong on a request's path: what the client sees, whose fault it is, what may help. One table,
-//! so that status, text, metric reason, retry and fallback cannot disagree.
+//! Every failure on a request's path: what the client sees, whose fault it is, how the gateway recovers. One table, so
+//! that status, code, metric reason, retry and fallback cannot disagree.
 //!
-//! A failure carries two texts: `Display` is the calm one for clients; `detail` is the full one for the log and
-//! may hold a backend's words. This module must not know: dialects (they only shape what is said here), HTTP bodies.
+//! A failure carries two texts: `Display` is for the client; `detail` is for the log and may quote the backend. This
+//! module must not know: dialects (they only encode a failure), HTTP bodies.
 
 use std::fmt;
 use std::time::Duration;
 
 use hyper::StatusCode;
 
-/// Why a request did not end with a whole answer.
+/// Why a request did not get a complete answer.
 #[derive(Debug)]
 pub struct Failure {
     /// Which kind of failure.
     pub kind: Kind,
-    /// For the client: what is wrong and what would be right. Never a backend's or a guest's raw error text.
+    /// For the client: what is wrong and what was expected. Never a backend's or a guest's raw error text.
     pub message: String,
     /// For the log.
     pub detail: String,
-    /// How long to wait before another attempt, where that is known.
+    /// How long to wait before another attempt, if known.
     pub retry_after: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure whose client may read all there is to say.
+    /// A failure without a separate text for the log.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), detail: String::new(), retry_after: None }
     }
@@ -47,11 +47,11 @@ impl std::error::Error for Failure {}
 /// The kinds of failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// The request is not what its dialect says.
+    /// The request is not valid in its dialect.
     BadRequest,
     /// No such route.
     UnknownRoute,
-    /// The route exists, the method does not.
+    /// The route exists but does not accept the method.
     WrongMethod,
     /// The body is not `application/json`.
     WrongContentType,
@@ -59,11 +59,11 @@ pub enum Kind {
     UnknownModel,
     /// The body or the prompt is longer than the operator allows.
     TooLarge,
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     SlowRequest,
     /// No permitted model can do what the request asks (tools, images, a field of one dialect only).
     NoCapableModel,
-    /// The routing policy denied it, with the policy's own code.
+    /// The routing policy denied the request, with the policy's own code.
     Denied(String),
     /// Too many requests are in flight.
     Overloaded,
@@ -81,33 +81,33 @@ pub enum Kind {
     BackendStatus(u16),
     /// The backend asked for less traffic (429).
     BackendBusy,
-    /// The backend refused what we sent it (4xx): its credentials, its model name, or the request itself.
+    /// The backend refused the call (4xx): its credentials, its model name, or the request itself.
     BackendRefused(u16),
-    /// The backend says that the prompt is longer than its model takes.
+    /// The backend reported that the prompt exceeds its model's context window.
     ContextTooLong,
-    /// The backend's provider will not answer such a prompt.
+    /// The backend's content filter rejected the prompt.
     ContentFiltered,
-    /// The breakers of all models that could answer are open.
+    /// The model's circuit breaker is open. The client sees this only if no model that could answer was called.
     BreakerOpen,
-    /// The backend is given no more calls, and as many wait as may, or this one waited too long.
+    /// The backend is at its concurrency limit, and its queue is full or this call waited in it for too long.
     BackendFull,
-    /// The backend's answer is not what its dialect says.
+    /// The backend's answer is not valid in its dialect.
     Protocol,
     /// The backend's stream ended before its end marker.
     Cut,
 }
 
-/// Why a request was turned away, as the label of `api_gateway_rejected_requests_total`.
+/// Why a request was rejected, as the label of `api_gateway_rejected_requests_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Rejection {
-    /// The client's request is wrong.
+    /// The client's request is invalid.
     BadRequest,
-    /// Too long.
+    /// The body or the prompt is too long.
     TooLarge,
     /// A policy denied it.
     PolicyDenied,
-    /// The gateway is full.
+    /// Too many requests are in flight, or a backend is full.
     Overloaded,
 }
 
@@ -135,21 +135,21 @@ pub enum Reason {
     Timeout,
     /// The backend could not be reached.
     Connect,
-    /// A status of 500 or above.
+    /// The backend answered with a status of 500 or above.
     Upstream5xx,
-    /// A status of 429.
+    /// The backend answered with 429.
     Upstream429,
-    /// Another status of 4xx: the gateway's credentials or configuration, or a request that only it can judge.
+    /// The backend answered with another 4xx: wrong credentials or configuration, or a request that only it can judge.
     Upstream4xx,
-    /// Not what the dialect says, or cut.
+    /// The backend's answer is not valid in its dialect, or its stream was cut.
     Protocol,
-    /// It failed too often or was too slow lately, and was not asked.
+    /// The model's circuit breaker is open after failures or slow answers; the model was not called.
     BreakerOpen,
-    /// It was given as many calls as it may have.
+    /// The backend is at its concurrency limit.
     BackendFull,
-    /// A defect, or a policy that fails closed.
+    /// A defect of the gateway, or a fail-closed policy that failed.
     Internal,
-    /// The gateway stopped before the answer was whole.
+    /// The gateway stopped before the answer was complete.
     Shutdown,
 }
 
@@ -189,29 +189,29 @@ impl Reason {
 /// Whose fault a failure is, and how it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The client's, or the operator's wish: a rejection, not an error.
+    /// The client's fault, or the operator's decision: a rejection, not an error.
     Rejected(Rejection),
-    /// The gateway's or a backend's.
+    /// The gateway's or a backend's fault.
     Error(Reason),
 }
 
-/// What may help against a failure.
+/// How the gateway recovers from a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
-    /// Nothing: the client is told.
+    /// Not at all: the client gets the failure.
     Nothing,
-    /// Another attempt at the same backend; then the next model of the ranking.
+    /// Retry the same model; then fall back to the next model of the ranking.
     Retry,
-    /// The next model of the ranking: at this one it would fail again.
+    /// Fall back to the next model of the ranking: a retry would fail the same way.
     Fallback,
-    /// The next model of the ranking that takes longer prompts.
+    /// Fall back to the next model of the ranking with a larger context window.
     FallbackLarger,
-    /// The next model of the ranking, if the operator enabled that.
+    /// Fall back to the next model of the ranking, if the operator enabled that.
     FallbackIfEnabled,
 }
 
 impl Kind {
-    /// The status, the stable code, whose fault, and what may help: the table.
+    /// The table: status, stable code, whose fault, how to recover.
     fn row(&self) -> (StatusCode, &str, Fault, Recovery) {
         use Fault::{Error, Rejected};
         use Reason as E;
@@ -234,7 +234,7 @@ impl Kind {
             Self::PolicyFailed => (StatusCode::SERVICE_UNAVAILABLE, "policy_failed", Error(E::Internal), Nothing),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", Error(E::Internal), Nothing),
             Self::Connect => (StatusCode::BAD_GATEWAY, "backend_unreachable", Error(E::Connect), Retry),
-            // It had its time. What it was busy with, it may still be.
+            // No retry: the backend may still be busy with the call that timed out.
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", Error(E::Timeout), Fallback),
             Self::BackendStatus(500 | 502..=504 | 529) => {
                 (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Retry)
@@ -255,7 +255,7 @@ impl Kind {
         }
     }
 
-    /// The HTTP status a client gets when the answer has not begun.
+    /// The HTTP status that the client gets if the answer has not begun.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.row().0
@@ -273,24 +273,24 @@ impl Kind {
         self.row().2
     }
 
-    /// What may help.
+    /// How the gateway recovers from it.
     #[must_use]
     pub fn recovery(&self) -> Recovery {
         self.row().3
     }
 
-    /// Why a model was left for another, as a label.
+    /// Why an attempt failed, as a label.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self.fault() {
             Fault::Error(reason) => reason,
             Fault::Rejected(_) if *self == Self::BackendFull => Reason::BackendFull,
-            // What a backend said of the request.
+            // The backend rejected the request itself.
             Fault::Rejected(_) => Reason::Upstream4xx,
         }
     }
 
-    /// Whether the backend is to blame, so that its breaker counts it.
+    /// Whether the backend is at fault, so that the circuit breaker counts the failure.
     #[must_use]
     pub fn blames_backend(&self) -> bool {
         matches!(self, Self::Connect | Self::Timeout | Self::BackendStatus(_) | Self::Protocol | Self::Cut)

@@ -1,14 +1,22 @@
-//! Wasmgate: an AI gateway that operators program with WebAssembly.
+//! Wasmgate: an AI gateway that operators program with WebAssembly policies.
 //!
-//! A client's prompt is read (`prompt`), policies decide who answers it and what that is expected to cost (`policy`,
-//! `decision`), a backend answers (`backend`), the answer is relayed (`stream`), and one record of it all is observed
-//! when it ends (`open`, `record`, `metrics`). The order of these steps is written in `proxy` and nowhere else.
+//! Request path: `server` accepts connections. `proxy` answers each request; its spine `proxy/chat.rs` names every step
+//! of a chat in order, and no other module does. `routing` calls the policies, which estimate what each model would
+//! cost and rank the models. `dispatch` calls the ranked models with retries, fallback and hedging, and relays the
+//! answer. `backend` holds the models and their servers: health, circuit breakers, queues. `telemetry` keeps one record
+//! per request; `metrics` counts it when the request ends.
 //!
-//! What serves changes while it serves: `lifecycle` takes in new policies and settings and swaps the `snapshot`.
+//! Control path: requests are served from one immutable snapshot (`state`). The `control` task reconciles files and the
+//! operators' requests from `admin` under the rules of `rollout` (slots, canary analysis), and swaps in the next
+//! snapshot while the gateway serves.
 //!
-//! Invariants: a request sees one `snapshot` from beginning to end; its record is closed exactly once; a stream that
-//! broke off never ends like a whole one; a failing policy is never the client's problem unless the operator chose so;
-//! labels of metrics never come from a request.
+//! Shared: `config` reads the configuration; `error` is the table of failures; `net` bounds the listeners' connections.
+//! The crates below the gateway: `wasmgate-base` (utilities), `wasmgate-dialect` (the wire dialects of chat) and
+//! `wasmgate-policy-host` (compiles and runs policies; only it names the Wasm runtime).
+//!
+//! Invariants: a request sees one snapshot from beginning to end; its record is closed exactly once; a stream that
+//! broke off never ends like a complete one; a failing policy never fails a client's request unless the operator chose
+//! fail-closed; metric labels never come from a request.
 
 pub mod server;
 

@@ -1,7 +1,7 @@
 //! The command: flags, configuration, logging, signals, exit codes.
 //!
-//! Exit codes: 0 for success and an orderly stop; 1 for what the machine did not allow (an address in use); 2 for what
-//! its user got wrong (flags, configuration, a policy that is refused).
+//! Exit codes: 0 for success and an orderly stop; 1 if the machine did not allow it (an address in use); 2 for a user's
+//! error (flags, configuration, a policy that is refused).
 
 #[cfg(feature = "jemalloc")]
 mod allocator;
@@ -32,47 +32,47 @@ struct Cli {
 enum Command {
     /// Serve until SIGTERM or SIGINT.
     Serve(Serve),
-    /// Say whether a configuration would be taken: keys, values, policies and their settings.
+    /// Check a configuration without serving it: keys, values, policies and their settings.
     Check {
         /// The configuration file.
         #[arg(long, env = "WASMGATE_CONFIG", value_name = "FILE")]
         config: PathBuf,
     },
-    /// Look at and steer the policies of a gateway that runs.
+    /// Inspect and operate the policies of a running gateway.
     Policies(cli::policies::Policies),
-    /// Write a policy: begin one, look at it, test it, try it, measure it.
+    /// Develop a policy: create, inspect, test, run and benchmark it.
     Policy(cli::policy::Policy),
-    /// Ask a gateway whether it can do its work.
+    /// Check whether a running gateway is healthy.
     Health(cli::health::Health),
-    /// Compile the component on standard input to machine code on standard output. The gateway starts itself so.
+    /// Compile the component on standard input to machine code on standard output. The gateway runs itself this way.
     #[command(hide = true)]
     CompileComponent {
-        /// For an engine whose instances come from a pool.
+        /// Compile for an engine with pooled instances.
         #[arg(long)]
         pooling: bool,
     },
 }
 
-/// A flag beats the environment, which beats the file.
+/// A flag overrides the environment, which overrides the file.
 #[derive(Args)]
 struct Serve {
-    /// The configuration file; without it, simulated models are served.
+    /// The configuration file; without it, the gateway serves simulated models.
     #[arg(long, env = "WASMGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen, as in 127.0.0.1:8080; port 0 takes a free one.
+    /// Address to listen on for clients, such as 127.0.0.1:8080; port 0 picks a free port.
     #[arg(long, env = "WASMGATE_LISTEN", value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Where to listen for operators, as in 127.0.0.1:8081; port 0 takes a free one.
+    /// Address to listen on for operators, such as 127.0.0.1:8081; port 0 picks a free port.
     #[arg(long, env = "WASMGATE_ADMIN_LISTEN", value_name = "ADDR")]
     admin_listen: Option<SocketAddr>,
-    /// How log lines look.
+    /// Format of log lines.
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        // Its parent reads what it writes: no log, no runtime.
+        // The parent process reads standard output: start no log and no runtime.
         Command::CompileComponent { pooling } => {
             return match compile_component(pooling) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -86,7 +86,8 @@ fn main() -> ExitCode {
             start_log(&config, serve.log_format)?;
             let overrides = Overrides { listen: serve.listen, admin_listen: serve.admin_listen };
             block_on(async {
-                let stop = stop_on_signal().map_err(|error| StartError::Failed(format!("signals: {error}")))?;
+                let stop = stop_on_signal()
+                    .map_err(|error| StartError::Failed(format!("cannot install signal handlers: {error}")))?;
                 wasmgate::run(config, options(overrides), stop, |_| ()).await
             })
         }),
@@ -114,7 +115,7 @@ fn read(file: Option<&Path>) -> Result<Config, StartError> {
 }
 
 fn options(overrides: Overrides) -> Options {
-    // This program as it was started, even where another has been put in its place since.
+    // The running executable, even if its file was replaced since the start.
     Options { overrides, compiler: Some(PathBuf::from("/proc/self/exe")) }
 }
 
@@ -122,7 +123,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, S
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| StartError::Failed(format!("the async runtime: {error}")))?
+        .map_err(|error| StartError::Failed(format!("cannot start the async runtime: {error}")))?
         .block_on(work)
 }
 
@@ -132,15 +133,15 @@ fn start_log(config: &Config, format: Option<LogFormat>) -> Result<(), StartErro
         named("WASMGATE_LOG").or(named("RUST_LOG")).unwrap_or_else(|| ("log.level", config.log.level.clone()));
     let mut filter = EnvFilter::try_new(&level)
         .map_err(|error| StartError::Refused(format!("{origin}: {level:?} is not a log filter: {error}")))?;
-    // Whoever asks for `trace` means the gateway; the compiler of policies would write megabytes for each.
+    // `trace` is meant for the gateway; the policy compiler would log megabytes per policy.
     for loud in ["cranelift=warn", "regalloc2=warn", "wasmtime=warn"] {
         filter = filter.add_directive(loud.parse().expect("a directive as the library writes them"));
     }
-    // What operators did stays on record where little else is logged, unless its own filter says otherwise.
+    // Audit lines are kept even if little else is logged, unless the filter names them.
     if !level.contains("audit") {
         filter = filter.add_directive("audit=info".parse().expect("a directive as the library writes them"));
     }
-    // Without this the library reports a log that cannot be written by a macro that panics when it cannot be written.
+    // Off: the library would report a failed log write with a macro that panics if standard error cannot be written.
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     match format.unwrap_or(config.log.format) {
         LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
@@ -163,7 +164,7 @@ fn stop_on_signal() -> std::io::Result<CancellationToken> {
             if stopping.is_cancelled() {
                 std::process::exit(1);
             }
-            tracing::info!("stopping: draining requests in flight");
+            tracing::info!("stopping: draining in-flight requests");
             stopping.cancel();
         }
     });

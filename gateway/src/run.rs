@@ -1,4 +1,4 @@
-//! From a configuration to a serving gateway: everything is loaded and checked before the port is bound.
+//! Starts the gateway: loads and checks everything that the configuration names before it binds a port.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,15 +18,15 @@ use crate::server;
 use wasmgate_base::paths::cache_folder;
 use wasmgate_policy_host::{Loader, LoaderOptions};
 
-/// Questions of operators that may wait.
+/// Operator requests that may wait for the control task.
 const QUESTIONS: usize = 16;
 
-/// What a start is given beside the configuration.
+/// Start options that are not part of the configuration file.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What beats the file.
+    /// Settings from flags and the environment, which override the file.
     pub overrides: Overrides,
-    /// The program that compiles components when called with `compile-component`; `None`: this process does it.
+    /// The program that compiles components when called with `compile-component`; `None`: this process compiles them.
     pub compiler: Option<PathBuf>,
 }
 
@@ -36,18 +36,18 @@ fn loader(config: &Config, options: &Options) -> Result<Loader, StartError> {
     Loader::new(options).map_err(|error| StartError::Failed(error.to_string()))
 }
 
-/// Loads all that a configuration asks for and says what would serve.
+/// Loads and checks everything that the configuration names, and summarizes what would serve.
 ///
 /// # Errors
-/// As `run`, but for the address.
+/// If something cannot be loaded.
 pub async fn check(config: &Config, options: &Options) -> Result<String, StartError> {
     control::check(config, loader(config, options)?).await
 }
 
-/// Serves `config` until `stop` is cancelled, then drains. `listening` is told the address once it is bound.
+/// Serves `config` until `stop` is cancelled, then drains. Calls `listening` with the bound address.
 ///
 /// # Errors
-/// Where something cannot be loaded, or the address cannot be bound.
+/// If something cannot be loaded, or an address cannot be bound.
 pub async fn run(
     config: Config,
     options: Options,
@@ -76,7 +76,7 @@ pub async fn run(
             admin::serve(listener, Operator(operator), admin.token, stop.clone()).await;
         }
     };
-    // The lifecycle ends last: guests are interrupted for as long as it keeps the engine.
+    // The control task ends last: it owns the engine, and guests are interrupted only while the engine lives.
     let ended = CancellationToken::new();
     let lifecycle = tokio::spawn(lifecycle.run(questions, stop.clone(), ended.clone()));
     tokio::join!(server::serve(Arc::clone(&gateway), listener, stop.clone()), operators);
@@ -86,19 +86,19 @@ pub async fn run(
     Ok(())
 }
 
-/// Binds what `key` of the configuration, or its flag, says.
+/// Binds the address that `key` of the configuration, or its flag, gives.
 async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), StartError> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| StartError::Failed(format!("cannot listen on {address} ({key}): {error}")))?;
     let bound = listener
         .local_addr()
-        .map_err(|error| StartError::Failed(format!("the bound address cannot be read: {error}")))?;
+        .map_err(|error| StartError::Failed(format!("cannot read the bound address ({key}): {error}")))?;
     Ok((listener, bound))
 }
 
-/// The start-up lines: who decides, which models there are, where to ask, and what to try. `admin`: where operators are
-/// listened to, and whether they must show a token.
+/// Logs the start-up lines: active policies, models, addresses and commands to try. `admin`: the admin listener's
+/// address, and whether it requires a token.
 fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(SocketAddr, bool)>) {
     let snapshot = gateway.serving.snapshot();
     for decider in snapshot.routing.all().chain(snapshot.cost.all()) {

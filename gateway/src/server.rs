@@ -1,6 +1,7 @@
-//! The listener for clients: accepts connections, bounds them, hands requests to the proxy, and drains when told to stop.
+//! The listener for clients: accepts and bounds connections, passes requests to the proxy, and drains when the gateway
+//! stops.
 //!
-//! This module must not know: what a request asks.
+//! This module must not know: the content of a request.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -21,11 +22,11 @@ use crate::net::{Bounds, Connection, accept_until};
 use crate::proxy::gateway::Gateway;
 use crate::proxy::{self, ResponseBody};
 
-/// How long the last in-band errors of cut streams may take to reach their clients.
+/// How long a client has to receive the in-band error of a stream that the drain cut.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Serves until `stop`, then drains: no new connection, requests in flight get their time, then streams are cut with
-/// an in-band error.
+/// Serves until `stop`, then drains: accepts no new connection, gives in-flight requests `drain_timeout` to end, then
+/// cuts their streams with an in-band error.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let http = http(&gateway);
@@ -39,7 +40,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: Cancellat
         let service_asked = Arc::clone(&asked);
         let service = service_fn(move |request: Request<Incoming>| {
             service_asked.store(true, Ordering::Relaxed);
-            // Boxed: the HTTP library moves it several times, and all that a request may wait for is kilobytes.
+            // Boxed: the HTTP library moves the future several times, and its state is kilobytes large.
             let answered = Box::pin(proxy::serve(Arc::clone(&service_gateway), request));
             async move { Ok::<Response<ResponseBody>, std::convert::Infallible>(answered.await) }
         });
@@ -67,8 +68,8 @@ fn http(gateway: &Gateway) -> auto::Builder<TokioExecutor> {
     http
 }
 
-/// Heads that the HTTP library refused by itself: it answers 400 or 431, or closes where none came in time. They reach no
-/// handler, and count all the same; a kept connection that idles until its time is over does not.
+/// Counts request heads that the HTTP library rejected before any handler: it answers 400 or 431, or closes the
+/// connection if no head arrived in time. A keep-alive connection that times out while idle is not counted.
 fn note_refused(gateway: &Gateway, error: &(dyn std::error::Error + 'static), asked: bool) {
     let http = error.downcast_ref::<hyper::Error>();
     if http.is_some_and(hyper::Error::is_parse_too_large) {
@@ -76,10 +77,10 @@ fn note_refused(gateway: &Gateway, error: &(dyn std::error::Error + 'static), as
     } else if http.is_some_and(hyper::Error::is_parse) || !asked && timed_out(error) {
         gateway.metrics.reject(Rejection::BadRequest);
     }
-    tracing::debug!(error, "a connection ended badly");
+    tracing::debug!(error, "a connection failed");
 }
 
-/// Whether the connection's time was over: the HTTP library's own clock, or the socket's.
+/// Whether the connection timed out, by the HTTP library's timer or by the socket's.
 fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| {
         error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout)

@@ -110,7 +110,7 @@ fn what_is_wrong_with_a_token_is_said_with_file_line_and_key() {
     with_file("short").check().expect(2, &[said[0], said[1], "5 characters, expected at least 16"]);
     with_file(&"long".repeat(2000)).check().expect(2, &[said[0], said[1], "longer than"]);
     let open = || Gateway::setup().top("[admin]\ntoken_file = \"admin-token\"").file("admin-token", TOKEN.as_bytes());
-    both(open, &[said[0], said[1], "others than its owner", "expected mode 600"]);
+    both(open, &[said[0], said[1], "users other than its owner", "expected mode 600"]);
     let variable = || Gateway::setup().variable("WASMGATE_ADMIN_TOKEN", "too-short");
     both(variable, &["admin: ", "WASMGATE_ADMIN_TOKEN", "9 characters, expected at least 16"]);
 }
@@ -257,9 +257,9 @@ fn the_list_is_a_table_with_refusals_below() {
     for part in [
         "  source missing",
         "generation 7, since",
-        "1 earlier still in use, the oldest for 12 s",
+        "1 earlier still draining, the oldest for 12 s",
         "configuration wasmgate.toml eeeeeeeeeeee, since 2 h ago",
-        "  refused as it stands now: no such key",
+        "  current file refused: no such key",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
@@ -361,14 +361,14 @@ fn wrong_usage_of_the_command_ends_with_2() {
     let cases: [(&[&str], &str); 9] = [
         (&[], "list"),
         (&["lst"], "list"),
-        (&["show", "rooting"], "no place for a policy"),
+        (&["show", "rooting"], "is not a policy slot"),
         (&["canary", "routing", "150"], "expected 0 to 100"),
         (&["canary", "routing.shadows.a", "5"], "only a canary has a share"),
         (&["upload", "routing", "/nowhere.wasm"], "/nowhere.wasm: cannot be read"),
         (&["upload", "routing", "/dev/null"], "0 bytes"),
         (
             &["upload", "routing", env!("CARGO_MANIFEST_PATH"), "--settings", env!("CARGO_MANIFEST_PATH")],
-            "object of JSON",
+            "a JSON object",
         ),
         (&["list", "--token-file", "/dev/null"], "expected a token"),
     ];

@@ -83,10 +83,10 @@ fn what_is_looked_at_without_being_a_policy_is_said() {
     let core = wat::parse_str("(module)").unwrap();
     let files =
         folder(&[("core.wasm", &core), ("text.wasm", b"no component"), ("decides.wasm", &guests::build("decides"))]);
-    policy(&files, "inspect", "core.wasm", &[]).expect(2, &["core.wasm is no policy", "expected a component"]);
-    policy(&files, "run", "text.wasm", &[]).expect(2, &["text.wasm is no policy (not parsed)"]);
+    policy(&files, "inspect", "core.wasm", &[]).expect(2, &["core.wasm is not a policy", "expected a component"]);
+    policy(&files, "run", "text.wasm", &[]).expect(2, &["text.wasm is not a policy (not parsed)"]);
     policy(&files, "run", "missing.wasm", &[]).expect(2, &["missing.wasm: cannot be read", "complexity, token-cost"]);
-    policy(&files, "test", "decides.wasm", &[]).expect(2, &["decides.fixtures.json is not there"]);
+    policy(&files, "test", "decides.wasm", &[]).expect(2, &["decides.fixtures.json does not exist"]);
     policy(&files, "run", "decides.wasm", &["--hook", "cost"]).expect(2, &["not admitted", "policy/cost@1.0.0"]);
     policy(&files, "run", "decides.wasm", &["--limit", "call_tim_ms=5"])
         .expect(2, &["--limit: unknown field `call_tim_ms`"]);
@@ -168,9 +168,9 @@ fn a_new_project_needs_a_good_name_and_an_empty_folder() {
     for name in ["Mine", "1st", "a--b", "a-", "../a", ""] {
         new(name, "unused").expect(2, &["lower-case letters, digits and single `-`"]);
     }
-    new("mine", "there").expect(2, &["is there already"]);
+    new("mine", "there").expect(2, &["already exists"]);
     new("mine", "fresh").expect(0, &["policy.rhai", "wit/policy.wit", "next: cd "]);
-    new("mine", "fresh").expect(2, &["is there already"]);
+    new("mine", "fresh").expect(2, &["already exists"]);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn what_a_gateway_would_refuse_is_refused_here() {
 fn a_script_for_one_hook_is_asked_for_that_one_and_the_other_is_told_of() {
     let files = folder(&[("p.rhai", b"// fn estimate(\nfn route (request, candidates) { pass() }")]);
     let exit = policy(&files, "run", "p.rhai", &[]);
-    exit.expect(0, &["pass", "note: not as a cost policy", "fn estimate(request, candidates)"]);
+    exit.expect(0, &["pass", "note: not usable as a cost policy", "fn estimate(request, candidates)"]);
     policy(&files, "run", "p.rhai", &["--hook", "cost"]).expect(2, &["should define fn estimate"]);
 }
 

@@ -86,7 +86,7 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
         (
             "a key and its file",
             "[backends.b]\nkind = \"openai\"\nurl = \"http://127.0.0.1:1\"\napi_key_env = \"PATH\"\napi_key_file = \"key\"\n[models.m]\nbackend = \"b\"\n",
-            &["wasmgate.toml:5: backends.b.api_key_file: ", "expected one of them"],
+            &["wasmgate.toml:5: backends.b.api_key_file: ", "expected only one of them"],
         ),
         (
             "a key's file that is not there",
@@ -111,12 +111,12 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
         (
             "a setting and its file",
             "[policies.cost]\nsettings = { a = 1 }\nsetting_files = { a = \"a.txt\" }\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
-            &["wasmgate.toml:3: policies.cost.setting_files: ", "`a` is among `settings` too"],
+            &["wasmgate.toml:3: policies.cost.setting_files: ", "`a` is also in `settings`"],
         ),
         (
             "a setting's file that is not there",
             "[policies.routing]\nbuiltin = \"script\"\nsetting_files = { script = \"none.rhai\" }\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
-            &["policies.routing: ", "none.rhai", "it is not there"],
+            &["policies.routing: ", "none.rhai", "the file does not exist"],
         ),
         (
             "a policy that does not exist",
@@ -126,7 +126,7 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
         (
             "two policies for one hook",
             "[policies.routing]\nbuiltin = \"complexity\"\nfile = \"a.wasm\"\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
-            &["wasmgate.toml:3: policies.routing.file: ", "not both"],
+            &["wasmgate.toml:3: policies.routing.file: ", "`builtin` is also set"],
         ),
         (
             "a secret header as a label",

@@ -27,9 +27,9 @@ fn killed_at_any_stage_the_restart_serves_the_last_good_version() {
         ("\"stage\":\"configured\"", Serves::Either),
         ("\"stage\":\"probed\"", Serves::Either),
         ("policy placed", Serves::Either),
-        ("keeping a component", Serves::Either),
-        ("keeping the state", Serves::Either),
-        ("state kept", Serves::New),
+        ("saving a component", Serves::Either),
+        ("saving the state", Serves::Either),
+        ("state saved", Serves::New),
     ];
     for (moment, serves) in moments {
         // With a cache of its own it also dies while the compiler works, or while its code is put into the cache.
@@ -99,7 +99,7 @@ fn a_disk_that_stalls_holds_up_neither_swaps_nor_operators() {
     // It goes on: what could not be written is written a little later, without another change.
     let before = gateway.process.lines().len();
     let _ = fs::read(&stalled).unwrap();
-    let _ = gateway.process.wait_line_after(before, "cannot be kept");
+    let _ = gateway.process.wait_line_after(before, "cannot be saved");
     until("what serves is kept", || {
         let state: Value = serde_json::from_slice(&fs::read(folder.join("state.json")).ok()?).ok()?;
         // It served at first, too; now something else is set aside for it.

@@ -248,7 +248,7 @@ fn a_hostile_author_of_rust_harms_nobody() {
             _ => {}
         }"#,
             ends: &[
-                ("loop", "timeout", "it ran past its time"),
+                ("loop", "timeout", "the call exceeded its time limit"),
                 ("throw", "trap", "panicked at src/routing.rs"),
                 ("grow", "out_of_memory", "the limit is 67108864"),
                 ("lie", "invalid_decision", "the ranking names candidate 7 of 3"),
@@ -279,7 +279,7 @@ fn a_hostile_author_of_javascript_harms_nobody() {
         return { tag: 'maybe' };
     }",
             ends: &[
-                ("loop", "timeout", "it ran past its time"),
+                ("loop", "timeout", "the call exceeded its time limit"),
                 ("throw", "guest_error", "no such thing"),
                 ("long", "guest_error", "no such thing"),
                 ("grow", "out_of_memory", "the limit is 268435456"),
@@ -313,7 +313,7 @@ fn a_hostile_author_of_python_harms_nobody() {
                 return "maybe"
 "#,
             ends: &[
-                ("loop", "timeout", "it ran past its time"),
+                ("loop", "timeout", "the call exceeded its time limit"),
                 ("throw", "guest_error", "KeyError: 'no such thing'"),
                 ("long", "guest_error", "no such thing"),
                 ("grow", "out_of_memory", "the limit is 268435456"),
@@ -349,7 +349,7 @@ fn a_hostile_author_of_c_harms_nobody() {
         return true;
     }"#,
             ends: &[
-                ("L", "timeout", "it ran past its time"),
+                ("L", "timeout", "the call exceeded its time limit"),
                 ("T", "trap", "unreachable"),
                 ("G", "out_of_memory", "the limit is 67108864"),
                 ("X", "invalid_decision", "the ranking is empty"),
@@ -379,7 +379,7 @@ fn a_hostile_author_of_zig_harms_nobody() {
         .reason = .of(""),
     } } };"#,
             ends: &[
-                ("loop", "timeout", "it ran past its time"),
+                ("loop", "timeout", "the call exceeded its time limit"),
                 ("throw", "trap", "no such thing"),
                 ("grow", "out_of_memory", "the limit is 67108864"),
                 ("lie", "invalid_decision", "the ranking names candidate 7 of 3"),

@@ -27,6 +27,7 @@ mod n8n;
 mod overload;
 mod process;
 mod profiling;
+mod readme;
 mod real;
 mod reload;
 mod routing;

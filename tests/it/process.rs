@@ -67,7 +67,7 @@ fn whether_it_can_do_its_work_can_be_asked_by_the_program_itself() {
     gateway.wait_metric("api_gateway_health", &[], 0.0);
     let url = format!("http://{}", gateway.address);
     run(&["health", "--url", &url]).expect(1, &["503", "\"status\":\"unhealthy\""]);
-    run(&["health", "--url", &Backend::nowhere()]).expect(1, &["does not answer", "refused"]);
+    run(&["health", "--url", &Backend::nowhere()]).expect(1, &["did not answer", "refused"]);
 }
 
 #[test]

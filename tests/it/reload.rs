@@ -113,7 +113,7 @@ fn a_deleted_file_goes_on_serving_and_says_so() {
     fs::remove_file(gateway.path("live.wasm")).unwrap();
     let place = gateway.wait_place("routing", "its file is missing", |place| place["source_missing"] == true);
     assert_eq!(place["serving"]["policy"], "decides");
-    let _ = gateway.process.wait_line("is gone; the version that serves goes on");
+    let _ = gateway.process.wait_line("is missing; the last good version keeps serving");
     assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "decides@1.0.0");
     fs::write(gateway.path("live.wasm"), guests::build("decides")).unwrap();
     let _ = gateway.wait_place("routing", "its file is back", |place| place["source_missing"] == false);
@@ -212,7 +212,7 @@ fn each_stage_refuses_with_its_name_and_the_old_version_goes_on() {
         gateway.wait_metric("api_gateway_policy_reloads_total", &labels, counted[result]);
         assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "decides@1.0.0", "{name}");
     }
-    let _ = gateway.process.wait_line("policy refused; the last good version goes on");
+    let _ = gateway.process.wait_line("policy refused; the last good version keeps serving");
 }
 
 #[test]

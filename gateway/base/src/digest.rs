@@ -1,6 +1,6 @@
-//! Digests, and bytes as text.
+//! SHA-256 digests and hex encoding.
 
-/// SHA-256 in hex.
+/// The SHA-256 of `bytes`, in lower-case hex.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;

@@ -1,12 +1,12 @@
-//! Data that people write in files of their own: TOML where a file's name says so, else JSON. The configuration, which has
-//! places and lines for each key, is read by `config`.
+//! Parses the JSON and TOML files that operators write. A file whose name ends in `.toml` is TOML; any other is JSON.
+//! `config` parses the configuration itself, because it tracks the place and line of each key.
 
 use serde_json::Value as Json;
 
-/// The text of a file as a value.
+/// Parses a file's text. `origin` is the file's path and decides the format.
 ///
 /// # Errors
-/// Where it is not what its name says: file, line and what is wrong.
+/// If the text is not valid TOML or JSON: file, line and what is wrong.
 pub fn parse(origin: &str, text: &str) -> Result<Json, String> {
     if is_toml(origin) {
         return toml::from_str(text).map_err(|error| {
@@ -17,7 +17,7 @@ pub fn parse(origin: &str, text: &str) -> Result<Json, String> {
     serde_json::from_str(text).map_err(|error| format!("{origin}:{}: this is not JSON: {error}", error.line()))
 }
 
-/// Whether a file of that name is TOML.
+/// Whether `origin` names a TOML file.
 #[must_use]
 pub fn is_toml(origin: &str) -> bool {
     origin.ends_with(".toml")

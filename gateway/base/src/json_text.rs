@@ -1,8 +1,8 @@
-//! JSON as people read it.
+//! Serializes JSON for people to read.
 
 use serde::Serialize;
 
-/// JSON text with a line end, since people read it with curl.
+/// Serializes a value with a trailing newline, because people read it with curl.
 #[must_use]
 pub fn json(value: &impl Serialize) -> Vec<u8> {
     let mut text = serde_json::to_vec(value).unwrap_or_default();

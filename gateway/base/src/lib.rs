@@ -1,4 +1,4 @@
-//! What everything may use and what knows nobody.
+//! Shared helpers. Any crate may use them; they depend on no other crate of the workspace.
 
 pub mod digest;
 pub mod document;

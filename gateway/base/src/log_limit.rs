@@ -1,9 +1,9 @@
-//! Bounds how often a line is logged.
+//! Limits how often a log line is written.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Lets one line a second through: a policy that always fails must not fill the log.
+/// Admits one line a second, so that a policy that always fails does not fill the log.
 #[derive(Debug)]
 pub struct LogLimit {
     started: Instant,
@@ -18,7 +18,7 @@ impl Default for LogLimit {
 }
 
 impl LogLimit {
-    /// Whether a line may be written, and how many were not since the last: `None`, or that number.
+    /// `Some` if a line may be written, with the number of lines suppressed since the last one; otherwise `None`.
     pub fn admit(&self) -> Option<u64> {
         let now = self.started.elapsed().as_secs();
         let next = self.next_second.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Money: integer nano-dollars inside, decimal US dollars at the borders (configuration, answers, metrics).
+//! Money: integer nano-dollars inside, decimal US dollars at the borders (configuration, responses, metrics).
 
 use super::usage::Usage;
 
@@ -7,7 +7,7 @@ use super::usage::Usage;
 pub struct NanoDollars(pub u64);
 
 impl NanoDollars {
-    /// As US dollars, for answers and metrics.
+    /// The amount in US dollars, for responses and metrics.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "exact up to 9 million dollars, and only shown")]
     pub fn usd(self) -> f64 {
@@ -41,7 +41,7 @@ impl Price {
     }
 }
 
-/// US dollars as written in a configuration, 0 to 1,000,000; `None` for anything else.
+/// Converts US dollars from the configuration, 0 to 1,000,000; `None` if out of range or not a number.
 #[must_use]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
 pub fn from_usd(usd: f64) -> Option<NanoDollars> {

@@ -1,9 +1,9 @@
-//! A guess at what a mistyped word meant.
+//! Suggests the known word that a mistyped word meant.
 
-/// The known word that an unknown one most likely meant.
+/// The known word nearest to `word` by edit distance; `None` if no known word is near.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Words come from strangers too, and the distance takes time by the product of their lengths.
+    // Clients choose some of these words, and computing the distance costs the product of both lengths.
     if word.len() > 128 {
         return None;
     }

@@ -1,6 +1,6 @@
-//! Moments as files and the admin API have them.
+//! Timestamps in files and in the admin API.
 
-/// A moment, in seconds since 1970.
+/// A timestamp, in seconds since 1970.
 pub type UnixSeconds = u64;
 
 /// Now, in seconds since 1970.

@@ -1,6 +1,6 @@
-//! Tokens that an answer took.
+//! Token usage of a response.
 
-/// Tokens as a backend reported them. Never an estimate.
+/// Token counts that a backend reported; never an estimate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Input tokens that were neither read from nor written to the provider's prompt cache.

@@ -1,9 +1,9 @@
-//! A chat request and its reply, free of any wire dialect.
+//! A chat request and its reply, independent of any wire dialect.
 //!
-//! The dialects (`dialect/`) read their own shapes into these types and write their own shapes from them,
-//! so that four dialects need four modules and not sixteen. A request whose backend speaks the client's own
-//! dialect is not written from here: its bytes are forwarded (`Chat::raw`) and nothing that we do not know
-//! is lost. This module must not know: HTTP, policies, backends, JSON beyond the raw fields kept aside.
+//! The dialects read their own wire formats into these types and write them from these types, so that four dialects
+//! need four modules and not sixteen. If the backend speaks the client's dialect, the gateway forwards the request's
+//! own bytes (`Chat::raw`) instead, so that no unknown field is lost. This module must not know: HTTP, policies,
+//! backends, JSON beyond the raw fields that it stores.
 
 use std::collections::VecDeque;
 
@@ -11,20 +11,20 @@ use serde_json::value::RawValue;
 
 use wasmgate_base::usage::Usage;
 
-/// A request as its client meant it.
+/// A client's request.
 #[derive(Debug, Default)]
 pub struct Chat {
     /// The model asked for: `auto` or a name.
     pub model: String,
-    /// The conversation, oldest first, system messages in their places.
+    /// The conversation, oldest message first, system messages in place.
     pub messages: Vec<Message>,
     /// Tools the model may call.
     pub tools: Vec<Tool>,
-    /// Whether the model must, may or must not call one.
+    /// Whether the model must, may or must not call a tool.
     pub tool_choice: Option<ToolChoice>,
     /// Whether several tools may be called at once; `None` leaves it to the backend.
     pub parallel_tool_calls: Option<bool>,
-    /// Most output tokens, at least 1.
+    /// Maximum output tokens, at least 1.
     pub max_tokens: Option<u32>,
     /// Sampling temperature, 0 to 2.
     pub temperature: Option<f64>,
@@ -32,21 +32,21 @@ pub struct Chat {
     pub top_p: Option<f64>,
     /// Sampling among the k likeliest tokens.
     pub top_k: Option<u32>,
-    /// Texts that end the answer.
+    /// Stop sequences: texts that end the answer.
     pub stop: Vec<String>,
     /// Seed for repeatable sampling.
     pub seed: Option<i64>,
-    /// The form the answer must have.
+    /// The required format of the answer.
     pub format: Option<Format>,
-    /// Whether the answer is to be streamed.
+    /// Whether to stream the answer.
     pub stream: bool,
-    /// Whether the stream is to carry usage (OpenAI's `stream_options.include_usage`; always so in the
-    /// dialects that have no such switch).
+    /// Whether the stream reports usage (OpenAI's `stream_options.include_usage`; always so in the dialects without
+    /// such an option).
     pub include_usage: bool,
-    /// The client's own name for its user, passed on for abuse tracking.
+    /// The client's id for its user, passed on for abuse tracking.
     pub user: Option<String>,
-    /// The first field, by path, that has no counterpart in the other dialects. Such a request can go to
-    /// backends of its own dialect only.
+    /// The path of the first field without a counterpart in the other dialects. Such a request can only go to backends
+    /// of its own dialect.
     pub unportable: Option<String>,
     /// The top-level fields as the client wrote them, in order: name and value, for forwarding.
     pub raw: Vec<(String, Box<RawValue>)>,
@@ -55,18 +55,18 @@ pub struct Chat {
 /// One message.
 #[derive(Debug)]
 pub struct Message {
-    /// Who said it.
+    /// Its author.
     pub role: Role,
-    /// What it holds, in order.
+    /// Its parts, in order.
     pub parts: Vec<Part>,
 }
 
-/// Who said a message.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Instructions of the application.
     System,
-    /// The person or program that asks.
+    /// The person or program that sends the request.
     User,
     /// An earlier answer of a model.
     Assistant,
@@ -81,13 +81,13 @@ pub enum Part {
     Text(String),
     /// An image.
     Image(Image),
-    /// The model called a tool.
+    /// A tool call by the model.
     ToolCall(ToolCall),
     /// A tool's result.
     ToolResult {
-        /// The call it answers; empty where the dialect has no ids.
+        /// The id of the call that it answers; empty if the dialect has no ids.
         call_id: String,
-        /// The tool's name where the dialect gives it.
+        /// The tool's name, if the dialect gives it.
         name: Option<String>,
         /// The result as text.
         text: String,
@@ -97,7 +97,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Its text, if it is one.
+    /// The text of a text or tool result.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
@@ -110,11 +110,11 @@ impl Part {
 /// An image in a message.
 #[derive(Debug, PartialEq)]
 pub enum Image {
-    /// By address; the gateway never fetches it.
+    /// By URL; the gateway never fetches it.
     Url(String),
     /// Inline.
     Base64 {
-        /// As in `image/png`; `None` where the dialect does not say (Ollama).
+        /// For example `image/png`; `None` if the dialect does not give it (Ollama).
         media_type: Option<String>,
         /// The bytes, base64.
         data: String,
@@ -124,11 +124,11 @@ pub enum Image {
 /// A call of a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolCall {
-    /// Its id. Empty in a reply whose dialect has none: who writes the answer makes one up from the request's id.
+    /// Its id; empty in a reply whose dialect has none. An encoder that needs an id derives one from the request's id.
     pub id: String,
     /// The tool's name.
     pub name: String,
-    /// The arguments: the text of a JSON object, as the model wrote it, which may be none.
+    /// The arguments as the model wrote them: the text of a JSON object, but possibly not valid.
     pub arguments: String,
 }
 
@@ -148,59 +148,59 @@ pub struct Tool {
 /// Whether a model must call a tool.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ToolChoice {
-    /// As it likes.
+    /// The model decides.
     Auto,
-    /// None.
+    /// No tool.
     None,
-    /// At least one, whichever.
+    /// At least one, of the model's choice.
     Required,
-    /// This one.
+    /// This tool.
     Named(String),
 }
 
-/// The form an answer must have.
+/// The required format of an answer.
 #[derive(Debug)]
 pub enum Format {
     /// Any JSON object.
     Json,
     /// JSON that fits a schema.
     Schema {
-        /// The schema's name, where given.
+        /// The schema's name, if given.
         name: Option<String>,
-        /// Whether the backend must hold to it strictly.
+        /// Whether the backend must enforce the schema strictly.
         strict: Option<bool>,
         /// The JSON schema.
         schema: Box<RawValue>,
     },
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug, Default, PartialEq)]
 pub struct Reply {
-    /// The backend's id for it, where it has one.
+    /// The backend's id of the response, if it has one.
     pub id: Option<String>,
     /// The model's name as the backend gives it.
     pub model: Option<String>,
-    /// The model's thinking, where it shows it; empty otherwise.
+    /// The model's thinking, if the backend reports it; otherwise empty.
     pub reasoning: String,
     /// The text.
     pub text: String,
     /// The tools called.
     pub tool_calls: Vec<ToolCall>,
-    /// Why it ended.
+    /// Why the answer ended, if known.
     pub finish: Option<Finish>,
-    /// Tokens, where the backend reported them.
+    /// Token usage, if the backend reported it.
     pub usage: Option<Usage>,
 }
 
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
-    /// The model was done.
+    /// The model finished.
     Stop,
-    /// A stop text of the request came.
+    /// The model wrote a stop sequence of the request.
     StopSequence,
-    /// The limit of output tokens came.
+    /// The answer reached the limit of output tokens.
     Length,
     /// The model called tools.
     ToolCalls,
@@ -208,10 +208,10 @@ pub enum Finish {
     ContentFilter,
 }
 
-/// One step of a streamed answer.
+/// One delta of a streamed answer.
 #[derive(Debug, PartialEq)]
 pub enum Delta {
-    /// The stream began: the backend's id and name for the model, where given.
+    /// The stream started, with the backend's id and model name if given.
     Start {
         /// The backend's id.
         id: Option<String>,
@@ -226,9 +226,9 @@ pub enum Delta {
     ToolCallStart {
         /// Its number.
         index: usize,
-        /// Its id; empty where the backend's dialect has none.
+        /// Its id; empty if the backend's dialect has none.
         id: String,
-        /// The tool.
+        /// The tool's name.
         name: String,
     },
     /// More of a call's arguments.
@@ -238,15 +238,15 @@ pub enum Delta {
         /// The next piece of the JSON text.
         fragment: String,
     },
-    /// Why it ended. The stream is not complete before `End`.
+    /// Why the answer ended. The stream is not complete before `End`.
     Finish(Finish),
-    /// Tokens so far, or in all: later values replace earlier ones.
+    /// Tokens so far or in total; a later value replaces an earlier one.
     Usage(Usage),
     /// The backend's own end marker: the answer is complete.
     End,
-    /// The backend said in band that it failed; its text, for the log only.
+    /// The backend reported a failure in band; its text is for the log only.
     Failed(String),
 }
 
-/// Steps decoded from a stream and not yet taken.
+/// Deltas decoded from a stream and not yet consumed.
 pub type Deltas = VecDeque<Delta>;

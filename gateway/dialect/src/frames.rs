@@ -1,8 +1,8 @@
-//! Cuts a byte stream into frames: the events of an event stream or the lines of NDJSON.
+//! Splits a byte stream into frames: server-sent events or lines of NDJSON.
 //!
-//! Frames keep their terminators, so that what is relayed is what came, byte for byte. A frame that lies within
-//! one chunk is a slice of it; only a frame that spans chunks is copied, each byte once. The cuts do not depend
-//! on how the stream is chunked. This module must not know: what frames mean.
+//! Frames keep their terminators, so that the gateway relays the backend's bytes unchanged. A frame within one chunk is
+//! a slice of it; only a frame that spans chunks is copied, each byte once. The frames do not depend on how the stream
+//! is chunked. This module must not know: what frames mean.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ pub enum Framing {
     Ndjson,
 }
 
-/// A frame is longer than it may be.
+/// A frame exceeds the size limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of the stream is longer than {limit} bytes")]
 pub struct FrameTooLong {
@@ -25,32 +25,32 @@ pub struct FrameTooLong {
     pub limit: usize,
 }
 
-/// The splitter. Push chunks as they come and take frames until there is none; taking after each push bounds
-/// the memory to one frame and one chunk.
+/// Splits one stream. Push each chunk as it arrives, then take frames until there is none: that bounds memory to one
+/// frame and one chunk.
 #[derive(Debug)]
 pub struct Frames {
     framing: Framing,
     limit: usize,
-    /// Chunks not yet looked at.
+    /// Chunks not yet scanned.
     waiting: VecDeque<Bytes>,
-    /// The chunk being looked at, from the first byte not yet given out or moved to `begun`.
+    /// The chunk being scanned, from the first byte that was neither returned nor moved to `begun`.
     chunk: Bytes,
-    /// How much of `chunk` has been looked at.
+    /// How many bytes of `chunk` were scanned.
     scanned: usize,
-    /// The part of the current frame that came in earlier chunks.
+    /// The part of the current frame that arrived in earlier chunks.
     begun: BytesMut,
     line: Line,
     too_long: bool,
 }
 
-/// Where an event stream stands within its lines. NDJSON needs none of it.
+/// The scanner's position within a line of an event stream. NDJSON does not use it.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    /// Nothing of the current line has come yet.
+    /// No byte of the current line has arrived yet.
     empty: bool,
     /// The last byte was `\r`: a `\n` that follows is part of the same line end.
     after_cr: bool,
-    /// That `\r` ended a blank line, so the frame is whole once the next byte is known.
+    /// That `\r` ended a blank line: the frame is complete once the next byte is known.
     blank: bool,
 }
 
@@ -74,17 +74,17 @@ impl Frames {
         }
     }
 
-    /// Adds what came.
+    /// Appends a chunk.
     pub fn push(&mut self, chunk: Bytes) {
         if !chunk.is_empty() {
             self.waiting.push_back(chunk);
         }
     }
 
-    /// The next whole frame with its terminator, or `None` until more is pushed.
+    /// The next complete frame with its terminator, or `None` until another chunk is pushed.
     ///
     /// # Errors
-    /// `FrameTooLong`, from then on always: where the next frame begins is not known.
+    /// If a frame is too long, and on every later call: the start of the next frame is then unknown.
     // Not an iterator: `None` means "not yet" and may be followed by more.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Bytes>, FrameTooLong> {
@@ -100,7 +100,7 @@ impl Frames {
             } else if self.begun.len() + self.chunk.len() > self.limit {
                 self.too_long = true;
             } else if let Some(chunk) = self.waiting.pop_front() {
-                // The frame spans chunks: its beginning is kept aside, once.
+                // The frame spans chunks: copy its beginning, once.
                 self.begun.extend_from_slice(&self.chunk);
                 self.chunk = chunk;
                 self.scanned = 0;
@@ -110,14 +110,15 @@ impl Frames {
         }
     }
 
-    /// Bytes of an unfinished frame. At the end of a stream: zero unless it was cut.
+    /// Bytes of the incomplete frame. At the end of a stream: zero unless the stream was cut off.
     #[must_use]
     pub fn leftover(&self) -> usize {
         self.begun.len() + self.chunk.len() + self.waiting.iter().map(Bytes::len).sum::<usize>()
     }
 
-    /// Takes the unfinished frame at the end of a stream. Some servers close right after the last line, without
-    /// its terminator, and a lone `\r` may have ended the frame: whether what is left is whole, its reader knows.
+    /// Takes the incomplete frame at the end of a stream. Some servers close the stream right after the last line,
+    /// without its terminator, and a lone `\r` may have ended the frame: the caller decides whether the frame is
+    /// complete.
     pub fn take_leftover(&mut self) -> Option<Bytes> {
         let mut rest = std::mem::take(&mut self.begun);
         rest.extend_from_slice(&self.chunk);
@@ -130,7 +131,7 @@ impl Frames {
         (!rest.is_empty()).then(|| rest.freeze())
     }
 
-    /// Looks on from where it stopped; the end of the frame within `chunk`, if it is there.
+    /// Continues the scan; returns the end of the frame within `chunk`, if found.
     fn scan(&mut self) -> Option<usize> {
         match self.framing {
             Framing::Ndjson => self.scan_ndjson(),
@@ -194,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    /// Splits `input` in chunks at `cuts`; the frames, the leftover, and whether a frame was too long.
+    /// Splits `input` into chunks at `cuts`; returns the frames, the leftover, and whether a frame was too long.
     fn split(framing: Framing, limit: usize, input: &[u8], cuts: &[usize]) -> (Vec<Bytes>, Option<Bytes>, bool) {
         let mut frames = Frames::new(framing, limit);
         let mut out = Vec::new();

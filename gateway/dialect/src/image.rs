@@ -1,10 +1,10 @@
-//! Images between the dialects: data URLs, base64 with a media type, base64 without.
+//! Converts images between the dialects: data URLs, base64 with a media type, base64 without.
 
 use std::borrow::Cow;
 
 use super::chat::Image;
 
-/// Reads an address: a data URL is an inline image.
+/// Reads an image's URL. A data URL becomes an inline image.
 pub(super) fn from_url(url: Cow<'_, str>) -> Image {
     let inline = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
     match inline {
@@ -15,10 +15,10 @@ pub(super) fn from_url(url: Cow<'_, str>) -> Image {
     }
 }
 
-/// The media type: what the client said, else what the first bytes show. Ollama's clients never say it, the other
-/// dialects demand it.
+/// The media type: the client's, else the one that the first bytes show. Ollama's dialect never gives it; the other
+/// dialects require it.
 pub(super) fn media_type<'a>(said: Option<&'a str>, data: &str) -> Option<&'a str> {
-    // The signatures of the formats that all providers take, as base64 writes them.
+    // The signatures, in base64, of the formats that all providers accept.
     const SIGNATURES: [(&str, &str); 4] =
         [("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")];
     said.or_else(|| SIGNATURES.iter().find(|(start, _)| data.starts_with(start)).map(|(_, media_type)| *media_type))

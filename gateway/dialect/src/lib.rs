@@ -1,8 +1,9 @@
-//! The wire dialects of chat: which exist, and one function for each direction.
+//! The wire dialects of chat APIs: which exist, and one function for each direction.
 //!
-//! A client dialect is read (`decode`), and answered (`encode_reply`, `Encoder`, `error_body`); a backend's is
-//! written (`encode`, `forward`) and its answer read (`decode_reply`, `Decoder`). OpenAI, Anthropic and Ollama are
-//! both; `Native` is a client dialect only. This module must not know: HTTP, policies, backends, metrics.
+//! The gateway reads a client's dialect with `decode` and answers in it with `encode_reply`, `Encoder` and
+//! `error_body`. It writes a backend's dialect with `encode` and reads the response with `decode_reply` and `Decoder`.
+//! OpenAI, Anthropic and Ollama serve both directions; `Native` is a client dialect only. This module must not know:
+//! HTTP, policies, backends, metrics.
 
 pub mod chat;
 pub mod frames;
@@ -27,11 +28,11 @@ pub use json::BadRequest;
 pub use types::{Dialect, ErrorText, Facts, Malformed, Routing, Total};
 
 impl Dialect {
-    /// Reads a request body. Refuses what is not UTF-8, not JSON, nested more than 64 deep, has a key twice or
-    /// a known field of a wrong type, naming the field, what was found and what was expected.
+    /// Reads a request body. It refuses a body that is not UTF-8 or not JSON, is nested more than 64 deep, has a key
+    /// twice or has a known field of a wrong type. The refusal names the field, what was found and what was expected.
     ///
     /// # Errors
-    /// `BadRequest` with the sentence for the client.
+    /// If the body is refused: `BadRequest` with the sentence for the client.
     pub fn decode(self, body: &[u8]) -> Result<Chat, BadRequest> {
         match self {
             Self::Native => native::decode(body),
@@ -41,8 +42,8 @@ impl Dialect {
         }
     }
 
-    /// What stands in the way of sending `chat`, which came in dialect `from`, to a backend of this dialect: the
-    /// path of the first field that it cannot express. `None` when all of it can be said.
+    /// Why `chat`, read in dialect `from`, cannot go to a backend of this dialect: the path of the first field that
+    /// this dialect cannot express. `None` if it can express every field.
     #[must_use]
     pub fn obstacle(self, from: Self, chat: &Chat) -> Option<String> {
         if self == from {
@@ -59,14 +60,14 @@ impl Dialect {
         }
     }
 
-    /// The body for a backend of this dialect that knows the model as `model`. A request in the same dialect is
-    /// forwarded as it was written, but for the model's name and, in OpenAI's dialect, the wish for usage in
-    /// streams. `max_tokens` is what to send where the client said nothing and the dialect demands a number.
-    /// `obstacle` must have returned `None`.
+    /// Writes the body for a backend of this dialect that knows the model as `model`. A request in the same dialect is
+    /// forwarded as the client wrote it, except for the model's name, the request for usage in OpenAI's streams, and
+    /// unsigned thinking in Anthropic's messages. `max_tokens` is sent if the client named no limit and the dialect
+    /// requires one. `obstacle` must have returned `None`.
     #[must_use]
     pub fn encode(self, from: Self, chat: &Chat, model: &str, max_tokens: u32) -> Vec<u8> {
         match self {
-            // Native is never a backend's dialect; OpenAI's is what the simulated backend speaks.
+            // No backend speaks Native; the simulated backend speaks OpenAI's dialect.
             Self::OpenAi | Self::Native if from == Self::OpenAi => openai::forward(chat, model),
             Self::OpenAi | Self::Native => openai::encode(chat, model),
             Self::Anthropic if from == self => anthropic::forward(chat, model),
@@ -76,10 +77,10 @@ impl Dialect {
         }
     }
 
-    /// Reads a backend's whole answer.
+    /// Reads a backend's complete response.
     ///
     /// # Errors
-    /// `Malformed` where it is not what the dialect says.
+    /// If the body does not follow the dialect: `Malformed`.
     pub fn decode_reply(self, body: &[u8]) -> Result<Reply, Malformed> {
         match self {
             Self::OpenAi | Self::Native => openai::decode_reply(body),
@@ -88,7 +89,7 @@ impl Dialect {
         }
     }
 
-    /// Writes a whole answer for a client.
+    /// Writes a complete response for a client.
     #[must_use]
     pub fn encode_reply(self, reply: &Reply, facts: &Facts, total: &Total) -> Vec<u8> {
         match self {
@@ -99,7 +100,7 @@ impl Dialect {
         }
     }
 
-    /// Writes an error for a client, as the whole body of a response.
+    /// Writes an error for a client, as a response body.
     #[must_use]
     pub fn error_body(self, error: &ErrorText) -> Vec<u8> {
         match self {
@@ -129,7 +130,7 @@ impl Dialect {
     }
 }
 
-/// Reads a backend's stream, a frame at a time.
+/// Reads a backend's stream, frame by frame.
 #[derive(Debug)]
 pub enum Decoder {
     /// OpenAI's.
@@ -151,11 +152,11 @@ impl Decoder {
         }
     }
 
-    /// Reads one whole frame (an event of an event stream with its blank line, or a line of JSON) and appends
-    /// what it says. Comments and events we do not know say nothing.
+    /// Reads one complete frame (a server-sent event with its blank line, or a line of JSON) and appends its deltas to
+    /// `out`. Comments and unknown events append nothing.
     ///
     /// # Errors
-    /// `Malformed` where a frame that must be JSON is not, or lacks what the dialect demands.
+    /// If a frame that must be JSON is not, or lacks a field that the dialect requires: `Malformed`.
     pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
         match self {
             Self::OpenAi(d) => d.frame(frame, out),
@@ -165,10 +166,10 @@ impl Decoder {
     }
 }
 
-/// Writes a client's stream, a step at a time; `end` or `stream_error` comes last.
+/// Writes a client's stream, delta by delta; `end` or `stream_error` comes last.
 #[derive(Debug)]
 pub enum Encoder {
-    /// Ours.
+    /// Wasmgate's own.
     Native(native::Encoder),
     /// OpenAI's.
     OpenAi(openai::Encoder),
@@ -190,7 +191,7 @@ impl Encoder {
         }
     }
 
-    /// Writes one step. `Delta::End` and `Delta::Failed` write nothing: `end` or `stream_error` follows.
+    /// Writes one delta. `Delta::End` and `Delta::Failed` write nothing: `end` or `stream_error` follows.
     pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match self {
             Self::Native(e) => e.delta(delta, out),
@@ -200,7 +201,7 @@ impl Encoder {
         }
     }
 
-    /// Writes the normal end.
+    /// Writes the end of a complete stream.
     pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         match self {
             Self::Native(e) => e.end(total, out),
@@ -211,7 +212,7 @@ impl Encoder {
     }
 }
 
-/// The in-band error that ends a stream which had begun: whoever reads it cannot take the answer for complete.
+/// The in-band error that ends a started stream, so that no client takes the answer for complete.
 #[must_use]
 pub fn stream_error(dialect: Dialect, error: &ErrorText) -> Vec<u8> {
     match dialect {

@@ -1,8 +1,8 @@
-//! Reads one event of an event stream, and writes one.
+//! Reads and writes server-sent events.
 
 use std::borrow::Cow;
 
-/// What one event says.
+/// One server-sent event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Event<'a> {
     /// Its `event` field.
@@ -11,8 +11,8 @@ pub(super) struct Event<'a> {
     pub(super) data: Option<Cow<'a, [u8]>>,
 }
 
-/// Reads a frame. A field named `error` counts as data of an event of that name: older llama.cpp servers write
-/// `error: {…}` where others write `data: {"error": …}`.
+/// Reads a frame. A field named `error` becomes the data of an event named `error`: older llama.cpp servers write
+/// `error: {…}` instead of `data: {"error": …}`.
 pub(super) fn event(frame: &[u8]) -> Event<'_> {
     let mut event = Event { name: None, data: None };
     let mut rest = frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame);

@@ -1,4 +1,4 @@
-//! What can be said in which dialect: the first field without a counterpart, and what a field is called.
+//! Notes the first field of a request without a counterpart in other dialects, and names fields as the client does.
 
 use serde_json::value::RawValue;
 
@@ -10,8 +10,8 @@ use crate::types::Dialect;
 pub(super) struct Unportable(pub(super) Option<String>);
 
 impl Unportable {
-    /// This field has none. Anthropic's marks of what to cache are passed over wherever they stand: they change what
-    /// an answer costs and not what it says, and some clients set them on every request.
+    /// Notes a field without a counterpart. Anthropic's `cache_control` is ignored at every level: it changes the cost
+    /// of an answer and not its content, and some clients set it on every request.
     pub(super) fn note(&mut self, path: &Path<'_>) {
         if matches!(path, Path::Key(_, "cache_control")) {
             return;
@@ -19,7 +19,7 @@ impl Unportable {
         self.0.get_or_insert_with(|| path.to_string());
     }
 
-    /// This field has none, unless it says nothing.
+    /// Notes a field without a counterpart, unless it is `null`.
     pub(super) fn note_unless_null(&mut self, path: &Path<'_>, raw: &RawValue) {
         if !is_null(raw) {
             self.note(path);
@@ -27,7 +27,7 @@ impl Unportable {
     }
 }
 
-/// What the client's dialect calls a field of `Chat`.
+/// The name of a field of `Chat` in the client's dialect.
 pub(super) fn name(from: Dialect, field: &str) -> String {
     match (from, field) {
         (Dialect::Ollama, "temperature" | "top_p" | "top_k" | "seed" | "stop") => format!("options.{field}"),

@@ -1,4 +1,4 @@
-//! What all dialects share: which they are, and what an answer or an error says in each of them.
+//! Types that all dialects share: the dialects, and the facts of a response or an error.
 
 /// A wire dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,12 +13,12 @@ pub enum Dialect {
     Ollama,
 }
 
-/// A backend's answer is not what its dialect says.
+/// A backend's response does not follow its dialect.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct Malformed(pub String);
 
-/// What an answer says beside the model's own words, known before the backend answers.
+/// Facts that a response reports in addition to the model's text, known before the backend answers.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// The request's id.
@@ -27,26 +27,26 @@ pub struct Facts {
     pub model: String,
     /// The configured name of its backend.
     pub backend: String,
-    /// When the request came, in seconds since 1970.
+    /// When the request arrived, in seconds since 1970.
     pub created: u64,
-    /// Whether the client asked that its stream carry usage.
+    /// Whether the client asked for usage in its stream.
     pub include_usage: bool,
-    /// The prompt's estimated tokens: Anthropic's first event names input tokens before the backend has.
+    /// The prompt's estimated tokens: Anthropic's first event reports input tokens before the backend does.
     pub estimated_input_tokens: u64,
-    /// How the decision came about.
+    /// How the routing decision was made.
     pub routing: Routing,
 }
 
-/// How a routing decision came about, as the native dialect tells it.
+/// How a routing decision was made, as the native dialect reports it.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Routing {
-    /// 0 to 1; `None` where the gateway's own default decided.
+    /// 0 to 1; `None` if the policy gave no score or the gateway's default decided.
     pub complexity: Option<f64>,
     /// `low`, `medium`, `high` or `unknown`.
     pub tier: &'static str,
-    /// The policy's sentence.
+    /// The policy's reason.
     pub reasoning: String,
-    /// What the cost policy expected, in US dollars; `None` where the model is unpriced.
+    /// The cost policy's estimate, in US dollars; `None` if the cost is unknown.
     pub estimated_cost: Option<f64>,
     /// The policy's name.
     pub policy: String,
@@ -54,16 +54,16 @@ pub struct Routing {
     pub version: String,
 }
 
-/// What an answer came to, known when it ends.
+/// The totals of a response, known when it ends.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Total {
-    /// All input tokens, those of the prompt cache included: the backend's count, else our estimate.
+    /// All input tokens, including those of the prompt cache: the backend's count, else the gateway's estimate.
     pub input_tokens: u64,
-    /// Output tokens: the backend's count, else our estimate.
+    /// Output tokens: the backend's count, else the gateway's estimate.
     pub output_tokens: u64,
-    /// In US dollars; `None` where the model is unpriced.
+    /// In US dollars; `None` if the model is unpriced.
     pub cost: Option<f64>,
-    /// From the request to now.
+    /// Seconds since the request arrived.
     pub latency_seconds: f64,
 }
 
@@ -74,7 +74,7 @@ pub struct ErrorText {
     pub status: u16,
     /// Stable, for programs: `unknown_model`, `backend_timeout`, …
     pub code: String,
-    /// For people.
+    /// The sentence for people.
     pub message: String,
     /// The request's id.
     pub request_id: String,

@@ -1,4 +1,4 @@
-//! What the dialects share in writing: bodies, forwarded fields, ids, times, arguments of tool calls.
+//! Helpers for writing that the dialects share: bodies, forwarded fields, ids, times, arguments of tool calls.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -12,15 +12,15 @@ pub(super) fn to_vec(value: &impl Serialize) -> Vec<u8> {
     out
 }
 
-/// Writes JSON behind what is there.
+/// Appends JSON to `out`.
 pub(super) fn append(value: &impl Serialize, out: &mut Vec<u8>) {
-    // Memory does not fail to take bytes, and none of our types has keys that are not strings.
+    // Writing to memory does not fail, and all keys of these types are strings.
     let written = serde_json::to_writer(out, value);
     debug_assert!(written.is_ok());
 }
 
-/// Writes the fields of a request as they came, but for `model`, and for `replaced` where it is given: a member
-/// and its new value, which is added where it was not there.
+/// Writes the fields of a request unchanged, except `model` and, if given, `replaced`: a member and its new value,
+/// which is added if the member is missing.
 pub(super) fn forward(raw: &[(String, Box<RawValue>)], model: &str, replaced: Option<(&str, &RawValue)>) -> Vec<u8> {
     let size = raw.iter().map(|(key, value)| key.len() + value.get().len() + 8).sum::<usize>();
     let mut out = Vec::with_capacity(size + model.len() + 64);
@@ -58,8 +58,8 @@ fn member(key: &str, value: &impl Serialize, out: &mut Vec<u8>) {
     out.push(b',');
 }
 
-/// A backend's bytes are not what its dialect says. Serde quotes what it found; a model's words do not belong in a
-/// log, so what stands between quotes is left out.
+/// The error for bytes that do not follow the backend's dialect. Serde quotes what it found; a model's words do not
+/// belong in a log, so the quoted text is removed.
 pub(super) fn malformed(what: &str, error: &serde_json::Error) -> Malformed {
     let text = error.to_string();
     let text = match (text.find('"'), text.rfind('"')) {
@@ -69,8 +69,8 @@ pub(super) fn malformed(what: &str, error: &serde_json::Error) -> Malformed {
     Malformed(format!("{what}: {text}"))
 }
 
-/// The arguments of a tool call as an object, for dialects that have no text there. No text is no arguments; what
-/// is no object is kept under the name that Anthropic's documentation recommends for it.
+/// The arguments of a tool call as an object, for dialects that have no text there. Empty text means no arguments. Text
+/// that is not an object is kept under the name that Anthropic's documentation recommends.
 pub(super) fn arguments(text: &str) -> Box<RawValue> {
     #[derive(Serialize)]
     struct Invalid<'a> {
@@ -84,32 +84,32 @@ pub(super) fn arguments(text: &str) -> Box<RawValue> {
     }
 }
 
-/// The arguments of a tool call as text. Clients parse it, and no text does not parse.
+/// The arguments of a tool call as text. Clients parse it, so empty text becomes `{}`.
 pub(super) fn arguments_text(text: &str) -> &str {
     if text.trim().is_empty() { "{}" } else { text }
 }
 
-/// Whether a tool's result says by itself that the tool failed.
+/// Whether a tool's result already says that the tool failed.
 pub(super) fn says_error(text: &str) -> bool {
     text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("error"))
 }
 
-/// An answer's id: the dialect's prefix and what of the request's id every dialect takes.
+/// A response's id: the dialect's prefix, and the characters of the request's id that every dialect accepts.
 pub(super) fn id(prefix: &str, request_id: &str) -> String {
     let plain = request_id.chars().filter(char::is_ascii_alphanumeric);
     prefix.chars().chain(plain).collect()
 }
 
-/// The id of a tool call: the backend's own, else made up. It holds the request's id, as the ids of one
+/// The id of a tool call: the backend's, else a generated one. It contains the request's id, because the ids of one
 /// conversation, which spans many requests, must differ.
 pub(super) fn call_id(own: &str, request_id: &str, index: usize) -> String {
     if own.is_empty() { format!("{}_{index}", id("call_", request_id)) } else { own.to_owned() }
 }
 
-/// A time as in `2026-01-31T23:59:59Z`.
+/// Formats a time as in `2026-01-31T23:59:59Z`.
 pub(super) fn rfc3339(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days to a date in the calendar that repeats every 400 years, counted from 1 March of year 0.
+    // Converts days to a date. The calendar repeats every 400 years, counted from 1 March of year 0.
     let day = days + 719_468;
     let era = day / 146_097;
     let of_era = day % 146_097;

@@ -1,14 +1,14 @@
-//! What a component is, seen from outside: well-formed, of no proposals but those that policies need, with these imports and
-//! exports. Looked at before the runtime sees a byte.
+//! Validates a component before the runtime reads a byte: it is well-formed and uses only the Wasm proposals that
+//! policies need. Lists its imports and exports.
 //!
 //! This module must not know: where bytes come from, what they do when they run.
 
 use wasmparser::{Encoding, FuncValidatorAllocations, Payload, ValidPayload, Validator, WasmFeatures};
 
-/// Largest component, in bytes. A Python policy has some 20 MiB.
+/// Maximum size of a component, in bytes. A Python policy has some 20 MiB.
 pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
-/// What a component asks for and offers, by name.
+/// A component's imports and exports, by name.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
     pub(super) imports: Vec<String>,
@@ -17,10 +17,10 @@ pub(super) struct Outline {
     pub(super) code_bytes: usize,
 }
 
-/// Only components, only proposals that policy toolchains need: whatever the runtime's defaults may become.
+/// Accepts only components, and only the proposals that policy toolchains need, whatever the runtime's defaults become.
 pub(super) fn parse(bytes: &[u8]) -> Result<Outline, String> {
     if bytes.len() > MAX_COMPONENT_BYTES {
-        return Err(format!("{} bytes, expected at most {MAX_COMPONENT_BYTES}", bytes.len()));
+        return Err(format!("it has {} bytes, expected at most {MAX_COMPONENT_BYTES}", bytes.len()));
     }
     if wasmtime::Engine::detect_precompiled(bytes).is_some() {
         return Err("machine code compiled ahead of time, expected a WebAssembly component".into());

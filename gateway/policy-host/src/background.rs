@@ -1,26 +1,27 @@
-//! Work that traffic must not feel: on a thread of its own, at the lowest priority, that ends with its work.
+//! Runs work that must not slow down traffic: on its own thread, at the lowest priority. The thread ends with the work.
 //!
 //! This module must not know: what the work is.
 
 use tokio::sync::oneshot;
 
-/// Does `work` aside. Linux keeps priorities by thread, and an unprivileged one cannot raise its own again: that is
-/// why this is no thread of a pool. A future that is dropped leaves its work to end unheard.
+/// Runs `work` on a background thread. Linux keeps priorities by thread, and an unprivileged thread cannot raise its
+/// own, so this is not a thread of a pool. If the future is dropped, the work still runs to its end and its result is
+/// discarded.
 ///
 /// # Errors
-/// Where no thread can be had, or the work panicked.
+/// If no thread can be started, or the work panics.
 pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (done, result) = oneshot::channel();
     let thread = std::thread::Builder::new().name("policy-aside".into()).spawn(move || {
         step_back();
-        // Nobody may be listening any more.
+        // The receiver may be gone.
         let _ = done.send(work());
     });
-    thread.map_err(|error| format!("no thread could be started: {error}"))?;
+    thread.map_err(|error| format!("cannot start a thread: {error}"))?;
     result.await.map_err(|_panicked| "the host panicked".to_owned())
 }
 
-/// Takes the calling thread to the lowest priority, where the machine lets it: it goes on at its own otherwise.
+/// Lowers the calling thread to the lowest priority. If the machine refuses, the thread keeps its priority.
 pub(super) fn step_back() {
     let _ = rustix::process::nice(19);
 }
@@ -32,7 +33,7 @@ mod tests {
     #[tokio::test]
     async fn work_is_done_at_the_lowest_priority_and_a_panic_is_an_error() {
         assert_eq!(aside(|| rustix::process::nice(0)).await, Ok(Ok(19)));
-        assert_eq!(rustix::process::nice(0), Ok(0), "no other thread is concerned");
+        assert_eq!(rustix::process::nice(0), Ok(0), "no other thread is affected");
         assert_eq!(aside(|| -> u8 { panic!("on purpose") }).await, Err("the host panicked".to_owned()));
     }
 }

@@ -1,5 +1,5 @@
-//! What one policy costs: its component compiled, instances made, calls in fresh and in warm instances; in time on this
-//! machine and in instructions on any.
+//! Measures what one policy costs: compiling its component, instantiating it, and calls in fresh and in warm instances;
+//! in time on this machine and in instructions, which are the same on any machine.
 //!
 //! This module must not know: how figures are shown.
 
@@ -19,24 +19,24 @@ use crate::loader::{Loader, LoaderOptions};
 use crate::pace::Pace;
 use crate::stage::LoadError;
 
-/// The call whose instructions are told: the first ones of an instance grow its memory.
+/// The call whose instructions are reported: the first calls of an instance grow its memory.
 const COUNTED_CALL: usize = 10;
 
-/// How often each thing is done.
+/// How often each step is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Rounds {
-    /// Instances that are made and called once.
+    /// Instances that are created and called once.
     pub fresh: usize,
     /// Calls of one instance.
     pub warm: usize,
 }
 
-/// What was seen.
+/// The measurements.
 #[derive(Debug, Clone)]
 pub struct Bench {
-    /// Reading and compiling the component, and letting it describe itself, take its settings and decide the samples.
+    /// Reading and compiling the component, reading its manifest, configuring it and deciding the samples.
     pub load: Duration,
-    /// Making an instance, its start functions and `configure` included.
+    /// Creating an instance, including its start functions and `configure`.
     pub instantiate: Spread,
     /// The first call of such an instance.
     pub first_call: Spread,
@@ -53,7 +53,7 @@ pub struct Bench {
 /// Instructions of each part. They are the same on every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instructions {
-    /// Of making an instance, `configure` included.
+    /// Of creating an instance, including `configure`.
     pub instantiate: u64,
     /// Of its first call.
     pub first_call: u64,
@@ -61,12 +61,12 @@ pub struct Instructions {
     pub warm_call: u64,
 }
 
-/// Of many times.
+/// Percentiles of many durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spread {
-    /// Half of them took no longer.
+    /// The median.
     pub p50: Duration,
-    /// Of a hundred, one took longer.
+    /// The 99th percentile.
     pub p99: Duration,
 }
 
@@ -85,7 +85,7 @@ impl Spread {
 /// Measures a policy on one question.
 ///
 /// # Errors
-/// Where a stage refuses the component, or a call fails.
+/// If a stage refuses the component, or a call fails.
 pub async fn bench(
     source: &Source,
     hook: Hook,
@@ -96,7 +96,7 @@ pub async fn bench(
 ) -> Result<Bench, BenchError> {
     let limits = &one_instance(source, limits);
     let began = Time::now();
-    // No cache: compiling is part of what is measured.
+    // No cache: compiling is part of the measurement.
     let loader = Loader::new(LoaderOptions::default())?;
     let policy = Policy::load(&loader, source, hook, settings, limits, Pace::Background).await?;
     let load = began.elapsed();
@@ -120,7 +120,7 @@ pub async fn bench(
     })
 }
 
-/// The limits with one instance for all warm calls, whatever they say of its age, calls and memory.
+/// The limits with age, calls and memory mark raised, so that one instance serves all warm calls.
 fn one_instance(source: &Source, limits: &GivenLimits) -> GivenLimits {
     let profile = Inspection::of(&source.bytes).map_or(Profile::Compiled, |seen| seen.profile);
     GivenLimits {
@@ -145,7 +145,7 @@ async fn timed<T>(work: impl Future<Output = Result<T, PolicyFailure>>) -> Resul
     Ok(began.elapsed())
 }
 
-/// Counts, in an engine that does so: it is slower by half, so that times are taken in another.
+/// Counts instructions, in a separate engine: counting makes guests slower by half and would distort the times.
 async fn instructions(
     source: &Source,
     hook: Hook,
@@ -168,7 +168,7 @@ async fn instructions(
 /// Why a policy could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The runtime is not to be had.
+    /// The runtime could not be set up.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The component was refused.

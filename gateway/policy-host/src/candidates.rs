@@ -1,8 +1,8 @@
-//! A candidate in two parts: the facts that the configuration fixes, and the observations of a moment.
+//! A candidate in two parts: facts from the configuration, and observations at one moment.
 
 use super::contract::types::{Breaker, Candidate, Capabilities, CostEstimate, Health, Location, Observed, Price};
 
-/// What the configuration says of a model.
+/// The configured facts of a model.
 #[derive(Debug, Clone)]
 pub struct ModelFacts {
     /// Its name.
@@ -11,9 +11,9 @@ pub struct ModelFacts {
     pub backend: String,
     /// On whose hardware it runs.
     pub location: Location,
-    /// What it charges; `None`: unpriced.
+    /// Its price; `None` if unpriced.
     pub price: Option<Price>,
-    /// The longest input and output together, in tokens.
+    /// Maximum tokens of input and output together.
     pub context_window: Option<u32>,
     /// What it can do besides text.
     pub capabilities: Capabilities,
@@ -28,7 +28,7 @@ pub struct Observation {
     pub breaker: Breaker,
     /// Requests in flight at its backend.
     pub in_flight: u32,
-    /// What recent calls took.
+    /// Latency and speed of recent calls.
     pub observed: Option<Observed>,
 }
 

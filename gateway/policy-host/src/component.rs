@@ -1,6 +1,6 @@
-//! A policy that is ready to decide: its calls, each answer checked.
+//! A loaded policy: calls it and validates each answer.
 //!
-//! This module must not know: where its bytes come from, what becomes of a failure.
+//! This module must not know: where its bytes come from, how a failure is handled.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,21 +18,21 @@ use crate::hook::Hook;
 use crate::limits::{Limits, Profile};
 use crate::pace::Pace;
 
-/// Time for what happens at load only (`describe`, the first `configure`): the guest's code and memory are touched for
-/// the first time.
+/// Time limit of calls that only happen at load (`describe`, the first `configure`): they touch the guest's code and
+/// memory for the first time.
 pub(crate) const LOAD_TIME: Duration = Duration::from_secs(5);
 
-/// How often each canonical sample is asked: what a policy keeps between calls may make a later one fail.
+/// How often each canonical sample is decided: state that a policy keeps between calls may make a later call fail.
 const ROUNDS: u32 = 3;
 
-/// What it took a policy to decide the canonical samples.
+/// What a policy needed to decide the canonical samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Probed {
-    /// How many decisions.
+    /// The number of decisions.
     pub calls: u32,
-    /// The median of what they took.
+    /// The median duration of a decision.
     pub median: Duration,
-    /// The most that one took.
+    /// The longest duration of a decision.
     pub worst: Duration,
     /// The largest memory that an instance of this policy had after a call, tables included.
     pub memory_bytes: usize,
@@ -62,7 +62,7 @@ impl Policy {
         self.hook
     }
 
-    /// What it says of itself.
+    /// Its manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -74,19 +74,19 @@ impl Policy {
         &self.digest
     }
 
-    /// What kind of component it is.
+    /// The kind of component.
     #[must_use]
     pub fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// What it may use.
+    /// Its resource limits.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// What the samples took when it was loaded.
+    /// The measurements of the samples at load.
     #[must_use]
     pub fn probed(&self) -> Probed {
         self.probed
@@ -98,10 +98,10 @@ impl Policy {
         self.pool.state()
     }
 
-    /// Which model answers. Messages beyond the input limit are left out, oldest first.
+    /// Decides which model answers. Messages beyond the input limit are dropped, oldest first.
     ///
     /// # Errors
-    /// Where the policy does not give a valid verdict within its limits.
+    /// If the policy gives no valid verdict within its limits.
     pub async fn route(&self, request: Request<'_>, candidates: &[Candidate<'_>]) -> Result<Verdict, PolicyFailure> {
         let newest = self.newest(request.messages);
         let request = Request { messages: &newest, ..request };
@@ -114,10 +114,10 @@ impl Policy {
         }
     }
 
-    /// What the request is expected to cost on each candidate, in their order.
+    /// Estimates what the request costs on each candidate, in their order.
     ///
     /// # Errors
-    /// Where the policy does not give valid estimates within its limits.
+    /// If the policy gives no valid estimates within its limits.
     pub async fn estimate(
         &self,
         request: Request<'_>,
@@ -134,7 +134,7 @@ impl Policy {
         }
     }
 
-    /// The newest messages that fit the input limit. Where not even the newest does, its beginning.
+    /// The newest messages that fit the input limit. If not even the newest fits, its beginning.
     fn newest<'m, 't>(&self, messages: &'m [Message<'t>]) -> Cow<'m, [Message<'t>]> {
         let limit = self.limits.input_bytes;
         let mut bytes = 0;
@@ -150,11 +150,11 @@ impl Policy {
         }
     }
 
-    /// Decides the canonical samples, several times each, under its limits and as traffic does: when it is loaded, and
-    /// when a policy that failed is to show that it can decide again. Samples have the id `probe`.
+    /// Decides the canonical samples several times each, like traffic and under the policy's limits: at load, and to
+    /// test whether a failed policy has recovered. Samples have the id `probe`.
     ///
     /// # Errors
-    /// Where it fails one: the failure, with the sample's name.
+    /// If the policy fails a sample: the failure, with the sample's name.
     pub async fn probe(&self) -> Result<Probed, PolicyFailure> {
         let samples = canonical();
         let mut took = Vec::with_capacity(samples.len() * ROUNDS as usize);
@@ -177,30 +177,30 @@ impl Policy {
         })
     }
 
-    /// A fresh instance in place of all that wait.
+    /// Replaces all idle instances with a fresh one.
     ///
     /// # Errors
-    /// Where it cannot be had.
+    /// If no instance can be created.
     pub(super) async fn renew(&self) -> Result<(), PolicyFailure> {
         self.pool.renew(CallTime::new(LOAD_TIME, Pace::Background)).await
     }
 
-    /// What the waiting instance that is called next has run so far, in an engine that counts.
+    /// The instructions that the next idle instance has run so far, in an engine that counts them.
     pub(super) fn instructions(&self) -> u64 {
         self.pool.instructions()
     }
 
-    /// Gives back its instances and its machine code: those of calls under way when they end, all else at once. Later
-    /// calls fail. For a policy that was replaced while a long answer still holds on to it. Whether there was anything to
-    /// give back.
+    /// Frees the policy's instances and machine code: those of in-flight calls when the calls end, all else at once.
+    /// Later calls fail. For a replaced policy that a long response still holds. Returns whether there was anything to
+    /// free.
     pub fn release(&self) -> bool {
         self.pool.release()
     }
 }
 
-/// An answer of another kind than the call: only a defect of the host can cause it.
+/// An answer that does not match the call: only a bug in the host can cause it.
 fn unexpected(_: &Answer) -> PolicyFailure {
-    let detail = "the policy was asked for a hook that it was not loaded for".into();
+    let detail = "the host called a hook that the policy was not loaded for".into();
     PolicyFailure { class: FailureClass::Host, detail }
 }
 

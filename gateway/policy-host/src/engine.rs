@@ -1,8 +1,8 @@
-//! The Wasm engine: one for the process, its settings, and the clock that bounds guests.
+//! The Wasm engine: one per process, its settings, and the clock that bounds guests.
 //!
-//! Settings follow what published hosts learned: epochs rather than fuel (fuel makes guests two to three times
-//! slower), the pooling allocator where the address space allows it, no proposal that policy toolchains do not
-//! need, no component-model async (it makes plain calls dearer).
+//! The settings follow the experience of published hosts: epochs instead of fuel (fuel makes guests two to three times
+//! slower), the pooling allocator if the address space allows it, no proposal that policy toolchains do not need, no
+//! component-model async (it makes plain calls more expensive).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-/// How often running guests are looked at. A time limit is kept to within one tick.
+/// The interval between epochs. A time limit is accurate to one tick.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 
-/// Most instances of all policies alive at once. Beyond it an instantiation fails as `saturated`.
+/// Maximum live instances of all policies. Beyond it an instantiation fails as `saturated`.
 const MAX_INSTANCES: u32 = 256;
-/// The largest memory of one guest, whatever a policy's own limit says. JavaScript and Python engines take tens
+/// Maximum memory of one guest, in bytes; no policy's own limit may be higher. JavaScript and Python engines take tens
 /// of MiB.
 pub(super) const MAX_MEMORY_BYTES: usize = 512 << 20;
 
-/// The runtime refuses its settings, or there is no thread for the clock.
+/// The runtime refuses its settings, or the clock's thread cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[error("the Wasm engine: {0}")]
 pub struct EngineError(String);
@@ -32,12 +32,12 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Builds the engine, with the pooling allocator where the address space allows it: the pool reserves some
-    /// hundred GiB of addresses (not memory), which containers with `ulimit -v` refuse. Then instances are
-    /// allocated on demand, at about 13 µs more for each fresh one.
+    /// Builds the engine, with the pooling allocator if the address space allows it: the pool reserves some hundred GiB
+    /// of addresses (not memory), which containers with `ulimit -v` refuse. Otherwise instances are allocated on
+    /// demand, at about 13 µs more for each fresh one.
     ///
     /// # Errors
-    /// Where the runtime refuses its settings or the ticker's thread cannot be started.
+    /// If the runtime refuses its settings or the ticker's thread cannot be started.
     pub(super) fn new(count_instructions: bool) -> Result<Self, EngineError> {
         let config = |pooling| config(pooling).consume_fuel(count_instructions).to_owned();
         let pooled = config(true).allocation_strategy(InstanceAllocationStrategy::Pooling(pool())).to_owned();
@@ -51,19 +51,19 @@ impl Engine {
         let stop_ticker = Arc::new(AtomicBool::new(false));
         let (weak, stop) = (inner.weak(), Arc::clone(&stop_ticker));
         let ticker = std::thread::Builder::new().name("epoch-ticker".into()).spawn(move || tick(&weak, &stop));
-        ticker.map_err(|error| EngineError(format!("no thread for its clock: {error}")))?;
+        ticker.map_err(|error| EngineError(format!("cannot start its clock's thread: {error}")))?;
         Ok(Self { inner, pooling, stop_ticker })
     }
 
-    /// Whether instances come from a pool (else on demand).
+    /// Whether instances come from a pool; otherwise they are allocated on demand.
     pub(super) fn pooling(&self) -> bool {
         self.pooling
     }
 }
 
 impl Drop for Engine {
-    /// Ends the ticker within a tick. Components and instances that are still about hold the runtime's engine
-    /// themselves; without ticks a guest that then runs on is not interrupted, so drop policies first.
+    /// Stops the ticker within a tick. Live components and instances keep the runtime's engine. Without ticks nothing
+    /// interrupts a guest that still runs, so drop policies first.
     fn drop(&mut self) {
         self.stop_ticker.store(true, Ordering::Relaxed);
     }
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Its own thread, not a task: a runtime whose workers are all busy with guests must still see time pass.
+/// Advances the epoch. A thread and not a task: time must advance even if guests keep all workers of the runtime busy.
 fn tick(engine: &EngineWeak, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(TICK);
@@ -86,11 +86,11 @@ fn tick(engine: &EngineWeak, stop: &AtomicBool) {
     }
 }
 
-/// An engine that compiles for `Engine`, pooling or not, and runs nothing: code depends on how memories are laid out, not
-/// on who allocates them, so this one does without the pool and its addresses.
+/// An engine that only compiles code for `Engine`, pooling or not. Code depends on the layout of memories and not on
+/// the allocator, so this engine needs no pool and none of its addresses.
 ///
 /// # Errors
-/// Where the runtime refuses its settings.
+/// If the runtime refuses its settings.
 pub(super) fn for_compiling(pooling: bool) -> wasmtime::Result<wasmtime::Engine> {
     wasmtime::Engine::new(&config(pooling))
 }
@@ -100,10 +100,10 @@ fn config(pooling: bool) -> Config {
     config
         .epoch_interruption(true)
         .cranelift_opt_level(OptLevel::Speed)
-        // Backtraces of a trap go to the log; a deep one says no more than its first frames.
+        // A trap's backtrace goes to the log; the first frames of a deep one are enough.
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))
         .concurrency_support(false)
-        // Whoever compiles takes the spare time of one processor, and leaves the others to traffic.
+        // Compiling takes the spare time of one processor and leaves the others to traffic.
         .parallel_compilation(false)
         // Data segments larger than this are copied rather than mapped; JavaScript and Python images are larger
         // than the default of 16 MiB.
@@ -112,8 +112,8 @@ fn config(pooling: bool) -> Config {
         .wasm_memory64(false)
         .wasm_wide_arithmetic(false);
     if !pooling {
-        // Where addresses are scarce, memories take what they use and move when they grow, at the price of a check of
-        // bounds for each access.
+        // If addresses are scarce, memories reserve only what they use and move when they grow. Each access then costs
+        // a bounds check.
         config.memory_reservation(0).memory_guard_size(64 << 10).memory_reservation_for_growth(1 << 20);
     }
     config
@@ -130,18 +130,18 @@ fn pool() -> PoolingAllocationConfig {
         // The defaults (20,000 elements, 1 MiB of metadata, one table a module) are too small for components
         // with a JavaScript or Python engine inside.
         .table_elements(100_000)
-        // Slots that keep what a component touched, beyond those in use: each version that was swapped out would leave
-        // some behind, up to the default of 100.
+        // Unused slots that keep the memory a component touched. Each replaced version would leave some behind, up to
+        // the default of 100.
         .max_unused_warm_slots(16)
         .max_component_instance_size(10 << 20)
         .max_core_instance_size(10 << 20)
         .max_tables_per_module(4)
         .max_tables_per_component(16)
         .max_memories_per_component(4)
-        // What a small guest touched stays resident between instances instead of being unmapped and faulted in.
+        // Memory that a small guest touched stays resident between instances instead of being unmapped and faulted in.
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(64 << 10)
-        // Where the kernel can tell which pages those are (Linux 6.7), only they are cleared.
+        // If the kernel can report the touched pages (Linux 6.7), only they are cleared.
         .pagemap_scan(Enabled::Auto);
     pool
 }

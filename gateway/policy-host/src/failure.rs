@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// A policy did not decide.
+/// A policy failed to decide.
 #[derive(Debug)]
 pub struct PolicyFailure {
-    /// Of which class.
+    /// The class.
     pub class: FailureClass,
-    /// For the log; may hold the guest's words.
+    /// The detail for the log; may contain the guest's words.
     pub detail: String,
 }
 
@@ -17,32 +17,32 @@ impl fmt::Display for PolicyFailure {
     }
 }
 
-/// Why a policy did not decide. A closed set: it is a metric label and an operator's first clue.
+/// Why a policy failed to decide. A closed set, because it is a metric label and an operator's first clue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum FailureClass {
     /// The guest crashed: an unreachable instruction, an access out of bounds, a stack overflow, an exit.
     Trap,
-    /// It did not answer within its time.
+    /// The guest did not answer within its time limit.
     Timeout,
-    /// It asked for more memory than its limit.
+    /// The guest asked for more memory than its limit.
     OutOfMemory,
-    /// It passed more data to the host in one call than its limit.
+    /// The guest passed more data to the host in one call than its limit.
     HostcallLimit,
-    /// It answered with an error of its own.
+    /// The guest returned an error.
     GuestError,
-    /// It answered, but not with a choice among what it was offered, or not in the form of the contract.
+    /// The guest's answer is not a choice among the candidates, or does not follow the contract.
     InvalidDecision,
-    /// Too many of its calls, or too many instances in all, were under way.
+    /// Too many calls of this policy, or too many instances in total, were in flight.
     Saturated,
-    /// It failed so often that it is not called for a while.
+    /// The policy's circuit breaker is open after repeated failures.
     BreakerOpen,
     /// The host failed.
     Host,
 }
 
 impl FailureClass {
-    /// All, in the order of their numbers.
+    /// All classes, in the order of their numbers.
     pub const ALL: [Self; 9] = [
         Self::Trap,
         Self::Timeout,
@@ -55,7 +55,7 @@ impl FailureClass {
         Self::Host,
     ];
 
-    /// The label.
+    /// The metric label.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,5 +1,5 @@
-//! What a guest finds on the host's side: its settings, a log, memory up to its limit, and a WASI that is present
-//! (compilers' standard libraries import it) but empty.
+//! The host's side of a guest: its settings, a log, memory up to its limit, and a WASI that is present (compilers'
+//! standard libraries import it) but empty.
 //!
 //! This module must not know: what policies decide, HTTP, metrics.
 
@@ -19,23 +19,23 @@ use super::contract::{self, log, settings, types};
 use super::settings::Settings;
 use crate::contract::types::Value;
 
-/// Longest line a guest may log, in bytes; the rest is cut.
+/// Maximum length of a line that a guest logs, in bytes; the rest is cut.
 const MAX_LINE_BYTES: usize = 1024;
-/// Most lines a guest may log in one call.
+/// Maximum lines that a guest may log in one call.
 const MAX_LINES_PER_CALL: u32 = 16;
-/// Lines a second that one policy may log in the long run, and how many it may save up.
+/// Lines per second that one policy may log in the long run, and how many it may log in a burst.
 const LINES_PER_SECOND: f64 = 20.0;
 const LINES_SAVED: f64 = 200.0;
 
 /// The store's data: one guest instance as the host sees it.
 pub(super) struct Guest {
     pub(super) memory: Memory,
-    /// Ticks that the call under way may still run through.
+    /// Ticks that the current call has left.
     pub(super) ticks: u64,
     settings: Arc<Settings>,
     log: GuestLog,
-    // Made at the first WASI call: most policies make none, and seeding random numbers and building tables would
-    // cost more than the whole of a small policy's call.
+    // Created at the first WASI call: most policies make none, and seeding random numbers and building tables would
+    // cost more than a small policy's whole call.
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
 }
 
@@ -50,7 +50,7 @@ impl Guest {
         }
     }
 
-    /// A new call begins: it may log anew.
+    /// Starts a new call: sets its ticks and resets its log quota.
     pub(super) fn begin_call(&mut self, ticks: u64) {
         self.ticks = ticks;
         self.log.lines.store(0, Ordering::Relaxed);
@@ -73,8 +73,8 @@ pub(super) struct OutOfMemory {
 }
 
 impl Memory {
-    /// Refusing by an error, not by `Ok(false)`, ends the guest here: most allocators turn a refused growth into
-    /// an abort that could not be told from any other trap.
+    /// Refuses with an error and not with `Ok(false)`, which ends the guest here: most allocators turn a refused growth
+    /// into an abort, which looks like any other trap.
     fn grow(&mut self, by: usize) -> wasmtime::Result<bool> {
         let asked = self.used.saturating_add(by);
         if asked > self.limit {
@@ -111,7 +111,7 @@ impl log::Host for Guest {
     }
 }
 
-/// Where one policy's lines go, with its share of the operator's log.
+/// One policy's access to the operator's log, with its rate limit.
 #[derive(Debug)]
 pub(super) struct Log {
     policy: String,
@@ -153,7 +153,7 @@ impl GuestLog {
         }
         let line = &line[..line.floor_char_boundary(MAX_LINE_BYTES)];
         let (policy, dropped) = (&*self.log.policy, self.log.dropped.swap(0, Ordering::Relaxed));
-        // A macro call each, since a level must be known when the program is built.
+        // One macro call for each level, because the macro needs a constant level.
         match level {
             log::Level::Debug => tracing::debug!(target: "policy", policy, dropped, "{line}"),
             log::Level::Info => tracing::info!(target: "policy", policy, dropped, "{line}"),
@@ -171,8 +171,8 @@ impl WasiView for Guest {
     }
 }
 
-/// No files, environment, arguments, sockets or stdin; clocks that stand still and random numbers that repeat, so
-/// that a decision depends on nothing but what the policy was given. What it prints becomes log lines.
+/// No files, environment, arguments, sockets or stdin; clocks that stand still and random numbers that repeat, so that
+/// a decision depends only on the policy's input. Printed lines become log lines.
 fn empty_wasi(log: &GuestLog) -> (WasiCtx, ResourceTable) {
     let ctx = WasiCtx::builder()
         .stdout(Printed(log.clone()))
@@ -191,7 +191,7 @@ fn empty_wasi(log: &GuestLog) -> (WasiCtx, ResourceTable) {
     (ctx, table)
 }
 
-/// A clock that always says zero.
+/// A clock that always reads zero.
 struct Still;
 
 impl HostWallClock for Still {
@@ -227,8 +227,8 @@ impl StdoutStream for Printed {
     }
 }
 
-/// Turns what a guest prints into log lines. What has no line end yet is kept, up to a line's longest length, and
-/// written when the stream is dropped.
+/// Turns what a guest prints into log lines. A line without its end is buffered, up to the maximum length of a line,
+/// and written when the stream is dropped.
 struct Lines {
     log: GuestLog,
     line: Vec<u8>,

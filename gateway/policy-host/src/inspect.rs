@@ -1,12 +1,12 @@
-//! What can be said of a component without running it.
+//! Inspects a component without running it.
 //!
-//! This module must not know: settings, limits that an operator gave, what the policy says of itself.
+//! This module must not know: settings, an operator's limits, the policy's manifest.
 
 use super::{admission, contract};
 use crate::hook::Hook;
 use crate::limits::Profile;
 
-/// See the module.
+/// What a component's bytes show.
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// SHA-256 of the component, in hex.
@@ -15,7 +15,7 @@ pub struct Inspection {
     pub bytes: usize,
     /// The size of all functions in it, in bytes.
     pub code_bytes: usize,
-    /// Which limits hold where the operator gives none.
+    /// Which limits apply if the operator gives none.
     pub profile: Profile,
     /// What it imports, in its order.
     pub imports: Vec<Import>,
@@ -34,15 +34,16 @@ pub struct Inspection {
 pub struct Import {
     /// Interface and version.
     pub name: String,
-    /// What that lets it do; `None` where it is not granted to policies.
+    /// What it gives a policy; `None` if policies may not import it.
     pub grant: Option<&'static str>,
 }
 
 impl Inspection {
-    /// Looks at a component.
+    /// Inspects a component.
     ///
     /// # Errors
-    /// Where it is none, or uses what no policy may: what was found and what is expected.
+    /// If the bytes are not a component, or use a feature that policies may not use: what was found and what is
+    /// expected.
     pub fn of(component: &[u8]) -> Result<Self, String> {
         let outline = admission::parse(component)?;
         let admitted = |hook: &Hook| contract::check(&outline.imports, &outline.exports, *hook);

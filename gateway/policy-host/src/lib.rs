@@ -1,8 +1,8 @@
 //! Policies: Wasm components that decide which model answers (`routing`) and what that is expected to cost (`cost`).
 //!
-//! The spine calls `Policy::route` and `Policy::estimate`; both give an answer that was checked, or a failure of a
-//! closed set of classes. Only the modules below name the Wasm runtime. This module must not know: HTTP, backends,
-//! metrics, the configuration file.
+//! The gateway calls `Policy::route` and `Policy::estimate`. Both return a validated answer, or a failure of a closed
+//! set of classes. Only the modules below name the Wasm runtime. This module must not know: HTTP, backends, metrics,
+//! the configuration file.
 
 mod component;
 mod load;
@@ -54,7 +54,7 @@ pub use request::{Lists, OwnedRequest};
 pub use settings::{MAX_SETTING_BYTES, Settings};
 pub use stage::{LoadError, Stage};
 
-/// The version of the Wasm runtime, as an advisory would name it.
+/// The version of the Wasm runtime, as advisories name it.
 pub const WASMTIME_VERSION: &str = env!("WASMTIME_VERSION");
 
 #[cfg(test)]

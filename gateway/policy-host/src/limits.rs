@@ -1,47 +1,47 @@
-//! What a policy may use.
+//! The resource limits of a policy.
 //!
-//! This module must not know: how a limit is kept.
+//! This module must not know: how a limit is enforced.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How guest instances are used.
+/// How guest instances are reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Isolation {
-    /// An instance is kept and called again, until it reached its calls, its age or its memory mark, or failed.
-    /// A call of a small policy costs a few microseconds. What a call leaves behind in the guest's memory can be
-    /// seen by later calls of the same policy.
+    /// An instance serves further calls until it reaches its limit of calls, its age or its memory mark, or fails. A
+    /// call of a small policy costs a few microseconds. Later calls of the same policy can see what a call left in the
+    /// guest's memory.
     #[default]
     Warm,
-    /// Each call gets an instance of its own: nothing a call did can be seen by another. Costs some 20 µs a call
-    /// for a small Rust policy, 1 to 2 ms for one with a JavaScript or Python engine inside.
+    /// Each call gets a fresh instance: no call can see what another did. Costs some 20 µs a call for a small Rust
+    /// policy, 1 to 2 ms for one with a JavaScript or Python engine inside.
     PerCall,
 }
 
-/// What kind of component it is, seen from outside: what may be used where the operator says nothing.
+/// The kind of a component, judged by its bytes. It decides the default limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// The policy is the code, as compilers of Rust, C or Zig write it.
+    /// The policy itself is compiled code, for example from Rust, C or Zig.
     Compiled,
-    /// A JavaScript or Python engine is in it, and the policy is among its data: calls take ten times as long, memory
-    /// begins at tens of MiB.
+    /// The component contains a JavaScript or Python engine, and the policy is among its data: calls take ten times as
+    /// long, memory begins at tens of MiB.
     Engine,
 }
 
-/// The smallest component that is taken for one with an engine inside, by the bytes of machine-independent code in it. The
-/// largest policies of compiled code that were seen, script interpreters, have 1 MiB; the smallest engines 4 MiB.
+/// Bytes of WebAssembly code from which a component counts as one with an engine inside. The largest compiled policies
+/// seen so far, script interpreters, have 1 MiB; the smallest engines have 4 MiB.
 const ENGINE_CODE_BYTES: usize = 2 << 20;
 
 impl Profile {
-    /// The profile of a component with so many bytes of code.
+    /// The profile of a component with this many bytes of code.
     #[must_use]
     pub(super) fn of(code_bytes: usize) -> Self {
         if code_bytes < ENGINE_CODE_BYTES { Self::Compiled } else { Self::Engine }
     }
 
-    /// The word for people.
+    /// The name for people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Profile {
         }
     }
 
-    /// What its policies may use where the operator says nothing.
+    /// The default limits of this profile.
     #[must_use]
     pub fn limits(self) -> Limits {
         let compiled = Limits {
@@ -67,19 +67,19 @@ impl Profile {
         };
         match self {
             Self::Compiled => compiled,
-            // As many instances as there are processors that could run one, more or less: each holds tens of MiB.
+            // Roughly one instance for each processor that could run one: each holds tens of MiB.
             Self::Engine => Limits { call_time_ms: 250, memory_bytes: 256 << 20, warm_instances: 4, ..compiled },
         }
     }
 }
 
-/// What one policy may use.
+/// The resource limits of one policy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Limits {
-    /// How long one call may run, in milliseconds, 1 to 10,000, kept to within 1 ms but for single instructions that
-    /// fill or copy much memory, which end on their own; instantiation, where it is part of
-    /// the call, has the same again. Time in which the machine does not let it run is not held against it, up to four
-    /// times this and 100 ms on the wall.
+    /// How long one call may run, in milliseconds, 1 to 10,000, accurate to 1 ms. Single instructions that fill or copy
+    /// much memory are not interrupted. If the call needs an instantiation, that has the same time in addition. Time in
+    /// which the machine does not run the guest does not count, up to a wall-clock limit of four times this plus 100
+    /// ms.
     pub call_time_ms: u64,
     /// Linear memories and tables of one instance together, in bytes, 64 KiB to 512 MiB.
     pub memory_bytes: usize,
@@ -87,17 +87,17 @@ pub struct Limits {
     pub hostcall_bytes: usize,
     /// Text of the messages that a policy is shown, in bytes, 1 KiB to 64 MiB: the newest messages that fit.
     pub input_bytes: usize,
-    /// Calls of this policy under way at once, 1 to 128; one more fails as `saturated`.
+    /// Maximum in-flight calls of this policy, 1 to 128; one more fails as `saturated`.
     pub concurrent_calls: usize,
     /// Whether instances are kept between calls.
     pub isolation: Isolation,
-    /// Most instances kept between calls, 1 to 64.
+    /// Maximum instances kept between calls, 1 to 64.
     pub warm_instances: usize,
     /// Calls after which an instance is replaced, 1 to 1,000,000.
     pub calls_per_instance: u32,
     /// Age in seconds after which an instance is replaced, 1 to 86,400.
     pub instance_age_seconds: u64,
-    /// Memory in bytes beyond which an instance is replaced after its call. Half of `memory_bytes` where 0.
+    /// Memory in bytes beyond which an instance is replaced after its call. 0 means half of `memory_bytes`.
     pub instance_memory_bytes: usize,
 }
 
@@ -107,7 +107,7 @@ impl Limits {
         Duration::from_millis(self.call_time_ms)
     }
 
-    /// What is out of range: the field and a sentence.
+    /// The sentence that names a field out of range, if there is one.
     fn out_of_range(&self) -> Option<String> {
         fn check(name: &str, value: u64, low: u64, high: u64) -> Option<String> {
             (value < low || value > high).then(|| format!("{name} is {value}, expected {low} to {high}"))
@@ -124,7 +124,7 @@ impl Limits {
     }
 }
 
-/// What an operator says of a policy's limits, field by field as in [`Limits`]; the rest is its profile's.
+/// The operator's limits of a policy, field by field as in [`Limits`]. The profile's limits apply to the rest.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs, reason = "each is documented where it is meant, in `Limits`")]
@@ -142,10 +142,10 @@ pub struct GivenLimits {
 }
 
 impl GivenLimits {
-    /// What holds for a component of that profile.
+    /// The limits of a component of this profile.
     ///
     /// # Errors
-    /// Where something is out of range: the field and a sentence.
+    /// If a limit is out of range: the field, its value and its range.
     pub fn over(&self, profile: Profile) -> Result<Limits, String> {
         let usual = profile.limits();
         let limits = Limits {

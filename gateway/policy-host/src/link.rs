@@ -1,4 +1,4 @@
-//! A compiled component with its imports met and its exports found, ready to be instantiated.
+//! Links a compiled component: resolves its imports and finds its exports, so that it can be instantiated.
 
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::host::Guest;
 use crate::hook::Hook;
 
-/// A component with its imports met, and where its exports are.
+/// A component with its imports resolved, and the positions of its exports.
 pub(super) struct Linked {
     pub(super) pre: InstancePre<Guest>,
     pub(super) exports: Exports,

@@ -1,7 +1,8 @@
-//! From a component's bytes to a policy that decided samples and its operator's fixtures: parsed, admitted, compiled,
-//! linked, configured, probed. Any stage may refuse it, with a reason that says what was found and what would be right.
+//! Loads a policy from a component's bytes in stages: parsed, admitted, compiled, linked, configured, probed (it
+//! decided the samples and its operator's fixtures). Any stage may refuse it, with a reason that says what was found
+//! and what was expected.
 //!
-//! This module must not know: where bytes come from, what becomes of a refusal.
+//! This module must not know: where bytes come from, how a refusal is handled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,21 +30,21 @@ use super::validate;
 /// Where a component came from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// For messages: a path, or `built in`.
+    /// A path or `built in`, for messages.
     pub origin: String,
     /// The component.
     pub bytes: Arc<[u8]>,
-    /// What its operator expects of it.
+    /// The operator's fixtures.
     pub fixtures: Option<Fixtures>,
 }
 
 impl Policy {
-    /// Takes a component through all stages. Reading and compiling it take milliseconds for a Rust policy and seconds for
-    /// one with a language engine inside, on other threads or in another process; what its guest does here, it does as
-    /// in production, yielding at each tick. `pace` is for this and for all later calls.
+    /// Takes a component through all stages. Reading and compiling it take milliseconds for a Rust policy and seconds
+    /// for one with a language engine inside, on other threads or in another process. The guest runs here as in
+    /// production: it yields at each tick. `pace` applies to this and to all later calls.
     ///
     /// # Errors
-    /// Where any stage refuses it.
+    /// If any stage refuses the component.
     pub async fn load(
         loader: &Loader,
         source: &Source,
@@ -92,29 +93,29 @@ impl Policy {
         let mut policy = Self { hook, digest, manifest, profile, limits, pool, probed: none };
         policy.probed = policy.probe().await.map_err(|failure| refuse(Stage::Probed, failure.to_string()))?;
         policy.satisfies(&fixtures).await.map_err(|reason| refuse(Stage::Probed, reason))?;
-        // What samples and fixtures left behind in its memory is not for requests to find.
+        // Requests must not see what samples and fixtures left in the guest's memory.
         policy.pool.renew(at_load).await.map_err(configured)?;
         reached(Stage::Probed);
         Ok(policy)
     }
 
-    /// Whether it decides as its operator expects; the first differences in words where it does not.
+    /// Checks the operator's fixtures. The error lists the first differences.
     async fn satisfies(&self, fixtures: &[Fixture]) -> Result<(), String> {
         const TOLD: usize = 3;
         let checked = fixtures::check(self, fixtures).await;
         let unmet: Vec<String> = checked.iter().filter(|checked| !checked.passed()).map(Checked::to_string).collect();
         match unmet.len() {
             0 => Ok(()),
-            count @ ..=TOLD => Err(format!("{count} of {} fixtures: {}", checked.len(), unmet.join(" | "))),
+            count @ ..=TOLD => Err(format!("{count} of {} fixtures failed: {}", checked.len(), unmet.join(" | "))),
             count => {
                 let told = unmet[..TOLD].join(" | ");
-                Err(format!("{count} of {} fixtures: {told} | and {} more", checked.len(), count - TOLD))
+                Err(format!("{count} of {} fixtures failed: {told} | and {} more", checked.len(), count - TOLD))
             }
         }
     }
 }
 
-/// Lets a component in that has the hook and imports no more than it is granted: its profile, and the limits that hold.
+/// Admits a component that has the hook and imports only what policies may; returns its profile and its limits.
 fn admit(outline: &Outline, hook: Hook, given: &GivenLimits) -> Result<(Profile, Limits), String> {
     contract::check(&outline.imports, &outline.exports, hook)?;
     let profile = Profile::of(outline.code_bytes);

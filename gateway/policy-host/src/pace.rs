@@ -1,11 +1,11 @@
-//! Whether somebody waits for a policy.
+//! Whether a request waits for a policy.
 
-/// What the clock on the wall means for a policy's calls. The time that a guest may run is the same.
+/// The wall-clock limit of a policy's calls. The time that a guest may run is the same for both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Somebody waits for the answer: a call that has taken four times its time and 100 ms is given up.
+    /// A request waits for the answer: a call is aborted after four times its running time plus 100 ms.
     Serving,
-    /// Nobody waits, and the thread has the lowest priority: on a busy machine it may not run for long, which is no fault
-    /// of the guest's. A call is given up after a minute.
+    /// No request waits, and the thread has the lowest priority: on a busy machine it may not run for long, which is
+    /// not the guest's fault. A call is aborted after a minute, or after the limit of `Serving` if that is longer.
     Background,
 }

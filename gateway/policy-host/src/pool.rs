@@ -1,8 +1,9 @@
-//! The instances of one policy: kept warm and bounded, replaced by calls, age, memory or any failure, with a fresh
-//! instance for a single call where all kept ones are busy, or for each where the operator wants that.
+//! The instances of one policy. Warm instances are bounded in number, and replaced by calls, age, memory or any failure
+//! but an error of the guest's own. A call gets a fresh instance if all warm ones are busy, or always if the operator
+//! wants that.
 //!
-//! An instance serves one call at a time. A call that is dropped takes its instance with it. Guest code never runs under
-//! the lock: what is taken out belongs to its call until it is put back.
+//! An instance serves one call at a time. Dropping a call drops its instance. Guest code never runs under the lock: an
+//! instance that a call took belongs to that call until it is returned.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,18 +18,18 @@ use crate::limits::{Isolation, Limits};
 use crate::pace::Pace;
 use crate::settings::Settings;
 
-/// The instances of one policy at a moment.
+/// The instances of one policy at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolState {
-    /// Kept and waiting.
+    /// Idle instances.
     pub idle: usize,
-    /// In a call.
+    /// Instances in a call.
     pub busy: usize,
-    /// The largest memory of the waiting ones, in bytes.
+    /// The largest memory of an idle instance, in bytes.
     pub memory_bytes: usize,
 }
 
-/// See the module.
+/// The pool of one policy.
 pub(super) struct Pool {
     stock: Mutex<Stock>,
     limits: Limits,
@@ -39,20 +40,20 @@ pub(super) struct Pool {
     most_memory: AtomicUsize,
 }
 
-/// What calls are made of.
+/// What a call needs.
 struct Stock {
     idle: Vec<Instance>,
-    /// The machine code; `None` once the pool was released.
+    /// The machine code; `None` after the pool was released.
     linked: Option<Arc<Linked>>,
 }
 
-/// What a call begins with.
+/// What a call starts with.
 enum Taken {
     Warm(Instance),
     None(Arc<Linked>),
 }
 
-/// Counts a call as under way until dropped.
+/// Counts a call as in flight until dropped.
 struct Busy<'a>(&'a AtomicUsize);
 
 impl Drop for Busy<'_> {
@@ -74,7 +75,7 @@ impl Pool {
         }
     }
 
-    /// Makes a first instance, within `time`, in place of all that wait.
+    /// Replaces all idle instances with a fresh one, created within `time`.
     pub(super) async fn renew(&self, time: CallTime) -> Result<(), PolicyFailure> {
         let old = std::mem::take(&mut self.stock().idle);
         drop(old);
@@ -84,12 +85,12 @@ impl Pool {
         Ok(())
     }
 
-    /// One call, in a warm instance where there is one.
+    /// Runs one call, in a warm instance if there is one.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, PolicyFailure> {
         let busy = self.busy.fetch_add(1, Ordering::Relaxed);
         let _busy = Busy(&self.busy);
         if busy >= self.limits.concurrent_calls {
-            let detail = format!("{busy} calls under way, its limit");
+            let detail = format!("{busy} calls in flight, the limit (concurrent_calls)");
             return Err(PolicyFailure { class: FailureClass::Saturated, detail });
         }
         let mut instance = match self.take()? {
@@ -107,8 +108,8 @@ impl Pool {
         answer
     }
 
-    /// Gives back what waits at once, and what is in a call when that ends. Later calls fail. Whether
-    /// there was anything to give back.
+    /// Frees idle instances at once, and busy ones when their calls end. Later calls fail. Returns whether there was
+    /// anything to free.
     pub(super) fn release(&self) -> bool {
         let mut stock = self.stock();
         let (idle, linked) = (std::mem::take(&mut stock.idle), stock.linked.take());
@@ -126,7 +127,7 @@ impl Pool {
         }
     }
 
-    /// What the waiting instance that is called next has run so far, in an engine that counts.
+    /// The instructions that the next idle instance has run so far, in an engine that counts them.
     pub(super) fn instructions(&self) -> u64 {
         self.stock().idle.last().map_or(0, Instance::instructions)
     }
@@ -136,7 +137,7 @@ impl Pool {
         self.most_memory.load(Ordering::Relaxed)
     }
 
-    /// A fresh instance, ready to decide.
+    /// Creates and configures an instance.
     async fn fresh(&self, linked: &Linked, time: CallTime) -> Result<Instance, PolicyFailure> {
         let mut instance = Instance::new(linked, &self.limits, &self.settings, &self.log, time).await?;
         instance.configure(time).await?;
@@ -147,10 +148,10 @@ impl Pool {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The instance used last, since its memory is the likeliest to be in the processor's caches.
+    /// Takes the most recently used instance, because its memory is the likeliest to be in the processor's caches.
     fn take(&self) -> Result<Taken, PolicyFailure> {
         let mut expired = Vec::new();
-        // Locked after `expired` is made, so unlocked before it is dropped: freeing an instance takes microseconds.
+        // Locked after `expired` is created, so unlocked before it is dropped: freeing an instance takes microseconds.
         let mut stock = self.stock();
         let age = Duration::from_secs(self.limits.instance_age_seconds);
         let now = Time::now();
@@ -192,7 +193,7 @@ impl Pool {
         self.stock().linked.as_ref().map(Arc::downgrade).unwrap_or_default()
     }
 
-    /// An instance as a call takes it, and puts it back.
+    /// Takes an instance like a call; `give_back` returns it.
     pub(super) async fn borrow_one(&self) -> Instance {
         match self.take().expect("not released") {
             Taken::Warm(instance) => instance,
@@ -206,6 +207,6 @@ impl Pool {
 }
 
 fn released() -> PolicyFailure {
-    let detail = "the policy was released: another has had its place since, and this request kept it for too long";
+    let detail = "the policy was released: another version replaced it, and this request outlived its drain";
     PolicyFailure { class: FailureClass::Host, detail: detail.into() }
 }

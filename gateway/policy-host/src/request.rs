@@ -1,8 +1,8 @@
-//! A request as policies see it, kept: for samples and fixtures, and for shadows, which decide later.
+//! An owned copy of a request as policies see it: for samples, fixtures, and shadows, which decide later.
 
 use super::contract::types::{Budget, Dialect, Message, Request, Role};
 
-/// A request that owns all that it says.
+/// A request that owns its data.
 #[derive(Debug, Clone)]
 pub struct OwnedRequest {
     /// The request's id.
@@ -15,17 +15,17 @@ pub struct OwnedRequest {
     pub messages: Vec<(Role, String)>,
     /// The estimated tokens of all messages.
     pub prompt_tokens: u32,
-    /// Most output tokens, if the client named a limit.
+    /// Maximum output tokens, if the client named a limit.
     pub max_tokens: Option<u32>,
-    /// Whether the answer is to be streamed.
+    /// Whether to stream the answer.
     pub streaming: bool,
     /// Whether the model may call tools.
     pub tools: bool,
     /// Whether there are images among the messages.
     pub images: bool,
-    /// Who asks.
+    /// The tenant that sent it.
     pub tenant: Option<String>,
-    /// What the tenant may spend.
+    /// The tenant's budget.
     pub budget: Option<Budget>,
     /// Request headers that policies may see: name in lower case, value.
     pub labels: Vec<(String, String)>,
@@ -98,7 +98,7 @@ impl OwnedRequest {
         }
     }
 
-    /// The request as the contract has it; `lists` are its own.
+    /// The request in the contract's types; `lists` must be its own.
     #[must_use]
     pub fn request<'a>(&'a self, lists: &'a Lists<'a>) -> Request<'a> {
         Request {

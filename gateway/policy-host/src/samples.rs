@@ -1,5 +1,4 @@
-//! Requests that stand in for traffic: what every policy must be able to decide before it serves, and the form in which
-//! an operator's own fixtures are asked.
+//! Sample requests: every policy must decide them before it serves. An operator's fixtures have the same form.
 //!
 //! This module must not know: what the answers mean.
 
@@ -13,7 +12,7 @@ use super::failure::PolicyFailure;
 use super::hook::Hook;
 use super::request::OwnedRequest;
 
-/// Output tokens that are expected of a request that names no limit.
+/// Output tokens to expect if a request names no limit.
 const OUTPUT_TOKENS: u32 = 500;
 
 /// A request and the models that may answer it.
@@ -31,18 +30,18 @@ pub(crate) struct Offer {
     pub(crate) estimate: Estimate,
 }
 
-/// What a routing policy is told that a model is expected to cost. A cost policy is told nothing: it is to say it.
+/// The cost estimate that a routing policy gets for a model. A cost policy gets none: it makes the estimate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Estimate {
-    /// The prompt in and `max_tokens` out, at most 500, at the model's price.
+    /// The prompt's tokens, and `max_tokens` of output but at most 500, at the model's price.
     ByPrice,
     /// The same tokens, at this many nano-dollars.
     Cost(u64),
-    /// Nothing, as where the cost policy failed.
+    /// None, as if the cost policy had failed.
     Unknown,
 }
 
-/// What a policy answered, by its hook.
+/// A policy's answer, by its hook.
 #[derive(Debug)]
 pub(crate) enum Answered {
     Routing(Verdict),
@@ -56,7 +55,7 @@ impl Default for Sample {
 }
 
 impl Sample {
-    /// Asks the policy, as a request with that id, the way traffic does.
+    /// Calls the policy like traffic, with a request of this id.
     pub(crate) async fn ask(&self, policy: &Policy, id: &str) -> Result<Answered, PolicyFailure> {
         let lists = self.request.lists();
         let request = Request { id, ..self.request.request(&lists) };
@@ -86,7 +85,7 @@ impl Sample {
 }
 
 impl Offer {
-    /// A healthy local model of that name of which nothing else is known.
+    /// A healthy local model of this name without other facts.
     pub(crate) fn named(model: &str) -> Self {
         Self {
             facts: ModelFacts {
@@ -123,7 +122,7 @@ pub(crate) fn usual() -> Vec<Offer> {
     ]
 }
 
-/// What every policy is asked before it serves, by name. Each is a corner at which policies were seen to stumble.
+/// The samples that every policy must decide before it serves, by name. Each covers a case that made policies fail.
 pub(crate) fn canonical() -> Vec<(&'static str, Sample)> {
     let question = "What is the capital of France?";
     let code = "fn total(items: &[Item]) -> u64 {\n    items.iter().map(|item| item.price * item.count).sum()\n}\n";
@@ -170,7 +169,8 @@ pub(crate) fn canonical() -> Vec<(&'static str, Sample)> {
     ]
 }
 
-/// A down one, an unpriced one of which nothing is expected, one that is cut off, one under load, and a long tail.
+/// The usual ones, a down one, an unpriced one without an estimate, one with an open breaker, one under load, and many
+/// more.
 fn many() -> Vec<Offer> {
     let observed =
         |latency| Some(Observed { latency, time_to_first_token: Some(latency / 4.0), tokens_per_second: Some(40.0) });

@@ -1,7 +1,7 @@
-//! One guest instance and one call of it: time and memory armed before any guest code runs, every way of failing
-//! turned into one of the closed classes, by what the error is and never by what it says.
+//! One guest instance and its calls. Time and memory limits are set before any guest code runs. Every failure becomes
+//! one of the closed classes, by the type of the error and never by its text.
 //!
-//! Dropping the future of a call drops the instance: nothing waits for a guest that nobody listens to.
+//! Dropping the future of a call drops the instance, so that nothing waits for an abandoned guest.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use crate::limits::Limits;
 use crate::pace::Pace;
 use crate::settings::Settings;
 
-/// How long guest code may take, from the host's side.
+/// The time limits of guest code.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallTime {
-    /// Running, by ticks.
+    /// The running time, counted in ticks.
     run: Duration,
-    /// On the wall, with the time in which the machine does not let it run.
+    /// The wall-clock time, including time in which the machine does not run the guest.
     wall: Duration,
 }
 
 impl CallTime {
-    /// `run`, and what that means on the wall at this pace.
+    /// `run`, and the wall-clock limit that follows from it at this pace.
     pub(super) fn new(run: Duration, pace: Pace) -> Self {
         let serving = run * WALL_FACTOR + WALL_BESIDE;
         let wall = match pace {
@@ -48,13 +48,13 @@ pub(super) struct Instance {
     pub(super) born: Time,
 }
 
-/// The call under way took too long.
+/// The call ran longer than its limit.
 #[derive(Debug, thiserror::Error)]
-#[error("it ran past its time")]
+#[error("the call exceeded its time limit")]
 struct PastDeadline;
 
 impl Instance {
-    /// A new instance, within `time`. Its start functions are guest code and run here, under all limits.
+    /// Creates an instance within `time`. Its start functions are guest code and run here, under all limits.
     pub(super) async fn new(
         linked: &Linked,
         limits: &Limits,
@@ -65,7 +65,7 @@ impl Instance {
         let guest = Guest::new(limits.memory_bytes, Arc::clone(settings), Arc::clone(log), ticks(time.run));
         let mut store = Store::new(linked.pre.engine(), guest);
         if store.get_fuel().is_ok() {
-            // An engine that counts instructions: time bounds them as ever.
+            // The engine counts instructions, which does not limit them: time still does.
             let _ = store.set_fuel(u64::MAX);
         }
         store.limiter(|guest| &mut guest.memory);
@@ -73,7 +73,7 @@ impl Instance {
         store.epoch_deadline_callback(|mut context| {
             let ticks = &mut context.data_mut().ticks;
             *ticks = ticks.checked_sub(1).ok_or(PastDeadline)?;
-            // Let the worker serve others before the guest goes on.
+            // Lets the worker serve others before the guest continues.
             Ok(UpdateDeadline::Yield(1))
         });
         store.set_epoch_deadline(1);
@@ -82,7 +82,7 @@ impl Instance {
             linked.exports.of(&mut store, &instance)
         };
         let guest = catch(time, load).await.map_err(|failure| match failure.class {
-            // No value of the guest's was looked at yet: what else goes wrong is the host's lack of something.
+            // The host has not read a value of the guest so far: any other error means that the host lacks something.
             FailureClass::InvalidDecision | FailureClass::HostcallLimit => {
                 PolicyFailure { class: FailureClass::Host, ..failure }
             }
@@ -91,19 +91,19 @@ impl Instance {
         Ok(Self { store, guest, calls: 0, born: Time::now() })
     }
 
-    /// Lets the guest read its settings: once, before its first decision.
+    /// Lets the guest read its settings, once, before its first decision.
     pub(super) async fn configure(&mut self, time: CallTime) -> Result<(), PolicyFailure> {
         self.arm(time);
         catch(time, self.guest.configure(&mut self.store)).await?.map_err(guest_error)
     }
 
-    /// One call. After a failure of any class but `GuestError` the instance must not be called again.
+    /// Runs one call. After a failure of any class but `GuestError` the instance must not serve another call.
     pub(super) async fn call(&mut self, call: Call<'_>, time: CallTime) -> Result<Answer, PolicyFailure> {
         self.arm(time);
         self.calls += 1;
         match catch(time, self.guest.ask(&mut self.store, call)).await? {
             Some(answer) => answer.map_err(guest_error),
-            None => Err(failure(FailureClass::Host, "the policy was asked for a hook that it does not have")),
+            None => Err(failure(FailureClass::Host, "the host called a hook that the policy does not have")),
         }
     }
 
@@ -117,28 +117,27 @@ impl Instance {
         self.store.get_fuel().map_or(0, |left| u64::MAX - left)
     }
 
-    /// Epoch deadlines are relative and spent: each call arms its own.
+    /// Sets the deadline of one call: epoch deadlines are relative, and each call uses up its own.
     fn arm(&mut self, time: CallTime) {
         self.store.data_mut().begin_call(ticks(time.run));
         self.store.set_epoch_deadline(1);
     }
 }
 
-/// The ticks that make up a time. A guest is asked to account for each tick that it runs into, once: a thread that the
-/// kernel takes off the processor for ten ticks costs its guest one, so that a busy machine is not taken for a guest
-/// that spins.
+/// The number of ticks in `time`. A guest pays once for each tick that it runs into: a thread that the kernel suspends
+/// for ten ticks costs its guest one, so that a busy machine does not look like a guest that spins.
 fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX)
 }
 
-/// On the wall a call may take as many times longer than it may run, and this beside.
+/// The wall-clock limit of a call is its running time times this factor, plus this constant.
 const WALL_FACTOR: u32 = 4;
 const WALL_BESIDE: Duration = Duration::from_millis(100);
-/// And where nobody waits for it.
+/// The minimum wall-clock limit if no request waits.
 const WALL_IN_BACKGROUND: Duration = Duration::from_secs(60);
 
-/// Runs guest code, and turns every way of not returning into a class. Ticks stop a guest that runs for its time; the timer
-/// stops one that waits inside a host function, where ticks do not reach, or whose machine does not let it run.
+/// Runs guest code and turns every failure into a class. Ticks stop a guest that uses up its running time. The timer
+/// stops one that waits inside a host function, where ticks do not reach, or that the machine does not run.
 fn catch<T>(
     time: CallTime,
     code: impl Future<Output = wasmtime::Result<T>>,
@@ -146,9 +145,10 @@ fn catch<T>(
     AssertUnwindSafe(tokio::time::timeout(time.wall, code)).catch_unwind().map(move |caught| match caught {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => Err(failure(classify(&error), format!("{error:#}"))),
-        Ok(Err(_elapsed)) => {
-            Err(failure(FailureClass::Timeout, format!("no answer within {} ms on the wall", time.wall.as_millis())))
-        }
+        Ok(Err(_elapsed)) => Err(failure(
+            FailureClass::Timeout,
+            format!("no answer within {} ms of wall-clock time", time.wall.as_millis()),
+        )),
         Err(_panic) => Err(failure(FailureClass::Host, "the host panicked during the call")),
     })
 }
@@ -163,11 +163,11 @@ fn classify(error: &wasmtime::Error) -> FailureClass {
     } else if error.is::<Trap>() || error.is::<wasmtime_wasi::I32Exit>() {
         FailureClass::Trap
     } else if error.is::<&'static str>() || error.is::<String>() || error.is::<std::str::Utf8Error>() {
-        // The runtime's complaint, in a sentence, of a value that is not what the contract says: an unknown case,
-        // a list outside of memory, text that is not UTF-8.
+        // The runtime reports a value that does not follow the contract as text: an unknown case, a list outside of
+        // memory, text that is not UTF-8.
         FailureClass::InvalidDecision
     } else {
-        // What remains when guest code or its values fail is the runtime's private type for spent host-call data.
+        // The only other error of guest code or its values is the runtime's private type for exceeded host-call data.
         FailureClass::HostcallLimit
     }
 }

@@ -1,4 +1,4 @@
-//! The operator's settings as a policy's manifest types them.
+//! Converts the operator's settings to the types in a policy's manifest.
 
 use serde_json::Value as Json;
 
@@ -6,13 +6,13 @@ use std::collections::HashMap;
 
 use crate::contract::types::{Manifest, Value};
 
-/// The settings an operator gave, by name, of the types that the manifest asks for.
+/// The operator's settings by name, in the types that the manifest asks for.
 pub type Settings = HashMap<String, Value>;
 
-/// Longest text that a setting may have from a file, in bytes.
+/// Maximum size of a setting's text from a file, in bytes.
 pub const MAX_SETTING_BYTES: usize = 256 << 10;
 
-/// The operator's settings as the manifest types them.
+/// Converts the operator's settings to the manifest's types.
 pub(super) fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>) -> Result<Settings, String> {
     let mut settings = Settings::new();
     for (name, json) in given {

@@ -1,33 +1,33 @@
-//! How far a component came on its way to serving, and the sentence that says why it came no further.
+//! The stages of a component on its way to serving, and the error of a refusal.
 
 use std::fmt;
 
-/// How far a component came. Whoever looks for components sees to the first two stages and to the last, loading to those
-/// between. A closed set: it is a metric label.
+/// A stage of a component on its way to serving. The caller handles the first two stages and the last, loading handles
+/// the others. A closed set, because it is a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// It was seen and could be read.
+    /// It was found and could be read.
     Observed,
     /// It stopped changing.
     Stable,
-    /// Its bytes are read as a component.
+    /// Its bytes are a component without refused features.
     Parsed,
-    /// It needs nothing that it is not granted, and uses no refused feature.
+    /// It imports only what policies may, exports its hook, and its limits are in range.
     Admitted,
-    /// It became machine code.
+    /// It was compiled to machine code.
     Compiled,
-    /// Its imports were met and its exports are those of the contract.
+    /// Its imports are resolved and its exports are those of the contract.
     Linked,
-    /// It described itself and took its settings.
+    /// It returned its manifest and accepted its settings.
     Configured,
     /// It decided sample requests within its limits, and its operator's fixtures as expected.
     Probed,
-    /// It took its place among those that serve.
+    /// It was put into its slot.
     Placed,
 }
 
 impl Stage {
-    /// All, in the order in which they are reached.
+    /// All stages, in their order.
     pub const ALL: [Self; 9] = [
         Self::Observed,
         Self::Stable,
@@ -64,7 +64,7 @@ pub struct LoadError {
     pub origin: String,
     /// The stage it did not reach.
     pub stage: Stage,
-    /// What was found and what would be right.
+    /// What was found and what is expected.
     pub reason: String,
 }
 

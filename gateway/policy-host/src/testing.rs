@@ -1,4 +1,4 @@
-//! What the unit tests of policies share: the built-in components, loaded in this process.
+//! Helpers of the policies' unit tests: the built-in components, loaded in this process.
 
 use std::sync::Arc;
 
@@ -28,11 +28,11 @@ pub(super) async fn load(name: &str, limits: GivenLimits, fixtures: Option<&str>
     if name == "script" {
         settings.insert("script".into(), "fn route(request, candidates) { route_to(candidates, \"as given\") }".into());
     }
-    // The loader ends here and with it the ticks: these guests do not spin.
+    // Dropping the loader here stops the ticks, which is safe because these guests do not spin.
     Policy::load(&loader, &source, hook, &settings, &limits, Pace::Serving).await
 }
 
-/// Limits that no busy machine is too slow for.
+/// Limits that even a busy machine can meet.
 pub(super) fn patient() -> GivenLimits {
     GivenLimits { call_time_ms: Some(5000), ..GivenLimits::default() }
 }

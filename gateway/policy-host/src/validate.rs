@@ -1,16 +1,16 @@
-//! Checks of what a policy answered: a choice among what it was offered, in range, bounded. A guest's answer goes
-//! no further than this before it was looked at.
+//! Validates what a policy answered: a choice among the candidates, in range, bounded. Nothing uses a guest's answer
+//! before this check.
 
 use crate::contract::Verdict;
 use crate::contract::types::{CostEstimate, Manifest};
 
-/// Longest reason a policy may give, in bytes.
+/// Maximum length of a reason, in bytes.
 pub(super) const MAX_REASON_BYTES: usize = 1024;
-/// Most a policy may expect one request to cost: a million dollars, in nano-dollars. What is beyond is a mistake of
-/// units, and sums of it could overflow.
+/// Maximum estimate for one request: a million dollars, in nano-dollars. A higher one is a mistake of units, and sums
+/// of such estimates could overflow.
 pub(super) const MAX_COST: u64 = 1_000_000_000_000_000;
 
-/// What is wrong with a verdict on `candidates` candidates.
+/// Checks a verdict on `candidates` candidates; the error says what is wrong.
 pub(super) fn check_verdict(verdict: &Verdict, candidates: usize) -> Result<(), String> {
     match verdict {
         Verdict::Route(decision) => {
@@ -20,7 +20,7 @@ pub(super) fn check_verdict(verdict: &Verdict, candidates: usize) -> Result<(), 
             let mut seen = vec![false; candidates];
             for &index in &decision.ranking {
                 match seen.get_mut(index as usize) {
-                    None => return Err(format!("the ranking names candidate {index} of {candidates}")),
+                    None => return Err(format!("the ranking names candidate {index} of {candidates}, counted from 0")),
                     Some(true) => return Err(format!("the ranking names candidate {index} twice")),
                     Some(seen) => *seen = true,
                 }
@@ -45,17 +45,17 @@ fn check_reason(reason: &str) -> Result<(), String> {
     if reason.len() > MAX_REASON_BYTES {
         return Err(format!("the reason has {} bytes, expected at most {MAX_REASON_BYTES}", reason.len()));
     }
-    // It goes into answers and log lines that people read in terminals.
+    // People read the reason in responses and log lines, on terminals.
     if reason.chars().any(char::is_control) {
-        return Err("the reason holds a control character".into());
+        return Err("the reason contains a control character".into());
     }
     Ok(())
 }
 
-/// What is wrong with estimates for `candidates` candidates.
+/// Checks estimates for `candidates` candidates; the error says what is wrong.
 pub(super) fn check_estimates(estimates: &[CostEstimate], candidates: usize) -> Result<(), String> {
     if estimates.len() != candidates {
-        return Err(format!("{} estimates for {candidates} candidates", estimates.len()));
+        return Err(format!("it gave {} estimates, expected one for each of {candidates} candidates", estimates.len()));
     }
     match estimates.iter().find_map(|e| e.cost.filter(|&cost| cost > MAX_COST)) {
         Some(cost) => Err(format!("an estimate costs {cost} nano-dollars, expected at most {MAX_COST}")),
@@ -63,7 +63,7 @@ pub(super) fn check_estimates(estimates: &[CostEstimate], candidates: usize) -> 
     }
 }
 
-/// What is wrong with a manifest.
+/// Checks a manifest; the error says what is wrong.
 pub(super) fn check_manifest(manifest: &Manifest) -> Result<(), String> {
     if !is_word(&manifest.name, 64, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
         return Err(format!("the name {:?} is not 1 to 64 lower-case letters, digits and `-`", manifest.name));
@@ -72,14 +72,14 @@ pub(super) fn check_manifest(manifest: &Manifest) -> Result<(), String> {
         return Err(format!("the version {:?} is not 1 to 32 letters, digits, `.`, `_` and `-`", manifest.version));
     }
     if manifest.summary.len() > MAX_REASON_BYTES || manifest.summary.chars().any(char::is_control) {
-        return Err(format!("the summary is over {MAX_REASON_BYTES} bytes or holds a control character"));
+        return Err(format!("the summary is over {MAX_REASON_BYTES} bytes or contains a control character"));
     }
     for (i, setting) in manifest.settings.iter().enumerate() {
         if !is_word(&setting.name, 64, |c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-            return Err(format!("the setting {:?} is not named by 1 to 64 letters, digits, `-`, `_`", setting.name));
+            return Err(format!("the setting's name {:?} is not 1 to 64 letters, digits, `-` and `_`", setting.name));
         }
         if manifest.settings[..i].iter().any(|other| other.name == setting.name) {
-            return Err(format!("the setting {} is there twice", setting.name));
+            return Err(format!("the manifest has the setting {} twice", setting.name));
         }
     }
     Ok(())

@@ -1,7 +1,8 @@
-//! Who may ask: whoever shows the token; where there is none, whoever is on this machine and no browser.
+//! Access control: a request must carry the token. Without a configured token, every client on this machine has access,
+//! except browsers.
 //!
-//! A page of any site can make its visitor's browser send requests to a loopback address, and with a name that it lets
-//! point there (DNS rebinding) even read the answers. Such requests carry an `Origin`, or that name as their `Host`.
+//! A web page can make its visitor's browser send requests to a loopback address, and if it points a name of its own
+//! there (DNS rebinding), it can even read the answers. Such requests carry an `Origin`, or that name as their `Host`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,7 +18,7 @@ use wasmgate_base::log_limit::LogLimit;
 /// See the module.
 pub(super) struct Access {
     token: Option<Token>,
-    // Where the listener is bound.
+    // The listener's address.
     own: Option<IpAddr>,
     failure_lines: LogLimit,
 }
@@ -27,10 +28,10 @@ impl Access {
         Self { token, own, failure_lines: LogLimit::default() }
     }
 
-    /// Whether this request may be looked at any further.
+    /// Checks the request's host, and its token or, without a configured token, that no browser sent it.
     pub(super) fn check(&self, head: &Parts, remote: SocketAddr) -> Result<(), Problem> {
         if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
-            return Err(Problem::new(Kind::BadRequest, "a request of HTTP/1.1 names its host once"));
+            return Err(Problem::new(Kind::BadRequest, "an HTTP/1.1 request must have exactly one Host header"));
         }
         match &self.token {
             Some(token) => self.authenticate(token, &head.headers, remote),
@@ -40,7 +41,7 @@ impl Access {
 
     fn authenticate(&self, token: &Token, headers: &HeaderMap, remote: SocketAddr) -> Result<(), Problem> {
         let shown = bearer(headers);
-        // Compared also where none was shown, so that both take the same way.
+        // Compared even if the request has no token, so that both cases take the same time.
         if token.is(shown.unwrap_or_default()) {
             return Ok(());
         }
@@ -48,8 +49,8 @@ impl Access {
             tracing::warn!(%remote, shown = shown.is_some(), suppressed, "an operator's authentication failed");
         }
         let message = match shown {
-            Some(_) => "this is not the token of the admin listener",
-            None => "the admin listener wants its token, as in `authorization: Bearer TOKEN`",
+            Some(_) => "the token is not that of the admin listener",
+            None => "the admin listener requires its token, as in `authorization: Bearer TOKEN`",
         };
         Err(Problem::new(Kind::Unauthorized, message))
     }
@@ -57,18 +58,18 @@ impl Access {
     fn keep_browsers_out(&self, head: &Parts) -> Result<(), Problem> {
         if head.headers.contains_key(ORIGIN) {
             let message =
-                "a request with an Origin comes from a browser: without a token the admin listener takes none";
+                "a request with an Origin comes from a browser: without a token, the admin listener refuses it";
             return Err(Problem::new(Kind::Forbidden, message));
         }
         let host = head.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-        // A request line may hold the whole address; then that is the host.
+        // A request line may hold the whole URL; then that names the host, too.
         let names_us = host.is_some_and(|host| self.is_us(host.host()))
             && head.uri.authority().is_none_or(|host| self.is_us(host.host()));
         if names_us {
             return Ok(());
         }
-        let message = "without a token the admin listener takes only requests whose Host is localhost, 127.0.0.1 or \
-                       [::1]: set a token to use another name";
+        let message = "without a token, the admin listener accepts only requests whose Host is localhost, 127.0.0.1 \
+                       or [::1]: set a token to use another name";
         Err(Problem::new(Kind::Forbidden, message))
     }
 
@@ -78,8 +79,7 @@ impl Access {
     }
 }
 
-/// What a request shows as its token. Two headers are as good as none: which one another reader of the request took
-/// cannot be known.
+/// The request's bearer token. Two headers count as none, because a proxy in front may have read the other one.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (value, None) = (values.next()?.as_bytes(), values.next()) else { return None };

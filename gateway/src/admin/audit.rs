@@ -1,5 +1,5 @@
-//! The audit log: one line for each request that would change something, whatever became of it. Never in it: bytes of
-//! components, values of settings, the token.
+//! The audit log: one line for each request that would change something, whatever its outcome. It never contains bytes
+//! of components, values of settings or the token.
 
 use std::net::SocketAddr;
 
@@ -8,12 +8,12 @@ use hyper::Method;
 use super::reply::{Kind, Problem};
 use super::route::Found;
 
-/// Longest part of a place's name that is logged: a stranger may send any.
+/// Longest part of a slot's name in the log, in characters. A stranger may send a name of any length.
 const MAX_SLOT_CHARS: usize = 64;
 
-/// An action whose line is written when it is closed, or dropped: then the gateway stopped in its middle.
+/// An action. Closing it writes its line; so does dropping it, because then the gateway stopped during the action.
 pub(super) struct Audit {
-    // `None` once the line is written, or where there is nothing to write.
+    // `None` after the line is written, or if there is nothing to write.
     open: Option<Open>,
 }
 
@@ -25,7 +25,7 @@ struct Open {
 }
 
 impl Audit {
-    /// Begins with a request. Reading is no action.
+    /// Opens the audit entry of a request. Reading is not an action.
     pub(super) fn open(method: &Method, found: &Found<'_>, remote: SocketAddr) -> Self {
         let (action, slot) = match found {
             _ if method == Method::GET || method == Method::HEAD => return Self { open: None },
@@ -37,7 +37,7 @@ impl Audit {
         Self { open: Some(Open { action, slot, remote, detail: String::new() }) }
     }
 
-    /// Says what it is about.
+    /// Sets the details of the action.
     pub(super) fn note(&mut self, detail: String) {
         if let Some(open) = &mut self.open {
             open.detail = detail;
@@ -58,7 +58,7 @@ impl Audit {
     fn write(&mut self, outcome: &'static str, more: &str) {
         let Some(Open { action, slot, remote, detail }) = self.open.take() else { return };
         let between = if detail.is_empty() || more.is_empty() { "" } else { ": " };
-        // As a string, which a log for people quotes: a stranger's text cannot pass for a line of its own.
+        // A string field, which the text format quotes: a stranger's text cannot forge a log line.
         let detail = format!("{detail}{between}{more}");
         tracing::info!(target: "audit", action, slot, outcome, detail, %remote, "operator action");
     }
@@ -66,6 +66,6 @@ impl Audit {
 
 impl Drop for Audit {
     fn drop(&mut self) {
-        self.write("refused", "the gateway stopped or failed in its middle");
+        self.write("refused", "the gateway stopped or failed during the action");
     }
 }

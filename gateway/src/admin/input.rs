@@ -1,4 +1,4 @@
-//! What a request brings with it: its query, its JSON, its component; within bounds, and without keys that nobody reads.
+//! Reads a request's query, JSON body or component, within bounds. Unknown keys are refused.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use super::reply::{Kind, Problem};
 
 /// Longest body of JSON, in bytes.
 pub(super) const MAX_JSON_BYTES: usize = 64 << 10;
-/// For a body of JSON to come.
+/// Time limit for a JSON body.
 pub(super) const JSON_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a component to come.
+/// Time limit for a component.
 pub(super) const COMPONENT_TIMEOUT: Duration = Duration::from_secs(120);
-/// For what is not read to pass.
+/// Time limit for discarding the rest of a body.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A whole body. What was not read of it, since it is too long, stays in `body`.
+/// Reads the whole body. If it is too long, the unread rest stays in `body`.
 pub(super) async fn read(
     headers: &HeaderMap,
     body: &mut Option<Incoming>,
@@ -39,31 +39,31 @@ pub(super) async fn read(
             Ok(read.to_bytes())
         }
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::new(Kind::BadRequest, "the body broke off")),
+        Ok(Err(_)) => Err(Problem::new(Kind::BadRequest, "the body ended before it was complete")),
         Err(_elapsed) => {
-            let message = format!("the body did not come within {} seconds", time.as_secs());
+            let message = format!("the body did not arrive within {} seconds", time.as_secs());
             Err(Problem::new(Kind::SlowRequest, message))
         }
     }
 }
 
-/// Takes what a client still sends, and forgets it.
+/// Reads and discards the rest of what the client sends.
 pub(super) async fn discard(headers: &HeaderMap, mut body: Incoming) {
-    // Whoever asks before sending is answered before sending.
+    // A client that sent `Expect` waits for the answer before it sends a body.
     if !headers.contains_key(EXPECT) {
         let rest = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
         let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
     }
 }
 
-/// An object of JSON with none but these keys; no body is an empty one.
+/// A JSON object with only the known keys. An empty body counts as an empty object.
 pub(super) fn object(headers: &HeaderMap, body: &[u8], known: &[&str]) -> Result<Map<String, Value>, Problem> {
     if body.is_empty() {
         return Ok(Map::new());
     }
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    // Required, not only tolerated: a form of a web page can send anything but this.
+    // Required, because a web page's form can send any content type but this one.
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Problem::new(Kind::WrongContentType, "the content type must be application/json"));
     }
@@ -72,31 +72,31 @@ pub(super) fn object(headers: &HeaderMap, body: &[u8], known: &[&str]) -> Result
     Ok(object)
 }
 
-/// An object of JSON. Its error never quotes it: what it holds may be secret.
+/// Parses a JSON object. The error never quotes the text, which may hold secrets.
 pub(super) fn parse_object(what: &str, text: &[u8]) -> Result<Map<String, Value>, Problem> {
     let bad = |message: String| Problem::new(Kind::BadRequest, message);
     match serde_json::from_slice(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(bad(format!("{what} is not an object of JSON, as in {{\"key\": 1}}"))),
+        Ok(_) => Err(bad(format!("{what} is not a JSON object, expected one as in {{\"key\": 1}}"))),
         Err(error) => {
             let (line, column) = (error.line(), error.column());
-            Err(bad(format!("{what} is not JSON: it goes wrong at line {line}, column {column}")))
+            Err(bad(format!("{what} is not valid JSON: error at line {line}, column {column}")))
         }
     }
 }
 
-/// The parameters of a query, each at most once, with none but these keys.
+/// The parameters of a query: only the known keys, each at most once.
 pub(super) fn query(uri: &Uri, known: &[&str]) -> Result<Map<String, Value>, Problem> {
     let bad = |message: String| Problem::new(Kind::BadRequest, message);
     let Some(query) = uri.query() else { return Ok(Map::new()) };
-    // Only to have the library take the query apart.
+    // The host is a dummy: only the library's parser of queries is needed.
     let url = reqwest::Url::parse(&format!("http://localhost/?{query}"))
         .map_err(|error| bad(format!("the query cannot be read: {error}")))?;
     let mut parameters = Map::new();
     for (key, value) in url.query_pairs() {
         check_keys([&*key].into_iter(), known, "parameter")?;
         if parameters.insert(key.to_string(), value.into()).is_some() {
-            return Err(bad(format!("the parameter `{key}` is there twice")));
+            return Err(bad(format!("the parameter `{key}` appears twice, expected it once")));
         }
     }
     Ok(parameters)

@@ -1,9 +1,9 @@
-//! The listener for operators: how policies stand, and what is done with them. A listener of its own, so that what
-//! serves prompts to strangers never offers these routes.
+//! The admin listener, where operators inspect and change policies. It is a separate listener, so that the one that
+//! serves clients never offers these routes.
 //!
-//! The order of a request's steps is in `answer`: who asks (`access`), for what (`route`), with what (`input`), done by
-//! the lifecycle (`perform`), written down (`audit`), told (`reply`). This module must not know: how an operation is
-//! done, requests for prompts.
+//! `answer` holds the order of a request's steps: match the route (`route`), check access (`access`), read the input
+//! (`input`), have the control task perform the operation (`perform`), write the audit line (`audit`), reply (`reply`).
+//! This module must not know: how the control task does an operation, requests for prompts.
 
 mod access;
 mod audit;
@@ -40,37 +40,37 @@ use access::Access;
 use audit::Audit;
 use reply::{Kind, Problem};
 
-/// The API's description for machines: OpenAPI 3.1.
+/// The API's OpenAPI 3.1 description.
 pub const OPENAPI: &str = include_str!("openapi.json");
 
-/// Open connections; one more waits to be accepted. Operators are few.
+/// Maximum of open connections. More wait until the listener accepts them. Operators are few.
 const MAX_CONNECTIONS: usize = 16;
-/// Uploads under way at a time, from their first byte to their answer; one more waits. Bounds what they take of memory,
-/// together with their length.
+/// Maximum of concurrent uploads, each from its first byte to its answer. More wait. Together with the longest upload,
+/// this bounds the memory of uploads.
 const MAX_UPLOADS: usize = 2;
-/// Largest request head: an upload's settings are in its request line.
+/// Largest request head, in bytes. An upload's settings are in its request line.
 const MAX_HEAD_BYTES: usize = 128 << 10;
-/// For a request's head; a kept connection that idles as long is closed.
+/// Time limit for a request's head, and for an idle keep-alive connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a client that takes nothing of its answer.
+/// How long a client may read nothing of its answer before the connection is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// For what is in flight when the gateway stops.
+/// Drain: time for in-flight requests when the gateway stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What all requests share.
+/// The state that all requests share.
 struct Admin {
     operator: Operator,
     access: Access,
     uploads: Semaphore,
 }
 
-/// Serves operators until `stop`; then what is in flight gets a moment to end. With a token, each request must carry it;
-/// without one, `listener` is to be bound to a loopback address, and browsers are kept out.
+/// Serves operators until `stop`, then drains in-flight requests. With a token, each request must carry it. Without a
+/// token, the caller must bind `listener` to a loopback address, and the listener refuses browsers.
 pub async fn serve(listener: TcpListener, operator: Operator, token: Option<Token>, stop: CancellationToken) {
     let access = Access::new(token, listener.local_addr().ok().map(|addr| addr.ip()));
     let admin = Arc::new(Admin { operator, access, uploads: Semaphore::new(MAX_UPLOADS) });
     let graceful = GracefulShutdown::new();
-    // HTTP/1.1 only: with several requests on a connection, the bound on connections would be none on requests.
+    // HTTP/1.1 only: HTTP/2 multiplexes requests, so the limit on connections would not limit requests.
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
     let bounds = Bounds { max_connections: MAX_CONNECTIONS, head_timeout: HEAD_TIMEOUT, write_timeout: WRITE_TIMEOUT };
@@ -79,7 +79,7 @@ pub async fn serve(listener: TcpListener, operator: Operator, token: Option<Toke
         let service = service_fn(move |request: Request<Incoming>| {
             asked.store(true, Ordering::Relaxed);
             let admin = Arc::clone(&admin);
-            // A task of its own: an operation goes on when its client hangs up, and the audit log says how it ended.
+            // A separate task: an operation continues if its client disconnects, and the audit log records its outcome.
             let answered = tokio::spawn(async move { answer(&admin, request, remote).await });
             async move {
                 let failed = |_| reply::refuse(&Problem::new(Kind::Internal, "the gateway failed to answer"));
@@ -89,7 +89,7 @@ pub async fn serve(listener: TcpListener, operator: Operator, token: Option<Toke
         let connection = graceful.watch(http.serve_connection(stream, service));
         async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "an operator's connection ended badly");
+                tracing::debug!(%error, "admin connection failed");
             }
         }
     })
@@ -112,7 +112,7 @@ async fn answer(admin: &Admin, request: Request<Incoming>, remote: SocketAddr) -
         Ok(text) => reply::tell(text.clone()),
         Err(problem) => reply::refuse(problem),
     };
-    // A client that is still sending when its connection closes may lose the answer: hear it out, within bounds.
+    // A client that still sends when its connection closes may lose the answer, so the rest is read, within bounds.
     if let Some(body) = body {
         input::discard(&head.headers, body).await;
     }

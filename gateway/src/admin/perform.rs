@@ -1,6 +1,6 @@
-//! What each route does: takes what the request brought, asks the lifecycle, and tells what it said.
+//! What each route does: converts the request's input, sends the operation to the control task, and returns its result.
 //!
-//! This module must not know: connections, who may ask, how answers look on the wire.
+//! This module must not know: connections, access control, the form of answers on the wire.
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -18,7 +18,7 @@ use crate::rollout::slot::Slot;
 use wasmgate_base::json_text;
 use wasmgate_policy_host::MAX_COMPONENT_BYTES;
 
-/// A place with what happened in it.
+/// A slot with its history.
 #[derive(Serialize)]
 struct PolicyWithHistory {
     #[serde(flatten)]
@@ -26,7 +26,7 @@ struct PolicyWithHistory {
     history: Vec<Event>,
 }
 
-/// Does what a request asks for; the JSON to answer with.
+/// Performs a request. Returns the JSON of the answer.
 pub(super) async fn perform(
     admin: &Admin,
     head: &Parts,
@@ -37,11 +37,11 @@ pub(super) async fn perform(
     let (route, slot) = match found {
         Found::Route { route, slot } => (*route, *slot),
         Found::WrongMethod { allow, .. } => {
-            return Err(Problem::new(Kind::WrongMethod(allow.clone()), format!("this route takes {allow} only")));
+            return Err(Problem::new(Kind::WrongMethod(allow.clone()), format!("this route accepts {allow} only")));
         }
         Found::Nothing { near } => {
             let hint = near.as_ref().map_or(String::new(), |near| format!("did you mean {near}? "));
-            let message = format!("there is no such route; {hint}GET / lists what there is");
+            let message = format!("there is no such route; {hint}GET / lists the routes");
             return Err(Problem::new(Kind::UnknownRoute, message));
         }
     };
@@ -51,7 +51,7 @@ pub(super) async fn perform(
     if route.action().is_none() {
         return tell(admin, route, slot).await;
     }
-    // Held until all is done: a component is in memory for as long. Never closed.
+    // Held until the upload ends, because the component is in memory until then. The semaphore is never closed.
     let _permit = if route == Route::Upload { admin.uploads.acquire().await.ok() } else { None };
     let slot: Slot = slot.parse().map_err(|message: String| Problem::new(Kind::UnknownSlot, message))?;
     let operation = operation(head, route, slot, body, audit).await?;
@@ -59,7 +59,7 @@ pub(super) async fn perform(
     Ok(json_text::json(&status).into())
 }
 
-/// The routes that only tell.
+/// Performs the routes that only read.
 async fn tell(admin: &Admin, route: Route, slot: &str) -> Result<Bytes, Problem> {
     let text = match route {
         Route::Welcome => {
@@ -83,12 +83,13 @@ fn one(status: Status, slot: &str) -> Result<PolicyWithHistory, Problem> {
     let slot: Slot = slot.parse().map_err(unknown)?;
     let there: Vec<String> = status.policies.iter().map(|policy| policy.slot.to_string()).collect();
     let policy = status.policies.into_iter().find(|policy| policy.slot == slot);
-    let policy = policy.ok_or_else(|| unknown(format!("{slot} has no policy; there are {}", there.join(", "))))?;
+    let policy =
+        policy.ok_or_else(|| unknown(format!("{slot} has no policy; expected one of {}", there.join(", "))))?;
     let history = status.history.into_iter().filter(|event| event.slot.as_ref() == Some(&slot)).collect();
     Ok(PolicyWithHistory { policy, history })
 }
 
-/// What the lifecycle is asked for, as the request has it.
+/// The operation that a request asks for.
 async fn operation(
     head: &Parts,
     route: Route,
@@ -156,7 +157,7 @@ async fn upload(
     let settings = text("settings").map(|text| input::parse_object("`settings`", text.as_bytes())).transpose()?;
     let component = input::read(&head.headers, body, MAX_COMPONENT_BYTES, COMPONENT_TIMEOUT).await?;
     if component.is_empty() {
-        return Err(bad("there is no component: the body is empty"));
+        return Err(bad("the body is empty, expected a component"));
     }
     let hashed = component.clone();
     let digest = tokio::task::spawn_blocking(move || wasmgate_base::digest::sha256(&hashed)).await;

@@ -1,4 +1,4 @@
-//! What operators are told: JSON, whether something was done or not. The one table of statuses and codes.
+//! Responses of the admin API, all JSON, and the one table of error statuses and codes.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -9,18 +9,18 @@ use serde_json::json;
 use crate::rollout::api::NotDone;
 use wasmgate_base::json_text;
 
-/// Why something was not done.
+/// Why a request failed.
 #[derive(Debug)]
 pub(super) struct Problem {
     pub(super) kind: Kind,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what was expected.
     pub(super) message: String,
 }
 
 /// The kinds of problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The request is not what its route takes.
+    /// The request is invalid for its route.
     BadRequest,
     /// The token is missing or wrong.
     Unauthorized,
@@ -28,13 +28,13 @@ pub(super) enum Kind {
     Forbidden,
     /// No such route.
     UnknownRoute,
-    /// No such place for a policy.
+    /// No such slot.
     UnknownSlot,
-    /// The route exists, the method does not; with those that do.
+    /// The route exists, but not with this method. Holds the methods that it accepts.
     WrongMethod(String),
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     SlowRequest,
-    /// It makes no sense as things stand.
+    /// The operation conflicts with the slot's state.
     Conflict,
     /// The body is too long.
     TooLarge,
@@ -78,8 +78,7 @@ impl Problem {
         Self::new(Kind::Stopping, "the gateway is stopping")
     }
 
-    /// The text for the audit log. A refusal may quote the settings that a policy did not take: its reason is for
-    /// whoever asked.
+    /// The text for the audit log. A refusal's reason may quote settings, so only the client gets it.
     pub(super) fn for_audit(&self) -> &str {
         match self.kind {
             Kind::Refused => "the component was refused",
@@ -99,7 +98,7 @@ impl From<NotDone> for Problem {
     }
 }
 
-/// The response to a request that was answered with this JSON.
+/// A successful response with this JSON.
 pub(super) fn tell(text: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(text));
     let headers = response.headers_mut();
@@ -108,7 +107,7 @@ pub(super) fn tell(text: Bytes) -> Response<Full<Bytes>> {
     response
 }
 
-/// The response to a request that was not.
+/// An error response.
 pub(super) fn refuse(problem: &Problem) -> Response<Full<Bytes>> {
     let (status, code) = problem.kind.row();
     let body = json!({"error": {"code": code, "message": problem.message}});

@@ -1,10 +1,10 @@
-//! The routes: one table for those who ask, for the `Allow` of an error, and for the check of the API's description.
+//! The routes: one table for matching requests, for the `Allow` header, and for the test of the API's description.
 //!
 //! This module must not know: what a route does.
 
 use hyper::Method;
 
-/// What can be asked for.
+/// The routes of the admin API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
     Welcome,
@@ -21,7 +21,7 @@ pub(super) enum Route {
     Share,
 }
 
-/// Each route: its method, its path with `{slot}` for the name of a place, and what it is.
+/// Each route: its method, its path with `{slot}` for a slot's name, and its variant.
 pub(super) const TABLE: [(Method, &str, Route); 12] = [
     (Method::GET, "/", Route::Welcome),
     (Method::GET, "/openapi.json", Route::OpenApi),
@@ -37,18 +37,18 @@ pub(super) const TABLE: [(Method, &str, Route); 12] = [
     (Method::PUT, "/policies/{slot}/share", Route::Share),
 ];
 
-/// What was found for a request. `slot` is what stands in the place's name, whatever it is; empty where a route has none.
+/// The match for a request. `slot`: the path's text for the slot's name, unchecked; empty if the route has none.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found<'a> {
     /// A route.
     Route { route: Route, slot: &'a str },
-    /// The path is there, the method is not.
+    /// The path exists, but not with this method.
     WrongMethod { allow: String, slot: &'a str },
-    /// Nothing; perhaps another path was meant.
+    /// No route; `near`: the nearest path.
     Nothing { near: Option<String> },
 }
 
-/// The route of a method and a path. HEAD is GET, whose body the HTTP library leaves out.
+/// Finds the route of a method and a path. HEAD counts as GET; the HTTP library omits the body.
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
     let asked = if method == Method::HEAD { &Method::GET } else { method };
     let (mut allow, mut slot) = (Vec::new(), "");
@@ -76,7 +76,7 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Found<'a> {
     Found::Nothing { near: wasmgate_base::nearest::nearest(path, paths.iter().map(String::as_str)).map(str::to_owned) }
 }
 
-/// What stands for `{slot}` where the path is one of this pattern.
+/// The path's text for `{slot}`, if the path matches the pattern.
 fn slot_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     let mut slot = "";
@@ -91,7 +91,7 @@ fn slot_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
 }
 
 impl Route {
-    /// The word in the audit log, as the lifecycle has it; `None` where nothing is done.
+    /// The operation's name in the audit log, as in `Operation::as_str`; `None` for routes that only read.
     pub(super) fn action(self) -> Option<&'static str> {
         Some(match self {
             Self::Welcome | Self::OpenApi | Self::History | Self::Policies | Self::Policy => return None,

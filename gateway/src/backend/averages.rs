@@ -1,24 +1,24 @@
-//! Moving averages of what recent calls took.
+//! Moving averages of recent calls: latency, time to first token, tokens per second.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Weight of the newest call in the moving averages: about the last ten count.
+/// Weight of the newest call in the moving averages. About the last ten calls dominate.
 const WEIGHT: f64 = 0.2;
 
-/// The averages at a moment.
+/// A reading of the averages.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observed {
-    /// From the call to the end of its answer, in seconds.
+    /// Time from the call to the end of its answer, in seconds.
     pub latency: f64,
-    /// From the call to the first token, in seconds; `None` before the first stream.
+    /// Time from the call to the first token, in seconds; `None` before the first stream.
     pub time_to_first_token: Option<f64>,
-    /// Tokens a second after the first; `None` before the first stream of more than one.
+    /// Tokens per second after the first token; `None` before the first stream of more than one token.
     pub tokens_per_second: Option<f64>,
 }
 
-/// Moving averages of what calls took, each an `f64` in bits, 0 for none yet. Two updates at once may lose one; an
-/// average can bear that.
+/// The moving averages, each the bits of an `f64`, 0 if there is none yet. Concurrent updates may lose one, which an
+/// average tolerates.
 #[derive(Debug, Default)]
 pub struct Recent {
     latency: AtomicU64,
@@ -27,7 +27,7 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// A call ended well.
+    /// Records a successful call.
     pub fn note(&self, latency: Duration, first_token: Option<Duration>, output_tokens: u64) {
         update(&self.latency, latency.as_secs_f64());
         if let Some(first) = first_token {
@@ -40,7 +40,7 @@ impl Recent {
         }
     }
 
-    /// What they are now; `None` before the first call.
+    /// The current averages; `None` before the first call.
     #[must_use]
     pub fn observed(&self) -> Option<Observed> {
         Some(Observed {

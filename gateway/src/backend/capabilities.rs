@@ -1,4 +1,4 @@
-//! What models can do, and requests need, besides text.
+//! Capabilities besides text that models have and requests need.
 
 use serde::Deserialize;
 
@@ -40,13 +40,13 @@ impl Capability {
 }
 
 impl Capabilities {
-    /// Whether all of `needs` are among these.
+    /// Whether this set contains all of `needs`.
     #[must_use]
     pub fn cover(self, needs: Self) -> bool {
         Capability::ALL.into_iter().all(|capability| self.has(capability) || !needs.has(capability))
     }
 
-    /// Those that it has.
+    /// The capabilities in this set.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL.into_iter().filter(move |&capability| self.has(capability))
     }

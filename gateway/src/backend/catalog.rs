@@ -1,6 +1,6 @@
-//! The models that may answer and the backends behind them, with what recent traffic showed of each.
+//! The configured models and their backends, with the recent observations of each.
 //!
-//! This module must not know: HTTP, dialects, how a choice is made.
+//! This module must not know: HTTP, dialects, how routing chooses a model.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use wasmgate_base::money::Price;
 /// A model as configured.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// Its name: what clients ask for, and a metric label.
+    /// Its name in clients' requests and in metric labels.
     pub name: String,
     /// Its name at the backend.
     pub backend_name: String,
-    /// Its backend, by position in the configuration.
+    /// Its backend's position in the configuration.
     pub backend: usize,
-    /// The longest input and output together, in tokens.
+    /// Longest input and output together, in tokens.
     pub context_window: Option<u32>,
-    /// Output tokens to ask for where the client named no limit and the backend's dialect demands one.
+    /// Output tokens to request if the client set no limit and the backend's dialect requires one.
     pub max_output_tokens: u32,
-    /// What it can do beside text.
+    /// What it supports besides text.
     pub capabilities: Capabilities,
-    /// How long it may take.
+    /// Its timeouts.
     pub timeouts: Timeouts,
-    /// What it charges; `None`: unpriced.
+    /// Its price; `None`: unpriced.
     pub price: Option<Price>,
 }
 
-/// A model at work.
+/// A model with its live state.
 #[derive(Debug)]
 pub struct LiveModel {
-    /// As configured.
+    /// Its configuration.
     pub model: Model,
-    /// Where it is served.
+    /// The backend that serves it.
     pub backend: Arc<Backend>,
-    /// What recent calls took.
+    /// Moving averages of its recent calls.
     pub recent: Arc<Recent>,
-    /// Whether it is asked at all.
+    /// Its circuit breaker.
     pub breaker: Arc<Breaker>,
 }
 
@@ -51,11 +51,11 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Brings the configured models to work. A backend whose settings are those of one `before` is that one: its
-    /// connections, its health, its models' breakers and what its calls took go on.
+    /// Builds the catalog of a configuration. A backend with unchanged settings is reused from the catalog `before`: it
+    /// keeps its connections, its health, its models' breakers and their averages.
     ///
     /// # Errors
-    /// Where a backend cannot be set up.
+    /// If a backend cannot be set up.
     pub fn new(before: Option<&Self>, backends: Vec<Settings>, models: Vec<Model>) -> Result<Self, String> {
         let known = before.map_or(&[][..], |before| &before.backends);
         let backends: Vec<_> = backends
@@ -102,7 +102,7 @@ impl Catalog {
         self.by_name.get(name).copied()
     }
 
-    /// The configured name that an unknown one most likely meant.
+    /// The configured name nearest to an unknown one.
     #[must_use]
     pub fn nearest(&self, name: &str) -> Option<&str> {
         wasmgate_base::nearest::nearest(name, self.models.iter().map(|live| live.model.name.as_str()))
@@ -110,7 +110,7 @@ impl Catalog {
 }
 
 impl LiveModel {
-    /// On whose hardware it runs.
+    /// Where it runs.
     #[must_use]
     pub fn location(&self) -> Location {
         self.backend.settings().location

@@ -1,4 +1,4 @@
-//! What a backend says when it refuses a call: why, as far as its words are known, and when to come back.
+//! Classifies a backend's error response: the kind of failure and its `Retry-After`.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,25 +9,25 @@ use hyper::header::{HeaderMap, RETRY_AFTER};
 
 use crate::error::{Failure, Kind};
 
-/// Longest error body that is read, in bytes.
+/// Longest error body that the gateway reads, in bytes.
 const MAX_BYTES: usize = 16 << 10;
-/// How long it may take to come.
+/// Time limit for reading the error body.
 const TIME: Duration = Duration::from_secs(2);
 
-/// The failure that a response which is no success stands for. `key`: a secret that some backends repeat.
+/// The failure for an error response. `key`: the API key, which some backends repeat in their errors.
 pub(super) async fn failure(response: Response<Incoming>, key: &str) -> Failure {
     let status = response.status().as_u16();
     let asked = retry_after(response.headers(), SystemTime::now());
     let body = tokio::time::timeout(TIME, read(response.into_body())).await.unwrap_or_default();
     let error = Error::of(&body);
     let (kind, message) = match status {
-        429 => (Kind::BackendBusy, "the backend asks for fewer requests"),
+        429 => (Kind::BackendBusy, "the backend is rate limiting the gateway"),
         500.. => (Kind::BackendStatus(status), "the backend failed"),
         400 | 413 | 422 if error.is_about_context() => {
-            (Kind::ContextTooLong, "the prompt is longer than the model takes")
+            (Kind::ContextTooLong, "the prompt is longer than the model's context window")
         }
         400 | 403 | 422 if error.is_about_content() => {
-            (Kind::ContentFiltered, "the model's provider refuses this prompt by its content filter")
+            (Kind::ContentFiltered, "the content filter of the model's provider refused this prompt")
         }
         _ => (Kind::BackendRefused(status), "the backend refused the gateway's request"),
     };
@@ -49,7 +49,7 @@ async fn read(mut body: Incoming) -> Vec<u8> {
     read
 }
 
-/// How long a backend asks to be left alone: in seconds or until a date (RFC 9110, section 10.2.3).
+/// `Retry-After`: a number of seconds or a date (RFC 9110, section 10.2.3).
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match value.parse::<u32>() {
@@ -58,7 +58,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// The words of an error body in the forms of `OpenAI`, Anthropic, Ollama and llama.cpp.
+/// The fields of an error body in the forms of `OpenAI`, Anthropic, Ollama and llama.cpp.
 struct Error {
     code: Option<String>,
     kind: Option<String>,
@@ -83,7 +83,7 @@ impl Error {
                 ["context_length_exceeded", "exceed_context_size_error", "request_too_large"].contains(&word)
             })
         };
-        // Anthropic and many compatible servers have words for it in the message only.
+        // Anthropic and many compatible servers say so in the message only.
         names(&self.code)
             || names(&self.kind)
             || ["prompt is too long", "maximum context length", "context window", "context size"]
@@ -100,8 +100,8 @@ impl Error {
         names(&self.code) || names(&self.kind)
     }
 
-    /// Its code or type, where that is a word as providers have them (`rate_limit_exceeded`); never its message, which may
-    /// repeat the prompt.
+    /// Its code or type, if that is a plain word such as `rate_limit_exceeded`. Never its message, which may repeat the
+    /// prompt.
     fn word(self) -> Option<String> {
         let is_word = |word: &String| word.len() <= 64 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         self.code.or(self.kind).filter(is_word)

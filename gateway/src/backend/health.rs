@@ -1,12 +1,12 @@
-//! Whether a backend answers, as its traffic and its probes say.
+//! A backend's health, derived from its traffic and its probes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Failures in a row after which a backend counts as down.
+/// Consecutive failures after which a backend counts as down.
 const DOWN_AFTER: u32 = 3;
-/// How long a failure is remembered of a backend that is not probed: only a call can find out that it is well again, and
-/// policies that avoid what does badly would never make one.
+/// How long an unprobed backend remembers a failure. Only a call can show that the backend has recovered, and policies
+/// that avoid unhealthy backends would never make that call.
 const MEMORY: Duration = Duration::from_secs(30);
 
 /// See the module.
@@ -16,27 +16,27 @@ pub struct Health {
     heard: Mutex<Heard>,
 }
 
-/// What was heard last.
+/// The last observation.
 #[derive(Debug, Clone, Copy)]
 enum Heard {
-    /// Nothing yet.
+    /// No observation yet.
     Nothing,
     /// It answered.
     Answer,
-    /// Failures in a row, and when the last was.
+    /// Consecutive failures, and the time of the last one.
     Failures(u32, Instant),
 }
 
-/// What is known of a backend.
+/// The health of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthState {
-    /// Nothing, or nothing lately.
+    /// No observation, or no recent one.
     Unknown,
-    /// The last call or probe was answered.
+    /// The backend answered the last call or probe.
     Healthy,
-    /// The last one or two were not.
+    /// The last one or two calls or probes failed.
     Degraded,
-    /// The last three were not.
+    /// The last three or more calls or probes failed.
     Down,
 }
 
@@ -58,7 +58,7 @@ impl Health {
         Self { probed, heard: Mutex::new(if known_to_answer { Heard::Answer } else { Heard::Nothing }) }
     }
 
-    /// A call or a probe ended: was it answered?
+    /// Records whether the backend answered a call or a probe.
     pub(super) fn note(&self, answered: bool) {
         self.note_at(Instant::now(), answered);
     }
@@ -72,7 +72,7 @@ impl Health {
         };
     }
 
-    /// What is known now.
+    /// The current health.
     #[must_use]
     pub fn state(&self) -> HealthState {
         self.state_at(Instant::now())

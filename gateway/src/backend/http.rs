@@ -1,7 +1,7 @@
-//! The client sockets of a backend: HTTP over connections that are kept, with TLS where the address says so.
+//! A backend's HTTP client: pooled keep-alive connections, with TLS for https addresses.
 //!
-//! Straight on the HTTP library, since each request passes here: the usual client around it parses addresses and looks
-//! for redirects and proxies each time, none of which a gateway wants.
+//! It uses the HTTP library directly, because every request passes here. The usual client around that library parses
+//! addresses and checks for redirects and proxies on each request; a gateway needs none of that.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// A connection that the other end closed while idle costs a failed request: give it up first.
+/// Idle time after which the pool closes a connection. If the backend closed it first, the next request would fail.
 const IDLE: Duration = Duration::from_secs(20);
 
 /// See the module.
@@ -27,10 +27,10 @@ const IDLE: Duration = Duration::from_secs(20);
 pub(super) struct Http(legacy::Client<Connector, Full<Bytes>>);
 
 impl Http {
-    /// A client that has no connection yet. `connect`: how long one may take, TLS included.
+    /// A client without connections yet. `connect`: how long connecting may take, TLS included.
     ///
     /// # Errors
-    /// Where the platform's certificates cannot be used.
+    /// If the platform's certificates cannot be used.
     pub(super) fn new(connect: Duration) -> Result<Self, std::io::Error> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -44,7 +44,7 @@ impl Http {
         Ok(Self(client))
     }
 
-    /// Sends a request and waits for the head of its answer. Dropping the future, or the answer's body, ends it.
+    /// Sends a request and waits for the head of its answer. Dropping the future or the answer's body cancels it.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -60,7 +60,7 @@ impl Http {
     }
 }
 
-/// An error and its causes.
+/// An error with its chain of causes.
 pub(super) fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -72,7 +72,7 @@ pub(super) fn error_chain(error: &dyn Error) -> String {
     text
 }
 
-/// Connects within a time.
+/// Connects within the connect timeout.
 #[derive(Debug, Clone)]
 struct Connector {
     inner: HttpsConnector<HttpConnector>,
@@ -92,6 +92,6 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, to: Uri) -> Self::Future {
         let connected = tokio::time::timeout(self.time, self.inner.call(to));
-        Box::pin(async { connected.await.unwrap_or_else(|_elapsed| Err("it took too long".into())) })
+        Box::pin(async { connected.await.unwrap_or_else(|_elapsed| Err("the connect timeout expired".into())) })
     }
 }

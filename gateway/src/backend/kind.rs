@@ -1,4 +1,4 @@
-//! The kinds of backend: one row each, with all that sets a kind apart.
+//! The kinds of backend: one table row per kind, with everything that distinguishes it.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ static KINDS: [Kind; 4] = [
         loads_models: true,
         simulated: false,
     },
-    // OpenAI's API, or any server compatible with it: which of the many is meant cannot be guessed.
+    // OpenAI's API, or any compatible server. There are many, so there is no default address.
     Kind {
         name: "openai",
         dialect: Dialect::OpenAi,
@@ -54,7 +54,7 @@ static KINDS: [Kind; 4] = [
         loads_models: false,
         simulated: false,
     },
-    // A simulated model inside the gateway, that says that it is one.
+    // A simulated model inside the gateway. Its answers say so.
     Kind {
         name: "sim",
         dialect: Dialect::OpenAi,
@@ -71,35 +71,35 @@ static KINDS: [Kind; 4] = [
     },
 ];
 
-/// What speaks at a backend.
+/// A kind of backend.
 pub struct Kind {
     /// The word in the configuration.
     pub name: &'static str,
     /// The dialect of its chat API.
     pub dialect: Dialect,
-    /// Where it is if the configuration says nothing; `None`: the configuration must say it.
+    /// Address if the configuration sets none; `None`: the configuration must set it.
     pub default_url: Option<&'static str>,
-    /// On whose hardware it runs if the configuration says nothing.
+    /// Where it runs if the configuration does not say.
     pub location: Location,
-    /// What is added to an address that has no path: `http://host` and `http://host/v1` mean the same server then.
+    /// Path appended to an address without one, so that `http://host` and `http://host/v1` mean the same server.
     pub root_path: &'static str,
-    /// Where chats go, below its address.
+    /// Path of the chat API below the address.
     pub chat_path: &'static str,
-    /// Where embeddings go; `None`: it serves none.
+    /// Path of the embeddings API; `None`: it has none.
     pub embeddings_path: Option<&'static str>,
-    /// What a probe requests; `None`: it is not probed.
+    /// Path that a probe requests; `None`: no probes.
     pub probe_path: Option<&'static str>,
-    /// How it wants to see the API key.
+    /// How it expects the API key.
     pub key: Key,
-    /// Headers that it wants with each request: name and value.
+    /// Headers that it requires on each request: name and value.
     pub headers: &'static [(&'static str, &'static str)],
-    /// Whether it loads models from disk when they are called, and its probe lists those in memory.
+    /// Whether it loads models from disk on demand, and its probe lists the models in memory.
     pub loads_models: bool,
-    /// Whether it is simulated inside the gateway: it has settings in place of an address.
+    /// Whether it is simulated inside the gateway: it has `sim` settings instead of an address.
     pub simulated: bool,
 }
 
-/// How a backend wants to see the API key.
+/// How a backend expects the API key.
 #[derive(Debug, Clone, Copy)]
 pub enum Key {
     /// As `Authorization: Bearer KEY`.

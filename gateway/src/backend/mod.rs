@@ -1,7 +1,7 @@
-//! Backends: the servers that models run behind, one variant for each kind, one shared way to call them.
+//! Backends: the model servers, and one shared way to call every kind of them.
 //!
-//! A call goes out in the backend's dialect and its answer comes back as bytes of that dialect; who reads them is the
-//! relay's business. This module must not know: policies, records, metrics, how clients are answered.
+//! A call goes out in the backend's dialect, and the answer returns as bytes of that dialect, which the relay decodes.
+//! This module must not know: policies, records, metrics, how the gateway answers clients.
 
 mod averages;
 mod breaker;
@@ -49,7 +49,7 @@ pub(crate) use settings::TimeoutsFile;
 pub use settings::{Location, Secret, Settings, Timeouts};
 pub use sim::SimSettings;
 
-/// A backend at work.
+/// A backend with its live state.
 #[derive(Debug)]
 pub struct Backend {
     settings: Settings,
@@ -62,28 +62,28 @@ pub struct Backend {
     queue: queue::Queue,
     in_flight: AtomicU32,
     sim_calls: AtomicU32,
-    // Names of the models in Ollama's memory, as its last probe said; `None`: not known.
+    // The models in Ollama's memory as of the last probe; `None`: unknown.
     loaded: ArcSwapOption<HashSet<String>>,
 }
 
 /// One chat call.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// What to ask.
+    /// The chat to send.
     pub chat: &'a Chat,
-    /// The dialect it came in.
+    /// The dialect of the client's request.
     pub from: Dialect,
-    /// The model's name as the backend knows it.
+    /// The model's name at the backend.
     pub model: &'a str,
-    /// Output tokens where the client named no limit and the dialect demands one.
+    /// Output tokens to request if the client set no limit and the dialect requires one.
     pub max_tokens: u32,
-    /// Headers of the client that belong to the dialect, sent on where client and backend share it.
+    /// The client's headers that belong to its dialect, forwarded if the backend speaks the same dialect.
     pub dialect_headers: &'a HeaderMap,
-    /// When the head of the answer must be there.
+    /// Deadline for the head of the answer.
     pub head_by: tokio::time::Instant,
 }
 
-/// An answer whose head has come.
+/// An answer whose head arrived.
 #[derive(Debug)]
 pub struct Answer {
     /// The dialect of its body.
@@ -96,7 +96,7 @@ impl Backend {
     /// A backend, not yet probed.
     ///
     /// # Errors
-    /// Where the TLS library cannot be set up, or an address or key cannot be sent.
+    /// If the TLS library cannot be set up, or if the address or the API key is invalid.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let about = |error: &dyn fmt::Display| format!("backend {}: {error}", settings.name);
         let http = Http::new(settings.timeouts.connect).map_err(|error| about(&error))?;
@@ -123,7 +123,7 @@ impl Backend {
                 Key::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
             };
             let mut value = HeaderValue::from_str(&value)
-                .map_err(|_| about(&"the API key holds a character that no header can carry"))?;
+                .map_err(|_| about(&"the API key has a character that an HTTP header cannot carry"))?;
             value.set_sensitive(true);
             headers.insert(name, value);
         }
@@ -142,64 +142,64 @@ impl Backend {
         })
     }
 
-    /// As configured.
+    /// Its configuration.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Whether it is a simulated one: those take any request, since they read nothing of it but its text.
+    /// Whether it is simulated. A simulated backend accepts any request, because it reads only the text.
     #[must_use]
     pub fn is_simulated(&self) -> bool {
         self.settings.kind.simulated
     }
 
-    /// Whether it answers.
+    /// Its health.
     #[must_use]
     pub fn health(&self) -> &Health {
         &self.health
     }
 
-    /// Requests under way.
+    /// Calls in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Requests that wait for one of those to end.
+    /// Calls that wait for a permit.
     #[must_use]
     pub fn waiting(&self) -> u32 {
         self.queue.waiting()
     }
 
-    /// Models in memory, as Ollama's last probe said; 0 for other kinds.
+    /// Models in Ollama's memory as of the last probe; 0 for other kinds.
     #[must_use]
     pub fn loaded_models(&self) -> usize {
         self.loaded.load().as_ref().map_or(0, |loaded| loaded.len())
     }
 
-    /// Whether a call to that model may have to wait until it is loaded from disk. Only Ollama tells.
+    /// Whether a call to this model may wait until the backend loads the model from disk. Only Ollama reports this.
     #[must_use]
     pub fn may_load(&self, model: &str) -> bool {
-        // Ollama gives names a tag that have none.
+        // Ollama appends the tag `latest` to names without a tag.
         let is_loaded = |loaded: &HashSet<String>| {
             loaded.contains(model) || (!model.contains(':') && loaded.contains(&format!("{model}:latest")))
         };
         self.settings.kind.loads_models && !self.loaded.load().as_ref().is_some_and(|loaded| is_loaded(loaded))
     }
 
-    /// Probes it for as long as the future is polled; ends at once where no probing is configured.
+    /// Probes the backend for as long as the future is polled; returns immediately if probing is not configured.
     pub async fn keep_probing(self: Arc<Self>) {
         if let Some(interval) = self.settings.probe_interval {
             probe::run(&self, interval).await;
         }
     }
 
-    /// Sends a chat and waits for the head of its answer. Dropping the future, or the answer's body, ends the call at
+    /// Sends a chat and waits for the head of its answer. Dropping the future or the answer's body cancels the call at
     /// the backend.
     ///
     /// # Errors
-    /// Where it cannot be reached, takes too long, or answers with anything but success.
+    /// If the backend cannot be reached, misses the deadline, or answers with an error status.
     pub async fn chat(&self, permit: Permit, call: Call<'_>) -> Result<Answer, Failure> {
         let dialect = self.settings.kind.dialect;
         let body = match (&self.settings.sim, &self.chat_url) {
@@ -221,10 +221,10 @@ impl Backend {
         Ok(Answer { dialect, body: Body { source: body, _turn: permit } })
     }
 
-    /// Sends an embeddings request as it is and waits for the head of its answer.
+    /// Sends an embeddings request unchanged and waits for the head of its answer.
     ///
     /// # Errors
-    /// As `chat`; also where this kind of backend has no embeddings.
+    /// As `chat`; also if this kind of backend serves no embeddings.
     pub async fn embeddings(
         &self,
         permit: Permit,
@@ -251,7 +251,7 @@ impl Backend {
     ) -> Result<Incoming, Failure> {
         let mut headers = self.headers.clone();
         if let Some(more) = more {
-            // The client's own version of the dialect stands in for ours.
+            // The client's dialect headers, such as its API version, replace the gateway's.
             for name in more.keys() {
                 headers.remove(name);
             }
@@ -263,7 +263,7 @@ impl Backend {
             Ok(Err(error)) => Err(unreached(&error)),
             Ok(Ok(response)) => Ok(response),
         };
-        // Whatever it says below 500, it was there to say it.
+        // Any status below 500 proves that the backend is up.
         self.health.note(response.as_ref().is_ok_and(|response| response.status().as_u16() < 500));
         let response = response?;
         if response.status().is_success() {
@@ -275,7 +275,7 @@ impl Backend {
 }
 
 fn too_slow() -> Failure {
-    Failure::new(FailureKind::Timeout, "the backend did not begin to answer in time")
+    Failure::new(FailureKind::Timeout, "the backend did not start to answer in time")
 }
 
 fn unreached(error: &legacy::Error) -> Failure {
@@ -286,7 +286,7 @@ fn unreached(error: &legacy::Error) -> Failure {
     Failure::new(FailureKind::Connect, message).with_detail(error_chain(error))
 }
 
-/// The body of an answer, as it comes. Dropping it before its end ends the call at the backend.
+/// The body of an answer, read as it arrives. Dropping it before its end cancels the call at the backend.
 #[derive(Debug)]
 pub struct Body {
     source: Source,
@@ -312,7 +312,7 @@ impl Body {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => continue,
                     Ok(data) => return Poll::Ready(Some(Ok(data))),
-                    // Trailers say nothing that we use.
+                    // The gateway does not use trailers.
                     Err(_trailers) => continue,
                 },
                 Some(Err(error)) => {

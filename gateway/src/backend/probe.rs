@@ -1,4 +1,4 @@
-//! Asks a backend from time to time whether it is there, so that health is known before traffic finds out.
+//! Probes a backend at an interval, so that the gateway learns of an outage before traffic does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use serde::Deserialize;
 
 use super::Backend;
 
-/// Longest wait for a probe's answer. A local server that is busy with a prompt still answers these.
+/// Timeout of a probe. A local server that is busy with a prompt still answers probes.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest answer that is read, in bytes: thousands of models.
+/// Longest answer that a probe reads, in bytes: room for thousands of models.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Ollama's `/api/ps`: which models are in memory.
+/// Ollama's `/api/ps`: the models in memory.
 #[derive(Deserialize)]
 struct Loaded {
     models: Vec<LoadedModel>,
@@ -46,7 +46,7 @@ async fn once(backend: &Backend) {
     let Some(url) = &backend.probe_url else { return };
     let asked = async {
         let response = backend.http.send(Method::GET, url, backend.headers.clone(), Bytes::new()).await.ok()?;
-        // Any status below 500 comes from a server that is there; whether it likes the key, traffic will tell.
+        // Any status below 500 proves that the server is up. Traffic shows whether the server accepts the key.
         let (status, wanted) = (response.status(), backend.settings.kind.loads_models);
         let body = match wanted && status.is_success() {
             true => Limited::new(response.into_body(), MAX_BYTES).collect().await.ok(),

@@ -1,4 +1,5 @@
-//! How many calls a backend is given at once, and how many wait for their permit: first come, first served, not for long.
+//! Bounds a backend's concurrent calls. More calls wait in a bounded queue for a permit: first in, first out, with a
+//! maximum wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,13 +12,13 @@ use tokio::time::Instant;
 use super::Backend;
 use crate::error::{Failure, Kind};
 
-/// A queue as operators set it.
+/// The queue's settings, as in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QueueSettings {
-    /// Calls under way at once, streams to their end, 0 to 1,000,000; 0: any number.
+    /// Concurrent calls, streams until their end, 0 to 1,000,000; 0: no limit.
     pub max_in_flight: usize,
-    /// Calls that wait for one of those to end, 0 to 1,000,000; one more is refused at once.
+    /// Calls that may wait for a permit, 0 to 1,000,000; the queue refuses more immediately.
     pub max_waiting: u32,
     /// How long a call may wait, in seconds, 0 to 600.
     pub max_wait_seconds: f64,
@@ -30,7 +31,7 @@ impl Default for QueueSettings {
 }
 
 impl QueueSettings {
-    /// What is out of range, in a sentence.
+    /// The first value out of range: its key, its value and the expected range.
     #[must_use]
     pub fn out_of_range(&self) -> Option<String> {
         const MOST: u32 = 1_000_000;
@@ -53,7 +54,7 @@ pub(super) struct Queue {
     waiting: AtomicU32,
 }
 
-/// A call's permit. It lasts as long as the call, and ends when dropped.
+/// A call's permit, held for as long as the call lasts. Dropping it releases it.
 #[derive(Debug)]
 pub struct Permit {
     backend: Arc<Backend>,
@@ -73,7 +74,7 @@ impl Drop for Permit {
     }
 }
 
-/// Counts one that waits until dropped.
+/// Counts one waiting call until dropped.
 struct Waiting<'a>(&'a AtomicU32);
 
 impl Drop for Waiting<'_> {
@@ -88,17 +89,17 @@ impl Queue {
         Self { settings, turns, waiting: AtomicU32::new(0) }
     }
 
-    /// Calls that wait.
+    /// Calls that wait for a permit.
     pub(super) fn waiting(&self) -> u32 {
         self.waiting.load(Ordering::Relaxed)
     }
 }
 
 impl Backend {
-    /// Waits for a permit, at most until then. Dropping the future gives the place in the queue up.
+    /// Waits for a permit, at most until `until`. Dropping the future leaves the queue.
     ///
     /// # Errors
-    /// Where as many wait as may, or it takes too long.
+    /// If the queue is full, or the wait exceeds `until` or `max_wait_seconds`.
     pub async fn permit(self: &Arc<Self>, until: Instant) -> Result<Permit, Failure> {
         let Some(turns) = &self.queue.turns else { return Ok(Permit::new(self, None)) };
         if let Ok(permit) = Arc::clone(turns).try_acquire_owned() {
@@ -106,7 +107,7 @@ impl Backend {
         }
         let full = || {
             let mut failure =
-                Failure::new(Kind::BackendFull, "the model has as many requests as it may; try again shortly");
+                Failure::new(Kind::BackendFull, "the backend is at its limit of concurrent requests; retry shortly");
             failure.retry_after = Some(Duration::from_secs_f64(self.queue.settings.max_wait_seconds));
             failure
         };

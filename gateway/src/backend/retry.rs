@@ -1,7 +1,7 @@
-//! Whether and when a call that failed is tried again at the same backend. Pauses have full jitter, as in "Exponential
-//! Backoff and Jitter" (AWS Architecture Blog, 2015), so that callers that failed together do not come back together.
+//! Retries at the same backend: whether, and after which pause. Pauses have full jitter, as in "Exponential Backoff and
+//! Jitter" (AWS Architecture Blog, 2015), so that callers that failed together do not retry together.
 //!
-//! Its budget also bounds hedging. This module must not know: what is called.
+//! The same kind of budget bounds retries and hedges. This module must not know: what is called.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// The longest pause that is not asked for by a backend.
+/// Longest pause, unless the backend requests a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// How often a backend is tried, and how long is waited for it.
+/// The retry settings of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retries {
-    /// Attempts at one model in all, 1 to 10; 1: none is repeated.
+    /// Total attempts at one model, 1 to 10; 1: no retry.
     pub attempts: u32,
-    /// The first pause is up to so long, in milliseconds, 1 to 10,000; it doubles with each attempt, up to 2 seconds.
+    /// Longest pause before the first retry, in milliseconds, 1 to 10,000; doubled with each attempt, up to 2 seconds.
     pub pause_ms: u32,
-    /// The longest `Retry-After` that is waited for, in seconds, 0 to 600; where a backend asks for more, the next model
-    /// is asked at once.
+    /// Longest `Retry-After` that the gateway waits for, in seconds, 0 to 600. If a backend requests more, the gateway
+    /// falls back to the next model immediately.
     pub max_wait_seconds: f64,
 }
 
@@ -32,7 +32,7 @@ impl Default for Retries {
 }
 
 impl Retries {
-    /// What is out of range, in a sentence.
+    /// The first value out of range: its key, its value and the expected range.
     #[must_use]
     pub fn out_of_range(&self) -> Option<String> {
         if !(1..=10).contains(&self.attempts) {
@@ -45,8 +45,7 @@ impl Retries {
         (!in_range).then(|| format!("max_wait_seconds is {}, expected 0 to 600", self.max_wait_seconds))
     }
 
-    /// How long to wait after attempt number `failed` (from 1) before the next; `None`: there is none. `asked`: what the
-    /// backend asked for.
+    /// The pause after failed attempt number `failed` (from 1); `None`: no retry. `asked`: the backend's `Retry-After`.
     #[must_use]
     pub fn pause(&self, failed: u32, asked: Option<Duration>) -> Option<Duration> {
         if failed >= self.attempts {
@@ -59,7 +58,7 @@ impl Retries {
     }
 }
 
-/// A number from 0 to below 1, another each time.
+/// A random number from 0 to below 1.
 fn random() -> f64 {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let hash = RandomState::new().hash_one(CALLS.fetch_add(1, Ordering::Relaxed));
@@ -68,16 +67,16 @@ fn random() -> f64 {
     number
 }
 
-/// Keeps calls that are made in addition a share of the traffic, so that they cannot make an overload worse.
+/// A retry or hedge budget: bounds extra calls to a share of the traffic, so that they cannot make an overload worse.
 #[derive(Debug)]
 pub struct Budget {
-    /// Hundredths of calls that may be made.
+    /// Budget left, in hundredths of a call.
     left: AtomicU32,
 }
 
-/// Hundredths of a call.
+/// One call, in hundredths.
 const CALL: u32 = 100;
-/// What may be saved up: ten calls, so that a gateway with little traffic can make one at all.
+/// Largest budget: a burst of ten calls, so that a gateway with little traffic can retry at all.
 const MOST: u32 = 10 * CALL;
 
 impl Default for Budget {
@@ -87,14 +86,14 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// A request came: so many percent of a call may be made more.
+    /// Adds one request's share to the budget: `percent` hundredths of a call.
     pub fn deposit(&self, percent: u32) {
         let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             (left < MOST).then(|| (left + percent).min(MOST))
         });
     }
 
-    /// Takes one call out; whether there was one.
+    /// Takes one call from the budget; false if the budget is exhausted.
     #[must_use]
     pub fn withdraw(&self) -> bool {
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(CALL)).is_ok()

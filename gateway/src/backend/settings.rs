@@ -1,4 +1,4 @@
-//! A backend as configured: what speaks there, where, with which key, and how long it may take.
+//! A backend's configuration: kind, address, API key, timeouts, retries, breaker and queue.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,40 +11,40 @@ use super::queue::QueueSettings;
 use super::retry::Retries;
 use super::sim::SimSettings;
 
-/// A backend as configured.
+/// The configuration of a backend.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Its name: a metric label.
+    /// Its name, also a metric label.
     pub name: String,
-    /// What speaks there.
+    /// Its kind, which sets the dialect.
     pub kind: &'static Kind,
-    /// How it is simulated, if it is.
+    /// How it is simulated; `None` for a real one.
     pub sim: Option<SimSettings>,
-    /// Where; `None` for a simulated one. Without a slash at its end.
+    /// Its address, without a trailing slash; `None` for a simulated one.
     pub url: Option<String>,
-    /// On whose hardware.
+    /// Where it runs.
     pub location: Location,
-    /// What it wants to see.
+    /// The API key to send.
     pub api_key: Option<Secret>,
-    /// How long it may take.
+    /// Its timeouts.
     pub timeouts: Timeouts,
-    /// How often it is probed; `None`: known by its traffic alone.
+    /// Interval of probes; `None`: only traffic shows its health.
     pub probe_interval: Option<Duration>,
-    /// How often a call that failed is tried again.
+    /// How failed calls are retried.
     pub retries: Retries,
-    /// When its models are not asked for a while.
+    /// The circuit breaker of each of its models.
     pub breaker: BreakerSettings,
-    /// How many calls it is given at once.
+    /// Its limit of concurrent calls, and the queue for more.
     pub queue: QueueSettings,
 }
 
-/// On whose hardware a backend runs.
+/// Where a backend runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Location {
-    /// The operator's own.
+    /// On the operator's hardware.
     Local,
-    /// A provider's.
+    /// At a provider.
     Cloud,
 }
 
@@ -59,26 +59,26 @@ impl Location {
     }
 }
 
-/// How long a backend may take.
+/// The timeouts of a backend or model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// To accept a connection, TLS included.
+    /// To connect, TLS included.
     pub connect: Duration,
     /// From the call to the head of a stream.
     pub head: Duration,
     /// From the call to the first token of a stream.
     pub first_token: Duration,
-    /// How long the first token of a stream may take until the next model is asked beside this one; `None`: none is.
+    /// Time to the first token of a stream after which the gateway hedges with the next model; `None`: never.
     pub hedge: Option<Duration>,
-    /// What `head` and `first_token` may take longer while Ollama loads the model from disk.
+    /// Extra time for `head` and `first_token` while Ollama loads the model from disk.
     pub loading: Duration,
     /// Between two pieces of a stream.
     pub idle: Duration,
-    /// From the request's arrival to the answer's end, attempts before included.
+    /// From the request's arrival to the answer's end, earlier attempts included.
     pub total: Duration,
 }
 
-/// Timeouts as written.
+/// Timeouts as written in the file.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TimeoutsFile {
@@ -92,7 +92,7 @@ pub(crate) struct TimeoutsFile {
 }
 
 impl Timeouts {
-    /// What suits a backend there: a local one may be slow to read a long prompt, a provider answers or it does not.
+    /// The defaults for a location. A local backend may read a long prompt slowly; a provider answers soon or fails.
     pub(crate) fn defaults(location: Location) -> Self {
         let (connect, begin) = match location {
             Location::Local => (2, 300),
@@ -112,7 +112,7 @@ impl Timeouts {
 }
 
 impl TimeoutsFile {
-    /// As written, else as in `otherwise`.
+    /// The written values; `otherwise` supplies the rest.
     pub(crate) fn or(&self, otherwise: &Timeouts) -> Result<Timeouts, (&'static str, String)> {
         let seconds = |key: &'static str, value: Option<f64>, otherwise: Duration| match value {
             None => Ok(otherwise),
@@ -135,7 +135,7 @@ impl TimeoutsFile {
     }
 }
 
-/// A secret: nothing that prints it shows it.
+/// A secret. Its debug output never shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub(super) String);
 

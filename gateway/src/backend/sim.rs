@@ -1,5 +1,5 @@
-//! A simulated model, so that a first run, a demonstration and a test need no model server. Its answers say that they
-//! are simulated; it speaks OpenAI's dialect, as if it were a server of that kind.
+//! A simulated model, so that a first run, a demonstration or a test needs no model server. It speaks OpenAI's dialect,
+//! and its answers say that they are simulated.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -17,13 +17,13 @@ use wasmgate_dialect::chat::{Chat, Part, Role};
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimSettings {
-    /// From the request to the first token, in milliseconds, 0 to 600,000.
+    /// Time from the request to the first token, in milliseconds, 0 to 600,000.
     pub latency_ms: u64,
-    /// Output tokens a second, above 0; `inf` for all at once.
+    /// Output tokens per second, above 0; `inf`: all at once.
     pub tokens_per_second: f64,
-    /// Tokens of an answer, 1 to 100,000, unless the client accepts fewer.
+    /// Tokens of an answer, 1 to 100,000; fewer if the client's limit is lower.
     pub output_tokens: u32,
-    /// What goes wrong, and how often.
+    /// An injected fault, and how often it occurs.
     pub fault: Option<Fault>,
 }
 
@@ -34,7 +34,7 @@ impl Default for SimSettings {
 }
 
 impl SimSettings {
-    /// What is out of range, in a sentence.
+    /// The first value out of range: its key, its value and the expected range.
     pub(crate) fn out_of_range(&self) -> Option<String> {
         if self.latency_ms > 600_000 {
             return Some(format!("latency_ms is {}, expected 0 to 600000", self.latency_ms));
@@ -56,19 +56,19 @@ impl SimSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Every how many calls it happens: 1 is each.
+    /// The fault occurs on every Nth call, from 1 (every call).
     pub every: u32,
-    /// What happens.
+    /// Which fault occurs.
     pub kind: FaultKind,
 }
 
-/// What goes wrong at a simulated model.
+/// The faults of a simulated model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
-    /// A status of 500.
+    /// Status 500.
     Error,
-    /// A status of 429.
+    /// Status 429.
     Busy,
     /// No connection.
     Unreachable,
@@ -78,7 +78,7 @@ pub enum FaultKind {
     Malformed,
 }
 
-/// An answer of a simulated model: pieces, each after a pause.
+/// The body of a simulated answer: pieces with a pause between them.
 #[derive(Debug)]
 pub(super) struct SimBody {
     pieces: VecDeque<Bytes>,
@@ -96,7 +96,7 @@ pub(super) async fn answer(sim: &SimSettings, number: u32, model: &str, chat: &C
     sleep(Duration::from_millis(sim.latency_ms)).await;
     match fault {
         Some(FaultKind::Error) => return Err(simulated(Kind::BackendStatus(500), "the backend failed")),
-        Some(FaultKind::Busy) => return Err(simulated(Kind::BackendBusy, "the backend asks for fewer requests")),
+        Some(FaultKind::Busy) => return Err(simulated(Kind::BackendBusy, "the backend is rate limiting the gateway")),
         Some(FaultKind::Unreachable) => return Err(simulated(Kind::Connect, "the backend cannot be reached")),
         Some(FaultKind::Malformed) => {
             return Ok(SimBody { pieces: [Bytes::from_static(b"{\n\n")].into(), ..SimBody::empty() });

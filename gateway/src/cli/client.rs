@@ -1,4 +1,4 @@
-//! The admin API as a command calls it: bounded in time, and with errors that say what to do next.
+//! A client of the admin API, with timeouts and with errors that name the next step.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use serde_json::Value;
 use super::policies::Failed;
 use super::root_cause;
 
-/// For a connection: whoever types a command is waiting.
+/// Timeout for connecting. Short, because a person waits for the command.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// For what is only told.
+/// Timeout for reading requests.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// For what is done: compiling a component is part of it.
+/// Timeout for operations, which may compile a component.
 const DO_TIMEOUT: Duration = Duration::from_secs(660);
-/// After this whoever waits is told what for.
+/// Time after which the command prints what it is waiting for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A request to be.
+/// A request to the admin API.
 pub(super) struct Call {
     method: Method,
     path: Vec<String>,
@@ -50,12 +50,12 @@ impl Call {
         self
     }
 
-    /// How long its query becomes.
+    /// The length of its query, in bytes.
     pub(super) fn query_bytes(&self) -> usize {
         Url::parse("http://localhost").map_or(0, |base| self.url(&base).query().unwrap_or_default().len())
     }
 
-    /// Its address below `base`, which may have a path of its own where a proxy has it.
+    /// Its URL below `base`, which may have a path if a proxy serves the API there.
     fn url(&self, base: &Url) -> Url {
         let mut url = base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -83,7 +83,7 @@ impl Client {
         }
         let token = token.map(|token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-                .map_err(|_| Failed::Refused("the token has characters that a header cannot carry".into()))?;
+                .map_err(|_| Failed::Refused("the token has characters that an HTTP header cannot carry".into()))?;
             value.set_sensitive(true);
             Ok(value)
         });
@@ -97,7 +97,7 @@ impl Client {
         Ok(Self { http, base, token: token.transpose()? })
     }
 
-    /// The JSON of the answer.
+    /// Sends the request and returns the JSON of the answer.
     pub(super) async fn ask(&self, call: Call) -> Result<String, Failed> {
         let doing = call.method != Method::GET;
         let mut request = self.http.request(call.method.clone(), call.url(&self.base));
@@ -133,7 +133,7 @@ impl Client {
                  WASMGATE_ADMIN_URL name another address"
             )
         } else if error.is_timeout() {
-            format!("{base} did not answer in time; `wasmgate policies list` tells how things stand")
+            format!("{base} did not answer in time; `wasmgate policies list` shows the current state")
         } else {
             format!("{base} did not answer: {cause}; is that the gateway's admin listener?")
         })
@@ -145,14 +145,14 @@ impl Client {
         let (Some(code), Some(message)) = (error["code"].as_str(), error["message"].as_str()) else {
             let base = &self.base;
             let message =
-                format!("{base} answered {status} and no JSON of ours; is that the gateway's admin listener?");
+                format!("{base} answered {status} without the admin API's JSON; is that the gateway's admin listener?");
             return Failed::Unreachable(message);
         };
         let next = match (code, &self.token) {
             ("unauthorized", None) => "; set WASMGATE_ADMIN_TOKEN or give --token-file",
-            ("unauthorized", Some(_)) => "; look at WASMGATE_ADMIN_TOKEN or --token-file",
-            ("unknown_slot", _) => "; `wasmgate policies list` tells which there are",
-            ("conflict", _) => "; `wasmgate policies show SLOT` tells how things stand",
+            ("unauthorized", Some(_)) => "; check WASMGATE_ADMIN_TOKEN or --token-file",
+            ("unknown_slot", _) => "; `wasmgate policies list` shows the slots",
+            ("conflict", _) => "; `wasmgate policies show SLOT` shows the slot's state",
             ("unknown_route", _) => "; is that the gateway's admin listener?",
             _ => "",
         };

@@ -1,7 +1,6 @@
-//! `wasmgate policies`: what an operator types, and what is asked of the admin API for it.
+//! `wasmgate policies`: maps an operator's commands to requests of the admin API.
 //!
-//! Exit codes: 0 where it was done; 1 where the gateway cannot be reached or failed; 2 where the usage is wrong, or what
-//! was asked for was refused.
+//! Exit codes: 0 done; 1 the gateway cannot be reached or failed; 2 wrong usage, or the gateway refused the operation.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,13 +17,13 @@ use wasmgate_policy_host::MAX_COMPONENT_BYTES;
 use super::client::{Call, Client};
 use super::show;
 
-/// What the HTTP library takes as an address, less room for the rest of it.
+/// Longest query, in bytes: the HTTP library's limit for a URL, less room for the rest of it.
 const MAX_QUERY_BYTES: usize = 60 << 10;
 
 /// See the module.
 #[derive(Args)]
 pub(crate) struct Policies {
-    /// Where the gateway listens for operators.
+    /// Address of the gateway's admin listener.
     #[arg(
         long,
         global = true,
@@ -33,10 +32,10 @@ pub(crate) struct Policies {
         default_value = "http://127.0.0.1:8081"
     )]
     admin: Url,
-    /// A file that holds the token of the admin listener; without it, WASMGATE_ADMIN_TOKEN is looked at.
+    /// File with the token of the admin listener (default: the token in WASMGATE_ADMIN_TOKEN).
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Print the API's JSON as it is.
+    /// Print the API's JSON unchanged.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -45,76 +44,76 @@ pub(crate) struct Policies {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Each place, the policy in it and how it does.
+    /// List the slots, their policies and their state.
     List,
-    /// One place, with its earlier versions and what happened in it.
+    /// Show one slot, with its earlier versions and its history.
     Show {
-        /// As in routing, routing.canary, cost.shadows.NAME.
+        /// The slot, as in routing, routing.canary, cost.shadows.NAME.
         slot: Slot,
     },
-    /// What happened last.
+    /// List recent events.
     History,
-    /// Take a component into a place, as if its file had changed.
+    /// Upload a component to a slot, as if the slot's file had changed.
     Upload {
-        /// As in routing, routing.canary, cost.shadows.NAME.
+        /// The slot, as in routing, routing.canary, cost.shadows.NAME.
         slot: Slot,
-        /// The component.
+        /// File with the component.
         file: PathBuf,
-        /// For a canary: its share in percent.
+        /// For a canary: its share in percent, 0 to 100.
         #[arg(long, value_name = "P", value_parser = percent)]
         percent: Option<f64>,
-        /// A file with its settings, an object of JSON; without it, those of the place.
+        /// File with its settings, a JSON object (default: the slot's settings).
         #[arg(long, value_name = "FILE.json")]
         settings: Option<PathBuf>,
     },
-    /// Let a canary or shadow decide in place of the active policy.
+    /// Promote a canary or shadow to the active slot.
     Promote {
-        /// As in routing.canary, cost.shadows.NAME.
+        /// The slot, as in routing.canary, cost.shadows.NAME.
         slot: Slot,
     },
-    /// Go back to an earlier version.
+    /// Roll back to an earlier version.
     Rollback {
-        /// As in routing, cost.
+        /// The slot, as in routing, cost.
         slot: Slot,
-        /// The beginning of its digest; without it, the last one.
+        /// The beginning of the version's digest (default: the last earlier version).
         #[arg(long, value_name = "DIGEST")]
         to: Option<String>,
     },
     /// Set a canary's share.
     Canary {
-        /// As in routing.canary, or routing for short.
+        /// The slot, as in routing.canary, or routing for short.
         slot: Slot,
-        /// From 0 to 100.
+        /// Its share in percent, 0 to 100.
         #[arg(value_parser = percent)]
         percent: f64,
     },
-    /// Try what the files ask for once more.
+    /// Retry the version that the files request.
     Retry {
-        /// As in routing, routing.canary, cost.shadows.NAME.
+        /// The slot, as in routing, routing.canary, cost.shadows.NAME.
         slot: Slot,
     },
-    /// Let a disabled place work again.
+    /// Enable a disabled slot.
     Enable {
-        /// As in routing, routing.canary, cost.shadows.NAME.
+        /// The slot, as in routing, routing.canary, cost.shadows.NAME.
         slot: Slot,
     },
-    /// Keep a place from working.
+    /// Disable a slot.
     Disable {
-        /// As in routing, routing.canary, cost.shadows.NAME.
+        /// The slot, as in routing, routing.canary, cost.shadows.NAME.
         slot: Slot,
     },
 }
 
-/// A share, with or without its sign.
+/// Parses a share, with or without a percent sign.
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text).trim();
     number.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "expected 0 to 100".into())
 }
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// Its user can do something about it.
+    /// The user can fix it.
     Refused(String),
     /// The gateway cannot be reached, or failed.
     Unreachable(String),
@@ -129,7 +128,7 @@ pub(crate) fn run(policies: &Policies) -> ExitCode {
     };
     let (message, code) = match outcome {
         Ok(text) => {
-            // A reader that has seen enough, such as `head`, is no failure.
+            // Ignored: a reader such as `head` may close the pipe early.
             let _ = std::io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
@@ -140,7 +139,7 @@ pub(crate) fn run(policies: &Policies) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Asks the gateway, and puts its answer into words.
+/// Sends the request and formats the answer.
 async fn perform(policies: &Policies) -> Result<String, Failed> {
     let client = Client::new(policies.admin.clone(), token(policies.token_file.as_deref())?)?;
     let call = call(&policies.action)?;
@@ -161,7 +160,7 @@ fn read<T: DeserializeOwned>(answer: &str) -> Result<T, Failed> {
         .map_err(|error| Failed::Unreachable(format!("the gateway's answer is not what this version expects: {error}")))
 }
 
-/// A flag beats the environment.
+/// The token. The flag overrides the environment.
 fn token(file: Option<&Path>) -> Result<Option<String>, Failed> {
     let text = match file {
         Some(file) => String::from_utf8(read_file(file)?)
@@ -197,7 +196,7 @@ fn call(action: &Action) -> Result<Call, Failed> {
 fn share(slot: &Slot, percent: f64) -> Result<Call, Failed> {
     if let Role::Shadow(_) = slot.role {
         return Err(Failed::Refused(format!(
-            "{slot} is a shadow: only a canary has a share, as in {}",
+            "{slot} is a shadow, but only a canary has a share; expected a slot such as {}",
             slot.hook.as_str()
         )));
     }
@@ -219,11 +218,11 @@ fn upload(slot: &Slot, file: &Path, percent: Option<f64>, settings: Option<&Path
     if let Some(path) = settings {
         let refused = |message: String| Failed::Refused(format!("{}: {message}", path.display()));
         let settings: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&read_file(path)?)
-            .map_err(|error| refused(format!("expected an object of JSON: {error}")))?;
+            .map_err(|error| refused(format!("expected a JSON object: {error}")))?;
         let text = serde_json::Value::from(settings).to_string();
         call = call.parameter("settings", &text);
         if call.query_bytes() > MAX_QUERY_BYTES {
-            return Err(refused("too long to be sent; such settings belong in the gateway's configuration".into()));
+            return Err(refused("too long for an upload; put such settings into the gateway's configuration".into()));
         }
     }
     Ok(call.component(component))

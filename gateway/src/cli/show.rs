@@ -1,4 +1,4 @@
-//! The admin API's answers in words, which are those of the API.
+//! Formats the admin API's answers as text, with the API's words.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use wasmgate::rollout::api::{Event, PolicyStatus, Refusal, Status, VersionStatus
 
 use super::table::{Table, ago, clean, wrap};
 
-/// What happened, as `/history` tells it, and a place's page beside the rest.
+/// The `history` of `/history` and of a slot's page.
 #[derive(Deserialize)]
 pub(super) struct Events {
     history: Vec<Event>,
@@ -24,11 +24,11 @@ pub(super) fn list(status: &Status) -> String {
     text += &wrap(&format!("generation {}, since {since}", status.generation), "", "");
     if status.live_generations > 1 {
         let (earlier, seconds) = (status.live_generations - 1, status.oldest_draining_seconds);
-        text += &wrap(&format!("{earlier} earlier still in use, the oldest for {seconds:.0} s"), "", "");
+        text += &wrap(&format!("{earlier} earlier still draining, the oldest for {seconds:.0} s"), "", "");
     }
     text += &wrap(&clean(&format!("configuration {file} {}, since {changed}", short(&config.digest))), "", "");
     if let Some(reason) = &config.refused {
-        text += &wrap(&clean(&format!("refused as it stands now: {reason}")), "  ", "    ");
+        text += &wrap(&clean(&format!("current file refused: {reason}")), "  ", "    ");
     }
     text
 }
@@ -49,7 +49,7 @@ pub(super) fn policy(policy: &PolicyStatus, events: &Events) -> String {
     text
 }
 
-/// What was done: how its place stands now.
+/// The result of an operation: the slot's new state.
 pub(super) fn done(policy: &PolicyStatus) -> String {
     policies(std::slice::from_ref(policy), now()).to_string()
 }
@@ -57,7 +57,7 @@ pub(super) fn done(policy: &PolicyStatus) -> String {
 /// `policies history`.
 pub(super) fn history(events: &Events) -> String {
     if events.history.is_empty() {
-        return "nothing happened yet\n".into();
+        return "no events yet\n".into();
     }
     let now = now();
     let mut table = Table::new(&["AT", "SLOT", "EVENT", "BY", "POLICY", "DIGEST", "DETAIL"]);
@@ -65,7 +65,7 @@ pub(super) fn history(events: &Events) -> String {
         let slot = event.slot.as_ref().map_or("(configuration)".into(), ToString::to_string);
         let digest = event.digest.as_deref().map(short).unwrap_or_default();
         let policy = event.policy.clone().unwrap_or_default();
-        // A long detail would make a line that nobody can read.
+        // A long detail would make the row too wide, so it follows as a note.
         let (detail, note) =
             if event.detail.chars().count() > 40 { ("", &*event.detail) } else { (&*event.detail, "") };
         table.row([ago(now, event.at), slot, event.event.clone(), event.by.clone(), policy, digest, detail.into()]);
@@ -94,7 +94,7 @@ fn policies(policies: &[PolicyStatus], now: u64) -> Table {
             table.note(&refused(refusal, now));
         }
         if policy.source_missing {
-            table.note("source missing: the version that serves goes on");
+            table.note("source missing: the last good version keeps serving");
         }
     }
     table
@@ -105,7 +105,7 @@ fn refused(refusal: &Refusal, now: u64) -> String {
     let digest = digest.as_deref().map(|digest| format!(" {}", short(digest))).unwrap_or_default();
     let what = match stage.as_str() {
         "rolled_back" | "aborted" | "superseded" => stage.clone(),
-        // A stage that was not reached.
+        // The stage that the version did not reach.
         _ => format!("not {stage}"),
     };
     format!("refused{digest}, {what}, {}: {reason}", ago(now, *since))
@@ -115,7 +115,7 @@ fn label(version: &VersionStatus) -> String {
     format!("{}@{}", version.policy, version.version)
 }
 
-/// The beginning of a digest, enough to tell versions apart and to roll back to one.
+/// The beginning of a digest, enough to distinguish versions and to roll back to one.
 fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
 }

@@ -1,11 +1,11 @@
-//! Text for people: aligned columns, wrapped sentences, times as they are spoken of.
+//! Text for people: aligned columns, wrapped sentences, relative times.
 
 use std::fmt;
 
-/// Sentences are wrapped here; columns are as wide as they must be.
+/// Width at which sentences wrap, in characters. Tables may be wider.
 const WIDTH: usize = 100;
 
-/// Rows under a head, columns as wide as their content. A column with nothing in it is left out.
+/// Rows below a head, with columns as wide as their content. Empty columns are omitted.
 pub(super) struct Table {
     head: Vec<&'static str>,
     rows: Vec<(Vec<String>, Vec<String>)>,
@@ -55,12 +55,12 @@ impl fmt::Display for Table {
     }
 }
 
-/// Without what would move a terminal's cursor: names and reasons come from components, which anyone may have written.
+/// Replaces control characters, which could move a terminal's cursor. Names and reasons come from untrusted components.
 pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Lines of at most the width, where no single word is longer; `first` before the first line, `rest` before the others.
+/// Wraps text at the width; only a longer word exceeds it. `first` indents the first line, `rest` the others.
 pub(super) fn wrap(text: &str, first: &str, rest: &str) -> String {
     let mut lines = String::new();
     let mut line = first.to_owned();
@@ -80,7 +80,7 @@ pub(super) fn wrap(text: &str, first: &str, rest: &str) -> String {
     lines + &line + "\n"
 }
 
-/// How long before `now` that was.
+/// The time from `at` to `now`, in words.
 pub(super) fn ago(now: u64, at: u64) -> String {
     match now.saturating_sub(at) {
         0 => "now".into(),

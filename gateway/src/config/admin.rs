@@ -1,4 +1,4 @@
-//! `[admin]`: where operators reach the gateway, and the token that they must show.
+//! `[admin]`: the address of the admin listener, and the token that operators must send.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,23 +9,23 @@ use super::Token;
 use super::file::{Wrong, wrong};
 use super::secret::{self, Readers};
 
-/// Holds the token; beats the file, so that a secret store need not write one.
+/// Environment variable with the token. It overrides the file, so that a secret store need not write one.
 const VARIABLE: &str = "WASMGATE_ADMIN_TOKEN";
 
-/// Where operators reach the gateway.
+/// The admin listener.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    /// Where it listens for them; `None`: nowhere.
+    /// Its address; `None`: disabled.
     pub listen: Option<SocketAddr>,
-    /// What they must show; without one, only this machine is listened to.
+    /// The token that operators must send. Without one, the address must be loopback.
     pub token: Option<Token>,
 }
 
 impl Admin {
-    /// Listens there, whatever the file says.
+    /// Overrides the file's address.
     ///
     /// # Errors
-    /// Where other machines could reach it and there is no token.
+    /// If other machines can reach the address and there is no token.
     pub fn listen_on(&mut self, listen: SocketAddr) -> Result<(), String> {
         check(listen, self.token.as_ref())?;
         self.listen = Some(listen);
@@ -33,7 +33,7 @@ impl Admin {
     }
 }
 
-/// The table as written.
+/// The table as written in the file.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AdminFile {
@@ -49,7 +49,7 @@ impl Default for AdminFile {
 }
 
 impl AdminFile {
-    /// As meant. A relative path is relative to `folder`.
+    /// Checks and converts the table. Relative paths are relative to `folder`.
     pub(super) fn meant(self, folder: &Path) -> Result<Admin, Wrong> {
         let listen = self.listen.parse().map_err(|_| {
             let message = format!("{:?} is not an address, expected one like 127.0.0.1:8081", self.listen);
@@ -64,7 +64,7 @@ impl AdminFile {
     }
 }
 
-/// Without a token whoever can connect can replace policies.
+/// Refuses an address that other machines can reach without a token: any client could replace policies.
 fn check(listen: SocketAddr, token: Option<&Token>) -> Result<(), String> {
     if listen.ip().is_loopback() || token.is_some() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The file as written, and its translation into what is meant.
+//! The file as written, and its conversion into the checked configuration.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -201,7 +201,7 @@ pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Config, Con
     Ok(config)
 }
 
-/// The parser's message names the keys that it knows; say which of them was meant.
+/// Suggests the nearest known key or value, taken from the parser's message.
 fn with_nearest(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     match quoted.next() {
@@ -218,7 +218,7 @@ fn with_nearest(message: &str) -> String {
     }
 }
 
-/// Where and what: a path of keys and a sentence.
+/// An error: the path of keys, and a message.
 pub(super) type Wrong = (Vec<String>, String);
 
 pub(super) fn wrong(path: &[&str], message: impl Into<String>) -> Wrong {
@@ -288,7 +288,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
     for header in &file.label_headers {
         let secret = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
         if !is_header_name(header) {
-            let message = format!("{header:?} is not a header's name in lower case");
+            let message = format!("{header:?} is not a header name, expected lower-case letters, digits and `-`");
             return Err(wrong(&["server", "label_headers"], message));
         }
         if secret.contains(&header.as_str()) {
@@ -321,7 +321,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
     })
 }
 
-/// A duration above 0 and up to a day.
+/// A duration in seconds, above 0, at most one day.
 fn seconds(path: &[&str], value: f64) -> Result<Duration, Wrong> {
     if value > 0.0 && value <= 86_400.0 {
         Ok(Duration::from_secs_f64(value))
@@ -330,11 +330,11 @@ fn seconds(path: &[&str], value: f64) -> Result<Duration, Wrong> {
     }
 }
 
-/// Names become labels, header values and part of log lines.
+/// Checks a name, which becomes a label, a header value and part of log lines.
 fn check_name(path: &[&str], name: &str) -> Result<(), Wrong> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
     if name.is_empty() || name.len() > 128 || !name.chars().all(allowed) {
-        return Err(wrong(path, "a name has 1 to 128 letters, digits, and `-`, `_`, `.`, `:`, `/`"));
+        return Err(wrong(path, "invalid name, expected 1 to 128 letters, digits, `-`, `_`, `.`, `:` and `/`"));
     }
     Ok(())
 }
@@ -368,7 +368,7 @@ fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backen
     let api_key = match (&file.api_key_env, &file.api_key_file) {
         (None, None) => None,
         (Some(_), Some(_)) => {
-            return Err((at("api_key_file"), "there is `api_key_env` too, expected one of them".into()));
+            return Err((at("api_key_file"), "`api_key_env` is also set, expected only one of them".into()));
         }
         (Some(variable), None) => match std::env::var(variable) {
             Ok(key) if !key.trim().is_empty() => Some(Secret::new(key.trim().to_owned())),
@@ -409,7 +409,7 @@ fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> 
     if ["auto", "none", "other"].contains(&name.as_str()) {
         return Err((
             vec!["models".to_owned(), name.clone()],
-            "`auto`, `none` and `other` have meanings of their own".into(),
+            "`auto`, `none` and `other` are reserved, expected another name".into(),
         ));
     }
     let Some(backend) = backends.iter().position(|backend| backend.name == file.backend) else {
@@ -423,7 +423,7 @@ fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> 
         }
     }
     if file.timeouts.connect_seconds.is_some() {
-        let message = "connections are the backend's: set it in its own `timeouts`";
+        let message = "models share their backend's connections: set this in the backend's `timeouts`";
         return Err((
             vec!["models".to_owned(), name.clone(), "timeouts".to_owned(), "connect_seconds".to_owned()],
             message.into(),
@@ -437,7 +437,7 @@ fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> 
         Some(price) => Some(mean_price(&price).map_err(|(key, message)| {
             (vec!["models".to_owned(), name.clone(), "price".to_owned(), key.to_owned()], message)
         })?),
-        // A local model's electricity is nobody's invoice; a cloud model without a price is unpriced, not free.
+        // A local model is free: nobody bills its electricity. A cloud model without a price is unpriced, not free.
         None if location == Location::Local => Some(Price {
             input: money::NanoDollars(0),
             output: money::NanoDollars(0),

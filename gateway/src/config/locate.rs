@@ -1,4 +1,4 @@
-//! Where in a TOML text a key stands, and which key stands at a place: so that each error names line and key.
+//! Maps keys of a TOML text to lines, and byte offsets to keys, so that each error names line and key.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -8,7 +8,7 @@ pub(super) fn line_at(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|&&byte| byte == b'\n').count() + 1
 }
 
-/// The line of the key at `path`, or of its nearest parent that is there.
+/// The line of the key at `path`, or of its nearest parent in the text.
 pub(super) fn line_of(text: &str, path: &[&str]) -> Option<usize> {
     let table = DeTable::parse(text).ok()?;
     let mut table = table.get_ref();

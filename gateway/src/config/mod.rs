@@ -1,5 +1,5 @@
-//! The configuration, in two stages: the file as written (`config/file.rs`) and as meant (here), with addresses
-//! parsed, durations typed, names resolved, secrets fetched. After this nothing can be half-configured.
+//! The configuration, in two stages: the file as written (`config/file.rs`) and the checked form (here), with addresses
+//! parsed, durations typed, names resolved and secrets read. After that, nothing is half-configured.
 //!
 //! Only this module and its parts know the file's format. Errors name the file, the line and the key.
 
@@ -26,158 +26,158 @@ pub use admin::Admin;
 pub use token::Token;
 use wasmgate_policy_host::{GivenLimits, Hook};
 
-/// The configuration that serves where no file is given: the documented example, whose models are simulated.
+/// The configuration without a file: the documented example, whose models are simulated.
 pub const EMBEDDED: &str = include_str!("../../../examples/wasmgate.toml");
 
-/// A whole configuration, checked.
+/// A complete, checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file that it came from; `None`: the embedded one.
+    /// Its file; `None`: the embedded configuration.
     pub file: Option<PathBuf>,
-    /// SHA-256 of its text, in hex.
+    /// SHA-256 of its text, in hexadecimal digits.
     pub digest: String,
-    /// Where the gateway listens.
+    /// Address for clients.
     pub listen: SocketAddr,
-    /// Where operators reach it.
+    /// The admin listener.
     pub admin: Admin,
     /// Limits of the server.
     pub server: Server,
-    /// What is logged.
+    /// The log.
     pub log: Log,
     /// Backends, in the file's order.
     pub backends: Vec<backend::Settings>,
-    /// Models, in the file's order, which is the order of preference where no policy has one.
+    /// Models, in the file's order. The gateway prefers them in this order if no policy ranks them.
     pub models: Vec<Model>,
     /// The routing policy.
     pub routing: HookChoice,
     /// The cost policy.
     pub cost: HookChoice,
-    /// How changes are taken in while the gateway serves.
+    /// Hot reload.
     pub reload: Reload,
-    /// Where good versions are kept; `None`: where the platform keeps state.
+    /// Folder of good versions of policies; `None`: the platform's state folder.
     pub state_dir: Option<PathBuf>,
-    /// Where compiled components are kept; `None`: where the platform keeps caches.
+    /// Folder of compiled components; `None`: the platform's cache folder.
     pub cache_dir: Option<PathBuf>,
 }
 
-/// How changes of files are taken in while the gateway serves.
+/// Hot reload: how the gateway applies changes of files while it serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reload {
-    /// Whether they are.
+    /// Whether the gateway applies changes.
     pub enabled: bool,
-    /// How long a file must hold still before it is read.
+    /// How long a file must stay unchanged before the gateway reads it (debounce).
     pub settle: Duration,
-    /// How often all files are looked at, whatever the system says of changes.
+    /// Interval at which the gateway checks all files, with or without a notification from the system.
     pub rescan: Duration,
-    /// How long requests may keep the policies of a snapshot that was replaced; then their memory is given back.
+    /// How long requests may hold the policies of a replaced snapshot. Then the gateway frees their memory.
     pub drain: Duration,
-    /// How long the series of versions, models and backends stay that are no longer in place.
+    /// How long the metrics of removed versions, models and backends stay.
     pub keep_series: Duration,
 }
 
 /// Limits of the server.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// Requests in flight, streams included; one more is refused with 503.
+    /// Maximum of in-flight requests, streams included. The gateway refuses more with 503.
     pub max_in_flight: usize,
-    /// Open connections; one more waits to be accepted.
+    /// Maximum of open connections. More wait until the gateway accepts them.
     pub max_connections: usize,
     /// Longest request body, in bytes.
     pub max_body_bytes: usize,
-    /// Longest prompt: characters of all messages together.
+    /// Longest prompt, in characters of all messages together.
     pub max_prompt_chars: usize,
     /// Largest request head, in bytes.
     pub max_head_bytes: usize,
-    /// How long a client may take to send a request's head; a kept connection that is idle as long is closed.
+    /// How long a client may take to send a request's head, and how long a keep-alive connection may be idle.
     pub head_timeout: Duration,
-    /// How long it may take to send the body.
+    /// How long a client may take to send the body.
     pub body_timeout: Duration,
-    /// How long a client may take nothing of an answer that is there for it, before the connection is closed.
+    /// How long a client may read nothing of its answer before the gateway closes the connection.
     pub write_timeout: Duration,
-    /// How long requests in flight may go on after the gateway was told to stop.
+    /// Drain: how long in-flight requests may continue after a signal to stop.
     pub drain_timeout: Duration,
-    /// How many attempts may be repeated, in percent of the requests.
+    /// Retry budget, in percent of the requests, 0 to 100.
     pub retry_budget_percent: u32,
-    /// How many requests may be asked of a second model, in percent of those whose model is hedged.
+    /// Hedge budget, in percent of the requests that may be hedged, 0 to 100.
     pub hedge_budget_percent: u32,
-    /// After how long, and how often, a client of a stream that waits is sent a comment; `None`: never.
+    /// Interval of SSE keep-alive comments before the first token; `None`: none.
     pub keep_alive: Option<Duration>,
-    /// Bytes of a guarded stream that are held back; beyond, it flows before it is whole.
+    /// Bytes of a guarded stream that the gateway buffers. A longer stream starts before it is complete.
     pub guarded_max_bytes: usize,
-    /// Whether another model is asked where a provider's content filter refused the prompt.
+    /// Whether the gateway falls back to the next model if a provider's content filter refused the prompt.
     pub content_filter_falls_back: bool,
     /// Request headers that policies may see, in lower case.
     pub label_headers: Vec<String>,
 }
 
-/// What is logged.
+/// Settings of the log.
 #[derive(Debug, Clone)]
 pub struct Log {
     /// JSON or text.
     pub format: LogFormat,
-    /// A filter as in `info` or `info,policy=debug`.
+    /// A filter, as in `info` or `info,policy=debug`.
     pub level: String,
-    /// Whether each request gets a line.
+    /// Whether the gateway logs one line per request.
     pub requests: bool,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// For people.
+    /// Text for people.
     Text,
 }
 
-/// Who decides at one hook.
+/// The policies of one hook.
 #[derive(Debug, Clone)]
 pub struct HookChoice {
-    /// What happens when the policy that decides fails.
+    /// What happens when the deciding policy fails.
     pub on_failure: OnFailure,
-    /// When a version that decides is taken out.
+    /// When the policy circuit breaker opens for a deciding version.
     pub breaker: BreakerRules,
-    /// The policy that decides.
+    /// The active policy.
     pub active: PolicyChoice,
-    /// The policy that decides for a share of the requests.
+    /// The canary, which decides for a share of the requests.
     pub canary: Option<CanaryChoice>,
-    /// Policies that are asked beside, by name.
+    /// Shadows, by name.
     pub shadows: IndexMap<String, PolicyChoice>,
 }
 
-/// A policy that decides for a share of the requests.
+/// A canary: a policy that decides for a share of the requests.
 #[derive(Debug, Clone)]
 pub struct CanaryChoice {
     /// The policy.
     pub policy: PolicyChoice,
-    /// Its share, in percent.
+    /// Its share, in percent, 0 to 100.
     pub percent: f64,
-    /// The request header whose value keeps a client with one version; requests without it are drawn one by one.
+    /// Request header whose value pins a client to one version. Requests without it are assigned individually.
     pub sticky_header: Option<String>,
-    /// When it is aborted.
+    /// When canary analysis aborts it.
     pub abort: AbortRules,
 }
 
-/// Which component, with what.
+/// The configuration of one slot: a component with its limits and settings.
 #[derive(Debug, Clone)]
 pub struct PolicyChoice {
-    /// Where the configuration says so, for messages: file, line and key.
+    /// Its location in the configuration, for messages: file, line and key.
     pub place: String,
-    /// Whether it is to work.
+    /// Whether the slot is enabled.
     pub enabled: bool,
-    /// Built in, or a file.
+    /// Its component: built in or a file.
     pub source: PolicySource,
-    /// What it may use.
+    /// Its limits.
     pub limits: GivenLimits,
-    /// Its settings, to be checked against its manifest.
+    /// Its settings, not yet checked against its manifest.
     pub settings: serde_json::Map<String, serde_json::Value>,
-    /// Settings whose text is the content of a file, by name: a script, a long list.
+    /// Settings whose text is the content of a file, such as a script or a long list: the file by the setting's name.
     pub setting_files: BTreeMap<String, PathBuf>,
 }
 
 impl PolicyChoice {
-    /// Whether another choice asks for the same component with the same settings and limits, wherever it is written.
+    /// Whether another choice has the same component, settings and limits, regardless of its location in the file.
     #[must_use]
     pub fn asks_the_same(&self, other: &Self) -> bool {
         let Self { place: _, enabled, source, limits, settings, setting_files } = self;
@@ -185,8 +185,8 @@ impl PolicyChoice {
             && (settings, setting_files) == (&other.settings, &other.setting_files)
     }
 
-    /// Where its operator's fixtures are, if there are any: beside its file, or where it is built in, beside its
-    /// script's.
+    /// Path of the operator's fixtures, which need not exist: next to the component's file or, for a built-in policy,
+    /// next to its script.
     #[must_use]
     pub fn fixtures(&self) -> Option<PathBuf> {
         let file = match &self.source {
@@ -196,7 +196,7 @@ impl PolicyChoice {
         file.map(|file| file.with_extension("fixtures.json"))
     }
 
-    /// Every file that it is made of, there or not.
+    /// All files that it consists of, whether or not they exist.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let component = match &self.source {
             PolicySource::File(path) => Some(path),
@@ -206,35 +206,35 @@ impl PolicyChoice {
     }
 }
 
-/// Where a component is.
+/// The source of a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicySource {
-    /// In this binary, by name.
+    /// Built into this binary, by name.
     BuiltIn(String),
-    /// In a file.
+    /// A file.
     File(PathBuf),
 }
 
-/// What happens when a policy fails on a request.
+/// What the gateway does when a policy fails on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// The gateway's own default decides (routing), or the candidates have no estimates (cost).
+    /// The gateway's default decides (routing), or the candidates get no cost estimates (cost).
     DefaultDecision,
-    /// The request is refused with 503.
+    /// The gateway refuses the request with 503.
     FailClosed,
 }
 
-/// A configuration was refused.
+/// Why the gateway refused a configuration.
 #[derive(Debug)]
 pub struct ConfigError {
     /// The file, or `embedded configuration`.
     pub file: String,
-    /// The line, from 1, where there is one.
+    /// The line, from 1, if known.
     pub line: Option<usize>,
-    /// The key, as in `models.phi2.backend`; empty where there is none.
+    /// The key, as in `models.phi2.backend`; empty if there is none.
     pub key: String,
-    /// What was found and what was expected.
+    /// What was found, and what was expected.
     pub message: String,
 }
 
@@ -253,17 +253,17 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// What a flag or the environment says in place of the file, now and after each change of it.
+/// Values from flags or the environment. They override the file, at the start and after each reload.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Overrides {
-    /// Where the gateway listens.
+    /// Address for clients.
     pub listen: Option<SocketAddr>,
-    /// Where operators are listened to.
+    /// Address of the admin listener.
     pub admin_listen: Option<SocketAddr>,
 }
 
 impl Config {
-    /// What differs from `new` and is only read at a start.
+    /// Keys that differ from `new` and take effect only at a restart.
     #[must_use]
     pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
         let fixed = |config: &Self| {
@@ -286,7 +286,7 @@ impl Config {
         fixed(self).into_iter().zip(fixed(new)).filter(|(old, new)| old.1 != new.1).map(|(old, _)| old.0).collect()
     }
 
-    /// What is chosen for a hook.
+    /// The configuration of a hook.
     #[must_use]
     pub fn hook(&self, hook: Hook) -> &HookChoice {
         match hook {
@@ -295,7 +295,7 @@ impl Config {
         }
     }
 
-    /// All places that it has policies for.
+    /// All configured slots, with their policies.
     pub fn policies(&self) -> impl Iterator<Item = (Slot, &PolicyChoice)> {
         Hook::ALL.into_iter().flat_map(|hook| {
             let choice = self.hook(hook);
@@ -306,13 +306,13 @@ impl Config {
         })
     }
 
-    /// What it gives a place's canary, in percent; 0 where it has none.
+    /// The share of the canary of the slot's hook, in percent; 0 if there is no canary.
     #[must_use]
     pub fn percent(&self, slot: &Slot) -> f64 {
         self.hook(slot.hook).canary.as_ref().map_or(0.0, |canary| canary.percent)
     }
 
-    /// What it has for one place.
+    /// The policy configured for a slot.
     #[must_use]
     pub fn policy(&self, slot: &Slot) -> Option<&PolicyChoice> {
         let choice = self.hook(slot.hook);
@@ -323,10 +323,10 @@ impl Config {
         }
     }
 
-    /// Reads a file, or the embedded configuration where there is none.
+    /// Reads a file, or the embedded configuration if `path` is `None`.
     ///
     /// # Errors
-    /// Where it cannot be read, is not TOML, has an unknown key, or means nothing that the gateway could do.
+    /// If the file cannot be read, is not TOML, or has an unknown key or an invalid value.
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else {
             return Self::parse(EMBEDDED, "embedded configuration", Path::new("."));

@@ -1,4 +1,4 @@
-//! `[policies]`: who decides at each hook, with which canary and shadows, as written and as meant.
+//! `[policies]`: the active policy, canary and shadows of each hook, as written and as checked.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub(super) struct PoliciesFile {
     pub(super) cost: SlotFile,
 }
 
-/// A slot as written: one table for all three roles. What only some roles have is refused in the others.
+/// A slot as written: one table for all three roles. `check_role` refuses keys of another role.
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SlotFile {
@@ -29,19 +29,19 @@ pub(super) struct SlotFile {
     limits: GivenLimits,
     settings: serde_json::Map<String, serde_json::Value>,
     setting_files: BTreeMap<String, PathBuf>,
-    // Of the slot that decides.
+    // Only in the active slot.
     on_failure: Option<OnFailure>,
     breaker: Option<BreakerRules>,
     canary: Option<Box<SlotFile>>,
     shadows: Option<IndexMap<String, SlotFile>>,
-    // Of a canary.
+    // Only in a canary's slot.
     percent: Option<f64>,
     sticky_header: Option<String>,
     abort: Option<AbortRules>,
 }
 
 impl SlotFile {
-    /// Refuses what another role has.
+    /// Refuses keys that belong to another role.
     fn check_role(&self, path: &[&str], role: &Role) -> Result<(), Wrong> {
         let active = [
             ("on_failure", self.on_failure.is_some()),
@@ -59,10 +59,10 @@ impl SlotFile {
             Some((key, _)) => Err(wrong(&[path, &[*key]].concat(), format!("this key belongs to {whose}"))),
         };
         if *role != Role::Active {
-            refused(&active, "the policy that decides: expected it one table up")?;
+            refused(&active, "the active policy, expected it one table up")?;
         }
         if *role != Role::Canary {
-            refused(&canary, "a canary: expected it in the table `canary`")?;
+            refused(&canary, "a canary, expected it in the table `canary`")?;
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ pub(super) fn mean_hook(hook: Hook, mut file: SlotFile, folder: &Path) -> Result
     for (name, shadow) in written {
         let path = [path[0], path[1], "shadows", &*name];
         if !is_shadow_name(&name) {
-            return Err(wrong(&path, "a shadow's name has 1 to 32 letters, digits, `-` and `_`"));
+            return Err(wrong(&path, "invalid name of a shadow, expected 1 to 32 letters, digits, `-` and `_`"));
         }
         shadow.check_role(&path, &Role::Shadow(name.clone()))?;
         shadows.insert(name.clone(), mean_policy(&path, shadow, folder)?);
@@ -117,7 +117,7 @@ fn mean_canary(path: &[&str], mut canary: SlotFile, folder: &Path) -> Result<Can
     }
     let sticky_header = canary.sticky_header.take();
     if let Some(header) = sticky_header.as_deref().filter(|header| !is_header_name(header)) {
-        let message = format!("{header:?} is not a header's name in lower case");
+        let message = format!("{header:?} is not a header name, expected lower-case letters, digits and `-`");
         return Err(wrong(&[path, &["sticky_header"]].concat(), message));
     }
     let abort = canary.abort.unwrap_or_default();
@@ -134,7 +134,7 @@ pub(super) fn is_header_name(name: &str) -> bool {
 fn mean_policy(path: &[&str], file: SlotFile, folder: &Path) -> Result<PolicyChoice, Wrong> {
     let at = |key: &str, message: String| wrong(&[path, &[key]].concat(), message);
     let source = match (file.builtin, file.file) {
-        (Some(_), Some(_)) => return Err(at("file", "either `builtin` or `file`, not both".into())),
+        (Some(_), Some(_)) => return Err(at("file", "`builtin` is also set, expected only one of them".into())),
         (None, None) => return Err(wrong(path, "expected `builtin` or `file`")),
         (None, Some(file)) => PolicySource::File(folder.join(file)),
         (Some(name), None) => {
@@ -147,10 +147,10 @@ fn mean_policy(path: &[&str], file: SlotFile, folder: &Path) -> Result<PolicyCho
             PolicySource::BuiltIn(name)
         }
     };
-    // Against the wider profile: which one it is, only the component says.
+    // Checked against the wider profile, because only the component says which one applies.
     file.limits.over(Profile::Engine).map_err(|message| at("limits", message))?;
     if let Some(name) = file.setting_files.keys().find(|name| file.settings.contains_key(*name)) {
-        return Err(at("setting_files", format!("`{name}` is among `settings` too, expected it in one of them")));
+        return Err(at("setting_files", format!("`{name}` is also in `settings`, expected it in only one of them")));
     }
     Ok(PolicyChoice {
         place: String::new(),

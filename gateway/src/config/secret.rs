@@ -1,36 +1,36 @@
-//! Secrets that are files: read once, bounded, without the white space around them.
+//! Reads secrets from files: once, bounded in size, without surrounding white space.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Longest file of a secret, in bytes: anything longer is another file.
+/// Longest secret file, in bytes. A longer file is not a secret.
 const MAX_BYTES: u64 = 4096;
 
-/// Who may read the file.
+/// Which users may have access to the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// Its owner alone.
+    /// Only its owner.
     Owner,
-    /// Anyone: where container engines mount secrets, the container is the boundary.
+    /// Anyone: container engines mount secrets so, and the container is the boundary.
     Anyone,
 }
 
-/// The secret in that file; what is wrong with it otherwise, in words that begin with its path.
+/// The secret in the file. An error begins with the file's path.
 pub(super) fn read(path: &Path, readers: Readers) -> Result<String, String> {
     let refused = |message: String| format!("{}: {message}", path.display());
     let cannot = |error: io::Error| refused(format!("cannot be read: {error}"));
     let opened = File::open(path).map_err(cannot)?;
-    // Of what was opened, not of what has the name by then.
+    // The mode of the open file: its path may name another file by now.
     let mode = opened.metadata().map_err(cannot)?.permissions().mode() & 0o777;
     if readers == Readers::Owner && mode & 0o077 != 0 {
-        return Err(refused(format!("others than its owner may use it (mode {mode:03o}), expected mode 600")));
+        return Err(refused(format!("users other than its owner have access (mode {mode:03o}), expected mode 600")));
     }
     let mut text = String::new();
     opened.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
     if text.len() as u64 > MAX_BYTES {
-        return Err(refused(format!("longer than {MAX_BYTES} bytes, expected a secret alone")));
+        return Err(refused(format!("longer than {MAX_BYTES} bytes, expected only a secret")));
     }
     let text = text.trim();
     if text.is_empty() { Err(refused("empty, expected a secret".into())) } else { Ok(text.to_owned()) }

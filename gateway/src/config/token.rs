@@ -1,22 +1,22 @@
-//! The bearer token of operators: kept as its SHA-256 only, and compared in a time that tells nothing.
+//! The operators' bearer token. The gateway keeps only its SHA-256 and compares in constant time.
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// Fewest characters: shorter ones can be guessed.
+/// Minimum of characters; shorter tokens can be guessed.
 const MIN_CHARS: usize = 16;
 
-/// What operators must show. Nothing that prints it shows it.
+/// The token that operators must send. Its debug output never shows it.
 #[derive(Clone)]
 pub struct Token([u8; 32]);
 
 impl Token {
-    /// A token as written; white space around it is not part of it.
+    /// A token from its text, without surrounding white space.
     ///
     /// # Errors
-    /// Where it is too short, or could not be sent in a header.
+    /// If it is shorter than 16 characters, or has characters that a header cannot carry.
     pub fn new(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -28,7 +28,7 @@ impl Token {
         Ok(Self(Sha256::digest(text).into()))
     }
 
-    /// Whether this is the token. Digests are compared, so that not even the length shows in the time.
+    /// Whether `shown` is the token. Comparing digests keeps even the length out of the timing.
     #[must_use]
     pub fn is(&self, shown: &[u8]) -> bool {
         self.0.as_slice().ct_eq(Sha256::digest(shown).as_slice()).into()

@@ -1,4 +1,4 @@
-//! A whole configuration goes in, or does not: models and backends, limits, the places that there are.
+//! Applies or refuses a whole configuration: models, backends, limits and slots.
 
 use std::sync::Arc;
 
@@ -10,24 +10,24 @@ use crate::rollout::slot_state::{Spec, UPLOADED};
 use wasmgate_base::time::now;
 
 impl Control {
-    /// The file as it stands does not go in; whether that is news.
+    /// Records that the configuration file was refused. Returns `false` if this refusal is already known.
     pub(super) fn refuse_config(&mut self, identity: String, reason: String) -> bool {
         if self.config_refused.as_ref().is_some_and(|(known, _)| *known == identity) {
             return false;
         }
-        tracing::warn!(reason, "configuration refused; the last good one goes on");
+        tracing::warn!(reason, "configuration refused; the last good one keeps serving");
         self.metrics.config_reloaded(false);
         self.event(None, "config_refused", By::Files, reason.clone());
         self.config_refused = Some((identity, reason));
         true
     }
 
-    /// A whole configuration goes in.
+    /// Applies a new configuration.
     pub(super) fn apply_config(&mut self, applicable: Applicable, kept: &mut Vec<(Spec, Bytes)>) {
         let Applicable { config, catalog, desires, loads } = applicable;
         let restart = self.config.needs_restart(&config);
         if !restart.is_empty() {
-            tracing::warn!(keys = restart.join(", "), "these changes of the configuration need a restart");
+            tracing::warn!(keys = restart.join(", "), "these configuration changes need a restart");
         }
         self.config = Arc::new(config);
         self.config_since = now();
@@ -40,7 +40,7 @@ impl Control {
             if let Some(entry) = self.slots.get_mut(slot) {
                 entry.state.configured(enabled, percent);
             }
-            // What is disabled is in no snapshot, and its memory may have been given back when it is enabled again.
+            // No snapshot has a disabled version. Unloading it frees its memory; enabling the slot loads it anew.
             if !self.is_enabled(slot) {
                 self.slots.unload(slot);
             }
@@ -54,7 +54,7 @@ impl Control {
         for (slot, desire) in desires {
             self.desired(slot, desire);
         }
-        // Places that it no longer has. What an operator uploaded is not the configuration's to take away.
+        // Remove slots that the configuration no longer has, except those with an operator's upload.
         let config = Arc::clone(&self.config);
         let is_gone = |slot: &Slot| {
             let uploaded = self.slots.serving(slot).is_some_and(|serving| serving.spec.origin == UPLOADED);
@@ -64,7 +64,7 @@ impl Control {
         for slot in gone {
             self.slots.remove(&slot);
         }
-        // Enabled again, with files that ask for something set aside: what served before is wanted.
+        // A slot may be enabled again while its desired version is blocked: restore the version that served before.
         for slot in slots {
             let serving = self.slots.serving(&slot).cloned();
             if let Some(serving) = serving.filter(|_| self.is_enabled(&slot) && self.slots.version(&slot).is_none()) {

@@ -1,6 +1,6 @@
-//! Judging the conduct of versions that decide: a breaker for what fails too often, rules that abort a canary. What is
-//! taken out is replaced by the version before it, else by the gateway's own default until the policy decides the
-//! samples again. Nothing here ever gives a version more than it had.
+//! Automatic rollback: the policy circuit breaker and canary analysis. A failing active version is replaced by the
+//! version before it; if there is none, the gateway's default decides until the policy decides its samples again.
+//! Nothing here ever gives a version more traffic than it had.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,16 +19,17 @@ use wasmgate_policy_host::{Hook, PolicyFailure, Stage};
 /// An open breaker.
 #[derive(Debug, Default)]
 pub(super) struct OpenBreaker {
-    /// How often it opened, or stayed open, in a row.
+    /// Openings and failed probes in a row.
     times: u32,
-    /// When the samples are tried next; `None` while they are, and once it is closed.
+    /// Time of the next probe with the samples; `None` during a probe and once the breaker is closed.
     next_try: Option<Instant>,
-    /// When it closed last.
+    /// When the breaker last closed.
     closed: Option<Instant>,
 }
 
 impl Control {
-    /// Looks at what each version that decides did lately.
+    /// Applies the breaker and abort rules to the recent calls of each active version and canary, and starts due
+    /// probes.
     pub(super) fn judge(&mut self) {
         for hook in Hook::ALL {
             self.judge_canary(&Slot::canary(hook));
@@ -44,7 +45,7 @@ impl Control {
             return;
         }
         let Some(reason) = breaker.verdict(&version.stats.counts(breaker.window())) else { return };
-        // From now on it is not called; what stands in for it is looked for.
+        // From now on no request calls the policy; `step_back` looks for a replacement.
         version.open.store(true, Ordering::Relaxed);
         let window = breaker.window();
         let opening = self.slots.entry(slot).breaker.get_or_insert_default();
@@ -53,11 +54,11 @@ impl Control {
         opening.next_try = Some(Instant::now() + breaker.pause(opening.times));
         let pause = breaker.pause(opening.times).as_secs();
         tracing::error!(%slot, policy = version.label, reason, "breaker open: the policy is not called");
-        self.changed(slot, "opened", By::Breaker, format!("{reason}; samples are tried in {pause} s"));
+        self.changed(slot, "opened", By::Breaker, format!("{reason}; next probe of its samples in {pause} s"));
         self.step_back(slot, reason);
     }
 
-    /// Loads the version before the one that failed, where there is one.
+    /// Loads the version before the one that failed, if there is one.
     fn step_back(&mut self, slot: &Slot, reason: String) {
         let earlier = self.slots.state(slot).and_then(|state| state.earlier(None).ok()).cloned();
         if let Some(earlier) = earlier {
@@ -66,10 +67,10 @@ impl Control {
         }
     }
 
-    /// The version before the one that failed is loaded, or does not load any more.
+    /// Deploys the version before the one that failed, if it loaded.
     pub(super) fn stepped_back(&mut self, reason: String, done: JobDone) {
         let JobDone { slot, spec, outcome, .. } = done;
-        // It may have closed again, or been replaced.
+        // The breaker may have closed, or the version been replaced, meanwhile.
         if !self.slots.version(&slot).is_some_and(|version| version.is_open()) {
             return;
         }
@@ -78,23 +79,23 @@ impl Control {
                 let refusal = refusal(self.slots.version(&slot), "rolled_back", reason.clone());
                 self.count(&slot, Reload::RolledBack);
                 let version = self.version(policy);
-                let placed = self.placed(&version, spec);
-                tracing::warn!(%slot, policy = version.label, reason, "rolled back to the version before");
-                self.settle(&slot, version, By::Breaker, |place| {
-                    place.roll_back(placed, refusal, true);
+                let revision = self.revision(&version, spec);
+                tracing::warn!(%slot, policy = version.label, reason, "rolled back to the earlier version");
+                self.put_in_slot(&slot, version, By::Breaker, |state| {
+                    state.roll_back(revision, refusal, true);
                 });
                 self.changed(&slot, "rolled_back", By::Breaker, reason);
             }
-            // What is gone will not come back. Anything else may be the machine's bad moment: it is tried again after the
-            // next pause, if it must be.
+            // A version missing from the store will not come back. Any other error may be temporary: the next failed
+            // probe retries the load.
             Err(error) if error.stage == Stage::Observed => {
-                tracing::warn!(%slot, %error, "an earlier version is gone");
+                tracing::warn!(%slot, %error, "an earlier version is no longer in the store; it is dropped");
                 if let Some(entry) = self.slots.get_mut(&slot) {
                     entry.state.forget(&spec.identity());
                 }
                 self.step_back(&slot, reason);
             }
-            Err(error) => tracing::warn!(%slot, %error, "the version before does not load now"),
+            Err(error) => tracing::warn!(%slot, %error, "the earlier version does not load; the breaker stays open"),
         }
     }
 
@@ -116,7 +117,7 @@ impl Control {
         self.keep(Vec::new());
     }
 
-    /// Lets policies whose breaker has been open for its pause try the samples.
+    /// Probes each policy whose breaker has been open for its pause.
     fn try_samples(&mut self) {
         let mut due = Vec::new();
         for (slot, entry) in self.slots.iter_mut() {
@@ -136,7 +137,7 @@ impl Control {
         }
     }
 
-    /// The samples were tried.
+    /// Closes the breaker if the probe passed, else extends its pause.
     pub(super) fn probed(&mut self, slot: Slot, version: Arc<Version>, outcome: Result<(), PolicyFailure>) {
         if !self.slots.version(&slot).is_some_and(|loaded| Arc::ptr_eq(loaded, &version)) {
             return;
@@ -148,21 +149,21 @@ impl Control {
                 opening.closed = Some(Instant::now());
                 version.stats.clear();
                 version.open.store(false, Ordering::Relaxed);
-                tracing::info!(%slot, policy = version.label, "breaker closed: the policy decided the samples");
-                self.changed(&slot, "closed", By::Breaker, "it decided the samples".into());
+                tracing::info!(%slot, policy = version.label, "breaker closed: the policy decided its samples");
+                self.changed(&slot, "closed", By::Breaker, "the policy decided its samples".into());
             }
             Err(failure) => {
                 opening.times += 1;
                 let pause = breaker.pause(opening.times);
                 opening.next_try = Some(Instant::now() + pause);
                 tracing::warn!(%slot, policy = version.label, %failure, pause_seconds = pause.as_secs(), "breaker stays open");
-                self.step_back(&slot, format!("it fails its samples: {failure}"));
+                self.step_back(&slot, format!("the policy fails its samples: {failure}"));
             }
         }
     }
 }
 
-/// Of a version that is taken out.
+/// The refusal of a version that is taken out.
 pub(super) fn refusal(version: Option<&Arc<Version>>, stage: &str, reason: String) -> Refusal {
     Refusal {
         digest: version.map(|version| version.policy.digest().to_owned()),

@@ -1,5 +1,5 @@
-//! The first snapshot: everything is loaded and checked before a port is bound. What files ask for is tried first; where
-//! that is refused, the version that served well before the last stop goes on.
+//! Builds the first snapshot: loads and checks everything before the gateway binds a port. It tries the files' desired
+//! state first; if a version is refused, the last good version from before the stop serves.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -26,55 +26,55 @@ use wasmgate_base::paths::platform;
 use wasmgate_base::time::now;
 use wasmgate_policy_host::{LoadError, Loader};
 
-/// What a place begins with.
+/// The initial content of a slot.
 struct First {
     slot: Slot,
-    place: SlotState,
+    state: SlotState,
     desire: Option<Desired>,
     loaded: Option<Loaded>,
-    /// Why what files ask for is not it.
+    /// Why the desired version does not serve: its identity, digest and error.
     refused: Option<(String, Option<String>, LoadError)>,
 }
 
 impl Control {
-    /// Loads all that a configuration asks for.
+    /// Loads everything that a configuration desires.
     ///
     /// # Errors
-    /// Where a policy is refused and no good version of it is kept, or a backend cannot be set up.
+    /// If a policy is refused and no good version of it is stored, or a backend cannot be set up.
     pub(crate) async fn begin(config: Config, loader: Loader) -> Result<Self, StartError> {
         let catalog =
             Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
         let store = open_store(&config);
         let State { mut places, history, .. } = store.as_ref().map(kept_state).unwrap_or_default();
         let mut versions = HashMap::new();
-        for placed in places.values().flat_map(SlotState::revisions) {
-            // Whose digest is in its label is a second build.
-            if !placed.version.ends_with(&format!("+{}", &placed.spec.digest[..8])) {
-                versions.insert((placed.policy.clone(), placed.version.clone()), placed.spec.digest.clone());
+        for revision in places.values().flat_map(SlotState::revisions) {
+            // A label that ends in the digest belongs to a second build of the version.
+            if !revision.version.ends_with(&format!("+{}", &revision.spec.digest[..8])) {
+                versions.insert((revision.policy.clone(), revision.version.clone()), revision.spec.digest.clone());
             }
         }
         let loader = Arc::new(loader);
         let mut files = Files::new(config.reload.settle);
         let mut tasks = Vec::new();
         for (slot, choice) in config.policies() {
-            let mut place = places.remove(&slot);
-            if let Some(place) = &mut place {
-                place.configured(choice.enabled, config.percent(&slot));
+            let mut state = places.remove(&slot);
+            if let Some(state) = &mut state {
+                state.configured(choice.enabled, config.percent(&slot));
             }
-            tasks.push(first(&loader, store.as_ref(), &mut files, slot, choice, place));
+            tasks.push(first(&loader, store.as_ref(), &mut files, slot, choice, state));
         }
         let uploaded: Vec<(Slot, SlotState)> = places
             .into_iter()
-            .filter(|(_, place)| place.serving.as_ref().is_some_and(|serving| serving.spec.origin == UPLOADED))
+            .filter(|(_, state)| state.serving.as_ref().is_some_and(|serving| serving.spec.origin == UPLOADED))
             .collect();
         let mut firsts = join_all(tasks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        for (slot, place) in uploaded {
-            firsts.extend(uploaded_before(&loader, store.as_ref(), slot, place).await);
+        for (slot, state) in uploaded {
+            firsts.extend(uploaded_before(&loader, store.as_ref(), slot, state).await);
         }
         let catalog = Arc::new(catalog);
         let since = now();
         let snapshot = super::publish::empty(&config, &catalog);
-        let mut lifecycle = Self {
+        let mut control = Self {
             serving: Arc::new(Serving::new(snapshot)),
             metrics: Arc::new(Metrics::new()),
             loader,
@@ -98,21 +98,21 @@ impl Control {
         };
         let mut kept = Vec::new();
         for first in firsts {
-            lifecycle.begin_with(first, &mut kept);
+            control.begin_with(first, &mut kept);
         }
-        lifecycle.publish();
-        lifecycle.keep(kept);
-        lifecycle.persister.finish().await;
-        lifecycle.probe_backends();
-        Ok(lifecycle)
+        control.publish();
+        control.keep(kept);
+        control.persister.finish().await;
+        control.probe_backends();
+        Ok(control)
     }
 
     fn begin_with(&mut self, first: First, kept: &mut Vec<(Spec, Bytes)>) {
-        let First { slot, place, desire, loaded, refused } = first;
-        let serves = place.serving.as_ref().map(|serving| serving.spec.identity());
-        self.slots.entry(&slot).state = place;
+        let First { slot, state, desire, loaded, refused } = first;
+        let serves = state.serving.as_ref().map(|serving| serving.spec.identity());
+        self.slots.entry(&slot).state = state;
         match desire {
-            // Said as while serving; what is set aside stays so.
+            // Reported as at run time. A blocked version stays blocked.
             Some(desire @ Desired::Missing(_)) => {
                 self.desired(slot.clone(), desire);
             }
@@ -127,12 +127,12 @@ impl Control {
         if let Some(Loaded { spec, policy, bytes }) = loaded {
             kept.push((spec.clone(), bytes));
             let version = self.version(policy);
-            let placed = self.placed(&version, spec);
-            if serves.as_deref() == Some(&placed.spec.identity()) {
-                // Served before the last stop and goes on: nothing happened that history should tell.
+            let revision = self.revision(&version, spec);
+            if serves.as_deref() == Some(&revision.spec.identity()) {
+                // It served before the stop and still does: no event for the history.
                 self.slots.entry(&slot).version = Some(version);
             } else {
-                self.settle(&slot, version, By::Start, |place| place.deploy(placed));
+                self.put_in_slot(&slot, version, By::Start, |state| state.deploy(revision));
             }
         }
         if let Some((identity, digest, error)) = refused {
@@ -141,32 +141,33 @@ impl Control {
     }
 }
 
-/// What a place begins with; `place` as it was at the last stop, `None` where it is new. What was set aside stays so.
+/// Loads the initial content of a slot. `state` is its state at the last stop, `None` if it is new. A blocked version
+/// stays blocked.
 fn first<'a>(
     loader: &'a Loader,
     store: Option<&'a Store>,
     files: &mut Files,
     slot: Slot,
     choice: &'a PolicyChoice,
-    place: Option<SlotState>,
+    state: Option<SlotState>,
 ) -> impl Future<Output = Result<First, StartError>> + 'a {
-    // A canary or shadow that the last process had, and whose file went bad, must not keep this one from starting.
-    let may_be_empty = place.is_some() && slot.role != Role::Active;
-    let place = place.unwrap_or_default();
-    let enabled = Override::or(place.enabled, choice.enabled);
+    // If the last process had this canary or shadow and its file went bad, the gateway must start without it.
+    let may_be_empty = state.is_some() && slot.role != Role::Active;
+    let state = state.unwrap_or_default();
+    let enabled = Override::or(state.enabled, choice.enabled);
     let desire = desired::look(files, choice, true, &mut false);
     let bytes = desire.spec().map(|spec| desired::read(files, choice, spec));
     async move {
-        let mut first = First { slot, place, desire: Some(desire), loaded: None, refused: None };
+        let mut first = First { slot, state, desire: Some(desire), loaded: None, refused: None };
         if !enabled {
             return Ok(first);
         }
         let desire = first.desire.as_ref();
-        let kept = first.place.serving.as_ref().map(|serving| serving.spec.clone());
-        let (slot, place) = (&first.slot, &first.place);
+        let kept = first.state.serving.as_ref().map(|serving| serving.spec.clone());
+        let (slot, state) = (&first.slot, &first.state);
         let spec = desire.and_then(Desired::spec).cloned();
         let identity = spec.as_ref().map(Spec::identity);
-        match (place.begin(identity.as_deref(), slot.role == Role::Active), &kept) {
+        match (state.begin(identity.as_deref(), slot.role == Role::Active), &kept) {
             (Begin::Empty, _) => return Ok(first),
             (Begin::Kept, Some(kept)) => {
                 if let Ok(loaded) = from_store(loader, store, slot, kept).await {
@@ -186,7 +187,7 @@ fn first<'a>(
             },
             (_, Some(Desired::Unreadable(why)), _) => unread(choice, why.clone()),
             (_, _, Some(Err(Desired::Unreadable(why)))) => unread(choice, why),
-            _ => unread(choice, "cannot be read: it is not there".into()),
+            _ => unread(choice, "cannot be read: the file does not exist".into()),
         };
         let stored = match &kept {
             None => None,
@@ -196,7 +197,7 @@ fn first<'a>(
             return Err(StartError::Refused(format!("{}: {error}", choice.place)));
         }
         first.loaded = stored;
-        // A file that is not there asks for nothing that could be refused.
+        // A missing file desires no version, so none was refused.
         if !matches!(desire, Some(Desired::Missing(_))) {
             first.refused = Some((identity, digest, error));
         }
@@ -208,34 +209,34 @@ fn unread(choice: &PolicyChoice, why: String) -> (String, Option<String>, LoadEr
     (why.clone(), None, desired::unreadable(&desired::origin(choice), why))
 }
 
-/// What an operator uploaded to a place that no configuration names.
-async fn uploaded_before(loader: &Loader, store: Option<&Store>, slot: Slot, place: SlotState) -> Option<First> {
-    let spec = place.serving.as_ref()?.spec.clone();
-    if !Override::or(place.enabled, true) {
-        return Some(First { slot, place, desire: None, loaded: None, refused: None });
+/// Loads what an operator uploaded to a slot that the configuration does not name.
+async fn uploaded_before(loader: &Loader, store: Option<&Store>, slot: Slot, state: SlotState) -> Option<First> {
+    let spec = state.serving.as_ref()?.spec.clone();
+    if !Override::or(state.enabled, true) {
+        return Some(First { slot, state, desire: None, loaded: None, refused: None });
     }
     match from_store(loader, store, &slot, &spec).await {
-        Ok(loaded) => Some(First { slot, place, desire: None, loaded: Some(loaded), refused: None }),
+        Ok(loaded) => Some(First { slot, state, desire: None, loaded: Some(loaded), refused: None }),
         Err(error) => {
-            tracing::warn!(%slot, %error, "what was uploaded before the last stop does not load now");
-            Some(First { slot, place, desire: None, loaded: None, refused: None })
+            tracing::warn!(%slot, %error, "the version uploaded before the stop does not load; its slot stays empty");
+            Some(First { slot, state, desire: None, loaded: None, refused: None })
         }
     }
 }
 
-/// Opens the folder for state. A gateway without one serves; it only remembers nothing.
+/// Opens the state folder. Without one the gateway serves, but a restart loses its state.
 fn open_store(config: &Config) -> Option<Store> {
     let Some(folder) =
         config.state_dir.clone().or_else(|| platform("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state"))
     else {
-        tracing::warn!("there is no folder for state: a restart will not know of good versions; `state_dir` names one");
+        tracing::warn!("no state folder: a restart loses the last good versions; set `state_dir`");
         return None;
     };
     match Store::open(&folder, config.file.as_deref()) {
         Ok(store) => Some(store),
         Err(error) => {
             let folder = folder.display();
-            tracing::warn!(%error, %folder, "the folder for state cannot be used: a restart will not know of good versions");
+            tracing::warn!(%error, %folder, "the state folder cannot be used: a restart loses the last good versions");
             None
         }
     }
@@ -246,16 +247,16 @@ fn kept_state(store: &Store) -> State {
         Ok(state) => state.unwrap_or_default(),
         Err(error) => {
             let folder = store.folder().display();
-            tracing::warn!(%error, %folder, "the state that was kept cannot be read; it is begun anew");
+            tracing::warn!(%error, %folder, "the saved state cannot be read; the gateway starts with an empty one");
             State::default()
         }
     }
 }
 
-/// Loads all that a configuration asks for, without any state, and says what would serve.
+/// Loads everything that a configuration desires, without stored state, and reports what would serve.
 ///
 /// # Errors
-/// As `begin`.
+/// If a policy is refused or a backend cannot be set up.
 pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, StartError> {
     Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
     let mut files = Files::new(config.reload.settle);

@@ -1,5 +1,5 @@
-//! From a place's choice in the configuration to what is wanted there: the component, read and known by its digest, with
-//! the operator's fixtures beside it, its settings and limits.
+//! Turns a slot's configuration into its desired state: the component and the operator's fixtures, each by its digest,
+//! with settings and limits. Reads and loads them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,21 +12,21 @@ use wasmgate_base::digest::sha256;
 use wasmgate_policy_host::MAX_SETTING_BYTES;
 use wasmgate_policy_host::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};
 
-/// What is wanted in a place, by what can be seen of it.
+/// The desired state of a slot, as far as its files show it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Desired {
-    /// This.
+    /// The files are complete.
     Spec(Box<Spec>),
-    /// Its file is not there.
+    /// A file does not exist: its path.
     Missing(String),
-    /// Its file is changing.
+    /// A file is still changing.
     Unsettled,
-    /// Its file cannot be read, and why.
+    /// A file cannot be read: the reason.
     Unreadable(String),
 }
 
 impl Desired {
-    /// What is wanted, where that is known.
+    /// The desired spec, if it is known.
     pub(super) fn spec(&self) -> Option<&Spec> {
         match self {
             Self::Spec(spec) => Some(&**spec),
@@ -35,14 +35,14 @@ impl Desired {
     }
 }
 
-/// The bytes that it takes to run a spec.
+/// The bytes that a spec needs to run.
 #[derive(Debug, Clone)]
 pub(super) struct Bytes {
     pub(super) component: Arc<[u8]>,
     pub(super) fixtures: Option<Fixtures>,
 }
 
-/// Where a choice's component comes from, for people.
+/// The source of a choice's component, for messages.
 pub(super) fn origin(choice: &PolicyChoice) -> String {
     let mut origin = match &choice.source {
         PolicySource::BuiltIn(name) => format!("{name} (built in)"),
@@ -54,7 +54,8 @@ pub(super) fn origin(choice: &PolicyChoice) -> String {
     origin
 }
 
-/// Looks at what a choice asks for. `touched` is set where a file was written without becoming another.
+/// Observes the files of a choice; `at_once` skips the settle time. Sets `touched` if a file was rewritten with the
+/// same content.
 pub(super) fn look(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mut bool) -> Desired {
     look_at(files, choice, at_once, touched).unwrap_or_else(|other| other)
 }
@@ -73,7 +74,7 @@ fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mu
     };
     let fixtures = match choice.fixtures().map(|path| digest_of(&path)) {
         Some(Ok(digest)) => Some(digest),
-        // Most have none.
+        // Fixtures are optional.
         None | Some(Err(Desired::Missing(_))) => None,
         Some(Err(other)) => return Err(other),
     };
@@ -86,7 +87,7 @@ fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mu
     for (setting, path, digest) in digests {
         let bytes = files.read(path, &digest).map_err(|sight| as_desire(sight, path))?;
         if bytes.len() > MAX_SETTING_BYTES {
-            let found = format!("{} bytes, expected at most {MAX_SETTING_BYTES} of a setting", bytes.len());
+            let found = format!("{} bytes, expected at most {MAX_SETTING_BYTES} in a setting's file", bytes.len());
             return Err(Desired::Unreadable(format!("{}: {found}", path.display())));
         }
         settings.insert(setting.clone(), text(&bytes, path)?.into());
@@ -95,7 +96,7 @@ fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mu
     Ok(Desired::Spec(Box::new(Spec { origin: origin(choice), digest, fixtures, settings, limits })))
 }
 
-/// Reads what was looked at. Where it changed since, it is to be looked at again.
+/// Reads the bytes of an observed spec. The error is `Unsettled` if a file has changed since.
 pub(super) fn read(files: &Files, choice: &PolicyChoice, spec: &Spec) -> Result<Bytes, Desired> {
     let bytes_of = |path: &Path, digest: &str| files.read(path, digest).map_err(|sight| as_desire(sight, path));
     let component = match &choice.source {
@@ -112,7 +113,7 @@ pub(super) fn read(files: &Files, choice: &PolicyChoice, spec: &Spec) -> Result<
     Ok(Bytes { component, fixtures })
 }
 
-/// What is wanted of a file that could not be read.
+/// The desired state if a file cannot be used.
 fn as_desire(sight: Observed, path: &Path) -> Desired {
     match sight {
         Observed::Missing => Desired::Missing(path.display().to_string()),
@@ -150,7 +151,7 @@ pub(super) async fn load(loader: &Loader, slot: &Slot, spec: Spec, bytes: Bytes)
     Ok(Loaded { spec, policy, bytes })
 }
 
-/// A refusal of what could not even be read.
+/// The error for a component whose files cannot be read.
 pub(super) fn unreadable(origin: &str, reason: String) -> LoadError {
     LoadError { origin: origin.to_owned(), stage: Stage::Observed, reason }
 }

@@ -1,13 +1,13 @@
-//! Why a gateway does not start.
+//! Reasons why the gateway does not start.
 
 use std::fmt;
 
 /// The gateway did not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// What the configuration asks for cannot be had: a policy was refused, a backend cannot be set up.
+    /// The configuration cannot be applied: a policy was refused, or a backend cannot be set up.
     Refused(String),
-    /// The machine does not play along: the address is taken, a thread cannot be started.
+    /// The system refused a resource: the address is in use, or a thread cannot be started.
     Failed(String),
 }
 

@@ -1,6 +1,7 @@
-//! What serves, and how it changes while it serves: files are looked at, what changed passes all stages aside, and a whole
-//! new snapshot is swapped in, or the last good one goes on. Operators and the rules that watch a version's conduct work
-//! through the same places. One task owns all of it; requests only ever load the snapshot.
+//! The control task reconciles what serves with the files' desired state. It takes each change through all stages in
+//! the background, then swaps in a whole new snapshot; if a stage fails, the last good version keeps serving.
+//! Operators' commands and automatic rollback change the same slots. One task owns all of it; requests only load the
+//! snapshot.
 //!
 //! This module must not know: HTTP, how a request is answered.
 
@@ -53,9 +54,10 @@ use wasmgate_base::time::now;
 use wasmgate_policy_host::{LoadError, Loader, Policy, PolicyFailure};
 use watch::Watch;
 
-/// Events that are kept.
+/// Maximum of events in the history.
 const HISTORY: usize = 50;
-/// How often conduct is judged and old snapshots are looked after.
+/// Interval of housekeeping: breaker and abort rules, release of old snapshots, retries of state writes, expiry of
+/// series.
 const TICK: Duration = Duration::from_secs(1);
 
 /// See the module.
@@ -67,37 +69,38 @@ pub(crate) struct Control {
     /// The configuration that serves.
     config: Arc<Config>,
     config_since: UnixSeconds,
-    /// The last attempt at another one that was refused: its identity and why.
+    /// The last refused configuration: its identity and the reason.
     config_refused: Option<(String, String)>,
     catalog: Arc<Catalog>,
     slots: Slots,
-    /// Which digest a policy's version was first seen with.
+    /// The digest with which each policy and version was first seen.
     versions: HashMap<(String, String), String>,
     history: VecDeque<Event>,
     generation: u64,
     since: UnixSeconds,
-    /// What became of changes, with the policy's name, not yet told: whoever sees it counted is to find it serving.
+    /// Reload results not yet counted, with the policy's name. They are counted only after the new snapshot is
+    /// published, so a metric never precedes the change it reports.
     counted: Vec<(String, Reload)>,
     jobs: JoinSet<Done>,
-    /// `None` while a review has them.
+    /// `None` while a reconciliation owns them.
     files: Option<Files>,
-    /// Those who wait for what the next review makes of a place.
+    /// Operators whose command waits for the next reconciliation.
     waiting: Vec<operations::Waiting>,
-    /// Those whom the review under way answers.
+    /// Operators whom the running reconciliation answers.
     answering: Vec<operations::Waiting>,
     next_look: Instant,
     probes: Vec<(Arc<Backend>, JoinHandle<()>)>,
 }
 
-/// Work that was done beside the loop.
+/// The result of a background task.
 enum Done {
     Reconciliation(Box<Reconciled>),
     Job(Box<JobDone>),
-    /// A policy whose breaker is open tried the samples.
+    /// A policy whose breaker is open was probed with its samples.
     Probed(Slot, Arc<Version>, Result<(), PolicyFailure>),
 }
 
-/// By whom something happened.
+/// The actor that caused an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     Start,
@@ -120,7 +123,7 @@ impl By {
 }
 
 impl Control {
-    /// What serves, shared with all requests.
+    /// The snapshot that serves, shared with all requests.
     pub(crate) fn serving(&self) -> &Arc<Serving> {
         &self.serving
     }
@@ -130,8 +133,8 @@ impl Control {
         &self.metrics
     }
 
-    /// Looks after everything until `stop`, and keeps what guests need until `ended`: requests that drain may still call
-    /// one.
+    /// Runs the control loop until `stop`. Keeps what policies need until `ended`, because draining requests may still
+    /// call one.
     pub(crate) async fn run(
         mut self,
         mut questions: mpsc::Receiver<Question>,
@@ -150,17 +153,17 @@ impl Control {
                 () = stop.cancelled() => break,
                 Some(question) = questions.recv() => self.answer(question),
                 Some(done) = self.jobs.join_next(), if !self.jobs.is_empty() => match done {
-                    Ok(Done::Reconciliation(reviewed)) => {
-                        self.reviewed(*reviewed);
+                    Ok(Done::Reconciliation(reconciled)) => {
+                        self.reconciled(*reconciled);
                         self.follow(&mut watch);
                     }
                     Ok(Done::Job(job)) => self.job_done(*job),
                     Ok(Done::Probed(slot, version, outcome)) => self.probed(slot, version, outcome),
                     Err(error) => {
-                        tracing::error!(%error, "a task of the lifecycle ended badly");
+                        tracing::error!(%error, "a background task of the control task failed");
                         self.files.get_or_insert_with(|| Files::new(self.config.reload.settle));
                         self.waiting.append(&mut self.answering);
-                        // What ends badly once may do so each time.
+                        // The next attempt may fail too: wait for a whole rescan interval.
                         self.next_look = Instant::now() + self.config.reload.rescan;
                     }
                 },
@@ -169,7 +172,7 @@ impl Control {
                 () = watch.hint(), if may_look => {
                     self.next_look = self.next_look.min(Instant::now() + self.config.reload.settle / 4);
                 }
-                () = tokio::time::sleep_until(self.next_look), if may_look => self.review(),
+                () = tokio::time::sleep_until(self.next_look), if may_look => self.reconcile(),
                 _ = tick.tick() => {
                     self.judge();
                     serving.release(self.config.reload.drain);
@@ -178,7 +181,7 @@ impl Control {
                 }
             }
         }
-        // What was begun is given up; operators who still ask are told that the gateway is stopping.
+        // Abort background work. Dropping the replies tells waiting operators that the gateway is stopping.
         self.jobs.shutdown().await;
         self.waiting.clear();
         self.answering.clear();
@@ -196,11 +199,11 @@ impl Control {
         watch.follow(self.config.file.as_deref().into_iter().chain(policies));
     }
 
-    /// Starts a look at everything.
-    fn review(&mut self) {
+    /// Starts a reconciliation in the background, unless one is running.
+    fn reconcile(&mut self) {
         let Some(files) = self.files.take() else { return };
         self.answering = std::mem::take(&mut self.waiting);
-        let review = Reconciliation {
+        let reconciliation = Reconciliation {
             loader: Arc::clone(&self.loader),
             files,
             config: Arc::clone(&self.config),
@@ -208,12 +211,12 @@ impl Control {
             slots: self.slots.iter().map(|(slot, entry)| (slot.clone(), SlotView::of(entry))).collect(),
             refused: self.config_refused.as_ref().map(|(identity, _)| identity.clone()),
         };
-        self.jobs.spawn(async move { Done::Reconciliation(Box::new(review.run().await)) });
+        self.jobs.spawn(async move { Done::Reconciliation(Box::new(reconciliation.run().await)) });
     }
 
-    /// Takes in what a look found.
-    fn reviewed(&mut self, reviewed: Reconciled) {
-        let Reconciled { files, unsettled, config_serves, config, desires, touched, loads } = reviewed;
+    /// Applies the result of a reconciliation.
+    fn reconciled(&mut self, reconciled: Reconciled) {
+        let Reconciled { files, unsettled, config_serves, config, desires, touched, loads } = reconciled;
         self.files = Some(files);
         let reload = self.config.reload;
         self.next_look = Instant::now() + if unsettled { reload.settle / 2 } else { reload.rescan };
@@ -234,7 +237,7 @@ impl Control {
         }
         for slot in touched {
             self.count(&slot, Reload::Unchanged);
-            tracing::debug!(%slot, "a file was written without a change");
+            tracing::debug!(%slot, "a policy's file was rewritten with the same content");
         }
         for Load { slot, spec, operator_epoch, outcome } in loads {
             match outcome {
@@ -252,25 +255,26 @@ impl Control {
             self.publish();
             self.keep(kept);
         }
-        // A touch changes nothing, and publishes nothing.
-        self.tell_counted();
+        // A touch publishes no snapshot, so its count is still queued.
+        self.flush_counted();
         self.answer_waiting(unsettled);
     }
 
-    /// What files ask for in a place, where that cannot be tried.
+    /// Records what the files desire in a slot, and reports a missing or unreadable file. Returns whether the status
+    /// changed.
     fn desired(&mut self, slot: Slot, desire: Desired) -> bool {
         let before = self.slots.entry(&slot).desired.replace(desire.clone());
         match &desire {
             Desired::Missing(path) if !matches!(before, Some(Desired::Missing(_))) => {
-                tracing::warn!(%slot, path, "a policy's file is gone; the version that serves goes on");
-                let detail = format!("{path} is gone; the version that serves goes on");
+                tracing::warn!(%slot, path, "a policy's file is missing; the last good version keeps serving");
+                let detail = format!("{path} is missing; the last good version keeps serving");
                 self.event(Some(&slot), "source_missing", By::Files, detail);
                 true
             }
             Desired::Unreadable(why) => {
                 let state = &mut self.slots.entry(&slot).state;
                 state.desire(why.clone());
-                // Nothing loads by such an identity.
+                // No loaded version has this identity.
                 if !state.needs_attempt(why, false) {
                     return false;
                 }
@@ -281,12 +285,12 @@ impl Control {
             Desired::Spec(spec) => {
                 let back = matches!(before, Some(Desired::Missing(_)));
                 if back {
-                    let detail = format!("{} is there again", spec.origin);
+                    let detail = format!("{} exists again", spec.origin);
                     self.event(Some(&slot), "source_back", By::Files, detail);
                 }
                 let served = self.slots.entry(&slot).state.desire(spec.identity());
                 if served {
-                    tracing::info!(%slot, "the policy's files ask for what serves again");
+                    tracing::info!(%slot, "the policy's files request the serving version; the block ends");
                 }
                 back || served
             }
@@ -294,7 +298,7 @@ impl Control {
         }
     }
 
-    /// A version that files desire passed all stages. Meanwhile an operator may have decided otherwise.
+    /// Deploys a desired version that passed all stages, unless an operator changed the slot meanwhile.
     fn admitted(&mut self, admitted: Admitted, kept: &mut Vec<(Spec, Bytes)>) -> bool {
         let Admitted { slot, operator_epoch, loaded: Loaded { spec, policy, bytes } } = admitted;
         let enabled = self.is_enabled(&slot);
@@ -302,32 +306,32 @@ impl Control {
         match entry.state.admission(&spec.identity(), entry.version.is_some(), operator_epoch) {
             Admission::In if enabled => {
                 kept.push((spec.clone(), bytes));
-                self.place(&slot, spec, policy, By::Files);
+                self.deploy(&slot, spec, policy, By::Files);
                 true
             }
             Admission::Late => {
-                let reason = "an operator decided otherwise while it was admitted".to_owned();
-                tracing::warn!(%slot, digest = spec.digest, reason, "policy set aside");
+                let reason = "an operator changed the slot while the version was loading".to_owned();
+                tracing::warn!(%slot, digest = spec.digest, reason, "policy blocked");
                 let digest = Some(spec.digest.clone());
                 let refusal = Refusal { digest, stage: "superseded".into(), reason, since: now() };
                 entry.state.refuse(spec.identity(), refusal);
                 true
             }
-            // What a disabled slot desires is tried when the slot is enabled again.
+            // The desired version of a disabled slot is tried once the slot is enabled.
             Admission::In | Admission::Known => false,
         }
     }
 
-    /// A version passed all stages: it serves from the next snapshot on.
-    fn place(&mut self, slot: &Slot, spec: Spec, policy: Policy, by: By) {
+    /// Puts a version that passed all stages into its slot. It serves from the next snapshot on.
+    fn deploy(&mut self, slot: &Slot, spec: Spec, policy: Policy, by: By) {
         let version = self.version(policy);
-        let placed = self.placed(&version, spec);
-        self.settle(slot, Arc::clone(&version), by, |place| place.deploy(placed));
+        let revision = self.revision(&version, spec);
+        self.put_in_slot(slot, version, by, |state| state.deploy(revision));
         self.count(slot, Reload::Success);
     }
 
-    /// Puts a loaded version in a place, by `change`.
-    fn settle(&mut self, slot: &Slot, version: Arc<Version>, by: By, change: impl FnOnce(&mut SlotState)) {
+    /// Puts a loaded version into a slot; `change` updates the slot's state.
+    fn put_in_slot(&mut self, slot: &Slot, version: Arc<Version>, by: By, change: impl FnOnce(&mut SlotState)) {
         change(&mut self.slots.entry(slot).state);
         let probed = version.policy.probed();
         tracing::info!(
@@ -345,7 +349,7 @@ impl Control {
         self.event(Some(slot), "placed", by, String::new());
     }
 
-    /// Files ask for something that did not pass a stage: the last good version goes on.
+    /// Blocks a desired version that did not pass a stage. The last good version keeps serving.
     fn refuse(&mut self, slot: &Slot, identity: String, digest: Option<String>, error: &LoadError) {
         let refusal = Refusal {
             digest: digest.clone(),
@@ -363,18 +367,18 @@ impl Control {
             stage = error.stage.as_str(),
             reason = error.reason,
             serving,
-            "policy refused; the last good version goes on"
+            "policy refused; the last good version keeps serving"
         );
         let detail = format!("not {}: {}", error.stage.as_str(), error.reason);
         self.event(Some(slot), "rejected", By::Files, detail);
     }
 
-    /// A loaded policy with its labels.
+    /// Adds the metric labels to a loaded policy.
     fn version(&mut self, policy: Policy) -> Arc<Version> {
         let manifest = policy.manifest();
         let known = self.versions.entry((manifest.name.clone(), manifest.version.clone()));
         let first = known.or_insert_with(|| policy.digest().to_owned());
-        // Two builds that call themselves the same must not share their series.
+        // Two builds with the same name and version must not share their series.
         let number = match first == policy.digest() {
             true => manifest.version.clone(),
             false => format!("{}+{}", manifest.version, &policy.digest()[..8]),
@@ -382,18 +386,18 @@ impl Control {
         Arc::new(Version::new(policy, number))
     }
 
-    fn placed(&self, version: &Version, spec: Spec) -> Revision {
+    fn revision(&self, version: &Version, spec: Spec) -> Revision {
         let (policy, number) = (version.policy.manifest().name.clone(), version.version.clone());
         Revision { spec, policy, version: number, since: now() }
     }
 
-    /// Counts what became of a change, for the policy that serves after it, when the next snapshot serves.
+    /// Queues a reload result for the policy that serves after it. It is counted after the next snapshot is published.
     fn count(&mut self, slot: &Slot, result: Reload) {
         let policy = self.slots.version(slot).map_or("none", |version| &*version.policy.manifest().name);
         self.counted.push((policy.to_owned(), result));
     }
 
-    fn tell_counted(&mut self) {
+    fn flush_counted(&mut self) {
         for (policy, result) in self.counted.drain(..) {
             self.metrics.policy_reloaded(&policy, result);
         }
@@ -416,26 +420,26 @@ impl Control {
         }
     }
 
-    /// Keeps what a restart needs.
+    /// Saves what a restart needs.
     fn keep(&mut self, new: Vec<(Spec, Bytes)>) {
         self.persister.keep(State::new(self.slots.states(), self.history.iter().cloned().collect()), new);
     }
 
-    /// Does a job beside the loop.
+    /// Runs a job in the background.
     fn spawn(&mut self, job: impl Future<Output = JobDone> + Send + 'static) {
         self.jobs.spawn(async move { Done::Job(Box::new(job.await)) });
     }
 
-    /// What it takes to run an earlier version.
-    fn stored(&self, job: Job, slot: Slot, placed: Revision) -> impl Future<Output = JobDone> + Send + 'static {
+    /// Loads a revision: from memory if it may not be on the disk yet, else from the store.
+    fn stored(&self, job: Job, slot: Slot, revision: Revision) -> impl Future<Output = JobDone> + Send + 'static {
         let (loader, store) = (Arc::clone(&self.loader), self.persister.store().cloned());
-        let fresh = self.persister.fresh(&placed.spec);
+        let fresh = self.persister.fresh(&revision.spec);
         async move {
             let outcome = match fresh {
-                Some(bytes) => desired::load(&loader, &slot, placed.spec.clone(), bytes).await,
-                None => revive::from_store(&loader, store.as_ref(), &slot, &placed.spec).await,
+                Some(bytes) => desired::load(&loader, &slot, revision.spec.clone(), bytes).await,
+                None => revive::from_store(&loader, store.as_ref(), &slot, &revision.spec).await,
             };
-            JobDone { job, slot, spec: placed.spec, outcome }
+            JobDone { job, slot, spec: revision.spec, outcome }
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Looking at files: what is there, whether it holds still, whether its content is another. What the system tells of
-//! changes is a hint when to look, never what to believe: mounts, editors and deploy tools all have ways past it.
+//! Observes files: presence, stability (debounce) and content digest. Watch events only trigger a check; they are never
+//! trusted, because mounts, editors and deploy tools all bypass them.
 //!
-//! This module must not know: what the files mean. It blocks.
+//! This module must not know: what the files mean. Its calls block.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -13,23 +13,23 @@ use std::time::{Duration, Instant};
 use wasmgate_base::digest::sha256;
 use wasmgate_policy_host::MAX_COMPONENT_BYTES;
 
-/// How often content is compared even where size, times and identity say that nothing changed: some file systems lie.
+/// Age at which content is compared again even if size, times and inode are the same: some file systems misreport them.
 const DISTRUST: Duration = Duration::from_secs(60);
 
-/// What is at a path.
+/// The observed state of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Observed {
-    /// Nothing.
+    /// No file exists.
     Missing,
-    /// Something that changed a moment ago: look again.
+    /// The file changed less than the settle time ago: look again.
     Unsettled,
-    /// Something that cannot be read, and why.
+    /// The file cannot be read: the reason.
     Unreadable(String),
-    /// A file with this digest; whether it was written since the last look without becoming another.
+    /// The file is stable and has this digest; `touched` if it was rewritten with the same content since the last look.
     Settled { digest: String, touched: bool },
 }
 
-/// All files ever looked at.
+/// All files observed so far.
 #[derive(Debug)]
 pub(super) struct Files {
     seen: HashMap<PathBuf, Seen>,
@@ -39,15 +39,15 @@ pub(super) struct Files {
 #[derive(Debug)]
 struct Seen {
     print: Print,
-    /// Since when the print is this one.
+    /// When the file first had this print.
     since: Instant,
-    /// Of the content that was last read, whatever the print was then.
+    /// Digest of the content last read, possibly under an earlier print.
     digest: Option<String>,
-    /// When it was read in the state of this print.
+    /// When the content was read under this print.
     read: Option<Instant>,
 }
 
-/// What tells one state of a file from another without reading it.
+/// Metadata that changes with the content, so that most checks need not read the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Print {
     device: u64,
@@ -70,17 +70,17 @@ impl Print {
 }
 
 impl Files {
-    /// `settle`: how long a file must hold still.
+    /// `settle`: how long a file must be unchanged before it is read.
     pub(super) fn new(settle: Duration) -> Self {
         Self { seen: HashMap::new(), settle }
     }
 
-    /// Changes how long a file must hold still.
+    /// Changes how long a file must be unchanged before it is read.
     pub(super) fn settle_for(&mut self, settle: Duration) {
         self.settle = settle;
     }
 
-    /// What is at `path`. A file that was never seen before has to settle too, unless `at_once`.
+    /// Observes `path`. A new file has to settle too, unless `at_once`.
     pub(super) fn look(&mut self, path: &Path, at_once: bool) -> Observed {
         let print = match stat(path) {
             Ok(print) => print,
@@ -115,7 +115,7 @@ impl Files {
         }
     }
 
-    /// The content of a file that was looked at, if it still is what it was then.
+    /// The content of an observed file; `Unsettled` if it no longer has this digest.
     pub(super) fn read(&self, path: &Path, digest: &str) -> Result<Arc<[u8]>, Observed> {
         let bytes = content(path, stat(path)?)?;
         if sha256(&bytes) == digest { Ok(bytes.into()) } else { Err(Observed::Unsettled) }
@@ -125,19 +125,18 @@ impl Files {
 fn stat(path: &Path) -> Result<Print, Observed> {
     use std::io::ErrorKind;
     match std::fs::metadata(path) {
-        // OpenBreaker anything else could wait for ever.
-        Ok(metadata) if !metadata.is_file() => Err(Observed::Unreadable("it is no regular file".into())),
-        Ok(metadata) if metadata.size() > MAX_COMPONENT_BYTES as u64 => Err(Observed::Unreadable(format!(
-            "it has {} bytes, expected at most {MAX_COMPONENT_BYTES}",
-            metadata.size()
-        ))),
+        // Opening anything else, such as a FIFO, could block forever.
+        Ok(metadata) if !metadata.is_file() => Err(Observed::Unreadable("not a regular file".into())),
+        Ok(metadata) if metadata.size() > MAX_COMPONENT_BYTES as u64 => {
+            Err(Observed::Unreadable(format!("{} bytes, expected at most {MAX_COMPONENT_BYTES}", metadata.size())))
+        }
         Ok(metadata) => Ok(Print::of(&metadata)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(Observed::Missing),
         Err(error) => Err(Observed::Unreadable(format!("cannot be read: {error}"))),
     }
 }
 
-/// The bytes of a file in that state: `Unsettled` where it changed while it was read.
+/// Reads a file; `Unsettled` if it does not match `print` after the read.
 fn content(path: &Path, print: Print) -> Result<Vec<u8>, Observed> {
     let bytes = std::fs::read(path).map_err(|error| Observed::Unreadable(format!("cannot be read: {error}")))?;
     if stat(path)? == print && bytes.len() as u64 == print.bytes { Ok(bytes) } else { Err(Observed::Unsettled) }
@@ -187,12 +186,12 @@ mod tests {
         let mut files = Files::new(SETTLE);
         let first = digest(&files.look(&path, true));
         assert_eq!(first, (sha256(b"one"), false));
-        // Renaming over gives another inode, with whatever times the writer likes.
+        // A rename replaces the inode; its times are the writer's choice.
         let other = folder.path().join("other");
         std::fs::write(&other, b"one").unwrap();
         std::fs::rename(&other, &path).unwrap();
         assert_eq!(digest(&settled(&mut files, &path)), (sha256(b"one"), true));
-        assert_eq!(digest(&settled(&mut files, &path)), (sha256(b"one"), false), "told once");
+        assert_eq!(digest(&settled(&mut files, &path)), (sha256(b"one"), false), "reported once");
         std::fs::write(&path, b"two").unwrap();
         assert_eq!(digest(&settled(&mut files, &path)), (sha256(b"two"), false));
     }

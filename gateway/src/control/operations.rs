@@ -1,6 +1,6 @@
-//! What operators ask for, done. Nothing here waits for a look at files, and what is loaded is loaded beside the loop:
-//! going back must work while something else goes wrong. (It waits for the compiler only where the cache has lost what
-//! served before.)
+//! Executes operators' commands. Versions load in the background, and only a retry or an enable that needs the files
+//! waits for a reconciliation: a rollback must work while something else fails. (It waits for the compiler only if the
+//! cache has lost the earlier version.)
 
 use std::sync::Arc;
 
@@ -18,30 +18,30 @@ use crate::rollout::slot_state::{Override, Revision, Spec, UPLOADED};
 use wasmgate_base::digest::sha256;
 use wasmgate_policy_host::LoadError;
 
-/// Where the answer goes.
+/// The channel for a command's result.
 pub(super) type Reply = oneshot::Sender<Result<PolicyStatus, NotDone>>;
 
-/// Somebody who waits for what the next look makes of a place.
+/// An operator who waits for the next reconciliation of a slot.
 pub(super) struct Waiting {
     slot: Slot,
     reply: Reply,
 }
 
-/// Why a version is loaded beside the loop.
+/// Why a version is loaded in the background.
 pub(super) enum Job {
-    /// It was uploaded.
+    /// An operator uploaded it.
     Upload { percent: Option<f64>, reply: Reply },
-    /// A shadow is to decide.
+    /// An operator promotes a shadow.
     Promote { from: Slot, reply: Reply },
-    /// An operator goes back to it.
+    /// An operator rolls back to it.
     Rollback { reply: Reply },
-    /// What was in a disabled place is to work again.
+    /// A disabled slot is enabled.
     Restore { by: By, reply: Option<Reply> },
-    /// The version after it failed too often.
+    /// The breaker of the version after it opened.
     StepBack { reason: String },
 }
 
-/// A version that was loaded beside the loop.
+/// The result of a background load.
 pub(super) struct JobDone {
     pub(super) job: Job,
     pub(super) slot: Slot,
@@ -50,7 +50,7 @@ pub(super) struct JobDone {
 }
 
 impl Control {
-    /// Answers an operator, at once or when what they asked for is done.
+    /// Answers an operator, at once or when the command is done.
     pub(super) fn answer(&mut self, question: Question) {
         match question {
             Question::Status(reply) => {
@@ -65,7 +65,7 @@ impl Control {
         let known = self.config.policy(&slot).is_some() || self.slots.get(&slot).is_some();
         if !known && !matches!(operation, Operation::Upload { .. }) {
             let names = self.status().policies.into_iter().map(|policy| policy.slot.to_string()).collect::<Vec<_>>();
-            let message = format!("there is no policy in {slot}; there is {}", names.join(", "));
+            let message = format!("slot {slot} does not exist, expected one of {}", names.join(", "));
             let _ = reply.send(Err(NotDone::NoSuchSlot(message)));
             return;
         }
@@ -106,14 +106,14 @@ impl Control {
         let configured = self.config.policy(&slot);
         if let Some(percent) = percent {
             if slot.role != Role::Canary {
-                return refuse(reply, format!("only a canary has a share, {slot} is none"));
+                return refuse(reply, format!("only a canary has a share; {slot} is not a canary"));
             }
             if let Err(message) = check_percent(percent) {
                 return refuse(reply, message);
             }
         }
         if slot.role == Role::Canary && configured.is_none() && percent.is_none() {
-            return refuse(reply, "no canary is configured: say its share in percent".into());
+            return refuse(reply, "no canary is configured; give its share in `percent`".into());
         }
         let shadows = self
             .slots
@@ -121,16 +121,16 @@ impl Control {
             .filter(|(other, _)| other.hook == slot.hook && **other != slot && matches!(other.role, Role::Shadow(_)));
         let shadows = shadows.count();
         if matches!(slot.role, Role::Shadow(_)) && shadows >= MAX_SHADOWS {
-            return refuse(reply, format!("there are {MAX_SHADOWS} shadows already, the most there may be"));
+            return refuse(reply, format!("the hook has the maximum of {MAX_SHADOWS} shadows; remove one first"));
         }
         let like = configured.unwrap_or(&self.config.hook(slot.hook).active);
         let like_settings = || {
             let from = if configured.is_some() { slot.clone() } else { Slot::active(slot.hook) };
             let serving = self.slots.serving(&from);
             let mut settings = like.settings.clone();
-            // Those that come from files are known of what serves.
+            // Settings from files are copied from the version that serves.
             for name in like.setting_files.keys() {
-                if let Some(text) = serving.and_then(|placed| placed.spec.settings.get(name)) {
+                if let Some(text) = serving.and_then(|revision| revision.spec.settings.get(name)) {
                     settings.insert(name.clone(), text.clone());
                 }
             }
@@ -162,9 +162,11 @@ impl Control {
         let to = Slot::active(from.hook);
         let serving = self.slots.serving(&from).cloned();
         let refused = match (&from.role, &serving) {
-            (Role::Active, _) => Some(format!("{from} decides already; a canary or a shadow can be promoted")),
-            (_, None) => Some(format!("nothing serves in {from}")),
-            (_, Some(_)) if self.slots.version(&from).is_none() => Some(format!("{from} is disabled")),
+            (Role::Active, _) => Some(format!("{from} is active already; only a canary or a shadow can be promoted")),
+            (_, None) => Some(format!("no version serves in {from}")),
+            (_, Some(_)) if self.slots.version(&from).is_none() => {
+                Some(format!("{from} is disabled; `enable` it first"))
+            }
             _ => None,
         };
         if let Some(message) = refused {
@@ -173,11 +175,11 @@ impl Control {
         }
         match (&from.role, serving, self.slots.version(&from).cloned()) {
             (Role::Canary, Some(serving), Some(version)) => {
-                let placed = self.placed(&version, serving.spec);
-                self.promoted(&from, &to, version, placed);
+                let revision = self.revision(&version, serving.spec);
+                self.promoted(&from, &to, version, revision);
                 let _ = reply.send(Ok(self.policy_status(&to)));
             }
-            // A shadow has the patience of one; to decide it is loaded as one that does.
+            // A shadow was loaded with `Pace::Background`. To decide, it is loaded anew with `Pace::Serving`.
             (_, Some(serving), _) => {
                 let job = self.stored(Job::Promote { from, reply }, to, serving);
                 self.spawn(job);
@@ -186,8 +188,8 @@ impl Control {
         }
     }
 
-    /// A version moves from its place to where it decides.
-    fn promoted(&mut self, from: &Slot, to: &Slot, version: Arc<crate::state::Version>, placed: Revision) {
+    /// Moves a version from its slot to the active slot.
+    fn promoted(&mut self, from: &Slot, to: &Slot, version: Arc<crate::state::Version>, revision: Revision) {
         let because = |label: &str| format!("an operator promoted {label} from {from}");
         let refusal_there = refusal(self.slots.version(to), "superseded", because(&version.label));
         let refusal_here = refusal(Some(&version), "superseded", because(&version.label));
@@ -199,14 +201,14 @@ impl Control {
             self.slots.remove(from);
         }
         let detail = format!("{} from {from}", version.label);
-        self.settle(to, version, By::Operator, |place| place.supersede(placed, refusal_there));
+        self.put_in_slot(to, version, By::Operator, |state| state.supersede(revision, refusal_there));
         self.count(to, Reload::Success);
         self.changed(to, "promoted", By::Operator, detail);
     }
 
     fn roll_back(&mut self, slot: Slot, digest: Option<&str>, reply: Reply) {
-        let place = self.slots.state(&slot);
-        let earlier = place.map_or(Err(format!("{slot} has no earlier version")), |place| place.earlier(digest));
+        let state = self.slots.state(&slot);
+        let earlier = state.map_or(Err(format!("{slot} has no earlier version")), |state| state.earlier(digest));
         match earlier.cloned() {
             Err(message) => {
                 let _ = reply.send(Err(NotDone::Conflict(message)));
@@ -219,9 +221,9 @@ impl Control {
     }
 
     fn retry(&mut self, slot: Slot, reply: Reply) {
-        let aside = self.slots.get_mut(&slot).is_some_and(|entry| entry.state.retry());
-        if !aside && self.config_refused.take().is_none() {
-            let message = format!("nothing was refused in {slot}");
+        let unblocked = self.slots.get_mut(&slot).is_some_and(|entry| entry.state.retry());
+        if !unblocked && self.config_refused.take().is_none() {
+            let message = format!("nothing to retry: no version is refused in {slot}");
             let _ = reply.send(Err(NotDone::Conflict(message)));
             return;
         }
@@ -232,7 +234,8 @@ impl Control {
         self.next_look = tokio::time::Instant::now();
     }
 
-    /// A look ended: those who waited for it are told, unless something was changing, which may be theirs.
+    /// Answers the operators who waited for the reconciliation. If a file was unsettled they wait on, as it may be
+    /// theirs.
     pub(super) fn answer_waiting(&mut self, unsettled: bool) {
         let answering = std::mem::take(&mut self.answering);
         if unsettled {
@@ -261,9 +264,9 @@ impl Control {
             return;
         }
         let configured = self.config.policy(&slot).is_none_or(|choice| choice.enabled);
-        let place = &mut self.slots.entry(&slot).state;
-        place.enabled = Some(Override::new(configured, true));
-        match place.serving.clone() {
+        let state = &mut self.slots.entry(&slot).state;
+        state.enabled = Some(Override::new(configured, true));
+        match state.serving.clone() {
             Some(serving) => {
                 self.restore(slot, serving, By::Operator, Some(reply));
             }
@@ -275,7 +278,7 @@ impl Control {
         }
     }
 
-    /// Loads what was in a place before it was disabled.
+    /// Loads the version that served in a slot before it was disabled.
     pub(super) fn restore(&mut self, slot: Slot, serving: Revision, by: By, reply: Option<Reply>) {
         let job = self.stored(Job::Restore { by, reply }, slot, serving);
         self.spawn(job);
@@ -287,7 +290,7 @@ impl Control {
         }
         self.event(Some(slot), "disabled", By::Operator, String::new());
         match self.config.policy(slot).map(|choice| choice.enabled) {
-            // Nothing but the upload put it there.
+            // The slot exists only because of an upload.
             None => self.slots.remove(slot),
             Some(configured) => {
                 self.slots.entry(slot).state.enabled = Some(Override::new(configured, false));
@@ -301,7 +304,7 @@ impl Control {
 
     fn share(&mut self, slot: &Slot, percent: f64) -> Result<(), NotDone> {
         if slot.role != Role::Canary {
-            return Err(NotDone::Conflict(format!("only a canary has a share, {slot} is none")));
+            return Err(NotDone::Conflict(format!("only a canary has a share; {slot} is not a canary")));
         }
         check_percent(percent).map_err(NotDone::Conflict)?;
         let configured = self.config.percent(slot);
@@ -310,7 +313,7 @@ impl Control {
         Ok(())
     }
 
-    /// A version was loaded, or refused, beside the loop.
+    /// Applies the result of a background load.
     pub(super) fn job_done(&mut self, done: JobDone) {
         let JobDone { job, slot, spec, outcome } = done;
         let (job, reply) = match job {
@@ -331,12 +334,12 @@ impl Control {
         let Loaded { policy, bytes, .. } = match outcome {
             Ok(loaded) => loaded,
             Err(error) => {
-                tracing::warn!(%slot, %error, "what an operator asked for was refused; what serves goes on");
+                tracing::warn!(%slot, %error, "a command was refused; the last good version keeps serving");
                 let message = format!("not {}: {}", error.stage.as_str(), error.reason);
                 self.count(&slot, Reload::from(error.stage));
                 self.event(Some(&slot), "rejected", By::Operator, message.clone());
                 self.keep(Vec::new());
-                self.tell_counted();
+                self.flush_counted();
                 return answer(Err(NotDone::Refused(message)));
             }
         };
@@ -344,37 +347,37 @@ impl Control {
             return answer(Err(disabled(&slot)));
         }
         let version = self.version(policy);
-        let placed = self.placed(&version, spec.clone());
+        let revision = self.revision(&version, spec.clone());
         match job {
             Purpose::Upload(percent) => {
                 let refusal =
                     refusal(self.slots.version(&slot), "superseded", "an operator uploaded another component".into());
                 let configured = self.config.percent(&slot);
-                self.settle(&slot, version, By::Operator, |place| {
-                    place.supersede(placed, refusal);
+                self.put_in_slot(&slot, version, By::Operator, |state| {
+                    state.supersede(revision, refusal);
                     if let Some(percent) = percent {
-                        place.percent = Some(Override::new(configured, percent));
+                        state.percent = Some(Override::new(configured, percent));
                     }
                 });
                 self.count(&slot, Reload::Success);
                 self.publish();
                 self.keep(vec![(spec, bytes)]);
             }
-            Purpose::Promote(from) => self.promoted(&from, &slot, version, placed),
+            Purpose::Promote(from) => self.promoted(&from, &slot, version, revision),
             Purpose::Rollback => {
                 let label = version.label.clone();
-                let reason = format!("an operator went back to {label}");
+                let reason = format!("an operator rolled back to {label}");
                 let refusal = refusal(self.slots.version(&slot), "rolled_back", reason);
                 self.count(&slot, Reload::RolledBack);
-                self.settle(&slot, version, By::Operator, |place| {
-                    place.roll_back(placed, refusal, false);
+                self.put_in_slot(&slot, version, By::Operator, |state| {
+                    state.roll_back(revision, refusal, false);
                 });
-                self.changed(&slot, "rolled_back", By::Operator, format!("back to {label}"));
+                self.changed(&slot, "rolled_back", By::Operator, format!("to {label}"));
             }
             Purpose::Restore(by) => {
-                // Unless files brought something else meanwhile.
+                // Unless a reconciliation deployed another version meanwhile.
                 if self.slots.version(&slot).is_none() {
-                    self.settle(&slot, version, by, |place| place.serving = Some(placed));
+                    self.put_in_slot(&slot, version, by, |state| state.serving = Some(revision));
                 }
                 self.changed(&slot, "enabled", by, String::new());
             }
@@ -383,7 +386,7 @@ impl Control {
     }
 }
 
-/// What a version was loaded for.
+/// The purpose of a finished load.
 enum Purpose {
     Upload(Option<f64>),
     Promote(Slot),
@@ -398,6 +401,6 @@ fn disabled(slot: &Slot) -> NotDone {
 fn check_percent(percent: f64) -> Result<(), String> {
     match (0.0..=100.0).contains(&percent) {
         true => Ok(()),
-        false => Err(format!("{percent} percent, expected 0 to 100")),
+        false => Err(format!("the share is {percent} percent, expected 0 to 100")),
     }
 }

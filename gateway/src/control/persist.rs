@@ -1,5 +1,5 @@
-//! Keeping what a restart needs, beside the loop: a disk that stalls must hold up neither a swap nor an operator. One
-//! write is under way at a time; what changes meanwhile goes into the next.
+//! Saves what a restart needs, in the background: a stalled disk must delay neither a swap nor an operator. One write
+//! runs at a time; later changes go into the next one.
 
 use tokio::task::JoinHandle;
 
@@ -10,34 +10,34 @@ use crate::rollout::slot_state::Spec;
 /// See the module.
 pub(super) struct Persister {
     store: Option<Store>,
-    /// What is to be written next.
+    /// The state to write next.
     state: Option<State>,
-    /// What may not be on the disk yet, what is being written included.
+    /// Components that may not be on the disk yet, including those being written.
     fresh: Vec<(Spec, Bytes)>,
-    /// The write under way.
+    /// The write in progress.
     writing: Option<JoinHandle<Written>>,
     /// Whether the last write failed.
     failing: bool,
 }
 
-/// What is on the disk by a write, or why not and the state that could not be written.
+/// The specs that a write stored, or its error with the state that it could not write.
 type Written = Result<Vec<Spec>, (std::io::Error, State)>;
 
 impl Persister {
-    /// Keeps things in `store`; without one in memory, so that they can at least be gone back to.
+    /// Saves to `store`. Without one it keeps components in memory, so that operators can at least roll back to them.
     pub(super) fn new(store: Option<Store>) -> Self {
         Self { store, state: None, fresh: Vec::new(), writing: None, failing: false }
     }
 
-    /// Where it keeps things.
+    /// The store, if there is one.
     pub(super) fn store(&self) -> Option<&Store> {
         self.store.as_ref()
     }
 
-    /// Keeps this state, and the components and fixtures that are new in it.
+    /// Queues this state, with the components and fixtures that are new in it.
     pub(super) fn keep(&mut self, state: State, new: Vec<(Spec, Bytes)>) {
         self.fresh.extend(new);
-        // A disk that stays full must not make the memory full.
+        // Drop what the state no longer names: a full disk must not fill the memory.
         let names = state.names();
         self.fresh.retain(|(spec, _)| names.contains(&*spec.digest));
         drop(names);
@@ -45,13 +45,13 @@ impl Persister {
         self.begin();
     }
 
-    /// What may not be on the disk yet.
+    /// The bytes of a spec that may not be on the disk yet.
     pub(super) fn fresh(&self, spec: &Spec) -> Option<Bytes> {
         let fresh = self.fresh.iter().find(|(fresh, _)| fresh.blobs().eq(spec.blobs()));
         fresh.map(|(_, bytes)| bytes.clone())
     }
 
-    /// Waits for the write under way, for ever where there is none, and begins the next. Dropping this leaves all as it is.
+    /// Waits for the write in progress and begins the next; never returns if there is none. It is safe to cancel.
     pub(super) async fn written(&mut self) {
         let Some(writing) = &mut self.writing else { return std::future::pending().await };
         let written = writing.await;
@@ -60,10 +60,10 @@ impl Persister {
             Ok(Ok(written)) => {
                 self.fresh.retain(|(spec, _)| !written.contains(spec));
                 self.failing = false;
-                tracing::debug!("state kept");
+                tracing::debug!("state saved");
                 self.begin();
             }
-            // The gateway serves all the same, and tries again in a while.
+            // The gateway keeps serving; the next tick retries the write.
             Ok(Err((error, state))) => {
                 self.state.get_or_insert(state);
                 self.failed(&error);
@@ -74,18 +74,18 @@ impl Persister {
 
     fn failed(&mut self, error: &dyn std::fmt::Display) {
         if !std::mem::replace(&mut self.failing, true) {
-            tracing::error!(%error, "the state cannot be kept; until it can, a restart will not know of the last changes");
+            tracing::error!(%error, "the state cannot be saved; until it is, a restart loses the last changes");
         }
     }
 
-    /// Waits until nothing is left to be written.
+    /// Waits for the write in progress and those that follow it.
     pub(super) async fn finish(&mut self) {
         while self.writing.is_some() {
             self.written().await;
         }
     }
 
-    /// Begins to write what is left to be written, where nothing is under way.
+    /// Begins the next write, unless one is in progress or nothing is queued.
     pub(super) fn begin(&mut self) {
         if self.writing.is_some() {
             return;
@@ -100,15 +100,15 @@ impl Persister {
     }
 }
 
-/// Components first: whatever happens, all that a state names is there.
+/// Writes components before the state, so that everything a state names exists.
 fn write(store: &Store, state: &State, new: &[(Spec, Bytes)]) -> std::io::Result<()> {
     for (spec, bytes) in new {
-        tracing::debug!(digest = spec.digest, "keeping a component");
+        tracing::debug!(digest = spec.digest, "saving a component");
         store.put(&spec.digest, &bytes.component)?;
         if let (Some(digest), Some(fixtures)) = (&spec.fixtures, &bytes.fixtures) {
             store.put(digest, fixtures.text.as_bytes())?;
         }
     }
-    tracing::debug!("keeping the state");
+    tracing::debug!("saving the state");
     store.save(state)
 }

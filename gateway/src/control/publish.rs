@@ -1,4 +1,4 @@
-//! From places and what is loaded to the snapshot that serves.
+//! Builds the snapshot from the slots and their loaded versions, and publishes it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::telemetry::gauges;
 use wasmgate_base::time::now;
 use wasmgate_policy_host::Hook;
 
-/// A snapshot without policies: what a gateway begins with, before it serves.
+/// A snapshot without policies, for the time before the gateway serves.
 pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
     Snapshot {
         generation: 0,
@@ -27,7 +27,7 @@ pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
 }
 
 impl Control {
-    /// Lets all that is in place now serve.
+    /// Publishes a snapshot of the slots as they are now.
     pub(super) fn publish(&mut self) {
         self.generation += 1;
         self.since = now();
@@ -40,18 +40,18 @@ impl Control {
             ..empty(&self.config, &self.catalog)
         };
         self.serving.swap(snapshot);
-        self.tell_metrics();
-        self.tell_counted();
+        self.update_gauges();
+        self.flush_counted();
     }
 
-    /// Tells the metrics how things stand.
-    pub(super) fn tell_metrics(&self) {
+    /// Sets the gauges that describe what serves.
+    fn update_gauges(&self) {
         let last = self.slots.iter().filter_map(|(_, entry)| {
-            let (version, place) = (entry.version.as_ref()?, &entry.state);
+            let (version, state) = (entry.version.as_ref()?, &entry.state);
             Some(LastReload {
                 policy: version.policy.manifest().name.clone(),
-                successful: place.blocked.as_ref().is_none_or(|blocked| blocked.refusal.stage == "superseded"),
-                at: place.serving.as_ref()?.since,
+                successful: state.blocked.as_ref().is_none_or(|blocked| blocked.refusal.stage == "superseded"),
+                at: state.serving.as_ref()?.since,
             })
         });
         let config = (self.config_refused.is_none(), self.config_since);
@@ -94,18 +94,18 @@ impl Control {
         }
     }
 
-    /// Whether a place is to work: as the configuration says, or an operator.
+    /// Whether a slot is enabled: by the operator's override, else by the configuration.
     pub(super) fn is_enabled(&self, slot: &Slot) -> bool {
         let configured = self.config.policy(slot).is_none_or(|choice| choice.enabled);
         Override::or(self.slots.state(slot).and_then(|state| state.enabled), configured)
     }
 
-    /// A canary's share, in percent: as the configuration says, or an operator.
+    /// A canary's share in percent: by the operator's override, else by the configuration.
     pub(super) fn percent(&self, slot: &Slot) -> f64 {
         Override::or(self.slots.state(slot).and_then(|state| state.percent), self.config.percent(slot))
     }
 
-    /// Something happened that the snapshot must show.
+    /// Records an event that changes the snapshot, publishes the snapshot and saves the state.
     pub(super) fn changed(&mut self, slot: &Slot, event: &str, by: By, detail: String) {
         self.event(Some(slot), event, by, detail);
         self.publish();

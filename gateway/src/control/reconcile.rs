@@ -1,8 +1,9 @@
-//! One look at the configuration and all files, and admission of what changed. Changes in one configuration file go in
-//! together or not at all; without such a change each policy's file goes in or is refused by itself.
+//! One reconciliation: observes the configuration and all files, and takes what changed through all stages. Changes in
+//! one configuration file apply together or not at all; without such a change each policy is deployed or refused by
+//! itself.
 //!
-//! Runs beside the lifecycle's own loop, which decides what becomes of the outcome: in the meantime an operator may have
-//! wanted otherwise.
+//! Runs in the background. The control task decides whether to apply the result, because an operator may have changed a
+//! slot meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::rollout::slot_state::{Override, SlotState, Spec};
 use wasmgate_base::digest::sha256;
 use wasmgate_policy_host::{LoadError, Loader};
 
-/// What there is to go by.
+/// The input of a reconciliation.
 pub(super) struct Reconciliation {
     pub(super) loader: Arc<Loader>,
     pub(super) files: Files,
@@ -28,7 +29,7 @@ pub(super) struct Reconciliation {
     pub(super) config: Arc<Config>,
     pub(super) catalog: Arc<Catalog>,
     pub(super) slots: BTreeMap<Slot, SlotView>,
-    /// The attempt at a new configuration that was refused last.
+    /// Identity of the last refused configuration.
     pub(super) refused: Option<String>,
 }
 
@@ -45,31 +46,31 @@ impl SlotView {
     }
 }
 
-/// What came of it.
+/// The result of a reconciliation.
 pub(super) struct Reconciled {
     pub(super) files: Files,
-    /// Whether something is changing right now.
+    /// Whether a file is still changing.
     pub(super) unsettled: bool,
-    /// Whether the configuration's file is what serves.
+    /// Whether the configuration file has the content that serves.
     pub(super) config_serves: bool,
-    /// A new configuration.
+    /// The attempt at a new configuration, if there is one.
     pub(super) config: Option<Attempt>,
-    /// What the configuration that serves asks for; without those that are changing.
+    /// The desired states by the serving configuration, without slots whose files are still changing.
     pub(super) desires: Vec<(Slot, Desired)>,
-    /// Places whose files were written without a change.
+    /// Slots whose files were rewritten with the same content.
     pub(super) touched: Vec<Slot>,
-    /// What was tried of it.
+    /// The desired versions that were tried.
     pub(super) loads: Vec<Load>,
 }
 
-/// A new configuration.
+/// An attempt at a new configuration.
 pub(super) struct Attempt {
-    /// Tells it from another attempt: the text and the files that it names.
+    /// Digest of the text and of the files that it names; it tells attempts apart.
     pub(super) identity: String,
     pub(super) outcome: Result<Box<Applicable>, String>,
 }
 
-/// A configuration all of whose parts are ready.
+/// A new configuration whose parts are all ready.
 pub(super) struct Applicable {
     pub(super) config: Config,
     pub(super) catalog: Catalog,
@@ -80,7 +81,7 @@ pub(super) struct Applicable {
 /// A version that passed all stages.
 pub(super) struct Admitted {
     pub(super) slot: Slot,
-    /// As in `Load`.
+    /// See `Load::operator_epoch`.
     pub(super) operator_epoch: u64,
     pub(super) loaded: Loaded,
 }
@@ -89,12 +90,12 @@ pub(super) struct Admitted {
 pub(super) struct Load {
     pub(super) slot: Slot,
     pub(super) spec: Spec,
-    /// How often an operator had decided what serves there when this began.
+    /// The slot's operator epoch when the reconciliation began.
     pub(super) operator_epoch: u64,
     pub(super) outcome: Result<Loaded, LoadError>,
 }
 
-/// What one look at all places gives.
+/// The observed state of all slots.
 struct Looked {
     desires: Vec<(Slot, Desired)>,
     touched: Vec<Slot>,
@@ -103,7 +104,7 @@ struct Looked {
 
 impl Reconciliation {
     pub(super) async fn run(mut self) -> Reconciled {
-        let mut reviewed = Reconciled {
+        let mut reconciled = Reconciled {
             files: Files::new(self.config.reload.settle),
             unsettled: false,
             config_serves: false,
@@ -113,46 +114,47 @@ impl Reconciliation {
             loads: Vec::new(),
         };
         match self.read_config().await {
-            Text::Serves => reviewed.config_serves = true,
+            Text::Serves => reconciled.config_serves = true,
             Text::Away => {}
-            Text::Changing => reviewed.unsettled = true,
-            Text::Wrong { identity, reason } => reviewed.config = Some(Attempt { identity, outcome: Err(reason) }),
-            Text::New(config) => reviewed.config = self.attempt(*config, &mut reviewed.unsettled).await,
+            Text::Changing => reconciled.unsettled = true,
+            Text::Wrong { identity, reason } => reconciled.config = Some(Attempt { identity, outcome: Err(reason) }),
+            Text::New(config) => reconciled.config = self.attempt(*config, &mut reconciled.unsettled).await,
         }
-        // A new configuration that is not whole yet may have other settings for policies that are: they wait for it.
-        if reviewed.unsettled {
-            reviewed.files = self.files;
-            return reviewed;
+        // A configuration that is still changing may bring new settings for policies that are complete: they wait for
+        // it.
+        if reconciled.unsettled {
+            reconciled.files = self.files;
+            return reconciled;
         }
-        if !matches!(reviewed.config, Some(Attempt { outcome: Ok(_), .. })) {
+        if !matches!(reconciled.config, Some(Attempt { outcome: Ok(_), .. })) {
             let config = Arc::clone(&self.config);
             let looked = self.look(&config).await;
-            reviewed.unsettled |= looked.unsettled;
+            reconciled.unsettled |= looked.unsettled;
             let wanted: Vec<(Slot, Spec)> = looked
                 .desires
                 .iter()
                 .filter_map(|(slot, desire)| Some((slot.clone(), desire.spec()?.clone())))
                 .filter(|(slot, spec)| self.is_wanted(slot, spec))
                 .collect();
-            (reviewed.desires, reviewed.touched) = (looked.desires, looked.touched);
+            (reconciled.desires, reconciled.touched) = (looked.desires, looked.touched);
             for (slot, spec, tried) in self.try_all(&config, wanted).await {
                 let operator_epoch = self.operator_epoch(&slot);
                 let outcome = match tried {
                     Tried::Changing => {
-                        reviewed.unsettled = true;
+                        reconciled.unsettled = true;
                         continue;
                     }
                     Tried::Loaded(loaded) => Ok(*loaded),
                     Tried::Refused(error) => Err(error),
                 };
-                reviewed.loads.push(Load { slot, spec, operator_epoch, outcome });
+                reconciled.loads.push(Load { slot, spec, operator_epoch, outcome });
             }
         }
-        reviewed.files = self.files;
-        reviewed
+        reconciled.files = self.files;
+        reconciled
     }
 
-    /// The configuration's file.
+    /// Reads and parses the configuration file.
     async fn read_config(&mut self) -> Text {
         let Some(path) = self.config.file.clone() else { return Text::Serves };
         let serves = self.config.digest.clone();
@@ -174,7 +176,8 @@ impl Reconciliation {
         .await
     }
 
-    /// Everything that a new configuration asks for, or the first reason why it cannot be had.
+    /// Loads everything that a new configuration desires, or gives the first reason why it cannot be applied. `None` if
+    /// it was refused before or a file is still changing.
     async fn attempt(&mut self, config: Config, unsettled: &mut bool) -> Option<Attempt> {
         let looked = self.look(&config).await;
         if looked.unsettled {
@@ -197,7 +200,8 @@ impl Reconciliation {
         let mut wanted = Vec::new();
         for (slot, desire) in &looked.desires {
             let choice = config.policy(slot)?;
-            // What this change is not about is not judged with it: a file that went bad before keeps its last good one.
+            // A change can only fail by the slots it changes: if another slot's file went bad before, its last good
+            // version keeps serving.
             let about = self.config.policy(slot).is_none_or(|before| !before.asks_the_same(choice));
             let serves = self.is_loaded(slot);
             match desire {
@@ -205,7 +209,7 @@ impl Reconciliation {
                     wanted.push((slot.clone(), (**spec).clone()));
                 }
                 Desired::Missing(path) if about || !serves => {
-                    return Some(refused(format!("{}: {path} is not there", choice.place)));
+                    return Some(refused(format!("{}: {path} does not exist", choice.place)));
                 }
                 Desired::Unreadable(why) if about || !serves => {
                     return Some(refused(format!("{}: {why}", choice.place)));
@@ -234,7 +238,7 @@ impl Reconciliation {
         Some(Attempt { identity, outcome: Ok(Box::new(applicable)) })
     }
 
-    /// Looks at the files of all policies that are to work.
+    /// Observes the files of all enabled slots.
     async fn look(&mut self, config: &Config) -> Looked {
         let choices: Vec<(Slot, PolicyChoice)> = config
             .policies()
@@ -281,7 +285,7 @@ impl Reconciliation {
         self.slots.get(slot).map_or(0, |view| view.state.operator_epoch)
     }
 
-    /// Takes each through all stages, side by side.
+    /// Takes each spec through all stages, concurrently.
     async fn try_all(&mut self, config: &Config, wanted: Vec<(Slot, Spec)>) -> Vec<(Slot, Spec, Tried)> {
         let mut ready = Vec::new();
         for (slot, spec) in wanted {
@@ -305,7 +309,7 @@ impl Reconciliation {
         .await
     }
 
-    /// Does something with the files where blocking is fine.
+    /// Runs `work` with the files on a thread where it may block.
     async fn block<T: Send + 'static>(&mut self, work: impl FnOnce(&mut Files) -> T + Send + 'static) -> T {
         let mut files = std::mem::replace(&mut self.files, Files::new(self.config.reload.settle));
         let done = tokio::task::spawn_blocking(move || {
@@ -319,31 +323,31 @@ impl Reconciliation {
             }
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The process ends, and with it this.
+                // The runtime is shutting down.
                 Err(_cancelled) => std::future::pending().await,
             },
         }
     }
 }
 
-/// What came of trying one.
+/// The outcome for one spec.
 enum Tried {
     Loaded(Box<Loaded>),
     Refused(LoadError),
-    /// Its file changed in that moment.
+    /// A file changed before it was read.
     Changing,
 }
 
-/// The text of the configuration's file.
+/// The content of the configuration file.
 enum Text {
-    /// It is what serves.
+    /// It is the content that serves.
     Serves,
-    /// It cannot be read: what serves goes on, and a file on its way back is seen when it is there.
+    /// It is missing or cannot be read: the serving configuration stays until the file is readable.
     Away,
-    /// It is being written.
+    /// It is still changing.
     Changing,
-    /// It means nothing that the gateway could do, and why.
+    /// It is invalid: the reason.
     Wrong { identity: String, reason: String },
-    /// It is another.
+    /// It is a new configuration.
     New(Box<Config>),
 }

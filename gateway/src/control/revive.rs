@@ -1,4 +1,4 @@
-//! Loads a version from the store: the last good one at a start, an earlier one to roll back to.
+//! Loads a version from the store: the last good one at start, or an earlier one for a rollback.
 
 use super::desired::{self, Bytes, Loaded};
 use super::store::Store;
@@ -6,7 +6,7 @@ use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::Spec;
 use wasmgate_policy_host::{Fixtures, LoadError, Loader, Stage};
 
-/// Loads a version that was kept.
+/// Loads a stored version.
 pub(super) async fn from_store(
     loader: &Loader,
     store: Option<&Store>,
@@ -15,13 +15,13 @@ pub(super) async fn from_store(
 ) -> Result<Loaded, LoadError> {
     let missing =
         |reason: &str| LoadError { origin: spec.origin.clone(), stage: Stage::Observed, reason: reason.to_owned() };
-    let Some(store) = store else { return Err(missing("no earlier version is kept: there is no folder for state")) };
+    let Some(store) = store else { return Err(missing("no earlier version is stored: there is no state folder")) };
     let (store, spec_read) = (store.clone(), spec.clone());
     let read = tokio::task::spawn_blocking(move || {
         let fixtures = spec_read.fixtures.as_deref().map(|digest| store.get(digest));
         (store.get(&spec_read.digest), fixtures)
     });
-    let gone = || missing("the component that was kept is not there any more");
+    let gone = || missing("the stored component or its fixtures are missing or damaged");
     let (component, fixtures) = read.await.map_err(|_ended| gone())?;
     let fixtures = match fixtures {
         None => None,

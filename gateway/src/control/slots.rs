@@ -14,11 +14,11 @@ use crate::state::Version;
 pub(super) struct SlotEntry {
     /// What serves, what served, what is blocked: this part survives a restart.
     pub(super) state: SlotState,
-    /// The version that is loaded; `None` if the slot is empty or disabled.
+    /// The loaded version; `None` if the slot is empty or disabled.
     pub(super) version: Option<Arc<Version>>,
-    /// What the files desired at the last look.
+    /// What the files desired at the last reconciliation.
     pub(super) desired: Option<Desired>,
-    /// The version's breaker, once it has been open.
+    /// The version's breaker, if it has ever opened.
     pub(super) breaker: Option<OpenBreaker>,
 }
 
@@ -27,22 +27,22 @@ pub(super) struct SlotEntry {
 pub(super) struct Slots(BTreeMap<Slot, SlotEntry>);
 
 impl Slots {
-    /// A slot, made if it is new.
+    /// A slot, created if it is new.
     pub(super) fn entry(&mut self, slot: &Slot) -> &mut SlotEntry {
         self.0.entry(slot.clone()).or_default()
     }
 
-    /// A slot that is known.
+    /// A known slot.
     pub(super) fn get(&self, slot: &Slot) -> Option<&SlotEntry> {
         self.0.get(slot)
     }
 
-    /// A slot that is known.
+    /// A known slot.
     pub(super) fn get_mut(&mut self, slot: &Slot) -> Option<&mut SlotEntry> {
         self.0.get_mut(slot)
     }
 
-    /// The state of a slot that is known.
+    /// The state of a known slot.
     pub(super) fn state(&self, slot: &Slot) -> Option<&SlotState> {
         self.get(slot).map(|entry| &entry.state)
     }
@@ -52,19 +52,19 @@ impl Slots {
         self.get(slot)?.version.as_ref()
     }
 
-    /// The revision that serves in a slot, or would if the slot were enabled.
+    /// The revision that serves in a slot, or that would serve if the slot were enabled.
     pub(super) fn serving(&self, slot: &Slot) -> Option<&crate::rollout::slot_state::Revision> {
         self.state(slot)?.serving.as_ref()
     }
 
-    /// Unloads the version of a slot, and forgets its breaker. The state stays.
+    /// Unloads a slot's version and discards its breaker. Its state stays.
     pub(super) fn unload(&mut self, slot: &Slot) {
         if let Some(entry) = self.get_mut(slot) {
             (entry.version, entry.breaker) = (None, None);
         }
     }
 
-    /// Forgets a slot.
+    /// Removes a slot and its state.
     pub(super) fn remove(&mut self, slot: &Slot) {
         self.0.remove(slot);
     }
@@ -84,7 +84,7 @@ impl Slots {
         self.0.keys().cloned().collect()
     }
 
-    /// The state of each slot that has any.
+    /// The state of each slot whose state is not the default.
     pub(super) fn states(&self) -> BTreeMap<Slot, SlotState> {
         let known = self.0.iter().filter(|(_, entry)| entry.state != SlotState::default());
         known.map(|(slot, entry)| (slot.clone(), entry.state.clone())).collect()

@@ -1,4 +1,4 @@
-//! How things stand, as operators are told.
+//! Builds the status for operators.
 
 use super::Control;
 use super::desired;
@@ -9,7 +9,7 @@ use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::Revision;
 
 impl Control {
-    /// Everything.
+    /// The status of the gateway.
     pub(super) fn status(&self) -> Status {
         let (live_generations, oldest_draining_seconds) = self.serving.live();
         let configured = self.config.policies().map(|(slot, _)| slot);
@@ -32,9 +32,9 @@ impl Control {
         }
     }
 
-    /// One place.
+    /// The status of one slot.
     pub(super) fn policy_status(&self, slot: &Slot) -> PolicyStatus {
-        let (choice, place) = (self.config.policy(slot), self.slots.state(slot));
+        let (choice, state) = (self.config.policy(slot), self.slots.state(slot));
         let loaded = self.slots.version(slot);
         let enabled = self.is_enabled(slot);
         PolicyStatus {
@@ -47,11 +47,11 @@ impl Control {
             }
             .to_owned(),
             source: choice.map_or_else(|| crate::rollout::slot_state::UPLOADED.to_owned(), desired::origin),
-            serving: place.and_then(|place| place.serving.as_ref()).map(Revision::status),
+            serving: state.and_then(|state| state.serving.as_ref()).map(Revision::status),
             share_percent: (slot.role == Role::Canary).then(|| self.percent(slot)),
-            refused: place.and_then(|place| place.blocked.as_ref()).map(|blocked| blocked.refusal.clone()),
+            refused: state.and_then(|state| state.blocked.as_ref()).map(|blocked| blocked.refusal.clone()),
             source_missing: matches!(self.slots.get(slot), Some(SlotEntry { desired: Some(Desired::Missing(_)), .. })),
-            previous: place.map_or(Vec::new(), |place| place.previous.iter().map(Revision::status).collect()),
+            previous: state.map_or(Vec::new(), |state| state.previous.iter().map(Revision::status).collect()),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! What survives the process: the components that served well, by their digest, and which of them is in which place. A
-//! start whose files are broken serves what served before.
+//! The state that survives a restart: the components of good versions, by digest, and the state of each slot. If the
+//! files are broken at the next start, the gateway serves what served before.
 //!
-//! A component is written, and known to be on the disk, before the state that names it; both are written aside and moved
-//! over. Whenever the process or the machine ends, the state on the disk is a whole one and all that it names is there.
+//! The store writes and syncs a component before the state that names it. It writes each file under a temporary name,
+//! then renames it. So whenever the process or the machine stops, the state on the disk is complete and so is all that
+//! it names.
 //!
-//! This module must not know: when a version is good. It blocks.
+//! This module must not know: when a version is good. Its calls block.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File};
@@ -20,47 +21,48 @@ use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::SlotState;
 use wasmgate_base::digest::sha256;
 
-/// Form of the state file. Another one is not read.
+/// Format of the state file. The store refuses any other.
 const FORM: u32 = 1;
-/// A component that nothing names is kept for so long: another process of the same configuration may be about to name it.
+/// Minimum age before a component that no state names is deleted: another process with the same configuration may be
+/// about to name it.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// The folder of one configuration's state.
+/// The state folder of one configuration.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     folder: PathBuf,
 }
 
-/// What is kept.
+/// The content of the state file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     form: u32,
-    /// All places.
+    /// All slots.
     pub(super) places: BTreeMap<Slot, SlotState>,
-    /// What happened last, oldest first.
+    /// The last events, oldest first.
     pub(super) history: Vec<Event>,
 }
 
 impl State {
-    /// To be kept.
+    /// A state in the current format.
     pub(super) fn new(places: BTreeMap<Slot, SlotState>, history: Vec<Event>) -> Self {
         Self { form: FORM, places, history }
     }
 
-    /// Digests of all components and fixtures that it names.
+    /// Digests of all components and fixtures that the state names.
     pub(super) fn names(&self) -> BTreeSet<&str> {
-        self.places.values().flat_map(SlotState::revisions).flat_map(|placed| placed.spec.blobs()).collect()
+        self.places.values().flat_map(SlotState::revisions).flat_map(|revision| revision.spec.blobs()).collect()
     }
 }
 
 impl Store {
-    /// Opens, and makes where it is not there, the state of a configuration in the platform's folder for state. Refuses a
-    /// folder that another user could write to: what is read from it decides.
+    /// Opens a configuration's folder in `state_dir`, creating it if it does not exist. Refuses a folder that another
+    /// user can write to, because the gateway runs the policies in it.
     pub(super) fn open(state_dir: &Path, config: Option<&Path>) -> io::Result<Self> {
         let name = match config {
             None => "embedded".to_owned(),
             Some(file) => {
-                // Not where links lead: a deploy that moves a link means the same gateway.
+                // Links are not resolved: if a deploy moves a link, the gateway and its state stay the same.
                 let file = std::path::absolute(file)?;
                 let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 format!("{stem}-{}", &sha256(file.as_os_str().as_encoded_bytes())[..16])
@@ -71,13 +73,18 @@ impl Store {
         let metadata = fs::metadata(&folder)?;
         let ours = rustix::process::geteuid().as_raw();
         if metadata.uid() != ours || metadata.mode() & 0o022 != 0 {
-            let message = format!("{} must belong to user {ours} and be writable by nobody else", folder.display());
+            let message = format!(
+                "{}: owner {} and mode {:o}, expected owner {ours} and no write permission for group or others",
+                folder.display(),
+                metadata.uid(),
+                metadata.mode() & 0o7777
+            );
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
         }
         Ok(Self { folder })
     }
 
-    /// Where it is, for messages.
+    /// The folder's path, for messages.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -86,7 +93,7 @@ impl Store {
         self.folder.join("components").join(digest)
     }
 
-    /// Keeps bytes under their digest.
+    /// Stores bytes under their digest.
     pub(super) fn put(&self, digest: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.component(digest);
         if self.get(digest).is_some() {
@@ -95,13 +102,13 @@ impl Store {
         replace(&path, bytes)
     }
 
-    /// The bytes with that digest; `None` where they are not there, or are no longer what they were.
+    /// The bytes with this digest; `None` if they are missing or damaged.
     pub(super) fn get(&self, digest: &str) -> Option<Vec<u8>> {
         let bytes = fs::read(self.component(digest)).ok()?;
         (sha256(&bytes) == digest).then_some(bytes)
     }
 
-    /// Keeps the state, and lets go of components that it does not name.
+    /// Saves the state, and deletes old components that it does not name.
     pub(super) fn save(&self, state: &State) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(state).map_err(io::Error::other)?;
         replace(&self.folder.join("state.json"), &text)?;
@@ -118,7 +125,7 @@ impl Store {
         Ok(())
     }
 
-    /// The state as it was last kept; `None` where there is none yet.
+    /// The saved state; `None` if there is none yet.
     pub(super) fn load(&self) -> io::Result<Option<State>> {
         let text = match fs::read(self.folder.join("state.json")) {
             Ok(text) => text,
@@ -127,26 +134,27 @@ impl Store {
         };
         let state: State = serde_json::from_slice(&text).map_err(io::Error::other)?;
         if state.form != FORM {
-            return Err(io::Error::other(format!("its form is {}, expected {FORM}", state.form)));
+            return Err(io::Error::other(format!("state.json has form {}, expected {FORM}", state.form)));
         }
         Ok(Some(state))
     }
 }
 
-/// Puts bytes in a file's place so that at any moment there is the old content or the new, and after it the new for good.
+/// Replaces a file atomically: at any moment the path has the old content or the new. After the call the new content
+/// survives a crash.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let aside =
+    let temporary =
         folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
     let written = (|| {
-        let mut file = File::create(&aside)?;
+        let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&aside, path)?;
+        fs::rename(&temporary, path)?;
         File::open(folder)?.sync_all()
     })();
     if written.is_err() {
-        let _ = fs::remove_file(&aside);
+        let _ = fs::remove_file(&temporary);
     }
     written
 }
@@ -166,7 +174,7 @@ mod tests {
         let store = Store::open(folder.path(), None).unwrap();
         assert_eq!(store.get(&digest).unwrap(), b"component");
         assert!(store.load().unwrap().is_some());
-        // The artefact swapped underneath.
+        // Somebody replaced the stored component.
         fs::write(store.component(&digest), b"another").unwrap();
         assert_eq!(store.get(&digest), None);
         store.put(&digest, b"component").unwrap();
@@ -190,7 +198,7 @@ mod tests {
         let store = Store::open(folder.path(), None).unwrap();
         fs::set_permissions(store.folder(), fs::Permissions::from_mode(0o777)).unwrap();
         let error = Store::open(folder.path(), None).unwrap_err();
-        assert!(error.to_string().contains("writable by nobody else"), "{error}");
+        assert!(error.to_string().contains("no write permission"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Hints from the system that files changed: the folders of all files are watched, never the files, since editors and
-//! deploy tools put new ones in their place. A hint says only that it is worth looking now; where none come (network
-//! mounts, some containers) the periodic look finds the same a little later.
+//! Watches the folders of all files, never the files, because editors and deploy tools replace files. A watch event
+//! only triggers an early reconciliation. If none arrive (network mounts, some containers), the periodic rescan finds
+//! the change a little later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 /// See the module.
 pub(super) struct Watch {
     watcher: Option<RecommendedWatcher>,
-    /// Each folder with the device and inode that are watched.
+    /// Each watched folder with its device and inode.
     folders: BTreeMap<PathBuf, (u64, u64)>,
-    /// The names of the files.
+    /// The names of the files to watch for.
     names: Arc<Mutex<Names>>,
     hint: Arc<Notify>,
 }
@@ -25,29 +25,29 @@ pub(super) struct Watch {
 type Names = BTreeSet<OsString>;
 
 impl Watch {
-    /// Watches nothing yet.
+    /// A watch without folders.
     pub(super) fn new() -> Self {
         let hint = Arc::new(Notify::new());
         let names = Arc::new(Mutex::new(Names::new()));
-        let (told, followed) = (Arc::clone(&hint), Arc::clone(&names));
+        let (notified, followed) = (Arc::clone(&hint), Arc::clone(&names));
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let names = followed.lock().unwrap_or_else(PoisonError::into_inner);
             if event.is_err() || event.is_ok_and(|event| concerns(&event, &names)) {
-                told.notify_one();
+                notified.notify_one();
             }
         });
         let watcher = watcher.map_err(|error| {
-            tracing::warn!(%error, "the system gives no hints of changed files; they are found by the periodic look");
+            tracing::warn!(%error, "file watching is not available; the periodic rescan finds changed files");
         });
         Self { watcher: watcher.ok(), folders: BTreeMap::new(), names, hint }
     }
 
-    /// Waits for a hint. However many come, while nobody waits they are one.
+    /// Waits for a watch event. Events between two waits count as one.
     pub(super) async fn hint(&self) {
         self.hint.notified().await;
     }
 
-    /// Watches the folders of these files and no others. A folder that was removed and came back is another one.
+    /// Watches the folders of these files and no others. A folder that was removed and created anew is watched anew.
     pub(super) fn follow<'a>(&mut self, files: impl Iterator<Item = &'a Path>) {
         let Some(watcher) = &mut self.watcher else { return };
         let files: Vec<&Path> = files.collect();
@@ -62,7 +62,7 @@ impl Watch {
         self.folders.retain(|folder, watched| {
             let kept = wanted.contains(folder) && identity(folder) == Some(*watched);
             if !kept {
-                // Fails where the folder is gone, and with it the watch.
+                // Fails if the folder no longer exists; its watch ended with it.
                 let _ = watcher.unwatch(folder);
             }
             kept
@@ -82,13 +82,13 @@ impl Watch {
     }
 }
 
-/// Whether what happened in a folder may be a change of the files of these names.
+/// Whether an event in a folder may concern the files with these names.
 fn concerns(event: &Event, names: &Names) -> bool {
     match event.kind {
-        // Reading changes nothing, and our own reading must not make us look again.
+        // Reads change nothing, and the gateway's own reads must not trigger a reconciliation.
         EventKind::Access(_) => false,
-        // A log that grows in the same folder would make us look at each of its lines. A change of the names in a folder is
-        // another thing: links may be what gives a file another content.
+        // Written data counts only for the named files; otherwise each line of a log in the same folder would trigger a
+        // reconciliation. Changed names always count: a link may give a file other content.
         EventKind::Modify(ModifyKind::Data(_)) => {
             event.paths.iter().filter_map(|path| path.file_name()).any(|name| names.contains(name))
         }
@@ -121,7 +121,7 @@ mod tests {
             let mut file = fs::OpenOptions::new().append(true).open(at(name)).expect("a file");
             file.write_all(b"more").expect("it is written");
         };
-        // Whether one of the events until a file of that name is there is taken for a change.
+        // Whether any event before the creation of the fence file counts as a change.
         let changed = |fence: &str| {
             fs::write(at(fence), "").expect("a file");
             let is_fence = |event: &Event| matches!(event.kind, EventKind::Create(_)) && event.paths == [at(fence)];

@@ -1,5 +1,5 @@
-//! Calls to one model, made again where that may help: what passes its breaker, how each attempt is noted, which pause
-//! lies between two. This module must not know: what a call asks, which model is next.
+//! Calls one model, retrying retryable failures with backoff while the retry budget lasts. The model's circuit breaker
+//! admits each attempt and counts its outcome. This module must not know: the content of a call, which model is next.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use crate::state::Snapshot;
 use crate::telemetry::Record;
 use crate::telemetry::record::FailedAttempt;
 
-/// What can be asked of a model, and asked again.
+/// A call to a model that can be retried.
 pub(crate) trait Attempt {
-    /// What comes of it.
+    /// The result of a successful call.
     type Answer;
 
-    /// Asks the model at `index` of the catalog once. `loads`: it may have to be loaded first.
+    /// Calls the model at `index` of the catalog once. `loads`: the backend may have to load the model first.
     fn attempt(
         &self,
         record: &mut Record,
@@ -27,7 +27,7 @@ pub(crate) trait Attempt {
 /// The model to call, and what bounds the calls.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
-    /// What retries may add to the traffic, and when calls must end.
+    /// The retry budget, and the cutoff of a drain.
     pub budgets: &'a Budgets,
     /// The models and backends.
     pub snapshot: &'a Snapshot,
@@ -37,8 +37,8 @@ pub(crate) struct Target<'a> {
     pub last: bool,
 }
 
-/// Calls one model, retrying retryable failures with backoff while the retry budget lasts. Each failed attempt is on the
-/// record.
+/// Calls one model, retrying retryable failures with backoff while the retry budget lasts. Notes each failed attempt on
+/// the record.
 pub(crate) async fn with_retries<A: Attempt>(
     target: Target<'_>,
     record: &mut Record,
@@ -53,8 +53,10 @@ pub(crate) async fn with_retries<A: Attempt>(
         let pass = match live.breaker.admit(Instant::now(), last) {
             Admission::Pass(pass) => pass,
             Admission::Wait(wait) => {
-                let mut failure =
-                    Failure::new(Kind::BreakerOpen, "the models that could answer failed too often lately");
+                let mut failure = Failure::new(
+                    Kind::BreakerOpen,
+                    "the circuit breakers of all models that could answer are open; retry later",
+                );
                 failure.retry_after = Some(wait);
                 record.failed_attempts.push(FailedAttempt {
                     model: index,
@@ -68,7 +70,7 @@ pub(crate) async fn with_retries<A: Attempt>(
         let called = Instant::now();
         let failure = match call.attempt(record, index, loads).await {
             Ok(answer) => {
-                // A model that was loaded first is not slow.
+                // A call that had to load the model never counts as slow.
                 let took = if loads { Duration::ZERO } else { called.elapsed() };
                 pass.note(Instant::now(), CallOutcome::Answered(took));
                 return Ok(answer);
@@ -77,7 +79,7 @@ pub(crate) async fn with_retries<A: Attempt>(
             Err(failure) => failure,
         };
         match failure.kind {
-            // It was not called.
+            // The backend was not called, so the breaker counts nothing.
             Kind::BackendFull => drop(pass),
             ref kind if kind.blames_backend() => pass.note(Instant::now(), CallOutcome::Failed),
             _ => pass.note(Instant::now(), CallOutcome::Answered(Duration::ZERO)),

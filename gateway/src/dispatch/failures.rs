@@ -1,29 +1,30 @@
-//! What failed so far, and what follows from it: who is called next and which failure the client sees.
+//! The failures of a dispatch so far. They decide which model is called next and which failure the client sees.
 
 use crate::error::{Failure, Kind, Recovery};
 use crate::state::Snapshot;
 
-/// Whose permit it is after a failure.
+/// What follows a failure.
 pub(super) enum Next {
-    /// The next model's.
+    /// Fall back to the next model.
     Model,
-    /// The client's: it is told.
+    /// Give up: the client gets the failure.
     Client,
 }
 
-/// What failed, as far as it says who is asked next and what the client is told: the first failure, by the model's
-/// position.
+/// The failures that matter for the next call and for the client: the first one, with the position of its model in the
+/// catalog; the shortest wait for an open breaker; the largest context window that was too small.
 #[derive(Default)]
 pub(super) struct Failures {
     first: Option<(usize, Failure)>,
-    // That a model was not asked says less than how another failed; the least wait says most.
+    // Shown only if no model was called: a failed call says more than an open breaker. Keeps the shortest wait.
     held_back: Option<Failure>,
+    // The largest context window that was too small for the prompt.
     longer_than: Option<u32>,
 }
 
 impl Failures {
-    /// What is left of a ranking without the models at its head that take no longer prompts than one for which this prompt
-    /// was too long.
+    /// The ranking without the models at its head whose context window is no larger than one that was too small for
+    /// this prompt.
     pub(super) fn able<'a>(&self, snapshot: &Snapshot, ranking: &'a [usize]) -> &'a [usize] {
         let too_small = |index: &&usize| {
             let window = snapshot.catalog.models()[**index].model.context_window;
@@ -32,7 +33,7 @@ impl Failures {
         &ranking[ranking.iter().take_while(too_small).count()..]
     }
 
-    /// The model at `index` failed.
+    /// Notes the failure of the model at `index` of the catalog.
     pub(super) fn note(&mut self, snapshot: &Snapshot, index: usize, failure: Failure) -> Next {
         let next = match failure.kind.recovery() {
             Recovery::Nothing => Next::Client,
@@ -52,12 +53,12 @@ impl Failures {
         next
     }
 
-    /// What the client is told, and the model whose failure it is; none where none was asked.
+    /// The failure that the client gets, and the model that failed; `None` if no model was called.
     pub(super) fn told(self) -> (Option<usize>, Failure) {
         match (self.first, self.held_back) {
             (Some((index, failure)), _) => (Some(index), failure),
             (None, Some(failure)) => (None, failure),
-            (None, None) => (None, Failure::new(Kind::Internal, "no model was ranked")),
+            (None, None) => (None, Failure::new(Kind::Internal, "the ranking names no model")),
         }
     }
 }

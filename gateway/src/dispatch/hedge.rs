@@ -1,6 +1,7 @@
-//! Hedging: where a model takes long to its first token, the next of the ranking is asked beside it, and the one that
-//! says a token first answers; the call to the other ends ("hedged requests" in Dean and Barroso, "The Tail at Scale",
-//! Communications of the ACM 56(2), 2013). Requests that are asked twice stay a share of all that may be.
+//! Hedging: if a model is slow to its first token, the dispatcher also calls the next model of the ranking. The first
+//! to send a token answers; the other call is cancelled ("hedged requests" in Dean and Barroso, "The Tail at Scale",
+//! Communications of the ACM 56(2), 2013). The hedge budget bounds hedges to a share of the requests that may be
+//! hedged.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::metrics::labels::HedgeResult;
 use crate::telemetry::Record;
 use crate::telemetry::record::Hedge;
 
-/// Which two models are asked, by position in the catalog, and how long the first has before the second is asked.
+/// The two models of a hedge, by position in the catalog, and the delay before the second is called.
 pub(super) struct Pair {
     first: usize,
     second: usize,
@@ -19,8 +20,9 @@ pub(super) struct Pair {
 }
 
 impl Dispatch<'_> {
-    /// The models to ask where the one at `first` is hedged: only streams, whose first token tells who is faster; none
-    /// that is guarded, of which nothing is sent before its end; none with tools, whose calls may have effects; none twice.
+    /// The pair if the call to the model at `first` may be hedged: only streams, whose first token shows which model is
+    /// faster; no guarded stream, since nothing is sent before its end; none with tools, whose calls may have side
+    /// effects; at most one hedge per request.
     pub(super) fn pair(&self, record: &Record, first: usize, others: &[usize]) -> Option<Pair> {
         let after = self.snapshot.catalog.models()[first].model.timeouts.hedge?;
         let chat = &self.call.chat;
@@ -28,8 +30,8 @@ impl Dispatch<'_> {
         others.first().filter(|_| suits).map(|&second| Pair { first, second, after })
     }
 
-    /// Asks the first of a pair, and the second beside it where the first takes long: then the record has a `hedge`.
-    /// `last`: there is no third.
+    /// Calls the first model of a pair, and also the second if the first is slow; then the record gets a `hedge`.
+    /// `last`: no third model is left.
     pub(super) async fn hedged(
         &self,
         record: &mut Record,
@@ -49,7 +51,7 @@ impl Dispatch<'_> {
         answer
     }
 
-    /// What comes of a pair, each noted in its own record; no result where the second was not asked.
+    /// Runs the pair, each call with its own record. The result is `None` if the second model was not called.
     async fn race(
         &self,
         record: &mut Record,
@@ -85,7 +87,7 @@ impl Dispatch<'_> {
             answer = &mut second => match answer {
                 Ok(answer) => (Ok(answer), HedgeResult::Won),
                 Err(failure) => {
-                    // The first may still answer: what comes after this failure is not asked.
+                    // The first may still answer, so what would follow this failure does not matter.
                     let _ = failures.note(self.snapshot, pair.second, failure);
                     let answer = first.await.map_err(|failure| failures.note(self.snapshot, pair.first, failure));
                     (answer, HedgeResult::Lost)

@@ -1,7 +1,8 @@
 //! Calls the ranked models in order, until one answers.
 //!
-//! One order: attempts at a model, as far as its failures permit (`error.rs` says which), then the next of the ranking. A
-//! model whose breaker is open is skipped. This module must not know: how the ranking came to be, HTTP of clients.
+//! Each model is retried as long as its failures allow (`error.rs` says which), then the next model of the ranking is
+//! called. A model whose circuit breaker is open is skipped. This module must not know: how the ranking was made, HTTP
+//! of clients.
 
 mod attempt;
 mod budgets;
@@ -28,14 +29,14 @@ use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{Dialect, Facts, Routing};
 
-/// Largest answer that is not a stream.
+/// Largest non-streamed answer: 32 MiB.
 const MAX_REPLY_BYTES: usize = 32 << 20;
 
-/// The model's answer, whole or on its way.
+/// A model's answer, complete or as a stream.
 pub(crate) enum Answer {
-    /// All of it, in the client's dialect.
+    /// Complete, in the client's dialect.
     Whole(Bytes),
-    /// It has begun.
+    /// A stream that has begun.
     Stream(Box<Relay>),
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct ChatCall {
     pub decision: Decision,
     /// Headers that belong to the client's dialect.
     pub headers: HeaderMap,
-    /// Whether a stream is held back until it is whole, so that another model can answer until then.
+    /// Whether a stream is held back until it is complete, so that another model can answer until then.
     pub guarded: bool,
 }
 
@@ -63,7 +64,7 @@ pub(crate) async fn dispatch(
     Dispatch { budgets, snapshot, call }.ranked(record).await
 }
 
-/// A call, and all that dispatching it takes.
+/// A chat call, and everything needed to dispatch it.
 struct Dispatch<'a> {
     budgets: &'a Budgets,
     snapshot: &'a Snapshot,
@@ -81,7 +82,7 @@ impl Dispatch<'_> {
             rest = others;
             let answer = match self.pair(record, index, others) {
                 Some(pair) => {
-                    // Boxed: it has room for two calls, which few requests need.
+                    // Boxed: the future holds two calls, which few requests need.
                     let answer = Box::pin(self.hedged(record, pair, others.len() == 1, &mut failures)).await;
                     if record.hedge.is_some() {
                         rest = &others[1..];
@@ -105,7 +106,7 @@ impl Dispatch<'_> {
         Err(failure)
     }
 
-    /// Calls one model, with retries. `last`: no other is left.
+    /// Calls one model, with retries. `last`: no other model is left.
     async fn model(&self, record: &mut Record, model: usize, last: bool) -> Result<Answer, Failure> {
         let target = Target { budgets: self.budgets, snapshot: self.snapshot, model, last };
         with_retries(target, record, self).await
@@ -148,7 +149,7 @@ impl Attempt for Dispatch<'_> {
         let called = Instant::now();
         record.begin_attempt(index, called);
         let loading = if loads { timeouts.loading } else { Duration::ZERO };
-        // The head of an answer that is no stream comes when all of it was generated.
+        // The head of a non-streamed answer arrives only when the whole answer is generated.
         let head_by = if call.chat.stream { total.min(called + timeouts.head + loading) } else { total };
         let sent = Call {
             chat: &call.chat,
@@ -181,7 +182,7 @@ impl Attempt for Dispatch<'_> {
             }),
         }?;
         let reply = spoken.decode_reply(&body).map_err(|error| {
-            Failure::new(Kind::Protocol, "the backend's answer is not what its dialect says").with_detail(error)
+            Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
         })?;
         record.usage = reply.usage;
         let calls = reply.tool_calls.iter().map(|call| call.arguments.len() + call.name.len()).sum::<usize>();
@@ -195,7 +196,7 @@ impl Attempt for Dispatch<'_> {
     }
 }
 
-/// A whole body, bounded.
+/// Reads a complete body, bounded by `MAX_REPLY_BYTES`.
 pub(crate) async fn whole(mut body: backend::Body) -> Result<Bytes, Failure> {
     let Some(first) = body.chunk().await.transpose()? else { return Ok(Bytes::new()) };
     let Some(second) = body.chunk().await.transpose()? else { return Ok(first) };
@@ -203,7 +204,7 @@ pub(crate) async fn whole(mut body: backend::Body) -> Result<Bytes, Failure> {
     all.extend_from_slice(&second);
     while let Some(chunk) = body.chunk().await.transpose()? {
         if all.len() + chunk.len() > MAX_REPLY_BYTES {
-            let message = "the backend's answer is longer than the gateway takes";
+            let message = "the backend's answer is longer than 32 MiB";
             return Err(Failure::new(Kind::Protocol, message));
         }
         all.extend_from_slice(&chunk);

@@ -1,10 +1,10 @@
-//! A stream relayed frame by frame from a backend to a client.
+//! Relays a stream frame by frame from a backend to a client.
 //!
-//! Frames of a backend that speaks the client's dialect pass untouched; others are read and written anew. Usage is
-//! noted as it passes. Nothing goes to the client before the first token, so that another model may still answer. From
-//! then on a stream that breaks off ends in the dialect's in-band error and never in a normal end.
+//! Frames pass unchanged if the backend speaks the client's dialect; otherwise they are translated. The relay notes
+//! usage as it passes. It sends nothing to the client before the first token, so that another model can still answer.
+//! After that, a stream that breaks off ends with the dialect's in-band error, never like a complete one.
 //!
-//! This module must not know: the response, the request in flight.
+//! This module must not know: the response, the in-flight request.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -25,14 +25,14 @@ use wasmgate_dialect::chat::{Delta, Deltas};
 use wasmgate_dialect::frames::{Frames, Framing};
 use wasmgate_dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
 
-/// Longest frame of a stream. Tool arguments come in many; one this long is a mistake.
+/// Longest frame of a stream: 4 MiB. Tool arguments are split over many frames, so one this long is an error.
 const MAX_FRAME_BYTES: usize = 4 << 20;
-/// Frames without a token that are held back before the first: what opens a stream has two or three, pings a few more.
+/// Most frames held back before the first token. A stream opens with two or three; pings add a few.
 const MAX_HELD_FRAMES: usize = 1000;
 
 /// A stream on its way from a backend to a client.
 pub struct Relay {
-    // `None` once its end was seen.
+    // `None` once the stream has ended.
     upstream: Option<backend::Body>,
     frames: Frames,
     decoder: Decoder,
@@ -41,9 +41,9 @@ pub struct Relay {
     client: Dialect,
     request_id: String,
     price: Option<Price>,
-    // Written and not yet taken by the client.
+    // Frames that the client has not taken yet.
     out: VecDeque<Bytes>,
-    // Whether the model said why it ended.
+    // Whether the model sent a finish reason.
     finished: bool,
     ending: Option<Ending>,
     deadlines: Deadlines,
@@ -51,42 +51,42 @@ pub struct Relay {
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// To whom a stream is relayed.
+/// The client side of a relay.
 #[derive(Debug)]
 pub struct Client {
     /// The dialect that the client speaks.
     pub dialect: Dialect,
-    /// What the stream says besides the model's words.
+    /// What the encoder writes into the stream besides the model's output.
     pub facts: Facts,
-    /// What the model charges.
+    /// The model's price.
     pub price: Option<Price>,
 }
 
-/// Until when what must come.
+/// The deadlines of a stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
-    /// The first token.
+    /// When the first token is due.
     pub first_token: Instant,
-    /// From then on, how long the backend may be silent.
+    /// How long the backend may send nothing after the first token.
     pub idle: Duration,
-    /// The end.
+    /// When the stream must have ended.
     pub total: Instant,
 }
 
 fn malformed(error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Kind::Protocol, "the backend's stream is not what its dialect says").with_detail(error)
+    Failure::new(Kind::Protocol, "the backend's stream is not valid in its dialect").with_detail(error)
 }
 
 /// How frames reach the client.
 enum Writer {
-    /// As they came, but for the usage that only the gateway asked for.
+    /// Unchanged, except for usage that only the gateway requested.
     Forward { hide_usage: bool },
-    /// In the client's own dialect.
+    /// Translated into the client's dialect.
     Translate(Box<Encoder>),
 }
 
 impl Relay {
-    /// A relay of `answer` to `client`, until `cutoff`.
+    /// A relay of `answer` to `client`, until `cutoff` is cancelled.
     #[must_use]
     pub fn new(answer: backend::Answer, client: Client, deadlines: Deadlines, cutoff: CancellationToken) -> Self {
         let Client { dialect: client, facts, price } = client;
@@ -114,13 +114,13 @@ impl Relay {
         }
     }
 
-    /// Waits for the first token, or the end of an answer that has none; with `hold` for the end, unless so many bytes
-    /// come before it.
+    /// Waits for the first token, or for the end of an answer that has none. With `hold`, waits for the end unless more
+    /// than `hold` bytes arrive before it.
     ///
     /// # Errors
-    /// Where it does not come; the client has seen nothing.
+    /// If the first token or the end does not arrive. The client has seen nothing.
     pub async fn begin(&mut self, record: &mut Record, hold: Option<usize>) -> Result<(), Failure> {
-        // Nothing is taken out meanwhile: each frame is counted once.
+        // Nothing leaves `out` while this waits, so each frame is counted once.
         let (mut counted, mut held) = (0, 0);
         std::future::poll_fn(|context| {
             loop {
@@ -139,7 +139,7 @@ impl Relay {
                 counted = self.out.len();
                 let too_much = counted > MAX_HELD_FRAMES || held > MAX_FRAME_BYTES;
                 if record.first_token.is_none() && self.ending.is_none() && too_much {
-                    let message = "the backend's stream has frames without end, but no token";
+                    let message = "the backend's stream has no token within 1000 frames or 4 MiB";
                     return Poll::Ready(Err(Failure::new(Kind::Protocol, message)));
                 }
             }
@@ -147,13 +147,13 @@ impl Relay {
         .await
     }
 
-    /// Whether all of it came before the client has seen any.
+    /// Whether the stream ended before the client has seen any of it.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.ending.is_some()
     }
 
-    /// What the client gets next, or how it ended.
+    /// The next bytes for the client, or how the stream ended.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, record: &mut Record) -> Poll<Result<Bytes, Ending>> {
         loop {
             if let Some(bytes) = self.out.pop_front() {
@@ -169,7 +169,7 @@ impl Relay {
         }
     }
 
-    /// What the backend sent next, or why it will send no more. `begun`: the first token has come.
+    /// The backend's next chunk, or why there is none. `begun`: the first token has arrived.
     fn poll_upstream(&mut self, context: &mut Context<'_>, begun: bool) -> Poll<Option<Result<Bytes, Failure>>> {
         if self.stopping.as_mut().poll(context).is_ready() {
             return Poll::Ready(Some(Err(stopping())));
@@ -178,8 +178,8 @@ impl Relay {
         match upstream.poll_chunk(context) {
             Poll::Pending if self.timer.as_mut().poll(context).is_ready() => {
                 let message = match begun {
-                    true => "the backend fell silent in the middle of its answer",
-                    false => "the backend did not begin its answer in time",
+                    true => "the backend stopped sending in the middle of its answer",
+                    false => "the backend did not send its first token in time",
                 };
                 Poll::Ready(Some(Err(Failure::new(Kind::Timeout, message))))
             }
@@ -196,7 +196,7 @@ impl Relay {
         if self.ending.is_some() || record.first_token.is_none() {
             return Ok(());
         }
-        // The timer is asked only when nothing comes.
+        // `poll_upstream` polls the timer only if no chunk is ready.
         let now = Instant::now();
         if now > self.deadlines.total {
             return Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"));
@@ -205,7 +205,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Relays all whole frames of a chunk; the rest waits for the next.
+    /// Relays all complete frames of a chunk; the rest waits for the next chunk.
     fn take(&mut self, chunk: Bytes, record: &mut Record) -> Result<(), Failure> {
         self.frames.push(chunk);
         while self.ending.is_none() {
@@ -215,14 +215,15 @@ impl Relay {
         Ok(())
     }
 
-    /// The backend said all it will. Some servers close right after their end marker, without the frame's own end.
+    /// Relays what is left when the backend closes its stream. Some servers close right after their end marker, without
+    /// the frame's terminator.
     fn take_last(&mut self, record: &mut Record) -> Result<(), Failure> {
         if let Some(frame) = self.frames.take_leftover() {
             let whole = self.out.len();
-            // Half a frame is no complaint of its own: what matters is whether it was the end marker.
+            // An incomplete frame is no error by itself: what matters is whether it was the end marker.
             let _ = self.relay(frame, record);
             if self.ending.is_some() {
-                // What was written anew has its end; what was forwarded lacks it.
+                // A translated frame has its terminator; a forwarded one lacks it.
                 match (&self.writer, self.client.framing()) {
                     (Writer::Translate(_), _) => {}
                     (Writer::Forward { .. }, Framing::Sse) => self.out.push_back(Bytes::from_static(b"\n\n")),
@@ -246,11 +247,11 @@ impl Relay {
             self.finished |= matches!(delta, Delta::Finish(_));
             match delta {
                 Delta::End if !self.finished => {
-                    return Err(Failure::new(Kind::Cut, "the backend's stream ended without saying why"));
+                    return Err(Failure::new(Kind::Cut, "the backend's stream ended without a finish reason"));
                 }
                 Delta::End => ended = true,
                 Delta::Failed(said) => {
-                    let failure = Failure::new(Kind::BackendStatus(200), "the backend failed in its answer");
+                    let failure = Failure::new(Kind::BackendStatus(200), "the backend reported an error in its stream");
                     return Err(failure.with_detail(format_args!("in-band error of {} bytes", said.len())));
                 }
                 delta => {
@@ -274,7 +275,7 @@ impl Relay {
         }
         if ended {
             self.ending = Some(Ending::Finished);
-            // What it says after its end marker is nobody's business.
+            // Anything after the end marker is ignored.
             self.upstream = None;
         }
         Ok(())
@@ -294,7 +295,7 @@ impl Relay {
     }
 }
 
-/// Keeps what the record needs of a step.
+/// Notes on the record what it needs of a delta.
 fn note(record: &mut Record, delta: &Delta) {
     let text = match delta {
         Delta::Text(text) | Delta::Reasoning(text) => text,

@@ -1,4 +1,4 @@
-//! The closed sets that serve as labels.
+//! The closed sets of label values.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use wasmgate_policy_host::{FailureClass, Tier};
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Turned away: the client's fault, or a policy's or operator's wish.
+    /// Rejected: through the client's fault, or as a policy or the operator decided.
     Rejected(Rejection),
-    /// Answered in whole.
+    /// Answered completely.
     Finished,
     /// The gateway or a backend failed.
     Failed(Reason),
-    /// The client left.
+    /// The client disconnected.
     Abandoned,
-    /// The gateway stopped before the answer was whole.
+    /// The gateway stopped before the answer was complete.
     Shutdown,
 }
 
@@ -33,7 +33,7 @@ impl Ending {
         }
     }
 
-    /// The status by which metrics count it; `None` for what is no answer and no error of ours.
+    /// The status that metrics count; `None` for an ending that is neither an answer nor an error.
     #[must_use]
     pub fn status(self) -> Option<Status> {
         match self {
@@ -43,7 +43,7 @@ impl Ending {
         }
     }
 
-    /// How a failure ends a request.
+    /// The ending of a request that failed with `kind`.
     #[must_use]
     pub fn of(kind: &Kind) -> Self {
         match (kind, kind.fault()) {
@@ -54,11 +54,11 @@ impl Ending {
     }
 }
 
-/// Whether a request got its answer, as a label.
+/// Whether a request was answered, as a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Status {
-    /// It did.
+    /// It was answered.
     Success,
     /// The gateway or a backend failed.
     Error,
@@ -86,9 +86,9 @@ pub enum Complexity {
     Low,
     /// Between the two.
     Medium,
-    /// It takes the most capable model.
+    /// It needs the most capable model.
     High,
-    /// No policy said.
+    /// No policy rated it.
     #[default]
     Unknown,
 }
@@ -124,27 +124,27 @@ impl From<Tier> for Complexity {
 pub struct Evaluation {
     /// How long it took, instantiation and checks included.
     pub took: Duration,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Result<DecisionOutcome, FailureClass>,
 }
 
-/// What a routing policy's call came to; a cost policy's is always `Route`.
+/// The outcome of a routing policy's call; a cost policy's is always `Route`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecisionOutcome {
-    /// It chose.
+    /// It chose a model.
     Route,
     /// It refused the request.
     Deny,
-    /// It had no opinion.
+    /// It left the decision to the gateway.
     Pass,
 }
 
-/// Whether it helped to ask another model beside.
+/// Whether a hedge won.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HedgeResult {
-    /// The other one answered.
+    /// The second model answered.
     Won,
-    /// The first one answered, or neither did.
+    /// The first model answered, or neither did.
     Lost,
 }
 

@@ -1,8 +1,8 @@
-//! Every metric: name, help, labels and buckets. Only this folder names the metrics library.
+//! Every metric: name, help, labels and buckets. Only this folder uses the metrics library.
 //!
-//! Labels come from the configuration, from policies' checked manifests and from closed sets; never from a request. All
-//! series that can be known are created at 0, so that the first event is an increase. Handles are looked up once, not
-//! for each request. This module must not know: the snapshot, the record of a request.
+//! Labels come from the configuration, from policies' checked manifests and from closed sets, never from a request. All
+//! series that can be known in advance start at 0, so that the first event is an increase. Handles are looked up once,
+//! not for each request. This module must not know: the snapshot, the record of a request.
 
 mod buckets;
 pub mod labels;
@@ -37,7 +37,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
-    /// How requests ended that reached no model.
+    /// Endings of requests that reached no model.
     pub untargeted: Endings,
     families: Families,
     requests: requests::Requests,
@@ -46,7 +46,7 @@ pub struct Metrics {
     policies: Policies,
     shadows: shadows::Shadows,
     reloads: reloads::Reloads,
-    // Held while gauges are set anew, so that no scrape sees half of them.
+    // Held while gauges are updated, so that no scrape sees a partial update.
     scrape: Mutex<()>,
     retired: Mutex<Retired>,
 }
@@ -58,7 +58,7 @@ impl Metrics {
         let mut families = Families::default();
         #[cfg(target_os = "linux")]
         families.add(prometheus::process_collector::ProcessCollector::for_self());
-        let build = families.gauges("api_gateway_build_info", "1, with the version that runs.", &["version"]);
+        let build = families.gauges("api_gateway_build_info", "1, with the running version.", &["version"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let models = models::Models::new(&mut families);
         Self {
@@ -95,8 +95,8 @@ impl Metrics {
         self.shadows.of(active, labels)
     }
 
-    /// Shows what serves: what is in the `slots`, how each policy's last change went, and whether the configuration's
-    /// last change succeeded and since when it serves.
+    /// Updates the gauges of what serves: the versions in `slots`, each policy's last reload, and the configuration's:
+    /// whether its last reload succeeded, and since when it serves.
     pub fn set_serving(
         &self,
         slots: &[InSlot<'_>],
@@ -107,12 +107,12 @@ impl Metrics {
         let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.policies.set(slots);
         self.reloads.set(last, config);
-        // A version that is replaced before the next sweep has series to remove, too.
+        // A version that is replaced before the next sweep also has series to remove.
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.note(slots.iter().map(|slot| slot.labels), catalog, Instant::now());
     }
 
-    /// Removes the series of what has not been in use for `kept`; `versions` and `catalog` are in use.
+    /// Removes the series of what has been out of use for `kept`. `versions` and `catalog` are in use.
     pub fn sweep<'a>(&self, versions: impl Iterator<Item = &'a PolicyLabels>, catalog: &Catalog, kept: Duration) {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -122,8 +122,8 @@ impl Metrics {
         }
     }
 
-    /// The text of `/metrics`, with the gauges that a scrape reads set anew. `pools` are those of all versions in slots;
-    /// `live` is how many snapshots are held and for how many seconds the oldest has been draining.
+    /// The text of `/metrics`, after an update of the gauges that a scrape reads. `pools`: those of all versions in
+    /// slots. `live`: the number of snapshots held, and how long the oldest has been draining, in seconds.
     #[must_use]
     pub fn text<'a>(
         &self,
@@ -137,12 +137,12 @@ impl Metrics {
         self.policies.read(pools, live);
         let mut text = Vec::with_capacity(64 << 10);
         if let Err(error) = TextEncoder::new().encode(&self.families.gather(), &mut text) {
-            tracing::error!(%error, "metrics cannot be written");
+            tracing::error!(%error, "failed to encode the metrics");
         }
         text
     }
 
-    /// Requests turned away since the start.
+    /// Requests rejected since the start.
     #[must_use]
     pub fn rejections(&self) -> u64 {
         self.requests.rejections()

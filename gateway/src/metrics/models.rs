@@ -1,4 +1,4 @@
-//! The metrics of models: what each took, what it cost, how its requests ended.
+//! The metrics of models: latency, cost, tokens, and how requests ended.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) struct Models {
 /// The series of one model.
 #[derive(Debug)]
 pub struct ModelMetrics {
-    /// How its requests ended.
+    /// Endings of its requests.
     pub endings: Endings,
     cost: Counter,
     cost_per_request: Gauge,
@@ -39,7 +39,7 @@ pub struct ModelMetrics {
     estimated_tokens: [IntCounter; 2],
 }
 
-/// How requests ended that reached one model, or none.
+/// Endings of requests that reached one model, or none.
 #[derive(Debug)]
 pub struct Endings {
     // By status, then complexity.
@@ -48,22 +48,22 @@ pub struct Endings {
     abandoned: IntCounter,
 }
 
-/// Totals since start, as the statistics page shows them.
+/// Totals since the start, for the statistics page.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct Totals {
-    /// Requests that were routed and ended, successfully or not.
+    /// Requests that reached routing and ended, successfully or not.
     pub requests: u64,
-    /// Of those, the ones that failed.
+    /// Those of them that failed.
     pub errors: u64,
     /// Requests whose client disconnected.
     pub abandoned: u64,
-    /// Requests turned away.
+    /// Requests rejected.
     pub rejected: u64,
-    /// US dollars.
+    /// Estimated spend, in US dollars.
     pub cost: f64,
-    /// As the backends reported them.
+    /// Input tokens that the backends reported.
     pub input_tokens: u64,
-    /// As the backends reported them.
+    /// Output tokens that the backends reported.
     pub output_tokens: u64,
 }
 
@@ -72,46 +72,46 @@ impl Models {
         Self {
             requests: families.counters(
                 "api_gateway_requests_total",
-                "Requests that reached routing and ended, by model, where it runs, status and complexity.",
+                "Requests that reached routing and ended, by model, where the model runs, status and complexity.",
                 &["model", "backend", "status", "complexity"],
             ),
             request_seconds: families.histograms(
                 "api_gateway_request_duration_seconds",
-                "Whole request, to its answer's last byte.",
+                "Duration of the whole request, to the last byte of its answer.",
                 &["model", "backend"],
                 &DURATION,
             ),
             abandoned: families.counters(
                 "api_gateway_abandoned_requests_total",
-                "Requests whose client left before the answer was whole.",
+                "Requests whose client disconnected before the answer was complete.",
                 &["model", "backend"],
             ),
             cost: families.sums("api_gateway_cost_total", "Estimated spend in US dollars.", &["model"]),
             cost_per_request: families.ratios(
                 "api_gateway_cost_per_request",
-                "US dollars a request that ended, since start.",
+                "US dollars per request that ended, since start.",
                 &["model"],
             ),
             model_seconds: families.histograms(
                 "api_gateway_model_latency_seconds",
-                "The backend call that gave the answer, to its end.",
+                "Duration of the backend call that gave the answer, to its end.",
                 &["model"],
                 &DURATION,
             ),
             first_token_seconds: families.histograms(
                 "api_gateway_time_to_first_token_seconds",
-                "From the request to the first token of a streamed answer.",
+                "Time from the request to the first token of a streamed answer.",
                 &["model"],
                 &FIRST_TOKEN,
             ),
             tokens: families.counters(
                 "api_gateway_tokens_total",
-                "Tokens as the backends reported them.",
+                "Tokens that the backends reported.",
                 &["model", "type"],
             ),
             estimated_tokens: families.counters(
                 "api_gateway_estimated_tokens_total",
-                "Tokens as the gateway estimated them, of answers whose backend reported none.",
+                "Tokens that the gateway estimated, for answers whose backend reported none.",
                 &["model", "type"],
             ),
         }
@@ -153,17 +153,17 @@ impl Models {
 }
 
 impl ModelMetrics {
-    /// Its call gave the answer, which took so long to its end.
+    /// Records a call that gave the answer, and the time to its end.
     pub fn answered(&self, took: Duration) {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// The first token of a stream came so long after the request.
+    /// Records the time from the request to the first token of a stream.
     pub fn first_token(&self, after: Duration) {
         self.first_token_seconds.observe(after.as_secs_f64());
     }
 
-    /// Adds what was used, `reported` by the backend or estimated by the gateway, and what that costs.
+    /// Adds usage, `reported` by the backend or estimated by the gateway, and its cost.
     pub fn bill(&self, usage: &Usage, reported: bool, price: Option<Price>) {
         let [input, output] = if reported { &self.tokens } else { &self.estimated_tokens };
         input.inc_by(usage.input_total());
@@ -173,7 +173,7 @@ impl ModelMetrics {
         }
     }
 
-    /// Sets the mean cost of its requests anew.
+    /// Updates the mean cost of its requests.
     pub fn update_mean_cost(&self) {
         let finished: u64 = self.endings.requests.iter().flatten().map(IntCounter::get).sum();
         if finished > 0 {
@@ -182,7 +182,7 @@ impl ModelMetrics {
         }
     }
 
-    /// Adds its share to the totals; the number of its requests that ended.
+    /// Adds its figures to the totals. Returns the number of its requests that ended.
     pub fn add_to(&self, totals: &mut Totals) -> u64 {
         totals.cost += self.cost.get();
         totals.input_tokens += self.tokens[0].get();
@@ -192,18 +192,18 @@ impl ModelMetrics {
 }
 
 impl Endings {
-    /// A request ended, so long after it arrived.
+    /// Records a request's end, and the time since it arrived.
     pub fn ended(&self, status: Status, complexity: Complexity, took: Duration) {
         self.requests[status as usize][complexity as usize].inc();
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// The client disconnected before the answer was whole.
+    /// The client disconnected before the answer was complete.
     pub fn abandoned(&self) {
         self.abandoned.inc();
     }
 
-    /// Adds these endings to the totals; the number of them.
+    /// Adds these endings to the totals. Returns their number.
     pub fn add_to(&self, totals: &mut Totals) -> u64 {
         let [succeeded, failed] = self.requests.each_ref().map(|by| by.iter().map(IntCounter::get).sum::<u64>());
         totals.requests += succeeded + failed;

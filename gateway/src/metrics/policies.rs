@@ -1,4 +1,4 @@
-//! The metrics of policies: what each version in each mode decides, costs, how often it fails and how fast it is.
+//! The metrics of policies, by version and mode: decisions, estimated costs, failures and latency.
 
 use std::collections::BTreeMap;
 
@@ -18,20 +18,20 @@ use wasmgate_policy_host::{FailureClass, Hook, PoolState};
 pub struct PolicyLabels {
     /// The policy's name.
     pub policy: String,
-    /// Its version as a label.
+    /// Its version, as a label.
     pub version: String,
     /// `active`, `canary` or `shadow`.
     pub mode: &'static str,
 }
 
-/// A version that is in a slot, as the gauges show it.
+/// A version in a slot, for the gauges.
 #[derive(Debug)]
 pub struct InSlot<'a> {
     /// Its labels.
     pub labels: &'a PolicyLabels,
     /// SHA-256 of its component.
     pub digest: &'a str,
-    /// Whether its breaker is open.
+    /// Whether its circuit breaker is open.
     pub open: bool,
     /// Its share of the requests, 0 to 1; `None` for a shadow.
     pub share: Option<f64>,
@@ -71,7 +71,7 @@ pub struct PolicyMetrics {
     decisions: Option<Decisions>,
 }
 
-/// What one routing policy decided.
+/// The decisions of one routing policy.
 #[derive(Debug)]
 struct Decisions {
     // By model.
@@ -79,7 +79,7 @@ struct Decisions {
     fallback: Vec<IntCounter>,
     denied: IntCounter,
     passed: IntCounter,
-    // How requests that it routed ended, by status.
+    // Requests that it routed and that ended, by status.
     requests: [IntCounter; 2],
     estimated_cost: Counter,
 }
@@ -89,29 +89,29 @@ impl Policies {
         Self {
             decisions: families.counters(
                 "api_gateway_policy_decisions_total",
-                "Routing decisions, by policy, chosen model and outcome (fallback: the policy failed, the gateway's \
-                 default decided; pass: it had no opinion).",
+                "Routing decisions, by policy, chosen model and outcome (fallback: the policy failed and the \
+                 gateway's default decided; pass: the policy had no opinion).",
                 &["policy", "version", "mode", "model", "backend", "outcome"],
             ),
             evaluation_seconds: families.histograms(
                 "api_gateway_policy_evaluation_seconds",
-                "One call of a policy, instantiation and checks included, failed ones too.",
+                "Duration of one call of a policy, including instantiation, checks and failed calls.",
                 &["policy", "version", "mode"],
                 &EVALUATION,
             ),
             failures: families.counters(
                 "api_gateway_policy_failures_total",
-                "Calls of a policy that gave no valid answer, by class.",
+                "Calls of a policy that returned no valid answer, by class.",
                 &["policy", "version", "mode", "reason"],
             ),
             requests: families.counters(
                 "api_gateway_policy_requests_total",
-                "How requests routed by this version ended.",
+                "Requests that this version routed, by how they ended.",
                 &["policy", "version", "mode", "status"],
             ),
             estimated_cost: families.sums(
                 "api_gateway_policy_estimated_cost_usd_total",
-                "What the cost policy expected of the models that this version chose, in US dollars.",
+                "Cost that the cost policy expected of the models that this version chose, in US dollars.",
                 &["policy", "version", "mode"],
             ),
             gauges: PolicyGauges::new(families),
@@ -145,7 +145,7 @@ impl Policies {
         }
     }
 
-    /// Sets what is in the slots.
+    /// Updates the gauges of the versions in slots.
     pub(super) fn set(&self, slots: &[InSlot<'_>]) {
         let gauges = &self.gauges;
         gauges.info.reset();
@@ -156,14 +156,14 @@ impl Policies {
             gauges.info.with_label_values(&[policy, version, mode, digest]).set(1);
             gauges.breaker_open.with_label_values(&[policy, version, mode]).set(i64::from(*open));
             if let Some(share) = share {
-                // A canary may be the same component with other settings.
+                // Added up: a canary may be the same component with other settings.
                 gauges.traffic.with_label_values(&[policy, version]).add(*share);
             }
         }
     }
 
-    /// Sets the gauges that a scrape reads: the pools of all versions in slots, the number of snapshots held and for how
-    /// many seconds the oldest has been draining.
+    /// Updates the gauges that a scrape reads: the pools of all versions in slots, the number of snapshots held, and
+    /// how long the oldest has been draining, in seconds.
     pub(super) fn read<'a>(
         &self,
         pools: impl Iterator<Item = (&'a str, PoolState)>,
@@ -178,7 +178,7 @@ impl Policies {
             *busy += state.busy;
             *memory = (*memory).max(state.memory_bytes);
         }
-        // A policy that is in no slot has none; those of snapshots that drain end with their requests.
+        // A policy in no slot has no series. Instances of draining snapshots end with their requests.
         self.gauges.instances.reset();
         self.gauges.memory.reset();
         for (policy, (idle, busy, memory)) in sums {
@@ -196,17 +196,17 @@ impl PolicyGauges {
         Self {
             info: families.gauges(
                 "api_gateway_policy_info",
-                "1, with the content digest of a policy that is in place.",
+                "1, with the content digest of a loaded policy.",
                 &["policy", "version", "mode", "digest"],
             ),
             instances: families.gauges(
                 "api_gateway_policy_instances",
-                "Guest instances, waiting and in a call.",
+                "Guest instances, idle and in a call.",
                 &["policy", "state"],
             ),
             memory: families.gauges(
                 "api_gateway_policy_memory_bytes",
-                "Largest memory of a policy's waiting instances.",
+                "Largest memory of a policy's idle instances.",
                 &["policy"],
             ),
             traffic: families.ratios(
@@ -216,28 +216,28 @@ impl PolicyGauges {
             ),
             breaker_open: families.gauges(
                 "api_gateway_policy_breaker_open",
-                "1: a version failed too often and is not called.",
+                "1: the version failed too often, and the gateway does not call it.",
                 &["policy", "version", "mode"],
             ),
             live_snapshots: families.gauge(
                 "api_gateway_live_snapshots",
-                "Snapshots of policies and models that a request holds, the serving one included.",
+                "Snapshots of policies and models that requests hold, including the serving one.",
             ),
             draining_seconds: families.seconds(
                 "api_gateway_oldest_snapshot_draining_seconds",
-                "How long the oldest snapshot has been draining that was replaced; 0 where there is none.",
+                "How long the oldest replaced snapshot has been draining; 0 if there is none.",
             ),
         }
     }
 }
 
 impl PolicyMetrics {
-    /// A call ended.
+    /// Records a call of the policy.
     pub fn observe(&self, evaluation: Option<Evaluation>) {
         let Some(evaluation) = evaluation else { return };
         if let Err(class) = evaluation.outcome {
             self.failures[class as usize].inc();
-            // No call was made, and none took no time.
+            // There was no call, so there is no duration.
             if class == FailureClass::BreakerOpen {
                 return;
             }
@@ -245,7 +245,7 @@ impl PolicyMetrics {
         self.seconds.observe(evaluation.took.as_secs_f64());
     }
 
-    /// A decision was made, or left to the gateway's default, for this model at this cost.
+    /// Records a decision by the policy or the gateway's default: the model, and its estimated cost.
     pub fn observe_decision(
         &self,
         outcome: Option<Result<DecisionOutcome, FailureClass>>,
@@ -263,12 +263,12 @@ impl PolicyMetrics {
                 }
             }
             (Some(Err(_)), Some(model)) => decisions.fallback[model].inc(),
-            // Fail-closed: the failure is counted, a decision there was none.
+            // Fail-closed: the failure is counted, but there is no decision.
             _ => {}
         }
     }
 
-    /// A request that it routed ended.
+    /// Records the end of a request that it routed.
     pub fn observe_ending(&self, status: Status) {
         if let Some(decisions) = &self.decisions {
             decisions.requests[status as usize].inc();

@@ -1,5 +1,5 @@
-//! Registers metric families. A family with labels is registered together with the way to remove its series, so that
-//! none can be forgotten when a model, a backend or a policy leaves the configuration.
+//! Registers metric families. Every family with labels is registered for sweeping as well, so that no series stays
+//! behind when a model, a backend or a policy leaves the configuration.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,13 +21,13 @@ pub(super) struct Families {
 
 /// A family whose series can be removed.
 trait Sweep: Send + Sync {
-    /// Removes the series that `keep` refuses.
+    /// Removes the series for which `keep` is false.
     fn sweep(&self, keep: &dyn Fn(&Labels<'_>) -> bool);
 }
 
-/// Registration fails for a name that is invalid or taken. Both are mistakes in this folder that any start shows.
+/// Registration panics on an invalid or duplicate name. Both are mistakes in this folder that any start shows.
 impl Families {
-    /// Registers a metric without labels, or one that is collected from elsewhere.
+    /// Registers a metric without labels, or another collector.
     pub(super) fn add(&self, collector: impl Collector + 'static) {
         self.registry.register(Box::new(collector)).expect("names in this folder are unique");
     }
@@ -78,7 +78,7 @@ impl Families {
         family
     }
 
-    /// Removes the series of all families that `keep` refuses.
+    /// Removes the series of all families for which `keep` is false.
     pub(super) fn sweep(&self, keep: &dyn Fn(&Labels<'_>) -> bool) {
         for family in &self.labelled {
             family.sweep(keep);
@@ -103,7 +103,7 @@ impl<T: MetricVecBuilder + 'static> Sweep for MetricVec<T> {
             for metric in collected.get_metric() {
                 let labels: Labels<'_> = metric.get_label().iter().map(|pair| (pair.name(), pair.value())).collect();
                 if !keep(&labels) {
-                    // A concurrent reset may have removed it; then there is nothing to do.
+                    // Fails if a concurrent reset removed it already; that is fine.
                     let _ = self.remove(&labels);
                 }
             }

@@ -1,4 +1,4 @@
-//! The metrics of changes: of policies' files and of the configuration, and what became of them.
+//! The metrics of reloads: changes of policies' files and of the configuration, by result.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use super::register::Families;
 use wasmgate_base::time::UnixSeconds;
 use wasmgate_policy_host::Stage;
 
-/// What became of a change of a policy's files, as the label of `api_gateway_policy_reloads_total`.
+/// The result of a change of a policy's files, as the label of `api_gateway_policy_reloads_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
-    /// It serves.
+    /// The new version serves.
     Success,
-    /// A file was touched, its content is the same.
+    /// A file was touched, but its content is the same.
     Unchanged,
-    /// It could not be read, or is no component.
+    /// The file could not be read, or is not a component.
     RejectedRead,
-    /// It asks for more than it is granted, or does not offer what the contract says.
+    /// The component imports more than it is granted, or does not export what the contract requires.
     RejectedAbi,
-    /// It could not be compiled.
+    /// The component could not be compiled.
     RejectedCompile,
-    /// It did not take its settings, or failed on a sample.
+    /// The policy refused its settings, or failed on a sample request.
     RejectedSelftest,
-    /// It served, failed too often, and was taken out.
+    /// The version served, failed too often, and was rolled back.
     RolledBack,
 }
 
@@ -55,7 +55,7 @@ impl Reload {
 }
 
 impl From<Stage> for Reload {
-    /// What a change is that did not reach a stage.
+    /// The result of a change that did not reach the stage.
     fn from(stage: Stage) -> Self {
         match stage {
             Stage::Observed | Stage::Stable | Stage::Parsed => Self::RejectedRead,
@@ -66,14 +66,14 @@ impl From<Stage> for Reload {
     }
 }
 
-/// How a policy's last change went.
+/// A policy's last reload.
 #[derive(Debug, Clone)]
 pub struct LastReload {
     /// The policy that serves.
     pub policy: String,
-    /// Whether its files' last state is what serves.
+    /// Whether the current state of its files serves.
     pub successful: bool,
-    /// When a change last came to serve.
+    /// When a new version last started to serve.
     pub at: UnixSeconds,
 }
 
@@ -92,7 +92,7 @@ impl Reloads {
     pub(super) fn new(families: &mut Families) -> Self {
         let config = families.counters(
             "api_gateway_config_reloads_total",
-            "Changes of the configuration file, by what became of them.",
+            "Changes of the configuration file, by result.",
             &["result"],
         );
         for result in ["success", "rejected"] {
@@ -101,28 +101,28 @@ impl Reloads {
         Self {
             policies: families.counters(
                 "api_gateway_policy_reloads_total",
-                "Changes of a policy's component, settings or limits, by what became of them; a refused change counts \
-                 for the policy that goes on serving.",
+                "Changes of a policy's component, settings or limits, by result; a refused change counts for the \
+                 policy that keeps serving.",
                 &["policy", "result"],
             ),
             policy_successful: families.gauges(
                 "api_gateway_policy_last_reload_successful",
-                "1: what a policy's files ask for is what serves. 0: it was refused or taken out.",
+                "1: the version that a policy's files request serves. 0: the gateway refused it or rolled it back.",
                 &["policy"],
             ),
             policy_success: families.gauges(
                 "api_gateway_policy_last_reload_success_timestamp_seconds",
-                "When a policy last came to serve, in seconds since 1970.",
+                "Time at which a policy last started to serve, in seconds since 1970.",
                 &["policy"],
             ),
             config,
             config_successful: families.gauge(
                 "api_gateway_config_last_reload_successful",
-                "1: the configuration file as it stands serves. 0: it was refused, the last good one serves.",
+                "1: the current configuration file serves. 0: the gateway refused it, and the last good one serves.",
             ),
             config_success: families.gauge(
                 "api_gateway_config_last_reload_success_timestamp_seconds",
-                "When the configuration that serves was taken in, in seconds since 1970.",
+                "Time at which the serving configuration was loaded, in seconds since 1970.",
             ),
         }
     }
@@ -134,8 +134,8 @@ impl Reloads {
         }
     }
 
-    /// Sets the gauges: `last` is how each policy's last change went, `config` whether the configuration's succeeded and
-    /// since when it serves.
+    /// Updates the gauges. `last`: each policy's last reload. `config`: whether the configuration's last reload
+    /// succeeded, and since when it serves.
     pub(super) fn set(&self, last: &[LastReload], config: (bool, UnixSeconds)) {
         let mut policies: BTreeMap<&str, (bool, UnixSeconds)> = BTreeMap::new();
         for LastReload { policy, successful, at } in last {
@@ -154,12 +154,12 @@ impl Reloads {
 }
 
 impl super::Metrics {
-    /// A change of a policy's files serves or was refused; `policy` is the one that serves after it.
+    /// Counts a change of a policy's files by its result. `policy`: the one that serves after the change.
     pub fn policy_reloaded(&self, policy: &str, result: Reload) {
         self.reloads.policies.with_label_values(&[policy, result.as_str()]).inc();
     }
 
-    /// A change of the configuration serves or was refused.
+    /// Counts a change of the configuration as applied or refused.
     pub fn config_reloaded(&self, successful: bool) {
         self.reloads.config.with_label_values(&[if successful { "success" } else { "rejected" }]).inc();
     }

@@ -1,4 +1,4 @@
-//! The metrics of requests, whichever model answers: how many, how they fail, what was tried beyond the first attempt.
+//! The metrics of requests across models: in progress, rejected, failed, retried, hedged, fallen back.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(super) struct Requests {
     in_progress: IntGauge,
     routing_seconds: Histogram,
     rejected: Vec<IntCounter>,
-    // By where the model runs, then reason.
+    // By the model's location, then reason.
     errors: [Vec<IntCounter>; 3],
     retries: IntCounterVec,
     fallbacks: IntCounterVec,
@@ -28,19 +28,19 @@ impl Requests {
     pub(super) fn new(families: &mut Families) -> Self {
         let errors = families.counters(
             "api_gateway_errors_total",
-            "Accepted requests that failed, by where the model runs (none: no model was reached) and why.",
+            "Accepted requests that failed, by where the model runs (none: the request reached no model) and reason.",
             &["backend", "reason"],
         );
         let rejected = families.counters(
             "api_gateway_rejected_requests_total",
-            "Requests turned away before a model was asked, by reason.",
+            "Requests rejected before a model was called, by reason.",
             &["reason"],
         );
         Self {
             in_progress: families.gauge("api_gateway_requests_in_progress", "Requests in flight, streams included."),
             routing_seconds: families.histogram(
                 "api_gateway_routing_latency_seconds",
-                "Whole routing decision, both policies included.",
+                "Duration of the whole routing decision, including both policies.",
                 &ROUTING,
             ),
             rejected: Rejection::ALL.iter().map(|reason| rejected.with_label_values(&[reason.as_str()])).collect(),
@@ -49,20 +49,20 @@ impl Requests {
             }),
             retries: families.counters(
                 "api_gateway_retries_total",
-                "Calls that were made again at the same backend, by why the one before failed.",
+                "Retries at the same backend, by the reason why the call before failed.",
                 &["upstream", "reason"],
             ),
-            // From and to are both configured names: their pairs grow with the square of the models, so only those
-            // that happen are made. The first of a pair is therefore not an increase.
+            // Pairs of models grow with the square of their number, so a series is created only when its pair first
+            // occurs. The first event of a pair is therefore not an increase.
             fallbacks: families.counters(
                 "api_gateway_fallbacks_total",
-                "Requests answered by another model than chosen, by the chosen one's failure.",
+                "Requests that another model answered because the chosen model failed, by the reason of that failure.",
                 &["from_model", "to_model", "reason"],
             ),
             hedges: families.counters(
                 "api_gateway_hedges_total",
-                "Requests for which the next model was asked beside one that took long, by that one and whether the next \
-                 one answered.",
+                "Hedged requests: the next model was called in addition to a slow one, by the slow model and by \
+                 whether the next one answered.",
                 &["model", "result"],
             ),
         }
@@ -80,7 +80,7 @@ impl Requests {
         }
     }
 
-    /// Requests turned away since the start.
+    /// Requests rejected since the start.
     pub(super) fn rejections(&self) -> u64 {
         self.rejected.iter().map(IntCounter::get).sum()
     }
@@ -97,7 +97,7 @@ impl super::Metrics {
         self.requests.in_progress.dec();
     }
 
-    /// A request was turned away.
+    /// A request was rejected.
     pub fn reject(&self, rejection: Rejection) {
         self.requests.rejected[rejection as usize].inc();
     }
@@ -122,7 +122,7 @@ impl super::Metrics {
         self.requests.retries.with_label_values(&[backend, reason.as_str()]).inc();
     }
 
-    /// Another model answered than the chosen one, which failed.
+    /// The chosen model failed, and another one answered.
     pub fn fell_back(&self, from: &str, to: &str, reason: Reason) {
         self.requests.fallbacks.with_label_values(&[from, to, reason.as_str()]).inc();
     }

@@ -1,4 +1,5 @@
-//! Which series stay: those of what is configured, and for a while of what was, so that its last values are scraped.
+//! Decides which series stay: those in use, and for a while those out of use, so that Prometheus scrapes their last
+//! values.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ pub(super) struct Retired {
 }
 
 impl Retired {
-    /// All of these are in use now.
+    /// Marks these label values as in use now.
     pub(super) fn note<'a>(
         &mut self,
         versions: impl Iterator<Item = &'a PolicyLabels>,
@@ -29,7 +30,7 @@ impl Retired {
         self.upstreams.extend(upstreams.map(|backend| (backend.settings().name.clone(), now)));
     }
 
-    /// Forgets what has been out of use for `kept`; whether there was any.
+    /// Forgets label values out of use for `kept`. Returns whether there were any.
     pub(super) fn expire(&mut self, now: Instant, kept: Duration) -> bool {
         let recent = |seen: &mut Instant| now.duration_since(*seen) < kept || *seen == now;
         let count = |retired: &Self| retired.versions.len() + retired.models.len() + retired.upstreams.len();
@@ -40,7 +41,7 @@ impl Retired {
         count(self) < before
     }
 
-    /// Which series stay, by their labels: a label of one of these names has a value that is not forgotten.
+    /// Whether a series stays: each of its model, policy and upstream labels has a value that is not forgotten.
     pub(super) fn keep(&self) -> impl Fn(&Labels<'_>) -> bool + use<'_> {
         let policies: HashSet<&str> = self.versions.keys().map(|labels| &*labels.policy).collect();
         let versions: HashSet<(&str, &str, &str)> =

@@ -1,4 +1,4 @@
-//! The metrics of shadows: how often each agrees with the policy that decides, and what it would have chosen.
+//! The metrics of shadows: how often each agrees with the active policy, and what it would have chosen.
 
 use prometheus::{IntCounter, IntCounterVec};
 
@@ -6,17 +6,17 @@ use super::policies::PolicyLabels;
 use super::register::Families;
 use crate::backend::Catalog;
 
-/// How a shadow's answer compares with what was decided.
+/// How a shadow's decision compares with the active policy's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Comparison {
-    /// It is the same.
+    /// The shadow made the same decision.
     Agree,
-    /// It is another.
+    /// The shadow made another decision.
     Disagree,
-    /// It failed.
+    /// The shadow failed.
     Failed,
-    /// There was no spare capacity to ask it.
+    /// The shadow was not called, for lack of spare capacity.
     Skipped,
 }
 
@@ -50,13 +50,13 @@ impl Shadows {
         Self {
             comparisons: families.counters(
                 "api_gateway_policy_shadow_comparisons_total",
-                "Requests that a shadow was to decide beside the active policy: the same choice, another, a failure, or \
-                 no spare capacity to ask.",
+                "Requests that a shadow should decide in addition to the active policy: the same choice, another \
+                 choice, a failure, or skipped for lack of spare capacity.",
                 &["policy", "shadow_policy", "shadow_version", "result"],
             ),
             choices: families.counters(
                 "api_gateway_policy_shadow_choices_total",
-                "What the active policy chose and what a shadow would have (none: denied).",
+                "Model that the active policy chose, and model that a shadow would have chosen (none: denied).",
                 &["shadow_policy", "shadow_version", "active_model", "shadow_model"],
             ),
         }
@@ -73,12 +73,12 @@ impl Shadows {
 }
 
 impl ShadowMetrics {
-    /// It was compared, or could not be.
+    /// Counts a comparison.
     pub fn compared(&self, comparison: Comparison) {
         self.compared[comparison as usize].inc();
     }
 
-    /// What was chosen and what it would have: positions in the catalog.
+    /// Counts the active policy's choice and the shadow's, as positions in the catalog.
     pub fn chose(&self, catalog: &Catalog, actual: Option<usize>, shadow: Option<usize>) {
         let name = |model: Option<usize>| model.map_or("none", |model| &*catalog.models()[model].model.name);
         let labels = [&*self.labels.policy, &*self.labels.version, name(actual), name(shadow)];

@@ -1,4 +1,4 @@
-//! The gauges that a scrape reads from the backends.
+//! The gauges that each scrape reads from the backends.
 
 use std::time::Instant;
 
@@ -23,17 +23,18 @@ impl Upstreams {
             health: families
                 .gauge("api_gateway_health", "1: policies are loaded and at least one backend is not down."),
             ollama_models_loaded: families
-                .gauge("ollama_models_loaded", "Models in memory at the Ollama backends, as last probed."),
+                .gauge("ollama_models_loaded", "Models in memory at the Ollama backends, as of the last probe."),
             up: families.gauges("api_gateway_upstream_up", "0: the backend is down.", &["upstream"]),
             breaker_state: families.gauges(
                 "api_gateway_breaker_state",
-                "1: the state that the breaker of a model at its backend is in.",
+                "1: the current state of the circuit breaker of a model at its backend. A breaker is also half_open \
+                 when its pause is over and no call has come yet.",
                 &["upstream", "model", "state"],
             ),
         }
     }
 
-    /// Sets all of them to what the backends are now.
+    /// Updates all gauges from the backends' current state.
     pub(super) fn read(&self, catalog: &Catalog, healthy: bool) {
         self.health.set(i64::from(healthy));
         let mut loaded = 0;

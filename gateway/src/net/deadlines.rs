@@ -1,6 +1,6 @@
-//! A client's socket with two deadlines that the HTTP library does not have: for the first bytes of a connection, and for
-//! a client that stops reading. Without them connections that do nothing would hold their places, and the answers in
-//! them their backends, for ever.
+//! A client's socket with two deadlines that the HTTP library lacks: for the first request head of a connection, and
+//! for a client that stops reading. Without them, idle connections would hold their permits, and unread answers their
+//! backends, for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -16,11 +16,11 @@ use tokio::time::Sleep;
 /// See the module. Dropping it closes the connection.
 pub struct DeadlineStream {
     stream: TcpStream,
-    // Whether a whole head came: from then on the HTTP library keeps the time.
+    // Whether a complete head arrived: from then on the HTTP library applies its own deadline.
     asked: Arc<AtomicBool>,
     first_head: Pin<Box<Sleep>>,
     write_timeout: Duration,
-    // Runs while the client takes nothing.
+    // Runs while the client reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -35,7 +35,7 @@ impl DeadlineStream {
         Self { stream, asked, first_head, write_timeout, stalled: None }
     }
 
-    /// Passes progress on, and gives up where there was none for too long.
+    /// Passes progress on; fails if there was none for `write_timeout`.
     fn timed<T>(&mut self, context: &mut Context<'_>, progress: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if progress.is_ready() {
             self.stalled = None;

@@ -1,4 +1,4 @@
-//! One accept loop for all listeners: a bounded number of connections, each with its deadlines.
+//! The accept loop of all listeners: bounds the number of connections and gives each its deadlines.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Bounds {
     pub max_connections: usize,
     /// How long the first head of a connection may take.
     pub head_timeout: Duration,
-    /// How long a client may take nothing of an answer.
+    /// How long a client may read nothing of an answer.
     pub write_timeout: Duration,
 }
 
@@ -29,11 +29,11 @@ pub struct Connection {
     pub stream: TokioIo<DeadlineStream>,
     /// The client's address.
     pub remote: SocketAddr,
-    /// To be set when a whole head came: from then on the deadline of the first head is over.
+    /// `serve` sets it when a complete head has arrived, which ends the deadline of the first head.
     pub asked: Arc<AtomicBool>,
 }
 
-/// Accepts connections until `stop`. `serve` is given each and returns the task that serves it.
+/// Accepts connections until `stop`. `serve` takes each connection and returns the future that serves it.
 pub async fn accept_until<F>(
     stop: &CancellationToken,
     listener: TcpListener,
@@ -63,17 +63,18 @@ pub async fn accept_until<F>(
     }
 }
 
-/// The next connection. Errors of `accept` are those of one connection, or a lack of file descriptors that passes.
+/// The next connection. An error of `accept` concerns one connection, or is a temporary lack of file descriptors; both
+/// are logged and retried after 50 ms.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
-                // Small events must not wait for the client's acknowledgement of the last.
+                // Small events must not wait for the client to acknowledge the previous one.
                 let _ = stream.set_nodelay(true);
                 return (stream, remote);
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
+                tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

@@ -1,4 +1,4 @@
-//! Sockets of listeners, whoever speaks there.
+//! Sockets of the client and admin listeners: accepting, bounding, deadlines.
 
 mod deadlines;
 mod listener;

@@ -1,5 +1,5 @@
-//! The body of a response: whole, waited for, or a stream as it is relayed. The request in flight lives in here, so that
-//! its record and permit end when the body does, in one of four ways: finished, failed, abandoned, gateway stopping.
+//! The body of a response: complete, pending, or a stream as it is relayed. The body owns the in-flight request, so
+//! that its record and permit end with the body, in one of four ways: finished, failed, abandoned, gateway stopping.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,30 +12,30 @@ use super::in_flight::InFlight;
 use crate::dispatch::relay::Relay;
 use crate::metrics::labels::Ending;
 
-/// A comment in an event stream.
+/// The keep-alive comment of an event stream.
 const COMMENT: &[u8] = b": waiting for the model\n\n";
 
 /// The body of a response.
 pub enum ResponseBody {
-    /// Known in whole. The record, where there is one, ends when the body was handed to the connection.
+    /// Complete. Its record, if there is one, is closed when the connection takes the body.
     Whole {
-        /// What is left of it.
+        /// The bytes still to send.
         bytes: Bytes,
         /// The request it answers.
         in_flight: Option<InFlight>,
     },
-    /// Is waited for; meanwhile the client is sent comments, which mean nothing.
+    /// Pending. Until `then` resolves, the client gets keep-alive comments, which clients ignore.
     Waiting {
-        /// What comes of it.
+        /// The body that follows.
         then: Pin<Box<dyn Future<Output = ResponseBody> + Send>>,
         /// When the next comment is due.
         tick: Interval,
     },
-    /// Comes as the backend sends it.
+    /// A stream, relayed as the backend sends it.
     Relay {
-        /// What comes.
+        /// The stream.
         relay: Box<Relay>,
-        /// The request it answers; `None` once its record is closed and its permit free.
+        /// The request it answers; `None` once its record is closed and its permit is released.
         in_flight: Option<InFlight>,
     },
 }
@@ -62,7 +62,7 @@ impl http_body::Body for ResponseBody {
             *this = body;
         }
         match this {
-            // What was waited for does not wait.
+            // Unreachable: `then` never resolves to `Waiting`.
             Self::Waiting { .. } => Poll::Ready(None),
             Self::Whole { bytes, in_flight } => {
                 if let Some(in_flight) = in_flight {

@@ -1,5 +1,5 @@
-//! The spine: one chat from its request to its answer. The order of the steps is written here and nowhere else; each
-//! step does its work and returns here.
+//! The spine: one chat from its request to its answer. Only this file orders the steps; each step does its work and
+//! returns here.
 //!
 //! This module must not know: how any step works.
 
@@ -20,7 +20,7 @@ use crate::routing::Inbound;
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::frames::Framing;
 
-/// A request header with which a client asks for a stream that is held back until it is whole.
+/// The request header by which a client asks for a guarded stream: held back until it is complete.
 const GUARDED: HeaderName = HeaderName::from_static("x-wasmgate-guarded");
 
 /// Answers one chat.
@@ -51,8 +51,8 @@ async fn prepare(in_flight: &mut InFlight, dialect: Dialect, request: Request<In
     Ok(ChatCall { dialect, chat, decision, headers, guarded })
 }
 
-/// The steps from the first call of a model on. If the operator configured keep-alive comments, a stream that is slow to
-/// begin is answered by them meanwhile: from then on a failure is part of the stream.
+/// The steps from the first model call on. If the operator configured keep-alive comments, a stream that is slow to
+/// begin starts with them; the first one commits the status, so a later failure appears in the stream.
 async fn answer(mut in_flight: InFlight, call: ChatCall) -> Response<ResponseBody> {
     let dialect = call.dialect;
     let comments = call.chat.stream && dialect.framing() == Framing::Sse;

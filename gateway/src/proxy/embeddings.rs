@@ -1,5 +1,5 @@
-//! `POST /v1/embeddings`: passes through to the model named, again where that may help. No policy
-//! decides; the model must be configured.
+//! `POST /v1/embeddings`: forwards the request to the model it names, with retries. No policy decides; the model must
+//! be configured.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,7 +46,7 @@ async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<B
     let (_, body) = intake::read(request, &snapshot.limits).await?;
     let asked = parse(&body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
     let index = snapshot.catalog.find(&asked.model).ok_or_else(|| {
-        Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured one")
+        Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured model")
     })?;
     let live = &snapshot.catalog.models()[index];
     in_flight.record.model = Some(index);
@@ -56,13 +56,13 @@ async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<B
     let target = Target { budgets: &gateway.budgets, snapshot: &snapshot, model: index, last: true };
     let answer = with_retries(target, &mut in_flight.record, &embedding).await?;
     let read: Answer = serde_json::from_slice(&answer).map_err(|error| {
-        Failure::new(Kind::Protocol, "the backend's answer is not what its dialect says").with_detail(error)
+        Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
     })?;
     in_flight.record.usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
     Ok(answer)
 }
 
-/// What is asked of the model.
+/// One embeddings call.
 struct Embedding<'a> {
     gateway: &'a Gateway,
     live: &'a LiveModel,
@@ -91,7 +91,7 @@ impl Attempt for Embedding<'_> {
     }
 }
 
-/// A request as far as the gateway reads it.
+/// The parts of a request that the gateway reads.
 struct Asked<'a> {
     model: String,
     inputs: usize,
@@ -104,7 +104,7 @@ fn parse(body: &[u8]) -> Result<Asked<'_>, BadRequest> {
     let input = fields
         .get("input")
         .ok_or_else(|| BadRequest::missing(&json::Path::top("input"), "a text or a list of texts"))?;
-    // A list of numbers is one input, given as tokens; a list of anything else is one input each.
+    // A list of numbers is one input, given as tokens; in any other list, each element is an input.
     let inputs = match json::array(&json::Path::top("input"), input) {
         Ok(list) if list.first().is_some_and(|first| json::kind(first) == "a number") => 1,
         Ok(list) => list.len(),
@@ -114,7 +114,7 @@ fn parse(body: &[u8]) -> Result<Asked<'_>, BadRequest> {
 }
 
 impl Asked<'_> {
-    /// The request as it was written, but for the model's name.
+    /// The request as the client wrote it, with the backend's name of the model.
     fn forward(&self, model: &str) -> Bytes {
         let mut body = Vec::from(b"{");
         for (position, (key, value)) in self.fields.iter().enumerate() {
@@ -135,7 +135,7 @@ impl Asked<'_> {
     }
 }
 
-/// The part of an answer that counts.
+/// The part of an answer that the gateway reads: usage.
 #[derive(Deserialize)]
 struct Answer {
     usage: Option<Used>,

@@ -1,4 +1,5 @@
-//! `POST /api/v1/complexity`: decides as a chat would, says why and what else could have been, and asks no model.
+//! `POST /api/v1/complexity`: makes the routing decision of a chat and returns it with its reason and all candidates.
+//! Calls no model.
 
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ struct Choice<'a> {
     backend: &'a str,
     location: &'static str,
     health: &'static str,
-    // From 1; absent where the policy left the model out.
+    // From 1; absent if the policy left the model out.
     #[serde(skip_serializing_if = "Option::is_none")]
     rank: Option<usize>,
     estimated_input_tokens: Option<u32>,

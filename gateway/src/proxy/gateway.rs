@@ -1,4 +1,4 @@
-//! What all requests of clients share.
+//! The state that all client requests share.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -13,24 +13,24 @@ use crate::state::Serving;
 /// See the module.
 #[derive(Debug)]
 pub struct Gateway {
-    /// Limits of connections, as they were at the start: a change of these needs a restart.
+    /// Connection limits, read at the start: changing them needs a restart.
     pub limits: Server,
-    /// What serves now.
+    /// The snapshot that serves now.
     pub serving: Arc<Serving>,
     /// All metrics.
     pub metrics: Arc<Metrics>,
     /// Ranks the models for a request.
     pub router: Router,
-    /// What retries and hedges may add to the traffic, and when calls must end.
+    /// Budgets of retries and hedges, and the cutoff of a drain.
     pub budgets: Budgets,
-    /// Requests in flight.
+    /// Number of in-flight requests.
     pub in_flight: AtomicUsize,
     /// When the gateway started.
     pub started: Instant,
 }
 
 impl Gateway {
-    /// A gateway of what serves.
+    /// A gateway that serves the snapshots of `serving`.
     #[must_use]
     pub fn new(serving: Arc<Serving>, metrics: Arc<Metrics>) -> Self {
         Self {

@@ -1,6 +1,6 @@
-//! A request in flight: its record, its permit and the snapshot that serves it, held by whatever its life hangs on: the
-//! handler at first, the response's body after. Closing it observes the record once: metrics, the log line, the averages
-//! that policies see. Dropping it unclosed means that the client left.
+//! An in-flight request: its record, concurrency permit and snapshot. The handler owns it until the response body takes
+//! it over. Closing it observes the record once: metrics, the log line, the averages that policies see. Dropping it
+//! unclosed means that the client disconnected.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use crate::telemetry;
 use crate::telemetry::Record;
 use wasmgate_dialect::Total;
 
-/// A record that must be closed, and the permit that the request holds.
+/// A record that must be closed, and the request's permit.
 pub struct InFlight {
     /// The facts.
     pub record: Box<Record>,
@@ -24,7 +24,7 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// A request came.
+    /// Begins a request: counts it, and takes the snapshot that serves now.
     #[must_use]
     pub fn new(gateway: &Arc<Gateway>) -> Self {
         gateway.in_flight.fetch_add(1, Ordering::Relaxed);
@@ -45,37 +45,37 @@ impl InFlight {
         &self.snapshot
     }
 
-    /// Whether there is room for one more.
+    /// Admits the request if the concurrency limit allows it.
     ///
     /// # Errors
-    /// Where too many requests are in flight.
+    /// If too many requests are in flight.
     pub fn admit(&self) -> Result<(), Failure> {
         if self.gateway.in_flight.load(Ordering::Relaxed) > self.snapshot.limits.max_in_flight {
-            return Err(Failure::new(Kind::Overloaded, "too many requests are in flight; try again shortly"));
+            return Err(Failure::new(Kind::Overloaded, "too many requests are in flight; retry shortly"));
         }
         Ok(())
     }
 
-    /// What the answer came to by now.
+    /// Usage, cost and latency of the answer so far.
     #[must_use]
     pub fn total(&self) -> Total {
         self.record.total(self.snapshot.price(self.record.model))
     }
 
-    /// It failed.
+    /// Closes the record with a failure.
     pub fn fail(&mut self, failure: &Failure) {
         self.record.detail.clone_from(if failure.detail.is_empty() { &failure.message } else { &failure.detail });
         self.close(Ending::of(&failure.kind));
     }
 
-    /// It was explained, not answered: the decision counts, a request there was none.
+    /// Closes the record of a request that was explained, not answered: only its decision counts.
     pub fn close_explained(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {
             telemetry::observe_decision(&self.gateway.metrics, &self.record);
         }
     }
 
-    /// It ended. Only the first ending counts.
+    /// Closes the record. Only the first call counts.
     pub fn close(&mut self, ending: Ending) {
         if !std::mem::replace(&mut self.closed, true) {
             telemetry::observe(&self.gateway.metrics, &self.record, &self.snapshot, ending);
@@ -92,7 +92,7 @@ impl InFlight {
                 let recent = &self.snapshot.catalog.models()[model].recent;
                 recent.note(called.elapsed(), first, self.record.billable().output);
             }
-            // A stream that broke off counted as answered when it began.
+            // The breaker counted the stream as answered when it began; a broken stream corrects that.
             if let (Ending::Failed(_), Some(_), Some(model)) = (ending, self.record.first_token, self.record.model) {
                 self.snapshot.catalog.models()[model].breaker.note_broken(Instant::now());
             }

@@ -1,4 +1,4 @@
-//! The inbound chat request: read within bounds, and parsed.
+//! Reads and parses an inbound request within the operator's bounds.
 //!
 //! This module must not know: policies, backends, metrics.
 
@@ -15,10 +15,10 @@ use crate::error::{Failure, Kind};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::{Chat, Part};
 
-/// Reads a body of JSON within the operator's bounds.
+/// Reads a JSON body within the operator's bounds.
 ///
 /// # Errors
-/// Where it is of another type, too long, too slow or broken off.
+/// If the body has another content type, is too long, arrives too slowly, or breaks off.
 pub(super) async fn read(request: Request<Incoming>, limits: &Server) -> Result<(HeaderMap, Bytes), Failure> {
     let (head, body) = request.into_parts();
     check_content_type(&head.headers)?;
@@ -31,29 +31,32 @@ pub(super) async fn read(request: Request<Incoming>, limits: &Server) -> Result<
     match read {
         Ok(Ok(body)) => Ok((head.headers, body.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => Err(Failure::new(Kind::BadRequest, "the body broke off").with_detail(error)),
+        Ok(Err(error)) => {
+            Err(Failure::new(Kind::BadRequest, "the body ended before it was complete").with_detail(error))
+        }
         Err(_elapsed) => Err(slow(limits.body_timeout)),
     }
 }
 
 fn slow(limit: Duration) -> Failure {
-    Failure::new(Kind::SlowRequest, format!("the body did not come within {} seconds", limit.as_secs_f64()))
+    Failure::new(Kind::SlowRequest, format!("the body did not arrive within {} seconds", limit.as_secs_f64()))
 }
 
-/// `application/json`, or nothing said: `curl -d` without a type says a form, which is the mistake to catch.
+/// Accepts `application/json` or no type. `curl -d` without a header sends a form type: the mistake to catch.
 fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
     let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
     let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(Failure::new(Kind::WrongContentType, "the content type must be application/json"))
+    let message = "the content type must be application/json; send the header `content-type: application/json`";
+    Err(Failure::new(Kind::WrongContentType, message))
 }
 
 /// Parses a chat request and bounds its prompt.
 ///
 /// # Errors
-/// Where it is not what its dialect says, or its prompt is too long.
+/// If the request is not valid in its dialect, or its prompt is too long.
 pub(super) fn parse(dialect: Dialect, body: &[u8], limits: &Server) -> Result<Chat, Failure> {
     let chat = dialect.decode(body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
     // A character has one to four bytes: most prompts need not be counted.

@@ -1,4 +1,4 @@
-//! What the gateway tells of itself: models, totals, health, metrics. Read-only, and nothing here asks a model.
+//! Pages about the gateway itself: models, totals, health, metrics. They are read-only and call no model.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use wasmgate_base::json_text;
 pub(super) enum Page {
     /// `/`: the process is alive.
     Alive,
-    /// `/health`: whether it can do its work, in detail.
+    /// `/health`: whether the gateway can answer requests, in detail.
     Health,
     /// `/metrics`.
     Metrics,
@@ -29,7 +29,7 @@ pub(super) enum Page {
     Models,
     /// `/api/v1/stats`.
     Stats,
-    /// `/v1/models`, in OpenAI's form, or in Anthropic's where the client speaks that.
+    /// `/v1/models`, in OpenAI's form, or in Anthropic's if the client sends `anthropic-version`.
     SdkModels,
     /// `/api/tags`, in Ollama's form.
     OllamaTags,
@@ -83,7 +83,7 @@ impl Page {
     }
 }
 
-/// Policies are loaded whenever a snapshot is; a gateway is of use while one of its backends may answer.
+/// Healthy while at least one backend is not down. Policies need no check: a snapshot exists only with them loaded.
 fn is_healthy(snapshot: &Snapshot) -> bool {
     snapshot.catalog.backends().iter().any(|backend| backend.health().state() != HealthState::Down)
 }
@@ -105,7 +105,7 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
             "breaker": live.breaker.state(Instant::now()).as_str(),
         })
     });
-    // Null where a hook is disabled.
+    // Null if the hook is disabled.
     let policy = |deciders: &Deciders| {
         deciders.active.as_ref().map(|active| {
             let version = &active.version;
@@ -163,7 +163,7 @@ fn stats(gateway: &Gateway, snapshot: &Snapshot) -> Value {
     stats
 }
 
-/// What clients may ask for.
+/// The names that clients may request.
 fn names(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     std::iter::once("auto").chain(snapshot.catalog.models().iter().map(|live| &*live.model.name))
 }

@@ -1,4 +1,4 @@
-//! HTTP in, HTTP out: what clients request and how it is answered. `chat.rs` is the spine.
+//! Client requests, from HTTP request to HTTP response. `chat.rs` is the spine.
 //!
 //! This module must not know: how a model is chosen, how it is called.
 
@@ -35,10 +35,10 @@ pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>) -> Respons
     let path = request.uri().path();
     let refused = |kind, message: &str| refuse(InFlight::new(&gateway), dialect_of(path), &Failure::new(kind, message));
     if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-        return refused(Kind::BadRequest, "a request of HTTP/1.1 names its host once");
+        return refused(Kind::BadRequest, "an HTTP/1.1 request must have exactly one Host header");
     }
     let Some(route) = Route::find(path) else {
-        let message = "there is no such route; GET /api/v1/models lists what can be asked, and how";
+        let message = "there is no such route; GET / lists the routes for models, health and metrics";
         return refused(Kind::UnknownRoute, message);
     };
     if !route.allows(request.method()) {

@@ -1,4 +1,4 @@
-//! How answers and failures become HTTP responses: the one place to see what leaves the gateway.
+//! Turns answers and failures into HTTP responses. Every chat response leaves the gateway through here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::telemetry::record::FailedAttempt;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::{Dialect, ErrorText, stream_error};
 
-/// Headers that an answer has room for before the map of them grows: most have nine.
+/// Initial capacity of a response's header map: most answers have nine headers.
 const HEADERS: usize = 12;
 
 /// The response to a request that is answered.
@@ -28,7 +28,7 @@ pub(crate) fn respond(in_flight: InFlight, dialect: Dialect, answer: Answer) -> 
         Answer::Whole(_) => "application/json",
         Answer::Stream(_) => dialect.stream_content_type(),
     };
-    // The bill where it is known; a stream's is not before its end.
+    // The actual cost of a complete answer; the estimate for a stream, whose cost is known only at its end.
     let cost = match answer {
         Answer::Whole(_) => in_flight.record.cost(snapshot.price(in_flight.record.model)),
         Answer::Stream(_) => in_flight.record.estimated_cost,
@@ -58,12 +58,12 @@ fn body(in_flight: InFlight, answer: Answer) -> ResponseBody {
 
 fn stream_headers(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // Proxies of the nginx family hold streams back unless told not to.
+    // nginx and its derivatives buffer streams unless this header disables it.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
 }
 
-/// The response to a request for a stream that is still waited for: its head now, comments `every` so often, then what
-/// `asking` comes to. Who answers is not known yet, so that no header tells.
+/// The response to a request whose stream has not begun: its head now, a keep-alive comment `every` interval, then the
+/// outcome of `asking`. The model is not known yet, so no header names it.
 pub(crate) fn wait(
     dialect: Dialect,
     id: &str,
@@ -81,7 +81,7 @@ pub(crate) fn wait(
         }
     };
     let mut tick = tokio::time::interval(every);
-    // A client that reads slowly is not sent all that it missed.
+    // A client that reads slowly does not get a burst of missed comments.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut response = Response::new(ResponseBody::Waiting { then: Box::pin(then), tick });
     let headers = response.headers_mut();
@@ -100,8 +100,8 @@ fn error_text(failure: &Failure, request_id: &str) -> ErrorText {
     }
 }
 
-/// The request's id, which every answer carries: under our own name, and under those where the official SDKs of OpenAI
-/// and Anthropic look for it.
+/// Sets the request's id, which every answer carries: under the gateway's own name, and under the names that the
+/// official SDKs of OpenAI and Anthropic read.
 pub(crate) fn id_header(headers: &mut HeaderMap, id: &str) {
     if let Ok(id) = HeaderValue::from_str(id) {
         for name in ["x-wasmgate-request-id", "x-request-id", "request-id"] {
@@ -110,12 +110,12 @@ pub(crate) fn id_header(headers: &mut HeaderMap, id: &str) {
     }
 }
 
-/// The headers of a request that was routed: who decided, for which model, at what cost. A failure carries those that
-/// were known when it came.
+/// Sets the headers of a routed request: policy, model, cost. A failure carries those that were known when it
+/// occurred.
 pub(crate) fn routing_headers(headers: &mut HeaderMap, in_flight: &InFlight, cost: Option<NanoDollars>) {
     let (record, snapshot) = (&in_flight.record, in_flight.snapshot());
     let mut set = |name: &'static str, value: &str| {
-        // Configured names and checked manifests hold nothing that a header cannot.
+        // Configured names and checked manifests hold only characters that a header allows.
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(HeaderName::from_static(name), value);
         }
@@ -144,7 +144,7 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, in_flight: &InFlight, cos
     }
 }
 
-/// The response to a request that failed: the one place where failures become responses.
+/// The response to a request that failed. Every failure becomes a response here.
 pub(crate) fn refuse(mut in_flight: InFlight, dialect: Dialect, failure: &Failure) -> Response<ResponseBody> {
     let error = error_text(failure, &in_flight.record.id);
     let mut response = Response::new(ResponseBody::plain(dialect.error_body(&error)));
@@ -161,9 +161,9 @@ pub(crate) fn refuse(mut in_flight: InFlight, dialect: Dialect, failure: &Failur
     response
 }
 
-/// The response to a method that a route does not take.
+/// The response to a method that the route does not accept.
 pub(crate) fn wrong_method(gateway: &Arc<Gateway>, path: &str, allowed: &'static str) -> Response<ResponseBody> {
-    let failure = Failure::new(Kind::WrongMethod, format!("this route takes {allowed} only"));
+    let failure = Failure::new(Kind::WrongMethod, format!("this route accepts {allowed} only"));
     let mut response = refuse(InFlight::new(gateway), dialect_of(path), &failure);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response

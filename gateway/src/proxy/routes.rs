@@ -1,20 +1,20 @@
-//! The routes for clients: each path, what it does and the dialect of its errors.
+//! The client routes: each path, its handler and the dialect of its errors.
 
 use hyper::Method;
 
 use super::introspect::Page;
 use wasmgate_dialect::Dialect;
 
-/// What a path leads to.
+/// The handler of a path.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Route {
     /// A chat in a dialect.
     Chat(Dialect),
-    /// A decision without an answer.
+    /// A routing decision without an answer.
     Explain,
     /// Embeddings, in OpenAI's form.
     Embeddings,
-    /// What the gateway shows of itself.
+    /// A page about the gateway itself.
     Page(Page),
 }
 
@@ -41,7 +41,7 @@ impl Route {
         ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route)
     }
 
-    /// The methods that it takes, as the `Allow` header lists them.
+    /// The methods that the route accepts, as the `Allow` header lists them.
     pub(super) fn allowed(self) -> &'static str {
         match self {
             Self::Chat(_) | Self::Explain | Self::Embeddings => "POST",
@@ -49,13 +49,13 @@ impl Route {
         }
     }
 
-    /// Whether it takes a method.
+    /// Whether the route accepts a method.
     pub(super) fn allows(self, method: &Method) -> bool {
         self.allowed().split(", ").any(|allowed| allowed == method.as_str())
     }
 }
 
-/// The dialect whose clients request a path, known or not: errors there have its form.
+/// The dialect in which errors of a path are encoded, whether the path is known or not.
 pub(super) fn dialect_of(path: &str) -> Dialect {
     if path.starts_with("/v1/messages") {
         Dialect::Anthropic

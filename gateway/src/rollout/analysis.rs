@@ -1,5 +1,5 @@
-//! When a version has done too badly: the rules, as operators set them, and their judgement of a tally. Pure, so that
-//! each can be tried without a gateway.
+//! The breaker and abort rules, as operators set them, and their verdicts on a version's statistics. Pure, so that
+//! tests need no gateway.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use super::stats::{Counts, KEPT, STEP};
 
-/// When a version that decides is taken out: the breaker of a hook.
+/// The breaker of a hook: when an active version is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerRules {
-    /// Whether there is one.
+    /// Whether the hook has a breaker.
     pub enabled: bool,
     /// How far back calls count, in seconds, 5 to 600, in steps of 5.
     pub window_seconds: u64,
-    /// Calls in the window below which nothing is judged, 1 to 1,000,000.
+    /// Minimum of calls in the window before the breaker can open, 1 to 1,000,000.
     pub min_calls: u64,
-    /// Share of failed calls from which on it opens, above 0, at most 1.
+    /// Share of failed calls at which the breaker opens, above 0, at most 1.
     pub failure_ratio: f64,
-    /// Pause before an open breaker lets the policy try the samples, in seconds, 1 to 3,600; doubled after each failure,
-    /// up to 64 times this.
+    /// Pause before an open breaker probes the policy with its samples, in seconds, 1 to 3,600; doubled after each
+    /// failure, up to 64 times this.
     pub retry_seconds: u64,
 }
 
@@ -30,19 +30,19 @@ impl Default for BreakerRules {
     }
 }
 
-/// When a canary is aborted. Each rule needs its minimum sample: what is not known aborts nothing.
+/// When a canary is aborted. Each rule needs its minimum sample: missing data never aborts a canary.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AbortRules {
     /// How far back calls and requests count, in seconds, 5 to 600, in steps of 5.
     pub window_seconds: u64,
-    /// Calls, or ended requests, below which nothing is judged, 1 to 1,000,000.
+    /// Minimum of calls, or of ended requests, before a rule can abort, 1 to 1,000,000.
     pub min_samples: u64,
     /// Share of the canary's calls that may fail (traps, timeouts and all other classes), 0 to 1.
     pub max_failure_ratio: f64,
-    /// By how much the share of its requests that end in an error may be above that of the active policy, 0 to 1.
+    /// How far the share of the canary's requests that end in an error may exceed the active policy's share, 0 to 1.
     pub max_error_ratio_above_active: f64,
-    /// The longest mean time of its calls, in milliseconds, above 0.
+    /// Maximum mean time of the canary's calls, in milliseconds, above 0.
     pub max_mean_call_ms: f64,
 }
 
@@ -59,7 +59,7 @@ impl Default for AbortRules {
 }
 
 impl BreakerRules {
-    /// What is out of range.
+    /// The first setting that is out of range, as an error text.
     #[must_use]
     pub fn out_of_range(&self) -> Option<String> {
         window(self.window_seconds)
@@ -74,17 +74,17 @@ impl BreakerRules {
         Duration::from_secs(self.window_seconds)
     }
 
-    /// Why the version must be taken out, by what it did in the window.
+    /// The reason to take the version out, if its calls in the window give one.
     #[must_use]
     pub fn verdict(&self, counts: &Counts) -> Option<String> {
         let bad = self.enabled
             && counts.calls >= self.min_calls
             && counts.failures > 0
             && counts.failure_ratio() >= self.failure_ratio;
-        bad.then(|| format!("{} of its {} calls in {} s failed", counts.failures, counts.calls, self.window_seconds))
+        bad.then(|| format!("{} of {} calls in {} s failed", counts.failures, counts.calls, self.window_seconds))
     }
 
-    /// The pause before the samples are tried, after the breaker opened so many times in a row.
+    /// The pause before the next probe, after so many openings in a row.
     #[must_use]
     pub fn pause(&self, openings: u32) -> Duration {
         Duration::from_secs(self.retry_seconds << openings.saturating_sub(1).min(6))
@@ -92,7 +92,7 @@ impl BreakerRules {
 }
 
 impl AbortRules {
-    /// What is out of range.
+    /// The first setting that is out of range, as an error text.
     #[must_use]
     pub fn out_of_range(&self) -> Option<String> {
         let mean = self.max_mean_call_ms;
@@ -106,23 +106,23 @@ impl AbortRules {
             })
     }
 
-    /// How far back it looks.
+    /// How far back calls and requests count.
     #[must_use]
     pub fn window(&self) -> Duration {
         Duration::from_secs(self.window_seconds)
     }
 
-    /// Why the canary must go, by what it and the active policy did in the window.
+    /// The reason to abort the canary, if its calls and requests and the active policy's in the window give one.
     #[must_use]
     pub fn verdict(&self, canary: &Counts, active: &Counts) -> Option<String> {
         if canary.calls >= self.min_samples {
             if canary.failures > 0 && canary.failure_ratio() > self.max_failure_ratio {
-                return Some(format!("{} of its {} calls failed", canary.failures, canary.calls));
+                return Some(format!("{} of {} calls failed", canary.failures, canary.calls));
             }
             let mean = canary.mean_call().as_secs_f64() * 1e3;
             if mean > self.max_mean_call_ms {
                 return Some(format!(
-                    "its calls take {mean:.3} ms in the mean, more than {} ms",
+                    "the mean time of a call is {mean:.3} ms, expected at most {} ms",
                     self.max_mean_call_ms
                 ));
             }
@@ -131,7 +131,7 @@ impl AbortRules {
         let (ours, theirs) = (canary.error_ratio(), active.error_ratio());
         (enough && ours > theirs + self.max_error_ratio_above_active).then(|| {
             format!(
-                "{:.1} % of its requests ended in errors, {:.1} % of the active policy's",
+                "{:.1} % of the canary's requests ended in errors, {:.1} % of the active policy's",
                 ours * 100.0,
                 theirs * 100.0
             )
@@ -171,7 +171,7 @@ mod tests {
         let breaker = BreakerRules::default();
         assert_eq!(breaker.verdict(&counts(19, 19, 0, 0)), None, "too few to judge");
         assert_eq!(breaker.verdict(&counts(40, 19, 0, 0)), None, "fewer than half");
-        assert!(breaker.verdict(&counts(40, 20, 0, 0)).unwrap().contains("20 of its 40"));
+        assert!(breaker.verdict(&counts(40, 20, 0, 0)).unwrap().contains("20 of 40"));
         assert_eq!(BreakerRules { enabled: false, ..breaker }.verdict(&counts(40, 40, 0, 0)), None);
         let pauses: Vec<u64> = [1, 2, 3, 7, 50].map(|openings| breaker.pause(openings).as_secs()).into();
         assert_eq!(pauses, [5, 10, 20, 320, 320]);
@@ -191,11 +191,11 @@ mod tests {
         let abort = AbortRules::default();
         let fine = counts(1000, 0, 1000, 0);
         assert_eq!(abort.verdict(&counts(100, 2, 100, 0), &fine), None);
-        assert!(abort.verdict(&counts(100, 3, 100, 0), &fine).unwrap().contains("3 of its 100 calls failed"));
+        assert!(abort.verdict(&counts(100, 3, 100, 0), &fine).unwrap().contains("3 of 100 calls failed"));
         assert_eq!(abort.verdict(&counts(100, 0, 96, 4), &fine), None);
-        assert!(abort.verdict(&counts(100, 0, 90, 10), &fine).unwrap().contains("10.0 % of its requests"));
+        assert!(abort.verdict(&counts(100, 0, 90, 10), &fine).unwrap().contains("10.0 % of the canary's requests"));
         assert_eq!(abort.verdict(&counts(100, 0, 90, 10), &counts(100, 0, 90, 10)), None, "no worse than the active");
         let slow = Counts { nanoseconds: 100 * 6_000_000, ..counts(100, 0, 100, 0) };
-        assert!(abort.verdict(&slow, &fine).unwrap().contains("6.000 ms in the mean"));
+        assert!(abort.verdict(&slow, &fine).unwrap().contains("the mean time of a call is 6.000 ms"));
     }
 }

@@ -1,7 +1,7 @@
-//! What operators may ask of the lifecycle and what they are told: the words of the admin API and of `wasmgate policies`.
-//! The command reads what the listener wrote, so each type goes both ways.
+//! The operations and status types of the admin API and of `wasmgate policies`. The listener serializes them and the
+//! command deserializes them, so each type supports both.
 //!
-//! This module must not know: HTTP, how anything is done.
+//! This module must not know: HTTP, how an operation is done.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -10,56 +10,56 @@ use tokio::sync::{mpsc, oneshot};
 use super::slot::Slot;
 use wasmgate_base::time::UnixSeconds;
 
-/// Everything at a moment.
+/// The status of the gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Number of the snapshot that serves, from 1 at each start.
     pub generation: u64,
-    /// Since when it serves.
+    /// When that snapshot was published.
     pub since: UnixSeconds,
-    /// Snapshots that a request still holds, the serving one included.
+    /// Snapshots in use: the serving one and those that a request still holds.
     pub live_generations: usize,
-    /// How long the oldest of those that were replaced has been draining, in seconds; 0 where there is none.
+    /// How long the oldest replaced snapshot has been draining, in seconds; 0 if there is none.
     pub oldest_draining_seconds: f64,
     /// The configuration.
     pub config: ConfigStatus,
-    /// Each place that has, had, or is to have a policy.
+    /// Each slot that has, had, or is configured to have a policy.
     pub policies: Vec<PolicyStatus>,
-    /// What happened last, newest first, at most 50.
+    /// The last events, newest first, at most 50.
     pub history: Vec<Event>,
 }
 
 /// The configuration file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConfigStatus {
-    /// Its path; null where the embedded configuration serves.
+    /// Its path; null if the embedded configuration serves.
     pub file: Option<String>,
     /// SHA-256 of the text that serves.
     pub digest: String,
-    /// Since when.
+    /// When it was applied.
     pub since: UnixSeconds,
-    /// Why the file as it stands does not serve; null where it does.
+    /// Why the current file does not serve; null if it serves.
     pub refused: Option<String>,
 }
 
-/// One place and the policy in it.
+/// One slot and its policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PolicyStatus {
-    /// The place.
+    /// The slot.
     pub slot: Slot,
     /// `active`, `canary`, `shadow`, or `disabled`.
     pub mode: String,
-    /// What happens there: `serving`, `open` (its breaker keeps it from deciding), `empty`.
+    /// `serving`, `open` (the breaker is open, so the policy is not called) or `empty`.
     pub state: String,
-    /// Where its component is looked for: `NAME (built in)`, a path, or `uploaded`.
+    /// The source of its component: `NAME (built in)`, a path, or `uploaded`.
     pub source: String,
     /// The version that serves.
     pub serving: Option<VersionStatus>,
-    /// Share of the requests that a canary decides, in percent.
+    /// Share of the requests that a canary decides, in percent, 0 to 100.
     pub share_percent: Option<f64>,
-    /// What the files ask for and why that does not serve; null where it does.
+    /// The version that the files desire and why it does not serve; null if it serves.
     pub refused: Option<Refusal>,
-    /// Whether the file is gone; the version that serves then goes on.
+    /// Whether a file is missing; the last good version then keeps serving.
     pub source_missing: bool,
     /// Earlier good versions to roll back to, newest first.
     pub previous: Vec<VersionStatus>,
@@ -74,75 +74,74 @@ pub struct VersionStatus {
     pub version: String,
     /// SHA-256 of the component.
     pub digest: String,
-    /// Since when it is in its place; for an earlier one, since when it had been.
+    /// When the version was put into its slot.
     pub since: UnixSeconds,
 }
 
-/// Something that does not serve.
+/// A version that does not serve, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// SHA-256 of the component; null where it could not be read.
+    /// SHA-256 of the component; null if it could not be read.
     pub digest: Option<String>,
-    /// The stage that it did not reach, or what became of it: `rolled_back`, `aborted`, `superseded`.
+    /// The stage that it did not reach, or its outcome: `rolled_back`, `aborted`, `superseded`.
     pub stage: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Since when.
+    /// When it was refused.
     pub since: UnixSeconds,
 }
 
-/// Something that happened.
+/// An event in the history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// The time.
     pub at: UnixSeconds,
-    /// In which place; null for the configuration.
+    /// The slot; null for the configuration.
     pub slot: Option<Slot>,
-    /// What: `placed`, `rejected`, `rolled_back`, `promoted`, `aborted`, `opened`, `closed`, `share`, `enabled`,
+    /// The kind: `placed`, `rejected`, `rolled_back`, `promoted`, `aborted`, `opened`, `closed`, `share`, `enabled`,
     /// `disabled`, `source_missing`, `source_back`, `config_applied`, `config_refused`.
     pub event: String,
-    /// By whom: `files`, `operator`, `breaker`, `canary rules`, `start`.
+    /// The actor: `files`, `operator`, `breaker`, `canary rules`, `start`.
     pub by: String,
-    /// `name@version` where there is one.
+    /// `name@version`; null if there is none.
     pub policy: Option<String>,
-    /// SHA-256 of the component where there is one.
+    /// SHA-256 of the component; null if there is none.
     pub digest: Option<String>,
-    /// The rest in a sentence.
+    /// Details, as a sentence; may be empty.
     pub detail: String,
 }
 
-/// What an operator asks for.
+/// An operator's command.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    /// Takes a component into a place, as if its file had changed. A canary or shadow needs no place in the
-    /// configuration; it then starts with the limits of the policy that decides.
+    /// Uploads a component to a slot, as if its file had changed. A canary or shadow need not be configured; it then
+    /// has the limits of the active policy.
     Upload {
-        /// The place.
+        /// The slot.
         slot: Slot,
         /// The component.
         component: Bytes,
-        /// Its settings; those of the place's configuration, else of the policy that decides, where left out.
+        /// Its settings; the default is the slot's configuration, else the active policy's.
         settings: Option<serde_json::Map<String, serde_json::Value>>,
-        /// For a canary: its share in percent.
+        /// For a canary: its share in percent, 0 to 100.
         percent: Option<f64>,
     },
-    /// Lets a canary or shadow decide in place of the active policy.
+    /// Moves a canary or shadow into the active slot.
     Promote(Slot),
-    /// Goes back to an earlier version: the last one, or the one whose digest begins so.
+    /// Rolls back to an earlier version: the last one, or the one whose digest has this prefix.
     Rollback(Slot, Option<String>),
     /// Sets a canary's share, in percent, 0 to 100.
     Share(Slot, f64),
-    /// Tries what the files ask for once more.
+    /// Tries the version that the files desire once more.
     Retry(Slot),
-    /// Lets a disabled place work again.
+    /// Enables a disabled slot.
     Enable(Slot),
-    /// Keeps a place from working; what was there is kept. An uploaded canary or shadow that no configuration names is
-    /// taken out.
+    /// Disables a slot and keeps its state. If the configuration does not name the slot, it is removed.
     Disable(Slot),
 }
 
 impl Operation {
-    /// The word in the API, the commands and the audit log.
+    /// Its name in the API, the commands and the audit log.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -156,7 +155,7 @@ impl Operation {
         }
     }
 
-    /// The place that it is about.
+    /// The slot that it concerns.
     #[must_use]
     pub fn slot(&self) -> &Slot {
         match self {
@@ -171,12 +170,13 @@ impl Operation {
     }
 }
 
-/// An operation was not done.
+/// Why an operation was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotDone {
-    /// There is no such place.
+    /// The slot does not exist.
     NoSuchSlot(String),
-    /// It makes no sense as things stand: there is no earlier version, no canary, a share out of range.
+    /// It conflicts with the slot's state: for example there is no earlier version or no canary, or the share is out of
+    /// range.
     Conflict(String),
     /// The component was refused, with stage and reason.
     Refused(String),
@@ -184,29 +184,29 @@ pub enum NotDone {
     Stopping,
 }
 
-/// A question to the lifecycle, with where to answer.
+/// A query or command to the control task, with the channel for the answer.
 #[derive(Debug)]
 pub(crate) enum Question {
     Status(oneshot::Sender<Status>),
     Operation(Operation, oneshot::Sender<Result<PolicyStatus, NotDone>>),
 }
 
-/// The lifecycle as its operators reach it.
+/// A handle with which operators reach the control task.
 #[derive(Debug, Clone)]
 pub struct Operator(pub(crate) mpsc::Sender<Question>);
 
 impl Operator {
-    /// How things stand; `None` while the gateway is stopping.
+    /// The status; `None` while the gateway is stopping.
     pub async fn status(&self) -> Option<Status> {
         let (answer, status) = oneshot::channel();
         self.0.send(Question::Status(answer)).await.ok()?;
         status.await.ok()
     }
 
-    /// Does something, and tells how the place stands after it.
+    /// Executes an operation and returns the slot's status after it.
     ///
     /// # Errors
-    /// Where it could not be done.
+    /// If it was not done.
     pub async fn operate(&self, operation: Operation) -> Result<PolicyStatus, NotDone> {
         let (answer, done) = oneshot::channel();
         self.0.send(Question::Operation(operation, answer)).await.map_err(|_| NotDone::Stopping)?;

@@ -1,4 +1,4 @@
-//! Where policies serve, and when a version is taken out: pure rules and the types of the admin API.
+//! Slots, their state machine and the rules that take a version out: pure logic. Also the types of the admin API.
 //!
 //! This module must not know: files, tasks, HTTP.
 

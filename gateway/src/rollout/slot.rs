@@ -1,5 +1,5 @@
-//! The slots for policies: a hook's active slot, its canary, or one of its shadows. The name of a slot is its key in the
-//! configuration below `policies`, and the same in the log, the admin API and the commands.
+//! The slots for policies: a hook's active slot, its canary and its shadows. A slot's name is its key below `policies`
+//! in the configuration; the log, the admin API and the commands use the same name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use wasmgate_policy_host::Hook;
 
-/// Most shadows of one hook.
+/// Maximum of shadows per hook.
 pub const MAX_SHADOWS: usize = 4;
 
 /// A slot for a policy.
@@ -17,23 +17,23 @@ pub const MAX_SHADOWS: usize = 4;
 pub struct Slot {
     /// What the policy decides.
     pub hook: Hook,
-    /// With which effect.
+    /// The effect of its decisions.
     pub role: Role,
 }
 
-/// The places of a hook.
+/// The slots of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// It decides.
+    /// Its policy decides.
     Active,
-    /// It decides for a share of the requests.
+    /// Its policy decides for a share of the requests.
     Canary,
-    /// It is called in the background, and only compared.
+    /// Its policy is called in the background; its decisions are only compared.
     Shadow(String),
 }
 
 impl Slot {
-    /// The slot whose policy decides.
+    /// The active slot of a hook.
     #[must_use]
     pub fn active(hook: Hook) -> Self {
         Self { hook, role: Role::Active }
@@ -47,7 +47,7 @@ impl Slot {
 }
 
 impl Role {
-    /// The word in metrics, logs and tables.
+    /// Its name in metrics, logs and tables.
     #[must_use]
     pub fn mode(&self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl FromStr for Slot {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is no place for a policy, expected routing, routing.canary, routing.shadows.NAME, or the same \
+                "{text:?} is not a policy slot, expected routing, routing.canary, routing.shadows.NAME, or the same \
                  with cost"
             )
         };
@@ -98,7 +98,7 @@ impl FromStr for Slot {
     }
 }
 
-/// Whether a shadow may be called so: 1 to 32 letters, digits, `-` and `_`.
+/// Whether a shadow may have this name: 1 to 32 letters, digits, `-` and `_`.
 #[must_use]
 pub fn is_shadow_name(name: &str) -> bool {
     (1..=32).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')

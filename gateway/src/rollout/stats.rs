@@ -1,14 +1,14 @@
-//! What one version of a policy did lately: calls, failures, time, and how the requests that it routed ended, in steps of
-//! a few seconds. Written by every decision without a lock, read by the rules that take a version out.
+//! Recent statistics of one policy version: calls, failures, time and outcomes of the requests that it routed, in steps
+//! of 5 s. Every decision writes them without a lock; the breaker and abort rules read them.
 //!
-//! This module must not know: what is done about it.
+//! This module must not know: the rules and their consequences.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Length of a step.
 pub const STEP: Duration = Duration::from_secs(5);
-/// How far back a tally goes.
+/// How far back the statistics reach.
 pub const KEPT: Duration = Duration::from_secs(600);
 #[expect(clippy::cast_possible_truncation, reason = "120")]
 const STEPS: usize = (KEPT.as_secs() / STEP.as_secs()) as usize;
@@ -20,11 +20,11 @@ pub struct Stats {
     steps: Box<[Step; STEPS]>,
 }
 
-/// Counts of one step. It is taken over by a later step of the same position: who comes first in that step clears it.
-/// A count that another thread makes in that moment may be lost; rules that judge ratios can bear that.
+/// Counts of one step. A later step reuses the position, and its first writer clears the counts. A count that another
+/// thread adds at that moment may be lost; rules on ratios tolerate that.
 #[derive(Debug, Default)]
 struct Step {
-    // The step's number since the tally began, from 1; 0: never used.
+    // The step's number since the statistics began, from 1; 0: never used.
     number: AtomicU64,
     calls: AtomicU64,
     failures: AtomicU64,
@@ -33,29 +33,29 @@ struct Step {
     errors: AtomicU64,
 }
 
-/// Sums over some time.
+/// Sums over a window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Calls.
     pub calls: u64,
-    /// Of those, the ones without a valid answer.
+    /// Calls without a valid answer.
     pub failures: u64,
-    /// Time of all calls together.
+    /// Total time of all calls.
     pub nanoseconds: u64,
-    /// Requests routed by it that ended well.
+    /// Requests routed by the version that succeeded.
     pub succeeded: u64,
-    /// Requests routed by it that ended in an error.
+    /// Requests routed by the version that ended in an error.
     pub errors: u64,
 }
 
 impl Counts {
-    /// Share of the calls that failed; 0 where there were none.
+    /// Share of the calls that failed; 0 if there were none.
     #[must_use]
     pub fn failure_ratio(&self) -> f64 {
         share(self.failures, self.calls)
     }
 
-    /// Share of the ended requests that ended in an error; 0 where there were none.
+    /// Share of the ended requests that ended in an error; 0 if there were none.
     #[must_use]
     pub fn error_ratio(&self) -> f64 {
         share(self.errors, self.ended())
@@ -67,7 +67,7 @@ impl Counts {
         self.succeeded + self.errors
     }
 
-    /// Mean time of a call; 0 where there were none.
+    /// Mean time of a call; 0 if there were none.
     #[must_use]
     pub fn mean_call(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds.checked_div(self.calls).unwrap_or(0))
@@ -86,7 +86,7 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// A call ended.
+    /// Counts a call that ended.
     pub fn note_call(&self, took: Duration, failed: bool) {
         let step = self.step(Instant::now());
         step.calls.fetch_add(1, Ordering::Relaxed);
@@ -96,14 +96,14 @@ impl Stats {
         }
     }
 
-    /// A request that it routed ended.
+    /// Counts the end of a request that the version routed.
     pub fn note_ending(&self, failed: bool) {
         let step = self.step(Instant::now());
         let count = if failed { &step.errors } else { &step.succeeded };
         count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What happened in the last `window`, the step under way included.
+    /// Sums over the last `window`, including the current step.
     #[must_use]
     pub fn counts(&self, window: Duration) -> Counts {
         self.counts_at(Instant::now(), window)
@@ -126,7 +126,7 @@ impl Stats {
         counts
     }
 
-    /// Forgets everything: a version that was taken out begins anew.
+    /// Clears everything, so that a version whose breaker closed starts without its old failures.
     pub fn clear(&self) {
         for step in self.steps.iter() {
             step.number.store(0, Ordering::Release);
@@ -157,29 +157,29 @@ mod tests {
 
     #[test]
     fn what_is_noted_is_counted_until_it_is_forgotten() {
-        let tally = Stats::default();
-        tally.note_call(Duration::from_micros(10), false);
-        tally.note_call(Duration::from_micros(30), true);
-        tally.note_ending(false);
-        tally.note_ending(true);
-        let counts = tally.counts(STEP);
+        let stats = Stats::default();
+        stats.note_call(Duration::from_micros(10), false);
+        stats.note_call(Duration::from_micros(30), true);
+        stats.note_ending(false);
+        stats.note_ending(true);
+        let counts = stats.counts(STEP);
         assert_eq!(counts, Counts { calls: 2, failures: 1, nanoseconds: 40_000, succeeded: 1, errors: 1 });
         assert_eq!((counts.failure_ratio(), counts.error_ratio()), (0.5, 0.5));
         assert_eq!(counts.mean_call(), Duration::from_micros(20));
-        tally.clear();
-        assert_eq!(tally.counts(KEPT), Counts::default());
+        stats.clear();
+        assert_eq!(stats.counts(KEPT), Counts::default());
     }
 
     #[test]
     fn old_steps_fall_out_of_the_window_and_their_places_are_used_anew() {
-        let tally = Stats::default();
-        let step = |number: u32| tally.started + STEP * number;
-        tally.step(step(1)).calls.fetch_add(7, Ordering::Relaxed);
-        let calls = |now: u32, window: Duration| tally.counts_at(step(now), window).calls;
+        let stats = Stats::default();
+        let step = |number: u32| stats.started + STEP * number;
+        stats.step(step(1)).calls.fetch_add(7, Ordering::Relaxed);
+        let calls = |now: u32, window: Duration| stats.counts_at(step(now), window).calls;
         assert_eq!((calls(1, STEP), calls(2, STEP), calls(2, 2 * STEP)), (7, 0, 7));
         let last = 1 + STEPS as u32;
         assert_eq!((calls(last - 1, KEPT), calls(last, KEPT)), (7, 0));
-        tally.step(step(last)).calls.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(calls(last, KEPT), 1, "the place was cleared");
+        stats.step(step(last)).calls.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(calls(last, KEPT), 1, "the position was cleared");
     }
 }

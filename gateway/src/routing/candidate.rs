@@ -1,11 +1,11 @@
-//! From a model at work to the candidate that policies see.
+//! Turns a live model into the candidate that policies see.
 
 use std::time::Instant;
 
 use crate::backend::{BreakerState, Capability, HealthState, LiveModel, Location};
 use wasmgate_policy_host::{Candidate, CostEstimate, Health, Observation};
 
-/// What is observed of a model now.
+/// Observes a model now.
 pub(super) fn observe(live: &LiveModel) -> Observation {
     Observation {
         health: match live.backend.health().state() {
@@ -28,7 +28,7 @@ pub(super) fn observe(live: &LiveModel) -> Observation {
     }
 }
 
-/// A model as policies see it: what the configuration says, and what was observed at one moment.
+/// A model as policies see it: its configuration, and what was observed at one moment.
 pub(super) fn candidate(live: &LiveModel, now: Observation, estimate: Option<CostEstimate>) -> Candidate<'_> {
     let settings = live.backend.settings();
     Candidate {

@@ -1,7 +1,7 @@
-//! One routing decision: the cost policy estimates the candidates, the routing policy ranks them. If a policy fails or has
-//! no opinion, the gateway's own default ranks them.
+//! One routing decision: the cost policy estimates the candidates, the routing policy ranks them. If the routing policy
+//! fails or has no opinion, the gateway's own default ranks them.
 //!
-//! This module must not know: HTTP, dialects' shapes, how a model is called.
+//! This module must not know: HTTP, the wire form of dialects, how a model is called.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,11 +24,11 @@ pub struct Decision {
     pub ranking: Vec<usize>,
     /// The candidates: positions in the catalog.
     pub permitted: Vec<usize>,
-    /// What the cost policy expects of each candidate.
+    /// The cost policy's estimate of each candidate.
     pub estimates: Vec<Option<CostEstimate>>,
-    /// Why.
+    /// Why, as the client may read it.
     pub reason: String,
-    /// The name of what decided.
+    /// The name of the policy that decided, or of the default.
     pub policy: String,
     /// Its version.
     pub version: String,
@@ -37,7 +37,7 @@ pub struct Decision {
 /// Gives the value of a request's header.
 pub(super) type Header<'a> = &'a (dyn Fn(&str) -> Option<&'a str> + Sync);
 
-/// A request to be routed, and all that deciding it takes.
+/// A request to be routed, and everything needed to decide it.
 pub(super) struct Routing<'a> {
     pub(super) serving: &'a Serving,
     pub(super) shadows: &'a Shadows,
@@ -52,7 +52,7 @@ impl Routing<'_> {
     /// Decides, noting the facts on the record.
     ///
     /// # Errors
-    /// If the routing policy denies the request, or a policy failed that the operator wants closed.
+    /// If the routing policy denies the request, or a fail-closed policy fails.
     pub(super) async fn decide(&self, record: &mut Record) -> Result<Decision, Failure> {
         let began = Instant::now();
         let decided = self.steps(record).await;
@@ -73,7 +73,7 @@ impl Routing<'_> {
             candidate.estimate = Some(*estimate);
         }
         let decided = self.route(record, &candidates).await;
-        // Shadows are compared with the policy that decides for most, not with its canary.
+        // Shadows are compared with the active policy, not with its canary.
         let by_active = match (&record.routed_by, &self.snapshot.routing.active) {
             (Some(by), Some(active)) => Arc::ptr_eq(by, active),
             (by, _) => by.is_none(),
@@ -86,7 +86,7 @@ impl Routing<'_> {
         decided
     }
 
-    /// What the cost policy expects of each candidate; `None` if it is disabled, or failed and need not decide.
+    /// The cost policy's estimate of each candidate; `None` if it is disabled, or failed and is not fail-closed.
     async fn estimate(
         &self,
         record: &mut Record,
@@ -164,7 +164,7 @@ impl Routing<'_> {
         routed
     }
 
-    /// Notes what a call came to for the automatic rollback. A lack of room is no fault of the version's.
+    /// Notes a call's outcome for the automatic rollback. A lack of free instances is not the version's fault.
     fn note(&self, decider: &Decider, began: Instant, outcome: Result<DecisionOutcome, FailureClass>) -> Evaluation {
         let took = began.elapsed();
         if !matches!(outcome, Err(FailureClass::Saturated | FailureClass::BreakerOpen)) {
@@ -177,7 +177,7 @@ impl Routing<'_> {
     }
 }
 
-/// What a routing policy's call came to, as a label.
+/// The outcome of a routing policy's call, as a label.
 pub(super) fn outcome_of(routed: &Result<Verdict, PolicyFailure>) -> Result<DecisionOutcome, FailureClass> {
     match routed {
         Ok(Verdict::Route(_)) => Ok(DecisionOutcome::Route),
@@ -187,7 +187,7 @@ pub(super) fn outcome_of(routed: &Result<Verdict, PolicyFailure>) -> Result<Deci
     }
 }
 
-/// The configured order, models last whose backend is down or whose breaker is open.
+/// The configured order, with models last if their backend is down or their breaker is open.
 fn default_ranking(catalog: &Catalog, permitted: &[usize]) -> Vec<usize> {
     let down = |index: &usize| {
         let now = observe(&catalog.models()[*index]);
@@ -198,11 +198,13 @@ fn default_ranking(catalog: &Catalog, permitted: &[usize]) -> Vec<usize> {
 }
 
 fn breaker_open() -> PolicyFailure {
-    let detail = "it failed too often lately and is not called until it decides the samples again".into();
+    let detail =
+        "its circuit breaker is open after repeated failures; it is not called until it decides the samples again"
+            .into();
     PolicyFailure { class: FailureClass::BreakerOpen, detail }
 }
 
-/// What the operator wants done about a failing policy: go on without it, or refuse the request.
+/// Logs a policy failure, and applies the operator's choice: continue without the policy, or fail the request.
 fn failed(decider: &Decider, failure: &PolicyFailure) -> Result<(), Failure> {
     if let Some(suppressed) = decider.version.failure_lines.admit() {
         tracing::warn!(
@@ -217,7 +219,9 @@ fn failed(decider: &Decider, failure: &PolicyFailure) -> Result<(), Failure> {
     }
     match decider.on_failure {
         OnFailure::DefaultDecision => Ok(()),
-        OnFailure::FailClosed => Err(Failure::new(Kind::PolicyFailed, "a policy that must decide failed")
-            .with_detail(format_args!("{}: {failure}", decider.version.label))),
+        OnFailure::FailClosed => {
+            Err(Failure::new(Kind::PolicyFailed, "a policy failed, and the operator configured it to fail closed")
+                .with_detail(format_args!("{}: {failure}", decider.version.label)))
+        }
     }
 }

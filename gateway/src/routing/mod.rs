@@ -35,7 +35,7 @@ pub struct Router {
 pub struct Inbound<'a> {
     /// Its dialect.
     pub dialect: Dialect,
-    /// What it asks.
+    /// The parsed chat.
     pub chat: &'a Chat,
     /// Its headers.
     pub headers: &'a HeaderMap,
@@ -48,11 +48,11 @@ impl Router {
         Self { serving, tokens: TokenEstimator::new(), shadows: Shadows::default() }
     }
 
-    /// Decides which models may answer, what each is expected to cost, and in which order they are called. Notes the facts
-    /// on the record.
+    /// Decides which models may answer, what each is expected to cost, and in which order they are called. Notes the
+    /// facts on the record.
     ///
     /// # Errors
-    /// If no model may answer, the routing policy denies the request, or a policy failed that the operator wants closed.
+    /// If no model may answer, the routing policy denies the request, or a fail-closed policy fails.
     pub async fn decide(
         &self,
         record: &mut Record,
@@ -73,8 +73,9 @@ impl Router {
     }
 }
 
-/// The models that may answer, by position in the catalog: the one asked for by name, or with `auto` all that can do
-/// what the request needs. What a backend's dialect cannot express is never dropped on the way.
+/// The models that may answer, by position in the catalog: the one that the request names, or for `auto` all with the
+/// capabilities it needs. A model is left out if its backend's dialect cannot express a field of the request; no field
+/// is silently dropped.
 fn permitted(snapshot: &Snapshot, dialect: Dialect, chat: &Chat, view: &View<'_>) -> Result<Vec<usize>, Failure> {
     let catalog = &snapshot.catalog;
     let named = chat.model != "auto";
@@ -94,7 +95,7 @@ fn permitted(snapshot: &Snapshot, dialect: Dialect, chat: &Chat, view: &View<'_>
             let field = live.backend.settings().kind.dialect.obstacle(dialect, chat);
             let can_say = field.is_none() || live.backend.is_simulated();
             obstacle = obstacle.take().or(field);
-            // A client that names a model knows what it can do; the operator's list only guides `auto`.
+            // Configured capabilities only guide `auto`: a client that names a model knows what that model can do.
             can_say && (named || live.model.capabilities.cover(view.needs))
         })
         .collect();
@@ -102,8 +103,10 @@ fn permitted(snapshot: &Snapshot, dialect: Dialect, chat: &Chat, view: &View<'_>
         return Ok(able);
     }
     let message = match obstacle {
-        Some(field) => format!("`{field}` cannot be translated for the backends of the models that could answer"),
-        None => "no model is configured that can do what the request needs (tools, images or an output format)".into(),
+        Some(field) => format!("`{field}` cannot be translated into the dialect of any backend that could answer"),
+        None => {
+            "no configured model has the capabilities that the request needs (tools, images or an output format)".into()
+        }
     };
     Err(Failure::new(Kind::NoCapableModel, message))
 }

@@ -1,10 +1,10 @@
-//! Shadows: policies that are asked what they would decide, after the one that decides has, with the same request and the
-//! same view of the candidates. Their answers are counted and compared, and change nothing.
+//! Shadow evaluation: after the active policy has decided, shadow policies decide the same request with the same view
+//! of the candidates. Their decisions are counted and compared, and change nothing.
 //!
-//! They run on one thread of the lowest priority with a bounded queue: the kernel gives them what traffic leaves, and a
-//! request never waits for them. What the queue has no room for is counted as skipped.
+//! Shadows run on one thread of the lowest priority with a bounded queue: the kernel gives them only the CPU time that
+//! traffic leaves, and a request never waits for them. A request that finds the queue full is counted as skipped.
 //!
-//! This module must not know: HTTP, how a choice is made.
+//! This module must not know: HTTP, how the deciding policy is picked.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -22,28 +22,28 @@ use wasmgate_policy_host::{
     Candidate, CostEstimate, FailureClass, Health, Hook, Observation, OwnedRequest, Request, Verdict,
 };
 
-/// Requests that may wait for the shadows' thread.
+/// Requests that may wait for the shadow thread.
 const QUEUE: usize = 64;
-/// The lowest priority that the kernel has.
+/// The kernel's lowest priority.
 const NICE: i32 = 19;
 
-/// The shadows' thread, started when the first shadow is there.
+/// The shadow thread, started for the first request that has a shadow.
 #[derive(Debug, Default)]
 pub(super) struct Shadows {
     queue: OnceLock<Option<mpsc::Sender<Decided>>>,
 }
 
-/// What the policies that decide came to.
+/// What the deciding policies decided.
 #[derive(Debug, Clone)]
 pub(super) struct Actual {
-    /// The first choice, by position in the catalog; `None` where the request was denied.
+    /// The first choice, by position in the catalog; `None` if the request was denied.
     pub model: Option<usize>,
-    /// What the cost policy that decides expects of each candidate; `None` where it failed or is disabled.
+    /// The deciding cost policy's estimate of each candidate; `None` if it failed or is disabled.
     pub estimates: Option<Vec<CostEstimate>>,
 }
 
 impl Shadows {
-    /// Lets the shadows of `snapshot` see a request that was decided. Copies what they need; never waits.
+    /// Queues a decided request for the shadows of `snapshot`. Copies what they need; never waits.
     pub(super) fn ask(&self, snapshot: &Arc<Snapshot>, request: &Request<'_>, seen: &[Candidate<'_>], actual: Actual) {
         if snapshot.routing.shadows.is_empty() && snapshot.cost.shadows.is_empty() {
             return;
@@ -73,9 +73,9 @@ fn start() -> Option<mpsc::Sender<Decided>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let started = runtime.and_then(|runtime| {
         std::thread::Builder::new().name("shadows".into()).spawn(move || {
-            // On Linux a priority is a thread's own.
+            // On Linux, priority is per thread.
             if let Err(error) = rustix::process::nice(NICE) {
-                tracing::warn!(%error, "the shadows' thread keeps the priority of all others");
+                tracing::warn!(%error, "cannot lower the priority of the shadow thread; it competes with traffic");
             }
             runtime.block_on(work(asked));
         })
@@ -83,7 +83,7 @@ fn start() -> Option<mpsc::Sender<Decided>> {
     match started {
         Ok(_) => Some(queue),
         Err(error) => {
-            tracing::error!(%error, "shadows cannot run: their thread does not start");
+            tracing::error!(%error, "cannot start the shadow thread; no shadow is evaluated");
             None
         }
     }
@@ -100,7 +100,7 @@ async fn work(mut asked: mpsc::Receiver<Decided>) {
     }
 }
 
-/// A decided request, with all that it takes to decide it again.
+/// A decided request, with everything a shadow needs to decide it.
 #[derive(Debug)]
 struct Decided {
     snapshot: Arc<Snapshot>,
@@ -109,7 +109,7 @@ struct Decided {
     actual: Actual,
 }
 
-/// A candidate as it was at that moment.
+/// A candidate as it was when the request was decided.
 #[derive(Debug)]
 struct Seen {
     // By position in the catalog.
@@ -142,7 +142,7 @@ impl Decided {
             Ok(Verdict::Route(decision)) => {
                 decision.ranking.first().and_then(|&index| self.candidates.get(index as usize))
             }
-            // The gateway's own order stands in for a policy without an opinion, as it would if this one decided.
+            // A shadow without an opinion gets the gateway's default, as it would if it were active.
             Ok(Verdict::Pass) => {
                 self.candidates.iter().find(|seen| seen.now.health != Health::Down).or(self.candidates.first())
             }

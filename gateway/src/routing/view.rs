@@ -1,4 +1,4 @@
-//! What policies may see of a request. This module must not know: policies' answers, metrics.
+//! The policies' view of a request: only what they may see. This module must not know: policies' answers, metrics.
 
 use std::borrow::Cow;
 
@@ -14,12 +14,12 @@ pub(super) struct View<'a> {
     /// Each message's role and text.
     messages: Vec<(policy_host::Role, Cow<'a, str>)>,
     labels: Vec<(&'a str, &'a str)>,
-    /// What the client needs of a model beside text.
+    /// Capabilities that the request needs beyond text.
     pub needs: Capabilities,
 }
 
 impl<'a> View<'a> {
-    /// Looks at a request.
+    /// The view of a request; `allowed` are the headers that policies may see.
     #[must_use]
     pub(super) fn new(chat: &'a Chat, headers: &'a HeaderMap, allowed: &'a [String]) -> Self {
         let messages = chat.messages.iter().map(|message| {
@@ -58,7 +58,7 @@ impl<'a> View<'a> {
         Self { messages: messages.collect(), labels: labels.collect(), needs }
     }
 
-    /// The messages as the contract has them.
+    /// The messages, in the form of the policy contract.
     #[must_use]
     pub(super) fn messages(&self) -> Vec<policy_host::Message<'_>> {
         self.messages.iter().map(|(role, text)| policy_host::Message { role: *role, text }).collect()
@@ -69,7 +69,7 @@ impl<'a> View<'a> {
         self.messages.iter().map(|(_, text)| &**text)
     }
 
-    /// The request as the contract has it.
+    /// The request, in the form of the policy contract.
     #[must_use]
     pub(super) fn request<'r>(
         &'r self,

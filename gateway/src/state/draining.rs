@@ -1,5 +1,5 @@
-//! Snapshots that were replaced and are still held by requests: how many, for how long, and what becomes of those that
-//! stay too long. A stream may last for hours; the policies that chose its model need not.
+//! Draining snapshots: replaced, but still held by requests. Counts them, measures how long they drain, and releases
+//! the policies of those that drain too long. A stream may last for hours; the policies that chose its model need not.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -14,19 +14,18 @@ pub(super) struct Draining(Mutex<Vec<Replaced>>);
 struct Replaced {
     snapshot: Weak<Snapshot>,
     since: Instant,
-    /// Whether all that only it held was given back.
+    /// Whether the policies that only it held were released.
     released: bool,
 }
 
 impl Draining {
-    /// A snapshot was replaced.
+    /// Adds a replaced snapshot.
     pub(super) fn replaced(&self, snapshot: &Arc<Snapshot>) {
         let draining = Replaced { snapshot: Arc::downgrade(snapshot), since: Instant::now(), released: false };
         self.lock().push(draining);
     }
 
-    /// How many snapshots are held, the serving one included, and how long the oldest other one has been draining, in
-    /// seconds.
+    /// The number of snapshots held, the serving one included, and for how many seconds the oldest has been draining.
     #[must_use]
     pub(super) fn live(&self) -> (usize, f64) {
         let mut draining = self.lock();
@@ -35,8 +34,8 @@ impl Draining {
         (draining.len() + 1, oldest)
     }
 
-    /// Gives back the instances and the code of policies that only snapshots hold that have drained for longer than
-    /// `cap`. Their requests decided long ago: no request takes as long to be read.
+    /// Releases the instances and the code of policies that are not in `serving` and whose snapshot has drained for
+    /// longer than `cap`. Their requests were routed long ago: reading a request takes less time than `cap`.
     pub(super) fn release(&self, serving: &Snapshot, cap: Duration) {
         let all = |snapshot: &Snapshot| -> Vec<Arc<Decider>> {
             snapshot.routing.all().chain(snapshot.cost.all()).cloned().collect()
@@ -49,7 +48,7 @@ impl Draining {
         for draining in all_draining.iter_mut().filter(|draining| !draining.released && draining.since.elapsed() >= cap)
         {
             let deciders = draining.snapshot.upgrade().map_or(Vec::new(), |snapshot| all(&snapshot));
-            // What still serves is looked at again when it does not any more.
+            // A policy that still serves is checked again later, when it no longer does.
             draining.released = !deciders.iter().any(|decider| is_kept(decider));
             late.extend(deciders);
         }
@@ -59,7 +58,7 @@ impl Draining {
                 tracing::info!(
                     policy = decider.version.label,
                     drained_seconds = cap.as_secs(),
-                    "a replaced policy was released; requests that it chose a model for go on"
+                    "a replaced policy was released; requests that it routed continue"
                 );
             }
         }

@@ -1,6 +1,6 @@
-//! What serves now, as one immutable value, and what drains since it was replaced.
+//! The serving snapshot, as one immutable value, and the replaced snapshots that drain.
 //!
-//! This module must not know: who builds a snapshot, who uses it.
+//! This module must not know: which modules build a snapshot, which use it.
 
 mod draining;
 mod serving;

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::draining::Draining;
 use super::snapshot::Snapshot;
 
-/// What serves now. Requests load it; the control task alone swaps it.
+/// The snapshot that serves now. Requests load it; only the control task swaps it.
 #[derive(Debug)]
 pub struct Serving {
     snapshot: ArcSwap<Snapshot>,
@@ -19,7 +19,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Begins with `snapshot`.
+    /// Serves `snapshot` first.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         Self { snapshot: ArcSwap::from_pointee(snapshot), draining: Draining::default(), policy_failed: Notify::new() }
@@ -31,10 +31,10 @@ impl Serving {
         self.snapshot.load_full()
     }
 
-    /// Lets `snapshot` serve all requests that arrive from now on. The one before drains.
+    /// Serves `snapshot` to all requests that arrive from now on. The previous snapshot drains.
     pub fn swap(&self, snapshot: Snapshot) {
         let replaced = self.snapshot.swap(Arc::new(snapshot));
-        // Generation 0 is the empty one from before the start: it served no request.
+        // Generation 0 is the empty snapshot from before the start: it served no request.
         if replaced.generation > 0 {
             self.draining.replaced(&replaced);
         }
@@ -46,7 +46,7 @@ impl Serving {
         self.draining.live()
     }
 
-    /// Releases the policies that only snapshots hold that have drained for longer than `cap`.
+    /// Releases policies that no longer serve and whose snapshot has drained for longer than `cap`.
     pub fn release(&self, cap: Duration) {
         self.draining.release(&self.snapshot(), cap);
     }

@@ -1,5 +1,5 @@
-//! What decides and what answers: models, policies and their series as one immutable value. A request takes it once
-//! and keeps it to its end, so that no request sees half of a change.
+//! A snapshot: models, policies and their series as one immutable value. A request takes one snapshot and keeps it to
+//! its end, so that no request sees half of a change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +14,9 @@ use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Price;
 use wasmgate_policy_host::{Hook, Policy};
 
-/// The name under which the gateway's own default decides.
+/// The name of the gateway's own default in place of a policy's.
 pub const DEFAULT_NAME: &str = "default";
-/// The same with its version, which is the gateway's.
+/// The default's `name@version`; its version is the gateway's.
 pub const DEFAULT_LABEL: &str = concat!("default@", env!("CARGO_PKG_VERSION"));
 
 /// See the module.
@@ -32,20 +32,20 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     /// The series of each model, by position in the catalog.
     pub models: Vec<ModelMetrics>,
-    /// Who chooses models.
+    /// The routing policies.
     pub routing: Deciders,
-    /// Who says what they cost.
+    /// The cost policies.
     pub cost: Deciders,
 }
 
 /// The policies of one hook.
 #[derive(Debug, Default)]
 pub struct Deciders {
-    /// Decides; `None` where it is disabled.
+    /// The active policy; `None` if the hook is disabled.
     pub active: Option<Arc<Decider>>,
-    /// Decides for a share of the requests.
+    /// The canary, which decides for a share of the requests.
     pub canary: Option<Canary>,
-    /// Are asked beside.
+    /// The shadows, which are evaluated and compared but never decide.
     pub shadows: Vec<Shadow>,
 }
 
@@ -60,10 +60,10 @@ pub struct Canary {
     pub sticky_header: Option<String>,
 }
 
-/// A policy that is asked beside and compared.
+/// A policy that is evaluated and compared but never decides.
 #[derive(Debug)]
 pub struct Shadow {
-    /// Its place's name.
+    /// Its slot's name.
     pub name: String,
     /// The policy.
     pub decider: Arc<Decider>,
@@ -71,7 +71,7 @@ pub struct Shadow {
     pub metrics: ShadowMetrics,
 }
 
-/// A version in a place.
+/// A version in a slot.
 #[derive(Debug)]
 pub struct Decider {
     /// The version.
@@ -82,25 +82,25 @@ pub struct Decider {
     pub metrics: PolicyMetrics,
 }
 
-/// A loaded version of a policy, for as long as it is in a place, over as many snapshots as that takes.
+/// A loaded version of a policy. It lives as long as it is in a slot, across snapshots.
 #[derive(Debug)]
 pub struct Version {
     /// The policy.
     pub policy: Policy,
-    /// Its version as a label: the manifest's, with the beginning of the digest where that alone would be two's.
+    /// Its version as a label: the manifest's, with the start of the digest if two components claim the same version.
     pub version: String,
     /// `name@version`.
     pub label: String,
-    /// Bounds its lines in the log when it fails.
+    /// Limits its log lines about failures.
     pub failure_lines: LogLimit,
-    /// What it did lately.
+    /// Recent outcomes, for the automatic rollback.
     pub stats: Stats,
-    /// Whether it failed so often that it is not called.
+    /// Whether its circuit breaker is open: it failed too often and is not called.
     pub open: AtomicBool,
 }
 
 impl Version {
-    /// A version that begins to work.
+    /// A version with no outcomes yet and a closed breaker.
     #[must_use]
     pub fn new(policy: Policy, version: String) -> Self {
         let label = format!("{}@{version}", policy.manifest().name);
@@ -120,7 +120,7 @@ impl Version {
         PolicyLabels { policy: self.policy.manifest().name.clone(), version: self.version.clone(), mode }
     }
 
-    /// Whether it failed so often that it is not called.
+    /// Whether its circuit breaker is open: it failed too often and is not called.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.open.load(Ordering::Relaxed)
@@ -128,7 +128,7 @@ impl Version {
 }
 
 impl Snapshot {
-    /// What a model charges; `None` where there is none or it is unpriced.
+    /// A model's price; `None` if `model` is `None` or the model is unpriced.
     #[must_use]
     pub fn price(&self, model: Option<usize>) -> Option<Price> {
         self.catalog.models()[model?].model.price
@@ -150,8 +150,8 @@ impl Snapshot {
 }
 
 impl Deciders {
-    /// Who decides a request: the canary for its share, else the active policy. `header` gives a header's value, `id` is
-    /// the request's.
+    /// Picks the policy that decides a request: the canary for its share, else the active policy. `header` returns a
+    /// header's value; `id` is the request's id.
     #[must_use]
     pub fn pick<'a>(&self, header: &dyn Fn(&str) -> Option<&'a str>, id: &str) -> Option<&Arc<Decider>> {
         if let Some(canary) = &self.canary {
@@ -163,15 +163,15 @@ impl Deciders {
         self.active.as_ref()
     }
 
-    /// All of them: who decides, then who is only asked.
+    /// All policies: active and canary, then shadows.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Decider>> {
         let canary = self.canary.iter().map(|canary| &canary.decider);
         self.active.iter().chain(canary).chain(self.shadows.iter().map(|shadow| &shadow.decider))
     }
 }
 
-/// Where a key falls between 0 and 100: the same at each gateway and after each restart, so that a raised share keeps
-/// those whom the canary had.
+/// Hashes a key to a number from 0 to below 100. It is the same at each gateway and after each restart, so that a
+/// raised share keeps the clients that the canary already had.
 fn lot(key: &str) -> f64 {
     let digest = Sha256::digest(key.as_bytes());
     let head = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);

@@ -1,4 +1,4 @@
-//! The log line of a request.
+//! The access log: one line per request.
 
 use super::Record;
 use super::record::WastedUsage;
@@ -8,7 +8,7 @@ use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::Dialect;
 use wasmgate_policy_host::FailureClass;
 
-/// One line a request, with the same facts that the metrics count and never a word of the prompt.
+/// Logs a request, with the same facts that the metrics count. Never logs any of the prompt.
 pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
     let names = |index: usize| &*snapshot.catalog.models()[index].model.name;
     let billed = record.model.filter(|_| record.is_billed(ending)).map(|_| record.billable());

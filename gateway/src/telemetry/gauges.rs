@@ -1,4 +1,4 @@
-//! What the metrics show of the snapshot that serves.
+//! Metrics of the serving snapshot.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use crate::metrics::{InSlot, LastReload, Metrics, Totals};
 use crate::state::{Deciders, Snapshot};
 use wasmgate_base::time::UnixSeconds;
 
-/// Shows what serves: `last` is how each policy's last change went, `config` whether the configuration's last change
-/// succeeded and since when it serves.
+/// Sets the gauges of the serving snapshot. `last`: the result of each policy's last reload. `config`: whether the
+/// configuration's last reload succeeded, and since when it serves.
 pub fn set_serving(metrics: &Metrics, snapshot: &Snapshot, last: &[LastReload], config: (bool, UnixSeconds)) {
     let slots: Vec<InSlot<'_>> = [&snapshot.routing, &snapshot.cost].into_iter().flat_map(in_slots).collect();
     metrics.set_serving(&slots, &snapshot.catalog, last, config);
@@ -27,7 +27,7 @@ fn in_slots(deciders: &Deciders) -> impl Iterator<Item = InSlot<'_>> {
     })
 }
 
-/// Removes the series of what has not been in use for `kept`.
+/// Removes series of policies and models that have been out of use for `kept`.
 pub fn sweep(metrics: &Metrics, snapshot: &Snapshot, kept: Duration) {
     metrics.sweep(snapshot.deciders().map(|decider| &decider.metrics.labels), &snapshot.catalog, kept);
 }
@@ -40,7 +40,7 @@ pub fn text(metrics: &Metrics, snapshot: &Snapshot, healthy: bool, live: (usize,
     metrics.text(&snapshot.catalog, healthy, pools, live)
 }
 
-/// Totals since start, and the share of local ones among requests that reached a model (`None` before the first).
+/// Totals since start, and the share of local models among requests that reached a model (`None` before the first).
 #[must_use]
 pub fn totals(metrics: &Metrics, snapshot: &Snapshot) -> (Totals, Option<f64>) {
     let mut totals = Totals { rejected: metrics.rejections(), ..Totals::default() };

@@ -1,6 +1,6 @@
-//! One record a request, observed once: by the metrics, the log and the averages that policies see.
+//! One record per request, observed once: by the metrics, the access log and the averages that policies see.
 //!
-//! This module must not know: who fills the record.
+//! This module must not know: which step fills the record.
 
 mod access_log;
 pub mod gauges;

@@ -1,4 +1,4 @@
-//! What the metrics count of one closed record.
+//! Counts one closed record in the metrics.
 
 use super::Record;
 use crate::error::Reason;
@@ -6,7 +6,7 @@ use crate::metrics::Metrics;
 use crate::metrics::labels::Ending;
 use crate::state::Snapshot;
 
-/// A routing decision that no model was asked about (`/api/v1/complexity`).
+/// Counts a record's routing decision; all there is to count if no model was called (`/api/v1/complexity`).
 pub fn observe_decision(metrics: &Metrics, record: &Record) {
     if let Some(took) = record.routing_took {
         metrics.routed(took);
@@ -21,7 +21,7 @@ pub fn observe_decision(metrics: &Metrics, record: &Record) {
     }
 }
 
-/// A request ended.
+/// Counts a request that ended.
 pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: Ending) {
     let models = snapshot.catalog.models();
     observe_decision(metrics, record);
@@ -64,7 +64,7 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     }
 }
 
-/// What the series of the model that answered, or was to answer, count.
+/// Counts in the series of the model that answered, or that failed to.
 fn observe_model(record: &Record, snapshot: &Snapshot, model: usize, ending: Ending) {
     let series = &snapshot.models[model];
     if record.is_billed(ending) {

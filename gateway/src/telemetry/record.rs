@@ -1,5 +1,5 @@
-//! The facts of one request, noted by the steps as they happen. Who holds a record and what happens at its end is
-//! `open.rs`.
+//! The facts of one request, noted by each step as they happen. `proxy/in_flight.rs` owns the record and closes it when
+//! the request ends.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,55 +12,55 @@ use wasmgate_base::money::{NanoDollars, Price};
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::{Dialect, Total};
 
-/// An attempt at a model that failed, or was not made.
+/// An attempt at a model that failed, or that an open breaker or a full backend prevented.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedAttempt {
     /// The model, by position in the catalog.
     pub model: usize,
-    /// Why.
+    /// Why it failed.
     pub reason: Reason,
-    /// Whether the same model was asked again after it.
+    /// Whether the attempt was retried at the same model.
     pub repeated: bool,
 }
 
-/// Two models were asked at once, since the first took long.
+/// A hedge: the second model was called because the first was slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hedge {
-    /// The one that took long, by position in the catalog.
+    /// The slow model, by position in the catalog.
     pub model: usize,
-    /// Whether that helped.
+    /// Whether the second model answered.
     pub result: HedgeResult,
 }
 
-/// What an attempt had cost that does not answer: its backend had counted or said something.
+/// Usage of a discarded attempt whose backend had reported usage or sent output.
 #[derive(Debug, Clone, Copy)]
 pub struct WastedUsage {
     /// The model, by position in the catalog.
     pub model: usize,
     /// What to bill.
     pub usage: Usage,
-    /// Whether the backend reported it; else it is our estimate.
+    /// Whether the backend reported it; otherwise it is the gateway's estimate.
     pub reported: bool,
 }
 
 /// The facts of one request.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// Its id.
+    /// The request's id.
     pub id: String,
-    /// When it came.
+    /// When the request arrived.
     pub started: Instant,
-    /// In which dialect; `None` for embeddings.
+    /// The client's dialect; `None` for embeddings.
     pub dialect: Option<Dialect>,
-    /// Whether its answer is streamed.
+    /// Whether the answer is streamed.
     pub stream: bool,
     /// Tokens of the prompt as estimated before routing.
     pub estimated_input_tokens: u32,
     /// The whole routing decision, host overhead included.
     pub routing_took: Option<Duration>,
-    /// The cost policy that was asked.
+    /// The cost policy that was picked.
     pub costed_by: Option<Arc<Decider>>,
-    /// The routing policy that was asked.
+    /// The routing policy that was picked.
     pub routed_by: Option<Arc<Decider>>,
     /// The cost policy's call.
     pub cost_evaluation: Option<Evaluation>,
@@ -68,33 +68,33 @@ pub struct Record {
     pub routing_evaluation: Option<Evaluation>,
     /// Whether the gateway's default decided.
     pub by_default: bool,
-    /// How demanding it is.
+    /// How demanding the request is.
     pub complexity: Complexity,
-    /// The score behind it.
+    /// The policy's complexity score.
     pub score: Option<f64>,
     /// The first choice, by position in the catalog.
     pub chosen: Option<usize>,
-    /// What the cost policy expects of the first choice.
+    /// The cost policy's estimate for the first choice.
     pub estimated_cost: Option<NanoDollars>,
     /// Attempts that failed, in order.
     pub failed_attempts: Vec<FailedAttempt>,
-    /// Whether another model was asked beside one that took long.
+    /// The hedge, if a second model was called.
     pub hedge: Option<Hedge>,
-    /// What attempts had cost that do not answer.
+    /// Usage of discarded attempts.
     pub wasted: Vec<WastedUsage>,
     /// The model that answers, by position in the catalog.
     pub model: Option<usize>,
     /// When the call to it began.
     pub called: Option<Instant>,
-    /// When its first token came (streams).
+    /// When its first token arrived (streams).
     pub first_token: Option<Instant>,
-    /// What the backend reported.
+    /// The usage that the backend reported.
     pub usage: Option<Usage>,
-    /// Pieces of text and tool arguments that came in a stream.
+    /// Pieces of text and tool arguments received in a stream.
     pub output_pieces: u64,
-    /// Their bytes.
+    /// Bytes of the output.
     pub output_bytes: u64,
-    /// What the log is told of a failure.
+    /// The text of a failure for the log.
     pub detail: String,
 }
 
@@ -105,7 +105,7 @@ impl Default for Record {
 }
 
 impl Record {
-    /// Of a request that came now.
+    /// The record of a request that arrives now.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -137,7 +137,7 @@ impl Record {
         }
     }
 
-    /// A model is asked now.
+    /// Begins an attempt at a model.
     pub fn begin_attempt(&mut self, model: usize, now: Instant) {
         self.forget_attempt();
         self.model = Some(model);
@@ -157,7 +157,7 @@ impl Record {
         self.wasted.append(&mut loser.wasted);
     }
 
-    /// Yields to the record of the second model, which won the hedge.
+    /// Becomes the record of the second model, which won the hedge.
     pub fn replace_with(&mut self, winner: Self) {
         let mut loser = std::mem::replace(self, winner);
         loser.forget_attempt();
@@ -177,14 +177,14 @@ impl Record {
         self.output_bytes = 0;
     }
 
-    /// When it came, in seconds since 1970.
+    /// When the request arrived, in seconds since 1970.
     #[must_use]
     pub fn created(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         now.saturating_sub(self.started.elapsed()).as_secs()
     }
 
-    /// The label of what decided; `None` where nothing was asked to.
+    /// The label of the policy that decided, or of the default; `None` if nothing was routed.
     #[must_use]
     pub fn policy_label(&self) -> Option<&str> {
         match (self.by_default, &self.routed_by) {
@@ -201,25 +201,25 @@ impl Record {
         self.routed_by.as_deref().filter(|_| chose)
     }
 
-    /// The failure for which another model was asked than the chosen one.
+    /// The failed attempt at the chosen model that led to a fallback.
     #[must_use]
     pub fn fell_back(&self) -> Option<&FailedAttempt> {
         let chosen = self.chosen.filter(|_| self.model != self.chosen)?;
         self.failed_attempts.iter().find(|attempt| attempt.model == chosen)
     }
 
-    /// What to bill: the backend's count, else our estimate of what was seen.
+    /// The usage to bill: the backend's count, else the gateway's estimate of what passed.
     #[must_use]
     pub fn billable(&self) -> Usage {
         self.usage.unwrap_or_else(|| Usage {
             input: u64::from(self.estimated_input_tokens),
-            // Most backends send a token a piece; those that send more are caught by the usual four bytes a token.
+            // Most backends send one token per piece; four bytes per token covers those that send more.
             output: self.output_pieces.max(self.output_bytes.div_ceil(4)),
             ..Usage::default()
         })
     }
 
-    /// Whether the backend is known to have counted anything: one that failed before it said a word is not.
+    /// Whether the request is billed: it finished, or the backend reported usage or sent output before it failed.
     #[must_use]
     pub fn is_billed(&self, ending: Ending) -> bool {
         self.has_said_something() || ending == Ending::Finished
@@ -229,13 +229,13 @@ impl Record {
         self.usage.is_some() || self.output_pieces > 0
     }
 
-    /// What it costs by its model's price; `None` where the model is unpriced.
+    /// The cost at the model's price; `None` if the model is unpriced.
     #[must_use]
     pub fn cost(&self, price: Option<Price>) -> Option<NanoDollars> {
         Some(price?.of(&self.billable()))
     }
 
-    /// What the answer came to by now.
+    /// Usage, cost and latency of the answer so far.
     #[must_use]
     pub fn total(&self, price: Option<Price>) -> Total {
         let usage = self.billable();

@@ -1,10 +1,9 @@
 //! Keeps a tenant within its budget: when little is left, its requests stay on local models.
 //!
-//! Before that candidates go in the operator's order of preference, and then as configured: an order by
-//! cost would put local models first anyway, and leave nothing to guard. While the guard holds, other
-//! models are left out of the ranking altogether, as a fallback costs as much as a first choice. Where no
-//! local model can take the request, it goes the usual way, or is refused where the operator says so.
-//! Tenants without a budget are not guarded.
+//! Until then it ranks candidates by the operator's preference, then in the configured order: an order by cost would
+//! put local models first anyway and leave nothing to guard. While the guard is active, it leaves all other models out
+//! of the ranking, because a fallback costs as much as a first choice. If no local model can take the request, it ranks
+//! as usual, or denies the request if the operator set `deny-without-local`. Tenants without a budget are not guarded.
 
 #![no_std]
 
@@ -31,7 +30,7 @@ const MODELS: Texts = Texts {
     default: &[],
 };
 
-/// The policy, set up.
+/// The configured policy.
 pub struct BudgetGuard {
     local_below: f64,
     deny_without_local: bool,
@@ -92,13 +91,13 @@ impl BudgetGuard {
         ranking
     }
 
-    /// Whether the guard holds. A budget of which nothing is left is spent, whatever the setting.
+    /// Whether the guard is active. A budget with nothing left is spent, whatever the setting.
     fn nearly_spent(&self, budget: Budget) -> bool {
         budget.left == 0 || (budget.left as f64) < self.local_below * budget.limit as f64
     }
 }
 
-/// What is left of a budget, for the reason: a share, and not the sum, which is the tenant's own affair.
+/// The rest of a budget, for the reason: a share and not the amount, which is the tenant's private matter.
 fn left(budget: Budget) -> String {
     let percent = u128::from(budget.left) * 100 / u128::from(budget.limit.max(1));
     format!("{percent} % of the budget left")

@@ -1,4 +1,4 @@
-//! When the guard holds, and what it does.
+//! When the guard is active, and what it does.
 
 extern crate std;
 

@@ -1,9 +1,8 @@
-//! Routes to the cheapest candidate that is well and can take the request.
+//! Routes to the cheapest healthy candidate that can take the request.
 //!
-//! Cost is the cost policy's estimate, and where there is none, from the configured price. Candidates go
-//! in this order: those that do well before those that are degraded or on trial, priced before unpriced
-//! (what may cost anything is not cheap), then by cost, then the less busy, then as configured. Those
-//! that cannot take the request are the last resort.
+//! The cost is the cost policy's estimate, else derived from the configured price. The order is: healthy before
+//! degraded candidates, priced before unpriced ones (an unknown price may be high), then by cost, then by requests in
+//! flight, then as configured. Candidates that cannot take the request are the last resort.
 
 #![no_std]
 
@@ -18,7 +17,7 @@ const EXPECTED_OUTPUT_TOKENS: Integer = Integer {
     default: 500,
 };
 
-/// The policy, set up.
+/// The configured policy.
 pub struct CheapestHealthy {
     expected_output_tokens: u32,
 }

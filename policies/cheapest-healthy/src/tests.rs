@@ -1,4 +1,4 @@
-//! Who comes first, and why.
+//! Which candidate comes first, and why.
 
 extern crate std;
 
@@ -17,7 +17,7 @@ fn decide(request: &Request, candidates: &[Candidate]) -> (Vec<String>, Decision
     }
 }
 
-/// From the dearest to the cheapest.
+/// From the most expensive to the cheapest.
 fn models() -> [Candidate; 4] {
     let unpriced = Candidate { price: None, ..candidate("unpriced") };
     [

@@ -1,33 +1,33 @@
-//! Finds the places of a text that begin like one of many patterns, sixteen places at a time.
+//! Finds the positions in a text where one of many patterns may begin, sixteen positions at a time.
 //!
-//! Patterns are in eight groups. For each of a pattern's first bytes a table says by the byte's lower and by its upper half
-//! (of four bits) which groups have such a byte there. What begins like a pattern of a group has the group's bit in all of
-//! its halves; so do a few other places, since the bytes of a group's patterns mix. Wasm looks sixteen halves up by one
-//! instruction. The method is Teddy's, of the Hyperscan library.
+//! Patterns are in eight groups. For each of a pattern's first bytes, two tables list the groups that have such a byte
+//! there: one by the byte's lower four bits, one by its upper four. Text that begins like a pattern of a group has the
+//! group's bit in all lookups. So has some other text, because the bytes of a group's patterns mix. Wasm looks up
+//! sixteen half-bytes with one instruction. The method is Teddy, from the Hyperscan library.
 
 #[cfg(target_feature = "simd128")]
 use core::arch::wasm32::{i8x16_ne, u8x16_bitmask, u8x16_shr, u8x16_splat, u8x16_swizzle, v128, v128_and, v128_load};
 
-/// How many places are looked at together.
+/// How many positions are checked together.
 #[cfg(target_feature = "simd128")]
 const PLACES: usize = 16;
 
-/// Groups of patterns, told apart by their first `N` bytes.
+/// Groups of patterns, distinguished by their first `N` bytes.
 pub(crate) struct Groups<const N: usize>([[[u8; 16]; 2]; N]);
 
 impl<const N: usize> Groups<N> {
-    /// No pattern.
+    /// Groups without patterns.
     pub(crate) const fn new() -> Self {
         Self([[[0; 16]; 2]; N])
     }
 
-    /// In a group, which is one bit, patterns have that byte at that place.
+    /// Adds a byte at a position to the patterns of a group, which is one bit.
     pub(crate) const fn add(&mut self, group: u8, place: usize, byte: u8) {
         self.0[place][0][(byte & 15) as usize] |= group;
         self.0[place][1][(byte >> 4) as usize] |= group;
     }
 
-    /// All places at which the text may begin like a pattern, in their order.
+    /// Reports all positions at which a pattern may begin, in order.
     pub(crate) fn find(&self, text: &[u8], mut found: impl FnMut(usize)) {
         #[cfg(target_feature = "simd128")]
         let start = {
@@ -42,7 +42,7 @@ impl<const N: usize> Groups<N> {
             }
             at
         };
-        // Tests run on other processors.
+        // Native tests run without these instructions.
         #[cfg(not(target_feature = "simd128"))]
         let start = 0;
         for at in start..text.len() {
@@ -52,7 +52,7 @@ impl<const N: usize> Groups<N> {
         }
     }
 
-    /// Whether a text may begin like a pattern. A text of fewer bytes may go on like one.
+    /// Whether the text may begin with a pattern. A text of fewer than `N` bytes may, if it could continue like one.
     fn begins(&self, text: &[u8]) -> bool {
         let halves = self.0.iter().zip(text);
         let groups =
@@ -60,7 +60,7 @@ impl<const N: usize> Groups<N> {
         halves.fold(u8::MAX, |all, (tables, &byte)| all & groups(tables, byte)) != 0
     }
 
-    /// A bit for each of the first sixteen places of a text that may begin like a pattern.
+    /// One bit for each of the first sixteen positions, set if a pattern may begin there.
     #[cfg(target_feature = "simd128")]
     fn sixteen(&self, text: &[u8]) -> u16 {
         let mut groups = u8x16_splat(u8::MAX);
@@ -77,7 +77,7 @@ impl<const N: usize> Groups<N> {
 
 #[cfg(target_feature = "simd128")]
 fn load(bytes: &[u8; PLACES]) -> v128 {
-    // SAFETY: sixteen bytes are there; they may be at any address.
+    // SAFETY: the reference covers sixteen bytes, and the load needs no alignment.
     unsafe { v128_load(bytes.as_ptr().cast()) }
 }
 

@@ -1,13 +1,13 @@
-//! Finds many keywords in one pass over a text, whatever their case.
+//! Finds many keywords in one pass over a text, ignoring case.
 //!
-//! Case is folded as Python's `str.lower` does, over all of Unicode: a keyword occurs where its lower
-//! case is a part of the text's lower case. Lowering a whole text would cost more than all the rest, and
-//! is left out where it cannot matter. With keywords of ASCII alone, as by default, it is two rare
-//! letters that can matter; for all other texts comparing without regard to ASCII case is the same.
+//! Case folding follows Python's `str.lower`, over all of Unicode: a keyword occurs if its lower case is part of the
+//! text's lower case. Lowering a whole text would cost more than all other work, so it is skipped if it cannot matter.
+//! With ASCII keywords only, which is the default, just two rare letters can matter; for all other texts, a comparison
+//! that ignores ASCII case gives the same result.
 //!
-//! Where three letters do not begin a keyword nothing is compared: `groups` says of sixteen places at once at which they may.
-//! What that goes by is made anew in each instance: a hundred bytes, and a table of two kilobytes by the first two letters, where
-//! an automaton for as many words has far larger ones.
+//! Text is compared only where three letters may begin a keyword; `groups` checks sixteen positions at once. Each
+//! instance builds its own tables: a hundred bytes for the groups, and two kilobytes by the first two letters. An
+//! automaton for as many words would have far larger tables.
 
 use crate::groups::Groups;
 use crate::marks::Marks;
@@ -19,40 +19,40 @@ use alloc::vec::Vec;
 
 extern crate alloc;
 
-/// The shortest keyword, in bytes.
+/// Minimum length of a keyword, in bytes.
 pub(crate) const SHORTEST: usize = 2;
 
-/// Asking for something to be made, whatever the keywords of the settings.
+/// Words that ask to create something, independent of the settings' keywords.
 const CREATION: [&str; 2] = ["create", "build"];
 
-/// Words that are marks of code: by themselves and in lower case.
+/// Words that mark code if they stand alone and in lower case.
 const CODE: [&str; 5] = ["def", "class", "function", "import", "from"];
 
-/// How many pairs of letters are told apart where their case is not.
+/// How many pairs of letters are distinguished, ignoring case.
 const PAIRS: usize = 1 << 10;
 
 /// A set of keywords, ready to search.
 pub(crate) struct Keywords {
     list: Vec<Keyword>,
     groups: Groups<3>,
-    /// The keywords by their first two letters, ascending: these, and the keyword's place in the list.
+    /// The keywords by their first two letters, ascending: the pair, and the keyword's index in `list`.
     by_pair: Vec<(u16, u16)>,
-    /// For each two letters: 0 where no keyword begins with them, else 1 + the place of the first in `by_pair`.
+    /// For each pair: 0 if no keyword begins with it, else 1 + the index of its first keyword in `by_pair`.
     pairs: Box<[u16; PAIRS]>,
-    /// Whether a keyword has anything but ASCII.
+    /// Whether a keyword has non-ASCII characters.
     beyond_ascii: bool,
 }
 
-/// What a keyword says of a text.
+/// What a keyword shows about a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Demanding.
+    /// The text is demanding.
     Complex,
-    /// Not demanding.
+    /// The text is not demanding.
     Simple,
-    /// Something is to be made.
+    /// The text asks to create something.
     Creation,
-    /// There is code.
+    /// The text contains code.
     Code,
 }
 
@@ -62,25 +62,25 @@ struct Keyword {
     kind: Kind,
 }
 
-/// Which keywords a text has.
+/// The keywords that a text contains.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Found {
-    /// By place in the list.
+    /// By index in the list.
     seen: Vec<bool>,
     /// By kind.
     counts: [usize; 4],
 }
 
 impl Found {
-    /// How many keywords of a kind there are, each counted once.
+    /// How many keywords of a kind were found, each counted once.
     pub(crate) fn count(&self, kind: Kind) -> usize {
         self.counts[kind as usize]
     }
 }
 
 impl Keywords {
-    /// Prepares a search. Keywords of less than two bytes are ignored, as are repetitions; what is beyond
-    /// the 65,535th too, which no list of an operator reaches.
+    /// Prepares a search. It ignores keywords of less than two bytes, repetitions, and all beyond the 65,535th, which
+    /// no operator's list reaches.
     pub(crate) fn new(complex: Vec<Cow<'static, str>>, simple: Vec<Cow<'static, str>>) -> Self {
         let mut list: Vec<Keyword> = Vec::with_capacity(complex.len() + simple.len() + CREATION.len() + CODE.len());
         let creation = CREATION.iter().map(|&text| (text.into(), Kind::Creation));
@@ -101,7 +101,7 @@ impl Keywords {
         let (mut groups, mut pairs) = (Groups::new(), Box::new([0; PAIRS]));
         for (rank, &(pair, place)) in by_pair.iter().enumerate().rev() {
             pairs[usize::from(pair)] = rank as u16 + 1;
-            // Neighbours have letters in common, so that few other letters mix with theirs.
+            // Neighbours have letters in common, so that a group mixes few other letters.
             let group = 1 << (8 * rank / by_pair.len());
             add(&mut groups, group, list[usize::from(place)].text.as_bytes());
         }
@@ -109,11 +109,11 @@ impl Keywords {
         Self { list, groups, by_pair, pairs, beyond_ascii }
     }
 
-    /// Which keywords occur in a text, whose marks are these.
+    /// The keywords that occur in a text with these marks.
     pub(crate) fn find(&self, text: &str, marks: &Marks) -> Found {
         let mut found = Found { seen: vec![false; self.list.len()], counts: [0; 4] };
         if marks.folds_to_ascii || (self.beyond_ascii && marks.beyond_ascii) {
-            // Words of code are looked for as they stand.
+            // Words of code are searched in the text's own case.
             self.search(text, |kind| kind == Kind::Code, &mut found);
             self.search(&text.to_lowercase(), |kind| kind != Kind::Code, &mut found);
         } else {
@@ -132,7 +132,7 @@ impl Keywords {
         seen.map(|(keyword, _)| &*keyword.text)
     }
 
-    /// Notes the wanted keywords at a place of the text.
+    /// Records the wanted keywords at a position of the text.
     fn compare(&self, text: &str, at: usize, wanted: impl Fn(Kind) -> bool, found: &mut Found) {
         let pair = pair(&text.as_bytes()[at..]);
         let Some(first) = usize::from(self.pairs[usize::from(pair)]).checked_sub(1) else { return };
@@ -151,14 +151,14 @@ impl Keyword {
         let end = at + self.text.len();
         let Some(part) = text.as_bytes().get(at..end) else { return false };
         match self.kind {
-            // Where ASCII stands, characters begin and end.
+            // Words of code are ASCII, so they begin and end between characters.
             Kind::Code => part == self.text.as_bytes() && words::stands_alone(text, at, end),
             _ => part.iter().zip(self.text.as_bytes()).all(|(byte, wanted)| byte.to_ascii_lowercase() == *wanted),
         }
     }
 }
 
-/// Adds a keyword to a group, whatever the case of its letters.
+/// Adds a keyword to a group, with both cases of its letters.
 fn add(groups: &mut Groups<3>, group: u8, keyword: &[u8]) {
     for place in 0..3 {
         match keyword.get(place) {
@@ -166,19 +166,19 @@ fn add(groups: &mut Groups<3>, group: u8, keyword: &[u8]) {
                 groups.add(group, place, byte.to_ascii_lowercase());
                 groups.add(group, place, byte.to_ascii_uppercase());
             }
-            // Any byte may follow on a keyword of two.
+            // Any byte may follow a keyword of two bytes.
             None => (0..16).for_each(|half| groups.add(group, place, half << 4 | half)),
         }
     }
 }
 
-/// The first two letters of a text, whatever their case: the lowest five bits of each, zero where it has none.
+/// The first two letters of a text, ignoring case: the lowest five bits of each, 0 for a missing one.
 fn pair(text: &[u8]) -> u16 {
     let letter = |place: usize| text.get(place).map_or(0, |byte| u16::from(byte & 31));
     letter(0) << 5 | letter(1)
 }
 
-/// Keywords are written in lower case, mostly: then there is nothing to do.
+/// Lowers a keyword. Most keywords are in lower case already.
 fn lower(text: Cow<'static, str>) -> Cow<'static, str> {
     if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         text
@@ -212,7 +212,7 @@ mod tests {
             ("ΟΔΟΣ", "η οδος", true), // both have the final sigma
             ("größe", "GRÖSSE", false),
             ("dz", "Ǆ", false),
-            ("\u{e9}t\u{e9}", "e\u{301}te\u{301}", false), // composed and not: other characters
+            ("\u{e9}t\u{e9}", "e\u{301}te\u{301}", false), // composed and decomposed: different characters
         ];
         for (keyword, text, occurs) in table {
             assert_eq!(found(&[keyword], text).len(), usize::from(occurs), "{keyword} in {text}");

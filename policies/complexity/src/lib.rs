@@ -1,8 +1,8 @@
 //! Routes by how demanding the prompt looks: a small model for simple questions, the most capable one
 //! for design and code.
 //!
-//! `score` judges the text, this module turns the judgement into a ranking and a sentence. Neither knows
-//! prices or latencies: who wants those in the choice takes another policy.
+//! `score` scores the text; this module turns the score into a ranking and a reason. Neither uses prices or latencies:
+//! other policies do.
 
 #![no_std]
 
@@ -75,17 +75,17 @@ const SIMPLE_KEYWORDS: Texts = Texts {
     ],
 };
 
-/// How many of the complex keywords that were found the reason names.
+/// How many of the complex keywords found the reason names.
 const NAMED_KEYWORDS: usize = 5;
 
-/// The policy, set up.
+/// The configured policy.
 pub struct Complexity {
     scorer: Scorer,
     low_below: f64,
     high_above: f64,
     /// All models that the settings name, least capable first.
     models: Vec<Cow<'static, str>>,
-    /// Where in `models` the medium and the high ones begin.
+    /// The indexes in `models` at which the medium and the high ones begin.
     medium_from: usize,
     high_from: usize,
 }
@@ -162,7 +162,7 @@ impl Complexity {
         }
     }
 
-    /// The models from the tier's first upwards, then those below it downwards, then all that the settings
+    /// Ranks the models from the tier's first upwards, then those below the tier downwards, then all that the settings
     /// do not name.
     fn ranking(&self, tier: Tier, candidates: &[Candidate]) -> Vec<u32> {
         let from = match tier {
@@ -181,8 +181,8 @@ impl Complexity {
         ranking
     }
 
-    /// What the score is made of, and who would have been first but for an obstacle. The keywords in it
-    /// are the operator's; nothing of the prompt is.
+    /// Explains the score, and names the candidate that would be first without its obstacle. The keywords in it come
+    /// from the operator's settings; nothing comes from the prompt.
     fn reason(&self, score: &Score, passed_over: Option<&Candidate>, request: &Request) -> String {
         let mut reason = String::with_capacity(160);
         // Writing to a String cannot fail. Hundredths as a whole number: formatting a float is slow.
@@ -217,13 +217,13 @@ impl Complexity {
     }
 }
 
-/// The last thing that the user said.
+/// The text of the last user message.
 fn scored_text(request: &Request) -> &str {
     let last = request.messages.iter().rfind(|message| message.role == wasmgate_policy::Role::User);
     last.map_or("", |message| &message.text)
 }
 
-/// A contribution as people read it. They are tenths, all of them, up to rounding far below.
+/// Formats a contribution. All contributions are tenths, up to rounding errors far below.
 fn signed(contribution: f64) -> &'static str {
     match (contribution * 10.0 + 100.5) as u32 {
         99 => "-0.1",
@@ -235,7 +235,7 @@ fn signed(contribution: f64) -> &'static str {
     }
 }
 
-/// A setting's keywords. One of a single byte is refused: it would be found nearly everywhere.
+/// Reads a setting's keywords. It refuses one of a single byte, which would occur nearly everywhere.
 fn keyword_list(setting: &Texts, settings: &Settings) -> Result<Vec<Cow<'static, str>>, String> {
     let keywords = setting.read(settings)?;
     match keywords.iter().find(|keyword| keyword.len() < keywords::SHORTEST) {

@@ -1,9 +1,9 @@
-//! One pass over a text for all that is a single character: brackets and backticks, question marks, and
-//! the letters that matter to `keywords`.
+//! Scans a text once for single characters: brackets and backticks, question marks, and the letters that matter to
+//! `keywords`.
 
 use crate::groups::Groups;
 
-/// What the pass saw.
+/// What the scan found.
 pub(crate) struct Marks {
     /// Whether there is one of `{ } [ ] ( ) ;`.
     pub(crate) brackets: bool,
@@ -11,16 +11,16 @@ pub(crate) struct Marks {
     pub(crate) backticks: bool,
     /// How many question marks there are.
     pub(crate) questions: usize,
-    /// Whether there is anything but ASCII.
+    /// Whether there is a non-ASCII character.
     pub(crate) beyond_ascii: bool,
     /// Whether there is a letter outside of ASCII whose lower case is, or begins with, an ASCII letter.
     pub(crate) folds_to_ascii: bool,
 }
 
-/// The capital I with a dot above, and the Kelvin sign. No others: a test asks all of Unicode.
+/// The capital I with a dot above, and the Kelvin sign. There are no others: a test checks all of Unicode.
 const FOLD_TO_ASCII: [&str; 2] = ["\u{130}", "\u{212A}"];
 
-/// The bytes worth a look, in groups whose halves mix to no others; beyond ASCII all are.
+/// The bytes to look at, in groups whose half-bytes combine to no other byte; all non-ASCII bytes are among them.
 const MARKS: Groups<1> = {
     let mut marks = Groups::new();
     let groups: [&[u8]; 6] = [b"{}[]", b"()", b";", b"`", b"?", &BEYOND_ASCII];
@@ -56,7 +56,7 @@ pub(crate) fn read(text: &str) -> Marks {
 }
 
 impl Marks {
-    /// Looks at a byte.
+    /// Records the mark at a position.
     fn look(&mut self, text: &[u8], at: usize) {
         let begins = |other: &str| text[at..].starts_with(other.as_bytes());
         match text[at] {

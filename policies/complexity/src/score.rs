@@ -1,7 +1,7 @@
-//! How demanding a text is: a sum of four contributions, from 0 to 1.
+//! Scores how demanding a text is: a sum of four contributions, from 0 to 1.
 //!
-//! The sum is one of IEEE doubles in a fixed order, and thresholds are compared exactly: 0.1 + 0.2 is
-//! above 0.3, and stays so on every machine.
+//! The sum adds IEEE doubles in a fixed order, and thresholds are compared exactly: 0.1 + 0.2 is above 0.3 on every
+//! machine.
 
 use crate::keywords::{Found, Keywords, Kind};
 use crate::marks::{self, Marks};
@@ -10,39 +10,39 @@ use alloc::vec::Vec;
 
 extern crate alloc;
 
-/// Judges texts by a set of keywords.
+/// Scores texts with a set of keywords.
 pub struct Scorer {
     keywords: Keywords,
 }
 
-/// A judgement and what it is made of.
+/// A score and its contributions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Score {
-    /// The sum, brought into 0 to 1.
+    /// The sum, clamped to 0 to 1.
     pub value: f64,
-    /// The text's length.
+    /// The contribution of the text's length.
     pub length: f64,
-    /// The keywords in it.
+    /// The keywords that count.
     pub keywords: KeywordShare,
-    /// Whether it looks like code.
+    /// The contribution of code.
     pub code: f64,
-    /// Whether it is a question or asks to make something.
+    /// Whether it is a question or asks to create something.
     pub form: Form,
     found: Found,
 }
 
-/// What the keywords say.
+/// The keywords that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeywordShare {
-    /// So many complex keywords, at least one.
+    /// This many complex keywords, at least one.
     Complex(usize),
-    /// None of them, but a simple one.
+    /// No complex keyword, but a simple one.
     Simple,
     /// Neither.
     None,
 }
 
-/// What kind of sentence it is.
+/// The kind of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// One or two question marks.
@@ -59,7 +59,7 @@ impl Scorer {
         Self { keywords: Keywords::new(complex, simple) }
     }
 
-    /// Judges one text.
+    /// Scores one text.
     pub fn score(&self, text: &str) -> Score {
         let marks = marks::read(text);
         let found = self.keywords.find(text, &marks);
@@ -79,14 +79,14 @@ impl Scorer {
         Score { value: sum.clamp(0.0, 1.0), length, keywords, code, form, found }
     }
 
-    /// The complex keywords that a judgement found, in the order of their list.
+    /// The complex keywords that a score found, in the order of their list.
     pub fn complex_keywords<'a>(&'a self, score: &'a Score) -> impl Iterator<Item = &'a str> {
         self.keywords.texts(&score.found, Kind::Complex)
     }
 }
 
 impl KeywordShare {
-    /// What it adds.
+    /// Its contribution to the score.
     pub fn contribution(self) -> f64 {
         match self {
             Self::Complex(n) => (n as f64 * 0.1).min(0.3),
@@ -95,7 +95,7 @@ impl KeywordShare {
         }
     }
 
-    /// For the reason: "… keywords".
+    /// Its word in the reason: "… keywords".
     pub fn word(self) -> &'static str {
         match self {
             Self::Complex(_) => "complex",
@@ -106,7 +106,7 @@ impl KeywordShare {
 }
 
 impl Form {
-    /// What it adds.
+    /// Its contribution to the score.
     pub fn contribution(self) -> f64 {
         match self {
             Self::Question => -0.1,
@@ -115,7 +115,7 @@ impl Form {
         }
     }
 
-    /// For the reason.
+    /// Its word in the reason.
     pub fn word(self) -> &'static str {
         match self {
             Self::Question => "question",
@@ -125,7 +125,7 @@ impl Form {
     }
 }
 
-/// By length in Unicode scalar values: below 100, below 500, or more.
+/// The contribution of a length in Unicode scalar values: below 100, below 500, or more.
 fn length(text: &str) -> f64 {
     // A scalar value has one to four bytes, so that only texts between these bounds need counting.
     let scalars = match text.len() {
@@ -140,7 +140,7 @@ fn length(text: &str) -> f64 {
     }
 }
 
-/// Two of the seven marks of code make it code: brackets, backticks and five words.
+/// The contribution of code. A text with two of the seven marks is code: brackets, backticks and five words.
 fn code(marks: &Marks, words: usize) -> f64 {
     let count = usize::from(marks.brackets) + usize::from(marks.backticks) + words;
     if count >= 2 { 0.3 } else { 0.0 }

@@ -1,14 +1,14 @@
-//! Where words begin and end.
+//! Finds whole words.
 
-/// Whether a part of a text is a word by itself: no word character is on either side of it, as `\b` in a
-/// regular expression has it. The part begins and ends with a word character.
+/// Whether a part of a text is a whole word: no word character is next to it, as with `\b` in a regular expression. The
+/// part begins and ends with a word character.
 pub(crate) fn stands_alone(text: &str, from: usize, end: usize) -> bool {
     !text[..from].chars().next_back().is_some_and(is_word) && !text[end..].chars().next().is_some_and(is_word)
 }
 
-/// Whether a character is part of a word: a letter, a digit or another number, or the underscore, as in
-/// the regular expressions of Python. One difference is left, which no prompt will show: vowel signs of
-/// Indic scripts and letters in circles count as letters here, and not there.
+/// Whether a character is part of a word: a letter, a digit or another number, or the underscore, as in Python's
+/// regular expressions. One difference remains, which no prompt will show: vowel signs of Indic scripts and circled
+/// letters count as letters here, and not in Python.
 fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }

@@ -1,15 +1,15 @@
 //! Routes to the candidate that is expected to answer soonest.
 //!
-//! The expected time is the observed time to the first token plus the expected output at the observed
-//! speed; where no stream was seen, the observed time of whole calls. Nobody knows the time of a candidate
-//! that nobody has called, nor whether a slow one has recovered, so the policy explores in two ways:
-//! - a candidate without observations goes first while fewer than `explore-in-flight` requests are under
-//!   way to it, and after all known ones otherwise: one call is enough to know it;
-//! - a small share of requests, picked by a hash of the request's id (a policy has neither clock nor
-//!   dice), goes to one of the other candidates, so that its averages stay young.
+//! The expected time is the observed time to the first token plus the expected output at the observed speed; if no
+//! stream was observed, the observed time of whole calls. The time of a candidate without calls is unknown, and so is
+//! whether a slow one has recovered. So the policy explores in two ways:
+//! - a candidate without observations goes first while fewer than `explore-in-flight` requests are in flight to it, and
+//!   after all observed ones otherwise: one call is enough to observe it;
+//! - a small share of requests, picked by a hash of the request's id (a policy has neither a clock nor random numbers),
+//!   goes to one of the other candidates, so that its averages stay fresh.
 //!
-//! Candidates that are degraded or on trial come after those that do well, and those that cannot take
-//! the request are the last resort; neither kind is explored.
+//! Degraded candidates come after healthy ones, and candidates that cannot take the request are the last resort. The
+//! policy explores neither.
 
 #![no_std]
 
@@ -36,14 +36,14 @@ const EXPLORE_SHARE: Number = Number {
     default: 0.01,
 };
 
-/// The policy, set up.
+/// The configured policy.
 pub struct LatencyAware {
     expected_output_tokens: u32,
     explore_in_flight: u32,
     explore_share: f64,
 }
 
-/// Where a candidate goes, best first; within a place by seconds.
+/// The class of a candidate, best first; within a class, the expected seconds decide.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     ToExplore,
@@ -85,7 +85,7 @@ impl Routing for LatencyAware {
             known => self.explored(&request.id, known),
         };
         if let Some(explored) = explored {
-            // The fastest is its fallback.
+            // The fastest candidate becomes the fallback.
             ranking[..=explored].rotate_right(1);
         }
         let first = ranking.first().map(|&index| &candidates[index as usize]).ok_or("there is no candidate")?;
@@ -95,10 +95,10 @@ impl Routing for LatencyAware {
             None => "speed not known".to_owned(),
         };
         let why = match key(first).0 {
-            _ if explored.is_some() => "not the soonest, to see how it does now",
+            _ if explored.is_some() => "explored to refresh its averages",
             Place::ToExplore => "not called yet, to learn its speed",
             Place::Known | Place::Unknown => "expected to answer soonest",
-            Place::Strained => "soonest of candidates that are all doing badly",
+            Place::Strained => "soonest of the degraded candidates",
             Place::Unable => "no candidate is fit to answer",
         };
         let reason = format!("{}: {why}, {expected}", first.model);
@@ -121,7 +121,7 @@ impl LatencyAware {
         }
     }
 
-    /// Seconds until the whole answer is there; `None` where nothing was observed.
+    /// Expected seconds until the answer is complete; `None` if nothing was observed.
     fn expected_seconds(&self, request: &Request, candidate: &Candidate) -> Option<f64> {
         let observed = candidate.observed?;
         let estimated = candidate.estimate.map(|estimate| estimate.output_tokens);
@@ -132,22 +132,22 @@ impl LatencyAware {
         })
     }
 
-    /// Which of the `known` fastest, other than the very fastest, this request explores; mostly none.
+    /// The index among the `known` fastest candidates that this request explores, never 0; mostly none.
     fn explored(&self, id: &str, known: usize) -> Option<usize> {
         let hash = hash(id);
-        // The upper half decides whether, the lower half whom.
+        // The upper half decides whether to explore, the lower half which candidate.
         let (whether, whom) = ((hash >> 32) as u32, hash as u32);
         let explores = f64::from(whether) < self.explore_share * f64::from(u32::MAX);
         explores.then(|| 1 + whom as usize % (known - 1))
     }
 }
 
-/// The less time the sooner; what is not known comes last.
+/// Compares expected times; an unknown one comes last.
 fn sooner(a: Option<f64>, b: Option<f64>) -> Ordering {
     a.unwrap_or(f64::INFINITY).total_cmp(&b.unwrap_or(f64::INFINITY))
 }
 
-/// FNV-1a, its bits mixed once more: ids of the same second differ in few of theirs.
+/// FNV-1a with a final mix, because ids of the same second differ in few bits.
 fn hash(id: &str) -> u64 {
     let hash = id
         .bytes()

@@ -1,4 +1,4 @@
-//! Who is expected to be soonest, and who is explored.
+//! Which candidate is expected to be soonest, and which is explored.
 
 extern crate std;
 
@@ -92,7 +92,7 @@ fn a_share_of_requests_explores_the_others() {
                 ["c", "a", "b"] => c += 1,
                 _ => std::panic!("{ranking:?}"),
             }
-            assert_eq!(decision.reason.contains("to see how it does now"), ranking[0] != "a");
+            assert_eq!(decision.reason.contains("explored to refresh its averages"), ranking[0] != "a");
         }
         for count in [b, c] {
             let wanted = share * 10_000.0;

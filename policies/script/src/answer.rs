@@ -1,5 +1,5 @@
-//! What a script returns: verdicts and cost estimates. What breaks the contract's rules is an error where it is
-//! made, with the line.
+//! What a script returns: verdicts and cost estimates. A value that breaks the contract fails where the script creates
+//! it, with the line.
 
 use crate::call::Call;
 use crate::candidate::Offered;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use wasmgate_policy::money::expected_output;
 use wasmgate_policy::prelude::*;
 
-/// A verdict in the script's hands.
+/// A verdict as a value of scripts.
 #[derive(Clone)]
 pub(crate) struct Answer(pub(crate) Verdict);
 
@@ -65,7 +65,7 @@ fn route_to(context: &NativeCallContext<'_>, ranking: Array, reason: &str, judge
     Ok(Answer(decision.into()))
 }
 
-/// The index of a candidate, or of the one with this model.
+/// The index of a candidate, given as the candidate itself or as its model's name.
 fn index(engine: &Engine, call: &Arc<Call>, entry: &Dynamic) -> Fallible<u32> {
     let should = "route_to: the ranking should hold candidates or their model names, but has";
     if let Some(offered) = entry.read_lock::<Offered>() {
@@ -109,14 +109,14 @@ fn deny(code: &str, reason: &str) -> Fallible<Answer> {
     Ok(Answer(Denial { code: code.into(), reason: reason.into() }.into()))
 }
 
-/// At the candidate's price, or of unknown cost where it has none.
+/// An estimate at the candidate's price; the cost is unknown if it has none.
 fn cost_estimate(candidate: &mut Offered, input: INT, output: INT) -> Fallible<CostEstimate> {
     let (input_tokens, output_tokens) = (tokens(input)?, tokens(output)?);
     let cost = candidate.candidate().price.map(|price| price.cost(input_tokens, output_tokens));
     Ok(CostEstimate { input_tokens, output_tokens, cost })
 }
 
-/// At a cost of the script's own, in nano-dollars; `()` where it does not know.
+/// An estimate with the script's own cost, in nano-dollars; `()` if it is unknown.
 fn own_cost_estimate(
     context: NativeCallContext<'_>,
     _: &mut Offered,

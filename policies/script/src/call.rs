@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use wasmgate_policy::{Candidate, Request, Role};
 
-/// A request and its candidates. Scripts hold handles to it, and copy what they read of it.
+/// A request and its candidates. Scripts hold handles to it, and copy what they read.
 pub(crate) struct Call {
     pub(crate) request: Request,
     pub(crate) candidates: Vec<Candidate>,
-    /// The text of the newest message of the user: a script may read it often, and shares this copy.
+    /// The text of the newest user message: a script may read it often, and shares this copy.
     pub(crate) prompt: ImmutableString,
     /// How often the script has read a variable.
     pub(crate) reads: AtomicU32,
 }
 
 impl Call {
-    /// The call's own copy: a script's values live as long as it likes.
+    /// Copies the request and its candidates, because a script's values may outlive the borrowed ones.
     pub(crate) fn new(request: &Request, candidates: &[Candidate]) -> Arc<Self> {
         let newest = request.messages.iter().rfind(|message| message.role == Role::User);
         let prompt = newest.map_or("", |message| &message.text).into();

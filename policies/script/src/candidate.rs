@@ -10,11 +10,12 @@ use wasmgate_policy::{Breaker, Candidate, Capabilities, Health, Location, Observ
 #[derive(Clone)]
 pub(crate) struct Offered {
     pub(crate) call: Arc<Call>,
-    /// Its place among the candidates of the call.
+    /// Its index among the candidates of the call.
     pub(crate) index: u32,
 }
 
-/// Named as in the contract, with `_` for `-`; what is in `capabilities`, `observed` and `estimate` is at hand here.
+/// Named as in the contract, with `_` for `-`; the parts of `capabilities`, `observed` and `estimate` are properties
+/// here.
 const CANDIDATE: [Property<Offered>; 17] = [
     ("index", |of| whole(of.index)),
     ("model", |of| text(&of.candidate().model)),
@@ -52,7 +53,7 @@ impl Offered {
         &self.call.candidates[self.index as usize]
     }
 
-    /// Why it should not be the one to get this request.
+    /// Why this candidate should not get the request.
     pub(crate) fn obstacle(&self) -> Option<rank::Obstacle> {
         rank::obstacle(&self.call.request, self.candidate())
     }

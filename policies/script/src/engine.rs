@@ -1,4 +1,4 @@
-//! The interpreter: what scripts can call, and how much they may use.
+//! The interpreter: what scripts can call, and their limits.
 
 use crate::failure::failure;
 use crate::request::Asked;
@@ -9,29 +9,29 @@ use rhai::packages::{MoreStringPackage, Package};
 use std::sync::atomic::Ordering::Relaxed;
 use wasmgate_policy::log;
 
-/// Steps of one call, and how often it may read variables: some milliseconds, so that a loop without end is an error
-/// before the gateway's limit of time ends the instance. The interpreter counts steps, but forgets where it was; a loop
-/// mostly reads some variable, and is told its line then.
+/// Maximum steps of one call, and maximum reads of variables: some milliseconds, so that an endless loop is an error
+/// before the gateway's time limit ends the instance. The interpreter's step limit gives no line. Most loops read some
+/// variable, and that limit gives the line.
 const OPERATIONS: u64 = 50_000;
 const READS: u32 = 5_000;
 
-/// How deep functions may call one another, and expressions be nested on a function's and on the top level. Both take
-/// the guest's stack, whose size is in `build.rs`.
+/// Maximum depth of calls, and of nested expressions in functions and at the top level. Both use the guest's stack,
+/// whose size is in `build.rs`.
 const CALL_LEVELS: usize = 12;
 const FUNCTION_EXPRESSIONS: usize = 48;
 const EXPRESSIONS: usize = 48;
 
-/// The longest text that a script may make, in bytes, and the largest list and map: a fraction of the memory that a
-/// policy has unless configured. A prompt fits, unless the operator lets policies see far longer ones.
+/// Maximum bytes of a text, and maximum entries of a list or map, that a script may create: a fraction of a policy's
+/// default memory. A prompt fits, unless the operator lets policies see far longer ones.
 const TEXT_BYTES: usize = 8 << 20;
 const ENTRIES: usize = 100_000;
 
-/// The largest script: variables at a time, and functions.
+/// Maximum variables at a time, and maximum functions.
 const VARIABLES: usize = 512;
 const FUNCTIONS: usize = 256;
 
 rhai::def_package! {
-    /// What scripts have of Rhai's own functions, as one module: each call looks through all modules there are.
+    /// The functions of Rhai that scripts have, as one module, because each call searches all modules.
     Rhai(module): CorePackage, LogicPackage, BasicMathPackage, BasicArrayPackage, BasicMapPackage, MoreStringPackage {}
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn engine() -> Engine {
     engine
 }
 
-/// Ends a call that reads variables too often, at the line where it does. The hook is meant to supply variables, which
-/// it never does.
+/// Ends a call that reads variables too often, at the line where it does. The hook is meant to supply variables; this
+/// one never does.
 #[expect(deprecated, reason = "so that it is noticed: the hook may change, and the interpreter's version is pinned")]
 fn count_reads(engine: &mut Engine) {
     engine.on_var(|_, _, context| match context.tag().read_lock::<Asked>() {

@@ -1,14 +1,14 @@
-//! What went wrong in a script, as a sentence with line and column.
+//! Describes what went wrong in a script, in a sentence with line and column.
 //!
-//! The sentence goes to the operator's log, which is not private: where the interpreter would quote a value, which may
-//! be of the prompt, the sentence does not. What a script throws itself is its author's choice of words.
+//! The sentence goes to the operator's log, which is not private. The interpreter would quote values, which may come
+//! from the prompt; the sentence never does. Text that a script throws is its author's choice.
 
 use rhai::{Dynamic, Engine, EvalAltResult, ParseError, Position};
 
-/// What a function that scripts call returns.
+/// The result of a function that scripts call.
 pub(crate) type Fallible<T> = Result<T, Box<EvalAltResult>>;
 
-/// The longest sentence, in bytes.
+/// Maximum length of a sentence, in bytes.
 const SENTENCE_BYTES: usize = 300;
 
 /// A failure of a function that a script called; the interpreter adds the place of the call.
@@ -17,8 +17,8 @@ pub(crate) fn failure(sentence: impl Into<String>) -> Box<EvalAltResult> {
     EvalAltResult::ErrorRuntime(sentence.into(), Position::NONE).into()
 }
 
-/// What kind of value it is, for a sentence: never the value, which may be of the prompt. The engine knows the names
-/// of the types that the crate registered.
+/// The kind of a value, for a sentence: never the value, which may come from the prompt. The engine knows the names of
+/// the types that the crate registered.
 pub(crate) fn kind(engine: &Engine, value: &Dynamic) -> String {
     let kind = match engine.map_type_name(value.type_name()) {
         "()" => "nothing",
@@ -30,7 +30,7 @@ pub(crate) fn kind(engine: &Engine, value: &Dynamic) -> String {
         "Fn" => "a function",
         // Each call has one.
         "request" => "the request",
-        // Rhai's own types that the crate has no word for; next, types that nobody registered.
+        // Rhai's own types without a word here; then types that are not registered.
         "blob" | "range" | "range=" => "something else",
         path if path.contains("::") => "something else",
         name => return format!("a {name}"),
@@ -61,9 +61,9 @@ pub(crate) fn of_run(engine: &Engine, error: Box<EvalAltResult>) -> String {
         EvalAltResult::ErrorStackOverflow(_) => {
             format!("functions that call one another more than {} deep", engine.max_call_levels())
         }
-        EvalAltResult::ErrorIndexNotFound(..) => "there is nothing at this index".to_owned(),
+        EvalAltResult::ErrorIndexNotFound(..) => "there is no element at this index".to_owned(),
         EvalAltResult::ErrorArithmetic(sentence, _) => before_a_quote(sentence).to_owned(),
-        // The type of texts has three names.
+        // Rhai has three names for the type of texts.
         other => other.to_string().replace("&str | ImmutableString | String", "text"),
     };
     placed(&sentence, place)

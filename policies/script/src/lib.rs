@@ -1,11 +1,11 @@
-//! Decides by a script that the operator gives in the setting `script`.
+//! Runs the operator's script from the setting `script`.
 //!
-//! The script is Rhai. It defines `fn route(request, candidates)` for the routing hook,
-//! `fn estimate(request, candidates)` for the cost hook, or both; the README beside this crate lists what it
-//! may use. `configure` compiles it and runs its top level once; a decision is one call of its function.
+//! The script is in Rhai. It defines `fn route(request, candidates)` for the routing hook, `fn estimate(request,
+//! candidates)` for the cost hook, or both; this crate's README lists what it may use. `configure` compiles it and runs
+//! its top level once; a decision is one call of its function.
 //!
-//! A mistake in a script is an error with line and column, never a trap: what would run away ends at a limit
-//! of the interpreter before the gateway has to end it.
+//! A mistake in a script is an error with line and column, never a trap: the interpreter's limits end a runaway script
+//! before the gateway's limits do.
 
 mod answer;
 mod call;
@@ -38,7 +38,7 @@ pub struct RoutingScript(Program);
 /// The script's `fn estimate`, ready to be called.
 pub struct CostScript(Program);
 
-/// Tells the operator where, and not what: the message of a panic may quote a prompt, and would go to the log.
+/// Logs only the place of a panic: its message may quote a prompt, and the log is not private.
 #[cfg(target_family = "wasm")]
 fn keep_panics_quiet() {
     std::panic::set_hook(Box::new(|panic| {
@@ -48,7 +48,7 @@ fn keep_panics_quiet() {
     }));
 }
 
-/// Both hooks are one component, and give the same name and version.
+/// Both hooks are in one component and return the same name and version.
 fn this_manifest() -> Manifest {
     let summary = "Runs the operator's script: which model answers, or what a request will cost.";
     manifest("script", env!("CARGO_PKG_VERSION"), summary, &[SCRIPT.entry()])

@@ -1,11 +1,11 @@
-//! Numbers in scripts: as doubles are, and as people read them.
+//! Numbers in scripts: compared exactly, and formatted for people.
 
 use crate::failure::{Fallible, failure};
 use rhai::{Engine, INT};
 
-/// Rhai takes two numbers for equal where they differ in their last bit. Thresholds are compared exactly here, as in
-/// every other policy: 0.1 + 0.2 is above 0.3. Operators are functions and can be overridden, but only where the
-/// interpreter looks for one at all, which costs the example a fifth more instructions.
+/// Rhai treats two numbers as equal if they differ in their last bit. Here thresholds are compared exactly, as in every
+/// other policy: 0.1 + 0.2 is above 0.3. Operators are functions and can be overridden, but only without the
+/// interpreter's fast operators, which costs the example a fifth more instructions.
 pub(crate) fn register(engine: &mut Engine) {
     engine.set_fast_operators(false);
     compare(engine, |x: f64| x, |y: f64| y);
@@ -32,12 +32,12 @@ fn compare<X: Number, Y: Number>(engine: &mut Engine, left: fn(X) -> f64, right:
     }
 }
 
-/// A whole number or one with a fraction.
+/// A whole number or a number with a fraction.
 trait Number: Copy + Send + Sync + 'static {}
 impl Number for f64 {}
 impl Number for INT {}
 
-/// A number with so many decimals, 0 to 9, halves rounded up.
+/// Formats a number with 0 to 9 decimals; halves are rounded away from zero.
 fn fixed(number: f64, decimals: INT) -> Fallible<String> {
     if !number.is_finite() || !(0..=9).contains(&decimals) {
         return Err(failure("fixed: expected a finite number and 0 to 9 decimals"));

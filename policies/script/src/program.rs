@@ -1,4 +1,4 @@
-//! A script, compiled: from its text to a function that can be called.
+//! Compiles a script to a function that can be called.
 
 use crate::call::Call;
 use crate::candidate::offered;
@@ -8,21 +8,21 @@ use crate::request::Asked;
 use rhai::{AST, CallFnOptions, Dynamic, Engine, Module, Scope};
 use std::sync::Arc;
 
-/// A hook, and what the script calls it.
+/// A hook, and its function's name in scripts.
 #[derive(Clone, Copy)]
 pub(crate) enum Hook {
     Routing,
     Cost,
 }
 
-/// A script whose hook can be called.
+/// A compiled script with the hook's function.
 pub(crate) struct Program {
     engine: Engine,
     script: AST,
     function: &'static str,
 }
 
-/// What each hook is called with.
+/// The number of parameters of a hook's function.
 const PARAMETERS: usize = 2;
 
 impl Hook {
@@ -35,7 +35,7 @@ impl Hook {
 }
 
 impl Program {
-    /// Compiles a script, runs its top level, and makes sure that it has the hook's function.
+    /// Compiles a script, runs its top level, and checks that it has the hook's function.
     pub(crate) fn compile(text: &str, hook: Hook) -> Result<Self, String> {
         let function = hook.function();
         let wrong = |is: &str| format!("setting script should define fn {function}(request, candidates), but {is}");
@@ -48,7 +48,7 @@ impl Program {
         let top = engine.compile(text).map_err(|error| refusal(failure::of_text(&error)))?;
         engine.run_ast_with_scope(&mut constants, &top).map_err(|error| refusal(failure::of_run(&engine, error)))?;
         publish(&mut engine, &constants);
-        // Once more, now that all names are known: one that is not is a mistake, found before any request is.
+        // Compiles a second time, now that all names are known, to find unknown names before any request does.
         engine.set_strict_variables(true);
         let script = engine.compile_with_scope(&constants, text);
         let script = script.map_err(|error| refusal(failure::of_text(&error)))?;
@@ -74,14 +74,13 @@ impl Program {
         returned.map_err(|error| failure::of_run(&self.engine, error))
     }
 
-    /// What kind of value the hook's function returned, for a sentence.
+    /// The kind of value that the hook's function returned, for a sentence.
     pub(crate) fn kind(&self, value: &Dynamic) -> String {
         failure::kind(&self.engine, value)
     }
 }
 
-/// Lets functions read what the top level defined. They cannot by themselves: Rhai's functions see their parameters
-/// and nothing else.
+/// Lets functions read what the top level defined. By default, Rhai's functions only see their parameters.
 fn publish(engine: &mut Engine, constants: &Scope<'_>) {
     let mut module = Module::new();
     for (name, _, value) in constants.iter() {

@@ -1,5 +1,5 @@
-//! Rankings in scripts: lists of candidates, best first. These reorder and never drop, and what is equal stays in
-//! order, so that they can be put behind one another.
+//! Rankings in scripts: lists of candidates, best first. These functions reorder and never drop, and equal candidates
+//! keep their order, so that a script can chain them.
 
 use crate::candidate::Offered;
 use crate::failure::{Fallible, failure, kind};
@@ -8,7 +8,7 @@ use crate::text::texts;
 use rhai::{Array, Dynamic, Engine, FnPtr, NativeCallContext};
 use wasmgate_policy::money;
 
-/// Output tokens that `cheapest` expects where no cost policy did: what the built-in policies expect.
+/// Output tokens that `cheapest` expects if no cost policy estimated them: the built-in policies' default.
 const USUAL_OUTPUT: u32 = 500;
 
 pub(crate) fn register(engine: &mut Engine) {
@@ -20,7 +20,7 @@ pub(crate) fn register(engine: &mut Engine) {
         .register_fn("cheapest", cheapest);
 }
 
-/// By a number of each, ascending; where it is `()`, last.
+/// Sorts by a number of each, ascending; `()` comes last.
 fn by(context: NativeCallContext<'_>, ranking: Array, number: FnPtr) -> Fallible<Array> {
     sorted(ranking, |candidate| {
         let number = number.call_within_context::<Dynamic>(&context, (candidate.clone(),))?;
@@ -36,7 +36,7 @@ fn by(context: NativeCallContext<'_>, ranking: Array, number: FnPtr) -> Fallible
     })
 }
 
-/// Those first for which a predicate is true.
+/// Puts those first for which a predicate is true.
 fn prefer(context: NativeCallContext<'_>, ranking: Array, predicate: FnPtr) -> Fallible<Array> {
     sorted(ranking, |candidate| {
         let answer = predicate.call_within_context::<Dynamic>(&context, (candidate.clone(),))?;
@@ -47,7 +47,7 @@ fn prefer(context: NativeCallContext<'_>, ranking: Array, predicate: FnPtr) -> F
     })
 }
 
-/// Those first whose models a list names, in the list's order.
+/// Puts those first whose models a list names, in the list's order.
 fn prefer_models(context: NativeCallContext<'_>, ranking: Array, models: Array) -> Fallible<Array> {
     let models = texts(&context, models)?;
     sorted(ranking, |entry| {
@@ -56,12 +56,12 @@ fn prefer_models(context: NativeCallContext<'_>, ranking: Array, models: Array) 
     })
 }
 
-/// Those last that cannot take the request.
+/// Puts those last that cannot take the request.
 fn able_first(context: NativeCallContext<'_>, _: Asked, ranking: Array) -> Fallible<Array> {
     sorted(ranking, |entry| Ok(offered(&context, entry)?.obstacle().is_some()))
 }
 
-/// By expected cost: the cost policy's word, else by price; what has neither comes last.
+/// Sorts by expected cost: the cost policy's estimate, else by price; candidates with neither come last.
 fn cheapest(context: NativeCallContext<'_>, ranking: Array) -> Fallible<Array> {
     sorted(ranking, |entry| {
         let offered = offered(&context, entry)?;
@@ -70,7 +70,7 @@ fn cheapest(context: NativeCallContext<'_>, ranking: Array) -> Fallible<Array> {
     })
 }
 
-/// The candidate that an entry of a ranking is, which a script gave to a function.
+/// The candidate in an entry of a ranking that a script passed to a function.
 fn offered(context: &NativeCallContext<'_>, entry: &Dynamic) -> Fallible<Offered> {
     let wrong = || {
         let (function, kind) = (context.fn_name(), kind(context.engine(), entry));
@@ -82,7 +82,7 @@ fn offered(context: &NativeCallContext<'_>, entry: &Dynamic) -> Fallible<Offered
 fn sorted<K: PartialOrd>(ranking: Array, mut key: impl FnMut(&Dynamic) -> Fallible<K>) -> Fallible<Array> {
     let keyed = ranking.into_iter().map(|candidate| Ok((key(&candidate)?, candidate)));
     let mut keyed = keyed.collect::<Fallible<Vec<_>>>()?;
-    // No key is "not a number", so that each two compare.
+    // No key is NaN, so any two compare.
     keyed.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     Ok(keyed.into_iter().map(|(_, candidate)| candidate).collect())
 }

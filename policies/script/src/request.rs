@@ -1,4 +1,4 @@
-//! `request` in scripts, and what is in it.
+//! The `request` of scripts and its parts.
 
 use crate::call::Call;
 use crate::value::{Property, optional, properties, text, whole};
@@ -52,7 +52,7 @@ fn messages(call: &Arc<Call>) -> Array {
     (0..call.request.messages.len()).map(|at| Dynamic::from(Said { call: call.clone(), at })).collect()
 }
 
-/// Of a name that is there twice the first counts.
+/// If a name appears twice, its first value counts.
 fn map(pairs: &[(String, String)]) -> Map {
     pairs.iter().rev().map(|(name, value)| (name.as_str().into(), text(value))).collect()
 }

@@ -1,15 +1,15 @@
-//! What scripts can ask of a text. Natively: a script that walks over the characters of a long prompt would be at its
-//! limit of steps soon.
+//! Text functions for scripts. They are native, because a script that walks over the characters of a long prompt would
+//! soon reach its limit of steps.
 
 use crate::failure::{Fallible, failure, kind};
 use regex_lite::{Regex, RegexBuilder};
 use rhai::{Array, Dynamic, Engine, INT, ImmutableString, NativeCallContext};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Compiled patterns that an instance keeps: scripts have few, unless they make them up.
+/// Maximum compiled patterns that an instance keeps: scripts have few, unless they generate them.
 const PATTERNS: usize = 32;
 
-/// The largest compiled pattern, in bytes: `(\d{1000}){1000}` is an error, not an instance's memory.
+/// Maximum size of a compiled pattern, in bytes: `(\d{1000}){1000}` is an error and does not fill an instance's memory.
 const PATTERN_BYTES: usize = 256 << 10;
 
 pub(crate) fn register(engine: &mut Engine) {
@@ -34,7 +34,7 @@ fn count_of(text: &str, part: &str) -> INT {
     if part.is_empty() { 0 } else { text.matches(part).count() as INT }
 }
 
-/// Whether one of some characters occurs.
+/// Whether one of `characters` occurs.
 fn has_any(text: &str, characters: &str) -> bool {
     if characters.is_ascii() {
         let mut wanted = [false; 256];
@@ -45,7 +45,7 @@ fn has_any(text: &str, characters: &str) -> bool {
     }
 }
 
-/// Whether a word occurs by itself: with no letter, digit or other number of any script and no `_` beside it.
+/// Whether a word stands alone: no letter, digit or other number of any script and no `_` is next to it.
 fn has_word(text: &str, word: &str) -> bool {
     let is_word = |character: char| character.is_alphanumeric() || character == '_';
     let mut from = 0;
@@ -62,14 +62,14 @@ fn has_word(text: &str, word: &str) -> bool {
     false
 }
 
-/// Those of a list whose lower case is part of the text's lower case: in lower case, each once, in the list's order.
-/// The empty text is part of none.
+/// The keywords of a list whose lower case is part of the text's lower case: in lower case, each once, in the list's
+/// order. The empty text is never one.
 fn keywords(context: NativeCallContext<'_>, text: &str, list: Array) -> Fallible<Array> {
     let list = texts(&context, list)?;
     Ok(occurring(text, &list).into_iter().map(Dynamic::from).collect())
 }
 
-/// All keywords in one pass: a table says which of them begin with a byte, mostly none.
+/// Finds all keywords in one pass: a table lists those that begin with a byte, mostly none.
 fn occurring(text: &str, list: &[String]) -> Vec<String> {
     let mut keywords: Vec<(String, bool)> = Vec::with_capacity(list.len());
     for keyword in list.iter().map(|keyword| keyword.to_lowercase()) {
@@ -91,20 +91,20 @@ fn occurring(text: &str, list: &[String]) -> Vec<String> {
     keywords.into_iter().filter_map(|(keyword, found)| found.then_some(keyword)).collect()
 }
 
-/// The lower case of a text. Where only ASCII is looked for, other letters may stay as they are, but for the two whose
-/// lower case begins with an ASCII letter (their first bytes are looked for): they need no tables, which are slow.
+/// The lower case of a text. For ASCII keywords, other letters need no conversion, except the two whose lower case
+/// begins with an ASCII letter (their first bytes are searched): this avoids the conversion tables, which are slow.
 fn lower(text: &str, for_ascii: bool) -> String {
     let folds = |&byte: &u8| byte == "\u{130}".as_bytes()[0] || byte == "\u{212A}".as_bytes()[0];
     if for_ascii && !text.as_bytes().iter().any(folds) { text.to_ascii_lowercase() } else { text.to_lowercase() }
 }
 
-/// Those of a list that `has_word` finds, in the list's order.
+/// The words of a list that `has_word` finds, in the list's order.
 fn whole_words(context: NativeCallContext<'_>, text: &str, list: Array) -> Fallible<Array> {
     let words = texts(&context, list)?.into_iter();
     Ok(words.filter(|word| has_word(text, word)).map(Dynamic::from).collect())
 }
 
-/// The texts of a list that a script gave to a function, and that may hold nothing but texts.
+/// The texts of a list that a script passed to a function, which may hold nothing but texts.
 pub(crate) fn texts(context: &NativeCallContext<'_>, list: Array) -> Fallible<Vec<String>> {
     let wrong = |other: Dynamic| {
         let (function, kind) = (context.fn_name(), kind(context.engine(), &other));
@@ -114,8 +114,8 @@ pub(crate) fn texts(context: &NativeCallContext<'_>, list: Array) -> Fallible<Ve
     texts.map(|text| text.map(ImmutableString::into_owned).map_err(wrong)).collect()
 }
 
-/// The languages that are named after the fences (of three backticks or more) which open blocks of code; the empty
-/// text where none is. A block that nothing closes is one too.
+/// The languages named after the fences (of three backticks or more) that open code blocks; the empty text if none is
+/// named. An unclosed block counts too.
 fn code_blocks(text: &str) -> Vec<String> {
     let mut languages = Vec::new();
     let mut open = None;
@@ -134,7 +134,8 @@ fn code_blocks(text: &str) -> Vec<String> {
     languages
 }
 
-/// Compiled patterns, the latest used last. A lock, as an engine must be `Sync`: nobody ever waits for it.
+/// Compiled patterns, the most recently used last. The lock is there because an engine must be `Sync`; nothing ever
+/// waits for it.
 #[derive(Default)]
 struct Patterns(Mutex<Vec<(String, Arc<Regex>)>>);
 

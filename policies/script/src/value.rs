@@ -1,4 +1,4 @@
-//! How values of the contract become values of scripts.
+//! Converts values of the contract to values of scripts.
 
 use rhai::{Dynamic, Engine, INT, ImmutableString};
 use std::any::Any;
@@ -19,7 +19,7 @@ pub(crate) fn text(value: &str) -> Dynamic {
     ImmutableString::from(value).into()
 }
 
-/// A whole number. Money beyond nine billion dollars stays at the end of what scripts can count.
+/// A whole number. Money beyond nine billion dollars saturates at the largest number of scripts.
 pub(crate) fn whole(value: impl TryInto<INT>) -> Dynamic {
     value.try_into().unwrap_or(INT::MAX).into()
 }

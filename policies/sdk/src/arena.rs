@@ -1,34 +1,34 @@
-//! Where the blocks of a policy's memory lie: one behind the other.
+//! Allocates a policy's memory: blocks lie one after the other.
 //!
-//! A call makes its garbage within microseconds, and nearly all of it is gone at the call's end: what came in, what goes
-//! out, what was written between. So a block takes the next free place, and a block that is freed is one less to wait for:
-//! with the last one all places are free again. What was made before [`Arena::keep`] stays: the settings, and what the
-//! policy prepared of them.
+//! A call lasts microseconds, and at its end nearly all of its blocks are freed: input, output, and what was written
+//! between. So a new block takes the next free address, and the arena only counts freed blocks. When the last one is
+//! freed, all addresses are free. Blocks from before [`Arena::keep`] stay: the settings, and what the policy prepared
+//! from them.
 //!
-//! A block that a policy keeps from one call to the next beyond that holds up all places, until the gateway replaces the
+//! If a policy keeps a later block from one call to the next, no address becomes free until the gateway replaces the
 //! instance.
 
-/// The places, as addresses.
+/// The state of the arena, as addresses.
 #[derive(Debug)]
 pub(crate) struct Arena {
-    /// What lies below is kept.
+    /// Blocks below this address are kept.
     kept: usize,
-    /// Where the next block begins, but for its alignment.
+    /// Where the next block begins, before its alignment.
     top: usize,
     /// Where the memory ends.
     end: usize,
-    /// How many blocks lie between `kept` and `top` that are not freed.
+    /// The number of blocks between `kept` and `top` that are not freed.
     blocks: usize,
 }
 
 impl Arena {
-    /// Without any memory.
+    /// An arena without memory.
     pub(crate) const fn new() -> Self {
         Self { kept: 0, top: 0, end: 0, blocks: 0 }
     }
 
-    /// A place for a block, or `None` where there is no memory for it. `more` is asked for memory of at least that many
-    /// bytes, and says from where to where it goes.
+    /// Allocates a block; `None` if there is no memory for it. `more` provides memory of at least that many bytes and
+    /// returns its start and end.
     pub(crate) fn take(
         &mut self,
         size: usize,
@@ -39,7 +39,7 @@ impl Arena {
         if place.1 > self.end {
             let (from, to) = more(size.checked_add(align)?)?;
             if from != self.end {
-                // Something else took memory meanwhile: what lies before that stays for good.
+                // Something else took memory meanwhile: blocks before that memory stay for good.
                 *self = Self { kept: from, top: from, end: to, blocks: 0 };
                 place = self.next(size, align)?;
             }
@@ -50,7 +50,7 @@ impl Arena {
         Some(place.0)
     }
 
-    /// Takes a block back.
+    /// Frees a block.
     pub(crate) fn give(&mut self, start: usize, size: usize) {
         if start < self.kept {
             return;
@@ -63,7 +63,7 @@ impl Arena {
         }
     }
 
-    /// Makes the last block longer or shorter where it is; whether it is the last, and there is room.
+    /// Resizes a block in place; returns whether it is the last one and there is room.
     pub(crate) fn resize(&mut self, start: usize, size: usize, new_size: usize) -> bool {
         let end = start.checked_add(new_size).filter(|&end| end <= self.end);
         match end {
@@ -75,12 +75,12 @@ impl Arena {
         }
     }
 
-    /// All blocks there are stay for good.
+    /// Keeps all current blocks for good.
     pub(crate) fn keep(&mut self) {
         (self.kept, self.blocks) = (self.top, 0);
     }
 
-    /// From where to where the next block goes.
+    /// The start and end of the next block.
     fn next(&self, size: usize, align: usize) -> Option<(usize, usize)> {
         let start = self.top.checked_add(align - 1)? & !(align - 1);
         Some((start, start.checked_add(size)?))
@@ -99,7 +99,7 @@ mod tests {
             size: usize,
             align: usize,
         },
-        /// Of the blocks in use, the one at this place, counted round.
+        /// Frees a block in use, by its index modulo their number.
         Give(usize),
         Resize {
             at: usize,
@@ -125,9 +125,9 @@ mod tests {
         #[test]
         fn blocks_have_places_of_their_own(steps in steps()) {
             let (mut arena, mut memory) = (Arena::new(), 64);
-            // All blocks that are in use: from where to where.
+            // All blocks in use: start and end.
             let mut blocks: Vec<(usize, usize)> = Vec::new();
-            // Memory that is not the arena's.
+            // Memory that does not belong to the arena.
             let mut foreign: Vec<(usize, usize)> = [(0, 64)].to_vec();
             for step in steps {
                 match step {

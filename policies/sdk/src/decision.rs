@@ -1,28 +1,28 @@
-//! Making verdicts: decisions and denials that keep the contract's bounds.
+//! Creates verdicts: decisions and denials within the contract's bounds.
 
 use crate::{Decision, Denial, Tier, Verdict};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The longest reason that the contract allows, in bytes.
+/// Maximum length of a reason in the contract, in bytes.
 pub const REASON_BYTES: usize = 1024;
 
 impl Decision {
-    /// A decision of a policy that judges how demanding requests are. `complexity` is brought into 0 to 1.
+    /// A decision of a policy that scores how demanding requests are. `complexity` is clamped to 0 to 1.
     pub fn scored(ranking: Vec<u32>, complexity: f64, tier: Tier, reason: impl Into<String>) -> Self {
-        // Not a number would fail the whole decision at the gateway, and says no more than nothing.
+        // NaN would fail the whole decision at the gateway, so it becomes no score.
         let complexity = (!complexity.is_nan()).then(|| complexity.clamp(0.0, 1.0));
         Self { ranking, complexity, tier: Some(tier), reason: reason.into() }
     }
 
-    /// A decision of a policy that does not look at how demanding a request is.
+    /// A decision of a policy that does not score requests.
     pub fn unscored(ranking: Vec<u32>, reason: impl Into<String>) -> Self {
         Self { ranking, complexity: None, tier: None, reason: reason.into() }
     }
 }
 
 impl Denial {
-    /// A refusal. `code` is for programs: lower-case letters, digits and `_`, 1 to 64 of them.
+    /// A denial. `code` is for programs: lower-case letters, digits and `_`, 1 to 64 of them.
     pub fn new(code: &'static str, reason: impl Into<String>) -> Self {
         Self { code: code.into(), reason: reason.into() }
     }
@@ -41,7 +41,7 @@ impl From<Denial> for Verdict {
 }
 
 impl Tier {
-    /// Its name in the contract, as on dashboards.
+    /// Its name in the contract and on dashboards.
     pub fn name(self) -> &'static str {
         match self {
             Self::Low => "low",

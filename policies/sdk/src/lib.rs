@@ -1,6 +1,6 @@
 //! Write Wasmgate policies in Rust.
 //!
-//! A policy is a type that knows its settings, and a line that makes it a component:
+//! A policy is a type that holds its settings, and a line that makes it a component:
 //!
 //! ```
 //! use wasmgate_policy::prelude::*;
@@ -26,16 +26,16 @@
 //! wasmgate_policy::export!(routing: FirstComeFirstServed);
 //! ```
 //!
-//! Built for `wasm32-wasip2` as a `cdylib` it is a component. Built for anything else the last line is
-//! nothing, so that `cargo test` runs the policy's own tests like those of any other crate: requests and
-//! candidates are plain structs, [`testing`] makes them, and [`Settings::of`] stands in for the operator.
+//! Built for `wasm32-wasip2` as a `cdylib`, it is a component. For any other target the last line expands to nothing,
+//! so that `cargo test` runs the policy's tests like those of any other crate: requests and candidates are plain
+//! structs, [`testing`] creates them, and [`Settings::of`] replaces the operator's settings.
 //!
-//! This crate does without `std`, and so can a policy: see the feature `bare`.
+//! This crate does not use `std`, and a policy need not either: see the feature `bare`.
 
 #![no_std]
 
 extern crate alloc;
-// Natively the standard library is there: for `log`, and for the allocator of whoever links this.
+// Native builds have the standard library: for `log`, and for the allocator of the linking crate.
 #[cfg(not(target_family = "wasm"))]
 extern crate std;
 
@@ -64,7 +64,7 @@ pub use bindings::routing::wasmgate::policy::types::{
 pub use policy::{Cost, Policy, Routing, manifest};
 pub use settings::Settings;
 
-/// All that a policy usually names, the allocating types of a crate without `std` among it.
+/// Everything that a policy usually needs, including the allocating types that a crate without `std` lacks.
 pub mod prelude {
     pub use crate::settings::{Boolean, Integer, Number, Text, Texts};
     pub use crate::{

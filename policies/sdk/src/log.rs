@@ -1,6 +1,6 @@
-//! Lines to the operator's log. They are not private: never write prompts to it.
+//! Writes lines to the operator's log. The log is not private: never write prompts to it.
 //!
-//! Natively, in an author's tests, the lines go to standard error.
+//! In native builds, such as an author's tests, the lines go to standard error.
 
 pub use crate::bindings::routing::wasmgate::policy::log::Level;
 
@@ -9,12 +9,12 @@ pub fn debug(line: &str) {
     write(Level::Debug, line);
 }
 
-/// For the curious operator.
+/// For an operator who wants details.
 pub fn info(line: &str) {
     write(Level::Info, line);
 }
 
-/// Something is not as it should be.
+/// Something is wrong, but the policy works.
 pub fn warn(line: &str) {
     write(Level::Warn, line);
 }

@@ -2,28 +2,27 @@
 
 use crate::{Candidate, Price, Request};
 
-/// How prices count tokens.
+/// Prices are for this many tokens.
 const PER_TOKENS: u128 = 1_000_000;
 
 impl Price {
-    /// The cost of so many tokens in nano-dollars, half a nano-dollar rounded up. A sum beyond a `u64`
-    /// (18 billion dollars) stays at its end.
+    /// The cost of this many tokens in nano-dollars, half a nano-dollar rounded up. A sum beyond a `u64` (18 billion
+    /// dollars) saturates.
     pub fn cost(self, input_tokens: u32, output_tokens: u32) -> u64 {
-        // A product of a u32 and a u64 has at most 96 bits, so that the sum cannot overflow.
+        // A product of a u32 and a u64 has at most 96 bits, so the sum cannot overflow.
         let sum =
             u128::from(input_tokens) * u128::from(self.input) + u128::from(output_tokens) * u128::from(self.output);
         u64::try_from((sum + PER_TOKENS / 2) / PER_TOKENS).unwrap_or(u64::MAX)
     }
 }
 
-/// The output tokens to expect of a request: what the operator expects, or less where the client's limit
-/// is lower.
+/// The output tokens to expect of a request: `usual`, or the client's limit if that is lower.
 pub fn expected_output(request: &Request, usual: u32) -> u32 {
     request.max_tokens.map_or(usual, |limit| limit.min(usual))
 }
 
-/// What a request is expected to cost on a candidate, in nano-dollars: the cost policy's word, and where
-/// there is none, from the candidate's price. `None` where it has no price either: unpriced is not free.
+/// The expected cost of a request on a candidate, in nano-dollars: the cost policy's estimate, else derived from the
+/// candidate's price. `None` if it has no price either: unpriced is not free.
 pub fn expected_cost(request: &Request, candidate: &Candidate, usual_output: u32) -> Option<u64> {
     let estimated = candidate.estimate.and_then(|estimate| estimate.cost);
     let priced =

@@ -1,26 +1,24 @@
-//! What an author implements, and how it becomes a component.
+//! The traits that an author implements, and the macro that makes a policy a component.
 //!
-//! A trait and one line of macro. The line cannot be spared: a component's exports are symbols with fixed
-//! names in the final crate, each of them calls one concrete type, and stable Rust has no way for a
-//! library to find "the type that implements this trait". Everything that can be a function is one
-//! (below, in `glue`); the macro only makes the place where the configured policy is kept.
+//! The macro is necessary: a component's exports are symbols with fixed names in the final crate, each of them calls
+//! one concrete type, and in stable Rust a library cannot find "the type that implements this trait". Everything that
+//! can be a function is one (below, in `glue`); the macro only creates the static that holds the configured policy.
 
 use crate::{Candidate, CostEstimate, Manifest, Request, Setting, Settings, Verdict};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// What the two kinds of policies have in common.
+/// What both kinds of policies share.
 ///
-/// The configured policy is kept for the life of an instance and must not change from call to call:
-/// that instances are reused is the gateway's choice, not something to rely on. Hence `&self` in the
-/// hooks, and `Send + Sync`, which plain data is anyway.
+/// The configured policy lives as long as its instance and must not change from call to call: the gateway chooses
+/// whether to reuse instances, so do not rely on that. Hence `&self` in the hooks, and `Send + Sync`, which plain data
+/// is anyway.
 pub trait Policy: Sized + Send + Sync + 'static {
     /// What this policy is: its name, version, purpose and settings.
     fn manifest() -> Manifest;
 
-    /// The policy as the operator set it up. An error refuses the component or its settings; it is a
-    /// sentence that names the setting and what it should be (the readers in [`crate::settings`] write
-    /// such sentences).
+    /// Creates the policy from the operator's settings. An error refuses the component or its settings. It is a
+    /// sentence that names the setting and what it should be (the readers in [`crate::settings`] write such sentences).
     fn configure(settings: &Settings) -> Result<Self, String>;
 }
 
@@ -44,7 +42,7 @@ pub fn manifest(name: &str, version: &str, summary: &str, settings: &[Setting]) 
 /// Makes a type the policy of this component: `export!(routing: T)`, `export!(cost: T)`, or
 /// `export!(routing: T, cost: U)`, where `T` and `U` may be the same type.
 ///
-/// On other targets than Wasm this is nothing.
+/// On other targets than Wasm it expands to nothing.
 #[macro_export]
 macro_rules! export {
     (routing: $policy:ty $(,)?) => {

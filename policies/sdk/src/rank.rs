@@ -1,4 +1,4 @@
-//! Ranking candidates: who can take a request at all, and orders over the rest.
+//! Ranks candidates: which can take a request at all, and in which order.
 //!
 //! A ranking is a list of indexes into the candidates. The helpers here reorder and never drop: a
 //! candidate that is down now may be the last resort a second later.
@@ -8,23 +8,23 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::fmt;
 
-/// Why a candidate should not be the one to get a request.
+/// Why a candidate should not get a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// Its backend does not answer.
     Down,
-    /// Its breaker lets nothing through.
+    /// Its circuit breaker is open.
     BreakerOpen,
-    /// The prompt and the answer asked for do not fit its context window.
+    /// The prompt and the requested output do not fit its context window.
     ContextWindow,
-    /// The request offers tools, and it cannot call them.
+    /// The request offers tools, and the model cannot call them.
     Tools,
-    /// The request holds images, and it cannot read them.
+    /// The request contains images, and the model cannot read them.
     Images,
 }
 
 impl fmt::Display for Obstacle {
-    /// What to say of the candidate: "phi2 is down".
+    /// What follows the candidate's name: "phi2 is down".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Down => "is down",
@@ -36,9 +36,9 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// What keeps `candidate` from answering `request`, the gravest first.
+/// Why `candidate` cannot answer `request`, the gravest reason first.
 pub fn obstacle(request: &Request, candidate: &Candidate) -> Option<Obstacle> {
-    // The widest sum of two u32 fits in a u64; without a limit from the client the prompt alone counts.
+    // Any sum of two u32 fits in a u64. Without a limit from the client, only the prompt counts.
     let tokens = u64::from(request.prompt_tokens) + u64::from(request.max_tokens.unwrap_or(0));
     let lacks = |capability| !candidate.capabilities.contains(capability);
     if candidate.health == Health::Down {
@@ -56,12 +56,12 @@ pub fn obstacle(request: &Request, candidate: &Candidate) -> Option<Obstacle> {
     }
 }
 
-/// Whether nothing keeps `candidate` from answering `request`.
+/// Whether `candidate` can answer `request`.
 pub fn able(request: &Request, candidate: &Candidate) -> bool {
     obstacle(request, candidate).is_none()
 }
 
-/// Every candidate, in the order in which the gateway gave them.
+/// Every candidate, in the gateway's order.
 pub fn given(candidates: &[Candidate]) -> Vec<u32> {
     (0..candidates.len() as u32).collect()
 }
@@ -73,7 +73,7 @@ pub fn sorted(candidates: &[Candidate], mut compare: impl FnMut(&Candidate, &Can
     ranking
 }
 
-/// The same ranking with the candidates that cannot take the request at its end, otherwise in order.
+/// Moves the candidates that cannot take the request to the end of a ranking, otherwise in order.
 pub fn able_first(request: &Request, candidates: &[Candidate], mut ranking: Vec<u32>) -> Vec<u32> {
     let unable = |index: u32| !able(request, &candidates[index as usize]);
     if ranking.iter().any(|&index| unable(index)) {
@@ -82,9 +82,9 @@ pub fn able_first(request: &Request, candidates: &[Candidate], mut ranking: Vec<
     ranking
 }
 
-/// How well a candidate that is able does at present: 0 where nothing speaks against it, 1 where recent
-/// calls failed. A backend that nobody has called yet is given the benefit, and so is one whose breaker is half open: of all
-/// requests that would go to it the gateway sends one, and the others to the next of the ranking.
+/// How strained an able candidate is: 0 normally, 1 if its recent calls failed. A backend without calls so far counts
+/// as 0, and so does one with a half-open breaker: the gateway sends one of its requests as a trial, and the others to
+/// the next candidate of the ranking.
 pub fn strain(candidate: &Candidate) -> u8 {
     u8::from(candidate.health == Health::Degraded)
 }

@@ -1,8 +1,8 @@
-//! Settings: what one is called, what it means, what it may be, its default and its reader, in one place.
+//! Settings: the name, meaning, allowed values, default and reader of each in one place.
 //!
-//! A policy states each setting as a constant, puts its `entry()` into the manifest and calls its
-//! `read()` in `configure`. The default is written once, and a value that will not do is refused with a
-//! sentence that names the setting, what it should be and what it is.
+//! A policy defines each setting as a constant, puts its `entry()` into the manifest and calls its `read()` in
+//! `configure`. The default is written once. An invalid value is refused with a sentence that names the setting, what
+//! it should be and what it is.
 
 use crate::{Setting, Value};
 use alloc::borrow::{Cow, ToOwned};
@@ -11,14 +11,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
-/// What the operator configured.
+/// The operator's settings.
 pub struct Settings {
     /// The values of a test; `None` asks the host.
     given: Option<Vec<(String, Value)>>,
 }
 
 impl Settings {
-    /// The operator's settings. Natively there is no operator, and every setting has its default.
+    /// The operator's settings. In native builds there is no operator, and every setting has its default.
     pub fn host() -> Self {
         Self { given: if cfg!(target_family = "wasm") { None } else { Some(Vec::new()) } }
     }
@@ -28,7 +28,7 @@ impl Settings {
         Self { given: Some(values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()) }
     }
 
-    /// The value of a setting; `None` where the operator gave none.
+    /// The value of a setting; `None` if the operator gave none.
     pub fn get(&self, name: &str) -> Option<Value> {
         match &self.given {
             Some(values) => values.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone()),
@@ -43,12 +43,12 @@ pub struct Boolean {
     pub name: &'static str,
     /// One sentence for operators: what it does, its unit and range.
     pub summary: &'static str,
-    /// What holds where the operator gives none.
+    /// The value if the operator gives none.
     pub default: bool,
 }
 
 impl Boolean {
-    /// Its line in the manifest.
+    /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
         entry(self.name, self.summary, Value::Boolean(self.default))
     }
@@ -71,12 +71,12 @@ pub struct Integer {
     pub summary: &'static str,
     /// The smallest and the largest value allowed.
     pub range: RangeInclusive<u32>,
-    /// What holds where the operator gives none; within the range.
+    /// The value if the operator gives none; within the range.
     pub default: u32,
 }
 
 impl Integer {
-    /// Its line in the manifest.
+    /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
         entry(self.name, self.summary, Value::Integer(self.default.into()))
     }
@@ -99,17 +99,17 @@ pub struct Number {
     pub summary: &'static str,
     /// The smallest and the largest value allowed.
     pub range: RangeInclusive<f64>,
-    /// What holds where the operator gives none; within the range.
+    /// The value if the operator gives none; within the range.
     pub default: f64,
 }
 
 impl Number {
-    /// Its line in the manifest.
+    /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
         entry(self.name, self.summary, Value::Number(self.default))
     }
 
-    /// The operator's value or the default. A whole number will do as well.
+    /// The operator's value or the default. A whole number is valid too.
     pub fn read(&self, settings: &Settings) -> Result<f64, String> {
         let Some(given) = settings.get(self.name) else { return Ok(self.default) };
         let value = match given {
@@ -117,7 +117,7 @@ impl Number {
             Value::Integer(value) => Some(value as f64),
             _ => None,
         };
-        // Not a number is in no range.
+        // NaN is in no range.
         value.filter(|value| self.range.contains(value)).ok_or_else(|| {
             refusal(self.name, &format!("a number from {} to {}", self.range.start(), self.range.end()), &given)
         })
@@ -132,12 +132,12 @@ pub struct Text {
     pub summary: &'static str,
     /// The words it may be; none at all lets it be any text.
     pub words: &'static [&'static str],
-    /// What holds where the operator gives none; one of the words.
+    /// The value if the operator gives none; one of the words.
     pub default: &'static str,
 }
 
 impl Text {
-    /// Its line in the manifest.
+    /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
         entry(self.name, self.summary, Value::Text(self.default.into()))
     }
@@ -159,17 +159,17 @@ pub struct Texts {
     pub name: &'static str,
     /// One sentence for operators: what it does and what its texts are.
     pub summary: &'static str,
-    /// What holds where the operator gives none.
+    /// The value if the operator gives none.
     pub default: &'static [&'static str],
 }
 
 impl Texts {
-    /// Its line in the manifest.
+    /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
         entry(self.name, self.summary, Value::Texts(self.default.iter().map(|&text| text.to_owned()).collect()))
     }
 
-    /// The operator's value or the default, which costs no copies: fresh instances are made of little.
+    /// The operator's value or the default. The default is not copied, which keeps fresh instances cheap.
     pub fn read(&self, settings: &Settings) -> Result<Vec<Cow<'static, str>>, String> {
         match settings.get(self.name) {
             None => Ok(self.default.iter().map(|&text| Cow::Borrowed(text)).collect()),

@@ -22,7 +22,7 @@ pub fn request(prompt: &str) -> Request {
     }
 }
 
-/// A healthy local model that costs nothing and that nobody has called yet.
+/// A healthy local model that costs nothing and has no calls so far.
 pub fn candidate(model: &str) -> Candidate {
     Candidate {
         model: model.into(),

@@ -1,8 +1,7 @@
-//! What a request will cost by its tokens: the prompt's at the input price, the expected answer's at the
-//! output price.
+//! Estimates a request's cost by tokens: the prompt's at the input price, the expected answer's at the output price.
 //!
-//! A local model costs what its configured price says, be it 0; a model without a price costs "not
-//! known", which is never the same as nothing.
+//! A local model costs its configured price, even if that is 0. The cost of a model without a price is unknown, which
+//! is never the same as free.
 
 #![no_std]
 
@@ -16,7 +15,7 @@ const EXPECTED_OUTPUT_TOKENS: Integer = Integer {
     default: 500,
 };
 
-/// The policy, set up.
+/// The configured policy.
 pub struct TokenCost {
     expected_output_tokens: u32,
 }

@@ -1,20 +1,21 @@
-//! How many tokens a prompt has, estimated before routing, within a bounded amount of work.
+//! Estimates a prompt's tokens before routing, within a bounded amount of work.
 //!
-//! The `tiktoken` library counts in OpenAI's `cl100k_base` vocabulary. Up to `EXACT_BYTES` every byte is counted; a
-//! longer conversation is judged by windows spread evenly over it, scaled by bytes. So the library never gets more
-//! than `MAX_SAMPLE_BYTES` for one estimate, whatever a stranger sends; besides that each message costs a look at its
-//! length, twice. The same conversation always gives the same estimate. This module must not know: requests, dialects,
-//! policies, backends.
+//! The `tiktoken` library counts in OpenAI's `cl100k_base` vocabulary. It counts every byte of a conversation of up to
+//! `EXACT_BYTES`. Of a longer one it counts windows spread evenly over the text, and the estimate scales their tokens
+//! by bytes. So the library never gets more than `MAX_SAMPLE_BYTES` for one estimate, whatever a client sends; each
+//! message only adds two reads of its length. The same conversation always gives the same estimate. This module must
+//! not know: requests, dialects, policies, backends.
 //!
-//! An estimate steers choice and expected cost. It is no bill and no limit: a client can shape a long prompt so that
-//! the windows mislead, and other model families count otherwise. What was used, the backend says.
+//! An estimate informs routing and the expected cost. It is neither a bill nor a limit: a client can shape a long
+//! prompt so that the windows mislead, and other model families count differently. The backend reports the actual
+//! usage.
 //!
 //! # Cost
 //!
-//! Median time of an estimate, tables loaded, on one virtual core of an AMD EPYC (family 25, model 17), release build.
-//! In brackets: how many times as long `bpe-openai` 0.3.2 and `tiktoken-rs` 0.12.1 take to count the whole text. They
-//! load the same vocabulary in 20 and 60 ms and keep 32 and 24 MB; `tiktoken` 4.1.2 takes 35 ms and keeps 12 MB, and
-//! up to 1.2 MB for each thread that estimates. (With the newer `o200k_base` it would be 105 ms and 24 MB.)
+//! Median time of an estimate with loaded tables, on one virtual core of an AMD EPYC (family 25, model 17), release
+//! build. In brackets: how many times as long `bpe-openai` 0.3.2 and `tiktoken-rs` 0.12.1 take to count the whole text.
+//! They load the same vocabulary in 20 and 60 ms and keep 32 and 24 MB; `tiktoken` 4.1.2 takes 35 ms and keeps 12 MB,
+//! and up to 1.2 MB for each thread that estimates. (The newer `o200k_base` would take 105 ms and 24 MB.)
 //!
 //! | prompt    | English, Rust, JSON        | Chinese              |
 //! |-----------|----------------------------|----------------------|
@@ -23,15 +24,17 @@
 //! | 4 KB      | 3.3–4.1 µs (31 ×, 90 ×)    | 17 µs (8 ×, 18 ×)    |
 //! | 100 KB    | 6.4–9.0 µs (380 ×, 1000 ×) | 38 µs (80 ×, 200 ×)  |
 //!
-//! Text made to be slow costs more, though never more the longer it is: a run of spaces or of one letter 60 µs, random
-//! letters 120 µs, random characters of all scripts 0.1 ms, and 0.5 ms at the 99th percentile (`script` says why not 5).
+//! Hostile text costs more, but not the more the longer it is: a run of spaces or of one letter takes 60 µs, random
+//! letters 120 µs, random characters of all scripts 0.1 ms, and 0.5 ms at the 99th percentile (`script` explains why
+//! not 5 ms).
 //!
 //! # Error
 //!
-//! Against the exact count over 825 documents of 3 to 120 KB (prose, manuals, code, JSON, HTML, logs of changes, twelve
-//! languages, mixtures): median 3.8 %, 95th percentile 13 %, largest 35 %; from 64 KB up 3.0 %, 9.7 % and 16 %. A fourth
-//! of the bytes, the usual guess, is 14 %, 42 % and 64 % off. Models with `o200k_base` count English and code alike
-//! (median 1 %), but find a fifth fewer tokens in Chinese, a quarter or more in Japanese, Russian and Arabic.
+//! Compared with the exact count of 825 documents of 3 to 120 KB (prose, manuals, code, JSON, HTML, changelogs, twelve
+//! languages, mixtures): median 3.8 %, 95th percentile 13 %, largest 35 %; from 64 KB up 3.0 %, 9.7 % and 16 %. The
+//! common estimate, a fourth of the bytes, is off by 14 %, 42 % and 64 %. Models with `o200k_base` count English and
+//! code alike (median 1 %), but find a fifth fewer tokens in Chinese, and a quarter or more fewer in Japanese, Russian
+//! and Arabic.
 
 mod script;
 
@@ -40,24 +43,24 @@ use tiktoken::CoreBpe;
 /// Tokens that a chat template adds around each message: two marks, the role and a line end.
 pub const MESSAGE_OVERHEAD_TOKENS: u32 = 4;
 
-/// A conversation of at most so many bytes is counted whole. Most prompts are; it costs about 3 µs.
+/// Up to this many bytes, a conversation is counted in full. Most prompts are that short; it costs about 3 µs.
 pub const EXACT_BYTES: usize = MIN_WINDOWS * WINDOW_BYTES;
 
-/// Most bytes that the tokenizer gets for one estimate.
+/// Maximum bytes that the tokenizer gets for one estimate.
 pub const MAX_SAMPLE_BYTES: usize = MAX_WINDOWS * WINDOW_BYTES;
 
-/// Bytes of one window. Shorter ones lose accuracy to the tokens cut at their ends, longer ones to seeing fewer places.
+/// Bytes of one window. Shorter windows lose accuracy to tokens cut at their ends, longer ones to fewer sampled places.
 const WINDOW_BYTES: usize = 64;
 /// Windows of the shortest sampled conversation.
 const MIN_WINDOWS: usize = 8;
-/// Windows of the longest. With 8 for all documents the error at the 95th percentile is 15 %, with 16 9 %, with 32 7 %.
+/// Windows of the longest. The 95th-percentile error is 15 % with 8 for all documents, 9 % with 16 and 7 % with 32.
 const MAX_WINDOWS: usize = 16;
-/// A conversation gets one window for so many bytes, so that the estimate costs the less per byte the longer it is.
+/// A conversation gets one window for this many bytes, so that a longer one costs less per byte.
 const BYTES_PER_WINDOW: usize = 1024;
 /// How far a window's end may move inwards to meet the start of a word.
 const SNAP_BYTES: usize = WINDOW_BYTES / 4;
 
-/// The tokenizer, loaded. Copies share its tables.
+/// A loaded tokenizer. Copies share its tables.
 #[derive(Clone, Copy)]
 pub struct TokenEstimator {
     encoding: &'static CoreBpe,
@@ -70,14 +73,14 @@ impl std::fmt::Debug for TokenEstimator {
 }
 
 impl TokenEstimator {
-    /// Loads the tables: some 35 ms of CPU and 12 MB, once in a process. To be called before a port is bound,
-    /// possibly on a thread of its own that start-up joins, so that no request waits and all get the same estimate.
+    /// Loads the tables: some 35 ms of CPU and 12 MB, once per process. Call it before binding a port, possibly on a
+    /// thread that start-up joins, so that no request waits and all requests get the same estimate.
     #[must_use]
     pub fn new() -> Self {
         Self { encoding: tiktoken::get_encoding("cl100k_base").expect("the vocabulary is compiled in") }
     }
 
-    /// Estimated tokens of a conversation, given the text of each message. It is walked twice.
+    /// Estimates the tokens of a conversation from the text of each message. It iterates over `texts` twice.
     #[must_use]
     pub fn estimate<'a>(&self, texts: impl Iterator<Item = &'a str> + Clone) -> u32 {
         let (mut messages, mut total_bytes) = (0, 0);
@@ -106,9 +109,9 @@ impl Default for TokenEstimator {
     }
 }
 
-/// Picks what the tokenizer gets to see of texts of `total_bytes` in all: everything up to `EXACT_BYTES`, else evenly
+/// Passes the text to count to `take`, of texts of `total_bytes` in all: everything up to `EXACT_BYTES`, else evenly
 /// spaced windows over the texts as if they were one, the first at the start and the last at the end. A window that
-/// reaches over the end of a text is given in pieces, since tokens do not.
+/// crosses the end of a text is passed in pieces, because tokens do not cross it.
 fn sample<'a>(texts: impl Iterator<Item = &'a str>, total_bytes: usize, mut take: impl FnMut(&'a str)) {
     if total_bytes <= EXACT_BYTES {
         return texts.for_each(take);
@@ -131,12 +134,12 @@ fn sample<'a>(texts: impl Iterator<Item = &'a str>, total_bytes: usize, mut take
     }
 }
 
-/// The part of a text from `start` to `end`, both moved inwards to characters and, where one is near, to the start of
-/// a word: a word cut in two would count as more tokens than it is.
+/// The part of a text from `start` to `end`, both moved inwards to character boundaries and, if one is near, to the
+/// start of a word: a word cut in two would count as more tokens than it has.
 fn whole_words(text: &str, start: usize, end: usize) -> &str {
     let end = text.floor_char_boundary(end);
     let start = text.ceil_char_boundary(start).min(end);
-    // The vocabulary never joins a space that follows something else to what is before it, so here a cut is exact.
+    // The vocabulary never joins a space to the non-space before it, so a cut between them is exact.
     let bytes = text.as_bytes();
     let is_cut =
         |&at: &usize| at == 0 || at == bytes.len() || (bytes[at] == b' ' && !bytes[at - 1].is_ascii_whitespace());
@@ -224,7 +227,7 @@ mod tests {
         assert_near(estimator.estimate(turns.into_iter()), whole, 10, "many short turns");
     }
 
-    /// The bound on work, as bytes given to the tokenizer: no clock is needed to prove it.
+    /// Proves the bound on work by counting the bytes given to the tokenizer, without a clock.
     #[test]
     fn the_tokenizer_gets_few_bytes_of_any_conversation() {
         let units = ["a", " ", "é", "的", "😀", "x y", "\n", "\0", "word ", "😀 的", CHINESE, JSON];
@@ -309,7 +312,7 @@ mod tests {
         tiktoken::get_encoding("cl100k_base").expect("compiled in").encode(text).len() as u32
     }
 
-    /// `unit` over and over, up to a character boundary at or below `bytes`.
+    /// `unit` repeated, up to a character boundary at or below `bytes`.
     fn fill(unit: &str, bytes: usize) -> String {
         let mut text = unit.repeat(bytes / unit.len() + 1);
         text.truncate(text.floor_char_boundary(bytes));

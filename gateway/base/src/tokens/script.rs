@@ -1,13 +1,14 @@
-//! Keeps the tokenizer to texts that it splits quickly.
+//! Keeps text that the tokenizer splits slowly away from it.
 //!
-//! The library cuts ASCII and Chinese, Japanese and Korean into words by hand-written scanners and all else by a regular
-//! expression, whose automaton is built as characters come up, in a cache of fixed size. Characters drawn from every
-//! script at once make it build without end: 1 KB of them took 1.3 ms, and 5 ms at worst, against 50 µs for real texts.
-//! So one run of text never mixes East Asian characters with others beyond ASCII, and the scripts that are rare in
-//! prompts and many in states are not tokenized at all: they count by bytes, at rates measured on translations of
-//! programs, where the vocabulary has few of their words and the rate hardly varies (± 10 %).
+//! The library splits ASCII, Chinese, Japanese and Korean into words with hand-written scanners, and all other text
+//! with a regular expression. It builds that expression's automaton as characters occur, in a cache of fixed size.
+//! Characters drawn from every script at once make it build without end: 1 KB of them took 1.3 ms, and 5 ms at worst,
+//! against 50 µs for real texts. So a run of text never mixes East Asian characters with other non-ASCII characters.
+//! Scripts that are rare in prompts and have many automaton states are not tokenized at all: they count by bytes, at
+//! rates measured on translations of programs. The vocabulary has few of their words, so the rate hardly varies (± 10
+//! %).
 
-/// Counts the tokens of a text, giving `tokenize` the runs that it may see.
+/// Counts the tokens of a text. `tokenize` counts the runs that the library may see.
 pub(super) fn count(text: &str, mut tokenize: impl FnMut(&str) -> usize) -> usize {
     if text.is_ascii() {
         return tokenize(text);
@@ -35,18 +36,18 @@ pub(super) fn count(text: &str, mut tokenize: impl FnMut(&str) -> usize) -> usiz
     tokens + count_run(&text[run_start..], run_script)
 }
 
-/// What a character asks of the run that it is in.
+/// Decides which runs a character may be part of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Script {
-    /// Spaces and punctuation, at home in any run.
+    /// Spaces and punctuation: allowed in any run.
     Shared,
-    /// ASCII letters and digits: in any run but one of a rare script, whose rate does not fit them.
+    /// ASCII letters and digits: allowed in any run but one of a rare script, whose rate does not fit them.
     Word,
     /// Latin with accents, Greek, Cyrillic, Hebrew, Arabic and their neighbours; symbols; emoji.
     Common,
     /// Chinese, Japanese, Korean.
     EastAsian,
-    /// Any other.
+    /// Any other script.
     Rare { tokens_per_100_bytes: usize },
 }
 
@@ -55,7 +56,7 @@ fn script_of(character: char) -> Script {
     match u32::from(character) {
         0..0x80 if character.is_ascii_alphanumeric() => Script::Word,
         0..0x80 => Script::Shared,
-        // Dashes, quotation marks and the ellipsis, which Chinese shares with Latin; the scanners know them.
+        // Dashes, quotation marks and the ellipsis, which Chinese shares with Latin; the scanners handle them.
         0x2014 | 0x2018..=0x201D | 0x2025 | 0x2026 => Script::Shared,
         // To the end of two-byte characters, then Vietnamese, symbols, variation selectors, byte order mark, emoji.
         0x80..0x800 | 0x1E80..0x1F00 | 0x2000..0x2C00 | 0xFE00..0xFE10 | 0xFEFF | 0x1F000..0x1FB00 => Script::Common,
@@ -91,7 +92,7 @@ mod tests {
         assert_eq!(count("हिन्दी, ok", |run| run.len()), "हिन्दी, ".len().strict_mul(39).div_ceil(100) + 2);
     }
 
-    /// The bound on the automaton: no run mixes what must not be mixed, whatever characters follow each other.
+    /// Proves the bound on the automaton: no sequence of characters makes a run mix scripts that must stay apart.
     #[test]
     fn the_tokenizer_never_sees_rare_scripts_or_a_mixture() {
         let mut state = 1_u64;
@@ -117,7 +118,7 @@ mod tests {
         if text.is_empty() { vec![String::new()] } else { runs }
     }
 
-    /// Characters of all scripts in no order that repeats soon: a linear congruential generator.
+    /// Pseudo-random characters of all scripts, from a linear congruential generator.
     fn iter_characters(state: &mut u64) -> impl Iterator<Item = char> {
         std::iter::repeat_with(|| {
             *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

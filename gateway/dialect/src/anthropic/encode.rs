@@ -9,13 +9,13 @@ use crate::chat::{Chat, Image, Message, Part, Role, Tool, ToolChoice};
 use crate::types::Dialect;
 use crate::{image, translatable, write};
 
-/// The first thing in `chat` that this dialect cannot say.
+/// The path of the first field in `chat` that this dialect cannot express.
 pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
     let name = |field| Some(translatable::name(from, field));
     if chat.seed.is_some() {
         return name("seed");
     }
-    // It has schemas, but not for all models and not all schemas; and it has no plain JSON mode.
+    // This dialect supports schemas, but not for all models and not all schemas. It has no plain JSON mode.
     if chat.format.is_some() {
         return name("format");
     }
@@ -30,7 +30,7 @@ pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
                 return Some(format!("{path}.role"));
             }
         } else if !spoken && message.role == Role::Assistant {
-            // The first turn is the user's.
+            // The first turn must be the user's.
             return Some(format!("{path}.role"));
         } else {
             spoken |= message.parts.iter().any(says_something);
@@ -50,7 +50,7 @@ pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
             }
         }
     }
-    // Empty texts are refused there, so a conversation of nothing else cannot be said.
+    // Anthropic refuses empty texts, so a conversation of only empty texts cannot be sent.
     (!spoken).then(|| "messages".to_owned())
 }
 
@@ -58,7 +58,7 @@ fn says_something(part: &Part) -> bool {
     !matches!(part, Part::Text(text) if text.is_empty())
 }
 
-/// Writes a request. `max_tokens` is what to send where the client said nothing.
+/// Writes a request. `max_tokens` is sent if the client named no limit.
 pub(crate) fn encode(chat: &Chat, model: &str, max_tokens: u32) -> Vec<u8> {
     let mut system = Vec::new();
     let mut messages: Vec<Turn<'_>> = Vec::with_capacity(chat.messages.len());
@@ -74,7 +74,7 @@ pub(crate) fn encode(chat: &Chat, model: &str, max_tokens: u32) -> Vec<u8> {
         };
         let mut blocks = blocks.peekable();
         match messages.last_mut() {
-            // Turns alternate, and the results of all calls of a turn belong in one.
+            // Turns must alternate, and the results of all calls of a turn belong in one turn.
             Some(turn) if turn.role == role => turn.content.extend(blocks),
             _ if blocks.peek().is_some() => messages.push(Turn { role, content: blocks.collect() }),
             _ => {}
@@ -213,7 +213,7 @@ fn block<'a>(message: &Message, part: &'a Part) -> Block<'a> {
     }
 }
 
-/// This dialect takes ids of letters, digits, `_` and `-` only. Call and result are changed alike.
+/// This dialect accepts only letters, digits, `_` and `-` in ids. The id changes the same way in call and result.
 fn plain_id(id: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if id.chars().all(plain) { id.into() } else { id.replace(|c| !plain(c), "_").into() }
@@ -222,7 +222,7 @@ fn plain_id(id: &str) -> Cow<'_, str> {
 fn tool(tool: &Tool) -> WireTool<'_> {
     let input_schema = match &tool.parameters {
         Some(schema) => Cow::Borrowed(schema.as_ref()),
-        // A tool without arguments still has a schema here.
+        // This dialect requires a schema even for a tool without arguments.
         None => {
             Cow::Owned(RawValue::from_string(r#"{"type":"object","properties":{}}"#.to_owned()).unwrap_or_default())
         }
@@ -238,7 +238,7 @@ fn tool_choice(chat: &Chat) -> Option<WireToolChoice<'_>> {
         Some(ToolChoice::Auto) => choice("auto", None),
         Some(ToolChoice::Required) => choice("any", None),
         Some(ToolChoice::Named(name)) => choice("tool", Some(name.as_str())),
-        // The wish about parallel calls has its place within the choice, which means nothing without tools.
+        // This dialect disables parallel calls within the tool choice, which means nothing without tools.
         None if disable == Some(true) && !chat.tools.is_empty() => choice("auto", None),
         None => None,
     }

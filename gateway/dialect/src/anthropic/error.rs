@@ -1,4 +1,4 @@
-//! Errors in Anthropic's shape. The official SDKs raise `APIStatusError` at an event called `error`.
+//! Errors in Anthropic's format. The official SDKs raise `APIStatusError` for an event named `error`.
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ struct Error<'a> {
     code: &'a str,
 }
 
-/// An error as a whole body.
+/// An error as a response body.
 pub(crate) fn error_body(error: &ErrorText) -> Vec<u8> {
     let r#type = match error.status {
         401 => "authentication_error",

@@ -1,15 +1,15 @@
-//! Why an answer ended, from and to its wire name.
+//! Converts finish reasons from and to their wire names.
 
 use crate::chat::Finish;
 
-/// Why an answer ended, by its wire name.
+/// Reads a finish reason.
 pub(crate) fn finish(reason: &str) -> Finish {
     match reason {
         "max_tokens" | "model_context_window_exceeded" => Finish::Length,
         "stop_sequence" => Finish::StopSequence,
         "tool_use" => Finish::ToolCalls,
         "refusal" => Finish::ContentFilter,
-        // `end_turn`; `pause_turn`, which only server tools bring about; and what may come to be.
+        // `end_turn`; `pause_turn`, which only server tools cause; and future reasons.
         _ => Finish::Stop,
     }
 }

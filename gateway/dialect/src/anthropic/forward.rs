@@ -1,4 +1,4 @@
-//! Passes Anthropic's requests on to backends of the same dialect.
+//! Forwards Anthropic's requests to backends of the same dialect.
 
 use serde_json::value::RawValue;
 
@@ -6,17 +6,17 @@ use crate::chat::Chat;
 use crate::json::{self, Path};
 use crate::write;
 
-/// Passes a request on: its own fields with another model.
+/// Forwards a request: the client's fields, with the backend's name of the model.
 ///
-/// One thing is taken out: thinking that this gateway wrote into an earlier answer on behalf of a backend of
-/// another dialect. It has no signature, and Anthropic refuses a conversation that holds such a block.
+/// It removes thinking that this gateway wrote into an earlier answer of a backend of another dialect: such a block has
+/// no signature, and Anthropic refuses a conversation that contains it.
 pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
     let messages = chat.raw.iter().find(|(key, _)| key == "messages").and_then(|(_, raw)| without_unsigned(raw));
     write::forward(&chat.raw, model, messages.as_deref().map(|messages| ("messages", messages)))
 }
 
-/// The messages without unsigned thinking; `None` where there is none, which a search for the word settles for
-/// nearly all requests.
+/// The messages without unsigned thinking; `None` if there is none. For nearly all requests a search for the word
+/// `signature` shows that at once.
 fn without_unsigned(messages: &RawValue) -> Option<Box<RawValue>> {
     memchr::memmem::find(messages.get().as_bytes(), b"\"signature\"")?;
     let mut found = false;

@@ -1,4 +1,4 @@
-//! Reads and writes Anthropic's whole answers.
+//! Reads and writes Anthropic's complete responses.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -37,7 +37,7 @@ struct WireBlock<'a> {
     input: Option<&'a RawValue>,
 }
 
-/// Reads a whole answer.
+/// Reads a complete response.
 pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     let wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the message", &e))?;
     if wire.r#type.0 != "message" {
@@ -60,7 +60,7 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
                 let arguments = block.input.map_or("{}", RawValue::get).to_owned();
                 reply.tool_calls.push(ToolCall { id: block.id.unwrap_or_default(), name, arguments });
             }
-            // What server tools did: nobody who speaks another dialect asked for them.
+            // Blocks of server tools: no client of another dialect can have requested them.
             _ => {}
         }
     }
@@ -75,7 +75,7 @@ struct WrittenMessage<'a> {
     model: &'a str,
     content: Vec<Block<'a>>,
     stop_reason: &'static str,
-    // Which of the texts it was, the other dialects do not tell.
+    // Always null: the other dialects do not report which stop sequence ended the answer.
     stop_sequence: Option<&'a str>,
     usage: Written,
 }
@@ -88,7 +88,7 @@ enum Block<'a> {
     ToolUse { id: String, name: &'a str, input: Box<RawValue> },
 }
 
-/// Writes a whole answer.
+/// Writes a complete response.
 pub(crate) fn encode_reply(reply: &Reply, facts: &Facts, total: &Total) -> Vec<u8> {
     let mut content = Vec::new();
     if !reply.reasoning.is_empty() {

@@ -1,4 +1,4 @@
-//! Token counts as Anthropic's dialect writes them: `input_tokens` excludes what the prompt cache took and gave.
+//! Token counts in Anthropic's dialect: `input_tokens` excludes tokens read from and written to the prompt cache.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub(super) struct WireUsage {
 }
 
 impl WireUsage {
-    /// What is known after `later`, whose counts are totals and not additions.
+    /// Applies `later`, whose counts are totals and not increments.
     pub(super) fn update(&mut self, later: Self) {
         self.input_tokens = later.input_tokens.or(self.input_tokens);
         self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
@@ -22,7 +22,7 @@ impl WireUsage {
         self.output_tokens = later.output_tokens.or(self.output_tokens);
     }
 
-    /// `None` while either count is not known.
+    /// `None` while the input or the output count is unknown.
     pub(super) fn read(&self) -> Option<Usage> {
         Some(Usage {
             input: self.input_tokens?,
@@ -41,7 +41,7 @@ pub(super) struct Written {
     pub(super) output_tokens: u64,
 }
 
-/// The totals, divided by the prompt cache where the backend told how.
+/// The totals, split by the prompt cache if the backend reported the split.
 pub(super) fn written(total: &Total, usage: Option<Usage>) -> Written {
     let (read, write) = usage.map_or((0, 0), |u| (u.cache_read, u.cache_write));
     Written {

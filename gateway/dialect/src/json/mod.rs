@@ -1,11 +1,10 @@
-//! Shallow, borrowed reading of request bodies.
+//! Reads request bodies shallowly, without copying.
 //!
-//! A body is checked once (UTF-8, depth, syntax) and then opened level by level, only where a dialect knows the
-//! level: values stay slices of the body, and what is not known stays unread, to be forwarded. Every refusal is
-//! one sentence that names the path, what was found and what was expected, and never repeats a client's text.
-//! A key that appears twice is refused at each level that is opened: readers disagree on which of the two counts,
-//! so the gateway could judge one request and the backend answer another.
-//! This module must not know: any dialect.
+//! A body is checked once (UTF-8, depth, syntax) and then opened level by level, and only at levels that a dialect
+//! knows. Values stay slices of the body, and unknown values stay unread, to be forwarded. Every refusal is one
+//! sentence that names the path, what was found and what was expected; it never repeats a client's text. Each opened
+//! level refuses a key that appears twice: parsers disagree on which of the two counts, so the gateway could judge one
+//! request and the backend answer another. This module must not know: any dialect.
 
 mod path;
 
@@ -19,7 +18,7 @@ use serde_json::value::RawValue;
 
 pub use path::{BadRequest, Path};
 
-/// Deeper bodies are refused: some backends parse recursively.
+/// Maximum nesting of a body: some backends parse recursively.
 pub const MAX_DEPTH: usize = 64;
 
 /// The kind of a JSON value, with its article, for sentences.
@@ -35,7 +34,7 @@ pub fn kind(raw: &RawValue) -> &'static str {
     }
 }
 
-/// Whether it is `null`.
+/// Whether the value is `null`.
 #[must_use]
 pub fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
@@ -51,26 +50,26 @@ impl<'a> Fields<'a> {
         self.0.iter().map(|(key, raw)| (key.as_ref(), *raw))
     }
 
-    /// The member of that name unless it is `null`.
+    /// The member `key`, unless it is `null`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'a RawValue> {
         self.0.iter().find(|(k, raw)| k == key && !is_null(raw)).map(|(_, raw)| *raw)
     }
 
-    /// How many there are.
+    /// The number of members.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     fn refuse_duplicates(&self, path: &Path<'_>) -> Result<(), BadRequest> {
-        // Few members: comparing all pairs is cheaper than a table. Many: a hostile body must not cost their square.
+        // Few members: comparing all pairs is cheaper than a set. Many: a hostile body must not cost quadratic time.
         const FEW: usize = 24;
         let duplicate = if self.0.len() <= FEW {
             let earlier = |(at, key)| self.0[..at].iter().any(|(k, _)| k == key);
@@ -81,7 +80,7 @@ impl<'a> Fields<'a> {
         };
         match duplicate {
             None => Ok(()),
-            Some(key) => Err(BadRequest::new(format!("{} is there twice; it may be there once", path.key(key)))),
+            Some(key) => Err(BadRequest::new(format!("{} appears twice; it may appear once", path.key(key)))),
         }
     }
 }
@@ -108,7 +107,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
-/// A string that is borrowed where it has no escapes. (Serde's own `Option<Cow<str>>` always copies.)
+/// A string that is borrowed if it has no escapes. (Serde's own `Option<Cow<str>>` always copies.)
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
@@ -165,13 +164,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
 /// Opens a request body.
 ///
 /// # Errors
-/// `BadRequest` where it is not UTF-8, too deep, not JSON, not an object, or has a top-level key twice.
+/// If the body is not UTF-8, too deep, not JSON, not an object, or has a top-level key twice: `BadRequest`.
 pub fn body(bytes: &[u8]) -> Result<Fields<'_>, BadRequest> {
     let text = std::str::from_utf8(bytes)
         .map_err(|e| BadRequest::new(format!("the body is not UTF-8 at byte {}; JSON is expected", e.valid_up_to())))?;
     refuse_depth(bytes)?;
     let not_json = |e: serde_json::Error| {
-        // Syntax errors of serde_json name what was expected and the place, never what stood there.
+        // Syntax errors of serde_json name what was expected and where, never the text that was found.
         BadRequest::new(format!("the body is not valid JSON: {e}"))
     };
     match text.trim_start_matches([' ', '\t', '\r', '\n']).as_bytes().first() {
@@ -187,7 +186,7 @@ pub fn body(bytes: &[u8]) -> Result<Fields<'_>, BadRequest> {
     Ok(fields)
 }
 
-/// One pass over the bytes, before anything parses them. What is not JSON may pass: the parser refuses it next.
+/// Checks the depth in one pass, before anything parses the bytes. Invalid JSON may pass: the parser refuses it next.
 fn refuse_depth(bytes: &[u8]) -> Result<(), BadRequest> {
     let mut depth = 0_usize;
     let mut at = 0;
@@ -226,7 +225,7 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
 /// Opens an object.
 ///
 /// # Errors
-/// `BadRequest` where it is none or has a key twice.
+/// If the value is not an object or has a key twice: `BadRequest`.
 pub fn object<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Fields<'a>, BadRequest> {
     if !raw.get().starts_with('{') {
         return Err(BadRequest::wrong(path, kind(raw), "an object"));
@@ -239,7 +238,7 @@ pub fn object<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Fields<'a>, BadR
 /// The elements of an array.
 ///
 /// # Errors
-/// `BadRequest` where it is none.
+/// If the value is not an array: `BadRequest`.
 pub fn array<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Vec<&'a RawValue>, BadRequest> {
     if !raw.get().starts_with('[') {
         return Err(BadRequest::wrong(path, kind(raw), "an array"));
@@ -247,10 +246,10 @@ pub fn array<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Vec<&'a RawValue>
     serde_json::from_str::<Elements<'_>>(raw.get()).map(|e| e.0).map_err(|_| bad_escape(path))
 }
 
-/// Opens the elements of an array of objects one after the other, in one pass over the array and never two at once.
+/// Opens the objects of an array one by one, in one pass over the array and never two at once.
 ///
 /// # Errors
-/// `BadRequest` where it is none, as [`object`] says of each element, or the first that `each` returns.
+/// If the value is not an array or an element fails as in [`object`]; else the first error that `each` returns.
 pub fn objects<'a>(
     path: &Path<'_>,
     raw: &'a RawValue,
@@ -275,7 +274,7 @@ pub fn objects<'a>(
     }
 }
 
-/// Takes each element of an array until told to stop.
+/// Passes each element of an array to a function until the function returns false.
 struct Objects<F>(F);
 
 impl<'de, F: FnMut(Fields<'de>) -> bool> Visitor<'de> for Objects<F> {
@@ -295,10 +294,10 @@ impl<'de, F: FnMut(Fields<'de>) -> bool> Visitor<'de> for Objects<F> {
     }
 }
 
-/// A string, borrowed where it has no escapes.
+/// A string, borrowed if it has no escapes.
 ///
 /// # Errors
-/// `BadRequest` where it is none, or holds half of a surrogate pair.
+/// If the value is not a string or has half of a surrogate pair: `BadRequest`.
 pub fn string<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Cow<'a, str>, BadRequest> {
     if !raw.get().starts_with('"') {
         return Err(BadRequest::wrong(path, kind(raw), "a string"));
@@ -309,23 +308,23 @@ pub fn string<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Cow<'a, str>, Ba
 /// An array of strings.
 ///
 /// # Errors
-/// `BadRequest` where it is none.
+/// If the value is not an array of strings: `BadRequest`.
 pub fn strings(path: &Path<'_>, raw: &RawValue) -> Result<Vec<String>, BadRequest> {
     let elements = array(path, raw)?.into_iter().enumerate();
     elements.map(|(index, raw)| Ok(string(&path.index(index), raw)?.into_owned())).collect()
 }
 
-/// The string of that name in an object.
+/// The string member `key` of an object.
 ///
 /// # Errors
-/// `BadRequest` where it is missing, `null` or none.
+/// If the member is missing, `null` or not a string: `BadRequest`.
 pub fn required_string(path: &Path<'_>, fields: &Fields<'_>, key: &str) -> Result<String, BadRequest> {
     let path = &path.key(key);
     let raw = fields.get(key).ok_or_else(|| BadRequest::missing(path, "a string"))?;
     Ok(string(path, raw)?.into_owned())
 }
 
-/// What the shallow pass over a value does not check is the sense of its `\u` escapes.
+/// The shallow pass over a value does not check that its `\u` escapes form whole surrogate pairs.
 fn bad_escape(path: &Path<'_>) -> BadRequest {
     BadRequest::new(format!("{path} has a \\u escape that is half of a surrogate pair; both halves are expected"))
 }
@@ -333,7 +332,7 @@ fn bad_escape(path: &Path<'_>) -> BadRequest {
 /// A boolean.
 ///
 /// # Errors
-/// `BadRequest` where it is none.
+/// If the value is not a boolean: `BadRequest`.
 pub fn boolean(path: &Path<'_>, raw: &RawValue) -> Result<bool, BadRequest> {
     match raw.get() {
         "true" => Ok(true),
@@ -345,7 +344,7 @@ pub fn boolean(path: &Path<'_>, raw: &RawValue) -> Result<bool, BadRequest> {
 /// A number within a range.
 ///
 /// # Errors
-/// `BadRequest` where it is none or outside.
+/// If the value is not a number or out of range: `BadRequest`.
 pub fn number(path: &Path<'_>, raw: &RawValue, range: RangeInclusive<f64>) -> Result<f64, BadRequest> {
     let expected = || format!("a number from {} to {}", range.start(), range.end());
     if kind(raw) != "a number" {
@@ -360,7 +359,7 @@ pub fn number(path: &Path<'_>, raw: &RawValue, range: RangeInclusive<f64>) -> Re
 /// A whole number within a range; `1.0` and `1e2` are whole.
 ///
 /// # Errors
-/// `BadRequest` where it is none or outside.
+/// If the value is not a whole number or out of range: `BadRequest`.
 pub fn integer(path: &Path<'_>, raw: &RawValue, range: RangeInclusive<i64>) -> Result<i64, BadRequest> {
     let expected = || match (*range.start(), *range.end()) {
         (i64::MIN, _) => "a whole number".to_owned(),
@@ -380,19 +379,19 @@ pub fn integer(path: &Path<'_>, raw: &RawValue, range: RangeInclusive<i64>) -> R
 /// A whole number of at least `low` that fits 32 bits.
 ///
 /// # Errors
-/// `BadRequest` where it is none or outside.
+/// If the value is not a whole number or out of range: `BadRequest`.
 pub fn count(path: &Path<'_>, raw: &RawValue, low: u32) -> Result<u32, BadRequest> {
     let value = integer(path, raw, i64::from(low)..=i64::from(u32::MAX))?;
     Ok(u32::try_from(value).unwrap_or(u32::MAX))
 }
 
-/// A float as a whole number, where it is one that floats hold exactly.
+/// A float as a whole number, if floats hold that number exactly.
 fn whole(value: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64)
 }
 
-/// A number as it may be repeated in a sentence.
+/// A number as a sentence may quote it.
 fn shown(raw: &RawValue) -> &str {
     if raw.get().len() <= 24 { raw.get() } else { "a long number" }
 }

@@ -1,33 +1,33 @@
-//! Where a value stands in a request body, and the sentence that says what is wrong there.
+//! A value's path in a request body, and the sentence that says what is wrong with the value.
 
 use std::fmt;
 
-/// A request body is refused: the sentence for the client.
+/// The sentence that tells the client why its request body is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadRequest(String);
 
 impl BadRequest {
-    /// With this sentence.
+    /// A refusal with this sentence.
     #[must_use]
     pub fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }
 
-    /// A member is not there.
+    /// A member is missing.
     #[must_use]
     pub fn missing(path: &Path<'_>, expected: &str) -> Self {
         Self(format!("{path} is missing; {expected} is expected"))
     }
 
-    /// Something else is there than what was expected. `found` must not carry the client's text.
+    /// A value is not what was expected. `found` must not contain the client's text.
     #[must_use]
     pub fn wrong(path: &Path<'_>, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
         Self(format!("{path} is {found}; {expected} is expected"))
     }
 }
 
-/// Where a value stands, as in `messages[2].content[0].text`. Costs nothing until it is written.
+/// A value's path, as in `messages[2].content[0].text`. It allocates nothing until it is formatted.
 #[derive(Debug, Clone, Copy)]
 pub enum Path<'p> {
     /// The whole body.
@@ -45,13 +45,13 @@ impl<'p> Path<'p> {
         Self::Key(&Path::Body, key)
     }
 
-    /// A member of this.
+    /// A member of this value.
     #[must_use]
     pub fn key(&'p self, key: &'p str) -> Self {
         Self::Key(self, key)
     }
 
-    /// An element of this.
+    /// An element of this value.
     #[must_use]
     pub fn index(&'p self, index: usize) -> Self {
         Self::Index(self, index)
@@ -73,7 +73,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Keys that we do not know are a client's text: short and harmless is how they may appear.
+/// Unknown keys are a client's text: the sentence shortens them and replaces unusual characters.
 fn write_key(key: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     const LONGEST: usize = 40;
     for (at, c) in key.chars().enumerate() {

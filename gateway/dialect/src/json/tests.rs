@@ -17,8 +17,8 @@ fn bodies_that_are_not_objects_are_refused_with_the_place() {
         (b"{\"a\":1", "the body is not valid JSON: EOF while parsing an object at line 1 column 6"),
         (b"{\"a\":\n secret}", "the body is not valid JSON: expected value at line 2 column 2"),
         (b"{} {}", "the body is not valid JSON: trailing characters at line 1 column 4"),
-        (b"{\"a\":1,\"b\":2,\"a\":3}", "a is there twice; it may be there once"),
-        (b"{\"a\":1,\"\\u0061\":3}", "a is there twice; it may be there once"),
+        (b"{\"a\":1,\"b\":2,\"a\":3}", "a appears twice; it may appear once"),
+        (b"{\"a\":1,\"\\u0061\":3}", "a appears twice; it may appear once"),
         (b"{a:1}", "the body is not valid JSON: key must be a string at line 1 column 2"),
     ] {
         assert_eq!(refusal(input), sentence, "{:?}", String::from_utf8_lossy(input));
@@ -35,7 +35,7 @@ fn depth_is_counted_outside_strings() {
     );
     let text = format!(r#"{{"a":"\"\\{}"}}"#, "[".repeat(100));
     assert!(body(text.as_bytes()).is_ok());
-    // A hostile body costs one pass, not a stack.
+    // A hostile body costs one pass and no recursion.
     assert!(refusal("[".repeat(1_000_000).as_bytes()).contains("at byte 64;"));
 }
 
@@ -46,7 +46,7 @@ fn duplicates_are_found_among_many_members_too() {
         format!("{{{},\"{last}\":1}}", members.join(","))
     };
     assert!(body(many("new").as_bytes()).is_ok());
-    assert_eq!(refusal(many("k17").as_bytes()), "k17 is there twice; it may be there once");
+    assert_eq!(refusal(many("k17").as_bytes()), "k17 appears twice; it may appear once");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn objects_come_one_after_the_other_up_to_the_first_that_is_refused() {
         (r#"{"n":"a"}"#, "", Some("m is an object; an array is expected")),
         (r#"[{"n":"a"},[],{"n":1}]"#, "a", Some("m[1] is an array; an object is expected")),
         (r#"[{"n":"a"},{"n":1},[]]"#, "a", Some("m[1].n is a number; a string is expected")),
-        (r#"[{"n":"a"},{"n":"b","n":"c"}]"#, "a", Some("m[1].n is there twice; it may be there once")),
+        (r#"[{"n":"a"},{"n":"b","n":"c"}]"#, "a", Some("m[1].n appears twice; it may appear once")),
         (
             r#"[{"n":"a"},{"\ud800":1}]"#,
             "a",
@@ -110,7 +110,7 @@ fn getters_name_path_found_and_expected() {
         (boolean(&path, at("z")).map(drop), "m[2].c is null; a boolean is expected"),
         (array(&path, at("o")).map(drop), "m[2].c is an object; an array is expected"),
         (object(&path, at("a")).map(drop), "m[2].c is an array; an object is expected"),
-        (object(&path, at("o")).map(drop), "m[2].c.x is there twice; it may be there once"),
+        (object(&path, at("o")).map(drop), "m[2].c.x appears twice; it may appear once"),
     ];
     for (result, sentence) in sentences {
         assert_eq!(result.expect_err(sentence).to_string(), sentence);

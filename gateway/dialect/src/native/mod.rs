@@ -25,7 +25,7 @@ struct Error<'a> {
     request_id: &'a str,
 }
 
-/// An error as a whole body.
+/// An error as a response body.
 pub(super) fn error_body(error: &ErrorText) -> Vec<u8> {
     let (code, message, request_id) = (&error.code, &error.message, &error.request_id);
     write::to_vec(&Body { error: Error { code, message, request_id } })

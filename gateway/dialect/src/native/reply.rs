@@ -1,4 +1,4 @@
-//! Writes native answers.
+//! Writes native responses.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -19,7 +19,7 @@ struct Answer<'a> {
     tool_calls: Vec<Call<'a>>,
     input_tokens: u64,
     output_tokens: u64,
-    /// `null` for an unpriced model: that is not the same as free.
+    /// `null` for an unpriced model, which is not the same as free.
     cost: Option<f64>,
     latency_seconds: f64,
     cached: bool,
@@ -33,12 +33,12 @@ struct Call<'a> {
     arguments: Box<RawValue>,
 }
 
-/// Writes a whole answer.
+/// Writes a complete response.
 pub(crate) fn encode_reply(reply: &Reply, facts: &Facts, total: &Total) -> Vec<u8> {
     write::to_vec(&answer(None, &reply.text, &reply.tool_calls, facts, total))
 }
 
-/// The last event of a stream: what the whole answer would have been.
+/// The last event of a stream: the response as if it had not been streamed.
 pub(super) fn ending(text: &str, calls: &[ToolCall], facts: &Facts, total: &Total) -> Vec<u8> {
     write::to_vec(&answer(Some(true), text, calls, facts, total))
 }

@@ -5,8 +5,8 @@ use crate::json::{self, BadRequest, Path};
 
 const KNOWN: [&str; 4] = ["prompt", "model", "max_tokens", "stream"];
 
-/// Reads a request body. It is never forwarded as it is, so that its raw fields are not kept, and a field that we
-/// do not know would be lost: it is refused instead.
+/// Reads a request body. No backend gets the native body, so its raw fields are not kept and an unknown field would be
+/// lost. `decode` therefore refuses unknown fields.
 pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
     let mut chat = Chat { model: "auto".to_owned(), ..Chat::default() };
     let mut prompt = None;
@@ -33,7 +33,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
 }
 
 fn unknown(path: &Path<'_>, key: &str) -> BadRequest {
-    // A long key is no misspelling, and comparing it costs its length.
+    // A long key is not a misspelling, and a comparison costs its length.
     const LONGEST: usize = 32;
     const ALIKE: f64 = 0.7;
     let nearest = (key.len() <= LONGEST)
@@ -43,7 +43,7 @@ fn unknown(path: &Path<'_>, key: &str) -> BadRequest {
     let known = KNOWN.join("`, `");
     BadRequest::new(match nearest {
         Some((_, name)) => format!("{path} is not a known field; did you mean `{name}`?"),
-        None => format!("{path} is not a known field; known are `{known}`"),
+        None => format!("{path} is not a known field; the known fields are `{known}`"),
     })
 }
 
@@ -80,7 +80,10 @@ mod tests {
             (r#"{"prompt":"a","max_token":5}"#, "max_token is not a known field; did you mean `max_tokens`?"),
             (r#"{"promt":"a"}"#, "promt is not a known field; did you mean `prompt`?"),
             (r#"{"prompt":"a","Model":"x"}"#, "Model is not a known field; did you mean `model`?"),
-            (r#"{"zzz":"a"}"#, "zzz is not a known field; known are `prompt`, `model`, `max_tokens`, `stream`"),
+            (
+                r#"{"zzz":"a"}"#,
+                "zzz is not a known field; the known fields are `prompt`, `model`, `max_tokens`, `stream`",
+            ),
         ] {
             assert_eq!(decode(body.as_bytes()).expect_err(body).to_string(), sentence);
         }

@@ -1,5 +1,5 @@
-//! Writes native streams: an event `{"delta"}` for each piece of text, and one with `"done": true` and the members of
-//! a whole answer at the end.
+//! Writes native streams: one event `{"delta"}` for each piece of text, then one event with `"done": true` and the
+//! members of a complete response.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::{sse, write};
 #[derive(Debug)]
 pub struct Encoder {
     facts: Facts,
-    /// What the last event repeats.
+    /// The text so far; the last event repeats it.
     text: String,
     calls: Vec<ToolCall>,
 }
@@ -23,13 +23,13 @@ struct Piece<'a> {
 }
 
 impl Encoder {
-    /// For one stream.
+    /// An encoder for one stream.
     #[must_use]
     pub fn new(facts: Facts) -> Self {
         Self { facts, text: String::new(), calls: Vec::new() }
     }
 
-    /// Writes one step.
+    /// Writes one delta.
     pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => {
@@ -46,7 +46,7 @@ impl Encoder {
                     call.arguments.push_str(&fragment);
                 }
             }
-            // The native answer is the text: it shows no thinking, whole or streamed.
+            // The native dialect shows no thinking, streamed or not.
             Delta::Reasoning(_)
             | Delta::Start { .. }
             | Delta::Finish(_)
@@ -56,7 +56,7 @@ impl Encoder {
         }
     }
 
-    /// Writes the normal end.
+    /// Writes the end of a complete stream.
     pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         sse::data(&reply::ending(&self.text, &self.calls, &self.facts, total), out);
     }

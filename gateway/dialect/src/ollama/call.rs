@@ -1,4 +1,4 @@
-//! Tool calls on Ollama's wire: whole, with an object as arguments. Ids came late and are optional.
+//! Tool calls in Ollama's dialect: complete, with an object as arguments. Ids are a later addition and optional.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -10,12 +10,12 @@ use crate::chat::{Chat, Format, Image, Message, Part, Role, Tool, ToolChoice};
 use crate::types::Dialect;
 use crate::{translatable, write};
 
-/// Passes a request on: its own fields with another model.
+/// Forwards a request: the client's fields, with the backend's name of the model.
 pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
     write::forward(&chat.raw, model, None)
 }
 
-/// The first thing in `chat` that this dialect cannot say.
+/// The path of the first field in `chat` that this dialect cannot express.
 pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
     let name = |field| Some(translatable::name(from, field));
     if chat.tool_choice.as_ref().is_some_and(|choice| *choice != ToolChoice::Auto) {
@@ -74,7 +74,7 @@ struct Request<'a> {
     tools: Vec<WireTool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<Cow<'a, RawValue>>,
-    // Always written: left out, it means true here.
+    // Always written, because Ollama's default is true.
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     options: Option<Options<'a>>,
@@ -117,7 +117,7 @@ struct WireMessage<'a> {
     tool_calls: Vec<call::Written<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_name: Option<&'a str>,
-    // Servers that do not know ids skip them.
+    // Servers that do not know ids ignore them.
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
 }
@@ -137,7 +137,7 @@ struct WireFunction<'a> {
     parameters: Option<&'a RawValue>,
 }
 
-/// One message may be several here: each tool result is a message of its own.
+/// Writes one message, or several: this dialect has a separate message for each tool result.
 fn push_messages<'a>(chat: &'a Chat, message: &'a Message, out: &mut Vec<WireMessage<'a>>) {
     let role = match message.role {
         Role::System => "system",
@@ -187,7 +187,7 @@ fn push_messages<'a>(chat: &'a Chat, message: &'a Message, out: &mut Vec<WireMes
     }
 }
 
-/// The tool that the call of that id called.
+/// The name of the tool that the call `call_id` called.
 fn tool_of<'a>(chat: &'a Chat, call_id: &str) -> Option<&'a str> {
     let parts = chat.messages.iter().rev().flat_map(|message| &message.parts);
     parts.into_iter().find_map(|part| match part {
@@ -196,7 +196,7 @@ fn tool_of<'a>(chat: &'a Chat, call_id: &str) -> Option<&'a str> {
     })
 }
 
-/// This dialect has no mark for a tool that failed, so the text has to say it.
+/// This dialect cannot mark a failed tool call, so the text must say that the tool failed.
 fn result_text(text: &str, is_error: bool) -> Cow<'_, str> {
     if is_error && !write::says_error(text) { format!("Error: {text}").into() } else { text.into() }
 }

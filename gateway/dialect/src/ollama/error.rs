@@ -1,4 +1,4 @@
-//! Errors in Ollama's shape. The official clients raise at an object with an `error`, in streams too.
+//! Errors in Ollama's format. The official clients raise an exception for an object with an `error`, also in streams.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ struct Body<'a> {
     request_id: &'a str,
 }
 
-/// An error as a whole body.
+/// An error as a response body.
 pub(crate) fn error_body(error: &ErrorText) -> Vec<u8> {
     write::to_vec(&Body { error: &error.message, code: &error.code, request_id: &error.request_id })
 }

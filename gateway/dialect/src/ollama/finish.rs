@@ -1,8 +1,8 @@
-//! Why an answer ended, from and to its wire name.
+//! Converts finish reasons from and to their wire names.
 
 use crate::chat::Finish;
 
-/// Why an answer ended, by its wire name. A model that calls tools ends with `stop` here.
+/// Reads a finish reason. Ollama sends `stop` if the model called tools.
 pub(crate) fn finish(reason: Option<&str>, calls: bool) -> Finish {
     match reason {
         Some("length") => Finish::Length,

@@ -1,4 +1,4 @@
-//! Reads and writes Ollama's whole answers, and what a line of its streams has in common with them.
+//! Reads and writes Ollama's complete responses, and the parts that they share with the lines of a stream.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -35,12 +35,12 @@ pub(super) struct Message<'a> {
     pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
 }
 
-/// Reads a whole answer.
+/// Reads a complete response.
 pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     let wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the answer", &e))?;
     let message = wire.message.ok_or_else(|| Malformed("the answer has no message".to_owned()))?;
     if !wire.done {
-        return Err(Malformed("the answer is not done".to_owned()));
+        return Err(Malformed("the answer is incomplete: `done` is not true".to_owned()));
     }
     let tool_calls: Vec<ToolCall> = message.tool_calls.unwrap_or_default().into_iter().map(WireCall::read).collect();
     let reason = wire.done_reason.as_ref().map(|reason| &*reason.0);
@@ -78,14 +78,14 @@ pub(super) struct WrittenMessage<'a> {
 #[derive(Serialize)]
 pub(super) struct Ending {
     done_reason: &'static str,
-    /// In nanoseconds. The other durations of this dialect only the server of the model knows.
+    /// In nanoseconds. Only the model's server knows the other durations of this dialect.
     total_duration: u64,
     prompt_eval_count: u64,
     eval_count: u64,
 }
 
 pub(super) fn ending(finish: Option<Finish>, total: &Total) -> Ending {
-    // Negative and boundless values become 0 and the largest: what `as` does.
+    // `as` saturates: negative values become 0, infinite ones the maximum.
     let total_duration = (total.latency_seconds * 1e9) as u64;
     Ending {
         done_reason: finish_name(finish),
@@ -95,7 +95,7 @@ pub(super) fn ending(finish: Option<Finish>, total: &Total) -> Ending {
     }
 }
 
-/// Writes a whole answer.
+/// Writes a complete response.
 pub(crate) fn encode_reply(reply: &Reply, facts: &Facts, total: &Total) -> Vec<u8> {
     write::to_vec(&Written {
         model: &facts.model,

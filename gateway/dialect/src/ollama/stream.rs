@@ -12,7 +12,7 @@ use crate::write;
 #[derive(Debug, Default)]
 pub struct Decoder {
     started: bool,
-    /// How many tool calls came.
+    /// How many tool calls were read.
     calls: usize,
 }
 
@@ -20,7 +20,7 @@ impl Decoder {
     /// Reads one line.
     ///
     /// # Errors
-    /// `Malformed` where it is not a line of this dialect.
+    /// If the line does not follow this dialect: `Malformed`.
     pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
         if frame.trim_ascii().is_empty() {
             return Ok(());
@@ -61,20 +61,20 @@ impl Decoder {
 pub struct Encoder {
     model: String,
     created_at: String,
-    /// This dialect has whole calls only: they wait for the end.
+    /// The calls so far. This dialect has only complete calls, so they are written at the end.
     calls: Vec<ToolCall>,
     finish: Option<Finish>,
 }
 
 impl Encoder {
-    /// For one stream.
+    /// An encoder for one stream.
     #[must_use]
     pub fn new(facts: Facts) -> Self {
         let created_at = write::rfc3339(facts.created);
         Self { model: facts.model, created_at, calls: Vec::new(), finish: None }
     }
 
-    /// Writes one step.
+    /// Writes one delta.
     pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => self.line(&text, "", &[], out),
@@ -92,7 +92,7 @@ impl Encoder {
         }
     }
 
-    /// Writes the normal end.
+    /// Writes the end of a complete stream.
     pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         if !self.calls.is_empty() {
             self.line("", "", &self.calls, out);

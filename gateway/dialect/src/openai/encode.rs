@@ -8,21 +8,21 @@ use crate::json::{self, Path};
 use crate::types::Dialect;
 use crate::{image, write};
 
-/// Passes a request on: its own fields with another model. A stream is made to carry usage, without which its cost
-/// would be a guess.
+/// Forwards a request: the client's fields, with the backend's name of the model. It always asks a stream for usage,
+/// because the cost would otherwise be a guess.
 pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
     let options = chat.stream.then(|| stream_options(chat)).flatten();
     write::forward(&chat.raw, model, options.as_deref().map(|options| ("stream_options", options)))
 }
 
-/// The client's stream options with `include_usage: true`; `None` where they say so already.
+/// The client's stream options with `include_usage: true`; `None` if they already have it.
 fn stream_options(chat: &Chat) -> Option<Box<RawValue>> {
     if chat.include_usage {
         return None;
     }
     let own = chat.raw.iter().find(|(key, _)| key == "stream_options").map(|(_, raw)| raw);
     let mut out = b"{".to_vec();
-    // It was an object when it was read.
+    // `decode` has checked that it is an object.
     if let Some(fields) = own.and_then(|raw| json::object(&Path::Body, raw).ok()) {
         for (key, raw) in fields.iter().filter(|(key, _)| *key != "include_usage") {
             write::append(&key, &mut out);
@@ -35,7 +35,7 @@ fn stream_options(chat: &Chat) -> Option<Box<RawValue>> {
     RawValue::from_string(String::from_utf8(out).ok()?).ok()
 }
 
-/// The first thing in `chat` that this dialect cannot say.
+/// The path of the first field in `chat` that this dialect cannot express.
 pub(crate) fn obstacle(_from: Dialect, chat: &Chat) -> Option<String> {
     for (index, message) in chat.messages.iter().enumerate() {
         for (at, part) in message.parts.iter().enumerate() {
@@ -86,14 +86,14 @@ struct Request<'a> {
     tool_choice: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parallel_tool_calls: Option<bool>,
-    // Not `max_completion_tokens`: llama.cpp, vLLM and their like know the older name, all of them.
+    // Not `max_completion_tokens`: all of llama.cpp, vLLM and similar servers know the older name.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f64>,
-    // The compatible servers know it; OpenAI's own refuses it, which is better than to sample otherwise than asked.
+    // Compatible servers know it. OpenAI refuses it, which is better than sampling differently than requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     top_k: Option<u32>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
@@ -190,7 +190,7 @@ struct JsonSchema<'a> {
     strict: Option<bool>,
 }
 
-/// One message may be several here: each tool result is a message of its own.
+/// Writes one message, or several: this dialect has a separate message for each tool result.
 fn messages(message: &Message) -> Vec<WireMessage<'_>> {
     let mut out = Vec::with_capacity(1);
     let mut parts = Vec::new();
@@ -235,7 +235,7 @@ fn messages(message: &Message) -> Vec<WireMessage<'_>> {
     out
 }
 
-/// This dialect has no mark for a tool that failed, so the text has to say it.
+/// This dialect cannot mark a failed tool call, so the text must say that the tool failed.
 fn result_text(text: &str, is_error: bool) -> Content<'_> {
     if is_error && !write::says_error(text) { Content::Owned(format!("Error: {text}")) } else { Content::Text(text) }
 }

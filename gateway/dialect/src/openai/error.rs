@@ -1,4 +1,4 @@
-//! Errors in OpenAI's shape. The official SDKs raise `APIError` at a `data:` event whose object has an `error`.
+//! Errors in OpenAI's format. The official SDKs raise `APIError` for a `data:` event whose object has an `error`.
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ struct Error<'a> {
     request_id: &'a str,
 }
 
-/// An error as a whole body.
+/// An error as a response body.
 pub(crate) fn error_body(error: &ErrorText) -> Vec<u8> {
     let r#type = match error.status {
         401 => "authentication_error",

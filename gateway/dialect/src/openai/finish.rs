@@ -1,15 +1,14 @@
-//! Why an answer ended, from and to its wire name.
+//! Converts finish reasons from and to their wire names.
 
 use crate::chat::Finish;
 
-/// Why an answer ended, by its wire name. Servers have names of their own (`eos`, `abort`): all that is known of
-/// those is that the model is done.
+/// Reads a finish reason. Some servers have their own names (`eos`, `abort`), which only show that the model finished.
 pub(crate) fn finish(reason: &str, calls: bool) -> Finish {
     match reason {
         "length" => Finish::Length,
         "content_filter" => Finish::ContentFilter,
         "tool_calls" | "function_call" => Finish::ToolCalls,
-        // A forced call ends with `stop` here; in other dialects a client would then not run the tool.
+        // OpenAI sends `stop` after a forced call. Clients of other dialects would then not run the tool.
         _ if calls => Finish::ToolCalls,
         _ => Finish::Stop,
     }

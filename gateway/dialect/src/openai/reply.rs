@@ -1,4 +1,4 @@
-//! Reads and writes OpenAI's whole answers.
+//! Reads and writes OpenAI's complete responses.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -51,7 +51,7 @@ struct Function<'a> {
     arguments: Option<&'a RawValue>,
 }
 
-/// Reads a whole answer.
+/// Reads a complete response.
 pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     let completion: Completion<'_> =
         serde_json::from_slice(body).map_err(|e| write::malformed("the completion", &e))?;
@@ -60,7 +60,7 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     let message = choice.message;
     let tool_calls: Vec<ToolCall> = message.tool_calls.unwrap_or_default().into_iter().map(tool_call).collect();
     let finish = choice.finish_reason.map(|reason| finish(&reason.0, !tool_calls.is_empty()));
-    // A refusal stands in the place of the text.
+    // A refusal replaces the text.
     let text = message.content.filter(|text| !text.is_empty()).or(message.refusal).unwrap_or_default();
     Ok(Reply {
         id: completion.id,
@@ -76,7 +76,7 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
 fn tool_call(call: Call<'_>) -> ToolCall {
     let arguments = match call.function.arguments.map(RawValue::get) {
         None | Some("null") => String::new(),
-        // Some servers write the object itself.
+        // Some servers write the object instead of its text.
         Some(raw) => serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()),
     };
     ToolCall { id: call.id.unwrap_or_default(), name: call.function.name, arguments }
@@ -124,7 +124,7 @@ struct WrittenFunction<'a> {
     arguments: &'a str,
 }
 
-/// Writes a whole answer.
+/// Writes a complete response.
 pub(crate) fn encode_reply(reply: &Reply, facts: &Facts, total: &Total) -> Vec<u8> {
     let calls = reply.tool_calls.iter().enumerate().map(|(index, call)| WrittenCall {
         id: write::call_id(&call.id, &facts.request_id, index),

@@ -1,4 +1,4 @@
-//! Token counts as OpenAI's dialect writes them: `prompt_tokens` includes what the prompt cache served.
+//! Token counts in OpenAI's dialect: `prompt_tokens` includes tokens read from the prompt cache.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,11 +24,11 @@ struct Details {
 }
 
 impl WireUsage {
-    /// `None` where the server left either count out: half a count is no count.
+    /// `None` if the server omitted either count.
     pub(super) fn read(&self) -> Option<Usage> {
         let (prompt, output) = (self.prompt_tokens?, self.completion_tokens?);
         let details = self.prompt_tokens_details.as_ref();
-        // More cached than there was cannot be: no part is counted beyond the whole.
+        // A server may report more cached tokens than the prompt has: the parts are capped at the total.
         let cache_read = details.and_then(|d| d.cached_tokens).unwrap_or(0).min(prompt);
         let cache_write = details.and_then(|d| d.cache_write_tokens).unwrap_or(0).min(prompt - cache_read);
         Some(Usage { input: prompt - cache_read - cache_write, cache_read, cache_write, output })
@@ -50,7 +50,7 @@ struct WrittenDetails {
     cache_write_tokens: u64,
 }
 
-/// The totals, with the cache's share where the backend told it.
+/// The totals, with the cache's share if the backend reported it.
 pub(super) fn written(total: &Total, usage: Option<Usage>) -> Written {
     Written {
         prompt_tokens: total.input_tokens,

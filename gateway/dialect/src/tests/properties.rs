@@ -1,4 +1,4 @@
-//! What holds for all requests: translation loses nothing where it says so, and nothing panics.
+//! Properties of all requests: translation loses nothing of a portable request, and nothing panics.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::chat::{Chat, Deltas, Part};
 
 const BACKENDS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
 
-/// A request as OpenAI writes it, within what all dialects can say.
+/// A request in OpenAI's dialect that all dialects can express.
 fn portable() -> impl Strategy<Value = Value> {
     let text = || "[a-z \"\\\\\u{e9}\u{1f600}\n]{1,12}";
     let turn = (text(), text(), 0_usize..3, text(), any::<bool>());
@@ -60,7 +60,7 @@ fn portable() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What was asked, without what a dialect need not keep: the raw fields, and the name of a result's tool.
+/// The request's meaning, without what a dialect need not keep: the raw fields, and the name of a result's tool.
 fn meaning(mut chat: Chat) -> String {
     chat.raw.clear();
     chat.include_usage = false;
@@ -81,7 +81,7 @@ proptest! {
         let original = meaning(Dialect::OpenAi.decode(text.as_bytes()).expect("valid"));
         for to in BACKENDS {
             prop_assert_eq!(to.obstacle(Dialect::OpenAi, &chat), None);
-            // As if it came from a dialect that nobody shares, so that no path merely forwards.
+            // As if the request came from a dialect that no backend speaks, so that nothing is merely forwarded.
             let sent = to.encode(Dialect::Native, &chat, "m", 9);
             let again = to.decode(&sent).expect("what we write, we read");
             prop_assert_eq!(&again.unportable, &None, "{:?}", to);

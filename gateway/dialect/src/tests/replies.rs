@@ -1,4 +1,4 @@
-//! Whole answers: from each backend, to each client.
+//! Complete responses: from each backend, to each client.
 
 use serde_json::{Value, json};
 

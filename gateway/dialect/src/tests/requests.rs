@@ -1,4 +1,4 @@
-//! Requests from each dialect to each backend: what is sent, or what stands in the way.
+//! Requests from each dialect to each backend: the body sent, or the obstacle.
 
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ fn ollama() -> Value {
         "tools": [{"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}}}]})
 }
 
-/// As the gateway writes it: with the model of the backend, and `stream` always said.
+/// The request as the gateway writes it: with the backend's model, and always with `stream`.
 fn as_sent(mut body: Value) -> Value {
     body["model"] = json!("m");
     body["stream"] = json!(false);

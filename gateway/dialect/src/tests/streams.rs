@@ -11,7 +11,7 @@ use super::{ALL, Dialect, facts, json, total};
 use crate::chat::{Delta, Deltas, Finish};
 use wasmgate_base::usage::Usage;
 
-/// Reads a backend's stream; the deltas, and whether it was malformed.
+/// Reads a backend's stream; returns the deltas, and whether the stream was malformed.
 fn decoded(dialect: Dialect, stream: &str) -> (Vec<Delta>, bool) {
     let mut frames = Frames::new(dialect.framing(), 1 << 20);
     frames.push(Bytes::copy_from_slice(stream.as_bytes()));
@@ -116,7 +116,7 @@ fn openais_stream_is_read() {
 #[test]
 fn odd_openai_servers_are_understood() {
     let cases: [(String, Vec<Delta>); 8] = [
-        // Whole calls, all with the same number or with none.
+        // Complete calls, all with the same index or with none.
         (
             events(&[
                 chunk(
@@ -139,7 +139,7 @@ fn odd_openai_servers_are_understood() {
                 more(2, "{}"),
             ],
         ),
-        // The name comes late.
+        // The name arrives late.
         (
             events(&[
                 chunk(&json!({"tool_calls": [{"index": 0, "id": "a", "function": {"arguments": "{"}}]}), None),
@@ -165,7 +165,7 @@ fn odd_openai_servers_are_understood() {
     ];
     for (stream, mut expected) in cases {
         let (mut deltas, malformed) = decoded(Dialect::OpenAi, &stream);
-        // The order of members is the test's own affair.
+        // The order of members does not matter.
         for delta in deltas.iter_mut().chain(&mut expected) {
             if let Delta::Failed(text) = delta {
                 *text = serde_json::from_str::<Value>(text).expect("JSON").to_string();
@@ -218,7 +218,7 @@ fn anthropics_stream_is_read() {
         usage(8),
         Delta::End,
     ];
-    // The new event's index has a new type too, which must not matter.
+    // An unknown event may have unknown members.
     let stream = stream.replace(r#""index":"x""#, r#""indexes":"x""#);
     assert_eq!(decoded(Dialect::Anthropic, &stream), (expected, false));
     let failed =
@@ -309,7 +309,7 @@ fn encoded(dialect: Dialect, facts: Facts, steps: Vec<Delta>) -> String {
     String::from_utf8(out).expect("text")
 }
 
-/// The objects of a stream, in order; of an event stream also the names of its events.
+/// The objects of a stream, in order, without the names of events.
 fn objects(stream: &str) -> Vec<Value> {
     stream
         .split("\n\n")

@@ -1,13 +1,13 @@
-//! The versions of the contract that this host speaks: one module for each major version, which alone names that version's
-//! interfaces and types.
+//! The versions of the contract that this host supports: one module for each major version. Only that module names the
+//! version's interfaces and types.
 //!
-//! The host thinks in the types of the newest version, re-exported here. When there is a next one, its module takes that
-//! place, and the module before it keeps its own bindings and converts: requests and candidates down, verdicts and estimates
-//! up. What a component was built against is told by the names of its exports, before the runtime sees a byte. Within a major
-//! version nothing needs converting: imports may gain functions, which older components do not ask for (`wit/README.md` has
-//! the promise in full).
+//! The host uses the types of the newest version, re-exported here. The module of a next version will take that place.
+//! The module before it then keeps its own bindings and converts: requests and candidates down, verdicts and estimates
+//! up. The names of a component's exports show the version that it was built against, before the runtime reads a byte.
+//! Within a major version nothing needs conversion: imports may gain functions, which older components do not import
+//! (`wit/README.md` has the full promise).
 //!
-//! This module must not know: limits, instances, what is done with an answer.
+//! This module must not know: limits, instances, how an answer is used.
 
 mod v1;
 
@@ -19,23 +19,23 @@ use crate::hook::Hook;
 /// The contract's package, without its version.
 const PACKAGE: &str = "wasmgate:policy/";
 
-/// WASI, of which all is linked and empty: filesystem and sockets too, as standard libraries import them even where nothing
-/// uses them.
+/// The interfaces of WASI, all linked and empty: filesystem and sockets too, because standard libraries import them
+/// even if nothing uses them.
 const WASI: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
 
-/// What an import gives a policy, where policies may have it.
+/// What an import gives a policy; `None` if policies may not import it.
 pub(super) fn grant(import: &str) -> Option<&'static str> {
     if WASI.iter().any(|granted| import.starts_with(granted)) {
-        return Some("nothing: WASI is there and empty, its clocks stand still, what is printed goes to the log");
+        return Some("nothing: WASI is present but empty, its clocks stand still, and output goes to the log");
     }
     if foreign_version(import).is_some() { None } else { v1::grant(import) }
 }
 
-/// What a component with these imports and exports does not have of the contract, or has beyond it.
+/// Refuses a component whose imports or exports do not match the contract.
 pub(super) fn check(imports: &[String], exports: &[String], hook: Hook) -> Result<(), String> {
     if let Some(other) = imports.iter().chain(exports).find_map(|name| foreign_version(name)) {
         return Err(format!(
-            "it was built against {PACKAGE}…@{other}; this gateway speaks version {} and what is compatible with it",
+            "it was built against {PACKAGE}…@{other}; this gateway speaks version {} and compatible versions",
             v1::VERSION
         ));
     }
@@ -48,7 +48,7 @@ pub(super) fn check(imports: &[String], exports: &[String], hook: Hook) -> Resul
             ));
         }
     }
-    // Of whichever version: those that are not spoken were refused.
+    // Any version: those that the host does not support were refused above.
     let interface = format!("{PACKAGE}{}@", hook.as_str());
     if !exports.iter().any(|export| export.starts_with(&interface)) {
         return Err(format!("it does not export `{interface}{}`; it exports {exports:?}", v1::VERSION));
@@ -61,7 +61,7 @@ pub(super) fn version(exports: &[String]) -> Option<&str> {
     exports.iter().find_map(|export| Some(export.strip_prefix(PACKAGE)?.split_once('@')?.1))
 }
 
-/// The version in a name of the contract's package, where this host does not speak it.
+/// The version in a name of the contract's package, if this host does not support it.
 fn foreign_version(name: &str) -> Option<&str> {
     let (_interface, version) = name.strip_prefix(PACKAGE)?.split_once('@')?;
     (!v1::speaks(version)).then_some(version)

@@ -1,9 +1,9 @@
-//! Compiling in a process of its own: `wasmgate compile-component`, the gateway's own program, reads a component from
-//! its standard input and writes machine code to its standard output. Traffic does not feel it: it runs at the lowest
-//! priority, on one thread, and what the compiler allocates goes back to the machine with it. A component that would
-//! take the compiler hours, gigabytes or down takes this process only.
+//! Compiles in a separate process: `wasmgate compile-component`, the gateway's own program, reads a component from its
+//! standard input and writes machine code to its standard output. Traffic does not notice: the process runs at the
+//! lowest priority, on one thread, and its memory returns to the machine when it ends. A component that costs the
+//! compiler hours or gigabytes, or crashes it, only harms this process.
 //!
-//! This module must not know: caches, what becomes of the code.
+//! This module must not know: caches, how the code is used.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -19,23 +19,23 @@ use super::artefact::Artefact;
 use crate::admission::MAX_COMPONENT_BYTES;
 use crate::{background, engine};
 
-/// How long one component may compile, by the clock. Generous: at the lowest priority a busy machine may leave the process
-/// a hundredth of its time, and nobody waits but whoever brought the component.
+/// Wall-clock limit for compiling one component. It is generous: a busy machine may give a process of the lowest
+/// priority a hundredth of its time, and only the operator who brought the component waits.
 const COMPILE_TIME: Duration = Duration::from_secs(600);
-/// How much processor time that may take. A JavaScript engine of 12 MB takes a sixth of it.
+/// Processor-time limit for compiling one component. A JavaScript engine of 12 MB takes a sixth of it.
 const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(60);
-/// Address space of the process. The same 12 MB take 250 MB of memory.
+/// Limit of the process's address space, in bytes. The same 12 MB take 250 MB of memory.
 const MAX_ADDRESSES: u64 = 4 << 30;
-/// Most machine code, and most words about a failure, that are read.
+/// Maximum bytes read of the machine code, and of the message about a failure.
 const MAX_ARTEFACT_BYTES: u64 = 512 << 20;
 const MAX_WORDS_BYTES: u64 = 4 << 10;
 
-/// The process did not give an artefact.
+/// Why the process returned no artefact.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// There is no process: this machine or container does not allow it.
+    /// The process did not start: this machine or container does not allow it.
     NotStarted(io::Error),
-    /// The component is to blame, or the process's bounds are: a sentence.
+    /// The compiler refused the component, or reached a limit: a sentence.
     Refused(String),
 }
 
@@ -43,12 +43,12 @@ pub(super) enum Fault {
 pub(super) async fn compile(program: &Path, pooling: bool, wasm: &[u8]) -> Result<Artefact, Fault> {
     let mut command = Command::new(program);
     command.arg("compile-component").args(pooling.then_some("--pooling"));
-    // It needs neither: what it reads and writes are its pipes.
+    // The process needs no environment and no folder: it only uses its pipes.
     command.env_clear().current_dir("/");
     run(command, wasm, COMPILE_TIME).await.map(Artefact::returned)
 }
 
-/// What a command answers to `input`, within `time`.
+/// Runs a command on `input` and returns its output, within `time`.
 async fn run(mut command: Command, input: &[u8], time: Duration) -> Result<Vec<u8>, Fault> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().map_err(Fault::NotStarted)?;
@@ -59,7 +59,7 @@ async fn run(mut command: Command, input: &[u8], time: Duration) -> Result<Vec<u
     let (mut output, mut words) = (Vec::new(), Vec::new());
     let talk = async {
         let write = async {
-            // One that ended early says why by other means.
+            // A process that ended early reports the reason by other means.
             let _ = stdin.write_all(input).await;
             drop(stdin);
         };
@@ -70,18 +70,18 @@ async fn run(mut command: Command, input: &[u8], time: Duration) -> Result<Vec<u
     };
     let status = match tokio::time::timeout(time, talk).await {
         Ok(Ok(status)) => status,
-        Ok(Err(error)) => return Err(Fault::Refused(format!("the compiler could not be heard: {error}"))),
+        Ok(Err(error)) => return Err(Fault::Refused(format!("cannot read the compiler's output: {error}"))),
         Err(_elapsed) => {
-            // Not left to the drop, so that it is gone before the next one starts.
+            // Killed here and not on drop, so that it is gone before the next one starts.
             let _ = child.kill().await;
-            return Err(Fault::Refused(format!("it was not compiled within {} s, its budget", time.as_secs_f64())));
+            return Err(Fault::Refused(format!("compiling it took more than {} s, the limit", time.as_secs_f64())));
         }
     };
     if !status.success() {
         return Err(Fault::Refused(in_words(status, &words)));
     }
     if output.len() as u64 > MAX_ARTEFACT_BYTES {
-        let what = format!("its machine code has over {MAX_ARTEFACT_BYTES} bytes, expected at most that");
+        let what = format!("its machine code has more than {MAX_ARTEFACT_BYTES} bytes, the limit");
         return Err(Fault::Refused(what));
     }
     Ok(output)
@@ -90,24 +90,28 @@ async fn run(mut command: Command, input: &[u8], time: Duration) -> Result<Vec<u
 fn in_words(status: ExitStatus, words: &[u8]) -> String {
     let words = String::from_utf8_lossy(words);
     if status.signal() == Some(Signal::XCPU.as_raw()) {
-        return format!("it took more than {} s of processor time, its budget", COMPILE_PROCESSOR_TIME.as_secs());
+        return format!(
+            "compiling it took more than {} s of processor time, the limit",
+            COMPILE_PROCESSOR_TIME.as_secs()
+        );
     }
     match (status.code(), words.trim()) {
-        // As `main` ends it where the compiler refuses.
+        // `main` exits with 1 if the compiler refuses the component.
         (Some(1), words) if !words.is_empty() => words.to_owned(),
-        (_, "") => format!("the compiler ended by {status}"),
-        (_, words) => format!("the compiler ended by {status}: {words}"),
+        (_, "") => format!("the compiler ended with {status}"),
+        (_, words) => format!("the compiler ended with {status}: {words}"),
     }
 }
 
-/// The process's side: compiles what comes in and puts out the code, for an engine with or without a pool.
+/// The process's side: reads a component, compiles it for an engine with or without a pool, and writes the code.
 ///
 /// # Errors
-/// Where the component cannot be compiled, or the pipes are gone: a sentence for the parent.
+/// If the component cannot be compiled, or the pipes are gone: a sentence for the parent.
 pub fn compile_component(pooling: bool) -> Result<(), String> {
     background::step_back();
-    // A parent that was killed cannot kill: the time is bounded here too. A dump of a compiler that was stopped would
-    // fill a disk and tell nothing. Where the machine forbids a bound, compiling without it is the lesser evil.
+    // A killed parent cannot kill this process, so the process limits its own time too. A core dump of a stopped
+    // compiler would fill a disk and show nothing. If the machine refuses a limit, compiling without it is the lesser
+    // evil.
     bound(Resource::As, MAX_ADDRESSES);
     bound(Resource::Cpu, COMPILE_PROCESSOR_TIME.as_secs());
     bound(Resource::Core, 0);
@@ -124,7 +128,8 @@ pub fn compile_component(pooling: bool) -> Result<(), String> {
 }
 
 fn bound(resource: Resource, most: u64) {
-    // The maximum stays: a process that is over it is killed without a word, one over the current limit says why it ended.
+    // Only the soft limit changes. Above the hard limit the kernel kills a process silently; above the soft limit it
+    // sends a signal, which tells why the process ended.
     let Rlimit { current, maximum } = getrlimit(resource);
     let current = Some(current.map_or(most, |current| current.min(most)));
     let _ = setrlimit(resource, Rlimit { current, maximum });
@@ -162,7 +167,7 @@ mod tests {
     async fn a_compile_that_takes_too_long_is_killed() {
         let began = Instant::now();
         let reason = refused(shell("exec sleep 100", b"", Duration::from_millis(50)).await);
-        assert_eq!(reason, "it was not compiled within 0.05 s, its budget");
+        assert_eq!(reason, "compiling it took more than 0.05 s, the limit");
         assert!(began.elapsed() < LONG);
     }
 
@@ -197,11 +202,11 @@ mod tests {
         let reason = refused(shell("echo 'no such thing' >&2; exit 1", b"x", LONG).await);
         assert_eq!(reason, "no such thing");
         let reason = refused(shell("echo half; kill -KILL $$", b"x", LONG).await);
-        assert_eq!(reason, "the compiler ended by signal: 9 (SIGKILL)");
+        assert_eq!(reason, "the compiler ended with signal: 9 (SIGKILL)");
         let reason = refused(shell("kill -XCPU $$", b"x", LONG).await);
-        assert_eq!(reason, "it took more than 60 s of processor time, its budget");
+        assert_eq!(reason, "compiling it took more than 60 s of processor time, the limit");
         let reason = refused(shell("echo panicked >&2; exit 101", b"x", LONG).await);
-        assert_eq!(reason, "the compiler ended by exit status: 101: panicked");
+        assert_eq!(reason, "the compiler ended with exit status: 101: panicked");
         let missing = run(Command::new("/nowhere/wasmgate"), b"x", LONG).await;
         assert!(matches!(missing, Err(Fault::NotStarted(_))), "{missing:?}");
     }

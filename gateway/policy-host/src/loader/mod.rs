@@ -1,5 +1,5 @@
-//! Makes components ready to be linked, without traffic feeling it: out of the cache where they are in it, else compiled
-//! in a process of its own, one at a time. Holds the engine, which all policies share.
+//! Prepares components for linking without slowing down traffic: takes them from the cache, or else compiles them in a
+//! separate process, one at a time. Holds the engine, which all policies share.
 //!
 //! This module must not know: what components do, where their bytes come from.
 
@@ -26,36 +26,37 @@ pub use helper::compile_component;
 /// How a `Loader` compiles.
 #[derive(Debug, Clone, Default)]
 pub struct LoaderOptions {
-    /// The program to start as `PROGRAM compile-component`: the gateway's own. Without it components are compiled in this
-    /// process, on a thread of low priority that nothing can stop; that is for tools that load components they know.
+    /// The program to start as `PROGRAM compile-component`: the gateway's own. Without it, components are compiled in
+    /// this process, on a thread of low priority that nothing can stop; only for tools that load components they know.
     pub helper: Option<PathBuf>,
-    /// A folder for compiled components, made with mode 0700 where it is not there. Without it nothing is kept.
+    /// A folder for compiled components, created with mode 0700 if it is missing. Without it, nothing is cached.
     pub cache: Option<PathBuf>,
-    /// Whether guests' instructions are counted. They run slower by half then; for tools.
+    /// Whether to count guests' instructions, which makes guests slower by half; for tools.
     pub count_instructions: bool,
 }
 
-/// See the module.
+/// The engine, and the way from a component's bytes to its machine code.
 #[derive(Debug)]
 pub struct Loader {
     pub(super) engine: Engine,
     helper: Option<PathBuf>,
     cache: Option<Arc<Cache>>,
-    /// One compile at a time: its memory and its processor time stay those of one.
+    /// Permits one compilation at a time, which bounds memory and processor time.
     turn: Arc<Semaphore>,
     helper_missing: AtomicBool,
 }
 
 impl Loader {
-    /// Sets up the engine and opens the cache. A cache that others may write to is not used, which a line of the log says.
+    /// Sets up the engine and opens the cache. If others may write to the cache, the loader logs that and does not use
+    /// it.
     ///
     /// # Errors
-    /// Where the engine cannot be had.
+    /// If the engine cannot be set up.
     pub fn new(options: LoaderOptions) -> Result<Self, EngineError> {
         let engine = Engine::new(options.count_instructions)?;
         let open = |folder: PathBuf| {
             let opened = Cache::open(&folder, &engine.inner.precompile_compatibility_hash());
-            opened.inspect_err(|reason| tracing::warn!(reason, "compiled policies are not kept")).ok()
+            opened.inspect_err(|reason| tracing::warn!(reason, "the cache of compiled policies is not used")).ok()
         };
         let cache = options.cache.and_then(open).map(Arc::new);
         Ok(Self {
@@ -67,22 +68,23 @@ impl Loader {
         })
     }
 
-    /// Whether instances come from a pool (else on demand).
+    /// Whether instances come from a pool; otherwise they are allocated on demand.
     #[must_use]
     pub fn pooling(&self) -> bool {
         self.engine.pooling()
     }
 
-    /// The component in `wasm`, whose digest that is.
+    /// The compiled component of `wasm`, whose digest is `digest`.
     ///
     /// # Errors
-    /// Where it cannot be compiled: a sentence.
+    /// If the component cannot be compiled: a sentence.
     pub(super) async fn component(&self, wasm: &Arc<[u8]>, digest: &str) -> Result<Component, String> {
         if let Some(component) = self.cached(digest).await? {
             return Ok(component);
         }
-        let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_closed| "the loader is gone".to_owned())?;
-        // Whoever had the turn may have compiled the same component: a canary often begins as a shadow.
+        let turn =
+            Arc::clone(&self.turn).acquire_owned().await.map_err(|_closed| "the loader was dropped".to_owned())?;
+        // The previous holder of the permit may have compiled the same component: a canary often begins as a shadow.
         if let Some(component) = self.cached(digest).await? {
             return Ok(component);
         }
@@ -91,7 +93,7 @@ impl Loader {
             Some(artefact) => artefact,
             None => {
                 let (engine, wasm) = (self.engine.inner.clone(), Arc::clone(wasm));
-                // The turn goes along: a compile that nobody waits for any more still takes its thread.
+                // The permit moves along: an abandoned compilation still occupies its thread.
                 let compiled = aside(move || (Artefact::compile(&engine, &wasm), turn)).await?;
                 compiled.0?
             }
@@ -115,7 +117,7 @@ impl Loader {
             let artefact = cache.get(&digest)?;
             let component = artefact.component(&engine);
             if let Err(error) = &component {
-                tracing::warn!(digest, error, "an entry of the policy cache is of no use, compiling anew");
+                tracing::warn!(digest, error, "unusable entry in the policy cache, recompiling");
                 cache.remove(&digest);
             }
             component.ok()
@@ -123,7 +125,7 @@ impl Loader {
         .await
     }
 
-    /// Compiles in a process of its own; `None` where there is to be none or cannot be one.
+    /// Compiles in a separate process; `None` if none is configured or it cannot be started.
     async fn compile_apart(&self, wasm: &[u8]) -> Result<Option<Artefact>, String> {
         let Some(program) = &self.helper else { return Ok(None) };
         match helper::compile(program, self.pooling(), wasm).await {
@@ -132,7 +134,7 @@ impl Loader {
             Err(Fault::NotStarted(error)) => {
                 if !self.helper_missing.swap(true, Ordering::Relaxed) {
                     let program = program.display();
-                    tracing::warn!(%program, %error, "the compiler's process cannot be started; compiling in this one");
+                    tracing::warn!(%program, %error, "cannot start the compiler's process; compiling in-process");
                 }
                 Ok(None)
             }

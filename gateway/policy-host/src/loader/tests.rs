@@ -28,13 +28,13 @@ async fn a_component_is_compiled_once_and_then_cached() {
     let both = tokio::join!(first.component(&wasm, &key), first.component(&wasm, &key));
     assert!(both.0.is_ok() && both.1.is_ok());
     assert_eq!(entries().len(), 1);
-    // A helper that fails shows that nobody asks it.
+    // A helper that always fails shows that the loader does not call it.
     let second = loader(Some("/bin/false"), Some(cache.clone()));
     assert!(second.component(&wasm, &digest(&wasm)).await.is_ok());
     let other = component("token-cost");
     assert!(second.component(&other, &digest(&other)).await.is_err());
 
-    // Damage is found, and the component compiled anew.
+    // The loader finds the damage and recompiles the component.
     let path = entries().remove(0);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[4096] ^= 1;

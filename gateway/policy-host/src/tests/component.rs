@@ -1,3 +1,5 @@
+//! Tests of loading a policy, of its pool and of its probes.
+
 use super::*;
 use crate::limits::GivenLimits;
 use crate::limits::Isolation;
@@ -51,7 +53,7 @@ async fn a_released_policy_gives_back_everything_and_decides_no_more() {
     assert_eq!(failure.class, FailureClass::Host);
     assert!(failure.detail.contains("was released"), "{failure}");
     policy.release();
-    assert_eq!(policy.manifest().name, "complexity", "it can still be told of");
+    assert_eq!(policy.manifest().name, "complexity", "its manifest stays readable");
 }
 
 #[tokio::test]
@@ -75,7 +77,7 @@ async fn fixtures_that_are_not_met_refuse_the_policy() {
 
     let refused = load("complexity", patient(), Some(&fixtures(r#"{"tier": "high"}"#))).await.unwrap_err();
     assert_eq!(refused.stage, Stage::Probed);
-    assert_eq!(refused.reason, "1 of 1 fixtures: fixture \"a greeting\": tier: found low, expected high");
+    assert_eq!(refused.reason, "1 of 1 fixtures failed: fixture \"a greeting\": tier: found low, expected high");
 
     let refused = load("complexity", patient(), Some(&fixtures(r#"{"teir": "high"}"#))).await.unwrap_err();
     assert_eq!(refused.stage, Stage::Parsed);

@@ -1,4 +1,4 @@
-//! The API's description as a test: what answers it allows.
+//! Checks answers against the API's description.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ fn document() -> Value {
     serde_json::from_str(OPENAPI).expect("JSON")
 }
 
-/// Each operation, as in `GET /policies`.
+/// Each operation in the description, as in `GET /policies`.
 pub(super) fn operations() -> BTreeSet<String> {
     let document = document();
     let paths = document["paths"].as_object().expect("paths");
@@ -23,7 +23,7 @@ pub(super) fn operations() -> BTreeSet<String> {
     operations.collect()
 }
 
-/// Fails unless the description has this answer of this operation, of this form and with no field more.
+/// Fails unless the description of the operation allows this status and body, without additional fields.
 pub(super) fn check(method: &Method, path: &str, status: u16, body: &str) {
     let document = document();
     let schema = match find(method, path) {
@@ -50,7 +50,7 @@ pub(super) fn check(method: &Method, path: &str, status: u16, body: &str) {
     assert!(errors.is_empty(), "{method} {path} {status}: {errors:#?} in {body:#}");
 }
 
-/// Lets no object have a field that its schema does not name: clients may meet new ones, the description may not miss any.
+/// Forbids fields that a schema does not name. Clients must accept new fields, but the description must name them all.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

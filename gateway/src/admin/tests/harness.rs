@@ -1,4 +1,4 @@
-//! An admin listener on a free port, a lifecycle that answers by a script, and what was logged meanwhile.
+//! An admin listener on a free port, with a scripted control task and a captured log.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -21,13 +21,13 @@ use crate::rollout::api::{
 };
 use crate::rollout::slot::{Role, Slot};
 
-/// The token of listeners that have one.
+/// The token of listeners with a token.
 pub(super) const TOKEN: &str = "correct-horse-battery-staple";
 
-/// For what must happen.
+/// Time limit for an expected event.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A listener; all it logs is kept. Tests run it on their own thread, which is what the log is bound to.
+/// A listener with its captured log. Tests run it on their own thread, because the log is bound to the thread.
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
     http: reqwest::Client,
@@ -51,7 +51,7 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Its JSON, where it has this status.
+    /// Its JSON. Fails unless it has this status.
     #[track_caller]
     pub(super) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
@@ -75,7 +75,7 @@ impl Listener {
         Self::with(Operator(questions), token, asked, gate).await
     }
 
-    /// Where the lifecycle has ended.
+    /// A listener whose control task has ended.
     pub(super) async fn without_lifecycle() -> Self {
         Self::with(Operator(mpsc::channel(1).0), None, Arc::default(), Arc::default()).await
     }
@@ -103,7 +103,7 @@ impl Listener {
         self.send(method, path, &[("content-type", "application/json")], body).await
     }
 
-    /// The answer, held to the API's description.
+    /// The answer, checked against the API's description.
     pub(super) async fn send(&self, method: &Method, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut request = self.http.request(method.clone(), format!("http://{}{path}", self.address));
         for (name, value) in headers {
@@ -118,23 +118,23 @@ impl Listener {
         answer
     }
 
-    /// What these bytes are answered until the connection is closed.
+    /// The answer to these bytes, until the connection is closed.
     pub(super) async fn raw(&self, request: &str) -> String {
         let mut client = TcpStream::connect(self.address).await.unwrap();
         client.write_all(request.as_bytes()).await.unwrap();
         client.shutdown().await.unwrap();
         let mut answer = Vec::new();
-        // A reset after the answer is an end as well.
+        // A reset after the answer also ends it.
         let _ = tokio::time::timeout(LIMIT, client.read_to_end(&mut answer)).await.unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
 
-    /// What the lifecycle was asked to do.
+    /// The operations that the control task received.
     pub(super) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// Lets the operation that waits go on.
+    /// Lets the waiting operation continue.
     pub(super) fn let_go(&self) {
         self.gate.notify_one();
     }
@@ -184,7 +184,7 @@ impl Write for Log {
     }
 }
 
-/// The script: the name of a shadow says what becomes of it.
+/// The script: a shadow's name sets the outcome of its operation.
 async fn answer_questions(mut questions: mpsc::Receiver<Question>, asked: Arc<Mutex<Vec<String>>>, gate: Arc<Notify>) {
     while let Some(question) = questions.recv().await {
         match question {
@@ -236,7 +236,7 @@ fn version(digit: char) -> VersionStatus {
     VersionStatus { policy: "complexity".into(), version: "1.2.0".into(), digest, since: 1_750_000_000 }
 }
 
-/// A place with little in it.
+/// A slot with few fields set.
 fn policy(slot: Slot) -> PolicyStatus {
     PolicyStatus {
         slot,
@@ -251,7 +251,7 @@ fn policy(slot: Slot) -> PolicyStatus {
     }
 }
 
-/// Something in each field somewhere, and nothing in each that may have nothing.
+/// A status in which each field is set somewhere, and each optional field is also missing somewhere.
 fn status() -> Status {
     let canary: Slot = "routing.canary".parse().unwrap();
     let refusal =

@@ -1,5 +1,5 @@
-//! The admin listener before a scripted lifecycle: who may ask, what each route asks for, what is told and written down.
-//! Each answer is held to the API's description on its way.
+//! The admin listener in front of a scripted control task: access control, the operation of each route, answers and
+//! audit lines. Each answer is checked against the API's description.
 
 mod described;
 mod harness;
@@ -50,7 +50,7 @@ async fn a_place_comes_with_its_own_history() {
     let events: Vec<_> = canary["history"].as_array().unwrap().iter().map(|event| &event["slot"]).collect();
     assert_eq!(events, [&json!("routing.canary")]);
     let empty = listener.get("/policies/cost.canary").await;
-    empty.refused(404, "unknown_slot", "cost.canary has no policy; there are routing, routing.canary");
+    empty.refused(404, "unknown_slot", "cost.canary has no policy; expected one of routing, routing.canary");
     listener.get("/policies/rooting").await.refused(404, "unknown_slot", "expected routing, routing.canary");
 }
 
@@ -138,7 +138,7 @@ async fn what_is_wrong_with_a_request_is_said_and_nothing_is_done() {
         ),
         (&POST, "/policies/routing/rollback", "{\"to\": \"xyz\"}", 400, "bad_request", "1 to 64 hexadecimal digits"),
         (&POST, "/policies/routing/rollback", "{\"to\": 7}", 400, "bad_request", "hexadecimal"),
-        (&POST, "/policies/routing/rollback", "[]", 400, "bad_request", "not an object"),
+        (&POST, "/policies/routing/rollback", "[]", 400, "bad_request", "not a JSON object"),
         (&POST, "/policies/routing/rollback", "{\n\"to\": }", 400, "bad_request", "line 2, column 7"),
         (&POST, "/policies/routing/promote", "{\"force\": true}", 400, "bad_request", "this route takes none"),
         (&PUT, "/policies/routing.canary/share", "{\"percnt\": 5}", 400, "bad_request", "did you mean `percent`?"),
@@ -149,10 +149,10 @@ async fn what_is_wrong_with_a_request_is_said_and_nothing_is_done() {
         (&PUT, "/policies/routing?percent=NaN", "c", 400, "bad_request", "expected a number"),
         (&PUT, "/policies/routing?percent=1&percent=2", "c", 400, "bad_request", "twice"),
         (&PUT, "/policies/routing?setings=%7B%7D", "c", 400, "bad_request", "did you mean `settings`?"),
-        (&PUT, "/policies/routing?settings=5", "c", 400, "bad_request", "`settings` is not an object"),
-        (&PUT, "/policies/routing?settings=%7B", "c", 400, "bad_request", "`settings` is not JSON"),
+        (&PUT, "/policies/routing?settings=5", "c", 400, "bad_request", "`settings` is not a JSON object"),
+        (&PUT, "/policies/routing?settings=%7B", "c", 400, "bad_request", "`settings` is not valid JSON"),
         (&GET, "/policies?slot=routing", "", 400, "bad_request", "unknown parameter `slot`, this route takes none"),
-        (&POST, "/policies/rooting/promote", "", 404, "unknown_slot", "no place for a policy"),
+        (&POST, "/policies/rooting/promote", "", 404, "unknown_slot", "is not a policy slot"),
         (&PUT, "/policies/routing.shadows.", "c", 404, "unknown_slot", "routing.shadows.NAME"),
         (
             &POST,
@@ -186,11 +186,11 @@ async fn bodies_are_bounded_by_what_their_route_needs() {
     let long = " ".repeat(input::MAX_JSON_BYTES + 1);
     listener.json(&POST, "/policies/routing/retry", &long).await.refused(413, "too_large", "65536 bytes");
     assert!(listener.send(&PUT, "/policies/routing", &[], &long).await.status == 200);
-    // Announced, and never sent.
+    // Announced, but never sent.
     let length = MAX_COMPONENT_BYTES + 1;
     let head = format!("PUT /policies/routing HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
     assert!(listener.raw(&head).await.starts_with("HTTP/1.1 413 "));
-    // Without a length, it is counted as it comes.
+    // Without a length, the listener counts the bytes as they arrive.
     let chunk = format!("{:x}\r\n{long}\r\n0\r\n\r\n", long.len());
     let head = "POST /policies/routing/retry HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 transfer-encoding: chunked\r\n\r\n";
@@ -230,7 +230,7 @@ async fn with_a_token_each_route_wants_it() {
         let answer = listener.send(&GET, "/policies", &[("authorization", &value)], "").await;
         assert_eq!(answer.status, 200, "{scheme}");
     }
-    // What is not there is not told to strangers either.
+    // Without the token, unknown routes are not revealed either.
     listener.get("/nowhere").await.refused(401, "unauthorized", "token");
     let lines = listener.log_lines();
     let failed = lines.iter().filter(|line| line["message"] == "an operator's authentication failed").count();
@@ -282,7 +282,7 @@ async fn without_a_token_browsers_are_kept_out() {
 async fn each_action_is_written_down_once() {
     let listener = Listener::start(None).await;
     let upload = "/policies/routing.canary?percent=5&settings=%7B%22low-below%22%3A%22s3cr3t-value%22%7D";
-    /// Method, path, headers and body; action, place and outcome; a part of the detail.
+    /// Method, path, headers and body; action, slot and outcome; a part of the detail.
     type Case<'a> = (&'a Method, &'a str, &'a [(&'a str, &'a str)], &'a str, [&'a str; 3], &'a str);
     let cases: &[Case<'_>] = &[
         (
@@ -318,7 +318,7 @@ async fn each_action_is_written_down_once() {
             ["share", "routing.canary", "done"],
             "7 percent",
         ),
-        (&POST, "/policies/nowhere/retry", &[], "", ["retry", "nowhere", "refused"], "no place for a policy"),
+        (&POST, "/policies/nowhere/retry", &[], "", ["retry", "nowhere", "refused"], "is not a policy slot"),
         (
             &POST,
             "/policies/cost/disable",
@@ -335,7 +335,7 @@ async fn each_action_is_written_down_once() {
             &[],
             "component-bytes",
             ["upload", "cost", "refused"],
-            "not an object",
+            "not a JSON object",
         ),
     ];
     for (method, path, headers, body, expected, detail) in cases {

@@ -1,41 +1,41 @@
-//! A circuit breaker: a model that fails too often at its backend, or is too slow, is not asked for a while. Then one
-//! call tries whether it is well; when it is, traffic comes back little by little.
+//! The circuit breaker of a model at its backend. It opens if calls fail too often or are too slow. After a pause it is
+//! half-open and lets one probe call through; if that call succeeds, it closes and traffic ramps up.
 //!
-//! Times are handed in, so that each step can be tried without waiting. This module must not know: what a call is.
+//! Callers pass the time in, so tests need not wait. This module must not know: what a call is.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-/// Parts of the window: calls count until their part has left it.
+/// Slices of the sliding window. A call counts until its slice leaves the window.
 const SLICES: usize = 10;
-/// All calls, in thousandths.
+/// The whole traffic, in thousandths.
 const WHOLE: u32 = 1000;
-/// Openings in a row after which the pause grows no more: 64 times the first.
+/// Doublings of the pause, at most: to 64 times the first pause.
 const MAX_DOUBLINGS: u32 = 6;
 
-/// When a breaker opens and closes, as operators set it.
+/// When a breaker opens and closes, as in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerSettings {
-    /// Whether there is one.
+    /// Whether the breaker is in use.
     pub enabled: bool,
     /// How far back calls count, in seconds, above 0, at most 3,600.
     pub window_seconds: f64,
-    /// Calls in the window below which nothing is judged, 1 to 1,000,000.
+    /// Minimum of calls in the window before the breaker can open, 1 to 1,000,000.
     pub min_calls: u32,
-    /// Share of failed calls from which on it opens, above 0, at most 1.
+    /// Share of failed calls at which the breaker opens, above 0, at most 1.
     pub failure_ratio: f64,
-    /// Seconds to the first token, or to the head of an answer that is no stream, beyond which a call is slow; 0: no
-    /// call is.
+    /// A call is slow above this time, in seconds, 0 to 86,400: to the first token of a stream, or to the end of an
+    /// answer that is not streamed. 0: never.
     pub slow_seconds: f64,
-    /// Share of slow calls from which on it opens, above 0, at most 1.
+    /// Share of slow calls at which the breaker opens, above 0, at most 1.
     pub slow_ratio: f64,
-    /// Pause before an open breaker lets one call through, in seconds, above 0, at most 3,600; doubled each time that
-    /// call fails, up to 64 times this.
+    /// Pause before an open breaker lets one probe call through, in seconds, above 0, at most 3,600; doubled after each
+    /// failed probe call, up to 64 times this.
     pub retry_seconds: f64,
-    /// Seconds over which traffic comes back after it closed, 0 to 3,600.
+    /// Time over which traffic ramps up after the breaker closed, in seconds, 0 to 3,600.
     pub ramp_seconds: f64,
 }
 
@@ -55,7 +55,7 @@ impl Default for BreakerSettings {
 }
 
 impl BreakerSettings {
-    /// What is out of range, in a sentence.
+    /// The first value out of range: its key, its value and the expected range.
     #[must_use]
     pub fn out_of_range(&self) -> Option<String> {
         let between = |key: &str, value: f64, low: f64, high: f64, expected: &str| {
@@ -82,40 +82,40 @@ pub struct Breaker {
 #[derive(Debug)]
 struct Inner {
     state: State,
-    /// Openings in a row.
+    /// Consecutive openings.
     openings: u32,
     slices: [Slice; SLICES],
     began: Instant,
-    /// When it closed last.
+    /// When the breaker last closed.
     closed: Instant,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Calls pass; after an opening at first only a share of them.
+    /// Calls pass. During the ramp after an opening (`since`), only a share of them passes.
     Closed { since: Option<Instant>, credit: u32 },
-    /// None pass.
+    /// No call passes.
     Open { until: Instant, slow: bool },
-    /// One is under way.
+    /// The probe call is in flight.
     HalfOpen { slow: bool },
 }
 
-/// What calls of one part of the window came to.
+/// The counts of one slice of the window.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slice {
-    /// The part's number since the breaker was made.
+    /// The slice's number since the breaker was created.
     number: u64,
     calls: u32,
     failures: u32,
     slow: u32,
 }
 
-/// The state, in the field's words.
+/// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
     /// Calls pass.
     Closed,
-    /// The pause is over: one call tries whether it is well.
+    /// The pause is over: one probe call may pass.
     HalfOpen,
     /// No call passes.
     Open,
@@ -139,13 +139,14 @@ impl BreakerState {
 /// Whether a call may pass.
 #[derive(Debug)]
 pub enum Admission<'a> {
-    /// It may; how it went must be noted.
+    /// It may pass. The caller must note its outcome.
     Pass(Pass<'a>),
-    /// It may not; the next may be let through after so long.
+    /// It may not pass. The next call may pass after this time.
     Wait(Duration),
 }
 
-/// A call that was let through. Dropped without a note, it tells nothing: the next call tries.
+/// A call that the breaker let through. If dropped without an outcome, it does not count; if it was the probe call, the
+/// next call becomes the probe.
 #[derive(Debug)]
 pub struct Pass<'a> {
     breaker: &'a Breaker,
@@ -153,17 +154,17 @@ pub struct Pass<'a> {
     noted: bool,
 }
 
-/// How a call went.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallOutcome {
-    /// It was answered, after so long.
+    /// The backend answered after this time.
     Answered(Duration),
-    /// It failed, and the backend is to blame.
+    /// The call failed through the backend's fault.
     Failed,
 }
 
 impl Breaker {
-    /// A closed one.
+    /// A closed breaker.
     #[must_use]
     pub fn new(rules: BreakerSettings) -> Self {
         let began = Instant::now();
@@ -187,8 +188,8 @@ impl Breaker {
         }
     }
 
-    /// Asks for a call to be let through. The `last` candidate is not held back for being slow, nor while traffic comes
-    /// back: a slow answer is better than none.
+    /// Decides whether a call may pass. A breaker that opened for slowness, or that ramps up, never holds the `last`
+    /// candidate back: a slow answer is better than none.
     #[must_use]
     pub fn admit(&self, now: Instant, last: bool) -> Admission<'_> {
         let pass = |probe| Admission::Pass(Pass { breaker: self, probe, noted: false });
@@ -217,7 +218,7 @@ impl Breaker {
         }
     }
 
-    /// Notes that an answer broke off that had begun, and so counts as answered.
+    /// Records that an answer broke off after its call had been noted as answered.
     pub fn note_broken(&self, now: Instant) {
         let mut inner = self.lock();
         if self.rules.enabled && matches!(inner.state, State::Closed { .. }) {
@@ -244,7 +245,7 @@ impl Breaker {
                     inner.state = State::Closed { since: Some(now), credit: 0 };
                 }
             },
-            // Calls that were under way when it opened say what is known.
+            // Calls that were in flight when the breaker opened add no information.
             State::HalfOpen { .. } | State::Open { .. } => {}
             State::Closed { .. } => {
                 let number = self.number(&inner, now);
@@ -271,7 +272,7 @@ impl Breaker {
     }
 
     fn open(&self, inner: &mut Inner, now: Instant, slow: bool) {
-        // What was well for long begins anew; what failed as it was tried does not.
+        // After more than two windows closed, the pause starts over; after a failed probe call, it doubles.
         let calm = now.saturating_duration_since(inner.closed).as_secs_f64() > 2.0 * self.rules.window_seconds;
         if calm && matches!(inner.state, State::Closed { .. }) {
             inner.openings = 0;
@@ -281,15 +282,15 @@ impl Breaker {
         inner.state = State::Open { until: now + Duration::from_secs_f64(pause), slow };
     }
 
-    /// The share of calls that pass, in thousandths, so long after it closed.
+    /// The share of calls that pass, in thousandths, this time after the breaker closed.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0.1 to 1, saturating")]
     fn share(&self, closed: Duration) -> u32 {
         let share = (closed.as_secs_f64() / self.rules.ramp_seconds).max(0.1);
-        // No ramp at all is 0 / 0.
+        // A ramp of 0 seconds gives 0 / 0.
         if share.is_nan() { WHOLE } else { (share * f64::from(WHOLE)) as u32 }
     }
 
-    /// The number of the part of the window that `now` is in, from 1.
+    /// The number of the slice that `now` is in, from 1.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of seconds since a start")]
     fn number(&self, inner: &Inner, now: Instant) -> u64 {
         let slice = self.rules.window_seconds / SLICES as f64;
@@ -323,7 +324,7 @@ impl Inner {
 }
 
 impl Pass<'_> {
-    /// Notes how it went.
+    /// Notes the call's outcome.
     pub fn note(mut self, now: Instant, conduct: CallOutcome) {
         self.noted = true;
         self.breaker.note(now, self.probe, conduct);

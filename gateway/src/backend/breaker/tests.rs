@@ -1,4 +1,4 @@
-//! Each step of a breaker, with times handed in; and, by property, that one call at a time tries.
+//! Each transition of a breaker, with times passed in; and a property test that only one probe call is in flight.
 
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ impl Clock<'_> {
         self
     }
 
-    /// Whether a call passes, and then goes so.
+    /// Whether a call passes; if it does, it ends with this outcome.
     fn call(&mut self, conduct: CallOutcome) -> bool {
         match self.0.admit(self.1, false) {
             Admission::Wait(_) => false,
@@ -131,11 +131,11 @@ fn one_that_is_disabled_never_opens() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// So many milliseconds pass.
+    /// This many milliseconds pass.
     Pass(u32),
-    /// A call asks to be let through.
+    /// A call arrives.
     Admit { last: bool },
-    /// The oldest call under way ends so; `None`: its client left.
+    /// The oldest in-flight call ends with this outcome; `None`: its client disconnected.
     End(Option<CallOutcome>),
 }
 
@@ -149,8 +149,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Whatever happens in whatever order: an open breaker lets one call at a time through and none before its pause is
-    /// over, but for the last candidate where it is only slow; and a closed one never holds the last candidate back.
+    /// For any order of events: an open breaker lets one call at a time through, and none before its pause is over,
+    /// except for the last candidate if it is only slow. A closed breaker never holds the last candidate back.
     #[test]
     fn one_call_at_a_time_tries(steps in proptest::collection::vec(step(), 0..200)) {
         let breaker = Breaker::new(RULES);

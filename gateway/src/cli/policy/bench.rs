@@ -1,4 +1,4 @@
-//! `wasmgate policy bench`: what a policy costs, beside another where one is named.
+//! `wasmgate policy bench`: measures a policy's cost, and optionally compares it with another policy's.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub(super) async fn bench(
     Ok(if json { as_json(&columns) } else { in_words(&columns) })
 }
 
-/// One policy, by each of its hooks.
+/// The measurements of one policy, by hook.
 struct Column {
     name: String,
     bytes: usize,
@@ -38,7 +38,7 @@ async fn measure(subject: &Subject, asked: &Asked, calls: usize) -> Result<Colum
     let (loaded, question) = (subject.read()?, asked.question()?);
     let rounds = Rounds { fresh: (calls / 10).max(1), warm: calls };
     let mut hooks = Vec::new();
-    // What it is not for is said before anything is measured.
+    // Loaded first, so that notes on missing hooks precede the measurements.
     let policies = loaded.policies().await?;
     for hook in policies.iter().map(Policy::hook) {
         let what = format!("measuring {}, {}", loaded.name, hook.as_str());
@@ -52,7 +52,7 @@ async fn measure(subject: &Subject, asked: &Asked, calls: usize) -> Result<Colum
     Ok(Column { name: loaded.name, bytes: loaded.source.bytes.len(), hooks })
 }
 
-/// One figure of those that were taken.
+/// Reads one figure from the measurements.
 type Figure<T> = fn(&Bench) -> T;
 
 fn in_words(columns: &[Column]) -> String {
@@ -100,7 +100,7 @@ fn in_words(columns: &[Column]) -> String {
     text
 }
 
-/// The end of a path, as much of it as a column has room for.
+/// The end of a path that fits a column.
 fn end(name: &str) -> String {
     const ROOM: usize = 22;
     let length = name.chars().count();
@@ -115,7 +115,7 @@ fn told(benches: &[Option<Bench>], of: impl Fn(&Bench) -> String) -> Vec<String>
     benches.iter().map(|bench| bench.as_ref().map_or("-".to_owned(), &of)).collect()
 }
 
-/// The first by the second.
+/// The first policy's figure divided by the second's.
 fn ratio(benches: &[Option<Bench>], of: impl Fn(&Bench) -> f64) -> Option<f64> {
     match benches {
         [Some(one), Some(other)] if of(other) > 0.0 => Some(of(one) / of(other)),

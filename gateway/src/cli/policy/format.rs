@@ -1,8 +1,8 @@
-//! Figures as people read them.
+//! Formats sizes, times and counts for people.
 
 use std::time::Duration;
 
-/// A size: 812 B, 99.1 KiB, 11.7 MiB.
+/// Formats a size: 812 B, 99.1 KiB, 11.7 MiB.
 pub(super) fn bytes(bytes: usize) -> String {
     let float = bytes as f64;
     match bytes {
@@ -12,7 +12,7 @@ pub(super) fn bytes(bytes: usize) -> String {
     }
 }
 
-/// A time: 3.4 µs, 1.25 ms, 9.1 s.
+/// Formats a time: 3.4 µs, 1.25 ms, 9.1 s.
 pub(super) fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match time.as_nanos() {
@@ -22,7 +22,7 @@ pub(super) fn time(time: Duration) -> String {
     }
 }
 
-/// A count, in groups of three digits.
+/// Formats a count in groups of three digits: 1,234,567.
 pub(super) fn count(count: u64) -> String {
     let digits = count.to_string();
     let grouped: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();

@@ -1,4 +1,4 @@
-//! `wasmgate policy inspect`: what a policy is, and whether it would be admitted.
+//! `wasmgate policy inspect`: shows a policy's properties, and whether a gateway would admit it.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ pub(super) async fn inspect(subject: &Subject, json: bool) -> Result<String, Fai
     let mut loaded = subject.read()?;
     let own = subject.own_fixtures();
     if own.exists() {
-        // They are part of its admission.
+        // The fixtures are part of admission.
         loaded.source.fixtures = Some(fixtures(&own)?);
     }
     let mut hooks = Vec::new();

@@ -1,8 +1,7 @@
-//! `wasmgate policy`: for authors. Everything here goes through the code that serves, so that what passes here is admitted
-//! there.
+//! `wasmgate policy`: for authors. The commands use the gateway's own code, so a gateway admits what passes here.
 //!
-//! Exit codes: 0 where it was done; 1 where fixtures were not met, or the machine did not allow it; 2 where the usage is
-//! wrong, or a policy was refused or failed.
+//! Exit codes: 0 done; 1 fixtures were not met, or the machine did not allow it; 2 wrong usage, or the policy was
+//! refused or failed.
 
 mod bench;
 mod format;
@@ -38,9 +37,9 @@ pub(crate) struct Policy {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Begin a policy: a small project that builds, with fixtures and a README.
+    /// Create a policy: a small project that builds, with fixtures and a README.
     New(new::New),
-    /// Say what a policy is: its imports and what they grant, size, limits, settings, and whether it would be admitted.
+    /// Show a policy's imports with their grants, size, limits and settings, and whether a gateway would admit it.
     Inspect {
         #[command(flatten)]
         subject: Subject,
@@ -48,24 +47,24 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Ask a policy its fixtures, and say what differs.
+    /// Run a policy's fixtures and show the differences.
     Test {
         #[command(flatten)]
         subject: Subject,
-        /// Files of fixtures, JSON or TOML; without any, POLICY's own: NAME.fixtures.json beside NAME.wasm.
+        /// Files of fixtures, JSON or TOML (default: POLICY's own, NAME.fixtures.json next to NAME.wasm).
         #[arg(value_name = "FIXTURES")]
         fixtures: Vec<PathBuf>,
-        /// Ask the published suite instead: what the example policy must decide, whatever it is written in.
+        /// Run the published suite instead: the decisions of the example policy, which are the same in every language.
         #[arg(long, conflicts_with_all = ["fixtures", "update"])]
         conformance: bool,
-        /// Write what was decided into the files, where it is not what was expected.
+        /// Update the files with the policy's decisions if they differ from the expected ones.
         #[arg(long)]
         update: bool,
-        /// Print JSON, a line for each fixture.
+        /// Print JSON, one line per fixture.
         #[arg(long, conflicts_with = "update")]
         json: bool,
     },
-    /// Ask a policy once.
+    /// Call a policy once.
     Run {
         #[command(flatten)]
         subject: Subject,
@@ -81,10 +80,10 @@ enum Action {
         subject: Subject,
         #[command(flatten)]
         asked: run::Asked,
-        /// Another policy, to be measured beside.
+        /// Another policy to measure for comparison.
         #[arg(long, value_name = "POLICY")]
         against: Option<PathBuf>,
-        /// Calls of a warm instance; a tenth as many instances are made.
+        /// Calls of warm instances; a tenth as many instances are created.
         #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
         calls: u32,
         /// Print JSON.
@@ -95,16 +94,16 @@ enum Action {
     Wit,
 }
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug)]
 enum Failed {
-    /// Its user can do something about it.
+    /// The user can fix it.
     Refused(String),
     /// The machine did not allow it.
     Machine(String),
-    /// Fixtures were not met; this says which.
+    /// Fixtures were not met. Holds the report.
     Unmet(String),
-    /// As `Refused`, with all that there is to say of it.
+    /// As `Refused`, but holds a whole report for standard output.
     Told(String),
 }
 
@@ -136,8 +135,8 @@ pub(crate) fn run(policy: Policy) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// A reader that has seen enough, such as `head`, is no failure. Nothing in it moves a terminal's cursor but line ends:
-/// components may have been written by anyone.
+/// Prints text. Ignores write errors, because a reader such as `head` may close the pipe early. Replaces control
+/// characters other than line ends, because text from untrusted components could move a terminal's cursor.
 fn print(text: &str) {
     let text: String = text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -159,10 +158,10 @@ async fn perform(action: Action) -> Result<String, Failed> {
     }
 }
 
-/// Whether what policies log is not worth showing now.
+/// Whether to hide the policies' log lines.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-/// Does work in which a policy decides samples: what it logs for each would bury what the author asked for.
+/// Does work in which a policy decides samples, and hides its log lines, which would bury the result.
 async fn quietly<T>(work: impl Future<Output = T>) -> T {
     QUIET.store(true, Ordering::Relaxed);
     let done = work.await;
@@ -170,7 +169,7 @@ async fn quietly<T>(work: impl Future<Output = T>) -> T {
     done
 }
 
-/// What the policy logs is for its author to see; of the gateway's own lines, warnings.
+/// Starts the log: all lines of the policy for its author, and the gateway's warnings.
 fn start_log() {
     let filter = std::env::var("WASMGATE_LOG").ok().and_then(|filter| EnvFilter::try_new(filter).ok());
     let filter = filter.unwrap_or_else(|| EnvFilter::new("warn,policy=debug"));

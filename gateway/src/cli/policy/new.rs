@@ -1,8 +1,8 @@
-//! `wasmgate policy new`: a small project in the author's language, from the templates in `policies/templates`.
+//! `wasmgate policy new`: creates a small project in the author's language from the templates in `policies/templates`.
 //!
-//! Templates are text files with a few rules: `{{name}}` and its like are replaced; a line that begins with `%routing `,
-//! `%cost `, `%both ` or `%one ` is there for those hooks only; a file called `routing` or `cost` is too; `dot-gitignore`
-//! becomes `.gitignore`. Files in `common` are for every language.
+//! Templates are text files with a few rules. `{{name}}`, `{{world}}` and `{{hooks}}` are replaced. A line that begins
+//! with `%routing `, `%cost `, `%both ` or `%one ` is for those hooks only; so is a file called `routing` or `cost`.
+//! `dot-gitignore` becomes `.gitignore`. Files in `common` are for every language.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,11 +14,11 @@ use clap::{Args, ValueEnum};
 
 use super::{Failed, WIT};
 
-/// Path and text of each file: `LANGUAGE/…` and `common/…` of the templates, `sdk/…` of the crate for Rust,
+/// Path and text of each file: `LANGUAGE/…` and `common/…` for templates, `sdk/…` for the Rust crate,
 /// `bindings/c/WORLD/…` for C.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
-/// The world of a policy with both hooks: the contract has one for each.
+/// The world of a policy with both hooks. The contract has only one world per hook.
 const WORLD: &str = "package local:policy;
 
 /// A policy with both hooks.
@@ -31,16 +31,16 @@ world policy {
 /// See the module.
 #[derive(Args)]
 pub(super) struct New {
-    /// Its name, which is also the policy's: lower-case letters, digits and `-`.
+    /// Name of the project and the policy: lower-case letters, digits and `-`.
     #[arg(value_parser = name)]
     name: String,
-    /// What it is written in.
+    /// Programming language.
     #[arg(long)]
     lang: Language,
-    /// What it decides: which model answers, what a request costs, or both.
+    /// Hooks of the policy: routing (which model answers), cost (what a request costs), or both.
     #[arg(long, default_value = "routing")]
     hook: Hooks,
-    /// The folder to make; without it, one of the policy's name here.
+    /// Folder to create (default: ./NAME).
     #[arg(long, value_name = "FOLDER")]
     path: Option<PathBuf>,
 }
@@ -78,10 +78,10 @@ pub(super) fn write(new: &New) -> Result<String, Failed> {
     let folder = new.path.clone().unwrap_or_else(|| PathBuf::from(&new.name));
     let shown = folder.display();
     if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) || folder.is_file() {
-        return Err(Failed::Refused(format!("{shown} is there already; name another folder with --path")));
+        return Err(Failed::Refused(format!("{shown} already exists; name another folder with --path")));
     }
     if new.name == "wasmgate-policy" {
-        return Err(Failed::Refused("wasmgate-policy is the name of the helper crate; choose another".into()));
+        return Err(Failed::Refused("wasmgate-policy is the name of the helper crate; choose another name".into()));
     }
     let files = files(new);
     for (path, text) in &files {
@@ -109,7 +109,7 @@ fn files(new: &New) -> Vec<(String, String)> {
         } else if let Some(path) = path.strip_prefix("sdk/")
             && new.lang == Language::Rust
         {
-            // What the crate needs for its own tests alone is left out.
+            // Without what only the crate's own tests need.
             let text =
                 if path == "Cargo.toml" { text.split("[dev-dependencies]").next().unwrap_or(text) } else { text };
             files.push((format!("sdk/wasmgate-policy/{path}"), text.to_owned()));
@@ -125,11 +125,11 @@ fn files(new: &New) -> Vec<(String, String)> {
 }
 
 impl New {
-    /// The contract, laid out as toolchains want it.
+    /// The contract, in the folder layout that the toolchains expect.
     fn wit(&self) -> Vec<(String, String)> {
         let contract = |path: &str| (path.to_owned(), WIT.to_owned());
         match (self.lang, self.hook) {
-            // The helper crate makes a component of both worlds by itself, and scripts are run by one that has both.
+            // The helper crate combines the worlds itself, and the component that runs scripts has both.
             (Language::Rust | Language::Script, _) | (_, Hooks::Routing | Hooks::Cost) => {
                 vec![contract("wit/policy.wit")]
             }
@@ -172,7 +172,7 @@ impl Hooks {
         }
     }
 
-    /// Whether a file of that path belongs to them.
+    /// Whether the file at the path belongs to these hooks.
     fn have(self, path: &str) -> bool {
         match Path::new(path).file_stem().and_then(|stem| stem.to_str()) {
             Some("routing") => self != Self::Cost,
@@ -181,7 +181,7 @@ impl Hooks {
         }
     }
 
-    /// A line without its marks; `None` where it belongs to others.
+    /// The line without its marks; `None` if it belongs to other hooks.
     fn line(self, line: &str) -> Option<&str> {
         let marks = [
             ("%routing ", self != Self::Cost),
@@ -197,7 +197,7 @@ impl Hooks {
     }
 }
 
-/// Writes one file; what is there is never written over.
+/// Writes one new file. Never overwrites an existing one.
 fn put(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

@@ -1,4 +1,4 @@
-//! A line on standard error for what takes longer than a second.
+//! A progress line on standard error for work that takes longer than a second.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Does the work, and says what it is when it takes its time: with the seconds so far, where a person looks on.
+/// Does the work. If it takes longer than a second, prints `what`; on a terminal, with the seconds so far.
 pub(super) async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
     let began = Instant::now();
     let mut seconds = interval_at(began + SECOND, SECOND);
@@ -15,7 +15,7 @@ pub(super) async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
     let (terminal, mut told) = (std::io::stderr().is_terminal(), false);
     let mut work = std::pin::pin!(work);
     let tell = |line: &str| {
-        // Nobody to tell is no reason to stop.
+        // Ignored: the work continues even if nobody can read the line.
         let _ = std::io::stderr().write_all(line.as_bytes());
     };
     let done = loop {

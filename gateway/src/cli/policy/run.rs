@@ -1,4 +1,4 @@
-//! `wasmgate policy run`: one question, and how it is asked on the command line.
+//! `wasmgate policy run`: calls a policy once, with a request from the command line.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -11,18 +11,18 @@ use wasmgate_policy_host::fixtures::Question;
 use super::target::{Subject, text};
 use super::{Failed, format};
 
-/// What is asked where nothing is given: some 300 bytes, as prompts that go to small models are.
+/// The default prompt: some 300 bytes, like prompts that go to small models.
 const USUAL: &str = "What is the difference between a process and a thread? Explain it in a few sentences for someone who \
                      has written some Python and never looked below it, say when one would choose the one over the other, \
                      and give an example of each that such a person has used already without knowing that it was one.";
 
-/// A question.
+/// The request, from the command line.
 #[derive(Args)]
 pub(super) struct Asked {
-    /// The prompt; without it and without --request, one of 300 bytes.
+    /// The prompt (default without --request: one of some 300 bytes).
     #[arg(long, value_name = "TEXT", conflicts_with = "request")]
     prompt: Option<String>,
-    /// A request and its candidates, as in a fixture without `name` and `expect`: a file of JSON or TOML.
+    /// File with a request and its candidates, JSON or TOML: a fixture without `name` and `expect`.
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! The policy that a command is about: a component, a script or a built-in policy, with settings and limits.
+//! The policy of a command: a component, a script or a built-in policy, with settings and limits.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,13 +27,13 @@ pub(super) struct Subject {
     /// A component, a script whose name ends in .rhai, or the name of a built-in policy.
     #[arg(value_name = "POLICY")]
     policy: PathBuf,
-    /// Only as a policy of that hook; without it, each that it has.
+    /// Use only this hook (default: each hook of the policy).
     #[arg(long)]
     hook: Option<HookName>,
-    /// A file with its settings, JSON or TOML.
+    /// File with its settings, JSON or TOML.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// A limit other than the usual one, as in call_time_ms=50; names as in the configuration.
+    /// Override a limit, as in call_time_ms=50. Names are those of the configuration.
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     limits: Vec<String>,
 }
@@ -53,29 +53,29 @@ impl From<HookName> for Hook {
     }
 }
 
-/// A subject whose files were read.
+/// A subject with its files read.
 pub(super) struct Loaded {
-    /// What to call it.
+    /// Its name in messages.
     pub(super) name: String,
     pub(super) source: Source,
     pub(super) inspection: Inspection,
     pub(super) settings: Map<String, Json>,
     pub(super) limits: GivenLimits,
-    /// The hooks that were asked for, or that it has.
+    /// The requested hook, or all hooks of the component.
     pub(super) hooks: Vec<Hook>,
-    /// The component has both, but what is run by it may be for one only.
+    /// The component that runs scripts has both hooks, but a script may be for one only.
     pub(super) some_hook_will_do: bool,
     loader: Loader,
 }
 
 impl Subject {
-    /// Another policy under the same conditions.
+    /// Another policy with the same hook, settings and limits.
     pub(super) fn sibling(&self, policy: &Path) -> Self {
         let (settings, limits) = (self.settings.clone(), self.limits.clone());
         Self { policy: policy.to_owned(), hook: self.hook, settings, limits }
     }
 
-    /// Where its fixtures are, if they are nowhere else.
+    /// Default path of its fixtures.
     pub(super) fn own_fixtures(&self) -> PathBuf {
         self.policy.with_extension("fixtures.json")
     }
@@ -84,14 +84,14 @@ impl Subject {
         self.policy.extension().is_some_and(|extension| extension == "rhai")
     }
 
-    /// Reads all that there is to read.
+    /// Reads all files of the subject.
     pub(super) fn read(&self) -> Result<Loaded, Failed> {
         let mut settings = self.settings.as_deref().map_or(Ok(Map::new()), table)?;
         let (origin, component) = self.component(&mut settings)?;
         let inspection = Inspection::of(&component)
-            .map_err(|reason| Failed::Refused(format!("{origin} is no policy (not parsed): {reason}")))?;
+            .map_err(|reason| Failed::Refused(format!("{origin} is not a policy (not parsed): {reason}")))?;
         let hooks = self.hook.map_or_else(|| inspection.hooks.clone(), |hook| vec![hook.into()]);
-        // What is compiled here need not be compiled when a gateway of this user takes it.
+        // A gateway of this user need not compile the component again.
         let cache = cache_folder(None);
         let loader = Loader::new(LoaderOptions { cache, ..LoaderOptions::default() })
             .map_err(|error| Failed::Machine(error.to_string()))?;
@@ -107,7 +107,7 @@ impl Subject {
         })
     }
 
-    /// The component and what to call it. A script becomes a setting.
+    /// The component and its name in messages. A script becomes a setting.
     fn component(&self, settings: &mut Map<String, Json>) -> Result<(String, Arc<[u8]>), Failed> {
         let shown = self.policy.display().to_string();
         if self.is_script() {
@@ -134,7 +134,7 @@ impl Subject {
 }
 
 impl Loaded {
-    /// The policy for each of its hooks, as a gateway would take it. What a script is not for is said on standard error.
+    /// The policy for each of its hooks, loaded as by a gateway. Prints a note if a script lacks a hook.
     pub(super) async fn policies(&self) -> Result<Vec<Policy>, Failed> {
         if let (Some(reason), []) = (&self.inspection.refusal, &self.hooks[..]) {
             return Err(Failed::Refused(format!("{} would be refused (not admitted): {reason}", self.name)));
@@ -150,7 +150,7 @@ impl Loaded {
         match refusals.into_iter().next() {
             Some((_, reason)) if policies.is_empty() => Err(Failed::Refused(reason)),
             Some((hook, reason)) => {
-                let note = clean(&format!("not as a {} policy: {reason}", hook.as_str()));
+                let note = clean(&format!("not usable as a {} policy: {reason}", hook.as_str()));
                 let _ = writeln!(std::io::stderr(), "note: {note}");
                 Ok(policies)
             }
@@ -158,7 +158,7 @@ impl Loaded {
         }
     }
 
-    /// Takes it through all stages, as a gateway would. `Err` is the refusal.
+    /// Loads the policy through all stages, like a gateway. `Err` is the refusal.
     pub(super) async fn load(&self, hook: Hook) -> Result<Policy, Failed> {
         let what = format!("compiling {} ({})", self.name, bytes(self.source.bytes.len()));
         let load = Policy::load(&self.loader, &self.source, hook, &self.settings, &self.limits, Pace::Background);
@@ -167,19 +167,19 @@ impl Loaded {
     }
 }
 
-/// A file of fixtures.
+/// Reads a file of fixtures.
 pub(super) fn fixtures(path: &Path) -> Result<Fixtures, Failed> {
     Ok(Fixtures { origin: path.display().to_string(), text: text(path)? })
 }
 
-/// A file's text.
+/// Reads a text file.
 pub(super) fn text(path: &Path) -> Result<String, Failed> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|error| Failed::Refused(format!("{shown}: cannot be read: {error}")))?;
     String::from_utf8(bytes).map_err(|error| Failed::Refused(format!("{shown}: {}", error.utf8_error())))
 }
 
-/// A file of names and values.
+/// Reads a file of settings.
 fn table(path: &Path) -> Result<Map<String, Json>, Failed> {
     let shown = path.display().to_string();
     match document::parse(&shown, &text(path)?).map_err(Failed::Refused)? {
@@ -188,7 +188,7 @@ fn table(path: &Path) -> Result<Map<String, Json>, Failed> {
     }
 }
 
-/// Limits as they are typed.
+/// Parses `--limit` arguments.
 fn limits(given: &[String]) -> Result<GivenLimits, Failed> {
     let mut table = Map::new();
     for limit in given {

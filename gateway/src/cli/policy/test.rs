@@ -1,4 +1,4 @@
-//! `wasmgate policy test`: fixtures, and what differs.
+//! `wasmgate policy test`: runs fixtures and shows the differences.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use super::target::{Loaded, Subject, fixtures};
 use super::{Failed, format};
 use crate::cli::table::clean;
 
-/// What the example policy must decide in any language: name and text of each file.
+/// The conformance suite for the example policy in any language: name and text of each file.
 const CONFORMANCE: [(&str, &str); 3] = [
     ("scoring.json", include_str!("../../../../examples/policies/conformance/scoring.json")),
     ("routing.json", include_str!("../../../../examples/policies/conformance/routing.json")),
     ("cost.json", include_str!("../../../../examples/policies/conformance/cost.json")),
 ];
 
-/// Which fixtures.
+/// Which fixtures to run.
 pub(super) enum Asked {
-    /// The published ones.
+    /// The published conformance suite.
     Conformance,
-    /// These files, or where there is none, the policy's own.
+    /// These files, or if there are none, the policy's own.
     Files(Vec<PathBuf>),
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn test(subject: &Subject, asked: &Asked, update: bool, json: b
             CONFORMANCE.map(file).into()
         }
     };
-    // Before anything is compiled: a mistyped fixture is known at once.
+    // Parsed before anything is compiled, so that a wrong fixture fails immediately.
     let parsed: Vec<Vec<Fixture>> =
         files.iter().map(|file| file.parse().map_err(Failed::Refused)).collect::<Result<_, _>>()?;
     let mut report = Report { text: String::new(), json, asked: 0, unmet: 0, failed: 0 };
@@ -68,13 +68,13 @@ fn read(subject: &Subject, files: &[PathBuf]) -> Result<Vec<Fixtures>, Failed> {
     }
     let own = subject.own_fixtures();
     if !own.exists() {
-        let message = format!("{} is not there: name files of fixtures, or write that one", own.display());
+        let message = format!("{} does not exist: write it, or name other files of fixtures", own.display());
         return Err(Failed::Refused(message));
     }
     Ok(vec![fixtures(&own)?])
 }
 
-/// Writes what was decided into the files. All texts are made before the first is written.
+/// Updates the files with the actual decisions. All texts are made before the first file is written.
 fn rewrite(files: &[Fixtures], checked: &[Vec<Checked>], report: &mut Report) -> Result<(), Failed> {
     let mut texts = Vec::new();
     for (file, checked) in files.iter().zip(checked) {
@@ -91,8 +91,8 @@ fn rewrite(files: &[Fixtures], checked: &[Vec<Checked>], report: &mut Report) ->
     Ok(())
 }
 
-/// Puts a text in a file's place, whole or not at all: whoever reads it meanwhile never sees half. The file that a link
-/// points to is the one that changes, and keeps its mode.
+/// Replaces a file atomically, so that no reader sees a partial text. Of a symbolic link, the target changes. The file
+/// keeps its mode.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let path = fs::canonicalize(path)?;
     let mode = fs::metadata(&path)?.permissions();
@@ -108,11 +108,11 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 struct Report {
     text: String,
     json: bool,
-    /// How many fixtures were asked.
+    /// Fixtures that were run.
     asked: usize,
-    /// How many were not met, or met with a failure.
+    /// Fixtures that were not met, or failed.
     unmet: usize,
-    /// How many met with a failure.
+    /// Fixtures that failed.
     failed: usize,
 }
 
@@ -161,13 +161,13 @@ impl Report {
         }
     }
 
-    /// What to do next.
+    /// Adds the next step.
     fn hint(&mut self, loaded: &Loaded) {
         if self.unmet > self.failed {
             let name = &loaded.name;
             let _ = writeln!(
                 self.text,
-                "\n- is what was expected, + what {name} decided. --update writes that into the file."
+                "\n- is the expected decision, + the decision of {name}. --update writes that into the file."
             );
         }
     }

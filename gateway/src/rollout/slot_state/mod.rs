@@ -1,8 +1,8 @@
-//! One place for a policy, as a state machine: what serves there, what served before, what was asked for and is not to
-//! serve. Pure: it loads nothing, and is what is kept over a restart.
+//! The state machine of one slot: the serving revision, the earlier ones, the desired one and the blocked one. Pure: it
+//! loads nothing, and it survives a restart.
 //!
-//! The rule that holds everything together: **files say what is wanted; what was refused, rolled back, aborted or
-//! superseded is set aside, and stays so until the files ask for something else or an operator asks to try again.**
+//! The central rule: **files state what is desired; a revision that was refused, rolled back, aborted or superseded is
+//! blocked, and stays blocked until the files desire something else or an operator retries it.**
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,36 +12,36 @@ use wasmgate_base::digest::sha256;
 use wasmgate_base::time::UnixSeconds;
 use wasmgate_policy_host::GivenLimits;
 
-/// Earlier versions that are kept to go back to.
+/// Maximum of earlier revisions kept for rollback.
 const KEPT: usize = 4;
 
 /// The origin of a component that came through the admin API.
 pub const UPLOADED: &str = "uploaded";
 
-/// What to run: all that makes a version decide as it does.
+/// What to run: everything that determines a version's decisions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// A path, `NAME (built in)` or `uploaded`.
     pub origin: String,
     /// SHA-256 of the component.
     pub digest: String,
-    /// SHA-256 of the operator's fixtures beside it.
+    /// SHA-256 of the operator's fixtures, if there are any.
     pub fixtures: Option<String>,
     /// Settings.
     pub settings: Map<String, Value>,
-    /// What it may use.
+    /// Its limits.
     pub limits: GivenLimits,
 }
 
 impl Spec {
-    /// Tells two apart. Where they came from makes no difference.
+    /// A digest that tells two specs apart, regardless of their origin.
     #[must_use]
     pub fn identity(&self) -> String {
         let Self { origin: _, digest, fixtures, settings, limits } = self;
         sha256(&serde_json::to_vec(&(digest, fixtures, settings, limits)).unwrap_or_default())
     }
 
-    /// Digests of the bytes that it takes to run it.
+    /// Digests of the bytes that the spec needs to run.
     pub fn blobs(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&*self.digest).chain(self.fixtures.as_deref())
     }
@@ -50,18 +50,18 @@ impl Spec {
 /// A version that passed all stages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Revision {
-    /// What it is.
+    /// What it runs.
     pub spec: Spec,
     /// The policy's name.
     pub policy: String,
-    /// Its version as a label.
+    /// Its version, as in the label of its metrics.
     pub version: String,
-    /// Since when it is in place.
+    /// When it was put into its slot.
     pub since: UnixSeconds,
 }
 
 impl Revision {
-    /// As operators are told.
+    /// As operators see it.
     #[must_use]
     pub fn status(&self) -> VersionStatus {
         VersionStatus {
@@ -73,16 +73,16 @@ impl Revision {
     }
 }
 
-/// Something that is not to serve.
+/// A spec that must not be tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Blocked {
-    /// Its identity; of a file that could not be read, what was the matter.
+    /// Its identity; if its file could not be read, the error text.
     pub identity: String,
-    /// As operators are told.
+    /// The refusal, as operators see it.
     pub refusal: Refusal,
 }
 
-/// A wish of an operator. It holds until the configuration says something else than it did then.
+/// An operator's override of a configured value. It holds until the configured value changes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Override<T> {
     over: T,
@@ -90,71 +90,71 @@ pub struct Override<T> {
 }
 
 impl<T: Copy + PartialEq> Override<T> {
-    /// `value` in place of what the configuration says.
+    /// Overrides the configured value `over` with `value`.
     pub fn new(over: T, value: T) -> Self {
         Self { over, value }
     }
 
-    /// What holds where the configuration says `configured`.
-    pub fn or(wish: Option<Self>, configured: T) -> T {
-        wish.filter(|wish| wish.over == configured).map_or(configured, |wish| wish.value)
+    /// The effective value if the configuration has `configured`.
+    pub fn or(given: Option<Self>, configured: T) -> T {
+        given.filter(|given| given.over == configured).map_or(configured, |given| given.value)
     }
 }
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SlotState {
-    /// What serves.
+    /// The revision that serves.
     pub serving: Option<Revision>,
-    /// What served before, newest first.
+    /// Earlier revisions, newest first.
     pub previous: Vec<Revision>,
-    /// What files asked for when that was last known: an identity, as in `Blocked`.
+    /// What the files last desired: an identity, as in `Blocked`.
     #[serde(default, rename = "asked")]
     pub desired: Option<String>,
-    /// What is asked for and not to serve.
+    /// What the files desire but must not be tried.
     #[serde(rename = "aside")]
     pub blocked: Option<Blocked>,
-    /// Whether it is to work, by an operator's wish.
+    /// An operator's override of whether the slot is enabled.
     pub enabled: Option<Override<bool>>,
-    /// A canary's share in percent, by an operator's wish.
+    /// An operator's override of a canary's share, in percent, 0 to 100.
     pub percent: Option<Override<f64>>,
-    /// How often an operator decided what serves here since the start. What began to be admitted before an operator
-    /// decided does not undo it.
+    /// Counts the operator decisions on what serves here since the start. A version whose loading began before such a
+    /// decision does not undo it.
     #[serde(skip)]
     pub operator_epoch: u64,
 }
 
-/// What becomes of a version that was admitted beside the loop.
+/// What to do with a version that passed all stages in the background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// It goes in.
+    /// Deploy it.
     In,
-    /// An operator decided otherwise while it was admitted: it is set aside.
+    /// Block it: an operator changed the slot while it was loading.
     Late,
-    /// It serves by now, or is set aside: nothing changes.
+    /// Do nothing: it already serves or is blocked.
     Known,
 }
 
-/// What a place is begun with at a start.
+/// What a slot starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begin {
-    /// What files ask for, else what served before.
+    /// The desired version, else the one that served before.
     Files,
-    /// What served before: what files ask for is set aside.
+    /// The version that served before: the desired one is blocked.
     Kept,
-    /// Nothing: it was left empty.
+    /// Nothing: the slot was empty at the last stop.
     Empty,
 }
 
 impl SlotState {
-    /// Whether what files ask for is to be tried; `loaded`: whether what serves here does work.
+    /// Whether the desired version must be tried; `loaded`: whether the serving revision is loaded.
     #[must_use]
     pub fn needs_attempt(&self, identity: &str, loaded: bool) -> bool {
         let settled = loaded && self.serves(identity) || self.is_blocked(identity);
         !settled
     }
 
-    /// What becomes of a version that passed all stages, whose admission began after so many `operator_epoch`.
+    /// What to do with a version that passed all stages; `operator_epoch` is the slot's epoch when its loading began.
     #[must_use]
     pub fn admission(&self, identity: &str, loaded: bool, operator_epoch: u64) -> Admission {
         match self.needs_attempt(identity, loaded) {
@@ -164,106 +164,107 @@ impl SlotState {
         }
     }
 
-    /// What to begin with where files ask for `desired`, `None` where that is not known. A place that `must_decide` is
-    /// never left empty.
+    /// What to start with if the files desire `desired` (`None` if unknown). A slot that `must_decide` is never left
+    /// empty.
     #[must_use]
     pub fn begin(&self, desired: Option<&str>, must_decide: bool) -> Begin {
-        let aside = desired.is_some_and(|desired| self.is_blocked(desired));
+        let blocked = desired.is_some_and(|desired| self.is_blocked(desired));
         match &self.serving {
-            Some(_) if aside => Begin::Kept,
-            None if !must_decide && self.blocked.is_some() && (aside || desired.is_none()) => Begin::Empty,
+            Some(_) if blocked => Begin::Kept,
+            None if !must_decide && self.blocked.is_some() && (blocked || desired.is_none()) => Begin::Empty,
             _ => Begin::Files,
         }
     }
 
-    /// Files were looked at and ask for this. Where it serves, nothing is set aside any more; whether anything was.
+    /// Records what the files desire. If it serves, nothing stays blocked; returns whether something was blocked.
     pub fn desire(&mut self, identity: String) -> bool {
-        let settled = self.serves(&identity) && self.blocked.take().is_some();
+        let unblocked = self.serves(&identity) && self.blocked.take().is_some();
         self.desired = Some(identity);
-        settled
+        unblocked
     }
 
-    /// A version passed all stages and serves from now on, because files ask for it.
+    /// Deploys a desired revision that passed all stages.
     pub fn deploy(&mut self, revision: Revision) {
         self.blocked = None;
         self.replace(revision);
     }
 
-    /// A version serves by an operator's decision, whatever files ask for: that is set aside.
+    /// Deploys a revision by an operator's decision. What the files desire is blocked.
     pub fn supersede(&mut self, revision: Revision, refusal: Refusal) {
         self.operator_epoch += 1;
         self.block(self.desired.clone(), refusal);
         self.replace(revision);
     }
 
-    /// What files ask for did not pass a stage, or is not to serve for another reason. What serves goes on.
+    /// Blocks a desired version that did not pass a stage or must not serve for another reason. The serving revision
+    /// stays.
     pub fn refuse(&mut self, identity: String, refusal: Refusal) {
         self.blocked = Some(Blocked { identity, refusal });
     }
 
-    /// Goes back to `to`, one of `previous`. What served is not tried again for as long as files ask for it; it can be
-    /// gone back to itself unless it is `broken`.
+    /// Rolls back to `to`, one of `previous`. The revision that served is blocked as long as the files desire it.
+    /// Unless it is `broken`, it becomes an earlier revision.
     pub fn roll_back(&mut self, to: Revision, refusal: Refusal, broken: bool) {
         let identity = to.spec.identity();
-        let asked = self.desired.clone().filter(|asked| self.serves(asked) && *asked != identity);
-        self.block(asked, refusal);
-        self.settled(&identity);
+        let desired = self.desired.clone().filter(|desired| self.serves(desired) && *desired != identity);
+        self.block(desired, refusal);
+        self.unlist(&identity);
         let left = self.serving.replace(to).filter(|left| left.spec.identity() != identity);
         if broken {
             return;
         }
         self.operator_epoch += 1;
-        // Last, so that going back once more goes further back.
+        // Oldest position, so that a second rollback reaches an older revision.
         if let Some(left) = left {
             self.previous.truncate(KEPT - 1);
             self.previous.push(left);
         }
     }
 
-    /// Nothing serves here any more: it was promoted, or aborted. What files ask for is set aside, and where that is not
-    /// known, what served. The share that it had was its own.
+    /// Empties the slot after a promotion or an abort. Blocks what the files desire, or if that is unknown, what
+    /// served. The override of the share ends.
     pub fn vacate(&mut self, refusal: Refusal) {
         self.percent = None;
         let left = self.serving.take().map(|left| left.spec.identity());
         self.block(self.desired.clone().or(left), refusal);
     }
 
-    /// A version that turned out not to load any more can no longer be gone back to.
+    /// Removes an earlier revision that no longer loads.
     pub fn forget(&mut self, identity: &str) {
         self.previous.retain(|previous| previous.spec.identity() != identity);
     }
 
-    /// Whether anything was set aside; it is tried again from now on.
+    /// Unblocks the desired version. Returns whether something was blocked.
     pub fn retry(&mut self) -> bool {
         self.blocked.take().is_some()
     }
 
-    /// The configuration says this now: wishes over something else are no more.
+    /// Drops overrides of values that the configuration has since changed.
     pub fn configured(&mut self, enabled: bool, percent: f64) {
-        self.enabled.take_if(|wish| wish.over != enabled);
-        self.percent.take_if(|wish| wish.over != percent);
+        self.enabled.take_if(|given| given.over != enabled);
+        self.percent.take_if(|given| given.over != percent);
     }
 
-    /// All versions that it knows of.
+    /// The serving revision and the earlier ones.
     pub fn revisions(&self) -> impl Iterator<Item = &Revision> {
         self.serving.iter().chain(&self.previous)
     }
 
-    /// The version to go back to: the last one, or the one whose digest begins so.
+    /// The revision for a rollback: the last one, or the one whose digest has this prefix.
     ///
     /// # Errors
-    /// Where there is none, or more than one, in a sentence.
+    /// If there is none, or more than one: the error text.
     pub fn earlier(&self, digest: Option<&str>) -> Result<&Revision, String> {
         let Some(prefix) = digest else {
-            return self.previous.first().ok_or_else(|| "there is no earlier version to go back to".into());
+            return self.previous.first().ok_or_else(|| "there is no earlier version to roll back to".into());
         };
         let mut found = self.previous.iter().filter(|previous| previous.spec.digest.starts_with(prefix));
         match (found.next(), found.next()) {
             (None, _) => {
-                Err(format!("none of its {} earlier versions has a digest like {prefix}", self.previous.len()))
+                Err(format!("none of {} earlier versions has a digest that begins with {prefix}", self.previous.len()))
             }
             (Some(_), Some(_)) if prefix.len() < 64 => {
-                Err(format!("more than one of its earlier versions has a digest like {prefix}"))
+                Err(format!("several earlier versions have a digest that begins with {prefix}; give more digits"))
             }
             (Some(one), _) => Ok(one),
         }
@@ -274,7 +275,7 @@ impl SlotState {
     }
 
     fn is_blocked(&self, identity: &str) -> bool {
-        self.blocked.as_ref().is_some_and(|aside| aside.identity == identity)
+        self.blocked.as_ref().is_some_and(|blocked| blocked.identity == identity)
     }
 
     fn block(&mut self, identity: Option<String>, refusal: Refusal) {
@@ -283,15 +284,15 @@ impl SlotState {
         }
     }
 
-    /// This is about to serve: it is no earlier version and not set aside, whoever brings it.
-    fn settled(&mut self, identity: &str) {
-        self.blocked.take_if(|aside| aside.identity == identity);
+    /// Unblocks a revision that is about to serve, and removes it from the earlier ones.
+    fn unlist(&mut self, identity: &str) {
+        self.blocked.take_if(|blocked| blocked.identity == identity);
         self.forget(identity);
     }
 
     fn replace(&mut self, revision: Revision) {
         let identity = revision.spec.identity();
-        self.settled(&identity);
+        self.unlist(&identity);
         if let Some(left) = self.serving.replace(revision).filter(|left| left.spec.identity() != identity) {
             self.previous.insert(0, left);
             self.previous.truncate(KEPT);

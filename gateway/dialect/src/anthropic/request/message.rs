@@ -34,7 +34,7 @@ fn message(
         "system" => Role::System,
         _ => {
             let expected = "`user`, `assistant` or `system`";
-            return Err(BadRequest::wrong(&path.key("role"), "another word", expected));
+            return Err(BadRequest::wrong(&path.key("role"), "an unknown word", expected));
         }
     };
     let path = &path.key("content");
@@ -43,7 +43,7 @@ fn message(
     if raw.get().starts_with('[') {
         json::objects(path, raw, |path, fields| {
             match block(path, fields, unportable)? {
-                // A tool's result is a message of its own in the other dialects.
+                // The other dialects have a separate message for a tool's result.
                 Some(result @ Part::ToolResult { .. }) => {
                     if !parts.is_empty() {
                         messages.push(Message { role, parts: std::mem::take(&mut parts) });
@@ -66,7 +66,7 @@ fn message(
     Ok(())
 }
 
-/// A string or an array of text blocks.
+/// Reads a string or an array of text blocks.
 pub(super) fn texts(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Vec<Part>, BadRequest> {
     if raw.get().starts_with('"') {
         return Ok(vec![Part::Text(json::string(path, raw)?.into_owned())]);
@@ -86,7 +86,7 @@ pub(super) fn texts(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable
     Ok(parts)
 }
 
-/// One block; `None` for what has no counterpart, which is noted, and for thinking.
+/// Reads one block; `None` for thinking, and for a block without a counterpart, which is noted.
 fn block(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
     let kind = json::required_string(path, fields, "type")?;
     let known: &[&str] = match kind.as_str() {
@@ -94,8 +94,8 @@ fn block(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> R
         "image" => &["type", "source"],
         "tool_use" => &["type", "id", "name", "input"],
         "tool_result" => &["type", "tool_use_id", "content", "is_error"],
-        // A model's earlier thinking, sent back with its answer: no other model can check or needs it, and the
-        // provider itself leaves it out of later turns.
+        // A model's earlier thinking, which the client sends back: no other model can verify or needs it, and the
+        // provider itself omits it from later turns.
         "thinking" | "redacted_thinking" => return Ok(None),
         _ => {
             unportable.note(&path.key("type"));
@@ -103,7 +103,7 @@ fn block(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> R
         }
     };
     for (key, raw) in fields.iter().filter(|(key, _)| !known.contains(key)) {
-        // `caller` and `citations` are what the official SDK sends back of an answer that has nothing in them.
+        // The official SDK sends back `caller` and `citations` of an answer even if they are empty.
         let says_nothing =
             raw.get() == "[]" || (key == "caller" && raw.get().replace(' ', "") == r#"{"type":"direct"}"#);
         if !says_nothing {
@@ -128,7 +128,7 @@ fn image(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> R
             data: json::required_string(path, &source, "data")?,
         },
         "url" => Image::Url(json::required_string(path, &source, "url")?),
-        // A file of the provider's.
+        // A file stored at the provider.
         _ => {
             unportable.note(&path.key("type"));
             return Ok(None);

@@ -35,7 +35,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
             "metadata" => chat.user = user(path, raw, &mut unportable)?,
             "output_config" => chat.format = format(path, raw, &mut unportable)?,
             "thinking" if is_disabled(path, raw)? => {}
-            // The default, spelt out.
+            // The explicit default.
             "service_tier" if raw.get() == r#""auto""# => {}
             _ => unportable.note(path),
         }
@@ -85,7 +85,7 @@ fn tools(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result
                     tool.parameters = Some(raw.to_owned());
                 }
                 "strict" => tool.strict = Some(json::boolean(path, raw)?),
-                // How the arguments are cut into fragments, not what they are.
+                // It changes how arguments are split into fragments, not the arguments.
                 "eager_input_streaming" => {}
                 _ => unportable.note(path),
             }
@@ -112,7 +112,7 @@ fn tool_choice(
         "tool" => ToolChoice::Named(json::required_string(path, &fields, "name")?),
         _ => {
             let expected = "`auto`, `any`, `tool` or `none`";
-            return Err(BadRequest::wrong(&path.key("type"), "another word", expected));
+            return Err(BadRequest::wrong(&path.key("type"), "an unknown word", expected));
         }
     });
     for (key, raw) in fields.iter() {
@@ -165,7 +165,7 @@ fn schema(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Resul
     let schema_path = &path.key("schema");
     let schema = fields.get("schema").ok_or_else(|| BadRequest::missing(schema_path, "an object"))?;
     json::object(schema_path, schema)?;
-    // This dialect always holds to a schema.
+    // This dialect always enforces a schema.
     Ok(Some(Format::Schema { name: None, strict: Some(true), schema: schema.to_owned() }))
 }
 

@@ -71,7 +71,7 @@ fn what_is_wrong_is_named() {
         (with(r#""tools":[{"name":"f"}]"#), "tools[0].input_schema is missing; an object is expected"),
         (
             with(r#""tool_choice":{"type":"x"}"#),
-            "tool_choice.type is another word; `auto`, `any`, `tool` or `none` is expected",
+            "tool_choice.type is an unknown word; `auto`, `any`, `tool` or `none` is expected",
         ),
         (with(r#""tool_choice":{"type":"tool"}"#), "tool_choice.name is missing; a string is expected"),
         (with(r#""thinking":true"#), "thinking is a boolean; an object is expected"),

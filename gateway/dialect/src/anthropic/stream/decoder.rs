@@ -14,9 +14,9 @@ use crate::{sse, write};
 #[derive(Debug, Default)]
 pub struct Decoder {
     usage: WireUsage,
-    /// The tool calls begun: the number of the block of each. A call's place in the list is its number.
+    /// The block index of each started tool call. A call's position in the list is its index.
     calls: Vec<u64>,
-    /// Whether arguments came for the latest call.
+    /// Whether the latest call has arguments so far.
     arguments: bool,
 }
 
@@ -69,7 +69,7 @@ impl Decoder {
     /// Reads one event.
     ///
     /// # Errors
-    /// `Malformed` where it is not an event of this dialect.
+    /// If the event does not follow this dialect: `Malformed`.
     pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
         let Some(data) = sse::event(frame).data else { return Ok(()) };
         let event: Event<'_> =
@@ -87,7 +87,7 @@ impl Decoder {
             }
             "message_stop" => out.push_back(Delta::End),
             "error" => out.push_back(Delta::Failed(event.error.map_or_else(String::new, |e| e.get().to_owned()))),
-            // `ping`, and what may come to be: the dialect asks to skip events that one does not know.
+            // `ping` and future events: the dialect tells readers to skip unknown events.
             _ => {}
         }
         Ok(())
@@ -117,7 +117,8 @@ impl Decoder {
                 let index = self.calls.len();
                 self.calls.push(number);
                 out.push_back(Delta::ToolCallStart { index, id: block.id.unwrap_or_default(), name });
-                // Anthropic begins with `{}` and sends the arguments after; compatible servers may begin with all.
+                // Anthropic starts with `{}` and sends the arguments later; compatible servers may start with all of
+                // them.
                 let whole = block.input.map(RawValue::get).filter(|input| input.len() > 2 && input.starts_with('{'));
                 self.arguments = whole.is_some();
                 if let Some(input) = whole {
@@ -145,7 +146,7 @@ impl Decoder {
             Some("thinking_delta") => push_reasoning(delta.thinking, out),
             Some("input_json_delta") => {
                 let fragment = delta.partial_json.filter(|fragment| !fragment.is_empty());
-                // Arguments of a server tool's call belong to no call of ours.
+                // A server tool's arguments belong to none of these calls.
                 let call = self.calls.iter().rposition(|&block| block == number);
                 if let (Some(fragment), Some(index)) = (fragment, call) {
                     self.arguments = true;
@@ -157,7 +158,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// A call without arguments says so at its end: in other dialects no text is not JSON.
+    /// Ends a call without arguments with `{}`: in the other dialects, empty text is not valid JSON.
     fn block_stop(&mut self, index: Option<u64>, out: &mut Deltas) {
         let last = self.calls.last().copied();
         if !self.arguments && last.is_some() && last == index {

@@ -1,8 +1,8 @@
 //! Writes Anthropic's stream.
 //!
-//! Its order is strict: the message's start; each block's start, fragments and stop, one block after the other; the
-//! reason, the usage, the end. Other dialects may interleave the fragments of several tool calls: a call that
-//! begins before the one before it is whole waits here, and is written when the order allows.
+//! The order is strict: the message's start; then each block's start, fragments and stop, one block after the other;
+//! then the finish reason, the usage and the end. Other dialects may interleave the fragments of several tool calls. If
+//! a call begins before the previous one is complete, the encoder buffers it and writes it when the order allows.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -20,7 +20,7 @@ pub struct Encoder {
     facts: Facts,
     begun: bool,
     open: Open,
-    /// The number of the open block, or of the next one.
+    /// The index of the open block, or of the next one.
     block: usize,
     calls: bool,
     waiting: Vec<Call>,
@@ -97,7 +97,7 @@ struct Ending {
 }
 
 impl Encoder {
-    /// For one stream.
+    /// An encoder for one stream.
     #[must_use]
     pub fn new(facts: Facts) -> Self {
         Self {
@@ -112,7 +112,7 @@ impl Encoder {
         }
     }
 
-    /// Writes one step.
+    /// Writes one delta.
     pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Start { .. } => self.begin(out),
@@ -136,7 +136,7 @@ impl Encoder {
         }
     }
 
-    /// Writes the normal end.
+    /// Writes the end of a complete stream.
     pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         self.begin(out);
         self.close(out);
@@ -151,7 +151,7 @@ impl Encoder {
             return;
         }
         self.begun = true;
-        // The first event names input tokens, which most backends tell in their last.
+        // The first event reports input tokens, which most backends report in their last.
         let input_tokens = self.usage.map_or(self.facts.estimated_input_tokens, |usage| usage.input_total());
         let total = Total { input_tokens, ..Total::default() };
         let message = Message {
@@ -191,7 +191,7 @@ impl Encoder {
         } else if let Some(call) = self.waiting.iter_mut().find(|call| call.index == index) {
             call.arguments.push_str(fragment);
         }
-        // Else the call was whole and its block is closed: what comes after a whole object is not JSON.
+        // Otherwise the call was complete and its block is closed: text after a complete object is not JSON.
     }
 
     /// Opens a block after closing the one before it.
@@ -217,7 +217,7 @@ impl Encoder {
         event("content_block_delta", &Event::ContentBlockDelta { index: self.block, delta }, out);
     }
 
-    /// Closes the open block, and writes the calls that waited for that.
+    /// Closes the open block and writes the buffered calls.
     fn close(&mut self, out: &mut Vec<u8>) {
         self.close_block(out);
         for mut call in std::mem::take(&mut self.waiting) {

@@ -7,11 +7,11 @@ use crate::image;
 use crate::json::{self, BadRequest, Fields, Path};
 use crate::translatable::Unportable;
 
-/// The calls of a conversation that have no result yet, oldest first: id and tool.
+/// The calls of a conversation without a result so far, oldest first: id and tool.
 #[derive(Default)]
 struct Unanswered {
     calls: Vec<(String, String)>,
-    /// How many calls there were, for the ids that are made up.
+    /// How many calls there were; generated ids count them.
     count: usize,
 }
 
@@ -43,11 +43,11 @@ fn message(
         "tool" => return tool_result(path, fields, unanswered, unportable),
         _ => {
             let expected = "`system`, `user`, `assistant` or `tool`";
-            return Err(BadRequest::wrong(&path.key("role"), "another word", expected));
+            return Err(BadRequest::wrong(&path.key("role"), "an unknown word", expected));
         }
     };
     let mut parts = Vec::new();
-    // In this order, whatever the order of the members: pictures, then words about them, then calls.
+    // Always in this order: images, then the text about them, then calls.
     if let Some(raw) = fields.get("images") {
         for data in json::strings(&path.key("images"), raw)? {
             let media_type = image::media_type(None, &data).map(ToOwned::to_owned);
@@ -66,10 +66,10 @@ fn message(
     for (key, raw) in fields.iter() {
         match key {
             "role" | "content" | "images" | "tool_calls" => {}
-            // A model's earlier thinking, sent back with its answer: other models do not need it, and templates
-            // leave it out of later turns.
+            // A model's earlier thinking, which the client sends back: other models do not need it, and templates omit
+            // it from later turns.
             "thinking" if role == Role::Assistant => {}
-            // What naive clients send of a call that was not there.
+            // Some clients send these empty if there was no call.
             "tool_name" | "tool_call_id" if raw.get() == r#""""# => {}
             _ => unportable.note_unless_null(&path.key(key), raw),
         }
@@ -113,7 +113,8 @@ fn tool_calls(
     Ok(())
 }
 
-/// A result belongs to the call of its id, else to the oldest one of its tool that has none yet, else to the oldest.
+/// Reads a tool result. It belongs to the call with its id; without an id, to the oldest unanswered call of its tool;
+/// without both, to the oldest unanswered call.
 fn tool_result(
     path: &Path<'_>,
     fields: &Fields<'_>,
@@ -129,7 +130,7 @@ fn tool_result(
             "role" | "content" => {}
             _ if json::is_null(raw) => {}
             "tool_call_id" => id = Some(json::string(path, raw)?.into_owned()).filter(|id| !id.is_empty()),
-            // `name` is what it was called before.
+            // `name` is the older name of `tool_name`.
             "tool_name" | "name" => name = Some(json::string(path, raw)?.into_owned()).filter(|n| !n.is_empty()),
             _ => unportable.note(path),
         }

@@ -11,7 +11,7 @@ use crate::translatable::Unportable;
 /// Reads a request body.
 pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
-    // Who does not say otherwise is streamed to.
+    // Ollama streams by default.
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), stream: true, ..Chat::default() };
     let mut unportable = Unportable::default();
     let mut model = None;
@@ -29,7 +29,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
             "options" => options(path, raw, &mut chat, &mut unportable)?,
             // How long the model stays in memory changes no answer.
             "keep_alive" => {}
-            // Defaults spelt out; a model that does not think has nothing to leave out.
+            // Explicit defaults. `think: false` changes nothing for a model that does not think.
             "think" if raw.get() == "false" => {}
             "logprobs" | "raw" if raw.get() == "false" => {}
             "top_logprobs" if raw.get() == "0" => {}
@@ -51,7 +51,7 @@ fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, unportable: &mut Un
             _ if json::is_null(raw) => {}
             "num_predict" => match json::integer(path, raw, -2..=i64::from(u32::MAX))? {
                 -1 => {} // no limit, which is the default
-                // 0 for no token, -2 to fill the context: nobody else has a word for these.
+                // 0 means no token and -2 fills the context: no other dialect can express these.
                 -2 | 0 => unportable.note(path),
                 limit => chat.max_tokens = u32::try_from(limit).ok(),
             },
@@ -83,7 +83,7 @@ fn format(path: &Path<'_>, raw: &RawValue) -> Result<Option<Format>, BadRequest>
             json::object(path, raw)?;
             Ok(Some(Format::Schema { name: None, strict: None, schema: raw.to_owned() }))
         }
-        text if text.starts_with('"') => Err(BadRequest::wrong(path, "another word", EXPECTED)),
+        text if text.starts_with('"') => Err(BadRequest::wrong(path, "an unknown word", EXPECTED)),
         _ => Err(BadRequest::wrong(path, json::kind(raw), EXPECTED)),
     }
 }

@@ -80,14 +80,14 @@ fn what_is_wrong_is_named() {
             r#"{"model":"m","messages":[{"role":"user","images":[3]}]}"#.to_owned(),
             "messages[0].images[0] is a number; a string is expected",
         ),
-        (with(r#""format":"yaml""#), "format is another word; `json` or a JSON schema is expected"),
+        (with(r#""format":"yaml""#), "format is an unknown word; `json` or a JSON schema is expected"),
         (with(r#""format":3"#), "format is a number; `json` or a JSON schema is expected"),
         (with(r#""options":{"temperature":-1}"#), "options.temperature is -1; a number from 0 to"),
         (
             with(r#""options":{"num_predict":"5"}"#),
             "options.num_predict is a string; a whole number of at least -2 is expected",
         ),
-        (with(r#""options":{"seed":1,"seed":2}"#), "options.seed is there twice; it may be there once"),
+        (with(r#""options":{"seed":1,"seed":2}"#), "options.seed appears twice; it may appear once"),
         (with(r#""tools":[{"type":"function"}]"#), "tools[0].function is missing; an object is expected"),
     ] {
         let refusal = decode(body.as_bytes()).expect_err(&body).to_string();

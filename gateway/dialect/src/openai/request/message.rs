@@ -24,7 +24,7 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) ->
     let role_path = &path.key("role");
     let role = fields.get("role").ok_or_else(|| BadRequest::missing(role_path, "a string"))?;
     let role = match &*json::string(role_path, role)? {
-        // The newer name of the same thing.
+        // `developer` is the newer name of `system`.
         "system" | "developer" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
@@ -35,7 +35,7 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) ->
         }
         _ => {
             let expected = "`system`, `developer`, `user`, `assistant` or `tool`";
-            return Err(BadRequest::wrong(role_path, "another word", expected));
+            return Err(BadRequest::wrong(role_path, "an unknown word", expected));
         }
     };
     let mut parts = Vec::new();
@@ -50,12 +50,12 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) ->
                 other_than_text = true;
                 tool_calls(path, raw, &mut parts, unportable)?;
             }
-            // A refusal is what the assistant said.
+            // A refusal counts as the assistant's text.
             "refusal" if role == Role::Assistant => parts.push(Part::Text(json::string(path, raw)?.into_owned())),
-            // A model's earlier thinking, sent back with its answer: no other model needs it, and providers
-            // themselves leave it out of later turns.
+            // A model's earlier thinking, which the client sends back: no other model needs it, and providers
+            // themselves omit it from later turns.
             "reasoning" | "reasoning_content" | "reasoning_details" if role == Role::Assistant => {}
-            // What the official SDKs send back of an answer: notes that it had none of, and the text parsed.
+            // The official SDKs send these back with an answer: empty annotations, and the parsed text.
             "annotations" if raw.get() == "[]" => {}
             "parsed" if role == Role::Assistant => {}
             _ => {
@@ -67,7 +67,7 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) ->
     if fields.get("content").is_none() && parts.is_empty() && !other_than_text {
         return Err(BadRequest::missing(&path.key("content"), "a string or an array"));
     }
-    // Members come in any order; an assistant speaks before it calls.
+    // Members come in any order; an assistant's text goes before its calls.
     parts.sort_by_key(|part| matches!(part, Part::ToolCall(_)));
     Ok(Message { role, parts })
 }
@@ -97,7 +97,7 @@ fn tool_result(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable
                 text.push('\n');
                 text.push_str(&more);
             }
-            // Results are text between dialects.
+            // Between dialects, tool results are text only.
             _ => unportable.note(&path.key("content")),
         }
     }
@@ -176,7 +176,7 @@ fn tool_calls(
             continue;
         };
         for (key, raw) in fields.iter() {
-            // `index` is what a naive client keeps of a stream's fragments.
+            // Some clients keep `index` from a stream's fragments.
             if !matches!(key, "id" | "type" | "function" | "index") {
                 unportable.note_unless_null(&path.key(key), raw);
             }

@@ -30,7 +30,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
             "max_completion_tokens" => newer_max_tokens = Some(json::count(path, raw, 1)?),
             "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=2.0)?),
             "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
-            // Not OpenAI's own, but vLLM's and llama.cpp's, where -1 and 0 mean all tokens.
+            // An extension of vLLM and llama.cpp; -1 and 0 mean all tokens.
             "top_k" => {
                 chat.top_k = u32::try_from(json::integer(path, raw, -1..=i64::from(u32::MAX))?).ok().filter(|&k| k > 0)
             }
@@ -39,7 +39,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
             "response_format" => chat.format = format(path, raw, &mut unportable)?,
             "stream" => chat.stream = json::boolean(path, raw)?,
             "stream_options" => chat.include_usage = include_usage(path, raw)?,
-            // The newer name of `user`.
+            // `safety_identifier` is the newer name of `user`.
             "safety_identifier" if chat.user.is_some() => {}
             "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
             _ if harmless(key, raw.get()) => {}
@@ -48,7 +48,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
     chat.messages = messages.ok_or_else(|| BadRequest::missing(&Path::top("messages"), "an array"))?;
-    // Backends differ in which of the two they know: two values would be two limits for one request.
+    // Backends differ in which of the two fields they read: two values would be two limits for one request.
     if let (Some(newer), Some(older)) = (newer_max_tokens, chat.max_tokens)
         && newer != older
     {
@@ -59,12 +59,12 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
     Ok(chat)
 }
 
-/// Fields that may be left out towards another dialect, as the answer does not depend on them.
+/// Whether a field may be dropped for another dialect, because the answer does not depend on it.
 fn harmless(key: &str, value: &str) -> bool {
     match key {
-        // Notes for OpenAI's own dashboards and prompt cache.
+        // Metadata for OpenAI's own dashboards and prompt cache.
         "metadata" | "prompt_cache_key" | "prompt_cache_retention" | "prompt_cache_options" => true,
-        // Defaults spelt out.
+        // Explicit defaults.
         "n" => value == "1",
         "logprobs" | "store" => value == "false",
         "top_logprobs" => value == "0",
@@ -142,7 +142,7 @@ fn tool_choice(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> 
         "none" => Ok(Some(ToolChoice::None)),
         "auto" => Ok(Some(ToolChoice::Auto)),
         "required" => Ok(Some(ToolChoice::Required)),
-        _ => Err(BadRequest::wrong(path, "another word", EXPECTED)),
+        _ => Err(BadRequest::wrong(path, "an unknown word", EXPECTED)),
     }
 }
 
@@ -199,7 +199,7 @@ fn json_schema(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> 
 
 fn include_usage(path: &Path<'_>, raw: &RawValue) -> Result<bool, BadRequest> {
     let fields = json::object(path, raw)?;
-    // Its other member, `include_obfuscation`, is about the bytes of the stream and not about the answer.
+    // The other member, `include_obfuscation`, changes the bytes of the stream and not the answer.
     fields.get("include_usage").map_or(Ok(false), |raw| json::boolean(&path.key("include_usage"), raw))
 }
 

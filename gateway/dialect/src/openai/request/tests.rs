@@ -56,9 +56,9 @@ fn what_is_wrong_is_named() {
         (with(r#""tools":[{"function":{}}]"#), "tools[0].function.name is missing; a string is expected"),
         (
             with(r#""tool_choice":"maybe""#),
-            "tool_choice is another word; `none`, `auto`, `required` or an object is expected",
+            "tool_choice is an unknown word; `none`, `auto`, `required` or an object is expected",
         ),
-        (with(r#""user":"a","user":"b""#), "user is there twice; it may be there once"),
+        (with(r#""user":"a","user":"b""#), "user appears twice; it may appear once"),
         (message("3"), "messages[1] is a number; an object is expected"),
         (message("{}"), "messages[1].role is missing; a string is expected"),
         (message(r#"{"role":"user"}"#), "messages[1].content is missing; a string or an array is expected"),
@@ -68,7 +68,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             message(r#"{"role":"robot","content":"x"}"#),
-            "messages[1].role is another word; `system`, `developer`, `user`, `assistant` or `tool` is expected",
+            "messages[1].role is an unknown word; `system`, `developer`, `user`, `assistant` or `tool` is expected",
         ),
         (
             message(r#"{"role":"user","content":[{"type":"text","text":4}]}"#),
@@ -85,7 +85,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             message(r#"{"role":"assistant","content":[{"type":"text","text":"a","text":"b"}]}"#),
-            "messages[1].content[0].text is there twice; it may be there once",
+            "messages[1].content[0].text appears twice; it may appear once",
         ),
     ] {
         assert_eq!(decode(body.as_bytes()).expect_err(&body).to_string(), sentence, "{body}");

@@ -17,20 +17,20 @@ pub struct Decoder {
     calls: Vec<Call>,
 }
 
-/// A tool call of which fragments came. Its place in the list is its number.
+/// A started tool call. Its position in the list is its index.
 #[derive(Debug)]
 struct Call {
-    /// The choice and the number by which the server names it.
+    /// The choice, and the index that the server gave the call.
     key: (u64, u64),
     id: String,
-    /// Empty until it came. Until then nothing is said of the call, and its arguments wait.
+    /// Empty until it arrives. Until then the call is not reported and its arguments are buffered.
     name: String,
     waiting: String,
 }
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
-    // The same in every chunk and wanted once: borrowed.
+    // Borrowed, because it is the same in every chunk and needed once.
     #[serde(borrow)]
     id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -81,7 +81,7 @@ impl Decoder {
     /// Reads one event.
     ///
     /// # Errors
-    /// `Malformed` where it is not a chunk, an error or the end.
+    /// If the event is not a chunk, an error or the end: `Malformed`.
     pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
         let event = sse::event(frame);
         let Some(data) = event.data else { return Ok(()) };
@@ -95,7 +95,7 @@ impl Decoder {
         }
         let chunk: Chunk<'_> = match serde_json::from_slice(&data) {
             Ok(chunk) => chunk,
-            // An event with a name of its own is not a chunk.
+            // A named event is not a chunk.
             Err(_) if event.name.is_some() => return Ok(()),
             Err(e) => return Err(write::malformed("a chunk of the stream", &e)),
         };
@@ -107,7 +107,7 @@ impl Decoder {
             out.push_back(Delta::Failed(error.get().to_owned()));
             return Ok(());
         }
-        // The shape of vLLM's errors before it took to OpenAI's.
+        // vLLM's error format before it adopted OpenAI's.
         if chunk.object.is_some_and(|object| object.0 == "error") {
             out.push_back(Delta::Failed(chunk.message.map_or_else(String::new, |m| m.get().to_owned())));
             return Ok(());
@@ -135,7 +135,7 @@ impl Decoder {
     }
 
     fn fragment(&mut self, choice: u64, fragment: Fragment, out: &mut Deltas) {
-        // During the renaming some servers send both names with the same text.
+        // Some servers send the same text under the old and the new name.
         if let Some(text) = fragment.reasoning_content.or(fragment.reasoning).filter(|text| !text.is_empty()) {
             out.push_back(Delta::Reasoning(text));
         }
@@ -150,8 +150,8 @@ impl Decoder {
     fn call_fragment(&mut self, choice: u64, position: u64, fragment: CallFragment, out: &mut Deltas) {
         let key = (choice, fragment.index.unwrap_or(position));
         let id = fragment.id.filter(|id| !id.is_empty());
-        // The latest call of that number; another id under the same number is another call, as servers that send
-        // whole calls without counting them have it.
+        // The latest call with this index. Another id under the same index is another call: some servers send complete
+        // calls without counting them.
         let known = self
             .calls
             .iter()

@@ -13,7 +13,7 @@ use wasmgate_base::usage::Usage;
 #[derive(Debug)]
 pub struct Encoder {
     request_id: String,
-    /// What stands before and after the choices of each chunk: one stream, one text.
+    /// The bytes before and after the choices of each chunk, the same for the whole stream.
     head: Vec<u8>,
     tail: &'static [u8],
     include_usage: bool,
@@ -69,7 +69,7 @@ struct Head<'a> {
 }
 
 impl Encoder {
-    /// For one stream.
+    /// An encoder for one stream.
     #[must_use]
     pub fn new(facts: Facts) -> Self {
         let head = Head {
@@ -80,9 +80,9 @@ impl Encoder {
         };
         let mut bytes = b"data: ".to_vec();
         write::append(&head, &mut bytes);
-        bytes.pop(); // the object goes on
+        bytes.pop(); // reopens the object
         bytes.extend_from_slice(br#","choices":["#);
-        // Who asked for usage gets the member in each chunk, and its value in the last.
+        // A client that asked for usage gets the member in each chunk, and its value in the last.
         let tail: &[u8] = if facts.include_usage { b"],\"usage\":null}\n\n" } else { b"]}\n\n" };
         Self {
             request_id: facts.request_id,
@@ -96,7 +96,7 @@ impl Encoder {
         }
     }
 
-    /// Writes one step.
+    /// Writes one delta.
     pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Start { .. } => self.begin(out),
@@ -120,7 +120,7 @@ impl Encoder {
         }
     }
 
-    /// Writes the normal end.
+    /// Writes the end of a complete stream.
     pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         self.begin(out);
         let finish_reason = Some(finish_name(self.finish, self.calls));

@@ -1,19 +1,19 @@
-//! What a guest can be called for, and what it answers, in the types of the newest version.
+//! Calls to a guest and their answers, in the types of the newest version.
 
 use super::Verdict;
 use super::types::{Candidate, CostEstimate, Manifest, Request};
 
-/// What to ask a guest.
+/// A call to a guest.
 pub(crate) enum Call<'a> {
-    /// Who it is.
+    /// For its manifest.
     Describe,
-    /// Which candidate.
+    /// For the candidates that should answer.
     Route(Request<'a>, &'a [Candidate<'a>]),
-    /// What it costs.
+    /// For the cost on each candidate.
     Estimate(Request<'a>, &'a [Candidate<'a>]),
 }
 
-/// What it answered, unchecked.
+/// A guest's answer, not yet validated.
 pub(crate) enum Answer {
     /// To `Describe`.
     Manifest(Manifest),

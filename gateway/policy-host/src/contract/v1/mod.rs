@@ -1,4 +1,4 @@
-//! Version 1 of the contract, the newest: its types are the host's own, and nothing is converted.
+//! Version 1 of the contract, the newest: its types are the host's own, so nothing is converted.
 
 mod bindings;
 mod call;
@@ -14,41 +14,41 @@ pub(in super::super) use call::{Answer, Call};
 pub use bindings::routing::exports::wasmgate::policy::routing::{Decision, Denial, Tier, Verdict};
 pub(in super::super) use bindings::routing::wasmgate::policy::{log, settings, types};
 
-/// The version that the bindings were made from.
+/// The version that the bindings were generated from.
 pub(super) const VERSION: &str = "1.0.0";
 
-/// The newest minor version that this host speaks, and with it all before. Patches change no more than comments.
+/// The newest minor version that this host supports, like all before it. Patches only change comments.
 const MINOR: u32 = 0;
 
-/// The interfaces that a policy may import, and what they give it.
+/// The interfaces that a policy may import, and what each gives it.
 const GRANTED: [(&str, &str); 3] = [
     ("wasmgate:policy/types@", "nothing: names of types"),
     ("wasmgate:policy/settings@", "what the operator configured"),
     ("wasmgate:policy/log@", "lines to the operator's log"),
 ];
 
-/// Whether components that were built against that version find here what they need.
+/// Whether this host supports components that were built against `version`.
 pub(super) fn speaks(version: &str) -> bool {
     let numbers: Option<Vec<u32>> = version.split('.').map(|number| number.parse().ok()).collect();
     matches!(numbers.as_deref(), Some([1, minor, _patch]) if (0..=MINOR).contains(minor))
 }
 
-/// What an import of the contract's package gives a policy, where it is one of its interfaces.
+/// What an import of the contract's package gives a policy; `None` if it is none of the interfaces.
 pub(super) fn grant(import: &str) -> Option<&'static str> {
     GRANTED.iter().find(|(name, _)| import.starts_with(name)).map(|(_, grant)| *grant)
 }
 
-/// A store's data that meets the imports of the contract.
+/// Store data that implements the imports of the contract.
 pub(in super::super) trait Host: types::Host + settings::Host + log::Host + Send + 'static {}
 
-/// Meets the imports of the contract.
+/// Links the imports of the contract.
 pub(in super::super) fn add_to_linker<T: Host>(linker: &mut Linker<T>) -> Result<()> {
     types::add_to_linker::<_, HasSelf<T>>(linker, |guest| guest)?;
     settings::add_to_linker::<_, HasSelf<T>>(linker, |guest| guest)?;
     log::add_to_linker::<_, HasSelf<T>>(linker, |guest| guest)
 }
 
-/// Where a component has the functions of a hook.
+/// The positions of a hook's functions in a component.
 pub(in super::super) enum Exports {
     Routing(RoutingPolicyIndices),
     Cost(CostPolicyIndices),
@@ -62,7 +62,7 @@ impl Exports {
         })
     }
 
-    /// The functions of an instance.
+    /// The hook's functions in an instance.
     pub(in super::super) fn of<T: Host>(&self, store: &mut Store<T>, instance: &Instance) -> Result<Functions> {
         Ok(match self {
             Self::Routing(indices) => Functions::Routing(indices.load(store, instance)?),
@@ -78,7 +78,7 @@ pub(in super::super) enum Functions {
 }
 
 impl Functions {
-    /// Lets the guest read its settings.
+    /// Calls `configure`, in which the guest reads its settings.
     pub(in super::super) async fn configure<T: Host>(&self, store: &mut Store<T>) -> Result<Result<(), String>> {
         match self {
             Self::Routing(policy) => policy.wasmgate_policy_routing().call_configure(store).await,
@@ -86,7 +86,7 @@ impl Functions {
         }
     }
 
-    /// Asks the guest; `None` where it does not have that hook.
+    /// Calls the guest; `None` if it does not have that hook.
     pub(in super::super) async fn ask<T: Host>(
         &self,
         store: &mut Store<T>,

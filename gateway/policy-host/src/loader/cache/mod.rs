@@ -1,9 +1,10 @@
-//! Compiled components in a private folder, so that a start or a swap back to a known component need not compile.
+//! Caches compiled components in a private folder, so that a restart or a rollback to a known component compiles
+//! nothing.
 //!
-//! An entry is trusted as machine code. So the folder must be the user's own and closed to all others, an entry is read
-//! whole before it is looked at (a file that is replaced meanwhile does no harm) and carries a checksum over its key and
-//! its content (a torn write or a bad disk is found). Losing the folder costs a compile each, nothing else.
-//! This module must not know: components, the runtime.
+//! The gateway executes an entry as machine code. So the folder must belong to the user and be closed to all others. An
+//! entry is read completely before it is verified, so that replacing the file meanwhile does no harm. A checksum over
+//! its key and its content detects torn writes and bad disks. Losing the folder costs one compilation for each
+//! component, nothing else. This module must not know: components, the runtime.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{Hash, Hasher};
@@ -17,16 +18,16 @@ use sha2::{Digest, Sha256};
 
 use super::artefact::Artefact;
 
-/// All entries together, in bytes: some 400 Rust policies, or a dozen with a language engine inside. Beyond it the
-/// entries that were not used for longest go.
+/// Maximum size of all entries together, in bytes: some 400 Rust policies, or a dozen with a language engine inside.
+/// Beyond it the least recently used entries are evicted.
 const MAX_BYTES: u64 = 512 << 20;
 /// Length of the checksum at the end of an entry.
 const CHECKSUM_BYTES: usize = 32;
-/// The names of entries and of those half written end so: nothing else in the folder is ever touched.
+/// Suffixes of entries and of unfinished entries. The cache touches nothing else in the folder.
 const ENTRY: &str = ".artefact";
 const UNFINISHED: &str = ".artefact-new";
 
-/// See the module.
+/// An open cache folder.
 #[derive(Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
@@ -35,25 +36,25 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Opens the folder, made where it is not there, for artefacts that depend on `engine`.
+    /// Opens the folder for artefacts that depend on `engine`, and creates it if it is missing.
     ///
     /// # Errors
-    /// Where it cannot be made, or others may enter it: what is found and what is expected.
+    /// If the folder cannot be created, or others may enter it: what was found and what is expected.
     pub(super) fn open(folder: &Path, engine: &impl Hash) -> Result<Self, String> {
         let shown = folder.display();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .map_err(|error| format!("{shown} cannot be made: {error}"))?;
-        // Not through a link: whoever may replace the link chooses the folder.
+            .map_err(|error| format!("{shown} cannot be created: {error}"))?;
+        // Does not follow a link: whoever can replace the link chooses the folder.
         let found = fs::symlink_metadata(folder).map_err(|error| format!("{shown} cannot be read: {error}"))?;
         if !found.is_dir() {
             return Err(format!("{shown} is not a folder"));
         }
         let user = rustix::process::geteuid().as_raw();
         if found.uid() != user {
-            return Err(format!("{shown} belongs to user {}, expected {user}, who runs this", found.uid()));
+            return Err(format!("{shown} belongs to user {}, expected {user}, the user of this process", found.uid()));
         }
         if found.mode() & 0o077 != 0 {
             return Err(format!("{shown} has mode {:04o}, expected 0700: no access for others", found.mode() & 0o7777));
@@ -64,7 +65,7 @@ impl Cache {
         Ok(Self { folder: folder.to_owned(), engine, max_bytes: MAX_BYTES })
     }
 
-    /// What is kept for the component of that digest. A damaged entry is removed.
+    /// The artefact of the component with this digest. A damaged entry is removed.
     pub(super) fn get(&self, digest: &str) -> Option<Artefact> {
         let key = self.key(digest);
         let path = self.folder.join(&key);
@@ -72,22 +73,22 @@ impl Cache {
             Ok(bytes) => Some(Artefact::returned(bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                tracing::warn!(entry = %path.display(), %error, "an entry of the policy cache is of no use, compiling anew");
+                tracing::warn!(entry = %path.display(), %error, "unusable entry in the policy cache, recompiling");
                 self.remove(digest);
                 None
             }
         }
     }
 
-    /// Keeps an artefact for the component of that digest. What goes wrong is logged: the next load compiles then.
+    /// Stores an artefact for the component with this digest. A failure is logged; the next load then compiles.
     pub(super) fn put(&self, digest: &str, artefact: &Artefact) {
         let key = self.key(digest);
         if let Err(error) = self.write(&key, artefact.bytes()).and_then(|()| self.evict()) {
-            tracing::warn!(folder = %self.folder.display(), %error, "a compiled policy was not kept in the cache");
+            tracing::warn!(folder = %self.folder.display(), %error, "cannot store a compiled policy in the cache");
         }
     }
 
-    /// Forgets an entry.
+    /// Removes an entry.
     pub(super) fn remove(&self, digest: &str) {
         let _ = fs::remove_file(self.folder.join(self.key(digest)));
     }
@@ -106,16 +107,17 @@ impl Cache {
             return Err(damaged("its checksum does not match"));
         }
         bytes.truncate(length);
-        // Its last use: what was not used for longest is evicted first. A folder that forbids it evicts by age.
+        // Marks the entry as used, because the least recently used is evicted first. If the folder forbids it, age
+        // decides.
         let _ = file.set_modified(SystemTime::now());
         Ok(bytes)
     }
 
-    /// Whole or not at all: written beside, on the disk, then renamed.
+    /// Writes atomically: to a temporary file, synced to the disk, then renamed.
     fn write(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         if bytes.len() as u64 + CHECKSUM_BYTES as u64 > self.max_bytes {
-            return Err(io::Error::other(format!("{} bytes, expected at most {}", bytes.len(), self.max_bytes)));
+            return Err(io::Error::other(format!("it has {} bytes, expected at most {}", bytes.len(), self.max_bytes)));
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let unfinished = self.folder.join(format!("{}-{number}{UNFINISHED}", std::process::id()));
@@ -129,8 +131,8 @@ impl Cache {
         write().inspect_err(|_| drop(fs::remove_file(&unfinished)))
     }
 
-    /// Removes what was not used for longest until the rest is within bounds. What a crash left half written ages like
-    /// an entry.
+    /// Removes the least recently used entries until the rest is within bounds. Unfinished entries that a crash left
+    /// age like the others.
     fn evict(&self) -> io::Result<()> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
@@ -161,7 +163,7 @@ fn checksum(key: &str, bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
     Sha256::new().chain_update(key).chain_update(bytes).finalize().into()
 }
 
-/// Hashes by SHA-256: the standard library's own hasher may change with its version, and has 64 bits.
+/// Hashes with SHA-256: the standard library's hasher may change with its version, and has only 64 bits.
 struct Sha(Sha256);
 
 impl Hasher for Sha {

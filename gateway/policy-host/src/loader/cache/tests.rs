@@ -90,7 +90,7 @@ fn a_folder_that_others_may_enter_is_refused() {
     assert!(Cache::open(&link, &"engine").unwrap_err().contains("is not a folder"));
     let file = outer.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(Cache::open(&file, &"engine").unwrap_err().contains("cannot be made"));
+    assert!(Cache::open(&file, &"engine").unwrap_err().contains("cannot be created"));
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&cache.folder, Some(4711), None).unwrap();
         let refused = Cache::open(&cache.folder, &"engine").unwrap_err();
