@@ -1,5 +1,6 @@
-//! Retries at the same backend: whether, and after which pause. Pauses have full jitter, as in "Exponential Backoff and
-//! Jitter" (AWS Architecture Blog, 2015), so that callers that failed together do not retry together.
+//! Retries at the same backend: how many attempts, and after which pause. Which failures are retried is the table in
+//! `error.rs`; `dispatch/attempt.rs` applies both. Pauses have full jitter, as in "Exponential Backoff and Jitter" (AWS
+//! Architecture Blog, 2015), so that callers that failed together do not retry together.
 //!
 //! The same kind of budget bounds retries and hedges. This module must not know: what is called.
 

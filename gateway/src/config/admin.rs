@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Token;
-use super::file::{Wrong, wrong};
+use super::error::{Wrong, wrong};
 use super::secret::{self, Readers};
 
 /// Environment variable with the token. It overrides the file, so that a secret store need not write one.

@@ -7,16 +7,14 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 use super::admin::AdminFile;
+use super::backends::{BackendFile, mean_backend};
+use super::checks::seconds;
+use super::error::{ConfigError, Wrong, wrong};
 use super::locate::{key_at, line_at, line_of};
+use super::models::{ModelFile, mean_model};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
-use super::secret::{self, Readers};
-use super::{Config, ConfigError, Log, LogFormat, Reload, Server};
-use crate::backend::Model;
-use crate::backend::retry::Retries;
-use crate::backend::{self, Capability, Kind, Location, Secret, Timeouts};
+use super::{Config, Log, LogFormat, Reload, Server};
 use wasmgate_base::digest::sha256;
-use wasmgate_base::money;
-use wasmgate_base::money::Price;
 use wasmgate_policy_host::Hook;
 
 #[derive(Deserialize)]
@@ -123,49 +121,6 @@ impl Default for LogFile {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BackendFile {
-    kind: &'static Kind,
-    url: Option<String>,
-    location: Option<Location>,
-    api_key_env: Option<String>,
-    api_key_file: Option<PathBuf>,
-    #[serde(default)]
-    timeouts: backend::TimeoutsFile,
-    #[serde(default)]
-    retries: Retries,
-    #[serde(default)]
-    breaker: backend::BreakerSettings,
-    #[serde(default)]
-    queue: backend::QueueSettings,
-    probe_interval_seconds: Option<f64>,
-    sim: Option<backend::SimSettings>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ModelFile {
-    backend: String,
-    name: Option<String>,
-    context_window: Option<u32>,
-    max_output_tokens: Option<u32>,
-    #[serde(default)]
-    capabilities: Vec<Capability>,
-    #[serde(default)]
-    timeouts: backend::TimeoutsFile,
-    price: Option<PriceFile>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PriceFile {
-    input_usd_per_million_tokens: f64,
-    output_usd_per_million_tokens: f64,
-    cache_read_usd_per_million_tokens: Option<f64>,
-    cache_write_usd_per_million_tokens: Option<f64>,
-}
-
 pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Config, ConfigError> {
     let file: File = toml::from_str(text).map_err(|error| {
         let offset = error.span().map(|span| span.start);
@@ -216,13 +171,6 @@ fn with_nearest(message: &str) -> String {
         }
         _ => message.to_owned(),
     }
-}
-
-/// An error: the path of keys, and a message.
-pub(super) type Wrong = (Vec<String>, String);
-
-pub(super) fn wrong(path: &[&str], message: impl Into<String>) -> Wrong {
-    (path.iter().map(|&part| part.to_owned()).collect(), message.into())
 }
 
 fn mean(file: File, folder: &Path) -> Result<Config, Wrong> {
@@ -318,156 +266,5 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         },
         guarded_max_bytes: count("guarded_max_bytes", file.guarded_max_bytes, 1 << 10, 1 << 26)?,
         label_headers: file.label_headers,
-    })
-}
-
-/// A duration in seconds, above 0, at most one day.
-fn seconds(path: &[&str], value: f64) -> Result<Duration, Wrong> {
-    if value > 0.0 && value <= 86_400.0 {
-        Ok(Duration::from_secs_f64(value))
-    } else {
-        Err(wrong(path, format!("{value}, expected a number of seconds above 0, at most 86400")))
-    }
-}
-
-/// Checks a name, which becomes a label, a header value and part of log lines.
-fn check_name(path: &[&str], name: &str) -> Result<(), Wrong> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:/".contains(c);
-    if name.is_empty() || name.len() > 128 || !name.chars().all(allowed) {
-        return Err(wrong(path, "invalid name, expected 1 to 128 letters, digits, `-`, `_`, `.`, `:` and `/`"));
-    }
-    Ok(())
-}
-
-fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backend::Settings, Wrong> {
-    let at = |key: &str| vec!["backends".to_owned(), name.clone(), key.to_owned()];
-    check_name(&["backends", &name], &name)?;
-    let kind = file.kind;
-    let sim = match (kind.simulated, file.sim) {
-        (true, sim) => Some(sim.unwrap_or_default()),
-        (false, None) => None,
-        (false, Some(_)) => return Err((at("sim"), "only a backend of kind \"sim\" has these settings".into())),
-    };
-    if let Some(message) = sim.as_ref().and_then(backend::SimSettings::out_of_range) {
-        return Err((at("sim"), message));
-    }
-    let url = match file.url.as_deref().or(kind.default_url) {
-        Some(_) if kind.simulated => return Err((at("url"), "a simulated backend has no address".into())),
-        None if kind.simulated => None,
-        None => return Err((at("url"), "missing, expected one like \"http://127.0.0.1:11434\"".into())),
-        Some(url) => {
-            let parsed = reqwest::Url::parse(url)
-                .ok()
-                .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty());
-            match parsed {
-                Some(_) => Some(url.trim_end_matches('/').to_owned()),
-                None => return Err((at("url"), format!("{url:?} is not an http or https address without a user"))),
-            }
-        }
-    };
-    let api_key = match (&file.api_key_env, &file.api_key_file) {
-        (None, None) => None,
-        (Some(_), Some(_)) => {
-            return Err((at("api_key_file"), "`api_key_env` is also set, expected only one of them".into()));
-        }
-        (Some(variable), None) => match std::env::var(variable) {
-            Ok(key) if !key.trim().is_empty() => Some(Secret::new(key.trim().to_owned())),
-            _ => return Err((at("api_key_env"), format!("the environment variable {variable} is not set"))),
-        },
-        (None, Some(path)) => {
-            let key =
-                secret::read(&folder.join(path), Readers::Anyone).map_err(|message| (at("api_key_file"), message))?;
-            Some(Secret::new(key))
-        }
-    };
-    let location = file.location.unwrap_or(kind.location);
-    let timeouts = file.timeouts.or(&Timeouts::defaults(location)).map_err(|(key, message)| {
-        (vec!["backends".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
-    })?;
-    if let Some(message) = file.retries.out_of_range() {
-        return Err((at("retries"), message));
-    }
-    if let Some(message) = file.breaker.out_of_range() {
-        return Err((at("breaker"), message));
-    }
-    if let Some(message) = file.queue.out_of_range() {
-        return Err((at("queue"), message));
-    }
-    let probe_interval = match file.probe_interval_seconds {
-        None if location == Location::Local && url.is_some() => Some(Duration::from_secs(15)),
-        None => None,
-        Some(0.0) => None,
-        Some(interval) => Some(seconds(&["backends", &name, "probe_interval_seconds"], interval)?),
-    };
-    let (retries, breaker, queue) = (file.retries, file.breaker, file.queue);
-    Ok(backend::Settings { name, kind, sim, url, location, api_key, timeouts, probe_interval, retries, breaker, queue })
-}
-
-fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> Result<Model, Wrong> {
-    let at = |key: &str| vec!["models".to_owned(), name.clone(), key.to_owned()];
-    check_name(&["models", &name], &name)?;
-    if ["auto", "none", "other"].contains(&name.as_str()) {
-        return Err((
-            vec!["models".to_owned(), name.clone()],
-            "`auto`, `none` and `other` are reserved, expected another name".into(),
-        ));
-    }
-    let Some(backend) = backends.iter().position(|backend| backend.name == file.backend) else {
-        let near = wasmgate_base::nearest::nearest(&file.backend, backends.iter().map(|b| b.name.as_str()));
-        let hint = near.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
-        return Err((at("backend"), format!("there is no [backends.{}]{hint}", file.backend)));
-    };
-    for (key, value) in [("context_window", file.context_window), ("max_output_tokens", file.max_output_tokens)] {
-        if value == Some(0) {
-            return Err((at(key), "0, expected at least 1".into()));
-        }
-    }
-    if file.timeouts.connect_seconds.is_some() {
-        let message = "models share their backend's connections: set this in the backend's `timeouts`";
-        return Err((
-            vec!["models".to_owned(), name.clone(), "timeouts".to_owned(), "connect_seconds".to_owned()],
-            message.into(),
-        ));
-    }
-    let timeouts = file.timeouts.or(&backends[backend].timeouts).map_err(|(key, message)| {
-        (vec!["models".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
-    })?;
-    let location = backends[backend].location;
-    let price = match file.price {
-        Some(price) => Some(mean_price(&price).map_err(|(key, message)| {
-            (vec!["models".to_owned(), name.clone(), "price".to_owned(), key.to_owned()], message)
-        })?),
-        // A local model is free: nobody bills its electricity. A cloud model without a price is unpriced, not free.
-        None if location == Location::Local => Some(Price {
-            input: money::NanoDollars(0),
-            output: money::NanoDollars(0),
-            cache_read: money::NanoDollars(0),
-            cache_write: money::NanoDollars(0),
-        }),
-        None => None,
-    };
-    Ok(Model {
-        backend_name: file.name.unwrap_or_else(|| name.clone()),
-        name,
-        backend,
-        context_window: file.context_window,
-        max_output_tokens: file.max_output_tokens.unwrap_or(4096),
-        capabilities: file.capabilities.into_iter().collect(),
-        timeouts,
-        price,
-    })
-}
-
-fn mean_price(file: &PriceFile) -> Result<Price, (&'static str, String)> {
-    let amount = |key: &'static str, usd: f64| {
-        money::from_usd(usd).ok_or_else(|| (key, format!("{usd}, expected 0 to 1000000 US dollars")))
-    };
-    let input = amount("input_usd_per_million_tokens", file.input_usd_per_million_tokens)?;
-    let cached = |key, usd: Option<f64>| usd.map_or(Ok(input), |usd| amount(key, usd));
-    Ok(Price {
-        input,
-        output: amount("output_usd_per_million_tokens", file.output_usd_per_million_tokens)?,
-        cache_read: cached("cache_read_usd_per_million_tokens", file.cache_read_usd_per_million_tokens)?,
-        cache_write: cached("cache_write_usd_per_million_tokens", file.cache_write_usd_per_million_tokens)?,
     })
 }

@@ -4,14 +4,17 @@
 //! Only this module and its parts know the file's format. Errors name the file, the line and the key.
 
 mod admin;
+mod backends;
+mod checks;
+mod error;
 mod file;
 mod locate;
+mod models;
 mod policies;
 mod secret;
 mod token;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +26,7 @@ use crate::backend::Model;
 use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{Role, Slot};
 pub use admin::Admin;
+pub use error::ConfigError;
 pub use token::Token;
 use wasmgate_policy_host::{GivenLimits, Hook};
 
@@ -224,34 +228,6 @@ pub enum OnFailure {
     /// The gateway refuses the request with 503.
     FailClosed,
 }
-
-/// Why the gateway refused a configuration.
-#[derive(Debug)]
-pub struct ConfigError {
-    /// The file, or `embedded configuration`.
-    pub file: String,
-    /// The line, from 1, if known.
-    pub line: Option<usize>,
-    /// The key, as in `models.phi2.backend`; empty if there is none.
-    pub key: String,
-    /// What was found, and what was expected.
-    pub message: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.file)?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
-        }
-        write!(f, ": {}", self.message)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Values from flags or the environment. They override the file, at the start and after each reload.
 #[derive(Debug, Clone, Copy, Default)]

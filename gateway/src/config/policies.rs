@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::file::{Wrong, wrong};
+use super::error::{Wrong, wrong};
 use super::{CanaryChoice, HookChoice, OnFailure, PolicyChoice, PolicySource};
 use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{MAX_SHADOWS, Role, is_shadow_name};

@@ -1,7 +1,7 @@
 //! The access log: one line per request.
 
 use super::Record;
-use super::record::WastedUsage;
+use super::billing::WastedUsage;
 use crate::metrics::labels::{Ending, Evaluation, Status};
 use crate::state::Snapshot;
 use wasmgate_base::money::NanoDollars;

@@ -3,6 +3,7 @@
 //! This module must not know: which step fills the record.
 
 mod access_log;
+mod billing;
 pub mod gauges;
 mod observe;
 pub mod record;

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::billing::WastedUsage;
 use crate::error::Reason;
-use crate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation, HedgeResult};
+use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation, HedgeResult};
 use crate::state::DEFAULT_LABEL;
 use crate::state::Decider;
-use wasmgate_base::money::{NanoDollars, Price};
+use wasmgate_base::money::NanoDollars;
 use wasmgate_base::usage::Usage;
-use wasmgate_dialect::{Dialect, Total};
+use wasmgate_dialect::Dialect;
 
 /// An attempt at a model that failed, or that an open breaker or a full backend prevented.
 #[derive(Debug, Clone, Copy)]
@@ -30,17 +31,6 @@ pub struct Hedge {
     pub model: usize,
     /// Whether the second model answered.
     pub result: HedgeResult,
-}
-
-/// Usage of a discarded attempt whose backend had reported usage or sent output.
-#[derive(Debug, Clone, Copy)]
-pub struct WastedUsage {
-    /// The model, by position in the catalog.
-    pub model: usize,
-    /// What to bill.
-    pub usage: Usage,
-    /// Whether the backend reported it; otherwise it is the gateway's estimate.
-    pub reported: bool,
 }
 
 /// The facts of one request.
@@ -206,44 +196,5 @@ impl Record {
     pub fn fell_back(&self) -> Option<&FailedAttempt> {
         let chosen = self.chosen.filter(|_| self.model != self.chosen)?;
         self.failed_attempts.iter().find(|attempt| attempt.model == chosen)
-    }
-
-    /// The usage to bill: the backend's count, else the gateway's estimate of what passed.
-    #[must_use]
-    pub fn billable(&self) -> Usage {
-        self.usage.unwrap_or_else(|| Usage {
-            input: u64::from(self.estimated_input_tokens),
-            // Most backends send one token per piece; four bytes per token covers those that send more.
-            output: self.output_pieces.max(self.output_bytes.div_ceil(4)),
-            ..Usage::default()
-        })
-    }
-
-    /// Whether the request is billed: it finished, or the backend reported usage or sent output before it failed.
-    #[must_use]
-    pub fn is_billed(&self, ending: Ending) -> bool {
-        self.has_said_something() || ending == Ending::Finished
-    }
-
-    fn has_said_something(&self) -> bool {
-        self.usage.is_some() || self.output_pieces > 0
-    }
-
-    /// The cost at the model's price; `None` if the model is unpriced.
-    #[must_use]
-    pub fn cost(&self, price: Option<Price>) -> Option<NanoDollars> {
-        Some(price?.of(&self.billable()))
-    }
-
-    /// Usage, cost and latency of the answer so far.
-    #[must_use]
-    pub fn total(&self, price: Option<Price>) -> Total {
-        let usage = self.billable();
-        Total {
-            input_tokens: usage.input_total(),
-            output_tokens: usage.output,
-            cost: self.cost(price).map(NanoDollars::usd),
-            latency_seconds: self.started.elapsed().as_secs_f64(),
-        }
     }
 }

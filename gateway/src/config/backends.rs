@@ -1,0 +1,96 @@
+//! `[backends.NAME]`: as written, and as checked settings of a backend.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::checks::{check_name, seconds};
+use super::error::Wrong;
+use super::secret::{self, Readers};
+use crate::backend::retry::Retries;
+use crate::backend::{self, Kind, Location, Secret, Timeouts};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackendFile {
+    kind: &'static Kind,
+    url: Option<String>,
+    location: Option<Location>,
+    api_key_env: Option<String>,
+    api_key_file: Option<PathBuf>,
+    #[serde(default)]
+    timeouts: backend::TimeoutsFile,
+    #[serde(default)]
+    retries: Retries,
+    #[serde(default)]
+    breaker: backend::BreakerSettings,
+    #[serde(default)]
+    queue: backend::QueueSettings,
+    probe_interval_seconds: Option<f64>,
+    sim: Option<backend::SimSettings>,
+}
+
+pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backend::Settings, Wrong> {
+    let at = |key: &str| vec!["backends".to_owned(), name.clone(), key.to_owned()];
+    check_name(&["backends", &name], &name)?;
+    let kind = file.kind;
+    let sim = match (kind.simulated, file.sim) {
+        (true, sim) => Some(sim.unwrap_or_default()),
+        (false, None) => None,
+        (false, Some(_)) => return Err((at("sim"), "only a backend of kind \"sim\" has these settings".into())),
+    };
+    if let Some(message) = sim.as_ref().and_then(backend::SimSettings::out_of_range) {
+        return Err((at("sim"), message));
+    }
+    let url = match file.url.as_deref().or(kind.default_url) {
+        Some(_) if kind.simulated => return Err((at("url"), "a simulated backend has no address".into())),
+        None if kind.simulated => None,
+        None => return Err((at("url"), "missing, expected one like \"http://127.0.0.1:11434\"".into())),
+        Some(url) => {
+            let parsed = reqwest::Url::parse(url)
+                .ok()
+                .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty());
+            match parsed {
+                Some(_) => Some(url.trim_end_matches('/').to_owned()),
+                None => return Err((at("url"), format!("{url:?} is not an http or https address without a user"))),
+            }
+        }
+    };
+    let api_key = match (&file.api_key_env, &file.api_key_file) {
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            return Err((at("api_key_file"), "`api_key_env` is also set, expected only one of them".into()));
+        }
+        (Some(variable), None) => match std::env::var(variable) {
+            Ok(key) if !key.trim().is_empty() => Some(Secret::new(key.trim().to_owned())),
+            _ => return Err((at("api_key_env"), format!("the environment variable {variable} is not set"))),
+        },
+        (None, Some(path)) => {
+            let key =
+                secret::read(&folder.join(path), Readers::Anyone).map_err(|message| (at("api_key_file"), message))?;
+            Some(Secret::new(key))
+        }
+    };
+    let location = file.location.unwrap_or(kind.location);
+    let timeouts = file.timeouts.or(&Timeouts::defaults(location)).map_err(|(key, message)| {
+        (vec!["backends".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
+    })?;
+    if let Some(message) = file.retries.out_of_range() {
+        return Err((at("retries"), message));
+    }
+    if let Some(message) = file.breaker.out_of_range() {
+        return Err((at("breaker"), message));
+    }
+    if let Some(message) = file.queue.out_of_range() {
+        return Err((at("queue"), message));
+    }
+    let probe_interval = match file.probe_interval_seconds {
+        None if location == Location::Local && url.is_some() => Some(Duration::from_secs(15)),
+        None => None,
+        Some(0.0) => None,
+        Some(interval) => Some(seconds(&["backends", &name, "probe_interval_seconds"], interval)?),
+    };
+    let (retries, breaker, queue) = (file.retries, file.breaker, file.queue);
+    Ok(backend::Settings { name, kind, sim, url, location, api_key, timeouts, probe_interval, retries, breaker, queue })
+}
