@@ -9,7 +9,10 @@ use wasmgate_tests::gateway::{Gateway, binary};
 use wasmgate_tests::real;
 use wasmgate_tests::wait::until;
 
-fn root() -> PathBuf {
+/// Commands that only look: they change nothing, so a test can repeat them until a change has been applied.
+const LOOKS: [&str; 4] = ["./ask", "curl", "wasmgate policies list", "wasmgate policies show"];
+
+pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -61,73 +64,183 @@ fn the_guide_to_writing_a_policy_works_without_a_compiler() {
 /// Runs the commands of a guide that are wanted, with some words replaced by others, and compares what they show with what the
 /// guide shows. How many there were.
 fn follow(example: &str, words: &[(&str, String)], language: &'static str, wanted: impl Fn(&str) -> bool) -> usize {
-    let example = root().join("examples").join(example);
-    let read = |name: &str| fs::read_to_string(example.join(name)).unwrap();
-    let gateway = Gateway::setup().whole(&read("wasmgate.toml")).file("ask", read("ask").as_bytes());
-    // The harness reads where it listens from lines of JSON.
-    let gateway = gateway.argument("--log-format").argument("json").start();
-    fs::set_permissions(gateway.path("ask"), fs::Permissions::from_mode(0o755)).unwrap();
-    let guide = read("README.md");
+    let gateway = gateway_of(example);
+    let place = Place { gateway: &gateway, folder: gateway.path(""), language };
+    let guide = fs::read_to_string(root().join("examples").join(example).join("README.md")).unwrap();
     let guide = words.iter().fold(guide, |guide, (from, to)| guide.replace(from, to));
-    let blocks = blocks(&guide);
     let (mut ran, mut is_wanted) = (0, true);
-    for (number, (kind, text)) in blocks.iter().enumerate() {
+    for step in steps(&guide) {
         // How to begin is what this test did itself.
-        if *kind != "sh" || text.starts_with("cd examples/") || text.starts_with("wasmgate serve") {
+        if step.command.starts_with("cd examples/") || step.command.starts_with("wasmgate serve") {
             continue;
         }
         // What looks at the outcome of commands belongs to them.
-        let looks = ["./ask", "curl", "wasmgate policies list", "wasmgate policies show"];
-        let looks = looks.iter().any(|look| text.starts_with(look));
-        is_wanted = if looks { is_wanted } else { wanted(text) };
-        if !is_wanted {
-            continue;
+        is_wanted = if step.looks() { is_wanted } else { wanted(&step.command) };
+        if is_wanted {
+            place.follow(&step);
+            ran += 1;
         }
-        let expected: Vec<&str> = match blocks.get(number + 1) {
-            Some(("text", shown)) => shown.lines().collect(),
-            _ => Vec::new(),
-        };
-        // Looking changes nothing, so it can be done until a change has gone in.
-        if looks {
-            until(&format!("{text} shows {expected:?}"), || {
-                shows(&run(&gateway, text, language), &expected).then_some(())
-            });
-        } else {
-            let shown = run(&gateway, text, language);
-            assert!(shows(&shown, &expected), "{text} shows {shown}, expected {expected:?}");
-        }
-        ran += 1;
     }
     ran
 }
 
+/// A gateway with the configuration of an example, and its `ask` beside it.
+pub(super) fn gateway_of(example: &str) -> Gateway {
+    let read = |name: &str| fs::read_to_string(root().join("examples").join(example).join(name)).unwrap();
+    let gateway = Gateway::setup().whole(&read("wasmgate.toml")).file("ask", read("ask").as_bytes());
+    // The harness reads where it listens from lines of JSON.
+    let gateway = gateway.argument("--log-format").argument("json").start();
+    fs::set_permissions(gateway.path("ask"), fs::Permissions::from_mode(0o755)).unwrap();
+    gateway
+}
+
+/// A command of a document.
+pub(super) struct Step {
+    /// For the shell.
+    pub(super) command: String,
+    /// Lines of its output, as the document shows them.
+    shown: Vec<String>,
+}
+
+impl Step {
+    pub(super) fn new(command: &str, shown: &str) -> Self {
+        Self { command: command.trim_end().to_owned(), shown: shown.lines().map(str::to_owned).collect() }
+    }
+
+    fn looks(&self) -> bool {
+        LOOKS.iter().any(|look| self.command.starts_with(look))
+    }
+}
+
+/// The commands of a document, in order. A block of `sh` is one, and the block of `text` after it is its output. In a block of
+/// `console` each line after a `$` is one, and the lines up to the next are its output.
+pub(super) fn steps(document: &str) -> Vec<Step> {
+    let blocks = blocks(document);
+    let mut steps = Vec::new();
+    for (number, (kind, text)) in blocks.iter().enumerate() {
+        match *kind {
+            "sh" => {
+                let shown = match blocks.get(number + 1) {
+                    Some(("text", shown)) => *shown,
+                    _ => "",
+                };
+                steps.push(Step::new(text, shown));
+            }
+            "console" => {
+                let commands = text.strip_prefix("$ ").unwrap_or_else(|| panic!("no command begins {text}"));
+                for command in commands.split("\n$ ") {
+                    let (command, shown) = command.split_once('\n').unwrap_or((command, ""));
+                    steps.push(Step::new(command, shown));
+                }
+            }
+            _ => {}
+        }
+    }
+    steps
+}
+
 /// The fenced blocks of a document: language and text.
-fn blocks(document: &str) -> Vec<(&str, &str)> {
+pub(super) fn blocks(document: &str) -> Vec<(&str, &str)> {
     let fenced = document.split("```").skip(1).step_by(2);
     fenced.filter_map(|block| block.split_once('\n')).collect()
 }
 
-/// Whether each line is there, perhaps with more around it.
-fn shows(output: &str, expected: &[&str]) -> bool {
-    let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let output = squeezed(output);
-    expected.iter().all(|line| output.contains(&squeezed(line)))
+/// Where commands run.
+pub(super) struct Place<'a> {
+    /// What they reach at the addresses of the document.
+    pub(super) gateway: &'a Gateway,
+    /// Their working directory.
+    pub(super) folder: PathBuf,
+    /// Whose tools they have.
+    pub(super) language: &'static str,
 }
 
-/// What commands print, run beside the gateway's configuration. They are those of the guide but for where things are.
-fn run(gateway: &Gateway, commands: &str, language: &'static str) -> String {
-    let commands = commands
-        .replace("../../policies", &root().join("policies").display().to_string())
-        .replace("http://127.0.0.1:8080", &format!("http://{}", gateway.address));
-    let folder = binary().parent().unwrap().display().to_string();
-    let output = Command::new("sh")
-        .args(["-e", "-c", &format!("PATH={folder}:$PATH\n{commands}")])
-        .current_dir(gateway.path(""))
-        .envs(real::toolchain(language))
-        .env("WASMGATE", format!("http://{}", gateway.address))
-        .env("WASMGATE_ADMIN_URL", format!("http://{}", gateway.admin))
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    format!("{}{}", text(&output.stdout), text(&output.stderr))
+impl Place<'_> {
+    /// Runs a command and compares what it shows with what the document shows. If the document shows nothing, the command must
+    /// succeed.
+    pub(super) fn follow(&self, step: &Step) {
+        let Step { command, shown } = step;
+        let may_fail = shown.iter().any(|line| line.trim() != "…");
+        let is_so = |(output, success): &(String, bool)| shows(output, shown) && (*success || may_fail);
+        if step.looks() {
+            until(&format!("{command} shows {shown:?}"), || is_so(&self.run(command)).then_some(()));
+        } else {
+            let ran = self.run(command);
+            assert!(is_so(&ran), "{command} shows {}, expected {shown:?}", ran.0);
+        }
+    }
+
+    /// What commands print, and whether they succeed. They are those of the document but for where things are.
+    fn run(&self, commands: &str) -> (String, bool) {
+        let commands = commands
+            .replace("../../policies", &root().join("policies").display().to_string())
+            .replace("http://127.0.0.1:8080", &format!("http://{}", self.gateway.address));
+        let folder = binary().parent().unwrap().display().to_string();
+        let output = Command::new("sh")
+            .args(["-e", "-c", &format!("PATH={folder}:$PATH\n{commands}")])
+            .current_dir(&self.folder)
+            .envs(real::toolchain(self.language))
+            .env("WASMGATE", format!("http://{}", self.gateway.address))
+            .env("WASMGATE_ADMIN_URL", format!("http://{}", self.gateway.admin))
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        // A reader is in the folder, and sees the names of its files alone.
+        let here = self.folder.join("").display().to_string();
+        let printed = format!("{}{}", text(&output.stdout), text(&output.stderr)).replace(&here, "");
+        (printed, output.status.success())
+    }
+}
+
+/// Whether each line is there, perhaps with more around it; `…` stands for anything.
+fn shows(output: &str, expected: &[String]) -> bool {
+    let output = normal(output);
+    expected.iter().all(|line| {
+        let mut pieces = line.split('…').map(normal);
+        pieces.try_fold(0, |from, piece| end_of(&output, from, &piece)).is_some()
+    })
+}
+
+/// Where `piece` ends in `text` at or after `from`. If it ends in a digit, so does the number.
+fn end_of(text: &str, from: usize, piece: &str) -> Option<usize> {
+    let is_number = piece.ends_with(|c: char| c.is_ascii_digit());
+    let goes_on = |end: usize| text[end..].starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let mut ends = text[from..].match_indices(piece).map(|(at, _)| from + at + piece.len());
+    ends.find(|&end| !(is_number && goes_on(end)))
+}
+
+/// Without what differs from run to run: how columns are aligned, ids and digests, and how long something took or has been so.
+fn normal(text: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match word {
+            "now" => words.push("ago".to_owned()),
+            "ago" => {
+                words.truncate(words.len().saturating_sub(2));
+                words.push(word.to_owned());
+            }
+            "ns" | "µs" | "ms" if words.last().is_some_and(|number| number.parse::<f64>().is_ok()) => {
+                words.pop();
+                words.push("TIME".to_owned());
+            }
+            _ => words.push(without_ids(word)),
+        }
+    }
+    words.join(" ")
+}
+
+/// Each run of twelve or more hexadecimal digits is an id or a digest.
+fn without_ids(word: &str) -> String {
+    let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    let mut normal = String::new();
+    let mut rest = word;
+    while !rest.is_empty() {
+        let other = rest.find(is_hex).unwrap_or(rest.len());
+        normal.push_str(&rest[..other]);
+        rest = &rest[other..];
+        let run = rest.find(|c: char| !is_hex(c)).unwrap_or(rest.len());
+        normal.push_str(if run < 12 { &rest[..run] } else { "ID" });
+        rest = &rest[run..];
+    }
+    normal
 }
