@@ -5,9 +5,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use wasmgate_dialect::chat::Part;
-use wasmgate_dialect::Dialect;
 use wasmgate_base::tokens::TokenEstimator;
+use wasmgate_dialect::Dialect;
+use wasmgate_dialect::chat::Part;
 
 static TOKENS: LazyLock<TokenEstimator> = LazyLock::new(TokenEstimator::new);
 

@@ -307,6 +307,19 @@ fn a_version_that_fails_too_often_is_rolled_back() {
 }
 
 #[test]
+fn a_canary_whose_file_never_came_does_not_keep_a_restart_from_serving() {
+    let gateway = Gateway::setup()
+        .reloading()
+        .routing("canary = { enabled = false, file = \"later.wasm\", percent = 10 }")
+        .start();
+    gateway.edit_config("enabled = false", "enabled = true");
+    let _ = gateway.process.wait_line("configuration refused");
+    let gateway = gateway.restart("TERM");
+    let _ = gateway.chat("hello").expect(200);
+    assert_eq!(gateway.place("routing.canary")["state"], "empty");
+}
+
+#[test]
 fn without_an_earlier_version_the_default_decides_until_the_samples_pass() {
     let gateway = Gateway::setup().guest("traps").routing("breaker = { min_calls = 5, retry_seconds = 1 }").start();
     for _ in 0..5 {

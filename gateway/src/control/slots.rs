@@ -84,9 +84,8 @@ impl Slots {
         self.0.keys().cloned().collect()
     }
 
-    /// The state of each slot whose state is not the default.
+    /// The state of each slot, empty ones too: that a start finds a slot here says that an earlier start accepted it.
     pub(super) fn states(&self) -> BTreeMap<Slot, SlotState> {
-        let known = self.0.iter().filter(|(_, entry)| entry.state != SlotState::default());
-        known.map(|(slot, entry)| (slot.clone(), entry.state.clone())).collect()
+        self.0.iter().map(|(slot, entry)| (slot.clone(), entry.state.clone())).collect()
     }
 }

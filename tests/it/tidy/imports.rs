@@ -92,18 +92,10 @@ fn code_of(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
-        let skipped = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("#[cfg(test)]") {
-            // A module or an item; those in the middle of a file end with its first line.
-            let line = rest.find(['{', ';']).map_or(rest.len(), |end| end + 1);
-            if rest[..line].ends_with('{') { rest.len() } else { line }
-        } else if next == '"' {
-            end_of_string(rest)
-        } else if rest.starts_with("r#\"") {
-            rest.find("\"#").map_or(rest.len(), |end| end + 2)
-        } else if rest.starts_with("'\"'") {
-            3
+        let skipped = if rest.starts_with("#[cfg(test)]") {
+            end_of_item(rest)
+        } else if let Some(length) = length_of_text(rest) {
+            length
         } else {
             code.push(next);
             next.len_utf8()
@@ -111,6 +103,40 @@ fn code_of(text: &str) -> String {
         rest = &rest[skipped..];
     }
     code
+}
+
+/// The length of the comment, string or character that a code begins with.
+fn length_of_text(code: &str) -> Option<usize> {
+    if code.starts_with("//") {
+        Some(code.find('\n').unwrap_or(code.len()))
+    } else if code.starts_with('"') {
+        Some(end_of_string(code))
+    } else if code.starts_with("r#\"") {
+        Some(code.find("\"#").map_or(code.len(), |end| end + 2))
+    } else {
+        ["'\"'", "'\\\"'", "'{'", "'}'", "';'"].into_iter().find(|c| code.starts_with(c)).map(str::len)
+    }
+}
+
+/// Where the item ends that a code begins with: at its semicolon, or at the brace that closes its first.
+fn end_of_item(code: &str) -> usize {
+    let (mut at, mut depth) = (0, 0);
+    while let Some(next) = code[at..].chars().next() {
+        if let Some(length) = length_of_text(&code[at..]) {
+            at += length;
+            continue;
+        }
+        at += next.len_utf8();
+        match next {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && matches!(next, '}' | ';') {
+            return at;
+        }
+    }
+    at
 }
 
 fn end_of_string(text: &str) -> usize {
