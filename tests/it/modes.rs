@@ -245,7 +245,7 @@ fn an_upload_passes_the_same_stages_and_stays_over_a_restart() {
     gateway.policies(&["upload", "routing", &file("second")]).expect(0, &["second@1.0.0"]);
     assert_eq!(policy_of(&gateway.chat("hello").expect(200)), "second@1.0.0");
     // A canary needs no place in the configuration.
-    gateway.policies(&["upload", "cost.canary", &file("cost-decides")]).expect(2, &["share in percent"]);
+    gateway.policies(&["upload", "cost.canary", &file("cost-decides")]).expect(2, &["share in `percent`"]);
     gateway.policies(&["upload", "cost.canary", &file("cost-decides"), "--percent", "100"]).expect(0, &["100 %"]);
     gateway.wait_metric("api_gateway_policy_traffic_ratio", &[("policy", "cost-decides")], 1.0);
 }

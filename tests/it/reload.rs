@@ -476,7 +476,7 @@ fn an_artefact_swapped_underneath_is_not_run() {
     // What was compiled is compiled again; what was kept is not believed.
     fs::write(gateway.path("live.wasm"), guests::build("decides")).unwrap();
     gateway.wait_policy("decides@1.0.0");
-    gateway.policies(&["rollback", "routing"]).expect(2, &["not there any more"]);
+    gateway.policies(&["rollback", "routing"]).expect(2, &["missing or damaged"]);
     assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "decides@1.0.0");
 }
 
