@@ -22,7 +22,8 @@ use crate::{background, engine};
 /// Wall-clock limit for compiling one component. It is generous: a busy machine may give a process of the lowest
 /// priority a hundredth of its time, and only the operator who brought the component waits.
 const COMPILE_TIME: Duration = Duration::from_secs(600);
-/// Processor-time limit for compiling one component. A JavaScript engine of 12 MB takes a sixth of it.
+/// Processor-time limit for compiling one component. A JavaScript engine of 12 MB takes a sixth of it in a release build,
+/// and up to half of it in the build of `make run`, whose compiler is optimised less.
 const COMPILE_PROCESSOR_TIME: Duration = Duration::from_secs(60);
 /// Limit of the process's address space, in bytes. The same 12 MB take 250 MB of memory.
 const MAX_ADDRESSES: u64 = 4 << 30;
