@@ -151,14 +151,109 @@ fn a_frame_cut_in_half_is_not_relayed() {
     ends_in_error(&setup.start(), "one ", "stream_cut");
 }
 
+fn nonsense(dialect: Dialect) -> &'static str {
+    if dialect == Dialect::Ollama { "nonsense\n" } else { "data: nonsense\n\n" }
+}
+
+/// A frame that is JSON and of no dialect.
+fn unknown(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::OpenAi => "data: {\"id\": 7}\n\n",
+        Dialect::Anthropic => "data: [7]\n\n",
+        Dialect::Ollama => "{\"model\": \"backend-model\"}\n",
+    }
+}
+
 #[test]
-fn a_frame_that_is_not_of_the_dialect_ends_the_stream() {
+fn frames_that_are_not_of_the_dialect_are_skipped_and_counted() {
     let (setup, _backends) = each_dialect(|dialect| {
         let frames = dialect.frames(&TEXTS, USAGE);
-        let nonsense = if dialect == Dialect::Ollama { "nonsense\n" } else { "data: nonsense\n\n" };
-        Reply::stream(dialect.stream_type()).frames(&frames[..dialect.opening() + 1]).frames([nonsense]).stall()
+        let (before, after) = frames.split_at(dialect.opening() + 1);
+        let skipped = [nonsense(dialect), unknown(dialect)];
+        Reply::stream(dialect.stream_type()).frames([skipped[0]]).frames(before).frames(skipped).frames(after).end()
+    });
+    let gateway = setup.start();
+    for path in CLIENT_PATHS {
+        for model in ["openai", "anthropic", "ollama"] {
+            let data = gateway.stream(path, &ask(path, model, "hello", true)).all();
+            assert!(ends_well(path, &data), "{path} from {model}: {data:?}");
+            assert_eq!(streamed_text(path, &data), "one two three", "{path} from {model}");
+        }
+    }
+    gateway.wait_metric("api_gateway_requests_total", &[("status", "success")], 12.0);
+    let metrics = gateway.metrics();
+    for upstream in ["openai", "anthropic", "ollama"] {
+        assert_eq!(metrics.value("api_gateway_skipped_frames_total", &[("upstream", upstream)]), 12.0, "{upstream}");
+    }
+    assert_eq!(gateway.wait_for_ending("finished")["skipped_frames"], 3);
+}
+
+#[test]
+fn a_stream_of_nothing_but_such_frames_ends_in_an_error() {
+    let (setup, _backends) = each_dialect(|dialect| {
+        let frames = dialect.frames(&TEXTS, USAGE);
+        let begun = &frames[..dialect.opening() + 1];
+        Reply::stream(dialect.stream_type()).frames(begun).frames([nonsense(dialect); 33]).stall()
     });
     ends_in_error(&setup.start(), "one ", "backend_protocol");
+}
+
+/// An OpenAI-compatible backend of which the gateway accepts nothing that is not of the dialect.
+fn strict(backend: &Backend) -> Gateway {
+    let url = backend.url();
+    let text = format!(
+        "[backends.only]\nkind = \"openai\"\nurl = {url:?}\nstrict_streams = true\nprobe_interval_seconds = 0\n\
+         [models.only]\nbackend = \"only\"\n"
+    );
+    Gateway::setup().models(&text).start()
+}
+
+#[test]
+fn strict_streams_take_neither_such_a_frame_nor_an_end_without_its_marker() {
+    let path = "/v1/chat/completions";
+    for (skipped, code) in [(Some(nonsense(Dialect::OpenAi)), "backend_protocol"), (None, "stream_cut")] {
+        let frames = Dialect::OpenAi.frames(&TEXTS, USAGE);
+        let backend = Backend::start(move |_| {
+            let begun = Reply::stream("text/event-stream").frames(&frames[..2]).frames(skipped);
+            begun.frames(&frames[2..frames.len() - 1]).end()
+        });
+        let data = strict(&backend).stream(path, &ask(path, "only", "hello", true)).all();
+        assert!(!ends_well(path, &data), "{data:?}");
+        assert_eq!(error_code(path, data.last().unwrap()), code);
+    }
+}
+
+#[test]
+fn an_answer_with_a_finish_reason_is_complete_without_its_end_marker() {
+    // In Ollama's dialect the end marker is the line with the finish reason. `left`: frames behind the finish reason that
+    // still come, of usage and the end marker; the last may come in part only, or without its terminator.
+    for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        let frames = dialect.frames(&TEXTS, USAGE);
+        let finish = frames
+            .iter()
+            .position(|frame| frame.contains("\"finish_reason\":\"stop\"") || frame.contains("message_delta"));
+        let finish = finish.unwrap() + 1;
+        let mut endings = vec![frames[..frames.len() - 1].to_vec(), frames[..finish].to_vec()];
+        let mut unterminated = frames[..finish].to_vec();
+        let last = unterminated.pop().unwrap();
+        unterminated.push(last.trim_end().to_owned());
+        endings.push(unterminated);
+        let mut half = frames[..=finish].to_vec();
+        let last = half.pop().unwrap();
+        half.push(last[..last.len() / 2].to_owned());
+        endings.push(half);
+        for (number, ending) in endings.into_iter().enumerate() {
+            let backend = Backend::start(move |_| Reply::stream("text/event-stream").frames(&ending).end());
+            let gateway = Gateway::setup().model("only", dialect, &backend).start();
+            for path in CLIENT_PATHS {
+                let data = gateway.stream(path, &ask(path, "only", "hello", true)).all();
+                assert!(ends_well(path, &data), "{path} from {dialect:?}, {number}: {data:?}");
+                assert_eq!(streamed_text(path, &data), "one two three", "{path} from {dialect:?}, {number}");
+            }
+            gateway.wait_metric("api_gateway_requests_total", &[("status", "success")], 4.0);
+            assert_eq!(gateway.metrics().value("api_gateway_errors_total", &[]), 0.0);
+        }
+    }
 }
 
 #[test]

@@ -255,19 +255,50 @@ pub const FAULTS: &[Fault] = &[
         name: "nonsense",
         reply: |call| {
             whole_or(call, Reply::whole(200, "application/json", b"<html>"), || {
-                begun(call, 1).frames([nonsense(call.dialect)]).stall()
+                let frames = call.dialect.frames(call.texts, USAGE);
+                let rest = &frames[call.dialect.opening() + 1..];
+                begun(call, 1).frames([nonsense(call.dialect)]).frames(rest).end()
             })
         },
-        outcomes: [NONSENSE, Within { code: "backend_protocol" }],
+        outcomes: [NONSENSE, Answered { calls: 1 }],
     },
     Fault {
         name: "nonsense-first",
         reply: |call| {
             whole_or(call, Reply::json(200, &json!([])), || {
-                Reply::stream(call.dialect.stream_type()).frames([nonsense(call.dialect)]).stall()
+                let frames = call.dialect.frames(call.texts, USAGE);
+                Reply::stream(call.dialect.stream_type()).frames([nonsense(call.dialect)]).frames(frames).end()
+            })
+        },
+        outcomes: [NONSENSE, Answered { calls: 1 }],
+    },
+    Fault {
+        name: "nonsense-for-ever",
+        reply: |call| {
+            whole_or(call, Reply::json(200, &json!([])), || begun(call, 1).frames([nonsense(call.dialect); 40]).stall())
+        },
+        outcomes: [NONSENSE, Within { code: "backend_protocol" }],
+    },
+    Fault {
+        name: "nonsense-alone",
+        reply: |call| {
+            whole_or(call, Reply::json(200, &json!([])), || {
+                Reply::stream(call.dialect.stream_type()).frames([nonsense(call.dialect); 40]).stall()
             })
         },
         outcomes: both(NONSENSE),
+    },
+    Fault {
+        name: "no-end-marker",
+        reply: |call| match call.dialect {
+            // The frame that ends it also says why.
+            Dialect::Ollama => good(call),
+            _ => whole_or(call, whole(call), || {
+                let frames = call.dialect.frames(call.texts, USAGE);
+                Reply::stream(call.dialect.stream_type()).frames(&frames[..frames.len() - 1]).end()
+            }),
+        },
+        outcomes: both(Answered { calls: 1 }),
     },
     Fault {
         name: "no-end",

@@ -212,6 +212,17 @@ impl Encoder {
     }
 }
 
+/// The end marker of a complete stream, for one that a backend of the same dialect closed without it. Ollama's end marker is
+/// the line with the finish reason, so that it cannot be missing.
+#[must_use]
+pub fn stream_end(dialect: Dialect) -> &'static [u8] {
+    match dialect {
+        Dialect::OpenAi => b"data: [DONE]\n\n",
+        Dialect::Anthropic => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        Dialect::Native | Dialect::Ollama => b"",
+    }
+}
+
 /// The in-band error that ends a started stream, so that no client takes the answer for complete.
 #[must_use]
 pub fn stream_error(dialect: Dialect, error: &ErrorText) -> Vec<u8> {

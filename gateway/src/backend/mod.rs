@@ -88,6 +88,8 @@ pub struct Call<'a> {
 pub struct Answer {
     /// The dialect of its body.
     pub dialect: Dialect,
+    /// Whether each frame of a stream must be of the dialect, and its end marker must come.
+    pub strict: bool,
     /// Its body.
     pub body: Body,
 }
@@ -218,7 +220,7 @@ impl Backend {
             }
             (None, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
-        Ok(Answer { dialect, body: Body { source: body, _turn: permit } })
+        Ok(Answer { dialect, strict: self.settings.strict_streams, body: Body { source: body, _turn: permit } })
     }
 
     /// Sends an embeddings request unchanged and waits for the head of its answer.

@@ -28,6 +28,8 @@ pub(super) struct BackendFile {
     #[serde(default)]
     queue: backend::QueueSettings,
     probe_interval_seconds: Option<f64>,
+    #[serde(default)]
+    strict_streams: bool,
     sim: Option<backend::SimSettings>,
 }
 
@@ -91,6 +93,18 @@ pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Re
         Some(0.0) => None,
         Some(interval) => Some(seconds(&["backends", &name, "probe_interval_seconds"], interval)?),
     };
-    let (retries, breaker, queue) = (file.retries, file.breaker, file.queue);
-    Ok(backend::Settings { name, kind, sim, url, location, api_key, timeouts, probe_interval, retries, breaker, queue })
+    Ok(backend::Settings {
+        name,
+        kind,
+        sim,
+        url,
+        location,
+        api_key,
+        timeouts,
+        probe_interval,
+        retries: file.retries,
+        breaker: file.breaker,
+        queue: file.queue,
+        strict_streams: file.strict_streams,
+    })
 }

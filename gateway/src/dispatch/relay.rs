@@ -4,6 +4,9 @@
 //! usage as it passes. It sends nothing to the client before the first token, so that another model can still answer.
 //! After that, a stream that breaks off ends with the dialect's in-band error, never like a complete one.
 //!
+//! Compatible servers are not exact: some close a complete stream without its end marker, some write a frame that is not
+//! of the dialect. The relay supplies the end marker and skips such frames, unless the backend is configured as strict.
+//!
 //! This module must not know: the response, the in-flight request.
 
 use std::collections::VecDeque;
@@ -23,12 +26,14 @@ use crate::telemetry::Record;
 use wasmgate_base::money::Price;
 use wasmgate_dialect::chat::{Delta, Deltas};
 use wasmgate_dialect::frames::{Frames, Framing};
-use wasmgate_dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, stream_error};
+use wasmgate_dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, Malformed, stream_end, stream_error};
 
 /// Longest frame of a stream: 4 MiB. Tool arguments are split over many frames, so one this long is an error.
 const MAX_FRAME_BYTES: usize = 4 << 20;
 /// Most frames held back before the first token. A stream opens with two or three; pings add a few.
 const MAX_HELD_FRAMES: usize = 1000;
+/// Most frames of one stream that the relay skips because they are not of the backend's dialect.
+const MAX_SKIPPED_FRAMES: u32 = 32;
 
 /// A stream on its way from a backend to a client.
 pub struct Relay {
@@ -45,6 +50,10 @@ pub struct Relay {
     out: VecDeque<Bytes>,
     // Whether the model sent a finish reason.
     finished: bool,
+    // Whether a frame that is not of the dialect, or a missing end marker, is an error.
+    strict: bool,
+    // Frames skipped so far.
+    skipped: u32,
     ending: Option<Ending>,
     deadlines: Deadlines,
     timer: Pin<Box<Sleep>>,
@@ -107,6 +116,8 @@ impl Relay {
             price,
             out: VecDeque::new(),
             finished: false,
+            strict: answer.strict,
+            skipped: 0,
             ending: None,
             deadlines,
             timer: Box::pin(tokio::time::sleep_until(deadlines.first_token.min(deadlines.total).into())),
@@ -215,30 +226,42 @@ impl Relay {
         Ok(())
     }
 
-    /// Relays what is left when the backend closes its stream. Some servers close right after their end marker, without
-    /// the frame's terminator.
+    /// Relays what is left when the backend closes its stream in order. Some servers close right after their last frame,
+    /// without the frame's terminator, and some never send an end marker: once the model has sent its finish reason, the
+    /// answer is complete.
     fn take_last(&mut self, record: &mut Record) -> Result<(), Failure> {
         if let Some(frame) = self.frames.take_leftover() {
-            let whole = self.out.len();
-            // An incomplete frame is no error by itself: what matters is whether it was the end marker.
-            let _ = self.relay(frame, record);
-            if self.ending.is_some() {
+            let before = self.out.len();
+            // An incomplete frame is no error by itself: what matters is whether it completes the answer.
+            let relayed = self.relay(frame, record).is_ok() && (self.ending.is_some() || self.finished);
+            if !relayed {
+                self.out.truncate(before);
+            } else if self.out.len() > before && matches!(self.writer, Writer::Forward { .. }) {
                 // A translated frame has its terminator; a forwarded one lacks it.
-                match (&self.writer, self.client.framing()) {
-                    (Writer::Translate(_), _) => {}
-                    (Writer::Forward { .. }, Framing::Sse) => self.out.push_back(Bytes::from_static(b"\n\n")),
-                    (Writer::Forward { .. }, Framing::Ndjson) => self.out.push_back(Bytes::from_static(b"\n")),
-                }
-                return Ok(());
+                self.out.push_back(Bytes::from_static(match self.client.framing() {
+                    Framing::Sse => b"\n\n",
+                    Framing::Ndjson => b"\n",
+                }));
             }
-            self.out.truncate(whole);
         }
-        Err(Failure::new(Kind::Cut, "the backend's stream ended before its end marker"))
+        if self.ending.is_some() {
+            return Ok(());
+        }
+        if !self.finished || self.strict {
+            return Err(Failure::new(Kind::Cut, "the backend's stream ended before its end marker"));
+        }
+        if matches!(self.writer, Writer::Forward { .. }) {
+            self.out.push_back(Bytes::from_static(stream_end(self.client)));
+        }
+        self.end(record);
+        Ok(())
     }
 
     /// Relays one frame.
     fn relay(&mut self, frame: Bytes, record: &mut Record) -> Result<(), Failure> {
-        self.decoder.frame(&frame, &mut self.deltas).map_err(|error| malformed(&error))?;
+        if let Err(error) = self.decoder.frame(&frame, &mut self.deltas) {
+            return self.skip(&error, record);
+        }
         let only_usage = matches!(self.deltas.make_contiguous(), [Delta::Usage(_)]);
         let mut written = Vec::new();
         let mut ended = false;
@@ -261,24 +284,39 @@ impl Relay {
                 }
             }
         }
-        match &mut self.writer {
+        match &self.writer {
             Writer::Forward { hide_usage } if *hide_usage && only_usage => {}
             Writer::Forward { .. } => self.out.push_back(frame),
-            Writer::Translate(encoder) => {
-                if ended {
-                    encoder.end(&record.total(self.price), &mut written);
-                }
-                if !written.is_empty() {
-                    self.out.push_back(written.into());
-                }
-            }
+            Writer::Translate(_) if !written.is_empty() => self.out.push_back(written.into()),
+            Writer::Translate(_) => {}
         }
         if ended {
-            self.ending = Some(Ending::Finished);
-            // Anything after the end marker is ignored.
-            self.upstream = None;
+            self.end(record);
         }
         Ok(())
+    }
+
+    /// Skips a frame that is not of the backend's dialect. What it held is lost; the record counts it.
+    fn skip(&mut self, error: &Malformed, record: &mut Record) -> Result<(), Failure> {
+        self.deltas.clear();
+        if self.strict || self.skipped == MAX_SKIPPED_FRAMES {
+            return Err(malformed(error));
+        }
+        self.skipped += 1;
+        record.skip_frame();
+        tracing::debug!(request_id = self.request_id, %error, "skipped a frame of the backend's stream");
+        Ok(())
+    }
+
+    /// Ends a complete answer. Anything that the backend sends after it is ignored.
+    fn end(&mut self, record: &Record) {
+        if let Writer::Translate(encoder) = &mut self.writer {
+            let mut written = Vec::new();
+            encoder.end(&record.total(self.price), &mut written);
+            self.out.push_back(written.into());
+        }
+        self.ending = Some(Ending::Finished);
+        self.upstream = None;
     }
 
     fn fail(&mut self, failure: Failure, record: &mut Record) {

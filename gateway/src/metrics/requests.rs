@@ -22,6 +22,7 @@ pub(super) struct Requests {
     retries: IntCounterVec,
     fallbacks: IntCounterVec,
     hedges: IntCounterVec,
+    skipped_frames: IntCounterVec,
 }
 
 impl Requests {
@@ -65,6 +66,11 @@ impl Requests {
                  whether the next one answered.",
                 &["model", "result"],
             ),
+            skipped_frames: families.counters(
+                "api_gateway_skipped_frames_total",
+                "Frames of a backend's streams that the gateway skipped because they are not of the backend's dialect.",
+                &["upstream"],
+            ),
         }
     }
 
@@ -73,6 +79,7 @@ impl Requests {
         for reason in [Reason::Connect, Reason::Upstream5xx, Reason::Upstream429] {
             self.retries.with_label_values(&[&*live.backend.settings().name, reason.as_str()]);
         }
+        self.skipped_frames.with_label_values(&[&*live.backend.settings().name]);
         if live.model.timeouts.hedge.is_some() {
             for result in HedgeResult::ALL {
                 self.hedges.with_label_values(&[&*live.model.name, result.as_str()]);
@@ -120,6 +127,11 @@ impl super::Metrics {
     /// A call to `backend` was retried.
     pub fn retried(&self, backend: &str, reason: Reason) {
         self.requests.retries.with_label_values(&[backend, reason.as_str()]).inc();
+    }
+
+    /// The relay skipped frames of a stream of `backend`.
+    pub fn skipped_frames(&self, backend: &str, frames: u64) {
+        self.requests.skipped_frames.with_label_values(&[backend]).inc_by(frames);
     }
 
     /// The chosen model failed, and another one answered.

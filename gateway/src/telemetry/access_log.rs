@@ -42,6 +42,7 @@ pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         location = record.model.map(|index| snapshot.catalog.models()[index].location().as_str()),
         chosen = record.chosen.map(names),
         failed_attempts = (!failed_attempts.is_empty()).then(|| failed_attempts.join(", ")),
+        skipped_frames = record.skipped_frames.iter().map(|(_, frames)| *frames).reduce(|sum, frames| sum + frames),
         hedge = record.hedge.map(|hedge| hedge.result.as_str()),
         policy = record.policy_label(),
         mode = record.routed_by.as_ref().map(|by| by.metrics.labels.mode),

@@ -31,6 +31,9 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     if let Some(hedge) = record.hedge {
         metrics.hedged(&models[hedge.model].model.name, hedge.result);
     }
+    for &(model, frames) in &record.skipped_frames {
+        metrics.skipped_frames(&models[model].backend.settings().name, frames);
+    }
     for spent in &record.wasted {
         snapshot.models[spent.model].bill(&spent.usage, spent.reported, snapshot.price(Some(spent.model)));
     }

@@ -84,6 +84,9 @@ pub struct Record {
     pub output_pieces: u64,
     /// Bytes of the output.
     pub output_bytes: u64,
+    /// Frames of streams that the relay skipped because they are not of the backend's dialect: by model (its position in
+    /// the catalog), of all attempts.
+    pub skipped_frames: Vec<(usize, u64)>,
     /// The text of a failure for the log.
     pub detail: String,
 }
@@ -123,6 +126,7 @@ impl Record {
             usage: None,
             output_pieces: 0,
             output_bytes: 0,
+            skipped_frames: Vec::new(),
             detail: String::new(),
         }
     }
@@ -134,10 +138,19 @@ impl Record {
         self.called = Some(now);
     }
 
+    /// Counts a skipped frame of the current attempt's stream.
+    pub fn skip_frame(&mut self) {
+        let Some(model) = self.model else { return };
+        match self.skipped_frames.last_mut() {
+            Some((last, count)) if *last == model => *count += 1,
+            _ => self.skipped_frames.push((model, 1)),
+        }
+    }
+
     /// A record of the same request, for the second model of a hedge.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { failed_attempts: Vec::new(), wasted: Vec::new(), ..self.clone() }
+        Self { failed_attempts: Vec::new(), wasted: Vec::new(), skipped_frames: Vec::new(), ..self.clone() }
     }
 
     /// Merges the record of the second model, which lost the hedge.
@@ -145,6 +158,7 @@ impl Record {
         loser.forget_attempt();
         self.failed_attempts.append(&mut loser.failed_attempts);
         self.wasted.append(&mut loser.wasted);
+        self.skipped_frames.append(&mut loser.skipped_frames);
     }
 
     /// Becomes the record of the second model, which won the hedge.
@@ -153,6 +167,7 @@ impl Record {
         loser.forget_attempt();
         loser.failed_attempts.append(&mut self.failed_attempts);
         loser.wasted.append(&mut self.wasted);
+        self.skipped_frames.append(&mut loser.skipped_frames);
         (self.failed_attempts, self.wasted) = (loser.failed_attempts, loser.wasted);
     }
 
