@@ -184,6 +184,7 @@ impl Attempt for Dispatch<'_> {
         let reply = spoken.decode_reply(&body).map_err(|error| {
             Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
         })?;
+        record.answered = Some(Instant::now());
         record.usage = reply.usage;
         let calls = reply.tool_calls.iter().map(|call| call.arguments.len() + call.name.len()).sum::<usize>();
         record.output_bytes = (reply.text.len() + reply.reasoning.len() + calls) as u64;

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::budgets::stopping;
 use crate::backend;
 use crate::error::{Failure, Kind};
-use crate::metrics::labels::Ending;
+use crate::metrics::labels::{Abandonment, Ending};
 use crate::telemetry::Record;
 use wasmgate_base::money::Price;
 use wasmgate_dialect::chat::{Delta, Deltas};
@@ -34,6 +34,9 @@ const MAX_FRAME_BYTES: usize = 4 << 20;
 const MAX_HELD_FRAMES: usize = 1000;
 /// Most frames of one stream that the relay skips because they are not of the backend's dialect.
 const MAX_SKIPPED_FRAMES: u32 = 32;
+
+/// A client that asks for more within this time is not behind, so that the backend's idle timer need not be moved.
+const BEHIND: Duration = Duration::from_millis(10);
 
 /// A stream on its way from a backend to a client.
 pub struct Relay {
@@ -57,6 +60,10 @@ pub struct Relay {
     ending: Option<Ending>,
     deadlines: Deadlines,
     timer: Pin<Box<Sleep>>,
+    // When the client took the last bytes; `None` once it asked for more.
+    handed: Option<Instant>,
+    // When the relay last looked at the clock.
+    now: Instant,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -121,6 +128,8 @@ impl Relay {
             ending: None,
             deadlines,
             timer: Box::pin(tokio::time::sleep_until(deadlines.first_token.min(deadlines.total).into())),
+            handed: None,
+            now: Instant::now(),
             stopping: Box::pin(cutoff.cancelled_owned()),
         }
     }
@@ -166,8 +175,12 @@ impl Relay {
 
     /// The next bytes for the client, or how the stream ended.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, record: &mut Record) -> Poll<Result<Bytes, Ending>> {
+        if let Some(handed) = self.handed.take() {
+            self.resume(handed, record);
+        }
         loop {
             if let Some(bytes) = self.out.pop_front() {
+                self.handed = Some(self.now);
                 return Poll::Ready(Ok(bytes));
             }
             if let Some(ending) = self.ending {
@@ -175,8 +188,36 @@ impl Relay {
             }
             let came = ready!(self.poll_upstream(context, true));
             if let Err(failure) = self.step(came, record) {
-                self.fail(failure, record);
+                let overdue = failure.kind == Kind::Timeout && self.now >= self.deadlines.total;
+                if overdue && self.now < self.deadlines.total + record.client_held {
+                    self.end_behind(record);
+                } else {
+                    self.fail(failure, record);
+                }
             }
+        }
+    }
+
+    /// When the stream must have ended.
+    #[must_use]
+    pub fn total(&self) -> Instant {
+        self.deadlines.total
+    }
+
+    /// Since when the client has not asked for more, although it got bytes.
+    #[must_use]
+    pub fn waits_for_client_since(&self) -> Option<Instant> {
+        self.handed
+    }
+
+    /// Notes how long the client kept the stream waiting. The backend's idle time begins when the client is back: while
+    /// nobody read, the backend may have been unable to send.
+    fn resume(&mut self, handed: Instant, record: &mut Record) {
+        self.now = Instant::now();
+        let held = self.now - handed;
+        record.client_held += held;
+        if held >= BEHIND && self.upstream.is_some() {
+            self.timer.as_mut().reset((self.now + self.deadlines.idle).min(self.deadlines.total).into());
         }
     }
 
@@ -199,6 +240,7 @@ impl Relay {
     }
 
     fn step(&mut self, came: Option<Result<Bytes, Failure>>, record: &mut Record) -> Result<(), Failure> {
+        self.now = Instant::now();
         match came {
             Some(Ok(chunk)) => self.take(chunk, record)?,
             Some(Err(failure)) => return Err(failure),
@@ -208,11 +250,10 @@ impl Relay {
             return Ok(());
         }
         // `poll_upstream` polls the timer only if no chunk is ready.
-        let now = Instant::now();
-        if now > self.deadlines.total {
+        if self.now > self.deadlines.total {
             return Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"));
         }
-        self.timer.as_mut().reset((now + self.deadlines.idle).min(self.deadlines.total).into());
+        self.timer.as_mut().reset((self.now + self.deadlines.idle).min(self.deadlines.total).into());
         Ok(())
     }
 
@@ -309,13 +350,14 @@ impl Relay {
     }
 
     /// Ends a complete answer. Anything that the backend sends after it is ignored.
-    fn end(&mut self, record: &Record) {
+    fn end(&mut self, record: &mut Record) {
         if let Writer::Translate(encoder) = &mut self.writer {
             let mut written = Vec::new();
             encoder.end(&record.total(self.price), &mut written);
             self.out.push_back(written.into());
         }
         self.ending = Some(Ending::Finished);
+        record.answered = Some(self.now);
         self.upstream = None;
     }
 
@@ -326,10 +368,27 @@ impl Relay {
             message: failure.message.clone(),
             request_id: self.request_id.clone(),
         };
-        self.out.push_back(stream_error(self.client, &error).into());
-        self.upstream = None;
-        self.ending = Some(Ending::of(&failure.kind));
+        self.break_off(&error, Ending::of(&failure.kind));
         record.detail = if failure.detail.is_empty() { failure.message } else { failure.detail };
+    }
+
+    /// Ends a stream whose time is over because its client was behind.
+    fn end_behind(&mut self, record: &mut Record) {
+        let message = "the client read so slowly that the answer could not end in time";
+        let error = ErrorText {
+            status: 408,
+            code: Abandonment::SlowClient.as_str().to_owned(),
+            message: message.to_owned(),
+            request_id: self.request_id.clone(),
+        };
+        self.break_off(&error, Ending::Abandoned(Abandonment::SlowClient));
+        message.clone_into(&mut record.detail);
+    }
+
+    fn break_off(&mut self, error: &ErrorText, ending: Ending) {
+        self.out.push_back(stream_error(self.client, error).into());
+        self.upstream = None;
+        self.ending = Some(ending);
     }
 }
 

@@ -14,8 +14,8 @@ pub enum Ending {
     Finished,
     /// The gateway or a backend failed.
     Failed(Reason),
-    /// The client disconnected.
-    Abandoned,
+    /// The client did not take the whole answer.
+    Abandoned(Abandonment),
     /// The gateway stopped before the answer was complete.
     Shutdown,
 }
@@ -28,7 +28,7 @@ impl Ending {
             Self::Rejected(_) => "rejected",
             Self::Finished => "finished",
             Self::Failed(_) => "failed",
-            Self::Abandoned => "abandoned",
+            Self::Abandoned(_) => "abandoned",
             Self::Shutdown => "shutdown",
         }
     }
@@ -39,7 +39,7 @@ impl Ending {
         match self {
             Self::Finished => Some(Status::Success),
             Self::Failed(_) | Self::Shutdown => Some(Status::Error),
-            Self::Rejected(_) | Self::Abandoned => None,
+            Self::Rejected(_) | Self::Abandoned(_) => None,
         }
     }
 
@@ -50,6 +50,30 @@ impl Ending {
             (Kind::Stopping, _) => Self::Shutdown,
             (_, Fault::Rejected(rejection)) => Self::Rejected(rejection),
             (_, Fault::Error(reason)) => Self::Failed(reason),
+        }
+    }
+}
+
+/// Why a client did not take its whole answer, as a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Abandonment {
+    /// It disconnected, or cancelled the request.
+    Disconnected,
+    /// It read so slowly that the gateway ended the answer.
+    SlowClient,
+}
+
+impl Abandonment {
+    /// Both, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Disconnected, Self::SlowClient];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::SlowClient => "slow_client",
         }
     }
 }

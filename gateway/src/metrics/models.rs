@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::buckets::{DURATION, FIRST_TOKEN};
-use super::labels::{Complexity, Status};
+use super::labels::{Abandonment, Complexity, Status};
 use super::register::Families;
 use crate::backend::LiveModel;
 use wasmgate_base::money::Price;
@@ -45,7 +45,8 @@ pub struct Endings {
     // By status, then complexity.
     requests: [Vec<IntCounter>; 2],
     seconds: Histogram,
-    abandoned: IntCounter,
+    // By reason.
+    abandoned: [IntCounter; 2],
 }
 
 /// Totals since the start, for the statistics page.
@@ -55,7 +56,7 @@ pub struct Totals {
     pub requests: u64,
     /// Those of them that failed.
     pub errors: u64,
-    /// Requests whose client disconnected.
+    /// Requests whose client disconnected, or read too slowly.
     pub abandoned: u64,
     /// Requests rejected.
     pub rejected: u64,
@@ -83,8 +84,8 @@ impl Models {
             ),
             abandoned: families.counters(
                 "api_gateway_abandoned_requests_total",
-                "Requests whose client disconnected before the answer was complete.",
-                &["model", "backend"],
+                "Requests whose client did not take the whole answer, by reason: it disconnected, or read too slowly.",
+                &["model", "backend", "reason"],
             ),
             cost: families.sums("api_gateway_cost_total", "Estimated spend in US dollars.", &["model"]),
             cost_per_request: families.ratios(
@@ -94,7 +95,8 @@ impl Models {
             ),
             model_seconds: families.histograms(
                 "api_gateway_model_latency_seconds",
-                "Duration of the backend call that gave the answer, to its end.",
+                "Duration of the backend call that gave the answer, to its end, without the time that a stream waited for \
+                 its client.",
                 &["model"],
                 &DURATION,
             ),
@@ -147,7 +149,8 @@ impl Models {
                 Complexity::ALL.iter().map(of).collect()
             }),
             seconds: self.request_seconds.with_label_values(&target),
-            abandoned: self.abandoned.with_label_values(&target),
+            abandoned: Abandonment::ALL
+                .map(|reason| self.abandoned.with_label_values(&[model, backend, reason.as_str()])),
         }
     }
 }
@@ -198,9 +201,9 @@ impl Endings {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    /// The client disconnected before the answer was complete.
-    pub fn abandoned(&self) {
-        self.abandoned.inc();
+    /// The client did not take the whole answer.
+    pub fn abandoned(&self, reason: Abandonment) {
+        self.abandoned[reason as usize].inc();
     }
 
     /// Adds these endings to the totals. Returns their number.
@@ -208,7 +211,7 @@ impl Endings {
         let [succeeded, failed] = self.requests.each_ref().map(|by| by.iter().map(IntCounter::get).sum::<u64>());
         totals.requests += succeeded + failed;
         totals.errors += failed;
-        totals.abandoned += self.abandoned.get();
+        totals.abandoned += self.abandoned.iter().map(IntCounter::get).sum::<u64>();
         succeeded + failed
     }
 }

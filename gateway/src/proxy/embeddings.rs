@@ -55,6 +55,7 @@ async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<B
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);
     let target = Target { budgets: &gateway.budgets, snapshot: &snapshot, model: index, last: true };
     let answer = with_retries(target, &mut in_flight.record, &embedding).await?;
+    in_flight.record.answered = Some(Instant::now());
     let read: Answer = serde_json::from_slice(&answer).map_err(|error| {
         Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
     })?;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::gateway::Gateway;
 use crate::error::{Failure, Kind};
-use crate::metrics::labels::Ending;
+use crate::metrics::labels::{Abandonment, Ending};
 use crate::state::Snapshot;
 use crate::telemetry;
 use crate::telemetry::Record;
@@ -83,14 +83,15 @@ impl InFlight {
                 match ending {
                     Ending::Finished => by.version.stats.note_ending(false),
                     Ending::Failed(_) => by.version.stats.note_ending(true),
-                    Ending::Rejected(_) | Ending::Abandoned | Ending::Shutdown => {}
+                    Ending::Rejected(_) | Ending::Abandoned(_) | Ending::Shutdown => {}
                 }
             }
             let chat = ending == Ending::Finished && self.record.dialect.is_some();
-            if let (true, Some(model), Some(called)) = (chat, self.record.model, self.record.called) {
+            let took = self.record.model_took();
+            if let (true, Some(model), Some(called), Some(took)) = (chat, self.record.model, self.record.called, took) {
                 let first = self.record.first_token.map(|first| first.duration_since(called));
                 let recent = &self.snapshot.catalog.models()[model].recent;
-                recent.note(called.elapsed(), first, self.record.billable().output);
+                recent.note(took, first, self.record.billable().output);
             }
             // The breaker counted the stream as answered when it began; a broken stream corrects that.
             if let (Ending::Failed(_), Some(_), Some(model)) = (ending, self.record.first_token, self.record.model) {
@@ -105,7 +106,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.close(Ending::Abandoned);
+        self.close(Ending::Abandoned(Abandonment::Disconnected));
         self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.gateway.metrics.request_ended();
     }

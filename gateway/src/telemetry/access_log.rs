@@ -26,7 +26,8 @@ pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
     let reason = match ending {
         Ending::Rejected(rejection) => Some(rejection.as_str()),
         Ending::Failed(reason) => Some(reason.as_str()),
-        Ending::Finished | Ending::Abandoned | Ending::Shutdown => None,
+        Ending::Abandoned(why) => Some(why.as_str()),
+        Ending::Finished | Ending::Shutdown => None,
     };
     tracing::info!(
         target: "request",
@@ -62,6 +63,8 @@ pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         output_tokens = billed.map(|usage| usage.output),
         usage_reported = billed.map(|_| record.usage.is_some()),
         first_token_seconds = record.first_token.map(|first| first.duration_since(record.started).as_secs_f64()),
+        model_seconds = record.model_took().map(|took| took.as_secs_f64()),
+        client_held_seconds = (!record.client_held.is_zero()).then(|| record.client_held.as_secs_f64()),
         seconds = record.started.elapsed().as_secs_f64(),
         "request"
     );

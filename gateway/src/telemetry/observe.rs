@@ -42,19 +42,19 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
         return;
     }
     let endings = record.model.map_or(&metrics.untargeted, |model| &snapshot.models[model].endings);
-    match ending.status() {
-        None => endings.abandoned(),
-        Some(status) => {
-            endings.ended(status, record.complexity, record.started.elapsed());
-            if let Some(by) = record.follows() {
-                by.metrics.observe_ending(status);
-            }
+    if let Ending::Abandoned(why) = ending {
+        endings.abandoned(why);
+    }
+    if let Some(status) = ending.status() {
+        endings.ended(status, record.complexity, record.started.elapsed());
+        if let Some(by) = record.follows() {
+            by.metrics.observe_ending(status);
         }
     }
     let reason = match ending {
         Ending::Failed(reason) => Some(reason),
         Ending::Shutdown => Some(Reason::Shutdown),
-        Ending::Rejected(_) | Ending::Finished | Ending::Abandoned => None,
+        Ending::Rejected(_) | Ending::Finished | Ending::Abandoned(_) => None,
     };
     if let Some(reason) = reason {
         metrics.failed(record.model.map(|model| models[model].location()), reason);
@@ -73,8 +73,8 @@ fn observe_model(record: &Record, snapshot: &Snapshot, model: usize, ending: End
     if record.is_billed(ending) {
         series.bill(&record.billable(), record.usage.is_some(), snapshot.price(Some(model)));
     }
-    if let (Ending::Finished, Some(called)) = (ending, record.called) {
-        series.answered(called.elapsed());
+    if let (Ending::Finished, Some(took)) = (ending, record.model_took()) {
+        series.answered(took);
     }
     if let Some(first) = record.first_token {
         series.first_token(first.duration_since(record.started));

@@ -78,6 +78,10 @@ pub struct Record {
     pub called: Option<Instant>,
     /// When its first token arrived (streams).
     pub first_token: Option<Instant>,
+    /// When the end of its answer arrived.
+    pub answered: Option<Instant>,
+    /// How long its stream waited until the client took more. The model is not to blame for that time.
+    pub client_held: Duration,
     /// The usage that the backend reported.
     pub usage: Option<Usage>,
     /// Pieces of text and tool arguments received in a stream.
@@ -123,6 +127,8 @@ impl Record {
             model: None,
             called: None,
             first_token: None,
+            answered: None,
+            client_held: Duration::ZERO,
             usage: None,
             output_pieces: 0,
             output_bytes: 0,
@@ -177,9 +183,19 @@ impl Record {
             self.wasted.push(WastedUsage { model, usage: self.billable(), reported: self.usage.is_some() });
         }
         self.first_token = None;
+        self.answered = None;
+        self.client_held = Duration::ZERO;
         self.usage = None;
         self.output_pieces = 0;
         self.output_bytes = 0;
+    }
+
+    /// How long the call to the model took, or has taken so far: to the end of its answer, without the time that the
+    /// stream waited for the client.
+    #[must_use]
+    pub fn model_took(&self) -> Option<Duration> {
+        let ended = self.answered.unwrap_or_else(Instant::now);
+        self.called.map(|called| ended.duration_since(called).saturating_sub(self.client_held))
     }
 
     /// When the request arrived, in seconds since 1970.
