@@ -290,6 +290,18 @@ impl Kind {
         }
     }
 
+    /// Whether a provider may charge for a call that failed in this way after its request was written. An error status in
+    /// place of an answer is free; an answer that broke off, or that nobody waited for, is not.
+    #[must_use]
+    pub fn may_cost(&self) -> bool {
+        match self {
+            Self::Connect | Self::Timeout | Self::Protocol | Self::Cut | Self::Stopping => true,
+            // An error in the stream of an answer that had begun with status 200.
+            Self::BackendStatus(status) => *status == 200,
+            _ => false,
+        }
+    }
+
     /// Whether the backend is at fault, so that the circuit breaker counts the failure.
     #[must_use]
     pub fn blames_backend(&self) -> bool {

@@ -22,6 +22,7 @@ mod hedging;
 mod languages;
 mod metrics;
 mod modes;
+mod money;
 mod monitoring;
 mod n8n;
 mod overload;

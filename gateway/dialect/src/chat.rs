@@ -241,7 +241,13 @@ pub enum Delta {
     /// Why the answer ended. The stream is not complete before `End`.
     Finish(Finish),
     /// Tokens so far or in total; a later value replaces an earlier one.
-    Usage(Usage),
+    Usage {
+        /// The counts.
+        usage: Usage,
+        /// Whether these are the totals of the answer. If not, more output may follow: Anthropic's stream begins with the
+        /// prompt's count and one output token.
+        is_final: bool,
+    },
     /// The backend's own end marker: the answer is complete.
     End,
     /// The backend reported a failure in band; its text is for the log only.

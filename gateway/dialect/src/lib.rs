@@ -26,6 +26,7 @@ use chat::{Chat, Delta, Deltas, Reply};
 use frames::Framing;
 pub use json::BadRequest;
 pub use types::{Dialect, ErrorText, Facts, Malformed, Routing, Total};
+use wasmgate_base::usage::Usage;
 
 impl Dialect {
     /// Reads a request body. It refuses a body that is not UTF-8 or not JSON, is nested more than 64 deep, has a key
@@ -86,6 +87,17 @@ impl Dialect {
             Self::OpenAi | Self::Native => openai::decode_reply(body),
             Self::Anthropic => anthropic::decode_reply(body),
             Self::Ollama => ollama::decode_reply(body),
+        }
+    }
+
+    /// The usage that a backend's complete response reports, also if `decode_reply` refuses it: the backend has worked for
+    /// it.
+    #[must_use]
+    pub fn usage_in(self, body: &[u8]) -> Option<Usage> {
+        match self {
+            Self::OpenAi | Self::Native => openai::usage_in(body),
+            Self::Anthropic => anthropic::usage_in(body),
+            Self::Ollama => ollama::usage_in(body),
         }
     }
 

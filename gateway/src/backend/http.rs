@@ -8,8 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Method, Request, Response, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
@@ -19,12 +17,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::sent::Outgoing;
+
 /// Idle time after which the pool closes a connection. If the backend closed it first, the next request would fail.
 const IDLE: Duration = Duration::from_secs(20);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Http(legacy::Client<Connector, Full<Bytes>>);
+pub(super) struct Http(legacy::Client<Connector, Outgoing>);
 
 impl Http {
     /// A client without connections yet. `connect`: how long connecting may take, TLS included.
@@ -50,9 +50,9 @@ impl Http {
         method: Method,
         to: &Uri,
         headers: HeaderMap,
-        body: Bytes,
+        body: Outgoing,
     ) -> Result<Response<Incoming>, legacy::Error> {
-        let mut request = Request::new(Full::new(body));
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = to.clone();
         *request.headers_mut() = headers;

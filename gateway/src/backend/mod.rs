@@ -14,6 +14,7 @@ mod kind;
 mod probe;
 mod queue;
 pub mod retry;
+mod sent;
 mod settings;
 mod sim;
 
@@ -45,6 +46,8 @@ use http::{Http, error_chain};
 use kind::Key;
 pub use kind::Kind;
 pub use queue::{Permit, QueueSettings};
+use sent::Outgoing;
+pub use sent::Sent;
 pub(crate) use settings::TimeoutsFile;
 pub use settings::{Location, Secret, Settings, Timeouts};
 pub use sim::SimSettings;
@@ -81,6 +84,8 @@ pub struct Call<'a> {
     pub dialect_headers: &'a HeaderMap,
     /// Deadline for the head of the answer.
     pub head_by: tokio::time::Instant,
+    /// Set once the request is being written.
+    pub sent: Sent,
 }
 
 /// An answer whose head arrived.
@@ -207,7 +212,7 @@ impl Backend {
         let body = match (&self.settings.sim, &self.chat_url) {
             (Some(sim), _) => {
                 let number = self.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
-                let answer = tokio::time::timeout_at(call.head_by, sim::answer(sim, number, call.model, call.chat));
+                let answer = tokio::time::timeout_at(call.head_by, sim::answer(sim, number, &call));
                 let answer = answer.await.unwrap_or_else(|_elapsed| Err(too_slow()));
                 let failed = answer.as_ref().is_err_and(|failure| failure.kind != FailureKind::BackendBusy);
                 self.health.note(!failed);
@@ -216,7 +221,9 @@ impl Backend {
             (None, Some(url)) => {
                 let body = dialect.encode(call.from, call.chat, call.model, call.max_tokens);
                 let shared = (call.from == dialect).then_some(call.dialect_headers);
-                Source::Http(self.post(url, body.into(), shared, call.head_by).await?)
+                Source::Http(
+                    self.post(url, Outgoing { bytes: body.into(), sent: call.sent }, shared, call.head_by).await?,
+                )
             }
             (None, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
@@ -233,10 +240,14 @@ impl Backend {
         body: Bytes,
         inputs: usize,
         head_by: tokio::time::Instant,
+        sent: Sent,
     ) -> Result<Body, Failure> {
         let source = match (&self.settings.sim, &self.embeddings_url) {
-            (Some(_), _) => Source::Sim(sim::embeddings(inputs)),
-            (None, Some(url)) => Source::Http(self.post(url, body, None, head_by).await?),
+            (Some(_), _) => {
+                sent.note();
+                Source::Sim(sim::embeddings(inputs))
+            }
+            (None, Some(url)) => Source::Http(self.post(url, Outgoing { bytes: body, sent }, None, head_by).await?),
             (None, None) => {
                 return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
             }
@@ -247,7 +258,7 @@ impl Backend {
     async fn post(
         &self,
         url: &Uri,
-        body: Bytes,
+        body: Outgoing,
         more: Option<&HeaderMap>,
         head_by: tokio::time::Instant,
     ) -> Result<Incoming, Failure> {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper::Method;
 use serde::Deserialize;
 
 use super::Backend;
+use super::sent::Outgoing;
 
 /// Timeout of a probe. A local server that is busy with a prompt still answers probes.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ pub(super) async fn run(backend: &Arc<Backend>, interval: Duration) {
 async fn once(backend: &Backend) {
     let Some(url) = &backend.probe_url else { return };
     let asked = async {
-        let response = backend.http.send(Method::GET, url, backend.headers.clone(), Bytes::new()).await.ok()?;
+        let response = backend.http.send(Method::GET, url, backend.headers.clone(), Outgoing::empty()).await.ok()?;
         // Any status below 500 proves that the server is up. Traffic shows whether the server accepts the key.
         let (status, wanted) = (response.status(), backend.settings.kind.loads_models);
         let body = match wanted && status.is_success() {

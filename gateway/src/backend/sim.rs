@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Call;
 use crate::error::{Failure, Kind};
 use wasmgate_dialect::chat::{Chat, Part, Role};
 
@@ -91,8 +92,12 @@ const WORDS: [&str; 12] =
     ["This", "is", "a", "simulated", "answer:", "no", "model", "was", "asked.", "It", "stands", "for"];
 
 /// Answers the `number`th call.
-pub(super) async fn answer(sim: &SimSettings, number: u32, model: &str, chat: &Chat) -> Result<SimBody, Failure> {
+pub(super) async fn answer(sim: &SimSettings, number: u32, call: &Call<'_>) -> Result<SimBody, Failure> {
+    let Call { model, chat, sent, .. } = call;
     let fault = sim.fault.as_ref().filter(|fault| number.is_multiple_of(fault.every)).map(|fault| fault.kind);
+    if fault != Some(FaultKind::Unreachable) {
+        sent.note();
+    }
     sleep(Duration::from_millis(sim.latency_ms)).await;
     match fault {
         Some(FaultKind::Error) => return Err(simulated(Kind::BackendStatus(500), "the backend failed")),
@@ -106,7 +111,7 @@ pub(super) async fn answer(sim: &SimSettings, number: u32, model: &str, chat: &C
     let wanted = chat.max_tokens.unwrap_or(u32::MAX);
     let tokens = sim.output_tokens.min(wanted);
     let finish = if wanted < sim.output_tokens { "length" } else { "stop" };
-    let words = WORDS.iter().copied().chain([model]).chain(std::iter::repeat("and so on"));
+    let words = WORDS.iter().copied().chain([*model]).chain(std::iter::repeat("and so on"));
     let texts: Vec<String> = words
         .take(tokens as usize)
         .enumerate()

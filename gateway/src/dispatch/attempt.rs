@@ -75,9 +75,12 @@ pub(crate) async fn with_retries<A: Attempt>(
                 pass.note(Instant::now(), CallOutcome::Answered(took));
                 return Ok(answer);
             }
-            Err(failure) if failure.kind == Kind::Stopping => return Err(failure),
             Err(failure) => failure,
         };
+        record.fail_attempt(&failure.kind);
+        if failure.kind == Kind::Stopping {
+            return Err(failure);
+        }
         match failure.kind {
             // The backend was not called, so the breaker counts nothing.
             Kind::BackendFull => drop(pass),

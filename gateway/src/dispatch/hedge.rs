@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::failures::{Failures, Next};
 use super::{Answer, Dispatch};
-use crate::metrics::labels::HedgeResult;
+use crate::metrics::labels::{HedgeResult, Unaccounted};
 use crate::telemetry::Record;
 use crate::telemetry::record::Hedge;
 
@@ -17,6 +17,18 @@ pub(super) struct Pair {
     first: usize,
     second: usize,
     after: Duration,
+}
+
+/// The records of both calls. If the client leaves while both run, what the second used joins the request's record.
+struct Records<'a> {
+    request: &'a mut Record,
+    second: Record,
+}
+
+impl Drop for Records<'_> {
+    fn drop(&mut self) {
+        self.request.absorb(&mut self.second, Unaccounted::Abandoned);
+    }
 }
 
 impl Dispatch<'_> {
@@ -40,27 +52,25 @@ impl Dispatch<'_> {
         failures: &mut Failures,
     ) -> Result<Answer, Next> {
         self.budgets.hedges.deposit(self.snapshot.limits.hedge_budget_percent);
-        let mut second_record = record.fork();
-        let (answer, result) = self.race(record, &mut second_record, &pair, last, failures).await;
-        match result {
-            Some(HedgeResult::Won) => record.replace_with(second_record),
-            Some(HedgeResult::Lost) => record.absorb(second_record),
-            None => {}
+        let mut records = Records { second: record.fork(), request: record };
+        let (answer, result) = self.race(&mut records, &pair, last, failures).await;
+        if result == Some(HedgeResult::Won) {
+            records.request.swap_with(&mut records.second);
         }
-        record.hedge = result.map(|result| Hedge { model: pair.first, result });
+        records.request.absorb(&mut records.second, Unaccounted::HedgeLost);
+        records.request.hedge = result.map(|result| Hedge { model: pair.first, result });
         answer
     }
 
     /// Runs the pair, each call with its own record. The result is `None` if the second model was not called.
     async fn race(
         &self,
-        record: &mut Record,
-        second_record: &mut Record,
+        records: &mut Records<'_>,
         pair: &Pair,
         last: bool,
         failures: &mut Failures,
     ) -> (Result<Answer, Next>, Option<HedgeResult>) {
-        let mut first = pin!(self.model(record, pair.first, false));
+        let mut first = pin!(self.model(records.request, pair.first, false));
         let early = tokio::select! {
             biased;
             answer = &mut first => Some(answer),
@@ -73,7 +83,7 @@ impl Dispatch<'_> {
             };
             return (answer.map_err(|failure| failures.note(self.snapshot, pair.first, failure)), None);
         }
-        let mut second = pin!(self.model(second_record, pair.second, last));
+        let mut second = pin!(self.model(&mut records.second, pair.second, last));
         let (answer, result) = tokio::select! {
             biased;
             answer = &mut first => match answer.map_err(|failure| failures.note(self.snapshot, pair.first, failure)) {

@@ -36,8 +36,8 @@ const MAX_REPLY_BYTES: usize = 32 << 20;
 pub(crate) enum Answer {
     /// Complete, in the client's dialect.
     Whole(Bytes),
-    /// A stream that has begun.
-    Stream(Box<Relay>),
+    /// A stream that has begun, with the cost policy's estimate for the model that answers.
+    Stream(Box<Relay>, Option<NanoDollars>),
 }
 
 /// A chat and the ranking of the models that may answer it.
@@ -100,7 +100,6 @@ impl Dispatch<'_> {
                 Err(Next::Client) => break,
             }
         }
-        record.forget_attempt();
         let (model, failure) = failures.told();
         record.model = model;
         Err(failure)
@@ -125,7 +124,7 @@ impl Dispatch<'_> {
                 complexity: record.score,
                 tier: record.complexity.as_str(),
                 reasoning: call.decision.reason.clone(),
-                estimated_cost: record.estimated_cost.map(NanoDollars::usd),
+                estimated_cost: call.decision.estimated_cost(index).map(NanoDollars::usd),
                 policy: call.decision.policy.clone(),
                 version: call.decision.version.clone(),
             },
@@ -158,6 +157,7 @@ impl Attempt for Dispatch<'_> {
             max_tokens: live.model.max_output_tokens,
             dialect_headers: &call.headers,
             head_by: head_by.into(),
+            sent: record.sent.clone(),
         };
         let answer = tokio::select! {
             biased;
@@ -171,7 +171,7 @@ impl Attempt for Dispatch<'_> {
             let client = Client { dialect: call.dialect, facts: self.facts(record, index), price };
             let mut relay = Box::new(Relay::new(answer, client, deadlines, cutoff.clone()));
             relay.begin(record, call.guarded.then_some(self.snapshot.limits.guarded_max_bytes)).await?;
-            return Ok(Answer::Stream(relay));
+            return Ok(Answer::Stream(relay, self.call.decision.estimated_cost(index)));
         }
         let spoken = answer.dialect;
         let body = tokio::select! {
@@ -182,10 +182,11 @@ impl Attempt for Dispatch<'_> {
             }),
         }?;
         let reply = spoken.decode_reply(&body).map_err(|error| {
+            record.note_usage(spoken.usage_in(&body), true);
             Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
         })?;
         record.answered = Some(Instant::now());
-        record.usage = reply.usage;
+        record.note_usage(reply.usage, true);
         let calls = reply.tool_calls.iter().map(|call| call.arguments.len() + call.name.len()).sum::<usize>();
         record.output_bytes = (reply.text.len() + reply.reasoning.len() + calls) as u64;
         let same = spoken == call.dialect;

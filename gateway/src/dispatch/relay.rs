@@ -303,7 +303,7 @@ impl Relay {
         if let Err(error) = self.decoder.frame(&frame, &mut self.deltas) {
             return self.skip(&error, record);
         }
-        let only_usage = matches!(self.deltas.make_contiguous(), [Delta::Usage(_)]);
+        let only_usage = matches!(self.deltas.make_contiguous(), [Delta::Usage { .. }]);
         let mut written = Vec::new();
         let mut ended = false;
         while let Some(delta) = self.deltas.pop_front() {
@@ -398,8 +398,8 @@ fn note(record: &mut Record, delta: &Delta) {
         Delta::Text(text) | Delta::Reasoning(text) => text,
         Delta::ToolCallArguments { fragment, .. } => fragment,
         Delta::ToolCallStart { name, .. } => name,
-        Delta::Usage(usage) => {
-            record.usage = Some(*usage);
+        Delta::Usage { usage, is_final } => {
+            record.note_usage(Some(*usage), *is_final);
             return;
         }
         Delta::Start { .. } | Delta::Finish(_) | Delta::End | Delta::Failed(_) => return,

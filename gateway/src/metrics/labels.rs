@@ -185,3 +185,47 @@ impl HedgeResult {
         }
     }
 }
+
+/// Why nobody knows what a call produced: its request was written, and neither usage nor output came back. As a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Unaccounted {
+    /// The backend did not answer in time.
+    Timeout,
+    /// The answer broke off, was not valid, or ended in an error.
+    Broken,
+    /// The client left.
+    Abandoned,
+    /// Another model won the hedge.
+    HedgeLost,
+    /// The gateway stopped.
+    Shutdown,
+}
+
+impl Unaccounted {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Timeout, Self::Broken, Self::Abandoned, Self::HedgeLost, Self::Shutdown];
+
+    /// The label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Abandoned => "abandoned",
+            Self::HedgeLost => "hedge_lost",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
+    /// Why a call that failed with `kind` is unaccounted; `None` if such a call costs nothing.
+    #[must_use]
+    pub fn of(kind: &Kind) -> Option<Self> {
+        match kind {
+            _ if !kind.may_cost() => None,
+            Kind::Timeout => Some(Self::Timeout),
+            Kind::Stopping => Some(Self::Shutdown),
+            _ => Some(Self::Broken),
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::buckets::{DURATION, FIRST_TOKEN};
-use super::labels::{Abandonment, Complexity, Status};
+use super::labels::{Abandonment, Complexity, Status, Unaccounted};
 use super::register::Families;
 use crate::backend::LiveModel;
 use wasmgate_base::money::Price;
@@ -23,6 +23,7 @@ pub(super) struct Models {
     first_token_seconds: HistogramVec,
     tokens: IntCounterVec,
     estimated_tokens: IntCounterVec,
+    unaccounted: IntCounterVec,
 }
 
 /// The series of one model.
@@ -37,6 +38,7 @@ pub struct ModelMetrics {
     // Input, output.
     tokens: [IntCounter; 2],
     estimated_tokens: [IntCounter; 2],
+    unaccounted: [IntCounter; Unaccounted::ALL.len()],
 }
 
 /// Endings of requests that reached one model, or none.
@@ -113,8 +115,14 @@ impl Models {
             ),
             estimated_tokens: families.counters(
                 "api_gateway_estimated_tokens_total",
-                "Tokens that the gateway estimated, for answers whose backend reported none.",
+                "Tokens that the gateway estimated, for calls whose backend reported no final count.",
                 &["model", "type"],
+            ),
+            unaccounted: families.counters(
+                "api_gateway_unaccounted_calls_total",
+                "Calls whose output nobody knows: the request was written, and neither usage nor output came back. \
+                 Their input is among the estimated tokens.",
+                &["model", "reason"],
             ),
         }
     }
@@ -131,6 +139,7 @@ impl Models {
             first_token_seconds: self.first_token_seconds.with_label_values(&[model]),
             tokens: types.map(|which| self.tokens.with_label_values(&[model, which])),
             estimated_tokens: types.map(|which| self.estimated_tokens.with_label_values(&[model, which])),
+            unaccounted: Unaccounted::ALL.map(|reason| self.unaccounted.with_label_values(&[model, reason.as_str()])),
         }
     }
 
@@ -166,14 +175,21 @@ impl ModelMetrics {
         self.first_token_seconds.observe(after.as_secs_f64());
     }
 
-    /// Adds usage, `reported` by the backend or estimated by the gateway, and its cost.
-    pub fn bill(&self, usage: &Usage, reported: bool, price: Option<Price>) {
-        let [input, output] = if reported { &self.tokens } else { &self.estimated_tokens };
-        input.inc_by(usage.input_total());
-        output.inc_by(usage.output);
+    /// Adds a call's usage and its cost. `reported`: whether the backend reported the input and the output; otherwise the
+    /// gateway estimated them.
+    pub fn bill(&self, usage: &Usage, reported: [bool; 2], price: Option<Price>) {
+        for (which, tokens) in [usage.input_total(), usage.output].into_iter().enumerate() {
+            let series = if reported[which] { &self.tokens } else { &self.estimated_tokens };
+            series[which].inc_by(tokens);
+        }
         if let Some(price) = price {
             self.cost.inc_by(price.of(usage).usd());
         }
+    }
+
+    /// Counts a call whose output nobody knows.
+    pub fn unaccounted(&self, reason: Unaccounted) {
+        self.unaccounted[reason as usize].inc();
     }
 
     /// Updates the mean cost of its requests.

@@ -50,6 +50,8 @@ async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<B
     })?;
     let live = &snapshot.catalog.models()[index];
     in_flight.record.model = Some(index);
+    // Four bytes for each token: an estimate, used only if the backend reports no usage.
+    in_flight.record.estimated_input_tokens = u32::try_from(body.len() / 4).unwrap_or(u32::MAX);
     let body = asked.forward(&live.model.backend_name);
     let embedding = Embedding { gateway: &gateway, live, body, inputs: asked.inputs };
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);
@@ -59,7 +61,8 @@ async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<B
     let read: Answer = serde_json::from_slice(&answer).map_err(|error| {
         Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
     })?;
-    in_flight.record.usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
+    let usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
+    in_flight.record.note_usage(usage, true);
     Ok(answer)
 }
 
@@ -80,7 +83,7 @@ impl Attempt for Embedding<'_> {
             let backend = &self.live.backend;
             let permit = backend.permit(until).await?;
             record.begin_attempt(index, Instant::now());
-            whole(backend.embeddings(permit, self.body.clone(), self.inputs, until).await?).await
+            whole(backend.embeddings(permit, self.body.clone(), self.inputs, until, record.sent.clone()).await?).await
         };
         tokio::select! {
             biased;

@@ -26,12 +26,12 @@ pub(crate) fn respond(in_flight: InFlight, dialect: Dialect, answer: Answer) -> 
     let snapshot = Arc::clone(in_flight.snapshot());
     let content_type = match answer {
         Answer::Whole(_) => "application/json",
-        Answer::Stream(_) => dialect.stream_content_type(),
+        Answer::Stream(..) => dialect.stream_content_type(),
     };
-    // The actual cost of a complete answer; the estimate for a stream, whose cost is known only at its end.
-    let cost = match answer {
-        Answer::Whole(_) => in_flight.record.cost(snapshot.price(in_flight.record.model)),
-        Answer::Stream(_) => in_flight.record.estimated_cost,
+    // The actual cost of a complete answer; the estimate for a stream that goes on, whose cost is known only at its end.
+    let cost = match &answer {
+        Answer::Stream(relay, estimate) if !relay.is_whole() => *estimate,
+        Answer::Whole(_) | Answer::Stream(..) => in_flight.record.cost(snapshot.price(in_flight.record.model)),
     };
     let mut response = Response::new(ResponseBody::plain(Bytes::new()));
     let headers = response.headers_mut();
@@ -39,7 +39,7 @@ pub(crate) fn respond(in_flight: InFlight, dialect: Dialect, answer: Answer) -> 
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     id_header(headers, &in_flight.record.id);
     routing_headers(headers, &in_flight, cost);
-    if let Answer::Stream(relay) = &answer {
+    if let Answer::Stream(relay, _) = &answer {
         stream_headers(headers);
         if relay.is_whole() {
             headers.insert("x-wasmgate-whole", HeaderValue::from_static("true"));
@@ -52,7 +52,7 @@ pub(crate) fn respond(in_flight: InFlight, dialect: Dialect, answer: Answer) -> 
 fn body(in_flight: InFlight, answer: Answer) -> ResponseBody {
     match answer {
         Answer::Whole(bytes) => ResponseBody::Whole { bytes, in_flight: Some(in_flight) },
-        Answer::Stream(relay) => ResponseBody::Relay { relay, in_flight: Some(in_flight) },
+        Answer::Stream(relay, _) => ResponseBody::Relay { relay, in_flight: Some(in_flight) },
     }
 }
 

@@ -34,6 +34,16 @@ pub struct Decision {
     pub version: String,
 }
 
+impl Decision {
+    /// The cost policy's estimate for the model at `index` of the catalog; `None` if there is none, or if the model is
+    /// unpriced.
+    #[must_use]
+    pub fn estimated_cost(&self, index: usize) -> Option<NanoDollars> {
+        let position = self.permitted.iter().position(|permitted| *permitted == index)?;
+        self.estimates[position]?.cost.map(NanoDollars)
+    }
+}
+
 /// Gives the value of a request's header.
 pub(super) type Header<'a> = &'a (dyn Fn(&str) -> Option<&'a str> + Sync);
 
@@ -59,8 +69,7 @@ impl Routing<'_> {
         record.routing_took = Some(began.elapsed());
         let decision = decided?;
         record.chosen = decision.ranking.first().copied();
-        let first = self.permitted.iter().position(|index| Some(*index) == record.chosen);
-        record.estimated_cost = first.and_then(|first| decision.estimates[first]?.cost).map(NanoDollars);
+        record.estimated_cost = record.chosen.and_then(|chosen| decision.estimated_cost(chosen));
         Ok(decision)
     }
 

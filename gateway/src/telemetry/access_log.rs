@@ -1,7 +1,7 @@
 //! The access log: one line per request.
 
 use super::Record;
-use super::billing::WastedUsage;
+use super::billing::Bill;
 use crate::metrics::labels::{Ending, Evaluation, Status};
 use crate::state::Snapshot;
 use wasmgate_base::money::NanoDollars;
@@ -11,13 +11,13 @@ use wasmgate_policy_host::FailureClass;
 /// Logs a request, with the same facts that the metrics count. Never logs any of the prompt.
 pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
     let names = |index: usize| &*snapshot.catalog.models()[index].model.name;
-    let billed = record.model.filter(|_| record.is_billed(ending)).map(|_| record.billable());
+    let billed = record.bill_at(ending).map(|bill| bill.usage);
     let failed_attempts: Vec<String> = record
         .failed_attempts
         .iter()
         .map(|attempt| format!("{}: {}", names(attempt.model), attempt.reason.as_str()))
         .collect();
-    let cost_of = |spent: &WastedUsage| snapshot.price(Some(spent.model)).map(|price| price.of(&spent.usage).usd());
+    let cost_of = |spent: &Bill| snapshot.price(Some(spent.model)).map(|price| price.of(&spent.usage).usd());
     let spent = record.wasted.iter().filter_map(cost_of).reduce(|sum, cost| sum + cost);
     let took = |evaluation: Option<Evaluation>| evaluation.map(|evaluation| evaluation.took.as_secs_f64());
     let class = |evaluation: Option<Evaluation>| {
@@ -61,7 +61,7 @@ pub fn log(record: &Record, snapshot: &Snapshot, ending: Ending) {
         failed_attempts_cost_usd = spent,
         input_tokens = billed.map(|usage| usage.input_total()),
         output_tokens = billed.map(|usage| usage.output),
-        usage_reported = billed.map(|_| record.usage.is_some()),
+        usage_reported = billed.map(|_| record.is_reported()),
         first_token_seconds = record.first_token.map(|first| first.duration_since(record.started).as_secs_f64()),
         model_seconds = record.model_took().map(|took| took.as_secs_f64()),
         client_held_seconds = (!record.client_held.is_zero()).then(|| record.client_held.as_secs_f64()),

@@ -34,8 +34,12 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     for &(model, frames) in &record.skipped_frames {
         metrics.skipped_frames(&models[model].backend.settings().name, frames);
     }
-    for spent in &record.wasted {
-        snapshot.models[spent.model].bill(&spent.usage, spent.reported, snapshot.price(Some(spent.model)));
+    for bill in record.wasted.iter().copied().chain(record.bill_at(ending)) {
+        let series = &snapshot.models[bill.model];
+        series.bill(&bill.usage, bill.reported, snapshot.price(Some(bill.model)));
+        if let Some(why) = bill.unaccounted {
+            series.unaccounted(why);
+        }
     }
     if let Ending::Rejected(rejection) = ending {
         metrics.reject(rejection);
@@ -70,9 +74,6 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
 /// Counts in the series of the model that answered, or that failed to.
 fn observe_model(record: &Record, snapshot: &Snapshot, model: usize, ending: Ending) {
     let series = &snapshot.models[model];
-    if record.is_billed(ending) {
-        series.bill(&record.billable(), record.usage.is_some(), snapshot.price(Some(model)));
-    }
     if let (Ending::Finished, Some(took)) = (ending, record.model_took()) {
         series.answered(took);
     }

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::billing::WastedUsage;
+use super::billing::Bill;
+use crate::backend::Sent;
 use crate::error::Reason;
-use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation, HedgeResult};
+use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation, HedgeResult, Unaccounted};
 use crate::state::DEFAULT_LABEL;
 use crate::state::Decider;
 use wasmgate_base::money::NanoDollars;
@@ -70,12 +71,14 @@ pub struct Record {
     pub failed_attempts: Vec<FailedAttempt>,
     /// The hedge, if a second model was called.
     pub hedge: Option<Hedge>,
-    /// Usage of discarded attempts.
-    pub wasted: Vec<WastedUsage>,
+    /// What calls that did not answer are billed.
+    pub wasted: Vec<Bill>,
     /// The model that answers, by position in the catalog.
     pub model: Option<usize>,
     /// When the call to it began.
     pub called: Option<Instant>,
+    /// Whether the request of this call was written to the backend.
+    pub sent: Sent,
     /// When its first token arrived (streams).
     pub first_token: Option<Instant>,
     /// When the end of its answer arrived.
@@ -84,6 +87,8 @@ pub struct Record {
     pub client_held: Duration,
     /// The usage that the backend reported.
     pub usage: Option<Usage>,
+    /// Whether that is the usage of the whole answer.
+    pub usage_is_final: bool,
     /// Pieces of text and tool arguments received in a stream.
     pub output_pieces: u64,
     /// Bytes of the output.
@@ -126,10 +131,12 @@ impl Record {
             wasted: Vec::new(),
             model: None,
             called: None,
+            sent: Sent::default(),
             first_token: None,
             answered: None,
             client_held: Duration::ZERO,
             usage: None,
+            usage_is_final: false,
             output_pieces: 0,
             output_bytes: 0,
             skipped_frames: Vec::new(),
@@ -137,11 +144,30 @@ impl Record {
         }
     }
 
-    /// Begins an attempt at a model.
+    /// Begins an attempt at a model. The attempt before it has been ended.
     pub fn begin_attempt(&mut self, model: usize, now: Instant) {
-        self.forget_attempt();
+        self.clear_attempt();
         self.model = Some(model);
         self.called = Some(now);
+    }
+
+    /// Forgets what was seen of the current call.
+    pub(super) fn clear_attempt(&mut self) {
+        // A new flag: the call before may still be about to set its own.
+        self.sent = Sent::default();
+        self.first_token = None;
+        self.answered = None;
+        self.client_held = Duration::ZERO;
+        self.usage = None;
+        self.usage_is_final = false;
+        self.output_pieces = 0;
+        self.output_bytes = 0;
+    }
+
+    /// Notes usage that the backend reported. `is_final`: it is that of the whole answer.
+    pub fn note_usage(&mut self, usage: Option<Usage>, is_final: bool) {
+        self.usage = usage;
+        self.usage_is_final = is_final && usage.is_some();
     }
 
     /// Counts a skipped frame of the current attempt's stream.
@@ -153,41 +179,30 @@ impl Record {
         }
     }
 
-    /// A record of the same request, for the second model of a hedge.
+    /// A record of the same request, for the second model of a hedge. Nothing that was called so far is in it.
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self { failed_attempts: Vec::new(), wasted: Vec::new(), skipped_frames: Vec::new(), ..self.clone() }
+        let mut fork =
+            Self { failed_attempts: Vec::new(), wasted: Vec::new(), skipped_frames: Vec::new(), ..self.clone() };
+        fork.clear_attempt();
+        fork
     }
 
-    /// Merges the record of the second model, which lost the hedge.
-    pub fn absorb(&mut self, mut loser: Self) {
-        loser.forget_attempt();
+    /// Becomes the record of the second model, which won the hedge. `second` becomes that of the loser.
+    pub fn swap_with(&mut self, second: &mut Self) {
+        std::mem::swap(self, second);
+        std::mem::swap(&mut self.failed_attempts, &mut second.failed_attempts);
+        std::mem::swap(&mut self.wasted, &mut second.wasted);
+        std::mem::swap(&mut self.skipped_frames, &mut second.skipped_frames);
+    }
+
+    /// Merges what the other record of a hedge holds. Its call ends now, if it has not yet. The other record is empty then,
+    /// so that merging it again adds nothing.
+    pub fn absorb(&mut self, loser: &mut Self, why: Unaccounted) {
+        loser.end_attempt(Some(why));
         self.failed_attempts.append(&mut loser.failed_attempts);
         self.wasted.append(&mut loser.wasted);
         self.skipped_frames.append(&mut loser.skipped_frames);
-    }
-
-    /// Becomes the record of the second model, which won the hedge.
-    pub fn replace_with(&mut self, winner: Self) {
-        let mut loser = std::mem::replace(self, winner);
-        loser.forget_attempt();
-        loser.failed_attempts.append(&mut self.failed_attempts);
-        loser.wasted.append(&mut self.wasted);
-        self.skipped_frames.append(&mut loser.skipped_frames);
-        (self.failed_attempts, self.wasted) = (loser.failed_attempts, loser.wasted);
-    }
-
-    /// Ends an attempt. Usage of a discarded attempt is not part of the response but is still billed.
-    pub fn forget_attempt(&mut self) {
-        if let Some(model) = self.model.filter(|_| self.has_said_something()) {
-            self.wasted.push(WastedUsage { model, usage: self.billable(), reported: self.usage.is_some() });
-        }
-        self.first_token = None;
-        self.answered = None;
-        self.client_held = Duration::ZERO;
-        self.usage = None;
-        self.output_pieces = 0;
-        self.output_bytes = 0;
     }
 
     /// How long the call to the model took, or has taken so far: to the end of its answer, without the time that the

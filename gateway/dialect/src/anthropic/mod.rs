@@ -15,3 +15,4 @@ pub(super) use forward::forward;
 pub(super) use reply::{decode_reply, encode_reply};
 pub(super) use request::decode;
 pub(super) use stream::{Decoder, Encoder};
+pub(super) use usage::usage_in;

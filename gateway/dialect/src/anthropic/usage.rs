@@ -13,6 +13,15 @@ pub(super) struct WireUsage {
     output_tokens: Option<u64>,
 }
 
+/// The usage of a complete response that may otherwise be invalid.
+pub(crate) fn usage_in(body: &[u8]) -> Option<Usage> {
+    #[derive(Deserialize)]
+    struct Reply {
+        usage: Option<WireUsage>,
+    }
+    serde_json::from_slice::<Reply>(body).ok()?.usage?.read()
+}
+
 impl WireUsage {
     /// Applies `later`, whose counts are totals and not increments.
     pub(super) fn update(&mut self, later: Self) {

@@ -50,7 +50,7 @@ impl Encoder {
             Delta::Reasoning(_)
             | Delta::Start { .. }
             | Delta::Finish(_)
-            | Delta::Usage(_)
+            | Delta::Usage { .. }
             | Delta::End
             | Delta::Failed(_) => {}
         }

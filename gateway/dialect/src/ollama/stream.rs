@@ -49,7 +49,8 @@ impl Decoder {
         }
         if line.done {
             out.push_back(Delta::Finish(finish(line.done_reason.as_ref().map(|r| &*r.0), self.calls > 0)));
-            out.extend(usage(line.prompt_eval_count, line.eval_count).map(Delta::Usage));
+            let usage = usage(line.prompt_eval_count, line.eval_count);
+            out.extend(usage.map(|usage| Delta::Usage { usage, is_final: true }));
             out.push_back(Delta::End);
         }
         Ok(())
@@ -88,7 +89,7 @@ impl Encoder {
                 }
             }
             Delta::Finish(finish) => self.finish = Some(finish),
-            Delta::Start { .. } | Delta::Usage(_) | Delta::End | Delta::Failed(_) => {}
+            Delta::Start { .. } | Delta::Usage { .. } | Delta::End | Delta::Failed(_) => {}
         }
     }
 

@@ -13,3 +13,4 @@ pub(super) use error::{error_body, stream_error};
 pub(super) use reply::{decode_reply, encode_reply};
 pub(super) use request::decode;
 pub(super) use stream::{Decoder, Encoder};
+pub(super) use usage::usage_in;

@@ -23,6 +23,15 @@ struct Details {
     cache_write_tokens: Option<u64>,
 }
 
+/// The usage of a complete response that may otherwise be invalid.
+pub(crate) fn usage_in(body: &[u8]) -> Option<Usage> {
+    #[derive(Deserialize)]
+    struct Reply {
+        usage: Option<WireUsage>,
+    }
+    serde_json::from_slice::<Reply>(body).ok()?.usage?.read()
+}
+
 impl WireUsage {
     /// `None` if the server omitted either count.
     pub(super) fn read(&self) -> Option<Usage> {

@@ -107,7 +107,7 @@ fn openais_stream_is_read() {
         more(1, "{}"),
         more(0, ":1}"),
         Delta::Finish(Finish::ToolCalls),
-        Delta::Usage(Usage { input: 4, cache_read: 5, cache_write: 0, output: 4 }),
+        Delta::Usage { usage: Usage { input: 4, cache_read: 5, cache_write: 0, output: 4 }, is_final: true },
         Delta::End,
     ];
     assert_eq!(decoded(Dialect::OpenAi, &stream), (expected, false));
@@ -204,10 +204,13 @@ fn anthropics_stream_is_read() {
         json!({"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": null}, "usage": {"output_tokens": 8}}),
         json!({"type": "message_stop"}),
     ]);
-    let usage = |output| Delta::Usage(Usage { input: 9, cache_read: 3, cache_write: 0, output });
+    let usage = |output, is_final| {
+        let usage = Usage { input: 9, cache_read: 3, cache_write: 0, output };
+        Delta::Usage { usage, is_final }
+    };
     let expected = vec![
         start(Some("m"), "claude"),
-        usage(1),
+        usage(1, false),
         Delta::Reasoning("hm".to_owned()),
         text("Hi."),
         begin(0, "t1", "f"),
@@ -215,7 +218,7 @@ fn anthropics_stream_is_read() {
         begin(1, "t2", "g"),
         more(1, "{}"),
         Delta::Finish(Finish::ToolCalls),
-        usage(8),
+        usage(8, true),
         Delta::End,
     ];
     // An unknown event may have unknown members.
@@ -247,7 +250,7 @@ fn ollamas_stream_is_read() {
         begin(1, "x", "g"),
         more(1, "{}"),
         Delta::Finish(Finish::ToolCalls),
-        Delta::Usage(Usage { input: 9, cache_read: 0, cache_write: 0, output: 4 }),
+        Delta::Usage { usage: Usage { input: 9, cache_read: 0, cache_write: 0, output: 4 }, is_final: true },
         Delta::End,
     ];
     assert_eq!(decoded(Dialect::Ollama, &stream), (expected, false));
@@ -294,7 +297,7 @@ fn steps() -> Vec<Delta> {
         more(0, ":1}"),
         more(1, "2}"),
         Delta::Finish(Finish::ToolCalls),
-        Delta::Usage(Usage { input: 6, cache_read: 6, cache_write: 0, output: 5 }),
+        Delta::Usage { usage: Usage { input: 6, cache_read: 6, cache_write: 0, output: 5 }, is_final: true },
         Delta::End,
     ]
 }
@@ -478,7 +481,7 @@ fn what_is_written_reads_the_same() {
         assert_eq!(calls, [call("f", "{\"x\":1}"), call("g", "{\"y\":2}")]);
         assert!(deltas.contains(&Delta::Finish(Finish::ToolCalls)));
         let counted = deltas.iter().rev().find_map(|delta| match delta {
-            Delta::Usage(usage) => Some((usage.input_total(), usage.output)),
+            Delta::Usage { usage, .. } => Some((usage.input_total(), usage.output)),
             _ => None,
         });
         assert_eq!(counted, Some((12, 5)), "{dialect:?}");

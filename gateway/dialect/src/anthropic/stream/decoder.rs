@@ -83,7 +83,7 @@ impl Decoder {
                 if let Some(reason) = event.delta.and_then(|delta| delta.stop_reason) {
                     out.push_back(Delta::Finish(finish(&reason.0)));
                 }
-                self.usage(event.usage, out);
+                self.usage(event.usage, true, out);
             }
             "message_stop" => out.push_back(Delta::End),
             "error" => out.push_back(Delta::Failed(event.error.map_or_else(String::new, |e| e.get().to_owned()))),
@@ -96,14 +96,14 @@ impl Decoder {
     fn start(&mut self, message: Option<Message>, out: &mut Deltas) {
         let Some(message) = message else { return };
         out.push_back(Delta::Start { id: message.id, model: message.model });
-        self.usage(message.usage, out);
+        self.usage(message.usage, false, out);
     }
 
-    fn usage(&mut self, usage: Option<WireUsage>, out: &mut Deltas) {
+    fn usage(&mut self, usage: Option<WireUsage>, is_final: bool, out: &mut Deltas) {
         let Some(usage) = usage else { return };
         self.usage.update(usage);
         if let Some(usage) = self.usage.read() {
-            out.push_back(Delta::Usage(usage));
+            out.push_back(Delta::Usage { usage, is_final });
         }
     }
 

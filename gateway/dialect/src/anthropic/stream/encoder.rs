@@ -131,7 +131,7 @@ impl Encoder {
             Delta::ToolCallStart { index, id, name } => self.call_start(index, &id, name, out),
             Delta::ToolCallArguments { index, fragment } => self.call_arguments(index, &fragment, out),
             Delta::Finish(finish) => self.finish = Some(finish),
-            Delta::Usage(usage) => self.usage = Some(usage),
+            Delta::Usage { usage, .. } => self.usage = Some(usage),
             Delta::End | Delta::Failed(_) => {}
         }
     }

@@ -14,6 +14,8 @@ use crate::{sse, write};
 #[derive(Debug, Default)]
 pub struct Decoder {
     started: bool,
+    /// Whether a finish reason came. From then on, usage is that of the whole answer.
+    finished: bool,
     calls: Vec<Call>,
 }
 
@@ -120,6 +122,8 @@ impl Decoder {
             let own = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned());
             out.push_back(Delta::Start { id: own(chunk.id), model: own(chunk.model) });
         }
+        // Usage in a chunk without choices is the total. Some servers also send a count with each chunk.
+        let without_choices = chunk.choices.as_ref().is_none_or(Vec::is_empty);
         for choice in chunk.choices.unwrap_or_default() {
             if let Some(fragment) = choice.delta {
                 self.fragment(choice.index, fragment, out);
@@ -129,7 +133,7 @@ impl Decoder {
             }
         }
         if let Some(usage) = chunk.usage.and_then(|usage| usage.read()) {
-            out.push_back(Delta::Usage(usage));
+            out.push_back(Delta::Usage { usage, is_final: without_choices || self.finished });
         }
         Ok(())
     }
@@ -183,10 +187,11 @@ impl Decoder {
         }
     }
 
-    fn finish(&self, reason: &str, out: &mut Deltas) -> Result<(), Malformed> {
+    fn finish(&mut self, reason: &str, out: &mut Deltas) -> Result<(), Malformed> {
         if self.calls.iter().any(|call| call.name.is_empty()) {
             return Err(Malformed("a tool call of the stream has no name".to_owned()));
         }
+        self.finished = true;
         out.push_back(Delta::Finish(finish(reason, !self.calls.is_empty())));
         Ok(())
     }

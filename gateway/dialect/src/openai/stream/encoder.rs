@@ -115,7 +115,7 @@ impl Encoder {
                 self.call(Call { index, id: None, r#type: None, function }, out);
             }
             Delta::Finish(finish) => self.finish = Some(finish),
-            Delta::Usage(usage) => self.usage = Some(usage),
+            Delta::Usage { usage, .. } => self.usage = Some(usage),
             Delta::End | Delta::Failed(_) => {}
         }
     }
