@@ -57,6 +57,10 @@ pub enum Kind {
     WrongContentType,
     /// No model of that name.
     UnknownModel,
+    /// A web page sent the request, and the operator did not allow its origin.
+    OriginRefused,
+    /// The request names a host that the gateway does not answer to.
+    HostRefused,
     /// The body or the prompt is longer than the operator allows.
     TooLarge,
     /// The body did not arrive in time.
@@ -225,6 +229,8 @@ impl Kind {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type", Rejected(R::BadRequest), Nothing)
             }
             Self::UnknownModel => (StatusCode::NOT_FOUND, "unknown_model", Rejected(R::BadRequest), Nothing),
+            Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed", Rejected(R::BadRequest), Nothing),
+            Self::HostRefused => (StatusCode::FORBIDDEN, "host_not_allowed", Rejected(R::BadRequest), Nothing),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge), Nothing),
             Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow_request", Rejected(R::BadRequest), Nothing),
             Self::NoCapableModel => (StatusCode::BAD_REQUEST, "no_capable_model", Rejected(R::BadRequest), Nothing),

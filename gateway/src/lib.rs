@@ -35,6 +35,7 @@ pub mod config;
 pub mod metrics;
 pub mod rollout;
 
+pub mod browsers;
 pub mod error;
 pub mod net;
 

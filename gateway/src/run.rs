@@ -12,6 +12,8 @@ use crate::admin;
 use crate::config::{Config, Overrides};
 use crate::control;
 use crate::control::{Control, StartError};
+use crate::net::files::{Files, raise_limit};
+use crate::proxy;
 use crate::proxy::gateway::Gateway;
 use crate::rollout::api::Operator;
 use crate::server;
@@ -41,7 +43,18 @@ fn loader(config: &Config, options: &Options) -> Result<Loader, StartError> {
 /// # Errors
 /// If something cannot be loaded.
 pub async fn check(config: &Config, options: &Options) -> Result<String, StartError> {
-    control::check(config, loader(config, options)?).await
+    let files = fit_files(config)?;
+    let summary = control::check(config, loader(config, options)?).await?;
+    Ok(match files.lowered(config.server.max_connections, config.server.max_in_flight) {
+        Some(lowered) => format!("{summary}\nwarning: {lowered}"),
+        None => summary,
+    })
+}
+
+/// Raises the limit of open files, and fits the configured connections into it.
+fn fit_files(config: &Config) -> Result<Files, StartError> {
+    Files::fit(raise_limit(), config.server.max_connections, config.server.max_in_flight)
+        .map_err(|error| StartError::Failed(error.to_string()))
 }
 
 /// Serves `config` until `stop` is cancelled, then drains. Calls `listening` with the bound address.
@@ -61,8 +74,13 @@ pub async fn run(
         let named = |message| StartError::Refused(format!("--admin-listen or WASMGATE_ADMIN_LISTEN: {message}"));
         admin.listen_on(listen).map_err(named)?;
     }
+    let files = fit_files(&config)?;
+    if let Some(lowered) = files.lowered(config.server.max_connections, config.server.max_in_flight) {
+        tracing::warn!("{lowered}");
+    }
     let lifecycle = Control::begin(config, loader).await?;
-    let gateway = Arc::new(Gateway::new(Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics())));
+    let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
+    let gateway = Arc::new(Gateway::new(serving, metrics, files, listen.ip().is_loopback()));
     let (listener, addr) = bind(listen, "listen").await?;
     let admin_listener = match admin.listen {
         Some(listen) => Some(bind(listen, "admin.listen").await?),
@@ -73,7 +91,12 @@ pub async fn run(
     listening(addr);
     let operators = async {
         if let Some((listener, _)) = admin_listener {
-            admin::serve(listener, Operator(operator), admin.token, stop.clone()).await;
+            let (metrics_of, stats_of) = (Arc::clone(&gateway), Arc::clone(&gateway));
+            let pages = admin::Pages {
+                metrics: Box::new(move || proxy::metrics_page(&metrics_of)),
+                stats: Box::new(move || proxy::stats_page(&stats_of)),
+            };
+            admin::serve(listener, Operator(operator), admin.token, pages, stop.clone()).await;
         }
     };
     // The control task ends last: it owns the engine, and guests are interrupted only while the engine lives.

@@ -39,7 +39,7 @@ fn clients_and_operators_have_listeners_of_their_own() {
     let gateway = Gateway::setup().start();
     assert_ne!(gateway.address, gateway.admin);
     let _ = gateway.get("/policies").expect(404);
-    let _ = gateway.admin_get("/metrics").expect(404);
+    let _ = gateway.admin_get("/v1/models").expect(404);
     let _ = gateway.admin_send("POST", "/api/v1/chat", &[], b"{}").expect(404);
 }
 

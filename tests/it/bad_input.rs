@@ -158,12 +158,18 @@ fn others() -> Vec<Case> {
     announced = text.replace("content-length: 0", "content-length: 99999999").into_bytes();
     add("a long body announced", announced, 413, "too_large", "too_large");
     add("no host", b"GET / HTTP/1.1\r\n\r\n".to_vec(), 400, "bad_request", "bad_request");
-    add("two hosts", b"GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n".to_vec(), 400, "bad_request", "bad_request");
+    add(
+        "two hosts",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nhost: b\r\n\r\n".to_vec(),
+        400,
+        "bad_request",
+        "bad_request",
+    );
     let mut expecting = request("POST", "/api/v1/chat", &[("expect", "100-continue")], b"");
     let text = String::from_utf8(expecting.clone()).unwrap();
     expecting = text.replace("content-length: 0", "content-length: 99999999").into_bytes();
     add("a long body that waits to be wanted", expecting, 413, "too_large", "too_large");
-    let mut chunked = b"POST /api/v1/chat HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let mut chunked = b"POST /api/v1/chat HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..17 {
         chunked.extend_from_slice(b"10000\r\n");
         chunked.extend_from_slice(&vec![b' '; 0x10000]);
@@ -221,7 +227,7 @@ fn the_longest_prompt_is_answered() {
 fn a_body_that_comes_too_slowly_is_given_up() {
     let (gateway, backend) = guarded();
     let mut client = gateway.connect();
-    client.send(&json_body("/v1/chat/completions", br#"{"model": "auto", "messages": []}"#)[..140]);
+    client.send(&json_body("/v1/chat/completions", br#"{"model": "auto", "messages": []}"#)[..130]);
     let response = client.response().expect(408);
     assert_eq!(error_code("/v1/chat/completions", &response.json()), "slow_request");
     gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "bad_request")], 1.0);
@@ -232,7 +238,7 @@ fn a_body_that_comes_too_slowly_is_given_up() {
 fn a_body_that_breaks_off_is_counted() {
     let (gateway, _backend) = guarded();
     let mut client = gateway.connect();
-    client.send(&json_body("/v1/chat/completions", br#"{"model": "auto", "messages": []}"#)[..140]).finish_sending();
+    client.send(&json_body("/v1/chat/completions", br#"{"model": "auto", "messages": []}"#)[..130]).finish_sending();
     client.rest();
     gateway.wait_metric("api_gateway_requests_in_progress", &[], 0.0);
     gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "bad_request")], 1.0);
@@ -242,7 +248,7 @@ fn a_body_that_breaks_off_is_counted() {
 fn a_head_that_comes_too_slowly_is_given_up() {
     let (gateway, _backend) = guarded();
     let mut client = gateway.connect();
-    client.send("POST /api/v1/chat HTTP/1.1\r\nhost: a\r\nx-slow");
+    client.send("POST /api/v1/chat HTTP/1.1\r\nhost: localhost\r\nx-slow");
     let rest = String::from_utf8(client.rest()).unwrap();
     assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 408"), "{rest}");
     gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "bad_request")], 1.0);
@@ -277,22 +283,27 @@ fn heads_that_are_no_heads_are_refused_and_counted() {
     let heads: [(&str, String, &[&str], &str); 8] = [
         ("no HTTP at all", "hello\r\n\r\n".into(), &["400"], "bad_request"),
         ("another protocol", "GET / HTTP/7.3\r\n\r\n".into(), &["400", "505"], "bad_request"),
-        ("a space in a name", "GET / HTTP/1.1\r\nhost: a\r\nx y: 1\r\n\r\n".into(), &["400"], "bad_request"),
-        ("a control character", "GET / HTTP/1.1\r\nhost: a\r\nx: \u{1}\r\n\r\n".into(), &["400"], "bad_request"),
+        ("a space in a name", "GET / HTTP/1.1\r\nhost: localhost\r\nx y: 1\r\n\r\n".into(), &["400"], "bad_request"),
+        (
+            "a control character",
+            "GET / HTTP/1.1\r\nhost: localhost\r\nx: \u{1}\r\n\r\n".into(),
+            &["400"],
+            "bad_request",
+        ),
         (
             "two lengths",
-            "POST /api/v1/chat HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n".into(),
+            "POST /api/v1/chat HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n".into(),
             &["400"],
             "bad_request",
         ),
         (
             "a length that is none",
-            "POST /api/v1/chat HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n".into(),
+            "POST /api/v1/chat HTTP/1.1\r\nhost: localhost\r\ncontent-length: x\r\n\r\n".into(),
             &["400"],
             "bad_request",
         ),
-        ("1,000 headers", format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), &["431"], "too_large"),
-        ("a large head", format!("GET / HTTP/1.1\r\nhost: a\r\n{large}\r\n"), &["431"], "too_large"),
+        ("1,000 headers", format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"), &["431"], "too_large"),
+        ("a large head", format!("GET / HTTP/1.1\r\nhost: localhost\r\n{large}\r\n"), &["431"], "too_large"),
     ];
     let mut wrong = Vec::new();
     for (what, head, statuses, reason) in heads {
@@ -336,7 +347,7 @@ fn half_of_a_next_request_does_not_hold_up_the_answer() {
     let first = post_json("/api/v1/chat", &json!({"prompt": "hello"}));
     client.send([&first, &b"GET /health HT"[..]].concat());
     let _ = client.response().expect(200);
-    client.send("TP/1.1\r\nhost: a\r\n\r\n");
+    client.send("TP/1.1\r\nhost: localhost\r\n\r\n");
     let _ = client.response().expect(200);
 }
 

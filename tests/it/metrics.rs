@@ -15,6 +15,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_requests_total", "counter", &["model", "backend", "status", "complexity"], true),
     ("api_gateway_request_duration_seconds", "histogram", &["model", "backend"], true),
     ("api_gateway_requests_in_progress", "gauge", &[], true),
+    ("api_gateway_buffered_bytes", "gauge", &[], true),
     ("api_gateway_cost_total", "counter", &["model"], true),
     ("api_gateway_cost_per_request", "gauge", &["model"], true),
     ("api_gateway_model_latency_seconds", "histogram", &["model"], true),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -305,15 +306,7 @@ impl Setup {
     /// Starts the process, whatever becomes of it.
     #[must_use]
     pub fn spawn(&self) -> Process {
-        let binary = binary();
-        let mut command = match &self.program {
-            None => command(&binary),
-            Some((program, arguments)) => {
-                let mut command = command(Path::new(program));
-                command.args(arguments).arg(&binary);
-                command
-            }
-        };
+        let mut command = self.command();
         command.arg("serve");
         match self.by_environment {
             true => command.env("WASMGATE_CONFIG", self.written()),
@@ -329,6 +322,18 @@ impl Setup {
         command.env("XDG_STATE_HOME", self.folder.path().join("state"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Process::start(&mut command)
+    }
+
+    fn command(&self) -> Command {
+        let binary = binary();
+        match &self.program {
+            None => command(&binary),
+            Some((program, arguments)) => {
+                let mut command = command(Path::new(program));
+                command.args(arguments).arg(&binary);
+                command
+            }
+        }
     }
 
     /// Starts it and waits until it listens.
@@ -352,7 +357,7 @@ impl Setup {
     /// What `wasmgate check` says of the configuration.
     #[must_use]
     pub fn check(self) -> Exit {
-        let mut command = command(&binary());
+        let mut command = self.command();
         command.arg("check").arg("--config").arg(self.written());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Process::start(&mut command).wait_exit()

@@ -84,7 +84,7 @@ impl Response {
 /// The bytes of a request with a body.
 #[must_use]
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    request_to("wasmgate.test", method, path, headers, body)
+    request_to("localhost", method, path, headers, body)
 }
 
 /// As `request`, to a host of that name.

@@ -12,6 +12,7 @@ pub mod contract;
 pub mod faults;
 pub mod gateway;
 pub mod guests;
+pub mod h2;
 pub mod http;
 pub mod monitoring;
 pub mod process;

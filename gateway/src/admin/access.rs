@@ -8,10 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{AUTHORIZATION, HOST, ORIGIN};
 use hyper::http::request::Parts;
-use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Version};
 
 use super::reply::{Kind, Problem};
+use crate::browsers::{is_local_name, knows_host};
 use crate::config::Token;
 use wasmgate_base::log_limit::LogLimit;
 
@@ -61,21 +61,12 @@ impl Access {
                 "a request with an Origin comes from a browser: without a token, the admin listener refuses it";
             return Err(Problem::new(Kind::Forbidden, message));
         }
-        let host = head.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-        // A request line may hold the whole URL; then that names the host, too.
-        let names_us = host.is_some_and(|host| self.is_us(host.host()))
-            && head.uri.authority().is_none_or(|host| self.is_us(host.host()));
-        if names_us {
+        if knows_host(&head.headers, &head.uri, |host| is_local_name(host, self.own)) == Some(true) {
             return Ok(());
         }
         let message = "without a token, the admin listener accepts only requests whose Host is localhost, 127.0.0.1 \
                        or [::1]: set a token to use another name";
         Err(Problem::new(Kind::Forbidden, message))
-    }
-
-    fn is_us(&self, host: &str) -> bool {
-        let own = self.own.is_some_and(|own| own.is_loopback() && host == own.to_string());
-        own || host.eq_ignore_ascii_case("localhost") || host == "127.0.0.1" || host == "[::1]"
     }
 }
 

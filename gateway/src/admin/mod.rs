@@ -18,7 +18,6 @@ mod tests;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,51 +38,77 @@ use crate::rollout::api::Operator;
 use access::Access;
 use audit::Audit;
 use reply::{Kind, Problem};
+use route::{Found, Route};
 
 /// The API's OpenAPI 3.1 description.
 pub const OPENAPI: &str = include_str!("openapi.json");
 
-/// Maximum of open connections. More wait until the listener accepts them. Operators are few.
-const MAX_CONNECTIONS: usize = 16;
+/// Maximum of open connections. More wait until the listener accepts them.
+const MAX_CONNECTIONS: usize = 64;
+/// Maximum of open connections of one client address, so that no other client keeps operators out.
+const MAX_CONNECTIONS_PER_ADDRESS: usize = 16;
 /// Maximum of concurrent uploads, each from its first byte to its answer. More wait. Together with the longest upload,
 /// this bounds the memory of uploads.
 const MAX_UPLOADS: usize = 2;
 /// Largest request head, in bytes. An upload's settings are in its request line.
 const MAX_HEAD_BYTES: usize = 128 << 10;
-/// Time limit for a request's head, and for an idle keep-alive connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit for a request's head, and for an idle keep-alive connection. Short, because clients without a token have as
+/// much.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client may read nothing of its answer before the connection is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Drain: time for in-flight requests when the gateway stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What the gateway shows of its traffic.
+pub struct Pages {
+    /// The text of `/metrics`.
+    pub metrics: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
+    /// The JSON of `/api/v1/stats`.
+    pub stats: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
+}
+
 /// The state that all requests share.
 struct Admin {
     operator: Operator,
     access: Access,
+    pages: Pages,
     uploads: Semaphore,
 }
 
 /// Serves operators until `stop`, then drains in-flight requests. With a token, each request must carry it. Without a
 /// token, the caller must bind `listener` to a loopback address, and the listener refuses browsers.
-pub async fn serve(listener: TcpListener, operator: Operator, token: Option<Token>, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    operator: Operator,
+    token: Option<Token>,
+    pages: Pages,
+    stop: CancellationToken,
+) {
     let access = Access::new(token, listener.local_addr().ok().map(|addr| addr.ip()));
-    let admin = Arc::new(Admin { operator, access, uploads: Semaphore::new(MAX_UPLOADS) });
+    let admin = Arc::new(Admin { operator, access, pages, uploads: Semaphore::new(MAX_UPLOADS) });
     let graceful = GracefulShutdown::new();
     // HTTP/1.1 only: HTTP/2 multiplexes requests, so the limit on connections would not limit requests.
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
-    let bounds = Bounds { max_connections: MAX_CONNECTIONS, head_timeout: HEAD_TIMEOUT, write_timeout: WRITE_TIMEOUT };
-    accept_until(&stop, listener, bounds, |Connection { stream, remote, asked }| {
+    let bounds = Bounds {
+        max_connections: MAX_CONNECTIONS,
+        max_per_address: Some(MAX_CONNECTIONS_PER_ADDRESS),
+        head_timeout: HEAD_TIMEOUT,
+        write_timeout: WRITE_TIMEOUT,
+    };
+    accept_until(&stop, listener, bounds, |Connection { stream, remote, activity }| {
         let admin = Arc::clone(&admin);
         let service = service_fn(move |request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
+            let busy = activity.begin(false);
             let admin = Arc::clone(&admin);
             // A separate task: an operation continues if its client disconnects, and the audit log records its outcome.
             let answered = tokio::spawn(async move { answer(&admin, request, remote).await });
             async move {
                 let failed = |_| reply::refuse(&Problem::new(Kind::Internal, "the gateway failed to answer"));
-                Ok::<_, Infallible>(answered.await.unwrap_or_else(failed))
+                let answered = answered.await.unwrap_or_else(failed);
+                drop(busy);
+                Ok::<_, Infallible>(answered)
             }
         });
         let connection = graceful.watch(http.serve_connection(stream, service));
@@ -109,6 +134,7 @@ async fn answer(admin: &Admin, request: Request<Incoming>, remote: SocketAddr) -
     };
     audit.close(outcome.as_ref().err());
     let response = match &outcome {
+        Ok(text) if matches!(found, Found::Route { route: Route::Metrics, .. }) => reply::metrics(text.clone()),
         Ok(text) => reply::tell(text.clone()),
         Err(problem) => reply::refuse(problem),
     };

@@ -67,6 +67,8 @@ async fn tell(admin: &Admin, route: Route, slot: &str) -> Result<Bytes, Problem>
             json_text::json(&json!({"name": "wasmgate", "version": env!("CARGO_PKG_VERSION"), "routes": routes}))
         }
         Route::OpenApi => return Ok(Bytes::from_static(OPENAPI.as_bytes())),
+        Route::Metrics => (admin.pages.metrics)(),
+        Route::Stats => (admin.pages.stats)(),
         Route::History => json_text::json(&json!({"history": status(admin).await?.history})),
         Route::Policy => json_text::json(&one(status(admin).await?, slot)?),
         _ => json_text::json(&status(admin).await?),

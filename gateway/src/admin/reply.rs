@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
@@ -107,6 +107,13 @@ pub(super) fn tell(text: Bytes) -> Response<Full<Bytes>> {
     response
 }
 
+/// A successful response with metrics, in Prometheus' text format.
+pub(super) fn metrics(text: Bytes) -> Response<Full<Bytes>> {
+    let mut response = tell(text);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    response
+}
+
 /// An error response.
 pub(super) fn refuse(problem: &Problem) -> Response<Full<Bytes>> {
     let (status, code) = problem.kind.row();
@@ -116,6 +123,8 @@ pub(super) fn refuse(problem: &Problem) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     match &problem.kind {
         Kind::Unauthorized => {
+            // A client without the token gets no more of this connection's time.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         Kind::WrongMethod(allow) => {

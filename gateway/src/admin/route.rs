@@ -9,6 +9,8 @@ use hyper::Method;
 pub(super) enum Route {
     Welcome,
     OpenApi,
+    Metrics,
+    Stats,
     History,
     Policies,
     Policy,
@@ -22,9 +24,11 @@ pub(super) enum Route {
 }
 
 /// Each route: its method, its path with `{slot}` for a slot's name, and its variant.
-pub(super) const TABLE: [(Method, &str, Route); 12] = [
+pub(super) const TABLE: [(Method, &str, Route); 14] = [
     (Method::GET, "/", Route::Welcome),
     (Method::GET, "/openapi.json", Route::OpenApi),
+    (Method::GET, "/metrics", Route::Metrics),
+    (Method::GET, "/api/v1/stats", Route::Stats),
     (Method::GET, "/history", Route::History),
     (Method::GET, "/policies", Route::Policies),
     (Method::GET, "/policies/{slot}", Route::Policy),
@@ -94,7 +98,13 @@ impl Route {
     /// The operation's name in the audit log, as in `Operation::as_str`; `None` for routes that only read.
     pub(super) fn action(self) -> Option<&'static str> {
         Some(match self {
-            Self::Welcome | Self::OpenApi | Self::History | Self::Policies | Self::Policy => return None,
+            Self::Welcome
+            | Self::OpenApi
+            | Self::Metrics
+            | Self::Stats
+            | Self::History
+            | Self::Policies
+            | Self::Policy => return None,
             Self::Upload => "upload",
             Self::Promote => "promote",
             Self::Rollback => "rollback",

@@ -54,7 +54,11 @@ impl Default for File {
 struct ServerFile {
     max_in_flight: usize,
     max_connections: usize,
+    max_connections_per_address: usize,
+    max_connection_age_seconds: f64,
+    max_concurrent_streams: u32,
     max_body_bytes: usize,
+    max_buffered_bytes: Option<usize>,
     max_prompt_chars: usize,
     max_head_bytes: usize,
     head_timeout_seconds: f64,
@@ -67,6 +71,9 @@ struct ServerFile {
     guarded_max_bytes: usize,
     keep_alive_seconds: f64,
     label_headers: Vec<String>,
+    allowed_origins: Vec<String>,
+    allowed_hosts: Vec<String>,
+    metrics_for_clients: bool,
 }
 
 impl Default for ServerFile {
@@ -74,7 +81,11 @@ impl Default for ServerFile {
         Self {
             max_in_flight: 1024,
             max_connections: 4096,
+            max_connections_per_address: 0,
+            max_connection_age_seconds: 3600.0,
+            max_concurrent_streams: 100,
             max_body_bytes: 8 << 20,
+            max_buffered_bytes: None,
             max_prompt_chars: 100_000,
             max_head_bytes: 32 << 10,
             head_timeout_seconds: 60.0,
@@ -87,6 +98,9 @@ impl Default for ServerFile {
             guarded_max_bytes: 1 << 20,
             keep_alive_seconds: 0.0,
             label_headers: Vec::new(),
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            metrics_for_clients: true,
         }
     }
 }
@@ -247,10 +261,41 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         0..=100 => Ok(value),
         _ => Err(wrong(&["server", key], format!("{value}, expected 0 to 100"))),
     };
+    for origin in &file.allowed_origins {
+        if !is_origin(origin) {
+            let message = format!("{origin:?} is not an origin, expected one like \"https://app.example\", or \"*\"");
+            return Err(wrong(&["server", "allowed_origins"], message));
+        }
+    }
+    for host in &file.allowed_hosts {
+        if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+            let message = format!("{host:?} is not a host name, expected one like \"gateway.example\", without a port");
+            return Err(wrong(&["server", "allowed_hosts"], message));
+        }
+    }
+    let max_body_bytes = count("max_body_bytes", file.max_body_bytes, 1 << 10, 1 << 30)?;
+    // Less would have no room for the largest body, which is in memory three times.
+    let least = 3 * max_body_bytes;
+    let max_buffered_bytes = file.max_buffered_bytes.unwrap_or(least.max(512 << 20));
+    let max_buffered_bytes = count("max_buffered_bytes", max_buffered_bytes, least, 1 << 40)?;
+    if !(1..=10_000).contains(&file.max_concurrent_streams) {
+        let message = format!("{}, expected 1 to 10000", file.max_concurrent_streams);
+        return Err(wrong(&["server", "max_concurrent_streams"], message));
+    }
     Ok(Server {
         max_in_flight: count("max_in_flight", file.max_in_flight, 1, 1_000_000)?,
         max_connections: count("max_connections", file.max_connections, 1, 1_000_000)?,
-        max_body_bytes: count("max_body_bytes", file.max_body_bytes, 1 << 10, 1 << 30)?,
+        max_connections_per_address: match file.max_connections_per_address {
+            0 => None,
+            most => Some(count("max_connections_per_address", most, 1, 1_000_000)?),
+        },
+        max_connection_age: match file.max_connection_age_seconds {
+            0.0 => None,
+            age => Some(seconds(&["server", "max_connection_age_seconds"], age)?),
+        },
+        max_concurrent_streams: file.max_concurrent_streams,
+        max_body_bytes,
+        max_buffered_bytes,
         max_prompt_chars: count("max_prompt_chars", file.max_prompt_chars, 1, 1 << 30)?,
         max_head_bytes: count("max_head_bytes", file.max_head_bytes, 8 << 10, 1 << 20)?,
         head_timeout: seconds(&["server", "head_timeout_seconds"], file.head_timeout_seconds)?,
@@ -266,5 +311,17 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         },
         guarded_max_bytes: count("guarded_max_bytes", file.guarded_max_bytes, 1 << 10, 1 << 26)?,
         label_headers: file.label_headers,
+        allowed_origins: file.allowed_origins,
+        allowed_hosts: file.allowed_hosts,
+        metrics_for_clients: file.metrics_for_clients,
     })
+}
+
+/// Whether a text is an origin as browsers send it: a scheme and a host, perhaps a port, and no path. `*` stands for all.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
+    let plain = |text: &str, more: &[u8]| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+    };
+    plain(scheme, b"+-.") && plain(host, b"-._:[]")
 }

@@ -86,8 +86,16 @@ pub struct Server {
     pub max_in_flight: usize,
     /// Maximum of open connections. More wait until the gateway accepts them.
     pub max_connections: usize,
+    /// Maximum of open connections of one client address; `None`: any number. The gateway closes more at once.
+    pub max_connections_per_address: Option<usize>,
+    /// Age at which the gateway ends a connection, once its requests have ended; `None`: any age.
+    pub max_connection_age: Option<Duration>,
+    /// Maximum of requests at a time on one HTTP/2 connection, 1 to 10,000.
+    pub max_concurrent_streams: u32,
     /// Longest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Bytes that all requests and complete answers may hold in memory. The gateway refuses more requests with 503.
+    pub max_buffered_bytes: usize,
     /// Longest prompt, in characters of all messages together.
     pub max_prompt_chars: usize,
     /// Largest request head, in bytes.
@@ -112,6 +120,12 @@ pub struct Server {
     pub content_filter_falls_back: bool,
     /// Request headers that policies may see, in lower case.
     pub label_headers: Vec<String>,
+    /// Origins whose web pages may send requests, besides the gateway's own; `*`: all.
+    pub allowed_origins: Vec<String>,
+    /// Names by which clients may call a gateway that listens on a loopback address, besides `localhost`.
+    pub allowed_hosts: Vec<String>,
+    /// Whether clients may read metrics and totals. Operators always may, on the admin listener.
+    pub metrics_for_clients: bool,
 }
 
 /// Settings of the log.
@@ -250,6 +264,9 @@ impl Config {
                 ("log.format", format!("{:?}", config.log.format)),
                 ("log.level", config.log.level.clone()),
                 ("server.max_connections", format!("{}", server.max_connections)),
+                ("server.max_connections_per_address", format!("{:?}", server.max_connections_per_address)),
+                ("server.max_connection_age_seconds", format!("{:?}", server.max_connection_age)),
+                ("server.max_concurrent_streams", format!("{}", server.max_concurrent_streams)),
                 ("server.max_head_bytes", format!("{}", server.max_head_bytes)),
                 ("server.head_timeout_seconds", format!("{:?}", server.head_timeout)),
                 ("server.write_timeout_seconds", format!("{:?}", server.write_timeout)),

@@ -39,7 +39,7 @@ const MAX_SKIPPED_FRAMES: u32 = 32;
 const BEHIND: Duration = Duration::from_millis(10);
 
 /// A stream on its way from a backend to a client.
-pub struct Relay {
+pub(crate) struct Relay {
     // `None` once the stream has ended.
     upstream: Option<backend::Body>,
     frames: Frames,
@@ -69,24 +69,24 @@ pub struct Relay {
 
 /// The client side of a relay.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     /// The dialect that the client speaks.
-    pub dialect: Dialect,
+    pub(crate) dialect: Dialect,
     /// What the encoder writes into the stream besides the model's output.
-    pub facts: Facts,
+    pub(crate) facts: Facts,
     /// The model's price.
-    pub price: Option<Price>,
+    pub(crate) price: Option<Price>,
 }
 
 /// The deadlines of a stream.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadlines {
+pub(crate) struct Deadlines {
     /// When the first token is due.
-    pub first_token: Instant,
+    pub(crate) first_token: Instant,
     /// How long the backend may send nothing after the first token.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// When the stream must have ended.
-    pub total: Instant,
+    pub(crate) total: Instant,
 }
 
 fn malformed(error: &dyn std::fmt::Display) -> Failure {
@@ -104,7 +104,12 @@ enum Writer {
 impl Relay {
     /// A relay of `answer` to `client`, until `cutoff` is cancelled.
     #[must_use]
-    pub fn new(answer: backend::Answer, client: Client, deadlines: Deadlines, cutoff: CancellationToken) -> Self {
+    pub(crate) fn new(
+        answer: backend::Answer,
+        client: Client,
+        deadlines: Deadlines,
+        cutoff: CancellationToken,
+    ) -> Self {
         let Client { dialect: client, facts, price } = client;
         let request_id = facts.request_id.clone();
         let writer = if answer.dialect == client {
@@ -139,7 +144,7 @@ impl Relay {
     ///
     /// # Errors
     /// If the first token or the end does not arrive. The client has seen nothing.
-    pub async fn begin(&mut self, record: &mut Record, hold: Option<usize>) -> Result<(), Failure> {
+    pub(crate) async fn begin(&mut self, record: &mut Record, hold: Option<usize>) -> Result<(), Failure> {
         // Nothing leaves `out` while this waits, so each frame is counted once.
         let (mut counted, mut held) = (0, 0);
         std::future::poll_fn(|context| {
@@ -169,7 +174,7 @@ impl Relay {
 
     /// Whether the stream ended before the client has seen any of it.
     #[must_use]
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.ending.is_some()
     }
 
@@ -200,13 +205,13 @@ impl Relay {
 
     /// When the stream must have ended.
     #[must_use]
-    pub fn total(&self) -> Instant {
+    pub(crate) fn total(&self) -> Instant {
         self.deadlines.total
     }
 
     /// Since when the client has not asked for more, although it got bytes.
     #[must_use]
-    pub fn waits_for_client_since(&self) -> Option<Instant> {
+    pub(crate) fn waits_for_client_since(&self) -> Option<Instant> {
         self.handed
     }
 

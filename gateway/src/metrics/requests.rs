@@ -15,6 +15,7 @@ use crate::error::{Reason, Rejection};
 #[derive(Debug)]
 pub(super) struct Requests {
     in_progress: IntGauge,
+    buffered: IntGauge,
     routing_seconds: Histogram,
     rejected: Vec<IntCounter>,
     // By the model's location, then reason.
@@ -38,7 +39,14 @@ impl Requests {
             &["reason"],
         );
         Self {
-            in_progress: families.gauge("api_gateway_requests_in_progress", "Requests in flight, streams included."),
+            in_progress: families.gauge(
+                "api_gateway_requests_in_progress",
+                "Requests in flight, streams included, from the arrival of their body on.",
+            ),
+            buffered: families.gauge(
+                "api_gateway_buffered_bytes",
+                "Bytes that requests and complete answers hold in memory, bounded by server.max_buffered_bytes.",
+            ),
             routing_seconds: families.histogram(
                 "api_gateway_routing_latency_seconds",
                 "Duration of the whole routing decision, including both policies.",
@@ -94,7 +102,7 @@ impl Requests {
 }
 
 impl super::Metrics {
-    /// A request arrived.
+    /// A request got its permit.
     pub fn request_began(&self) {
         self.requests.in_progress.inc();
     }
@@ -102,6 +110,11 @@ impl super::Metrics {
     /// A request released its permit.
     pub fn request_ended(&self) {
         self.requests.in_progress.dec();
+    }
+
+    /// Updates how many bytes requests and answers hold.
+    pub fn set_buffered(&self, bytes: usize) {
+        self.requests.buffered.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// A request was rejected.

@@ -5,7 +5,6 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,11 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::activity::Activity;
+
 /// See the module. Dropping it closes the connection.
 pub struct DeadlineStream {
     stream: TcpStream,
-    // Whether a complete head arrived: from then on the HTTP library applies its own deadline.
-    asked: Arc<AtomicBool>,
+    // From the first complete head on, the HTTP library applies its own deadline.
+    activity: Arc<Activity>,
     first_head: Pin<Box<Sleep>>,
     write_timeout: Duration,
     // Runs while the client reads nothing.
@@ -27,12 +28,12 @@ pub struct DeadlineStream {
 impl DeadlineStream {
     pub(super) fn new(
         stream: TcpStream,
-        asked: Arc<AtomicBool>,
+        activity: Arc<Activity>,
         head_timeout: Duration,
         write_timeout: Duration,
     ) -> Self {
         let first_head = Box::pin(tokio::time::sleep(head_timeout));
-        Self { stream, asked, first_head, write_timeout, stalled: None }
+        Self { stream, activity, first_head, write_timeout, stalled: None }
     }
 
     /// Passes progress on; fails if there was none for `write_timeout`.
@@ -53,8 +54,7 @@ impl DeadlineStream {
 impl AsyncRead for DeadlineStream {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(context, into);
-        if read.is_pending() && !self.asked.load(Ordering::Relaxed) && self.first_head.as_mut().poll(context).is_ready()
-        {
+        if read.is_pending() && self.activity.requests() == 0 && self.first_head.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read

@@ -1,8 +1,8 @@
-//! The accept loop of all listeners: bounds the number of connections and gives each its deadlines.
+//! The accept loop of all listeners: bounds the number of connections, of all clients and of each address, and gives each
+//! its deadlines.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
@@ -10,13 +10,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::Activity;
 use super::deadlines::DeadlineStream;
+use super::per_address::PerAddress;
+use wasmgate_base::log_limit::LogLimit;
 
 /// What one listener allows its clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Open connections; one more waits to be accepted.
     pub max_connections: usize,
+    /// Open connections of one client address; more are closed at once. `None`: no bound.
+    pub max_per_address: Option<usize>,
     /// How long the first head of a connection may take.
     pub head_timeout: Duration,
     /// How long a client may read nothing of an answer.
@@ -29,8 +34,23 @@ pub struct Connection {
     pub stream: TokioIo<DeadlineStream>,
     /// The client's address.
     pub remote: SocketAddr,
-    /// `serve` sets it when a complete head has arrived, which ends the deadline of the first head.
-    pub asked: Arc<AtomicBool>,
+    /// `serve` notes each request here. The first one ends the deadline of the first head.
+    pub activity: Arc<Activity>,
+}
+
+/// The connections that were open when a listener stopped.
+pub struct OpenConnections {
+    permits: Arc<Semaphore>,
+    most: usize,
+}
+
+impl OpenConnections {
+    /// Waits until all are closed.
+    pub async fn closed(&self) {
+        let all = u32::try_from(self.most).unwrap_or(u32::MAX);
+        // The semaphore is never closed.
+        let _ = self.permits.acquire_many(all).await;
+    }
 }
 
 /// Accepts connections until `stop`. `serve` takes each connection and returns the future that serves it.
@@ -39,9 +59,11 @@ pub async fn accept_until<F>(
     listener: TcpListener,
     bounds: Bounds,
     mut serve: impl FnMut(Connection) -> F,
-) where
+) -> OpenConnections
+where
     F: Future<Output = ()> + Send + 'static,
 {
+    let (counts, refusals) = (Arc::new(PerAddress::default()), LogLimit::default());
     let connections = Arc::new(Semaphore::new(bounds.max_connections));
     loop {
         let next = async {
@@ -50,15 +72,22 @@ pub async fn accept_until<F>(
         };
         let (permit, (stream, remote)) = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return OpenConnections { permits: connections, most: bounds.max_connections },
             next = next => next,
         };
-        let asked = Arc::new(AtomicBool::new(false));
-        let stream = DeadlineStream::new(stream, Arc::clone(&asked), bounds.head_timeout, bounds.write_timeout);
-        let served = serve(Connection { stream: TokioIo::new(stream), remote, asked });
+        let counted = bounds.max_per_address.map(|most| counts.count(remote.ip(), most));
+        if let Some(None) = counted {
+            if let Some(suppressed) = refusals.admit() {
+                tracing::warn!(remote = %remote.ip(), suppressed, "a client address has too many connections");
+            }
+            continue;
+        }
+        let activity = Arc::new(Activity::default());
+        let stream = DeadlineStream::new(stream, Arc::clone(&activity), bounds.head_timeout, bounds.write_timeout);
+        let served = serve(Connection { stream: TokioIo::new(stream), remote, activity });
         tokio::spawn(async move {
             served.await;
-            drop(permit);
+            drop((permit, counted));
         });
     }
 }

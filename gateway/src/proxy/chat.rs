@@ -13,6 +13,7 @@ use super::body::ResponseBody;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake;
+use super::memory::Held;
 use super::response::{refuse, respond, wait};
 use crate::dispatch::{self, ChatCall};
 use crate::error::Failure;
@@ -32,43 +33,51 @@ pub(super) async fn serve(
     let mut in_flight = InFlight::new(gateway);
     in_flight.record.dialect = Some(dialect);
     match prepare(&mut in_flight, dialect, request).await {
-        Ok(call) => answer(in_flight, call).await,
+        Ok(prepared) => answer(in_flight, prepared).await,
         Err(failure) => refuse(in_flight, dialect, &failure),
     }
 }
 
+/// A chat that is ready to be sent, and the memory that it holds until its answer is there.
+struct Prepared {
+    call: ChatCall,
+    _memory: Held,
+}
+
 /// The steps before a model is called, in order.
-async fn prepare(in_flight: &mut InFlight, dialect: Dialect, request: Request<Incoming>) -> Result<ChatCall, Failure> {
-    in_flight.admit()?;
+async fn prepare(in_flight: &mut InFlight, dialect: Dialect, request: Request<Incoming>) -> Result<Prepared, Failure> {
+    in_flight.check_limit()?;
     let (gateway, snapshot) = (Arc::clone(in_flight.gateway()), Arc::clone(in_flight.snapshot()));
-    let (headers, body) = intake::read(request, &snapshot.limits).await?;
-    let chat = intake::parse(dialect, &body, &snapshot.limits)?;
+    let (headers, body) = intake::read(request, &snapshot.limits, &gateway.memory).await?;
+    in_flight.admit()?;
+    let chat = intake::parse(dialect, &body.bytes, &snapshot.limits)?;
+    let memory = body.parsed();
     in_flight.record.stream = chat.stream;
     let inbound = Inbound { dialect, chat: &chat, headers: &headers };
     let decision = gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await?;
     let guarded = headers.get(GUARDED).is_some_and(|value| value == "true");
     let headers = if dialect == Dialect::Anthropic { dialect_headers(&headers) } else { HeaderMap::new() };
-    Ok(ChatCall { dialect, chat, decision, headers, guarded })
+    Ok(Prepared { call: ChatCall { dialect, chat, decision, headers, guarded }, _memory: memory })
 }
 
 /// The steps from the first model call on. If the operator configured keep-alive comments, a stream that is slow to
 /// begin starts with them; the first one commits the status, so a later failure appears in the stream.
-async fn answer(mut in_flight: InFlight, call: ChatCall) -> Response<ResponseBody> {
-    let dialect = call.dialect;
-    let comments = call.chat.stream && dialect.framing() == Framing::Sse;
+async fn answer(mut in_flight: InFlight, prepared: Prepared) -> Response<ResponseBody> {
+    let dialect = prepared.call.dialect;
+    let comments = prepared.call.chat.stream && dialect.framing() == Framing::Sse;
     let Some(keep_alive) = in_flight.snapshot().limits.keep_alive.filter(|_| comments) else {
-        let answer = dispatch(&mut in_flight, &call).await;
+        let answer = dispatch(&mut in_flight, &prepared.call).await;
         return finish(in_flight, dialect, answer);
     };
-    let id = in_flight.record.id.clone();
+    let (id, slow) = (in_flight.record.id.clone(), in_flight.slow_client());
     let mut dispatched = Box::pin(async move {
-        let answer = dispatch(&mut in_flight, &call).await;
+        let answer = dispatch(&mut in_flight, &prepared.call).await;
         (in_flight, answer)
     });
     tokio::select! {
         biased;
         (in_flight, answer) = &mut dispatched => finish(in_flight, dialect, answer),
-        () = tokio::time::sleep(keep_alive) => wait(dialect, &id, keep_alive, dispatched),
+        () = tokio::time::sleep(keep_alive) => wait(dialect, &id, keep_alive, slow, dispatched),
     }
 }
 

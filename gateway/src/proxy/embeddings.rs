@@ -14,7 +14,7 @@ use super::body::ResponseBody;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake;
-use super::response::{id_header, refuse, routing_headers};
+use super::response::{complete, id_header, refuse, routing_headers};
 use crate::backend::LiveModel;
 use crate::dispatch::{Attempt, Target, stopping, whole, with_retries};
 use crate::error::{Failure, Kind};
@@ -33,25 +33,26 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) ->
             id_header(response.headers_mut(), &in_flight.record.id);
             let cost = in_flight.record.cost(in_flight.snapshot().price(in_flight.record.model));
             routing_headers(response.headers_mut(), &in_flight, cost);
-            *response.body_mut() = ResponseBody::Whole { bytes, in_flight: Some(in_flight) };
+            *response.body_mut() = complete(&mut in_flight, bytes).into();
             response
         }
     }
 }
 
 async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<Bytes, Failure> {
-    in_flight.admit()?;
+    in_flight.check_limit()?;
     let gateway = Arc::clone(in_flight.gateway());
     let snapshot = Arc::clone(in_flight.snapshot());
-    let (_, body) = intake::read(request, &snapshot.limits).await?;
-    let asked = parse(&body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
+    let (_, body) = intake::read(request, &snapshot.limits, &gateway.memory).await?;
+    in_flight.admit()?;
+    let asked = parse(&body.bytes).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
     let index = snapshot.catalog.find(&asked.model).ok_or_else(|| {
         Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured model")
     })?;
     let live = &snapshot.catalog.models()[index];
     in_flight.record.model = Some(index);
     // Four bytes for each token: an estimate, used only if the backend reports no usage.
-    in_flight.record.estimated_input_tokens = u32::try_from(body.len() / 4).unwrap_or(u32::MAX);
+    in_flight.record.estimated_input_tokens = u32::try_from(body.bytes.len() / 4).unwrap_or(u32::MAX);
     let body = asked.forward(&live.model.backend_name);
     let embedding = Embedding { gateway: &gateway, live, body, inputs: asked.inputs };
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);

@@ -39,11 +39,13 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) ->
 }
 
 async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<Decision, Failure> {
-    in_flight.admit()?;
+    in_flight.check_limit()?;
     let gateway = Arc::clone(in_flight.gateway());
     let snapshot = Arc::clone(in_flight.snapshot());
-    let (headers, body) = intake::read(request, &snapshot.limits).await?;
-    let chat = intake::parse(Dialect::Native, &body, &snapshot.limits)?;
+    let (headers, body) = intake::read(request, &snapshot.limits, &gateway.memory).await?;
+    in_flight.admit()?;
+    let chat = intake::parse(Dialect::Native, &body.bytes, &snapshot.limits)?;
+    let _memory = body.parsed();
     let inbound = Inbound { dialect: Dialect::Native, chat: &chat, headers: &headers };
     gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
+use super::memory::Memory;
+use super::watchdog::Watchdog;
 use crate::config::Server;
 use crate::dispatch::Budgets;
 use crate::metrics::Metrics;
+use crate::net::files::Files;
 use crate::routing::Router;
 use crate::state::Serving;
 
@@ -25,21 +28,35 @@ pub struct Gateway {
     pub budgets: Budgets,
     /// Number of in-flight requests.
     pub in_flight: AtomicUsize,
+    /// Whether only clients of this machine reach the listener.
+    pub is_loopback: bool,
+    /// Most requests in flight for which the process may open connections.
+    pub most_in_flight: usize,
+    /// The bytes that requests and answers hold.
+    pub memory: Arc<Memory>,
+    /// Ends answers that their clients hold up.
+    pub watchdog: Watchdog,
     /// When the gateway started.
     pub started: Instant,
 }
 
 impl Gateway {
-    /// A gateway that serves the snapshots of `serving`.
+    /// A gateway that serves the snapshots of `serving`, with as many connections and requests as `files` allows.
+    /// `is_loopback`: only clients of this machine reach its listener.
     #[must_use]
-    pub fn new(serving: Arc<Serving>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(serving: Arc<Serving>, metrics: Arc<Metrics>, files: Files, is_loopback: bool) -> Self {
+        let max_connections = files.max_connections;
         Self {
-            limits: serving.snapshot().limits.clone(),
+            limits: Server { max_connections, ..serving.snapshot().limits.clone() },
             router: Router::new(Arc::clone(&serving)),
             serving,
             metrics,
             budgets: Budgets::default(),
             in_flight: AtomicUsize::new(0),
+            is_loopback,
+            most_in_flight: files.max_in_flight,
+            memory: Arc::default(),
+            watchdog: Watchdog::default(),
             started: Instant::now(),
         }
     }

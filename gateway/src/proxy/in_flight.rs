@@ -1,9 +1,11 @@
 //! An in-flight request: its record, concurrency permit and snapshot. The handler owns it until the response body takes
 //! it over. Closing it observes the record once: metrics, the log line, the averages that policies see. Dropping it
 //! unclosed means that the client disconnected.
+//!
+//! It gets its permit when its body has arrived: a client that sends only a head takes nobody's place.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::gateway::Gateway;
@@ -12,71 +14,92 @@ use crate::metrics::labels::{Abandonment, Ending};
 use crate::state::Snapshot;
 use crate::telemetry;
 use crate::telemetry::Record;
-use wasmgate_dialect::Total;
 
 /// A record that must be closed, and the request's permit.
-pub struct InFlight {
+pub(super) struct InFlight {
     /// The facts.
-    pub record: Box<Record>,
+    pub(super) record: Box<Record>,
     gateway: Arc<Gateway>,
     snapshot: Arc<Snapshot>,
+    admitted: bool,
     closed: bool,
+    // Whether a drop means that the client was too slow.
+    slow_client: Option<Arc<AtomicBool>>,
 }
 
 impl InFlight {
-    /// Begins a request: counts it, and takes the snapshot that serves now.
+    /// Begins a request, which takes the snapshot that serves now.
     #[must_use]
-    pub fn new(gateway: &Arc<Gateway>) -> Self {
-        gateway.in_flight.fetch_add(1, Ordering::Relaxed);
-        gateway.metrics.request_began();
+    pub(super) fn new(gateway: &Arc<Gateway>) -> Self {
         let (gateway, snapshot) = (Arc::clone(gateway), gateway.serving.snapshot());
-        Self { record: Box::new(Record::new()), gateway, snapshot, closed: false }
+        let record = Box::new(Record::new());
+        Self { record, gateway, snapshot, admitted: false, closed: false, slow_client: None }
     }
 
     /// The gateway.
     #[must_use]
-    pub fn gateway(&self) -> &Arc<Gateway> {
+    pub(super) fn gateway(&self) -> &Arc<Gateway> {
         &self.gateway
     }
 
     /// The policies and models that serve this request from its beginning to its end.
     #[must_use]
-    pub fn snapshot(&self) -> &Arc<Snapshot> {
+    pub(super) fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
     }
 
-    /// Admits the request if the concurrency limit allows it.
+    /// Checks whether the concurrency limit would admit the request now, so that the body of one that it would not
+    /// need not be read.
     ///
     /// # Errors
     /// If too many requests are in flight.
-    pub fn admit(&self) -> Result<(), Failure> {
-        if self.gateway.in_flight.load(Ordering::Relaxed) > self.snapshot.limits.max_in_flight {
+    pub(super) fn check_limit(&self) -> Result<(), Failure> {
+        if self.gateway.in_flight.load(Ordering::Relaxed) < self.limit() {
+            return Ok(());
+        }
+        Err(Failure::new(Kind::Overloaded, "too many requests are in flight; retry shortly"))
+    }
+
+    /// Admits the request if the concurrency limit allows it. It is in flight from now on.
+    ///
+    /// # Errors
+    /// If too many requests are in flight.
+    pub(super) fn admit(&mut self) -> Result<(), Failure> {
+        let before = self.gateway.in_flight.fetch_add(1, Ordering::Relaxed);
+        if before >= self.limit() {
+            self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
             return Err(Failure::new(Kind::Overloaded, "too many requests are in flight; retry shortly"));
         }
+        self.gateway.metrics.request_began();
+        self.admitted = true;
         Ok(())
     }
 
-    /// Usage, cost and latency of the answer so far.
-    #[must_use]
-    pub fn total(&self) -> Total {
-        self.record.total(self.snapshot.price(self.record.model))
+    fn limit(&self) -> usize {
+        self.snapshot.limits.max_in_flight.min(self.gateway.most_in_flight)
+    }
+
+    /// A switch for the owner of a future that holds this request: set it before the future is dropped because the
+    /// client is too slow.
+    pub(super) fn slow_client(&mut self) -> Arc<AtomicBool> {
+        Arc::clone(self.slow_client.get_or_insert_default())
     }
 
     /// Closes the record with a failure.
-    pub fn fail(&mut self, failure: &Failure) {
+    pub(super) fn fail(&mut self, failure: &Failure) {
         self.record.detail.clone_from(if failure.detail.is_empty() { &failure.message } else { &failure.detail });
         self.close(Ending::of(&failure.kind));
     }
 
     /// Closes the record of a request that was explained, not answered: only its decision counts.
-    pub fn close_explained(&mut self) {
+    pub(super) fn close_explained(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {
             telemetry::observe_decision(&self.gateway.metrics, &self.record);
         }
     }
 
     /// Closes the record. Only the first call counts.
-    pub fn close(&mut self, ending: Ending) {
+    pub(super) fn close(&mut self, ending: Ending) {
         if !std::mem::replace(&mut self.closed, true) {
             telemetry::observe(&self.gateway.metrics, &self.record, &self.snapshot, ending);
             if let Some(by) = self.record.follows() {
@@ -106,8 +129,12 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.close(Ending::Abandoned(Abandonment::Disconnected));
-        self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.gateway.metrics.request_ended();
+        let slow = self.slow_client.as_ref().is_some_and(|slow| slow.load(Ordering::Relaxed));
+        let why = if slow { Abandonment::SlowClient } else { Abandonment::Disconnected };
+        self.close(Ending::Abandoned(why));
+        if self.admitted {
+            self.gateway.in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.gateway.metrics.request_ended();
+        }
     }
 }

@@ -1,41 +1,103 @@
-//! Reads and parses an inbound request within the operator's bounds.
+//! Reads and parses an inbound request within the operator's bounds: of one body, and of all bodies together.
 //!
 //! This module must not know: policies, backends, metrics.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body::Body as _;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{HeaderMap, Request};
 
+use super::memory::{Held, Memory};
 use crate::config::Server;
 use crate::error::{Failure, Kind};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::{Chat, Part};
 
+/// How often a body is in memory at once: as it arrived, as it was parsed, and as it is sent to a backend.
+const COPIES: usize = 3;
+/// Initial capacity for a body that arrives in several pieces.
+const CAPACITY: usize = 64 << 10;
+
+/// A body that has arrived.
+pub(super) struct Body {
+    /// The text.
+    pub(super) bytes: Bytes,
+    held: Held,
+}
+
+impl Body {
+    /// Drops the text once it is parsed. What is returned stands for the parsed request and what is sent of it.
+    pub(super) fn parsed(self) -> Held {
+        let Self { bytes, mut held } = self;
+        held.shrink(bytes.len() * (COPIES - 1));
+        held
+    }
+}
+
 /// Reads a JSON body within the operator's bounds.
 ///
 /// # Errors
-/// If the body has another content type, is too long, arrives too slowly, or breaks off.
-pub(super) async fn read(request: Request<Incoming>, limits: &Server) -> Result<(HeaderMap, Bytes), Failure> {
+/// If the body has another content type, is too long, finds no room in memory, arrives too slowly, or breaks off.
+pub(super) async fn read(
+    request: Request<Incoming>,
+    limits: &Server,
+    memory: &Arc<Memory>,
+) -> Result<(HeaderMap, Body), Failure> {
     let (head, body) = request.into_parts();
     check_content_type(&head.headers)?;
-    let too_large = || Failure::new(Kind::TooLarge, format!("the body is longer than {} bytes", limits.max_body_bytes));
-    let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limits.max_body_bytes as u64) {
-        return Err(too_large());
+    let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let held = memory.hold();
+    if announced.is_some_and(|length| length > limits.max_body_bytes) {
+        return Err(too_large(limits));
     }
-    let read = tokio::time::timeout(limits.body_timeout, Limited::new(body, limits.max_body_bytes).collect()).await;
-    match read {
-        Ok(Ok(body)) => Ok((head.headers, body.to_bytes())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            Err(Failure::new(Kind::BadRequest, "the body ended before it was complete").with_detail(error))
-        }
+    // Memory is held only for what has arrived: a head that announces much takes nobody's place.
+    if announced.is_some_and(|length| !held.fits(length * COPIES, limits.max_buffered_bytes)) {
+        return Err(no_room());
+    }
+    match tokio::time::timeout(limits.body_timeout, collect(body, held, limits)).await {
+        Ok(body) => Ok((head.headers, body?)),
         Err(_elapsed) => Err(slow(limits.body_timeout)),
     }
+}
+
+async fn collect(mut body: Incoming, mut held: Held, limits: &Server) -> Result<Body, Failure> {
+    let (mut first, mut all) = (Bytes::new(), Vec::new());
+    while let Some(frame) = body.frame().await {
+        let broken = |error| Failure::new(Kind::BadRequest, "the body ended before it was complete").with_detail(error);
+        // The gateway does not use trailers.
+        let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+        if first.len() + all.len() + data.len() > limits.max_body_bytes {
+            return Err(too_large(limits));
+        }
+        if !held.grow(data.len() * COPIES, limits.max_buffered_bytes) {
+            return Err(no_room());
+        }
+        if all.is_empty() && body.is_end_stream() && first.is_empty() {
+            // Most bodies are one piece, which needs no copy.
+            first = data;
+        } else {
+            if all.is_empty() {
+                all.reserve(CAPACITY);
+            }
+            all.extend_from_slice(&data);
+        }
+    }
+    let bytes = if all.is_empty() { first } else { all.into() };
+    Ok(Body { bytes, held })
+}
+
+fn too_large(limits: &Server) -> Failure {
+    Failure::new(Kind::TooLarge, format!("the body is longer than {} bytes", limits.max_body_bytes))
+}
+
+fn no_room() -> Failure {
+    let message = "the requests in flight hold all the memory that is meant for them; retry shortly";
+    Failure::new(Kind::Overloaded, message).with_detail("server.max_buffered_bytes is used up")
 }
 
 fn slow(limit: Duration) -> Failure {

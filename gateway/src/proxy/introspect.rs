@@ -61,10 +61,10 @@ impl Page {
             }
             Self::Metrics => {
                 content_type = metrics::CONTENT_TYPE;
-                gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.serving.live())
+                metrics_page(gateway)
             }
             Self::Models => json_text::json(&models(&snapshot)),
-            Self::Stats => json_text::json(&stats(gateway, &snapshot)),
+            Self::Stats => stats_page(gateway),
             Self::SdkModels => json_text::json(&sdk_models(&snapshot, headers.contains_key("anthropic-version"))),
             Self::OllamaTags => {
                 let models = names(&snapshot).map(|name| {
@@ -155,12 +155,22 @@ fn models(snapshot: &Snapshot) -> Value {
     json!({"models": models.collect::<Vec<_>>(), "routed": "auto"})
 }
 
-fn stats(gateway: &Gateway, snapshot: &Snapshot) -> Value {
-    let (totals, local_share) = gauges::totals(&gateway.metrics, snapshot);
+/// The text of `/metrics`.
+#[must_use]
+pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
+    let snapshot = gateway.serving.snapshot();
+    gateway.metrics.set_buffered(gateway.memory.used());
+    gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.serving.live())
+}
+
+/// The text of `/api/v1/stats`, in JSON.
+#[must_use]
+pub fn stats_page(gateway: &Gateway) -> Vec<u8> {
+    let (totals, local_share) = gauges::totals(&gateway.metrics, &gateway.serving.snapshot());
     let mut stats = json!(totals);
     stats["local_share"] = json!(local_share);
     stats["uptime_seconds"] = json!(gateway.started.elapsed().as_secs());
-    stats
+    json_text::json(&stats)
 }
 
 /// The names that clients may request.

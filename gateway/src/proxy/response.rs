@@ -1,6 +1,7 @@
 //! Turns answers and failures into HTTP responses. Every chat response leaves the gateway through here.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,12 +9,13 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::MissedTickBehavior;
 
-use super::body::ResponseBody;
+use super::body::{ResponseBody, State};
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::routes::dialect_of;
 use crate::dispatch::Answer;
 use crate::error::{Failure, Kind};
+use crate::metrics::labels::Ending;
 use crate::telemetry::record::FailedAttempt;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::{Dialect, ErrorText, stream_error};
@@ -45,15 +47,23 @@ pub(crate) fn respond(in_flight: InFlight, dialect: Dialect, answer: Answer) -> 
             headers.insert("x-wasmgate-whole", HeaderValue::from_static("true"));
         }
     }
-    *response.body_mut() = body(in_flight, answer);
+    *response.body_mut() = content(in_flight, answer).into();
     response
 }
 
-fn body(in_flight: InFlight, answer: Answer) -> ResponseBody {
+fn content(mut in_flight: InFlight, answer: Answer) -> State {
     match answer {
-        Answer::Whole(bytes) => ResponseBody::Whole { bytes, in_flight: Some(in_flight) },
-        Answer::Stream(relay, _) => ResponseBody::Relay { relay, in_flight: Some(in_flight) },
+        Answer::Whole(bytes) => complete(&mut in_flight, bytes),
+        Answer::Stream(relay, _) => State::Relay { relay, in_flight },
     }
+}
+
+/// A complete answer. Its request is over: a client that takes it slowly holds memory, but no permit.
+pub(crate) fn complete(in_flight: &mut InFlight, bytes: Bytes) -> State {
+    in_flight.close(Ending::Finished);
+    let mut memory = in_flight.gateway().memory.hold();
+    memory.add(bytes.len());
+    State::Whole { bytes, _memory: Some(memory) }
 }
 
 fn stream_headers(headers: &mut HeaderMap) {
@@ -63,27 +73,28 @@ fn stream_headers(headers: &mut HeaderMap) {
 }
 
 /// The response to a request whose stream has not begun: its head now, a keep-alive comment `every` interval, then the
-/// outcome of `asking`. The model is not known yet, so no header names it.
+/// outcome of `asking`. The model is not known yet, so no header names it. `slow`: the request's switch.
 pub(crate) fn wait(
     dialect: Dialect,
     id: &str,
     every: Duration,
+    slow: Arc<AtomicBool>,
     asking: impl Future<Output = (InFlight, Result<Answer, Failure>)> + Send + 'static,
 ) -> Response<ResponseBody> {
     let then = async move {
         match asking.await {
-            (in_flight, Ok(answer)) => body(in_flight, answer),
+            (in_flight, Ok(answer)) => content(in_flight, answer),
             (mut in_flight, Err(failure)) => {
                 let error = error_text(&failure, &in_flight.record.id);
                 in_flight.fail(&failure);
-                ResponseBody::plain(stream_error(dialect, &error))
+                State::whole(stream_error(dialect, &error))
             }
         }
     };
     let mut tick = tokio::time::interval(every);
     // A client that reads slowly does not get a burst of missed comments.
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut response = Response::new(ResponseBody::Waiting { then: Box::pin(then), tick });
+    let mut response = Response::new(State::Waiting { then: Box::pin(then), tick, slow }.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(dialect.stream_content_type()));
     id_header(headers, id);

@@ -41,6 +41,11 @@ impl Route {
         ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route)
     }
 
+    /// Whether it is meant for operators, who also find it on the admin listener.
+    pub(super) fn is_for_operators(self) -> bool {
+        matches!(self, Self::Page(Page::Metrics | Page::Stats))
+    }
+
     /// The methods that the route accepts, as the `Allow` header lists them.
     pub(super) fn allowed(self) -> &'static str {
         match self {

@@ -3,24 +3,25 @@
 //!
 //! This module must not know: the content of a request.
 
+mod lifetime;
+
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Rejection;
-use crate::net::{Bounds, Connection, accept_until};
+use crate::net::{Bounds, Connection, OpenConnections, accept_until};
 use crate::proxy::gateway::Gateway;
 use crate::proxy::{self, ResponseBody};
+use lifetime::Lifetime;
 
 /// How long a client has to receive the in-band error of a stream that the drain cut.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -28,31 +29,39 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Serves until `stop`, then drains: accepts no new connection, gives in-flight requests `drain_timeout` to end, then
 /// cuts their streams with an in-band error.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: CancellationToken) {
-    let graceful = GracefulShutdown::new();
     let http = http(&gateway);
+    let limits = &gateway.limits;
     let bounds = Bounds {
-        max_connections: gateway.limits.max_connections,
-        head_timeout: gateway.limits.head_timeout,
-        write_timeout: gateway.limits.write_timeout,
+        max_connections: limits.max_connections,
+        max_per_address: limits.max_connections_per_address,
+        head_timeout: limits.head_timeout,
+        write_timeout: limits.write_timeout,
     };
-    accept_until(&stop, listener, bounds, |Connection { stream, asked, .. }| {
+    let lifetime = Lifetime { idle: limits.head_timeout, age: limits.max_connection_age, linger: limits.write_timeout };
+    let accepting = accept_until(&stop, listener, bounds, |Connection { stream, activity, .. }| {
         let (gateway, service_gateway) = (Arc::clone(&gateway), Arc::clone(&gateway));
-        let service_asked = Arc::clone(&asked);
+        let (service_activity, stop) = (Arc::clone(&activity), stop.clone());
         let service = service_fn(move |request: Request<Incoming>| {
-            service_asked.store(true, Ordering::Relaxed);
+            let busy = service_activity.begin(request.version() == Version::HTTP_2);
             // Boxed: the HTTP library moves the future several times, and its state is kilobytes large.
-            let answered = Box::pin(proxy::serve(Arc::clone(&service_gateway), request));
+            let answered = Box::pin(proxy::serve(Arc::clone(&service_gateway), request, busy));
             async move { Ok::<Response<ResponseBody>, std::convert::Infallible>(answered.await) }
         });
-        let connection = graceful.watch(http.serve_connection(stream, service).into_owned());
+        let connection = http.serve_connection(stream, service).into_owned();
         async move {
-            if let Err(error) = connection.await {
-                note_refused(&gateway, &*error, asked.load(Ordering::Relaxed));
+            if let Err(error) = lifetime::serve(connection, &activity, lifetime, &stop).await {
+                note_refused(&gateway, &*error, activity.requests() > 0);
             }
         }
-    })
-    .await;
-    drain(&gateway, graceful).await;
+    });
+    let serving = async {
+        let open = accepting.await;
+        drain(&gateway, &open).await;
+    };
+    tokio::select! {
+        () = serving => {}
+        () = gateway.watchdog.run(limits.write_timeout) => {}
+    }
 }
 
 fn http(gateway: &Gateway) -> auto::Builder<TokioExecutor> {
@@ -64,6 +73,7 @@ fn http(gateway: &Gateway) -> auto::Builder<TokioExecutor> {
     http.http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(gateway.limits.max_head_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(gateway.limits.max_concurrent_streams)
         .keep_alive_interval(Duration::from_secs(30));
     http
 }
@@ -88,13 +98,10 @@ fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-async fn drain(gateway: &Gateway, graceful: GracefulShutdown) {
-    let closed = graceful.shutdown();
-    tokio::pin!(closed);
-    tokio::select! {
-        () = &mut closed => return,
-        () = tokio::time::sleep(gateway.limits.drain_timeout) => {}
+async fn drain(gateway: &Gateway, open: &OpenConnections) {
+    if tokio::time::timeout(gateway.limits.drain_timeout, open.closed()).await.is_ok() {
+        return;
     }
     gateway.budgets.cutoff.cancel();
-    let _ = tokio::time::timeout(LAST_WORDS, closed).await;
+    let _ = tokio::time::timeout(LAST_WORDS, open.closed()).await;
 }

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::super::serve;
+use super::super::{Pages, serve};
 use super::described;
 use crate::config::Token;
 use crate::rollout::api::{
@@ -89,7 +89,8 @@ impl Listener {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let token = token.map(|token| Token::new(token).unwrap());
-        let serving = tokio::spawn(serve(listener, operator, token, stop.clone()));
+        let pages = Pages { metrics: Box::new(|| b"up 1\n".to_vec()), stats: Box::new(|| b"{}".to_vec()) };
+        let serving = tokio::spawn(serve(listener, operator, token, pages, stop.clone()));
         let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
         Self { address, http, asked, gate, log, stop, serving, _subscriber: subscriber }
     }

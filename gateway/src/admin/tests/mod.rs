@@ -10,7 +10,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::input;
 use super::route::TABLE;
@@ -402,14 +402,25 @@ async fn a_body_that_breaks_off_is_written_down() {
 #[tokio::test]
 async fn connections_are_bounded_and_one_more_waits_its_turn() {
     let listener = Listener::start(None).await;
+    // All addresses of 127.0.0.0/8 are loopback.
+    let from = async |last: usize| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("127.0.0.{last}:0").parse().unwrap()).unwrap();
+        socket.connect(listener.address).await.unwrap()
+    };
     let mut open = Vec::new();
-    for _ in 0..super::MAX_CONNECTIONS {
-        let mut client = TcpStream::connect(listener.address).await.unwrap();
+    for number in 0..super::MAX_CONNECTIONS {
+        let address = 1 + number / super::MAX_CONNECTIONS_PER_ADDRESS;
+        let mut client = from(address).await;
         client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
         assert!(client.read(&mut [0; 4096]).await.unwrap() > 0);
         open.push(client);
+        if open.len() == super::MAX_CONNECTIONS_PER_ADDRESS {
+            let closed = from(address).await.read(&mut [0; 1]).await;
+            assert!(matches!(closed, Ok(0) | Err(_)), "one address got more than its share");
+        }
     }
-    let mut waiting = TcpStream::connect(listener.address).await.unwrap();
+    let mut waiting = from(100).await;
     waiting.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
     let mut answer = [0; 4096];
     let early = tokio::time::timeout(Duration::from_millis(100), waiting.read(&mut answer)).await;
