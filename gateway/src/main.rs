@@ -7,16 +7,20 @@
 mod allocator;
 mod cli;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::panic::PanicHookInfo;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use wasmgate::config::{Config, LogFormat, Overrides};
+use wasmgate::log;
 use wasmgate::{Options, StartError};
 use wasmgate_policy_host::compile_component;
 
@@ -71,6 +75,7 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
+    let _flush = log::FlushAtEnd;
     let outcome = match Cli::parse().command {
         // The parent process reads standard output: start no log and no runtime.
         Command::CompileComponent { pooling } => {
@@ -101,7 +106,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("wasmgate: {error}");
+            log::print(&format!("wasmgate: {error}"));
             match error {
                 StartError::Refused(_) => ExitCode::from(2),
                 StartError::Failed(_) => ExitCode::from(1),
@@ -141,13 +146,36 @@ fn start_log(config: &Config, format: Option<LogFormat>) -> Result<(), StartErro
     if !level.contains("audit") {
         filter = filter.add_directive("audit=info".parse().expect("a directive as the library writes them"));
     }
-    // Off: the library would report a failed log write with a macro that panics if standard error cannot be written.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
-    match format.unwrap_or(config.log.format) {
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+    let colors = std::io::stderr().is_terminal();
+    let format = match format.unwrap_or(config.log.format) {
+        LogFormat::Json => log::Format::Json,
+        LogFormat::Text => log::Format::Text { colors },
+    };
+    log::start(format).map_err(|error| StartError::Failed(format!("cannot start the thread of the log: {error}")))?;
+    // Off: the library would report a failed log write on standard error itself.
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log::Lines).log_internal_errors(false);
+    match format {
+        log::Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+        log::Format::Text { colors } => lines.with_ansi(colors).init(),
     }
+    // The standard hook writes to standard error itself, and waits for a reader that stalls.
+    std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Logs a panic, whatever the log's filter is.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let trace = Backtrace::capture();
+    log::write(Level::ERROR, "panic", "panicked", |line| {
+        line.text("detail", panic.payload_as_str());
+        line.text("thread", std::thread::current().name());
+        if let Some(location) = panic.location() {
+            line.text("location", &*location.to_string());
+        }
+        if trace.status() == BacktraceStatus::Captured {
+            line.text("backtrace", &*trace.to_string());
+        }
+    });
 }
 
 /// The first SIGTERM or SIGINT begins the drain; a second ends the process at once.
@@ -162,6 +190,7 @@ fn stop_on_signal() -> std::io::Result<CancellationToken> {
                 _ = interrupt.recv() => {}
             }
             if stopping.is_cancelled() {
+                log::flush();
                 std::process::exit(1);
             }
             tracing::info!("stopping: draining in-flight requests");

@@ -414,5 +414,5 @@ fn noise_does_not_stop_the_gateway() {
     }
     gateway.wait_metric("api_gateway_requests_in_progress", &[], 0.0);
     let _ = gateway.chat("hello").expect(200);
-    assert!(!gateway.process.lines().join("\n").contains("panicked"));
+    assert!(!gateway.log_to_its_end().join("\n").contains("panicked"));
 }

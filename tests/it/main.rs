@@ -22,6 +22,7 @@ mod faults;
 mod guarded;
 mod hedging;
 mod languages;
+mod log;
 mod metrics;
 mod modes;
 mod money;

@@ -458,6 +458,14 @@ impl Gateway {
         self.process.json_lines()
     }
 
+    /// Stops it, and gives all lines of its log: what is not among them it did not log.
+    #[must_use]
+    pub fn log_to_its_end(mut self) -> Vec<String> {
+        self.sigterm();
+        let _ = self.wait_exit();
+        self.process.lines()
+    }
+
     /// Waits for a line of the log.
     ///
     /// # Panics

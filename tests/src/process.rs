@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::wait::Shared;
+use crate::wait::{Shared, until};
 
 /// The binary, built beside the tests.
 ///
@@ -59,6 +59,16 @@ struct Output {
     stdout: String,
     lines: Vec<String>,
     open: usize,
+    reading: Reading,
+}
+
+/// What the reader of the log does.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    #[default]
+    On,
+    Paused,
+    Ended,
 }
 
 impl Process {
@@ -80,6 +90,10 @@ impl Process {
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 shared.with(|output| output.lines.push(String::from_utf8_lossy(&line).into_owned()));
+                let reading = |output: &mut Output| Some(output.reading).filter(|reading| *reading != Reading::Paused);
+                if shared.wait(reading) == Some(Reading::Ended) {
+                    break;
+                }
             }
             shared.with(|output| output.open -= 1);
         });
@@ -90,6 +104,32 @@ impl Process {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.output.with(|output| output.lines.clone())
+    }
+
+    /// Stops reading its log, as a collector that is stuck does: it writes to a pipe that nobody empties.
+    pub fn pause_log(&self) {
+        self.output.with(|output| output.reading = Reading::Paused);
+    }
+
+    /// Reads its log again.
+    pub fn resume_log(&self) {
+        self.output.with(|output| output.reading = Reading::On);
+    }
+
+    /// Closes the pipe of its log when the next line comes.
+    pub fn close_log(&self) {
+        self.output.with(|output| output.reading = Reading::Ended);
+    }
+
+    /// Waits for the process to end by itself, whether its log is read or not.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub fn wait_end(&self) {
+        until("the process ends", || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+            status.contains("State:\tZ").then_some(())
+        });
     }
 
     /// Waits for the process to end by itself.

@@ -18,9 +18,10 @@ mod upstreams;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use prometheus::{Encoder, TextEncoder};
+use prometheus::{Encoder, IntCounter, TextEncoder};
 
 use crate::backend::{Catalog, LiveModel};
+use crate::log;
 pub use models::{Endings, ModelMetrics, Totals};
 use policies::Policies;
 pub use policies::{InSlot, PolicyLabels, PolicyMetrics};
@@ -46,6 +47,7 @@ pub struct Metrics {
     policies: Policies,
     shadows: shadows::Shadows,
     reloads: reloads::Reloads,
+    log_lines_dropped: IntCounter,
     // Held while gauges are updated, so that no scrape sees a partial update.
     scrape: Mutex<()>,
     retired: Mutex<Retired>,
@@ -69,6 +71,10 @@ impl Metrics {
             policies: Policies::new(&mut families),
             shadows: shadows::Shadows::new(&mut families),
             reloads: reloads::Reloads::new(&mut families),
+            log_lines_dropped: families.counter(
+                "api_gateway_log_lines_dropped_total",
+                "Log lines dropped because standard error did not take them in time.",
+            ),
             families,
             scrape: Mutex::default(),
             retired: Mutex::default(),
@@ -135,6 +141,7 @@ impl Metrics {
         let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.upstreams.read(catalog, healthy);
         self.policies.read(pools, live);
+        self.log_lines_dropped.inc_by(log::dropped().saturating_sub(self.log_lines_dropped.get()));
         let mut text = Vec::with_capacity(64 << 10);
         if let Err(error) = TextEncoder::new().encode(&self.families.gather(), &mut text) {
             tracing::error!(%error, "failed to encode the metrics");

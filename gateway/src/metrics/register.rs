@@ -6,7 +6,8 @@ use std::fmt;
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
-    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
 /// The labels of one series.
@@ -30,6 +31,12 @@ impl Families {
     /// Registers a metric without labels, or another collector.
     pub(super) fn add(&self, collector: impl Collector + 'static) {
         self.registry.register(Box::new(collector)).expect("names in this folder are unique");
+    }
+
+    pub(super) fn counter(&mut self, name: &str, help: &str) -> IntCounter {
+        let counter = IntCounter::new(name, help).expect("names in this folder are valid");
+        self.add(counter.clone());
+        counter
     }
 
     pub(super) fn gauge(&mut self, name: &str, help: &str) -> IntGauge {

@@ -121,7 +121,7 @@ impl InFlight {
                 self.snapshot.catalog.models()[model].breaker.note_broken(Instant::now());
             }
             if self.snapshot.log_requests {
-                telemetry::log(&self.record, &self.snapshot, ending);
+                telemetry::log_request(&self.record, &self.snapshot, ending);
             }
         }
     }

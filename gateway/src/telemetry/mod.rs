@@ -8,6 +8,6 @@ pub mod gauges;
 mod observe;
 pub mod record;
 
-pub use access_log::log;
+pub use access_log::{describe, log_request};
 pub use observe::{observe, observe_decision};
 pub use record::Record;
