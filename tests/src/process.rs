@@ -106,6 +106,12 @@ impl Process {
         self.output.with(|output| output.lines.clone())
     }
 
+    /// The lines of its log since they were last taken, which are then forgotten: for runs that are too long to keep all.
+    #[must_use]
+    pub fn take_lines(&self) -> Vec<String> {
+        self.output.with(|output| std::mem::take(&mut output.lines))
+    }
+
     /// Stops reading its log, as a collector that is stuck does: it writes to a pipe that nobody empties.
     pub fn pause_log(&self) {
         self.output.with(|output| output.reading = Reading::Paused);

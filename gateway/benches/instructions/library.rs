@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
+use tracing::Level;
 use wasmgate::backend::Catalog;
 use wasmgate::config::{Config, OnFailure};
+use wasmgate::log::{Format, Line};
 use wasmgate::metrics::Metrics;
 use wasmgate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation};
 use wasmgate::state::{Decider, Deciders, Snapshot, Version};
@@ -30,7 +32,7 @@ const POLICIES: [&str; 2] = ["complexity", "token-cost"];
 /// Under valgrind a guest takes fifty times as long.
 const CALL_TIME_MS: u64 = 10_000;
 
-pub(crate) fn cases() -> [Case; 14] {
+pub(crate) fn cases() -> [Case; 15] {
     let case = |name, counts, work| Case { name, counts, how: How::Library(work) };
     // A warm instance is replaced after 128 calls, so that these are counted in whole lives of instances.
     [
@@ -48,6 +50,7 @@ pub(crate) fn cases() -> [Case; 14] {
         case("event cut, read and translated", [100, 10_100], |n| relay(true, n)),
         case("answer read and written anew", [100, 2100], answer),
         case("record observed", [1000, 51_000], observe),
+        case("record logged", [1000, 51_000], log),
     ]
 }
 
@@ -138,6 +141,28 @@ fn answer(count: u32) {
 
 /// A request that ended well, both policies asked, its record observed.
 fn observe(count: u32) {
+    with_record(|metrics, record, snapshot| {
+        for _ in 0..count {
+            telemetry::observe(metrics, black_box(record), snapshot, Ending::Finished);
+        }
+    });
+}
+
+/// The line of such a request, but for its copy into the log's buffer.
+fn log(count: u32) {
+    let mut line = Vec::new();
+    with_record(|_, record, snapshot| {
+        for _ in 0..count {
+            line.clear();
+            Line::write(&mut line, Format::Json, Level::INFO, "request", "request", |line| {
+                telemetry::describe(black_box(record), snapshot, Ending::Finished, line);
+            });
+            black_box(&line);
+        }
+    });
+}
+
+fn with_record(work: impl FnOnce(&Metrics, &Record, &Snapshot)) {
     let config = Config::read(None).expect("the built-in configuration");
     let catalog = Arc::new(Catalog::new(None, config.backends, config.models).expect("simulated backends"));
     let metrics = Metrics::new();
@@ -178,9 +203,7 @@ fn observe(count: u32) {
         usage: Some(Usage { input: 75, output: 10, ..Usage::default() }),
         ..Record::new()
     };
-    for _ in 0..count {
-        telemetry::observe(&metrics, black_box(&record), &snapshot, Ending::Finished);
-    }
+    work(&metrics, &record, &snapshot);
 }
 
 fn facts() -> Facts {

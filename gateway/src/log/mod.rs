@@ -35,18 +35,18 @@ struct Log {
     buffer: Arc<Buffer>,
 }
 
-/// Starts the thread that writes. Only the first call has an effect.
+/// Starts the thread that writes. A second call changes nothing.
 ///
 /// # Errors
 /// If the thread cannot be started.
 pub fn start(format: Format) -> io::Result<()> {
     let buffer = Arc::new(Buffer::default());
     let written = Arc::clone(&buffer);
-    if LOG.set(Log { format, buffer }).is_ok() {
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-            buffer::write_out(&written, &mut io::stderr(), |dropped, bytes| tell(format, dropped, bytes))
-        })?;
-    }
+    let tell = move |dropped, bytes: &mut Vec<u8>| tell(format, dropped, bytes);
+    let thread = std::thread::Builder::new().name("log".to_owned());
+    thread.spawn(move || buffer::write_out(&written, &mut io::stderr(), tell))?;
+    // Only now: lines that no thread writes would be lost.
+    let _ = LOG.set(Log { format, buffer });
     Ok(())
 }
 
@@ -130,6 +130,6 @@ impl Write for LineWriter {
 }
 
 fn tell(format: Format, dropped: u64, bytes: &mut Vec<u8>) {
-    let message = "log lines were dropped: standard error did not take them in time";
+    let message = "log lines were dropped: standard error did not take them";
     Line::write(bytes, format, Level::WARN, "log", message, |line| line.number("dropped", dropped));
 }

@@ -73,7 +73,7 @@ impl Metrics {
             reloads: reloads::Reloads::new(&mut families),
             log_lines_dropped: families.counter(
                 "api_gateway_log_lines_dropped_total",
-                "Log lines dropped because standard error did not take them in time.",
+                "Log lines dropped because standard error did not take them.",
             ),
             families,
             scrape: Mutex::default(),
