@@ -69,8 +69,13 @@ impl Line<'_> {
         for part in parts {
             match self.format {
                 Format::Json => escape_json(part, self.bytes),
-                // Writing to memory does not fail.
-                Format::Text { .. } => drop(write!(self.bytes, "{}", part.escape_debug())),
+                Format::Text { .. } => {
+                    // With quotes, which are only wanted around all parts. Writing to memory does not fail.
+                    let start = self.bytes.len();
+                    let _ = write!(self.bytes, "{part:?}");
+                    self.bytes.remove(start);
+                    self.bytes.pop();
+                }
             }
         }
         self.raw(b"\"");
