@@ -14,8 +14,11 @@ use hyper::StatusCode;
 pub struct Failure {
     /// Which kind of failure.
     pub kind: Kind,
-    /// For the client: what is wrong and what was expected. Never a backend's or a guest's raw error text.
+    /// For the client: what is wrong and what was expected. Never a guest's raw error text, and a backend's only if it
+    /// speaks of the request (`RequestRefused`), bounded and without anything that looks like a key.
     pub message: String,
+    /// The parameter of the request that the backend named as wrong.
+    pub param: Option<String>,
     /// For the log.
     pub detail: String,
     /// How long to wait before another attempt, if known.
@@ -25,7 +28,7 @@ pub struct Failure {
 impl Failure {
     /// A failure without a separate text for the log.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), detail: String::new(), retry_after: None }
+        Self { kind, message: message.into(), param: None, detail: String::new(), retry_after: None }
     }
 
     /// Adds the text for the log.
@@ -85,8 +88,11 @@ pub enum Kind {
     BackendStatus(u16),
     /// The backend asked for less traffic (429).
     BackendBusy,
-    /// The backend refused the call (4xx): its credentials, its model name, or the request itself.
+    /// The backend refused the gateway (4xx): its credentials, its model name, its account.
     BackendRefused(u16),
+    /// The backend refused the client's request (400, 404 of a parameter, 413, 422), with the status and the provider's own
+    /// code. Any other model would get the same request, and any other client may send a better one.
+    RequestRefused(u16, Option<String>),
     /// The backend reported that the prompt exceeds its model's context window.
     ContextTooLong,
     /// The backend's content filter rejected the prompt.
@@ -143,7 +149,7 @@ pub enum Reason {
     Upstream5xx,
     /// The backend answered with 429.
     Upstream429,
-    /// The backend answered with another 4xx: wrong credentials or configuration, or a request that only it can judge.
+    /// The backend answered with another 4xx: it refused the gateway's credentials or configuration, or the request.
     Upstream4xx,
     /// The backend's answer is not valid in its dialect, or its stream was cut.
     Protocol,
@@ -248,6 +254,11 @@ impl Kind {
             Self::BackendStatus(_) => (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Fallback),
             Self::BackendBusy => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", Error(E::Upstream429), Retry),
             Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx), Fallback),
+            Self::RequestRefused(status, code) => {
+                let rejection = if *status == 413 { R::TooLarge } else { R::BadRequest };
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST);
+                (status, code.as_deref().unwrap_or("request_refused"), Rejected(rejection), Nothing)
+            }
             Self::ContextTooLong => {
                 (StatusCode::BAD_REQUEST, "context_too_long", Rejected(R::TooLarge), FallbackLarger)
             }

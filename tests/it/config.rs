@@ -99,6 +99,11 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
             &["wasmgate.toml:2: server.hedge_budget_percent: 101, expected 0 to 100"],
         ),
         (
+            "no model for a request",
+            "[server]\nmax_models_per_request = 0\n[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\n",
+            &["wasmgate.toml:2: server.max_models_per_request: 0, expected 1 to 100"],
+        ),
+        (
             "a deadline before the call",
             "[backends.b]\nkind = \"sim\"\ntimeouts = { hedge_seconds = -1 }\n[models.m]\nbackend = \"b\"\n",
             &["wasmgate.toml:3: backends.b.timeouts.hedge_seconds: -1, expected a number of seconds above 0"],

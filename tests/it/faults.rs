@@ -4,11 +4,12 @@
 use std::fmt::Write;
 use std::sync::Mutex;
 
-use wasmgate_tests::backend::{Backend, Request};
+use serde_json::json;
+use wasmgate_tests::backend::{Backend, Reply, Request};
 use wasmgate_tests::faults::Outcome::{Answered, Before, Told, Within};
-use wasmgate_tests::faults::{Call, FAULTS, Fault, good, values_of};
+use wasmgate_tests::faults::{Call, FAULTS, Fault, USAGE, good, values_of};
 use wasmgate_tests::gateway::{Gateway, Setup};
-use wasmgate_tests::wire::{Dialect, ask, ends_well, error_code, text_of};
+use wasmgate_tests::wire::{CLIENT_PATHS, Dialect, ask, ends_well, error_code, text_of};
 
 const TEXTS: [&str; 3] = ["one ", "two ", "three"];
 
@@ -202,4 +203,83 @@ fn the_metrics_agree(gateway: &Gateway) {
             assert_eq!(counted, repeated as f64, "{name}: calls made again");
         }
     }
+}
+
+#[test]
+fn a_refused_request_is_told_in_the_clients_dialect_and_blames_nobody() {
+    let schema = Backend::start(|_| {
+        let message = "Invalid schema for function 'f': secret-key-7 and sk-abcdefghijkl";
+        let error = json!({"message": message, "type": "invalid_request_error", "param": "tools[0].function.parameters",
+            "code": "invalid_function_parameters"});
+        Reply::json(400, &json!({ "error": error }))
+    });
+    let spare = Backend::start(|_| Reply::json(200, &Dialect::OpenAi.answer("spare", USAGE)));
+    let url = schema.url();
+    let gateway = Gateway::setup()
+        .models(&format!(
+            "[backends.first]\nkind = \"openai\"\nurl = {url:?}\nprobe_interval_seconds = 0\n\
+             api_key_env = \"FIRST_KEY\"\nbreaker = {{ min_calls = 1 }}\n[models.first]\nbackend = \"first\"\n"
+        ))
+        .variable("FIRST_KEY", "secret-key-7")
+        .model("spare", Dialect::OpenAi, &spare)
+        .start();
+    for stream in [false, true] {
+        for path in CLIENT_PATHS {
+            let response = gateway.post(path, &ask(path, "auto", "hello", stream)).expect(400);
+            let (body, text) = (response.json(), response.text());
+            assert_eq!(error_code(path, &body), "invalid_function_parameters", "{path}");
+            assert!(text.contains("Invalid schema for function 'f': [removed] and [removed]"), "{path}: {text}");
+            if path == "/v1/chat/completions" {
+                assert_eq!(body["error"]["param"], "tools[0].function.parameters");
+            }
+        }
+    }
+    gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "bad_request")], 8.0);
+    let metrics = gateway.metrics();
+    assert_eq!((schema.requests().len(), spare.requests().len()), (8, 0), "each was sent once, to one model");
+    assert_eq!(metrics.value("api_gateway_errors_total", &[]), 0.0);
+    assert_eq!(metrics.value("api_gateway_policy_requests_total", &[("status", "error")]), 0.0);
+    let closed = [("model", "first"), ("state", "closed")];
+    assert_eq!(metrics.value("api_gateway_breaker_state", &closed), 1.0);
+    assert!(!gateway.process.lines().join("\n").contains("Invalid schema"), "the log has no words of a request");
+}
+
+#[test]
+fn one_request_reaches_so_many_models_and_no_more() {
+    let backend = Backend::start(|_| Reply::json(500, &json!({})));
+    for (most, called) in [("", 3), ("max_models_per_request = 5", 5), ("max_models_per_request = 1", 1)] {
+        let before = backend.requests().len();
+        let mut setup = Gateway::setup().server(most).routing("enabled = false");
+        for number in 0..8 {
+            setup = setup.model(&format!("model-{number}"), Dialect::OpenAi, &backend);
+        }
+        let gateway = setup.start();
+        let response = gateway.post("/v1/chat/completions", &ask("/v1/chat/completions", "auto", "hello", false));
+        assert_eq!(response.status(), 502, "{most}");
+        assert_eq!(response.header("x-wasmgate-failed-attempts").split(", ").count(), called, "{most}");
+        assert_eq!(backend.requests().len() - before, called, "{most}");
+    }
+}
+
+#[test]
+fn the_header_of_failed_attempts_is_bounded() {
+    let backend = Backend::start(|_| Reply::json(500, &json!({})));
+    let url = backend.url();
+    let gateway = Gateway::setup()
+        .server("max_models_per_request = 5\nretry_budget_percent = 100")
+        .models(&(0..5).fold(String::new(), |text, number| {
+            format!(
+                "{text}[backends.b{number}]\nkind = \"openai\"\nurl = {url:?}\nprobe_interval_seconds = 0\n\
+                 retries = {{ attempts = 4, pause_ms = 1 }}\n[models.m{number}]\nbackend = \"b{number}\"\n"
+            )
+        }))
+        .routing("enabled = false")
+        .start();
+    let path = "/v1/chat/completions";
+    let response = gateway.post(path, &ask(path, "auto", "hello", false)).expect(502);
+    let attempts: Vec<&str> = response.header("x-wasmgate-failed-attempts").split(", ").collect();
+    let called = backend.requests().len();
+    assert!(called > 16, "{called} calls");
+    assert_eq!(attempts.len(), 17, "{attempts:?}");
+    assert_eq!(attempts[16], format!("{} more", called - 16));
 }

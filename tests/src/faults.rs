@@ -99,6 +99,16 @@ fn status(status: u16) -> Reply {
     Reply::json(status, &json!({"error": {"message": "words of the backend", "type": "api_error"}}))
 }
 
+/// A refusal that names a parameter.
+fn refused(status: u16, param: &str) -> Reply {
+    let error = json!({"message": "it is of no use", "type": "invalid_request_error", "param": param, "code": null});
+    Reply::json(status, &json!({ "error": error }))
+}
+
+const fn told(status: u16) -> [Outcome; 2] {
+    both(Told { status, code: "request_refused" })
+}
+
 /// A refusal with a header and a body.
 fn refusal(status: u16, header: &str, body: &Value) -> Reply {
     let body = body.to_string();
@@ -165,10 +175,15 @@ fn whole_or(call: &Call, whole: Reply, streamed: impl FnOnce() -> Reply) -> Repl
 
 /// All of them, and at the end none.
 pub const FAULTS: &[Fault] = &[
-    Fault { name: "status-400", reply: |_| status(400), outcomes: REFUSED },
+    Fault { name: "status-400", reply: |_| refused(400, "tools"), outcomes: told(400) },
+    Fault { name: "status-400-of-the-model", reply: |_| refused(400, "model"), outcomes: REFUSED },
+    Fault { name: "status-400-of-a-proxy", reply: |_| Reply::whole(400, "text/html", b"<html>"), outcomes: told(400) },
     Fault { name: "status-401", reply: |_| status(401), outcomes: REFUSED },
     Fault { name: "status-403", reply: |_| status(403), outcomes: REFUSED },
     Fault { name: "status-404", reply: |_| status(404), outcomes: REFUSED },
+    Fault { name: "status-404-of-a-parameter", reply: |_| refused(404, "tools"), outcomes: told(404) },
+    Fault { name: "status-413", reply: |_| refused(413, "tools"), outcomes: told(413) },
+    Fault { name: "status-422", reply: |_| refused(422, "tools"), outcomes: told(422) },
     Fault { name: "status-429", reply: |_| status(429), outcomes: BUSY_TWICE },
     Fault { name: "status-429-at-once", reply: |_| refusal(429, "retry-after: 0", &json!({})), outcomes: BUSY_TWICE },
     Fault {

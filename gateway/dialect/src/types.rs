@@ -76,6 +76,9 @@ pub struct ErrorText {
     pub code: String,
     /// The sentence for people.
     pub message: String,
+    /// The parameter of the request that is wrong, if the model's provider named one. Only OpenAI's errors have a place for
+    /// it.
+    pub param: Option<String>,
     /// The request's id.
     pub request_id: String,
 }

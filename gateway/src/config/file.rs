@@ -67,6 +67,7 @@ struct ServerFile {
     drain_timeout_seconds: f64,
     retry_budget_percent: u32,
     hedge_budget_percent: u32,
+    max_models_per_request: usize,
     content_filter_falls_back: bool,
     guarded_max_bytes: usize,
     keep_alive_seconds: f64,
@@ -94,6 +95,7 @@ impl Default for ServerFile {
             drain_timeout_seconds: 30.0,
             retry_budget_percent: 20,
             hedge_budget_percent: 5,
+            max_models_per_request: 3,
             content_filter_falls_back: false,
             guarded_max_bytes: 1 << 20,
             keep_alive_seconds: 0.0,
@@ -304,6 +306,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         drain_timeout: seconds(&["server", "drain_timeout_seconds"], file.drain_timeout_seconds)?,
         retry_budget_percent: percent("retry_budget_percent", file.retry_budget_percent)?,
         hedge_budget_percent: percent("hedge_budget_percent", file.hedge_budget_percent)?,
+        max_models_per_request: count("max_models_per_request", file.max_models_per_request, 1, 100)?,
         content_filter_falls_back: file.content_filter_falls_back,
         keep_alive: match file.keep_alive_seconds {
             0.0 => None,

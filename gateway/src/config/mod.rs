@@ -112,6 +112,8 @@ pub struct Server {
     pub retry_budget_percent: u32,
     /// Hedge budget, in percent of the requests that may be hedged, 0 to 100.
     pub hedge_budget_percent: u32,
+    /// Most models that the gateway calls for one request, fallbacks and hedges included.
+    pub max_models_per_request: usize,
     /// Interval of SSE keep-alive comments before the first token; `None`: none.
     pub keep_alive: Option<Duration>,
     /// Bytes of a guarded stream that the gateway buffers. A longer stream starts before it is complete.

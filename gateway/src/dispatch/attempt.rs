@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::budgets::{Budgets, stopping};
 use crate::backend::{Admission, CallOutcome};
-use crate::error::{Failure, Kind, Reason, Recovery};
+use crate::error::{Failure, Fault, Kind, Reason, Recovery};
 use crate::state::Snapshot;
 use crate::telemetry::Record;
 use crate::telemetry::record::FailedAttempt;
@@ -81,11 +81,11 @@ pub(crate) async fn with_retries<A: Attempt>(
         if failure.kind == Kind::Stopping {
             return Err(failure);
         }
-        match failure.kind {
-            // The backend was not called, so the breaker counts nothing.
-            Kind::BackendFull => drop(pass),
-            ref kind if kind.blames_backend() => pass.note(Instant::now(), CallOutcome::Failed),
-            _ => pass.note(Instant::now(), CallOutcome::Answered(Duration::ZERO)),
+        match failure.kind.fault() {
+            // The backend was not called, or it refused the request for what the client wrote: the breaker counts nothing.
+            Fault::Rejected(_) => drop(pass),
+            Fault::Error(_) if failure.kind.blames_backend() => pass.note(Instant::now(), CallOutcome::Failed),
+            Fault::Error(_) => pass.note(Instant::now(), CallOutcome::Answered(Duration::ZERO)),
         }
         tracing::debug!(request_id = record.id, %failure, detail = failure.detail, "attempt failed");
         let pause = match failure.kind.recovery() {

@@ -20,6 +20,7 @@ pub(super) struct Failures {
     held_back: Option<Failure>,
     // The largest context window that was too small for the prompt.
     longer_than: Option<u32>,
+    called: usize,
 }
 
 impl Failures {
@@ -45,12 +46,18 @@ impl Failures {
             Recovery::FallbackIfEnabled if snapshot.limits.content_filter_falls_back => Next::Model,
             Recovery::FallbackIfEnabled => Next::Client,
         };
+        self.called += usize::from(!matches!(failure.kind, Kind::BreakerOpen | Kind::BackendFull));
         if failure.kind != Kind::BreakerOpen {
             self.first.get_or_insert((index, failure));
         } else if self.held_back.as_ref().is_none_or(|least| failure.retry_after < least.retry_after) {
             self.held_back = Some(failure);
         }
         next
+    }
+
+    /// How many models were called and failed. An open breaker and a full backend prevent a call.
+    pub(super) fn called(&self) -> usize {
+        self.called
     }
 
     /// The failure that the client gets, and the model that failed; `None` if no model was called.

@@ -80,17 +80,21 @@ impl Dispatch<'_> {
         while let [index, others @ ..] = failures.able(self.snapshot, rest) {
             let (index, others) = (*index, failures.able(self.snapshot, others));
             rest = others;
-            let answer = match self.pair(record, index, others) {
+            let left = limits.max_models_per_request.saturating_sub(failures.called());
+            if left == 0 {
+                break;
+            }
+            let answer = match self.pair(record, index, others).filter(|_| left > 1) {
                 Some(pair) => {
                     // Boxed: the future holds two calls, which few requests need.
-                    let answer = Box::pin(self.hedged(record, pair, others.len() == 1, &mut failures)).await;
+                    let answer = Box::pin(self.hedged(record, pair, others.len() == 1 || left == 2, &mut failures)).await;
                     if record.hedge.is_some() {
                         rest = &others[1..];
                     }
                     answer
                 }
                 None => {
-                    let answer = self.model(record, index, others.is_empty()).await;
+                    let answer = self.model(record, index, others.is_empty() || left == 1).await;
                     answer.map_err(|failure| failures.note(self.snapshot, index, failure))
                 }
             };

@@ -371,6 +371,7 @@ impl Relay {
             status: failure.kind.status().as_u16(),
             code: failure.kind.code().to_owned(),
             message: failure.message.clone(),
+            param: None,
             request_id: self.request_id.clone(),
         };
         self.break_off(&error, Ending::of(&failure.kind));
@@ -384,6 +385,7 @@ impl Relay {
             status: 408,
             code: Abandonment::SlowClient.as_str().to_owned(),
             message: message.to_owned(),
+            param: None,
             request_id: self.request_id.clone(),
         };
         self.break_off(&error, Ending::Abandoned(Abandonment::SlowClient));

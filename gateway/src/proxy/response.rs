@@ -107,6 +107,7 @@ fn error_text(failure: &Failure, request_id: &str) -> ErrorText {
         status: failure.kind.status().as_u16(),
         code: failure.kind.code().to_owned(),
         message: failure.message.clone(),
+        param: failure.param.clone(),
         request_id: request_id.to_owned(),
     }
 }
@@ -145,7 +146,12 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, in_flight: &InFlight, cos
         let names = |attempt: &FailedAttempt| {
             format!("{} {}", snapshot.catalog.models()[attempt.model].model.name, attempt.reason.as_str())
         };
-        set("x-wasmgate-failed-attempts", &record.failed_attempts.iter().map(names).collect::<Vec<_>>().join(", "));
+        let (shown, more) = record.first_failed_attempts();
+        let mut text = shown.iter().map(names).collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            text += &format!(", {more} more");
+        }
+        set("x-wasmgate-failed-attempts", &text);
     }
     if let Some(hedge) = record.hedge {
         set("x-wasmgate-hedge", hedge.result.as_str());

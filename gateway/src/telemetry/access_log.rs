@@ -28,9 +28,12 @@ pub fn describe(record: &Record, snapshot: &Snapshot, ending: Ending, line: &mut
     let models = snapshot.catalog.models();
     let name = |index: usize| &*models[index].model.name;
     let billed = record.bill_at(ending).map(|bill| bill.usage);
-    let failed_attempts = record.failed_attempts.iter().enumerate().flat_map(|(number, attempt)| {
+    let (shown, more) = record.first_failed_attempts();
+    let more = if more > 0 { format!(", {more} more") } else { String::new() };
+    let failed_attempts = shown.iter().enumerate().flat_map(|(number, attempt)| {
         [if number > 0 { ", " } else { "" }, name(attempt.model), ": ", attempt.reason.as_str()]
     });
+    let failed_attempts = failed_attempts.chain((!more.is_empty()).then_some(&*more));
     let cost_of = |spent: &Bill| snapshot.price(Some(spent.model)).map(|price| price.of(&spent.usage).0);
     let spent = record.wasted.iter().filter_map(cost_of).reduce(u64::saturating_add);
     let took = |evaluation: Option<Evaluation>| evaluation.map(|evaluation| evaluation.took);

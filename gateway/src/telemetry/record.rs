@@ -14,6 +14,9 @@ use wasmgate_base::money::NanoDollars;
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::Dialect;
 
+/// Most failed attempts that logs and headers name.
+const MAX_SHOWN_ATTEMPTS: usize = 16;
+
 /// An attempt at a model that failed, or that an open breaker or a full backend prevented.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedAttempt {
@@ -235,6 +238,13 @@ impl Record {
     pub fn follows(&self) -> Option<&Decider> {
         let chose = matches!(self.routing_evaluation, Some(Evaluation { outcome: Ok(DecisionOutcome::Route), .. }));
         self.routed_by.as_deref().filter(|_| chose)
+    }
+
+    /// The failed attempts that logs and headers name, and how many more there are.
+    #[must_use]
+    pub fn first_failed_attempts(&self) -> (&[FailedAttempt], usize) {
+        let shown = self.failed_attempts.len().min(MAX_SHOWN_ATTEMPTS);
+        (&self.failed_attempts[..shown], self.failed_attempts.len() - shown)
     }
 
     /// The failed attempt at the chosen model that led to a fallback.

@@ -24,7 +24,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The errors that are no failures: how the gateway counts them.
-const REJECTIONS: [&str; 9] = [
+const REJECTIONS: [&str; 10] = [
     "bad_request",
     "unknown_model",
     "unknown_route",
@@ -33,6 +33,7 @@ const REJECTIONS: [&str; 9] = [
     "too_large",
     "context_too_long",
     "content_filtered",
+    "request_refused",
     "backend_full",
 ];
 

@@ -30,7 +30,7 @@ pub(crate) fn error_body(error: &ErrorText) -> Vec<u8> {
         _ => "server_error",
     };
     let (message, code, request_id) = (&error.message, &error.code, &error.request_id);
-    write::to_vec(&Body { error: Error { message, r#type, param: None, code, request_id } })
+    write::to_vec(&Body { error: Error { message, r#type, param: error.param.as_deref(), code, request_id } })
 }
 
 /// An error as the last event of a stream. No `[DONE]` follows: the answer is not complete.

@@ -10,6 +10,7 @@ fn error(status: u16) -> ErrorText {
         status,
         code: "unknown_model".to_owned(),
         message: "no \"such\" model".to_owned(),
+        param: None,
         request_id: "r1".to_owned(),
     }
 }
