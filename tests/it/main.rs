@@ -28,6 +28,7 @@ mod modes;
 mod money;
 mod monitoring;
 mod n8n;
+mod named;
 mod overload;
 mod process;
 mod profiling;

@@ -27,6 +27,10 @@ pub struct Model {
     pub timeouts: Timeouts,
     /// Its price; `None`: unpriced.
     pub price: Option<Price>,
+    /// Models that may answer in its place if a client names it and it fails: positions in the configuration, in order.
+    pub fallbacks: Vec<usize>,
+    /// Whether its streams are guarded: held back until they are complete.
+    pub guarded: bool,
 }
 
 /// A model with its live state.

@@ -11,7 +11,7 @@ use super::backends::{BackendFile, mean_backend};
 use super::checks::seconds;
 use super::error::{ConfigError, Wrong, wrong};
 use super::locate::{key_at, line_at, line_of};
-use super::models::{ModelFile, mean_model};
+use super::models::{ModelFile, mean_models};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
 use super::{Config, Log, LogFormat, Reload, Server};
 use wasmgate_base::digest::sha256;
@@ -202,10 +202,7 @@ fn mean(file: File, folder: &Path) -> Result<Config, Wrong> {
     for (name, backend) in file.backends {
         backends.push(mean_backend(name, backend, folder)?);
     }
-    let mut models = Vec::with_capacity(file.models.len());
-    for (name, model) in file.models {
-        models.push(mean_model(name, model, &backends)?);
-    }
+    let models = mean_models(file.models, &backends)?;
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&file.log.level) {
         return Err(wrong(
             &["log", "level"],

@@ -1,5 +1,6 @@
 //! `[models.NAME]` with prices: as written, and as checked models.
 
+use indexmap::IndexMap;
 use serde::Deserialize;
 use wasmgate_base::money::{self, Price};
 
@@ -19,6 +20,10 @@ pub(super) struct ModelFile {
     #[serde(default)]
     timeouts: backend::TimeoutsFile,
     price: Option<PriceFile>,
+    #[serde(default)]
+    fallbacks: Vec<String>,
+    #[serde(default)]
+    guarded: bool,
 }
 
 #[derive(Deserialize)]
@@ -30,7 +35,46 @@ struct PriceFile {
     cache_write_usd_per_million_tokens: Option<f64>,
 }
 
-pub(super) fn mean_model(name: String, file: ModelFile, backends: &[backend::Settings]) -> Result<Model, Wrong> {
+/// The models of the file, each with its backend and its fallbacks resolved.
+pub(super) fn mean_models(
+    file: IndexMap<String, ModelFile>,
+    backends: &[backend::Settings],
+) -> Result<Vec<Model>, Wrong> {
+    let names: Vec<String> = file.keys().cloned().collect();
+    let model = |(name, model): (String, ModelFile)| {
+        let fallbacks = mean_fallbacks(&name, &model.fallbacks, &names)?;
+        mean_model(name, model, fallbacks, backends)
+    };
+    file.into_iter().map(model).collect()
+}
+
+/// The positions of a model's fallbacks. Fallbacks of fallbacks do not count, so two models may name each other.
+fn mean_fallbacks(name: &str, fallbacks: &[String], names: &[String]) -> Result<Vec<usize>, Wrong> {
+    let refused = |message: String| Err((["models", name, "fallbacks"].map(str::to_owned).to_vec(), message));
+    let mut positions = Vec::with_capacity(fallbacks.len());
+    for fallback in fallbacks {
+        let Some(position) = names.iter().position(|known| known == fallback) else {
+            let near = wasmgate_base::nearest::nearest(fallback, names.iter().map(String::as_str));
+            let hint = near.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+            return refused(format!("there is no [models.{fallback}]{hint}"));
+        };
+        if fallback == name {
+            return refused(format!("{fallback:?} is this model itself, expected other models"));
+        }
+        if positions.contains(&position) {
+            return refused(format!("{fallback:?} is there twice, expected each model once"));
+        }
+        positions.push(position);
+    }
+    Ok(positions)
+}
+
+fn mean_model(
+    name: String,
+    file: ModelFile,
+    fallbacks: Vec<usize>,
+    backends: &[backend::Settings],
+) -> Result<Model, Wrong> {
     let at = |key: &str| vec!["models".to_owned(), name.clone(), key.to_owned()];
     check_name(&["models", &name], &name)?;
     if ["auto", "none", "other"].contains(&name.as_str()) {
@@ -82,6 +126,8 @@ pub(super) fn mean_model(name: String, file: ModelFile, backends: &[backend::Set
         capabilities: file.capabilities.into_iter().collect(),
         timeouts,
         price,
+        fallbacks,
+        guarded: file.guarded,
     })
 }
 

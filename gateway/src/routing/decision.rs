@@ -53,6 +53,8 @@ pub(super) struct Routing<'a> {
     pub(super) shadows: &'a Shadows,
     pub(super) snapshot: &'a Arc<Snapshot>,
     pub(super) request: Request<'a>,
+    /// The model that the client named.
+    pub(super) named: Option<usize>,
     /// The candidates: positions in the catalog; at least one.
     pub(super) permitted: &'a [usize],
     pub(super) header: Header<'a>,
@@ -81,7 +83,7 @@ impl Routing<'_> {
         for (candidate, estimate) in candidates.iter_mut().zip(estimated.iter().flatten()) {
             candidate.estimate = Some(*estimate);
         }
-        let decided = self.route(record, &candidates).await;
+        let decided = self.route(record, &candidates).await.map(|decision| self.with_named_first(decision));
         // Shadows are compared with the active policy, not with its canary.
         let by_active = match (&record.routed_by, &self.snapshot.routing.active) {
             (Some(by), Some(active)) => Arc::ptr_eq(by, active),
@@ -114,6 +116,14 @@ impl Routing<'_> {
             Ok(estimates) => Ok(Some(estimates)),
             Err(failure) => failed(decider, &failure).map(|()| None),
         }
+    }
+
+    /// The decision with the model first that the client named, unless the policy left it out: the others are fallbacks.
+    fn with_named_first(&self, mut decision: Decision) -> Decision {
+        if let Some(place) = decision.ranking.iter().position(|&index| Some(index) == self.named) {
+            decision.ranking[..=place].rotate_right(1);
+        }
+        decision
     }
 
     async fn route(&self, record: &mut Record, candidates: &[Candidate<'_>]) -> Result<Decision, Failure> {

@@ -61,45 +61,60 @@ impl Router {
     ) -> Result<Decision, Failure> {
         let Inbound { dialect, chat, headers } = inbound;
         let view = View::new(chat, headers, &snapshot.limits.label_headers);
-        let permitted = permitted(snapshot, dialect, chat, &view)?;
+        let named = named(snapshot, chat)?;
+        let permitted = permitted(snapshot, dialect, chat, &view, named)?;
         let messages = view.messages();
         record.estimated_input_tokens = self.tokens.estimate(view.texts());
         let id = record.id.clone();
         let request = view.request(&id, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (serving, shadows) = (&self.serving, &self.shadows);
-        let routing = Routing { serving, shadows, snapshot, request, permitted: &permitted, header: &header };
+        let routing = Routing { serving, shadows, snapshot, request, named, permitted: &permitted, header: &header };
         routing.decide(record).await
     }
 }
 
-/// The models that may answer, by position in the catalog: the one that the request names, or for `auto` all with the
-/// capabilities it needs. A model is left out if its backend's dialect cannot express a field of the request; no field
-/// is silently dropped.
-fn permitted(snapshot: &Snapshot, dialect: Dialect, chat: &Chat, view: &View<'_>) -> Result<Vec<usize>, Failure> {
+/// The model that the request names, by position in the catalog; `None` for `auto`.
+fn named(snapshot: &Snapshot, chat: &Chat) -> Result<Option<usize>, Failure> {
     let catalog = &snapshot.catalog;
-    let named = chat.model != "auto";
-    let asked = if named {
-        let index = catalog.find(&chat.model).ok_or_else(|| {
-            let hint = catalog.nearest(&chat.model).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
-            Failure::new(Kind::UnknownModel, format!("there is no model of that name{hint}"))
-        })?;
-        index..index + 1
-    } else {
-        0..catalog.models().len()
+    if chat.model == "auto" {
+        return Ok(None);
+    }
+    catalog.find(&chat.model).map(Some).ok_or_else(|| {
+        let hint = catalog.nearest(&chat.model).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+        Failure::new(Kind::UnknownModel, format!("there is no model of that name{hint}"))
+    })
+}
+
+/// The models that may answer, by position in the catalog: the one that the request names and behind it its fallbacks, or
+/// for `auto` all. Fallbacks, and all for `auto`, must have the capabilities that the request needs. A model is left out if
+/// its backend's dialect cannot express a field of the request; no field is silently dropped.
+fn permitted(
+    snapshot: &Snapshot,
+    dialect: Dialect,
+    chat: &Chat,
+    view: &View<'_>,
+    named: Option<usize>,
+) -> Result<Vec<usize>, Failure> {
+    let catalog = &snapshot.catalog;
+    let asked: Vec<usize> = match named {
+        Some(index) => [index].into_iter().chain(catalog.models()[index].model.fallbacks.iter().copied()).collect(),
+        None => (0..catalog.models().len()).collect(),
     };
     let mut obstacle = None;
     let able: Vec<usize> = asked
+        .into_iter()
         .filter(|&index| {
             let live = &catalog.models()[index];
             let field = live.backend.settings().kind.dialect.obstacle(dialect, chat);
             let can_say = field.is_none() || live.backend.is_simulated();
             obstacle = obstacle.take().or(field);
-            // Configured capabilities only guide `auto`: a client that names a model knows what that model can do.
-            can_say && (named || live.model.capabilities.cover(view.needs))
+            // Configured capabilities do not bind the client: one that names a model knows what that model can do.
+            can_say && (named == Some(index) || live.model.capabilities.cover(view.needs))
         })
         .collect();
-    if !able.is_empty() {
+    // A model that the client named and that cannot be sent the request is an error: its fallbacks are for failures.
+    if named.map_or(!able.is_empty(), |named| able.first() == Some(&named)) {
         return Ok(able);
     }
     let message = match obstacle {
