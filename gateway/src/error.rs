@@ -84,6 +84,8 @@ pub enum Kind {
     Connect,
     /// The backend did not answer in time.
     Timeout,
+    /// No time was left to call this model. The client sees this only if no model was called.
+    NoTimeLeft,
     /// The backend answered with a status of 500 or above.
     BackendStatus(u16),
     /// The backend asked for less traffic (429).
@@ -248,6 +250,7 @@ impl Kind {
             Self::Connect => (StatusCode::BAD_GATEWAY, "backend_unreachable", Error(E::Connect), Retry),
             // No retry: the backend may still be busy with the call that timed out.
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", Error(E::Timeout), Fallback),
+            Self::NoTimeLeft => (StatusCode::GATEWAY_TIMEOUT, "no_time_left", Error(E::Timeout), Fallback),
             Self::BackendStatus(500 | 502..=504 | 529) => {
                 (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Retry)
             }

@@ -104,6 +104,21 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
             &["wasmgate.toml:2: server.max_models_per_request: 0, expected 1 to 100"],
         ),
         (
+            "a fallback that is not there",
+            "[backends.b]\nkind = \"sim\"\n[models.mistral]\nbackend = \"b\"\n[models.m]\nbackend = \"b\"\nfallbacks = [\"mistra\"]\n",
+            &["wasmgate.toml:7: models.m.fallbacks: there is no [models.mistra], did you mean \"mistral\"?"],
+        ),
+        (
+            "a model as its own fallback",
+            "[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\nfallbacks = [\"m\"]\n",
+            &["wasmgate.toml:5: models.m.fallbacks: \"m\" is this model itself, expected other models"],
+        ),
+        (
+            "a fallback twice",
+            "[backends.b]\nkind = \"sim\"\n[models.a]\nbackend = \"b\"\n[models.m]\nbackend = \"b\"\nfallbacks = [\"a\", \"a\"]\n",
+            &["models.m.fallbacks: \"a\" is there twice, expected each model once"],
+        ),
+        (
             "a deadline before the call",
             "[backends.b]\nkind = \"sim\"\ntimeouts = { hedge_seconds = -1 }\n[models.m]\nbackend = \"b\"\n",
             &["wasmgate.toml:3: backends.b.timeouts.hedge_seconds: -1, expected a number of seconds above 0"],
@@ -250,6 +265,8 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# max_output_tokens = ", "max_output_tokens = ")
         .replace("# capabilities = ", "capabilities = ")
         .replace("# kind = \"ollama\"", "kind = \"ollama\"")
+        .replace("# fallbacks = ", "fallbacks = ")
+        .replace("# guarded = ", "guarded = ")
         .replace("# url = ", "url = ")
         .replace("# [policies.routing.canary", "[policies.routing.canary")
         // A file that is not there would be refused.
@@ -274,6 +291,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# head_seconds = ", "head_seconds = ")
         .replace("# first_token_seconds = ", "first_token_seconds = ")
         .replace("# hedge_seconds = ", "hedge_seconds = ")
+        .replace("# answer_seconds = ", "answer_seconds = ")
         .replace("# loading_seconds = ", "loading_seconds = ")
         .replace("# [backends.ollama.retries]", "[backends.ollama.retries]")
         .replace("# [backends.ollama.queue]\n# max_in_flight = ", "[backends.ollama.queue]\nmax_in_flight = ")

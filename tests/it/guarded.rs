@@ -124,3 +124,28 @@ fn a_client_that_leaves_while_it_is_sent_comments_ends_the_call() {
     gateway.wait_metric("api_gateway_abandoned_requests_total", &[("model", "first")], 1.0);
     gateway.wait_metric("api_gateway_requests_in_progress", &[], 0.0);
 }
+
+#[test]
+fn the_operator_can_have_the_streams_of_a_model_guarded() {
+    let frames = Dialect::OpenAi.frames(&TEXTS, USAGE);
+    let first = Backend::start(move |_| Reply::stream("text/event-stream").frames(&frames[..3]).cut());
+    let second = good();
+    let url = first.url();
+    let gateway = Gateway::setup()
+        .models(&format!(
+            "[backends.first]\nkind = \"openai\"\nurl = {url:?}\nprobe_interval_seconds = 0\n\
+             [models.first]\nbackend = \"first\"\nguarded = true\n"
+        ))
+        .model("second", Dialect::OpenAi, &second)
+        .routing("enabled = false")
+        .start();
+    for path in CLIENT_PATHS {
+        let mut stream = gateway.stream(path, &ask(path, "auto", "hello", true));
+        let head = stream.head.clone();
+        assert_eq!(head.header("x-wasmgate-model"), Some("second"), "{path}");
+        assert_eq!(head.header("x-wasmgate-failed-attempts"), Some("first protocol"), "{path}");
+        assert_eq!(head.header("x-wasmgate-whole"), None, "the second is not guarded: {path}");
+        let data = stream.all();
+        assert!(ends_well(path, &data) && whole(path, &data), "{path}: {data:?}");
+    }
+}

@@ -101,14 +101,7 @@ fn only_streams_without_tools_are_asked_twice() {
         json!([{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]);
     let whole = ask(PATH, "auto", "whole", false);
     let named = ask(PATH, "first", "named", true);
-    let guarded = ask(PATH, "auto", "guarded", true).to_string();
-    let json = ("content-type", "application/json");
-    let requests = [
-        post_json(PATH, &with_tools),
-        post_json(PATH, &whole),
-        post_json(PATH, &named),
-        wasmgate_tests::http::request("POST", PATH, &[json, ("x-wasmgate-guarded", "true")], guarded.as_bytes()),
-    ];
+    let requests = [post_json(PATH, &with_tools), post_json(PATH, &whole), post_json(PATH, &named)];
     let mut clients = Vec::new();
     for (count, request) in requests.iter().enumerate() {
         let mut client = gateway.connect();
@@ -253,4 +246,53 @@ fn what_the_loser_had_counted_is_billed_to_it() {
     gateway.wait_metric("api_gateway_tokens_total", &[("model", "second"), ("type", "output")], 3.0);
     let metrics = gateway.metrics();
     assert_eq!(metrics.value("api_gateway_tokens_total", &[("model", "first"), ("type", "input")]), 11.0);
+}
+
+fn guarded(gateway: &Gateway, prompt: &str) -> Client {
+    let body = ask(PATH, "auto", prompt, true).to_string();
+    let headers = [("content-type", "application/json"), ("x-wasmgate-guarded", "true")];
+    let mut client = gateway.connect();
+    client.send(wasmgate_tests::http::request("POST", PATH, &headers, body.as_bytes()));
+    client
+}
+
+#[test]
+fn a_guarded_stream_is_hedged_and_the_first_complete_one_answers() {
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let (first, second) = (silent(), behind(&waits, "second"));
+    let gateway = pair(&first, &second).start();
+    let mut client = guarded(&gateway, "hello");
+    second.wait_requests(1);
+    gate.open();
+    let head = client.head();
+    assert_eq!((head.header("x-wasmgate-model"), head.header("x-wasmgate-hedge")), (Some("second"), Some("won")));
+    assert_eq!(head.header("x-wasmgate-whole"), Some("true"));
+    let _ = client.body_of(head);
+    first.wait_abandoned(1);
+    gateway.wait_metric("api_gateway_hedges_total", &[("model", "first"), ("result", "won")], 1.0);
+}
+
+#[test]
+fn a_guarded_stream_that_has_begun_is_not_hedged_however_long_it_is() {
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let first = Backend::start(move |request| {
+        if request.json()["messages"][0]["content"] == "silent" {
+            return Reply::silent().stall();
+        }
+        let frames = Dialect::OpenAi.frames(&["one", "two"], USAGE);
+        Reply::stream("text/event-stream").frames(&frames[..2]).gate(&waits).frames(&frames[2..]).end()
+    });
+    let second = Backend::start(|_| says("second"));
+    let gateway = pair(&first, &second).start();
+    let mut long = guarded(&gateway, "long");
+    first.wait_requests(1);
+    // One that came after it is hedged, so that it would have been by now.
+    let mut client = guarded(&gateway, "silent");
+    assert_eq!(client.head().header("x-wasmgate-hedge"), Some("won"));
+    assert_eq!(second.requests().len(), 1);
+    gate.open();
+    let head = long.head();
+    assert_eq!((head.header("x-wasmgate-model"), head.header("x-wasmgate-hedge")), (Some("first"), None));
 }

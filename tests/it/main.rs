@@ -16,6 +16,7 @@ mod connections;
 mod contract;
 mod crash;
 mod dashboards;
+mod deadlines;
 mod drill;
 mod examples;
 mod faults;

@@ -35,14 +35,16 @@ pub(super) async fn failure(response: Response<Incoming>, key: &str) -> Failure 
         400 | 403 | 422 if error.is_about_content() => {
             (Kind::ContentFiltered, "the content filter of the model's provider refused this prompt")
         }
-        400 | 404 | 413 | 422 if error.is_about_request(status) => {
-            (Kind::RequestRefused(status, error.code.clone().filter(is_code)), "the model's provider refused this request")
-        }
+        400 | 404 | 413 | 422 if error.is_about_request(status) => (
+            Kind::RequestRefused(status, error.code.clone().filter(is_code)),
+            "the model's provider refused this request",
+        ),
         _ => (Kind::BackendRefused(status), "the backend refused the gateway's request"),
     };
     let refused = matches!(kind, Kind::RequestRefused(..));
     let said = refused.then(|| error.for_client(key)).flatten();
-    let param = error.param.clone().filter(|param| refused && is_param(param) && (key.is_empty() || !param.contains(key)));
+    let param =
+        error.param.clone().filter(|param| refused && is_param(param) && (key.is_empty() || !param.contains(key)));
     let word = error.word().filter(|word| key.is_empty() || !word.contains(key));
     let word = word.map_or(String::new(), |word| format!(", {word}"));
     let message = said.map_or_else(|| message.to_owned(), |said| format!("{message}: {said}"));
@@ -119,8 +121,9 @@ impl Error {
 
     /// Whether the error speaks of the client's request and not of the gateway.
     fn is_about_request(&self, status: u16) -> bool {
-        let of_gateway =
-            |word: &Option<String>| word.as_deref().is_some_and(|word| OF_THE_GATEWAY.contains(&&*word.to_ascii_lowercase()));
+        let of_gateway = |word: &Option<String>| {
+            word.as_deref().is_some_and(|word| OF_THE_GATEWAY.contains(&&*word.to_ascii_lowercase()))
+        };
         // The gateway chose the model's name.
         let of_model = self.param.as_deref() == Some("model");
         let says_so = WORDS_OF_THE_GATEWAY.iter().any(|words| self.lower.contains(words));
@@ -132,7 +135,8 @@ impl Error {
     fn for_client(&self, key: &str) -> Option<String> {
         let is_secret = |word: &str| {
             let word = word.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-            (!key.is_empty() && word.contains(key)) || (word.len() > 8 && (word.starts_with("sk-") || word.starts_with("AIza")))
+            (!key.is_empty() && word.contains(key))
+                || (word.len() > 8 && (word.starts_with("sk-") || word.starts_with("AIza")))
         };
         let words = self.message.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
         let words: Vec<&str> = words.map(|word| if is_secret(word) { "[removed]" } else { word }).collect();
@@ -231,7 +235,10 @@ mod tests {
             Error::of(serde_json::json!({"error": {"message": message}}).to_string().as_bytes()).for_client(key)
         };
         assert_eq!(read("a\nb\u{1b} c", "").as_deref(), Some("a b c"));
-        assert_eq!(read("key 'secret-1' and sk-abcdefghij", "secret-1").as_deref(), Some("key [removed] and [removed]"));
+        assert_eq!(
+            read("key 'secret-1' and sk-abcdefghij", "secret-1").as_deref(),
+            Some("key [removed] and [removed]")
+        );
         assert_eq!(read("", ""), None);
         assert_eq!(read(&"ä".repeat(600), "").map(|text| text.chars().count()), Some(501));
     }

@@ -71,9 +71,11 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the call to the first token of a stream.
     pub first_token: Duration,
+    /// From the call to the end of an answer that is not streamed or is a guarded stream, while another model could answer.
+    pub answer: Duration,
     /// Time to the first token of a stream after which the gateway hedges with the next model; `None`: never.
     pub hedge: Option<Duration>,
-    /// Extra time for `head` and `first_token` while Ollama loads the model from disk.
+    /// Extra time for `head`, `first_token` and `answer` while Ollama loads the model from disk.
     pub loading: Duration,
     /// Between two pieces of a stream.
     pub idle: Duration,
@@ -88,6 +90,7 @@ pub(crate) struct TimeoutsFile {
     pub(crate) connect_seconds: Option<f64>,
     head_seconds: Option<f64>,
     first_token_seconds: Option<f64>,
+    answer_seconds: Option<f64>,
     hedge_seconds: Option<f64>,
     loading_seconds: Option<f64>,
     idle_seconds: Option<f64>,
@@ -97,15 +100,16 @@ pub(crate) struct TimeoutsFile {
 impl Timeouts {
     /// The defaults for a location. A local backend may read a long prompt slowly; a provider answers soon or fails.
     pub(crate) fn defaults(location: Location) -> Self {
-        let (connect, begin) = match location {
-            Location::Local => (2, 300),
-            Location::Cloud => (5, 60),
+        let (connect, begin, answer) = match location {
+            Location::Local => (2, 300, 300),
+            Location::Cloud => (5, 60, 120),
         };
         let seconds = Duration::from_secs;
         Self {
             connect: seconds(connect),
             head: seconds(begin),
             first_token: seconds(begin),
+            answer: seconds(answer),
             hedge: None,
             loading: seconds(300),
             idle: seconds(60),
@@ -126,6 +130,7 @@ impl TimeoutsFile {
             connect: seconds("connect_seconds", self.connect_seconds, otherwise.connect)?,
             head: seconds("head_seconds", self.head_seconds, otherwise.head)?,
             first_token: seconds("first_token_seconds", self.first_token_seconds, otherwise.first_token)?,
+            answer: seconds("answer_seconds", self.answer_seconds, otherwise.answer)?,
             hedge: match self.hedge_seconds {
                 None => otherwise.hedge,
                 Some(0.0) => None,

@@ -1,6 +1,7 @@
 //! Calls one model, retrying retryable failures with backoff while the retry budget lasts. The model's circuit breaker
 //! admits each attempt and counts its outcome. This module must not know: the content of a call, which model is next.
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::budgets::{Budgets, stopping};
@@ -15,13 +16,30 @@ pub(crate) trait Attempt {
     /// The result of a successful call.
     type Answer;
 
-    /// Calls the model at `index` of the catalog once. `loads`: the backend may have to load the model first.
+    /// Calls the model at `index` of the catalog once.
     fn attempt(
         &self,
         record: &mut Record,
         index: usize,
-        loads: bool,
+        bounds: Bounds<'_>,
     ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+}
+
+/// Least time for an attempt. With less left of the request's time the model is not called, so that nobody blames it.
+const LEAST_TIME: Duration = Duration::from_millis(100);
+
+/// What bounds one attempt.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds<'a> {
+    /// When the attempt must have given its answer, or the first token of a stream: the end of the request's time if no
+    /// other model is left, else half of the time that is left, so that another model has time as well.
+    pub by: Instant,
+    /// Whether no other model is left.
+    pub last: bool,
+    /// Whether the backend may have to load the model first.
+    pub loads: bool,
+    /// Set when the first token of a stream arrives.
+    pub begun: &'a AtomicBool,
 }
 
 /// The model to call, and what bounds the calls.
@@ -35,6 +53,8 @@ pub(crate) struct Target<'a> {
     pub model: usize,
     /// Whether no other model is left.
     pub last: bool,
+    /// Set when the first token of a stream arrives.
+    pub begun: &'a AtomicBool,
 }
 
 /// Calls one model, retrying retryable failures with backoff while the retry budget lasts. Notes each failed attempt on
@@ -44,11 +64,15 @@ pub(crate) async fn with_retries<A: Attempt>(
     record: &mut Record,
     call: &A,
 ) -> Result<A::Answer, Failure> {
-    let Target { budgets, snapshot, model: index, last } = target;
+    let Target { budgets, snapshot, model: index, last, begun } = target;
     let live = &snapshot.catalog.models()[index];
     let until = record.started + live.model.timeouts.total;
     let mut attempts = 0;
     loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left < LEAST_TIME {
+            return Err(Failure::new(Kind::NoTimeLeft, "no time was left to call a model"));
+        }
         attempts += 1;
         let pass = match live.breaker.admit(Instant::now(), last) {
             Admission::Pass(pass) => pass,
@@ -68,7 +92,8 @@ pub(crate) async fn with_retries<A: Attempt>(
         };
         let loads = live.backend.may_load(&live.model.backend_name);
         let called = Instant::now();
-        let failure = match call.attempt(record, index, loads).await {
+        let by = if last { until } else { called + left / 2 };
+        let failure = match call.attempt(record, index, Bounds { by, last, loads, begun }).await {
             Ok(answer) => {
                 // A call that had to load the model never counts as slow.
                 let took = if loads { Duration::ZERO } else { called.elapsed() };

@@ -16,7 +16,7 @@ pub(super) enum Next {
 #[derive(Default)]
 pub(super) struct Failures {
     first: Option<(usize, Failure)>,
-    // Shown only if no model was called: a failed call says more than an open breaker. Keeps the shortest wait.
+    // Shown only if no model was called: a failed call says more than a model that was not called. Keeps the shortest wait.
     held_back: Option<Failure>,
     // The largest context window that was too small for the prompt.
     longer_than: Option<u32>,
@@ -46,8 +46,8 @@ impl Failures {
             Recovery::FallbackIfEnabled if snapshot.limits.content_filter_falls_back => Next::Model,
             Recovery::FallbackIfEnabled => Next::Client,
         };
-        self.called += usize::from(!matches!(failure.kind, Kind::BreakerOpen | Kind::BackendFull));
-        if failure.kind != Kind::BreakerOpen {
+        self.called += usize::from(!matches!(failure.kind, Kind::BreakerOpen | Kind::BackendFull | Kind::NoTimeLeft));
+        if !matches!(failure.kind, Kind::BreakerOpen | Kind::NoTimeLeft) {
             self.first.get_or_insert((index, failure));
         } else if self.held_back.as_ref().is_none_or(|least| failure.retry_after < least.retry_after) {
             self.held_back = Some(failure);

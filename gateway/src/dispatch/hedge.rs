@@ -1,9 +1,10 @@
 //! Hedging: if a model is slow to its first token, the dispatcher also calls the next model of the ranking. The first
-//! to send a token answers; the other call is cancelled ("hedged requests" in Dean and Barroso, "The Tail at Scale",
+//! to send a token answers, or the first to complete a guarded stream; the other call is cancelled ("hedged requests" in Dean and Barroso, "The Tail at Scale",
 //! Communications of the ACM 56(2), 2013). The hedge budget bounds hedges to a share of the requests that may be
 //! hedged.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::failures::{Failures, Next};
@@ -32,13 +33,12 @@ impl Drop for Records<'_> {
 }
 
 impl Dispatch<'_> {
-    /// The pair if the call to the model at `first` may be hedged: only streams, whose first token shows which model is
-    /// faster; no guarded stream, since nothing is sent before its end; none with tools, whose calls may have side
-    /// effects; at most one hedge per request.
+    /// The pair if the call to the model at `first` may be hedged: only streams, whose first token shows whether a model is
+    /// slow; none with tools, whose calls may have side effects; at most one hedge per request.
     pub(super) fn pair(&self, record: &Record, first: usize, others: &[usize]) -> Option<Pair> {
         let after = self.snapshot.catalog.models()[first].model.timeouts.hedge?;
         let chat = &self.call.chat;
-        let suits = chat.stream && chat.tools.is_empty() && !self.call.guarded && record.hedge.is_none();
+        let suits = chat.stream && chat.tools.is_empty() && record.hedge.is_none();
         others.first().filter(|_| suits).map(|&second| Pair { first, second, after })
     }
 
@@ -70,20 +70,22 @@ impl Dispatch<'_> {
         last: bool,
         failures: &mut Failures,
     ) -> (Result<Answer, Next>, Option<HedgeResult>) {
-        let mut first = pin!(self.model(records.request, pair.first, false));
+        let begun = [AtomicBool::default(), AtomicBool::default()];
+        let mut first = pin!(self.model(records.request, pair.first, false, &begun[0]));
         let early = tokio::select! {
             biased;
             answer = &mut first => Some(answer),
             () = tokio::time::sleep(pair.after) => None,
         };
-        if early.is_some() || !self.budgets.hedges.withdraw() {
+        // A guarded stream is not slow because it is long.
+        if early.is_some() || begun[0].load(Ordering::Relaxed) || !self.budgets.hedges.withdraw() {
             let answer = match early {
                 Some(answer) => answer,
                 None => first.await,
             };
             return (answer.map_err(|failure| failures.note(self.snapshot, pair.first, failure)), None);
         }
-        let mut second = pin!(self.model(&mut records.second, pair.second, last));
+        let mut second = pin!(self.model(&mut records.second, pair.second, last, &begun[1]));
         let (answer, result) = tokio::select! {
             biased;
             answer = &mut first => match answer.map_err(|failure| failures.note(self.snapshot, pair.first, failure)) {

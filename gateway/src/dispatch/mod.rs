@@ -10,6 +10,7 @@ mod failures;
 mod hedge;
 pub(crate) mod relay;
 
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use crate::error::{Failure, Kind};
 use crate::routing::Decision;
 use crate::state::Snapshot;
 use crate::telemetry::Record;
-pub(crate) use attempt::{Attempt, Target, with_retries};
+pub(crate) use attempt::{Attempt, Bounds, Target, with_retries};
 pub use budgets::Budgets;
 pub(crate) use budgets::stopping;
 use failures::{Failures, Next};
@@ -87,14 +88,16 @@ impl Dispatch<'_> {
             let answer = match self.pair(record, index, others).filter(|_| left > 1) {
                 Some(pair) => {
                     // Boxed: the future holds two calls, which few requests need.
-                    let answer = Box::pin(self.hedged(record, pair, others.len() == 1 || left == 2, &mut failures)).await;
+                    let answer =
+                        Box::pin(self.hedged(record, pair, others.len() == 1 || left == 2, &mut failures)).await;
                     if record.hedge.is_some() {
                         rest = &others[1..];
                     }
                     answer
                 }
                 None => {
-                    let answer = self.model(record, index, others.is_empty() || left == 1).await;
+                    let answer =
+                        self.model(record, index, others.is_empty() || left == 1, &AtomicBool::default()).await;
                     answer.map_err(|failure| failures.note(self.snapshot, index, failure))
                 }
             };
@@ -109,9 +112,16 @@ impl Dispatch<'_> {
         Err(failure)
     }
 
-    /// Calls one model, with retries. `last`: no other model is left.
-    async fn model(&self, record: &mut Record, model: usize, last: bool) -> Result<Answer, Failure> {
-        let target = Target { budgets: self.budgets, snapshot: self.snapshot, model, last };
+    /// Calls one model, with retries. `last`: no other model is left. `begun` is set when the first token of a stream
+    /// arrives.
+    async fn model(
+        &self,
+        record: &mut Record,
+        model: usize,
+        last: bool,
+        begun: &AtomicBool,
+    ) -> Result<Answer, Failure> {
+        let target = Target { budgets: self.budgets, snapshot: self.snapshot, model, last, begun };
         with_retries(target, record, self).await
     }
 
@@ -139,7 +149,7 @@ impl Dispatch<'_> {
 impl Attempt for Dispatch<'_> {
     type Answer = Answer;
 
-    async fn attempt(&self, record: &mut Record, index: usize, loads: bool) -> Result<Answer, Failure> {
+    async fn attempt(&self, record: &mut Record, index: usize, bounds: Bounds<'_>) -> Result<Answer, Failure> {
         let (call, live) = (self.call, &self.snapshot.catalog.models()[index]);
         let timeouts = &live.model.timeouts;
         let total = record.started + timeouts.total;
@@ -147,13 +157,16 @@ impl Attempt for Dispatch<'_> {
         let permit = tokio::select! {
             biased;
             () = cutoff.cancelled() => Err(stopping()),
-            permit = live.backend.permit(total.into()) => permit,
+            permit = live.backend.permit(bounds.by.into()) => permit,
         }?;
         let called = Instant::now();
         record.begin_attempt(index, called);
-        let loading = if loads { timeouts.loading } else { Duration::ZERO };
+        let loading = if bounds.loads { timeouts.loading } else { Duration::ZERO };
+        let within = |time: Duration| bounds.by.min(called + time + loading);
+        // While another model could answer, this one has its own time for a whole answer; the last may use all that is left.
+        let whole_by = if bounds.last { bounds.by } else { within(timeouts.answer) };
         // The head of a non-streamed answer arrives only when the whole answer is generated.
-        let head_by = if call.chat.stream { total.min(called + timeouts.head + loading) } else { total };
+        let head_by = if call.chat.stream { within(timeouts.head) } else { whole_by };
         let sent = Call {
             chat: &call.chat,
             from: call.dialect,
@@ -170,18 +183,22 @@ impl Attempt for Dispatch<'_> {
         }?;
         let price = self.snapshot.price(Some(index));
         if call.chat.stream {
-            let first_token = called + timeouts.first_token + loading;
-            let deadlines = Deadlines { first_token, idle: timeouts.idle, total };
+            let guarded = call.guarded || live.model.guarded;
+            let first_token = within(timeouts.first_token);
+            let deadlines =
+                Deadlines { first_token, idle: timeouts.idle, total: if guarded { whole_by } else { total } };
             let client = Client { dialect: call.dialect, facts: self.facts(record, index), price };
             let mut relay = Box::new(Relay::new(answer, client, deadlines, cutoff.clone()));
-            relay.begin(record, call.guarded.then_some(self.snapshot.limits.guarded_max_bytes)).await?;
+            let hold = guarded.then_some(self.snapshot.limits.guarded_max_bytes);
+            relay.begin(record, hold, bounds.begun).await?;
+            relay.extend(total);
             return Ok(Answer::Stream(relay, self.call.decision.estimated_cost(index)));
         }
         let spoken = answer.dialect;
         let body = tokio::select! {
             biased;
             () = cutoff.cancelled() => Err(stopping()),
-            body = tokio::time::timeout_at(total.into(), whole(answer.body)) => body.unwrap_or_else(|_elapsed| {
+            body = tokio::time::timeout_at(whole_by.into(), whole(answer.body)) => body.unwrap_or_else(|_elapsed| {
                 Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
             }),
         }?;

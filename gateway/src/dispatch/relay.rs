@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -140,16 +141,24 @@ impl Relay {
     }
 
     /// Waits for the first token, or for the end of an answer that has none. With `hold`, waits for the end unless more
-    /// than `hold` bytes arrive before it.
+    /// than `hold` bytes arrive before it. Sets `begun` when the first token arrives.
     ///
     /// # Errors
     /// If the first token or the end does not arrive. The client has seen nothing.
-    pub(crate) async fn begin(&mut self, record: &mut Record, hold: Option<usize>) -> Result<(), Failure> {
+    pub(crate) async fn begin(
+        &mut self,
+        record: &mut Record,
+        hold: Option<usize>,
+        begun: &AtomicBool,
+    ) -> Result<(), Failure> {
         // Nothing leaves `out` while this waits, so each frame is counted once.
         let (mut counted, mut held) = (0, 0);
         std::future::poll_fn(|context| {
             loop {
                 let has_begun = record.first_token.is_some();
+                if has_begun {
+                    begun.store(true, Ordering::Relaxed);
+                }
                 let goes_on = match hold {
                     _ if self.ending.is_some() => false,
                     Some(most) => !has_begun || held <= most,
@@ -170,6 +179,11 @@ impl Relay {
             }
         })
         .await
+    }
+
+    /// Sets the time by which the stream must have ended, from the moment at which no other model can answer.
+    pub(crate) fn extend(&mut self, total: Instant) {
+        self.deadlines.total = total;
     }
 
     /// Whether the stream ended before the client has seen any of it.

@@ -2,6 +2,7 @@
 //! be configured.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use super::in_flight::InFlight;
 use super::intake;
 use super::response::{complete, id_header, refuse, routing_headers};
 use crate::backend::LiveModel;
-use crate::dispatch::{Attempt, Target, stopping, whole, with_retries};
+use crate::dispatch::{Attempt, Bounds, Target, stopping, whole, with_retries};
 use crate::error::{Failure, Kind};
 use crate::telemetry::Record;
 use wasmgate_base::usage::Usage;
@@ -56,7 +57,13 @@ async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<B
     let body = asked.forward(&live.model.backend_name);
     let embedding = Embedding { gateway: &gateway, live, body, inputs: asked.inputs };
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);
-    let target = Target { budgets: &gateway.budgets, snapshot: &snapshot, model: index, last: true };
+    let target = Target {
+        budgets: &gateway.budgets,
+        snapshot: &snapshot,
+        model: index,
+        last: true,
+        begun: &AtomicBool::default(),
+    };
     let answer = with_retries(target, &mut in_flight.record, &embedding).await?;
     in_flight.record.answered = Some(Instant::now());
     let read: Answer = serde_json::from_slice(&answer).map_err(|error| {
@@ -78,8 +85,8 @@ struct Embedding<'a> {
 impl Attempt for Embedding<'_> {
     type Answer = Bytes;
 
-    async fn attempt(&self, record: &mut Record, index: usize, _loads: bool) -> Result<Bytes, Failure> {
-        let until = (record.started + self.live.model.timeouts.total).into();
+    async fn attempt(&self, record: &mut Record, index: usize, bounds: Bounds<'_>) -> Result<Bytes, Failure> {
+        let until = bounds.by.into();
         let answered = async {
             let backend = &self.live.backend;
             let permit = backend.permit(until).await?;

@@ -1,0 +1,101 @@
+//! The time of a request, shared by its attempts: each has its own bound and leaves time for the next, and a model that was
+//! not called is never blamed.
+
+use wasmgate_tests::backend::{Backend, Gate, Reply};
+use wasmgate_tests::gateway::{Gateway, Setup};
+use wasmgate_tests::http::{post_json, request};
+use wasmgate_tests::wire::{Dialect, Usage, ask, error_code};
+
+const PATH: &str = "/v1/chat/completions";
+const USAGE: Usage = Usage { input: 11, output: 3 };
+
+fn good() -> Backend {
+    Backend::start(|request| match request.json()["stream"] == true {
+        true => Reply::stream("text/event-stream").frames(Dialect::OpenAi.frames(&["good"], USAGE)).end(),
+        false => Reply::json(200, &Dialect::OpenAi.answer("good", USAGE)),
+    })
+}
+
+fn silent() -> Backend {
+    Backend::start(|_| Reply::silent().stall())
+}
+
+/// A model whose breaker opens at its first failure.
+fn model(name: &str, backend: &Backend, timeouts: &str) -> String {
+    let url = backend.url();
+    format!(
+        "[backends.{name}]\nkind = \"openai\"\nurl = {url:?}\nprobe_interval_seconds = 0\n\
+         breaker = {{ min_calls = 1 }}\ntimeouts = {{ {timeouts} }}\n[models.{name}]\nbackend = \"{name}\"\n"
+    )
+}
+
+fn pair(first: (&Backend, &str), second: (&Backend, &str)) -> Setup {
+    Gateway::setup()
+        .models(&model("first", first.0, first.1))
+        .models(&model("second", second.0, second.1))
+        .routing("enabled = false")
+}
+
+#[test]
+fn a_model_that_does_not_answer_leaves_time_for_the_next() {
+    for (stream, guarded) in [(false, "false"), (true, "false"), (true, "true")] {
+        let (first, second) = (silent(), good());
+        let gateway = pair((&first, "total_seconds = 3"), (&second, "total_seconds = 3")).start();
+        let headers = [("content-type", "application/json"), ("x-wasmgate-guarded", guarded)];
+        let body = ask(PATH, "auto", "hello", stream).to_string();
+        let response = gateway.send(request("POST", PATH, &headers, body.as_bytes())).expect(200);
+        assert_eq!(response.header("x-wasmgate-model"), "second", "stream {stream}, guarded {guarded}");
+        assert_eq!(
+            response.header("x-wasmgate-failed-attempts"),
+            "first timeout",
+            "stream {stream}, guarded {guarded}"
+        );
+    }
+}
+
+#[test]
+fn a_guarded_stream_that_stops_leaves_time_for_the_next() {
+    let frames = Dialect::OpenAi.frames(&["one", "two"], USAGE);
+    let first = Backend::start(move |_| Reply::stream("text/event-stream").frames(&frames[..2]).stall());
+    let second = good();
+    let gateway = pair((&first, "total_seconds = 3"), (&second, "total_seconds = 3")).start();
+    let headers = [("content-type", "application/json"), ("x-wasmgate-guarded", "true")];
+    let body = ask(PATH, "auto", "hello", true).to_string();
+    let response = gateway.send(request("POST", PATH, &headers, body.as_bytes())).expect(200);
+    assert_eq!(response.header("x-wasmgate-model"), "second");
+}
+
+#[test]
+fn a_model_that_was_not_called_for_lack_of_time_is_not_blamed() {
+    let (first, second) = (silent(), good());
+    // The first takes half of its two seconds. Then the time of a request at the second is over.
+    let gateway = pair((&first, "total_seconds = 2"), (&second, "total_seconds = 0.5")).start();
+    let response = gateway.post(PATH, &ask(PATH, "auto", "hello", false)).expect(504);
+    assert_eq!(error_code(PATH, &response.json()), "backend_timeout");
+    assert_eq!(response.header("x-wasmgate-failed-attempts"), "first timeout");
+    assert_eq!(response.header("x-wasmgate-model"), "first");
+    let metrics = gateway.metrics();
+    assert_eq!(second.requests().len(), 0);
+    assert_eq!(metrics.value("api_gateway_breaker_state", &[("model", "second"), ("state", "closed")]), 1.0);
+    assert_eq!(metrics.value("api_gateway_breaker_state", &[("model", "first"), ("state", "open")]), 1.0);
+    assert_eq!(metrics.value("api_gateway_estimated_tokens_total", &[("model", "second")]), 0.0);
+}
+
+#[test]
+fn a_whole_answer_has_its_own_time_while_another_model_could_answer() {
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let first = Backend::start(move |_| {
+        Reply::silent().gate(&waits).and(Reply::json(200, &Dialect::OpenAi.answer("first", USAGE)))
+    });
+    let second = good();
+    let gateway = pair((&first, "answer_seconds = 0.2"), (&second, "")).start();
+    let mut alone = gateway.connect();
+    alone.send(post_json(PATH, &ask(PATH, "first", "hello", false)));
+    first.wait_requests(1);
+    let response = gateway.post(PATH, &ask(PATH, "auto", "hello", false)).expect(200);
+    assert_eq!(response.header("x-wasmgate-model"), "second");
+    // The first request has waited longer than the second one. No other model could answer it.
+    gate.open();
+    assert_eq!(alone.response().expect(200).header("x-wasmgate-model"), "first");
+}
