@@ -1,8 +1,11 @@
 //! What calls cost: what the backends report is billed as reported, the rest as an estimate, and each call once, whatever
 //! becomes of its answer.
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
 use serde_json::json;
-use wasmgate_tests::backend::{Backend, Reply};
+use wasmgate_tests::backend::{Backend, Reply, Request};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::post_json;
 use wasmgate_tests::wire::{Dialect, Usage, ask};
@@ -171,4 +174,129 @@ fn a_stream_that_fell_back_names_the_cost_of_the_model_that_answers() {
     assert_eq!(stream.head.header("x-wasmgate-model"), Some("free"));
     assert_eq!(stream.head.header("x-wasmgate-cost-usd"), Some("0"));
     let _ = stream.all();
+}
+
+/// What becomes of one call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    /// It is answered, with usage.
+    Good,
+    /// It is answered, without usage.
+    NoUsage,
+    /// A status says that it failed.
+    Status,
+    /// The answer breaks off before its first token.
+    CutAtOnce,
+    /// The answer is none, but has usage.
+    NoAnswer,
+    /// The stream breaks off after so many tokens.
+    Cut(usize),
+    /// Nothing comes, and the client leaves.
+    Left,
+}
+
+const MODELS: [&str; 3] = ["first", "second", "third"];
+
+fn reply(fate: Fate, stream: bool) -> Reply {
+    let frames = || Dialect::OpenAi.frames(&["a", "b", "c", "d", "e"], USAGE);
+    let begun = |count: usize| Reply::stream("text/event-stream").frames(&frames()[..count]);
+    let mut answer = Dialect::OpenAi.answer("abcde", USAGE);
+    match (fate, stream) {
+        (Fate::Good, true) => begun(frames().len()).end(),
+        (Fate::Good, false) => Reply::json(200, &answer),
+        (Fate::NoUsage, true) => begun(7).frames(["data: [DONE]\n\n"]).end(),
+        (Fate::NoUsage, false) => {
+            answer.as_object_mut().unwrap().remove("usage");
+            Reply::json(200, &answer)
+        }
+        (Fate::Status, _) => Reply::json(503, &json!({})),
+        (Fate::CutAtOnce | Fate::NoAnswer, true) => begun(1).cut(),
+        (Fate::CutAtOnce, false) => Reply::raw(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{").cut(),
+        (Fate::NoAnswer, false) => {
+            answer.as_object_mut().unwrap().remove("choices");
+            Reply::json(200, &answer)
+        }
+        (Fate::Cut(count), _) => begun(1 + count).cut(),
+        (Fate::Left, _) => Reply::silent().stall(),
+    }
+}
+
+/// What a call costs by the rules; `input` is the gateway's estimate of the prompt.
+fn owed(fate: Fate, stream: bool, input: f64) -> [f64; 5] {
+    match (fate, stream) {
+        (Fate::Good, _) | (Fate::NoAnswer, false) => [11.0, 3.0, 0.0, 0.0, 0.0],
+        // Five pieces of a stream; five bytes of a whole answer.
+        (Fate::NoUsage, true) => [0.0, 0.0, input, 5.0, 0.0],
+        (Fate::NoUsage, false) => [0.0, 0.0, input, 2.0, 0.0],
+        (Fate::Status, _) => [0.0; 5],
+        (Fate::Cut(count), _) => [0.0, 0.0, input, count as f64, 0.0],
+        (Fate::CutAtOnce | Fate::NoAnswer | Fate::Left, _) => [0.0, 0.0, input, 0.0, 1.0],
+    }
+}
+
+/// Random numbers that a seed repeats.
+fn random(state: &mut u64, below: u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    ((*state >> 33) % below) as usize
+}
+
+/// Random sequences of attempts, fallbacks, cuts and leavings, each call with a fate of its own: what the gateway bills is
+/// what the backends say that they served, and a labelled estimate elsewhere, each call once.
+#[test]
+fn whatever_happens_each_call_is_billed_once() {
+    let plan: Arc<Mutex<VecDeque<Fate>>> = Arc::default();
+    let script = Arc::clone(&plan);
+    let backend = Backend::start(move |request: &Request| {
+        let fate = script.lock().unwrap().pop_front().expect("a call that was planned");
+        reply(fate, request.json()["stream"] == true)
+    });
+    let mut models = String::new();
+    for model in MODELS {
+        let url = backend.url();
+        models += &format!(
+            "[backends.{model}]\nkind = \"openai\"\nurl = {url:?}\nprobe_interval_seconds = 0\n\
+             retries = {{ attempts = 1 }}\nbreaker = {{ enabled = false }}\n[models.{model}]\nbackend = \"{model}\"\n"
+        );
+    }
+    let gateway = Gateway::setup().models(&models).routing("enabled = false").start();
+    let ask = |stream| ask(PATH, "auto", "the same prompt each time", stream);
+    // The gateway's estimate of the prompt.
+    plan.lock().unwrap().push_back(Fate::NoUsage);
+    let _ = gateway.post(PATH, &ask(false)).expect(200);
+    gateway.wait_metric("api_gateway_requests_in_progress", &[], 0.0);
+    let input = tokens(&gateway, "first")[2];
+    assert!(input > 0.0);
+    let mut expected: BTreeMap<&str, [f64; 5]> = MODELS.map(|model| (model, [0.0; 5])).into();
+    let mut owe = |model: usize, fate: Fate, stream: bool| {
+        let sum = expected.get_mut(MODELS[model]).unwrap();
+        sum.iter_mut().zip(owed(fate, stream, input)).for_each(|(sum, more)| *sum += more);
+    };
+    owe(0, Fate::NoUsage, false);
+    let mut state = 7;
+    for number in 0..80 {
+        let stream = random(&mut state, 2) == 0;
+        let mut fates = Vec::new();
+        for _ in 0..random(&mut state, 3) {
+            fates.push([Fate::Status, Fate::CutAtOnce, Fate::NoAnswer][random(&mut state, 3)]);
+        }
+        let within = Fate::Cut(1 + random(&mut state, 4));
+        fates.push(
+            [Fate::Good, Fate::NoUsage, Fate::Left, if stream { within } else { Fate::Good }][random(&mut state, 4)],
+        );
+        fates.iter().enumerate().for_each(|(model, fate)| owe(model, *fate, stream));
+        let seen = backend.requests().len();
+        plan.lock().unwrap().extend(&fates);
+        if fates.last() == Some(&Fate::Left) {
+            let mut client = gateway.connect();
+            client.send(post_json(PATH, &ask(stream)));
+            backend.wait_requests(seen + fates.len());
+            client.abandon();
+        } else {
+            let _ = gateway.post(PATH, &ask(stream)).expect(200);
+        }
+        gateway.wait_metric("api_gateway_requests_in_progress", &[], 0.0);
+        assert_eq!(backend.requests().len(), seen + fates.len(), "request {number}: {fates:?}, stream {stream}");
+    }
+    let billed: BTreeMap<&str, [f64; 5]> = MODELS.map(|model| (model, tokens(&gateway, model))).into();
+    assert_eq!(billed, expected);
 }
