@@ -183,7 +183,10 @@ impl Relay {
 
     /// Sets the time by which the stream must have ended, from the moment at which no other model can answer.
     pub(crate) fn extend(&mut self, total: Instant) {
-        self.deadlines.total = total;
+        if total != self.deadlines.total {
+            self.deadlines.total = total;
+            self.timer.as_mut().reset((self.now + self.deadlines.idle).min(total).into());
+        }
     }
 
     /// Whether the stream ended before the client has seen any of it.
