@@ -266,8 +266,8 @@ fn the_header_of_failed_attempts_is_bounded() {
     let backend = Backend::start(|_| Reply::json(500, &json!({})));
     let url = backend.url();
     let gateway = Gateway::setup()
-        .server("max_models_per_request = 5\nretry_budget_percent = 100")
-        .models(&(0..5).fold(String::new(), |text, number| {
+        .server("max_models_per_request = 8\nretry_budget_percent = 100")
+        .models(&(0..8).fold(String::new(), |text, number| {
             format!(
                 "{text}[backends.b{number}]\nkind = \"openai\"\nurl = {url:?}\nprobe_interval_seconds = 0\n\
                  retries = {{ attempts = 4, pause_ms = 1 }}\n[models.m{number}]\nbackend = \"b{number}\"\n"

@@ -27,18 +27,18 @@ fn model(name: &str, backend: &Backend, more: &str) -> String {
     )
 }
 
-/// `other` is no fallback of `named`; `spare` is its only one.
-fn setup(named: &Backend, spare: &Backend, other: &Backend) -> Setup {
+/// `third` is no fallback of `named`; `spare` is its only one.
+fn setup(named: &Backend, spare: &Backend, third: &Backend) -> Setup {
     Gateway::setup()
-        .models(&model("other", other, ""))
+        .models(&model("third", third, ""))
         .models(&model("spare", spare, "fallbacks = [\"named\"]"))
         .models(&model("named", named, "fallbacks = [\"spare\"]"))
 }
 
 #[test]
 fn a_fallback_answers_if_the_named_model_fails() {
-    let (named, spare, other) = (failing(), good(), good());
-    let gateway = setup(&named, &spare, &other).start();
+    let (named, spare, third) = (failing(), good(), good());
+    let gateway = setup(&named, &spare, &third).start();
     let mut count = 0.0;
     for path in CLIENT_PATHS {
         for stream in [false, true] {
@@ -52,19 +52,19 @@ fn a_fallback_answers_if_the_named_model_fails() {
     }
     let line = gateway.wait_for_ending("finished");
     assert_eq!((&line["chosen"], &line["model"]), (&json!("named"), &json!("spare")));
-    assert_eq!(other.requests().len(), 0);
+    assert_eq!(third.requests().len(), 0);
 }
 
 #[test]
 fn a_fallback_of_a_fallback_is_not_called() {
-    let (named, spare, other) = (good(), failing(), good());
-    let gateway = setup(&named, &spare, &other).start();
-    let response = gateway.post(PATH, &ask(PATH, "other", "hello", false)).expect(200);
-    assert_eq!(response.header("x-wasmgate-model"), "other");
+    let (named, spare, third) = (good(), failing(), good());
+    let gateway = setup(&named, &spare, &third).start();
+    let response = gateway.post(PATH, &ask(PATH, "third", "hello", false)).expect(200);
+    assert_eq!(response.header("x-wasmgate-model"), "third");
     // `spare` has `named` as its fallback, and `named` has `spare`.
     let response = gateway.post(PATH, &ask(PATH, "spare", "hello", false)).expect(200);
     assert_eq!(response.header("x-wasmgate-model"), "named");
-    let both = setup(&failing(), &spare, &other).start();
+    let both = setup(&failing(), &spare, &third).start();
     let response = both.post(PATH, &ask(PATH, "spare", "hello", false)).expect(502);
     assert_eq!(response.header("x-wasmgate-failed-attempts"), "spare upstream_5xx, named upstream_5xx");
     assert_eq!(response.header("x-wasmgate-model"), "spare");
@@ -74,8 +74,8 @@ fn a_fallback_of_a_fallback_is_not_called() {
 fn a_stream_that_has_begun_has_no_fallback() {
     let frames = Dialect::OpenAi.frames(&["one", "two"], USAGE);
     let named = Backend::start(move |_| Reply::stream("text/event-stream").frames(&frames[..2]).cut());
-    let (spare, other) = (good(), good());
-    let gateway = setup(&named, &spare, &other).start();
+    let (spare, third) = (good(), good());
+    let gateway = setup(&named, &spare, &third).start();
     let data = gateway.stream(PATH, &ask(PATH, "named", "hello", true)).all();
     assert!(!ends_well(PATH, &data), "{data:?}");
     assert_eq!(error_code(PATH, data.last().unwrap()), "stream_cut");
@@ -93,9 +93,9 @@ fn policies_see_the_fallbacks_and_may_leave_them_out() {
         if request.prompt == "spare" { return route_to([candidates[1]], "not the named one"); }
         route_to([candidates[1], candidates[0]], "the other way round")
     }"#;
-    let (good, other) = (good(), self::good());
+    let (good, third) = (good(), self::good());
     let scripted = |named: &Backend| {
-        setup(named, &good, &other)
+        setup(named, &good, &third)
             .file("route.rhai", ROUTE.as_bytes())
             .routing("builtin = \"script\"\nsetting_files = { script = \"route.rhai\" }")
             .start()
@@ -115,8 +115,8 @@ fn policies_see_the_fallbacks_and_may_leave_them_out() {
 
 #[test]
 fn a_fallback_without_the_capabilities_of_a_request_is_no_candidate() {
-    let (named, spare, other) = (failing(), good(), good());
-    let gateway = setup(&named, &spare, &other).start();
+    let (named, spare, third) = (failing(), good(), good());
+    let gateway = setup(&named, &spare, &third).start();
     let mut with_tools = ask(PATH, "named", "hello", false);
     with_tools["tools"] = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
     let _ = gateway.post(PATH, &with_tools).expect(502);
