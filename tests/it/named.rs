@@ -64,7 +64,8 @@ fn a_fallback_of_a_fallback_is_not_called() {
     // `spare` has `named` as its fallback, and `named` has `spare`.
     let response = gateway.post(PATH, &ask(PATH, "spare", "hello", false)).expect(200);
     assert_eq!(response.header("x-wasmgate-model"), "named");
-    let both = setup(&failing(), &spare, &third).start();
+    let named = failing();
+    let both = setup(&named, &spare, &third).start();
     let response = both.post(PATH, &ask(PATH, "spare", "hello", false)).expect(502);
     assert_eq!(response.header("x-wasmgate-failed-attempts"), "spare upstream_5xx, named upstream_5xx");
     assert_eq!(response.header("x-wasmgate-model"), "spare");
@@ -100,7 +101,8 @@ fn policies_see_the_fallbacks_and_may_leave_them_out() {
             .routing("builtin = \"script\"\nsetting_files = { script = \"route.rhai\" }")
             .start()
     };
-    let gateway = scripted(&failing());
+    let (bad, fine) = (failing(), self::good());
+    let gateway = scripted(&bad);
     let ask_for = |gateway: &Gateway, prompt: &str| gateway.post(PATH, &ask(PATH, "named", prompt, false));
     let answer = ask_for(&gateway, "hello").expect(200);
     assert_eq!(answer.header("x-wasmgate-failed-attempts"), "named upstream_5xx", "the named model is called first");
@@ -109,7 +111,7 @@ fn policies_see_the_fallbacks_and_may_leave_them_out() {
     assert_eq!(left_out.header("x-wasmgate-failed-attempts"), "named upstream_5xx");
     let answer = ask_for(&gateway, "spare").expect(200);
     assert_eq!((answer.header("x-wasmgate-model"), answer.header("x-wasmgate-policy").is_empty()), ("spare", false));
-    let gateway = scripted(&self::good());
+    let gateway = scripted(&fine);
     assert_eq!(ask_for(&gateway, "hello").expect(200).header("x-wasmgate-model"), "named");
 }
 
