@@ -38,6 +38,8 @@ pub enum Outcome {
     Before {
         /// After so many calls.
         calls: usize,
+        /// The same where another model is left.
+        calls_if_another: usize,
         /// The status.
         status: u16,
         /// The error's code.
@@ -83,11 +85,14 @@ const fn both(outcome: Outcome) -> [Outcome; 2] {
 }
 
 const fn before(calls: usize, status: u16, code: &'static str, reason: &'static str) -> Outcome {
-    Before { calls, status, code, reason }
+    Before { calls, calls_if_another: calls, status, code, reason }
 }
 
 const REFUSED: [Outcome; 2] = both(before(1, 502, "backend_refused", "upstream_4xx"));
 const BUSY_TWICE: [Outcome; 2] = both(before(2, 503, "backend_busy", "upstream_429"));
+/// Without a word on when to come back, another model is called at once.
+const BUSY: [Outcome; 2] =
+    both(Before { calls: 2, calls_if_another: 1, status: 503, code: "backend_busy", reason: "upstream_429" });
 const BUSY_ONCE: [Outcome; 2] = both(before(1, 503, "backend_busy", "upstream_429"));
 const FAILED_TWICE: [Outcome; 2] = both(before(2, 502, "backend_error", "upstream_5xx"));
 const UNREACHED: [Outcome; 2] = both(before(2, 502, "backend_unreachable", "connect"));
@@ -184,7 +189,7 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "status-404-of-a-parameter", reply: |_| refused(404, "tools"), outcomes: told(404) },
     Fault { name: "status-413", reply: |_| refused(413, "tools"), outcomes: told(413) },
     Fault { name: "status-422", reply: |_| refused(422, "tools"), outcomes: told(422) },
-    Fault { name: "status-429", reply: |_| status(429), outcomes: BUSY_TWICE },
+    Fault { name: "status-429", reply: |_| status(429), outcomes: BUSY },
     Fault { name: "status-429-at-once", reply: |_| refusal(429, "retry-after: 0", &json!({})), outcomes: BUSY_TWICE },
     Fault {
         name: "status-429-much-later",

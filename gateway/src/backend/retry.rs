@@ -13,6 +13,9 @@ use serde::Deserialize;
 /// Longest pause, unless the backend requests a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
+/// Longest pause after a 429 without `Retry-After`.
+const MAX_BUSY_PAUSE: Duration = Duration::from_secs(60);
+
 /// The retry settings of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,6 +24,9 @@ pub struct Retries {
     pub attempts: u32,
     /// Longest pause before the first retry, in milliseconds, 1 to 10,000; doubled with each attempt, up to 2 seconds.
     pub pause_ms: u32,
+    /// Shortest pause before the first retry after a 429 without `Retry-After`, in milliseconds, 1 to 60,000; doubled with
+    /// each attempt, up to a minute. If another model is left, the gateway falls back to it instead.
+    pub busy_pause_ms: u32,
     /// Longest `Retry-After` that the gateway waits for, in seconds, 0 to 600. If a backend requests more, the gateway
     /// falls back to the next model immediately.
     pub max_wait_seconds: f64,
@@ -28,7 +34,7 @@ pub struct Retries {
 
 impl Default for Retries {
     fn default() -> Self {
-        Self { attempts: 2, pause_ms: 100, max_wait_seconds: 10.0 }
+        Self { attempts: 2, pause_ms: 100, busy_pause_ms: 1000, max_wait_seconds: 10.0 }
     }
 }
 
@@ -42,6 +48,9 @@ impl Retries {
         if !(1..=10_000).contains(&self.pause_ms) {
             return Some(format!("pause_ms is {}, expected 1 to 10000", self.pause_ms));
         }
+        if !(1..=60_000).contains(&self.busy_pause_ms) {
+            return Some(format!("busy_pause_ms is {}, expected 1 to 60000", self.busy_pause_ms));
+        }
         let in_range = (0.0..=600.0).contains(&self.max_wait_seconds);
         (!in_range).then(|| format!("max_wait_seconds is {}, expected 0 to 600", self.max_wait_seconds))
     }
@@ -53,14 +62,27 @@ impl Retries {
             return None;
         }
         let first = Duration::from_millis(self.pause_ms.into());
-        let jitter = random() * first.saturating_mul(1 << (failed - 1).min(16)).min(MAX_PAUSE).as_secs_f64();
+        let jitter = random() * doubled(first, failed).min(MAX_PAUSE).as_secs_f64();
         let pause = asked.unwrap_or_default() + Duration::from_secs_f64(jitter);
         asked.is_none_or(|asked| asked.as_secs_f64() <= self.max_wait_seconds).then_some(pause)
     }
+
+    /// The pause after failed attempt number `failed` (from 1) if the backend asked for less traffic and named no pause;
+    /// `None`: no retry.
+    #[must_use]
+    pub fn busy_pause(&self, failed: u32) -> Option<Duration> {
+        let pause = self.pause(failed, None)?;
+        Some(pause + doubled(Duration::from_millis(self.busy_pause_ms.into()), failed).min(MAX_BUSY_PAUSE))
+    }
+}
+
+/// A first pause, doubled with each attempt after the first.
+fn doubled(first: Duration, failed: u32) -> Duration {
+    first.saturating_mul(1 << (failed - 1).min(16))
 }
 
 /// A random number from 0 to below 1.
-fn random() -> f64 {
+pub(super) fn random() -> f64 {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let hash = RandomState::new().hash_one(CALLS.fetch_add(1, Ordering::Relaxed));
     #[expect(clippy::cast_precision_loss, reason = "53 bits")]
@@ -107,7 +129,7 @@ mod tests {
 
     #[test]
     fn pauses_are_random_and_grow_up_to_a_bound() {
-        let retries = Retries { attempts: 10, pause_ms: 100, max_wait_seconds: 10.0 };
+        let retries = Retries { attempts: 10, pause_ms: 100, ..Retries::default() };
         for (failed, most) in [(1, 0.1), (2, 0.2), (3, 0.4), (6, 2.0), (9, 2.0)] {
             let pauses: Vec<f64> =
                 (0..200).map(|_| retries.pause(failed, None).expect("not the last").as_secs_f64()).collect();
@@ -125,6 +147,19 @@ mod tests {
         let pause = retries.pause(1, Some(10 * second)).expect("within the bound");
         assert!(pause >= 10 * second && pause < 10 * second + Duration::from_millis(100));
         assert_eq!(retries.pause(1, Some(11 * second)), None);
+    }
+
+    #[test]
+    fn a_busy_backend_without_a_word_on_when_gets_a_longer_pause() {
+        let retries = Retries { attempts: 9, ..Retries::default() };
+        for (failed, least) in [(1, 1), (2, 2), (3, 4), (8, 60)] {
+            let pause = retries.busy_pause(failed).expect("not the last");
+            assert!(
+                pause >= Duration::from_secs(least) && pause < Duration::from_secs(least + 2),
+                "{failed}: {pause:?}"
+            );
+        }
+        assert_eq!(retries.busy_pause(9), None);
     }
 
     #[test]

@@ -109,11 +109,18 @@ pub(crate) async fn with_retries<A: Attempt>(
         match failure.kind.fault() {
             // The backend was not called, or it refused the request for what the client wrote: the breaker counts nothing.
             Fault::Rejected(_) => drop(pass),
+            Fault::Error(_) if failure.kind == Kind::BackendBusy => {
+                pass.note(Instant::now(), CallOutcome::Busy(failure.retry_after));
+            }
             Fault::Error(_) if failure.kind.blames_backend() => pass.note(Instant::now(), CallOutcome::Failed),
             Fault::Error(_) => pass.note(Instant::now(), CallOutcome::Answered(Duration::ZERO)),
         }
         tracing::debug!(request_id = record.id, %failure, detail = failure.detail, "attempt failed");
         let pause = match failure.kind.recovery() {
+            // The backend wants less traffic and does not say for how long: another model answers sooner.
+            Recovery::Retry if failure.kind == Kind::BackendBusy && failure.retry_after.is_none() => {
+                live.backend.settings().retries.busy_pause(attempts).filter(|_| last)
+            }
             Recovery::Retry => live.backend.settings().retries.pause(attempts, failure.retry_after),
             Recovery::Nothing | Recovery::Fallback | Recovery::FallbackLarger | Recovery::FallbackIfEnabled => None,
         };

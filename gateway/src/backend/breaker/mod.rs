@@ -1,5 +1,6 @@
 //! The circuit breaker of a model at its backend. It opens if calls fail too often or are too slow. After a pause it is
-//! half-open and lets one probe call through; if that call succeeds, it closes and traffic ramps up.
+//! half-open and lets one probe call through; if that call succeeds, it closes and traffic ramps up. A probe call that
+//! takes long does not keep the next one away, and neither does a pause if no other model is left.
 //!
 //! Callers pass the time in, so tests need not wait. This module must not know: what a call is.
 
@@ -12,8 +13,13 @@ use serde::Deserialize;
 const SLICES: usize = 10;
 /// The whole traffic, in thousandths.
 const WHOLE: u32 = 1000;
-/// Doublings of the pause, at most: to 64 times the first pause.
-const MAX_DOUBLINGS: u32 = 6;
+/// Doublings of the pause, at most. Its longest time is a setting; this only keeps the number small.
+const MAX_DOUBLINGS: u32 = 16;
+/// Longest `Retry-After` that an open breaker takes for its pause.
+const MAX_ASKED: Duration = Duration::from_secs(300);
+/// Pause between two probe calls of an open breaker if no other model is left: nobody else could answer, so the sooner
+/// its recovery is found the better.
+const LAST_RESORT: Duration = Duration::from_secs(1);
 
 /// When a breaker opens and closes, as in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -21,7 +27,7 @@ const MAX_DOUBLINGS: u32 = 6;
 pub struct BreakerSettings {
     /// Whether the breaker is in use.
     pub enabled: bool,
-    /// How far back calls count, in seconds, above 0, at most 3,600.
+    /// How far back calls count, in seconds, 0.001 to 3,600.
     pub window_seconds: f64,
     /// Minimum of calls in the window before the breaker can open, 1 to 1,000,000.
     pub min_calls: u32,
@@ -32,9 +38,11 @@ pub struct BreakerSettings {
     pub slow_seconds: f64,
     /// Share of slow calls at which the breaker opens, above 0, at most 1.
     pub slow_ratio: f64,
-    /// Pause before an open breaker lets one probe call through, in seconds, above 0, at most 3,600; doubled after each
-    /// failed probe call, up to 64 times this.
+    /// Pause before an open breaker lets one probe call through, in seconds, 0.001 to 3,600; doubled after each failed
+    /// probe call. The next probe call also passes if the last one took so long.
     pub retry_seconds: f64,
+    /// Longest pause that doubling leads to, in seconds, 0.001 to 3,600; if `retry_seconds` is longer, it stays as it is.
+    pub max_retry_seconds: f64,
     /// Time over which traffic ramps up after the breaker closed, in seconds, 0 to 3,600.
     pub ramp_seconds: f64,
 }
@@ -49,6 +57,7 @@ impl Default for BreakerSettings {
             slow_seconds: 0.0,
             slow_ratio: 0.8,
             retry_seconds: 5.0,
+            max_retry_seconds: 15.0,
             ramp_seconds: 10.0,
         }
     }
@@ -62,12 +71,14 @@ impl BreakerSettings {
             (!(low..=high).contains(&value)).then(|| format!("{key} is {value}, expected {expected}"))
         };
         let above_0 = f64::MIN_POSITIVE;
-        between("window_seconds", self.window_seconds, above_0, 3600.0, "a number above 0, at most 3600")
+        let pause = |key: &str, value: f64| between(key, value, 0.001, 3600.0, "0.001 to 3600");
+        pause("window_seconds", self.window_seconds)
             .or_else(|| between("min_calls", f64::from(self.min_calls), 1.0, 1e6, "1 to 1000000"))
             .or_else(|| between("failure_ratio", self.failure_ratio, above_0, 1.0, "a number above 0, at most 1"))
             .or_else(|| between("slow_seconds", self.slow_seconds, 0.0, 86_400.0, "0 to 86400"))
             .or_else(|| between("slow_ratio", self.slow_ratio, above_0, 1.0, "a number above 0, at most 1"))
-            .or_else(|| between("retry_seconds", self.retry_seconds, above_0, 3600.0, "a number above 0, at most 3600"))
+            .or_else(|| pause("retry_seconds", self.retry_seconds))
+            .or_else(|| pause("max_retry_seconds", self.max_retry_seconds))
             .or_else(|| between("ramp_seconds", self.ramp_seconds, 0.0, 3600.0, "0 to 3600"))
     }
 }
@@ -75,12 +86,12 @@ impl BreakerSettings {
 /// See the module.
 #[derive(Debug)]
 pub struct Breaker {
-    rules: BreakerSettings,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
+    rules: BreakerSettings,
     state: State,
     /// Consecutive openings.
     openings: u32,
@@ -94,10 +105,10 @@ struct Inner {
 enum State {
     /// Calls pass. During the ramp after an opening (`since`), only a share of them passes.
     Closed { since: Option<Instant>, credit: u32 },
-    /// No call passes.
-    Open { until: Instant, slow: bool },
-    /// The probe call is in flight.
-    HalfOpen { slow: bool },
+    /// No call passes until then. `tried`: when the last probe call began, or the breaker opened.
+    Open { until: Instant, slow: bool, tried: Instant },
+    /// A probe call is in flight, the last one since `tried`.
+    HalfOpen { slow: bool, tried: Instant },
 }
 
 /// The counts of one slice of the window.
@@ -159,6 +170,8 @@ pub struct Pass<'a> {
 pub enum CallOutcome {
     /// The backend answered after this time.
     Answered(Duration),
+    /// The backend asked for less traffic, and maybe for a pause.
+    Busy(Option<Duration>),
     /// The call failed through the backend's fault.
     Failed,
 }
@@ -169,13 +182,23 @@ impl Breaker {
     pub fn new(rules: BreakerSettings) -> Self {
         let began = Instant::now();
         let inner = Inner {
+            rules,
             state: State::Closed { since: None, credit: 0 },
             openings: 0,
             slices: [Slice::default(); SLICES],
             began,
             closed: began,
         };
-        Self { rules, inner: Mutex::new(inner) }
+        Self { inner: Mutex::new(inner) }
+    }
+
+    /// Takes other settings. What is known of the calls stays.
+    pub(super) fn set_rules(&self, rules: BreakerSettings) {
+        let mut inner = self.lock();
+        inner.rules = rules;
+        if !rules.enabled {
+            inner.state = State::Closed { since: None, credit: 0 };
+        }
     }
 
     /// The state.
@@ -197,7 +220,7 @@ impl Breaker {
         match inner.state {
             State::Closed { since: None, .. } => pass(false),
             State::Closed { since: Some(since), credit } => {
-                let share = self.share(now.saturating_duration_since(since));
+                let share = inner.share(now.saturating_duration_since(since));
                 if share >= WHOLE {
                     inner.state = State::Closed { since: None, credit: 0 };
                     return pass(false);
@@ -208,37 +231,48 @@ impl Breaker {
                 inner.state = State::Closed { since: Some(since), credit };
                 if passes { pass(false) } else { Admission::Wait(Duration::ZERO) }
             }
-            State::Open { until, slow } if now >= until => {
-                inner.state = State::HalfOpen { slow };
+            State::Open { until, slow, .. } if now >= until => {
+                inner.state = State::HalfOpen { slow, tried: now };
                 pass(true)
             }
-            State::Open { slow: true, .. } | State::HalfOpen { slow: true } if last => pass(false),
-            State::Open { until, .. } => Admission::Wait(until.saturating_duration_since(now)),
-            State::HalfOpen { .. } => Admission::Wait(Duration::ZERO),
+            State::Open { slow: true, .. } | State::HalfOpen { slow: true, .. } if last => pass(false),
+            State::Open { slow, tried, .. } | State::HalfOpen { slow, tried } => {
+                let next = match inner.state {
+                    _ if last => tried + LAST_RESORT,
+                    State::Open { until, .. } => until,
+                    _ => tried + Duration::from_secs_f64(inner.rules.retry_seconds),
+                };
+                if now < next {
+                    return Admission::Wait(next - now);
+                }
+                inner.state = State::HalfOpen { slow, tried: now };
+                pass(true)
+            }
         }
     }
 
     /// Records that an answer broke off after its call had been noted as answered.
     pub fn note_broken(&self, now: Instant) {
         let mut inner = self.lock();
-        if self.rules.enabled && matches!(inner.state, State::Closed { .. }) {
-            let number = self.number(&inner, now);
+        if inner.rules.enabled && matches!(inner.state, State::Closed { .. }) {
+            let number = inner.number(now);
             inner.slice(number).failures += 1;
-            self.judge(&mut inner, now, number, true, false);
+            inner.judge(now, number, CallOutcome::Failed, false);
         }
     }
 
-    fn note(&self, now: Instant, probe: bool, conduct: CallOutcome) {
-        if !self.rules.enabled {
+    fn note(&self, now: Instant, probe: bool, outcome: CallOutcome) {
+        let mut inner = self.lock();
+        let rules = inner.rules;
+        if !rules.enabled {
             return;
         }
-        let mut inner = self.lock();
-        let slow = self.rules.slow_seconds > 0.0
-            && matches!(conduct, CallOutcome::Answered(took) if took.as_secs_f64() > self.rules.slow_seconds);
-        let failed = conduct == CallOutcome::Failed;
+        let slow = rules.slow_seconds > 0.0
+            && matches!(outcome, CallOutcome::Answered(took) if took.as_secs_f64() > rules.slow_seconds);
+        let failed = outcome.is_failure();
         match inner.state {
             State::HalfOpen { .. } if probe => match failed || slow {
-                true => self.open(&mut inner, now, slow),
+                true => inner.open(now, outcome, slow),
                 false => {
                     inner.slices = [Slice::default(); SLICES];
                     inner.closed = now;
@@ -248,38 +282,56 @@ impl Breaker {
             // Calls that were in flight when the breaker opened add no information.
             State::HalfOpen { .. } | State::Open { .. } => {}
             State::Closed { .. } => {
-                let number = self.number(&inner, now);
+                let number = inner.number(now);
                 let slice = inner.slice(number);
                 slice.calls += 1;
                 slice.failures += u32::from(failed);
                 slice.slow += u32::from(slow);
-                self.judge(&mut inner, now, number, failed, slow);
+                inner.judge(now, number, outcome, slow);
             }
         }
     }
 
-    fn judge(&self, inner: &mut Inner, now: Instant, number: u64, failed: bool, slow: bool) {
-        let counts = inner.sum(number);
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CallOutcome {
+    fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::Busy(_))
+    }
+}
+
+impl Inner {
+    fn judge(&mut self, now: Instant, number: u64, outcome: CallOutcome, slow: bool) {
+        let counts = self.sum(number);
         if counts.calls < self.rules.min_calls {
             return;
         }
         let share = |part: u32| f64::from(part) / f64::from(counts.calls);
-        if failed && share(counts.failures) >= self.rules.failure_ratio {
-            self.open(inner, now, false);
+        if outcome.is_failure() && share(counts.failures) >= self.rules.failure_ratio {
+            self.open(now, outcome, false);
         } else if slow && share(counts.slow) >= self.rules.slow_ratio {
-            self.open(inner, now, true);
+            self.open(now, outcome, true);
         }
     }
 
-    fn open(&self, inner: &mut Inner, now: Instant, slow: bool) {
+    fn open(&mut self, now: Instant, outcome: CallOutcome, slow: bool) {
         // After more than two windows closed, the pause starts over; after a failed probe call, it doubles.
-        let calm = now.saturating_duration_since(inner.closed).as_secs_f64() > 2.0 * self.rules.window_seconds;
-        if calm && matches!(inner.state, State::Closed { .. }) {
-            inner.openings = 0;
+        let calm = now.saturating_duration_since(self.closed).as_secs_f64() > 2.0 * self.rules.window_seconds;
+        if calm && matches!(self.state, State::Closed { .. }) {
+            self.openings = 0;
         }
-        let pause = self.rules.retry_seconds * f64::from(1_u32 << inner.openings.min(MAX_DOUBLINGS));
-        inner.openings += 1;
-        inner.state = State::Open { until: now + Duration::from_secs_f64(pause), slow };
+        let first = self.rules.retry_seconds;
+        let doubled = first * f64::from(1_u32 << self.openings.min(MAX_DOUBLINGS));
+        let pause = Duration::from_secs_f64(doubled.min(self.rules.max_retry_seconds.max(first)));
+        let asked = match outcome {
+            CallOutcome::Busy(asked) => asked.unwrap_or_default().min(MAX_ASKED),
+            CallOutcome::Answered(_) | CallOutcome::Failed => Duration::ZERO,
+        };
+        self.openings = self.openings.saturating_add(1);
+        self.state = State::Open { until: now + pause.max(asked), slow, tried: now };
     }
 
     /// The share of calls that pass, in thousandths, this time after the breaker closed.
@@ -292,17 +344,11 @@ impl Breaker {
 
     /// The number of the slice that `now` is in, from 1.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of seconds since a start")]
-    fn number(&self, inner: &Inner, now: Instant) -> u64 {
+    fn number(&self, now: Instant) -> u64 {
         let slice = self.rules.window_seconds / SLICES as f64;
-        (now.saturating_duration_since(inner.began).as_secs_f64() / slice) as u64 + 1
+        (now.saturating_duration_since(self.began).as_secs_f64() / slice) as u64 + 1
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
     fn slice(&mut self, number: u64) -> &mut Slice {
         #[expect(clippy::cast_possible_truncation, reason = "a remainder of 10")]
         let slice = &mut self.slices[(number % SLICES as u64) as usize];
@@ -325,9 +371,9 @@ impl Inner {
 
 impl Pass<'_> {
     /// Notes the call's outcome.
-    pub fn note(mut self, now: Instant, conduct: CallOutcome) {
+    pub fn note(mut self, now: Instant, outcome: CallOutcome) {
         self.noted = true;
-        self.breaker.note(now, self.probe, conduct);
+        self.breaker.note(now, self.probe, outcome);
     }
 }
 
@@ -335,8 +381,8 @@ impl Drop for Pass<'_> {
     fn drop(&mut self) {
         if self.probe && !self.noted {
             let mut inner = self.breaker.lock();
-            if let State::HalfOpen { slow } = inner.state {
-                inner.state = State::Open { until: inner.began, slow };
+            if let State::HalfOpen { slow, tried } = inner.state {
+                inner.state = State::Open { until: inner.began, slow, tried };
             }
         }
     }

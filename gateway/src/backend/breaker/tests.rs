@@ -12,6 +12,7 @@ const RULES: BreakerSettings = BreakerSettings {
     slow_seconds: 1.0,
     slow_ratio: 0.5,
     retry_seconds: 5.0,
+    max_retry_seconds: 15.0,
     ramp_seconds: 10.0,
 };
 const QUICK: CallOutcome = CallOutcome::Answered(Duration::from_millis(1));
@@ -68,7 +69,7 @@ fn what_left_the_window_does_not_count() {
 }
 
 #[test]
-fn one_call_tries_and_each_failure_doubles_the_pause() {
+fn one_call_tries_and_each_failure_doubles_the_pause_up_to_a_bound() {
     let breaker = Breaker::new(RULES);
     let mut clock = Clock(&breaker, Instant::now());
     clock.calls(4, CallOutcome::Failed);
@@ -80,10 +81,77 @@ fn one_call_tries_and_each_failure_doubles_the_pause() {
     probe.note(clock.1, CallOutcome::Failed);
     assert!(!clock.after(9.9).call(QUICK), "twice the pause");
     assert!(clock.after(0.1).call(CallOutcome::Failed));
-    assert!(!clock.after(19.9).call(QUICK), "four times");
-    assert!(clock.after(0.1).call(CallOutcome::Failed));
-    assert!(!clock.after(39.9).call(QUICK), "eight times, however long it was closed before");
-    assert!(clock.after(0.1).call(QUICK));
+    for _ in 0..5 {
+        assert!(!clock.after(14.9).call(QUICK), "the longest pause");
+        assert!(clock.after(0.1).call(CallOutcome::Failed));
+    }
+    assert!(clock.after(15.0).call(QUICK));
+    assert_eq!(breaker.state(clock.1), BreakerState::Closed);
+}
+
+#[test]
+fn a_first_pause_beyond_the_bound_stays_as_it_is() {
+    let breaker = Breaker::new(BreakerSettings { retry_seconds: 100.0, ..RULES });
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(4, CallOutcome::Failed);
+    for _ in 0..2 {
+        assert!(!clock.after(99.9).call(QUICK));
+        assert!(clock.after(0.1).call(CallOutcome::Failed));
+    }
+}
+
+#[test]
+fn a_try_that_takes_long_does_not_keep_the_next_away() {
+    let breaker = Breaker::new(RULES);
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(4, CallOutcome::Failed);
+    clock.after(5.0);
+    let Admission::Pass(hangs) = breaker.admit(clock.1, false) else { panic!("the pause is over") };
+    assert!(!clock.after(4.9).call(QUICK));
+    assert!(clock.after(0.1).call(QUICK), "another try");
+    assert_eq!(breaker.state(clock.1), BreakerState::Closed);
+    hangs.note(clock.1, CallOutcome::Failed);
+    assert_eq!(breaker.state(clock.1), BreakerState::Closed, "one failure of two calls is too few to open it");
+}
+
+#[test]
+fn the_last_candidate_is_tried_each_second_however_long_the_pause_is() {
+    let breaker = Breaker::new(BreakerSettings { retry_seconds: 100.0, ..RULES });
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(4, CallOutcome::Failed);
+    for _ in 0..3 {
+        assert!(matches!(breaker.admit(clock.1, true), Admission::Wait(wait) if wait == Duration::from_secs(1)));
+        clock.after(1.0);
+        assert!(matches!(breaker.admit(clock.1, false), Admission::Wait(_)), "others are left");
+        let Admission::Pass(pass) = breaker.admit(clock.1, true) else { panic!("a second is over") };
+        pass.note(clock.1, CallOutcome::Failed);
+    }
+}
+
+#[test]
+fn a_backend_that_is_busy_is_left_alone_for_as_long_as_it_asks() {
+    for (asked, pause) in [(None, 5.0), (Some(1), 5.0), (Some(60), 60.0), (Some(10_000), 300.0)] {
+        let breaker = Breaker::new(RULES);
+        let mut clock = Clock(&breaker, Instant::now());
+        clock.calls(4, CallOutcome::Busy(asked.map(Duration::from_secs)));
+        assert_eq!(breaker.state(clock.1), BreakerState::Open);
+        assert!(!clock.after(pause - 0.1).call(QUICK), "{asked:?}");
+        assert!(clock.after(0.1).call(QUICK), "{asked:?}");
+    }
+}
+
+#[test]
+fn changed_rules_keep_the_state() {
+    let breaker = Breaker::new(RULES);
+    let mut clock = Clock(&breaker, Instant::now());
+    clock.calls(3, CallOutcome::Failed);
+    breaker.set_rules(BreakerSettings { retry_seconds: 1.0, ..RULES });
+    clock.calls(1, CallOutcome::Failed);
+    assert_eq!(breaker.state(clock.1), BreakerState::Open, "four calls, three of them before the change");
+    breaker.set_rules(RULES);
+    assert_eq!(breaker.state(clock.1), BreakerState::Open);
+    assert!(clock.after(1.0).call(QUICK), "the pause began under the earlier rules");
+    breaker.set_rules(BreakerSettings { enabled: false, ..RULES });
     assert_eq!(breaker.state(clock.1), BreakerState::Closed);
 }
 
@@ -149,35 +217,49 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// For any order of events: an open breaker lets one call at a time through, and none before its pause is over,
-    /// except for the last candidate if it is only slow. A closed breaker never holds the last candidate back.
+    /// For any order of events: an open breaker lets one call through in each pause and none before its pause is over,
+    /// except for the last candidate: each second, or always if the breaker is only slow. A closed breaker never holds the
+    /// last candidate back.
     #[test]
-    fn one_call_at_a_time_tries(steps in proptest::collection::vec(step(), 0..200)) {
+    fn one_call_in_a_pause_tries(steps in proptest::collection::vec(step(), 0..200)) {
         let breaker = Breaker::new(RULES);
         let mut now = Instant::now();
+        let mut tried: Option<Instant> = None;
         let mut under_way = std::collections::VecDeque::new();
         for step in steps {
             match step {
                 Step::Pass(milliseconds) => now += Duration::from_millis(milliseconds.into()),
                 Step::Admit { last } => {
                     let state = breaker.state(now);
-                    let trying = under_way.iter().filter(|pass: &&Pass<'_>| pass.probe).count();
                     match breaker.admit(now, last) {
                         Admission::Pass(pass) => {
-                            let slow = last && !pass.probe;
-                            prop_assert!(state != BreakerState::Open || slow, "let through while open");
-                            prop_assert!(!pass.probe || trying == 0, "two try at once");
+                            prop_assert!(state != BreakerState::Open || last, "let through while open");
+                            let trying = under_way.iter().any(|pass: &Pass<'_>| pass.probe);
+                            if pass.probe && trying {
+                                let pause = Duration::from_secs_f64(if last { 1.0 } else { RULES.retry_seconds });
+                                prop_assert!(tried.is_none_or(|tried| now >= tried + pause), "two try at once");
+                            }
+                            if pass.probe {
+                                tried = Some(now);
+                            }
                             under_way.push_back(pass);
                         }
                         Admission::Wait(wait) => {
                             prop_assert!(!(state == BreakerState::Closed && last), "the last was held back");
-                            prop_assert!(wait <= Duration::from_secs_f64(RULES.retry_seconds * 64.0));
+                            let most = if last { 1.0 } else { RULES.max_retry_seconds };
+                            prop_assert!(wait <= Duration::from_secs_f64(most));
                         }
                     }
                 }
                 Step::End(conduct) => match (under_way.pop_front(), conduct) {
                     (Some(pass), Some(conduct)) => pass.note(now, conduct),
-                    (pass, _) => drop(pass),
+                    (pass, _) => {
+                        if pass.as_ref().is_some_and(|pass| pass.probe) {
+                            // It told nothing: the next may try at once.
+                            tried = None;
+                        }
+                        drop(pass);
+                    }
                 },
             }
         }
