@@ -359,3 +359,74 @@ fn an_api_key_goes_to_its_backend_and_nowhere_else() {
         }
     }
 }
+
+#[test]
+fn a_check_says_where_backends_run_and_which_models_cost_nothing() {
+    let models = r#"
+        [backends.near]
+        kind = "openai"
+        url = "http://192.168.1.9:8000"
+        [backends.far]
+        kind = "openai"
+        url = "https://api.openai.com/v1"
+        [backends.said]
+        kind = "openai"
+        url = "https://llm.example.com"
+        location = "local"
+        [backends.ollama]
+        kind = "ollama"
+        url = "http://ollama.example.com"
+        [models.near]
+        backend = "near"
+        [models.far]
+        backend = "far"
+        [models.priced]
+        backend = "far"
+        price = { input_usd_per_million_tokens = 1, output_usd_per_million_tokens = 2 }
+        "#;
+    let checked = Gateway::setup().models(models).check();
+    checked.expect(
+        0,
+        &[
+            "backend near: local (by its address)",
+            "backend far: cloud (by its address)",
+            "backend said: local (as configured)",
+            "backend ollama: local (by its kind)",
+            "model near: free",
+            "model far: unpriced",
+        ],
+    );
+}
+
+#[test]
+fn durations_have_floors() {
+    let backend = |lines: &str| {
+        let text =
+            format!("[backends.b]\nkind = \"openai\"\nurl = \"http://b\"\n{lines}\n[models.m]\nbackend = \"b\"\n");
+        Gateway::setup().models(&text).check()
+    };
+    backend("probe_interval_seconds = 1e-10").expect(
+        2,
+        &["backends.b.probe_interval_seconds: ", "0.0000000001, expected 0 (no probes) or at least 0.01 seconds"],
+    );
+    for key in ["connect", "head", "first_token", "hedge", "loading", "idle", "total"] {
+        backend(&format!("timeouts = {{ {key}_seconds = 0.0009 }}"))
+            .expect(2, &[&format!("backends.b.timeouts.{key}_seconds: "), "0.0009, expected 0.001 to 86400 seconds"]);
+    }
+    for key in ["window_seconds", "retry_seconds", "max_retry_seconds"] {
+        backend(&format!("breaker = {{ {key} = 1e-10 }}"))
+            .expect(2, &["backends.b.breaker: ", &format!("{key} is 0.0000000001, expected 0.001 to 3600")]);
+    }
+    for key in ["head_timeout", "body_timeout", "write_timeout", "drain_timeout", "keep_alive"] {
+        Gateway::setup()
+            .server(&format!("{key}_seconds = 1e-10"))
+            .check()
+            .expect(2, &[&format!("server.{key}_seconds: "), "expected 0.001 to 86400 seconds"]);
+    }
+    for key in ["rescan", "drain", "keep_series"] {
+        Gateway::setup()
+            .top(&format!("[reload]\n{key}_seconds = 1e-10"))
+            .check()
+            .expect(2, &[&format!("reload.{key}_seconds: "), "expected 0.001 to 86400 seconds"]);
+    }
+}

@@ -14,7 +14,7 @@ static KINDS: [Kind; 4] = [
         name: "ollama",
         dialect: Dialect::Ollama,
         default_url: Some("http://127.0.0.1:11434"),
-        location: Location::Local,
+        location: Some(Location::Local),
         root_path: "",
         chat_path: "/api/chat",
         embeddings_path: Some("/v1/embeddings"),
@@ -29,7 +29,7 @@ static KINDS: [Kind; 4] = [
         name: "openai",
         dialect: Dialect::OpenAi,
         default_url: None,
-        location: Location::Local,
+        location: None,
         root_path: "/v1",
         chat_path: "/chat/completions",
         embeddings_path: Some("/embeddings"),
@@ -44,7 +44,7 @@ static KINDS: [Kind; 4] = [
         name: "anthropic",
         dialect: Dialect::Anthropic,
         default_url: Some("https://api.anthropic.com"),
-        location: Location::Cloud,
+        location: Some(Location::Cloud),
         root_path: "",
         chat_path: "/v1/messages",
         embeddings_path: None,
@@ -59,7 +59,7 @@ static KINDS: [Kind; 4] = [
         name: "sim",
         dialect: Dialect::OpenAi,
         default_url: None,
-        location: Location::Local,
+        location: Some(Location::Local),
         root_path: "",
         chat_path: "",
         embeddings_path: None,
@@ -79,8 +79,8 @@ pub struct Kind {
     pub dialect: Dialect,
     /// Address if the configuration sets none; `None`: the configuration must set it.
     pub default_url: Option<&'static str>,
-    /// Where it runs if the configuration does not say.
-    pub location: Location,
+    /// Where it runs if the configuration does not say; `None`: its address tells.
+    pub location: Option<Location>,
     /// Path appended to an address without one, so that `http://host` and `http://host/v1` mean the same server.
     pub root_path: &'static str,
     /// Path of the chat API below the address.

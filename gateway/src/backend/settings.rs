@@ -1,11 +1,13 @@
 //! A backend's configuration: kind, address, API key, timeouts, retries, breaker and queue.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::breaker::BreakerSettings;
+use super::http::Http2;
 use super::kind::Kind;
 use super::queue::QueueSettings;
 use super::retry::Retries;
@@ -22,8 +24,12 @@ pub struct Settings {
     pub sim: Option<SimSettings>,
     /// Its address, without a trailing slash; `None` for a simulated one.
     pub url: Option<String>,
+    /// How its connections come to speak HTTP/2.
+    pub http2: Http2,
     /// Where it runs.
     pub location: Location,
+    /// How that is known.
+    pub located_by: LocatedBy,
     /// The API key to send.
     pub api_key: Option<Secret>,
     /// Its timeouts.
@@ -39,6 +45,14 @@ pub struct Settings {
     /// Whether a frame of a stream that is not of the dialect, or a missing end marker, is an error. If not, the gateway
     /// skips such frames, and an answer with a finish reason is complete.
     pub strict_streams: bool,
+}
+
+impl Settings {
+    /// Whether both are of one backend: what is known of it then holds, and its connections serve both.
+    pub(super) fn is_same_server(&self, other: &Self) -> bool {
+        let server = |settings: &Self| (settings.name.clone(), settings.url.clone(), settings.http2);
+        server(self) == server(other) && self.kind == other.kind && self.api_key == other.api_key
+    }
 }
 
 /// Where a backend runs.
@@ -59,6 +73,56 @@ impl Location {
             Self::Local => "local",
             Self::Cloud => "cloud",
         }
+    }
+}
+
+/// How the gateway knows where a backend runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocatedBy {
+    /// The configuration says it.
+    Configuration,
+    /// By the backend's kind.
+    Kind,
+    /// By its address.
+    Address,
+}
+
+impl LocatedBy {
+    /// The words for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "as configured",
+            Self::Kind => "by its kind",
+            Self::Address => "by its address",
+        }
+    }
+}
+
+impl Location {
+    /// Where a server of this name or address runs. Local are loopback, private and link-local addresses, and names that
+    /// only a local network resolves. All others may be a provider, whose models cost money.
+    pub(crate) fn of_host(host: &str) -> Self {
+        let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+        let local = match host.parse::<IpAddr>() {
+            Ok(address) => is_local(address.to_canonical()),
+            Err(_) => {
+                let suffixes = [".localhost", ".local", ".internal", ".home.arpa"];
+                !host.contains('.') || suffixes.iter().any(|suffix| host.ends_with(suffix))
+            }
+        };
+        if local { Self::Local } else { Self::Cloud }
+    }
+}
+
+fn is_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            // 100.64.0.0/10 is shared address space (RFC 6598), which private networks over the internet use.
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
     }
 }
 
@@ -98,23 +162,33 @@ pub(crate) struct TimeoutsFile {
 }
 
 impl Timeouts {
-    /// The defaults for a location. A local backend may read a long prompt slowly; a provider answers soon or fails.
+    /// The defaults for a location. A local backend may read a long prompt slowly; a provider sends its head soon or fails.
+    /// The first token may take longer: some models reason before it.
     pub(crate) fn defaults(location: Location) -> Self {
-        let (connect, begin, answer) = match location {
-            Location::Local => (2, 300, 300),
-            Location::Cloud => (5, 60, 120),
+        let (connect, head, first_token, idle, answer) = match location {
+            Location::Local => (2, 300, 300, 60, 300),
+            Location::Cloud => (5, 30, 60, 30, 120),
         };
         let seconds = Duration::from_secs;
         Self {
             connect: seconds(connect),
-            head: seconds(begin),
-            first_token: seconds(begin),
+            head: seconds(head),
+            first_token: seconds(first_token),
             answer: seconds(answer),
             hedge: None,
             loading: seconds(300),
-            idle: seconds(60),
+            idle: seconds(idle),
             total: seconds(600),
         }
+    }
+}
+
+/// A duration from a number of seconds. A shorter one than a millisecond is a mistake, and rounds to nothing.
+pub(crate) fn seconds(value: f64) -> Result<Duration, String> {
+    if (0.001..=86_400.0).contains(&value) {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        Err(format!("{value}, expected 0.001 to 86400 seconds"))
     }
 }
 
@@ -123,8 +197,7 @@ impl TimeoutsFile {
     pub(crate) fn or(&self, otherwise: &Timeouts) -> Result<Timeouts, (&'static str, String)> {
         let seconds = |key: &'static str, value: Option<f64>, otherwise: Duration| match value {
             None => Ok(otherwise),
-            Some(value) if value > 0.0 && value <= 86_400.0 => Ok(Duration::from_secs_f64(value)),
-            Some(value) => Err((key, format!("{value}, expected a number of seconds above 0, at most 86400"))),
+            Some(value) => seconds(value).map_err(|message| (key, message)),
         };
         Ok(Timeouts {
             connect: seconds("connect_seconds", self.connect_seconds, otherwise.connect)?,
@@ -156,5 +229,50 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_tells_where_a_server_runs() {
+        let local = [
+            "localhost",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.9",
+            "169.254.1.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "[::1]",
+            "[fd00::1]",
+            "[fe80::1]",
+            "[::ffff:10.0.0.1]",
+            "vllm",
+            "gpu.local",
+            "vllm.models.svc.cluster.local",
+            "llm.internal",
+            "api.localhost",
+            "box.home.arpa",
+        ];
+        let cloud = [
+            "api.openai.com",
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "[2001:db8::1]",
+            "localhost.example.com",
+            "local.ai",
+            "api.notlocal.com.",
+        ];
+        for host in local {
+            assert_eq!(Location::of_host(host), Location::Local, "{host}");
+        }
+        for host in cloud {
+            assert_eq!(Location::of_host(host), Location::Cloud, "{host}");
+        }
     }
 }

@@ -9,13 +9,18 @@ use super::checks::{check_name, seconds};
 use super::error::Wrong;
 use super::secret::{self, Readers};
 use crate::backend::retry::Retries;
-use crate::backend::{self, Kind, Location, Secret, Timeouts};
+use crate::backend::{self, Kind, LocatedBy, Location, Secret, Timeouts};
+
+/// Shortest interval of probes, in seconds: a hundred times a second is more than any server needs.
+const MIN_PROBE_INTERVAL: f64 = 0.01;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BackendFile {
     kind: &'static Kind,
     url: Option<String>,
+    #[serde(default)]
+    http2: backend::Http2,
     location: Option<Location>,
     api_key_env: Option<String>,
     api_key_file: Option<PathBuf>,
@@ -74,7 +79,11 @@ pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Re
             Some(Secret::new(key))
         }
     };
-    let location = file.location.unwrap_or(kind.location);
+    let (location, located_by) = match (file.location, kind.location) {
+        (Some(location), _) => (location, LocatedBy::Configuration),
+        (None, Some(location)) => (location, LocatedBy::Kind),
+        (None, None) => (url.as_deref().map_or(Location::Local, location_of), LocatedBy::Address),
+    };
     let timeouts = file.timeouts.or(&Timeouts::defaults(location)).map_err(|(key, message)| {
         (vec!["backends".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
     })?;
@@ -91,6 +100,10 @@ pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Re
         None if location == Location::Local && url.is_some() => Some(Duration::from_secs(15)),
         None => None,
         Some(0.0) => None,
+        Some(interval) if interval < MIN_PROBE_INTERVAL => {
+            let expected = format!("expected 0 (no probes) or at least {MIN_PROBE_INTERVAL} seconds");
+            return Err((at("probe_interval_seconds"), format!("{interval}, {expected}")));
+        }
         Some(interval) => Some(seconds(&["backends", &name, "probe_interval_seconds"], interval)?),
     };
     Ok(backend::Settings {
@@ -98,7 +111,9 @@ pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Re
         kind,
         sim,
         url,
+        http2: file.http2,
         location,
+        located_by,
         api_key,
         timeouts,
         probe_interval,
@@ -107,4 +122,10 @@ pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Re
         queue: file.queue,
         strict_streams: file.strict_streams,
     })
+}
+
+/// Where the server of a checked address runs.
+fn location_of(url: &str) -> Location {
+    let url = reqwest::Url::parse(url).ok();
+    url.as_ref().and_then(reqwest::Url::host_str).map_or(Location::Cloud, Location::of_host)
 }

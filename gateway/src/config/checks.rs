@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use super::error::{Wrong, wrong};
+use crate::backend;
 
-/// A duration in seconds, above 0, at most one day.
+/// A duration in seconds, at least one millisecond, at most one day.
 pub(super) fn seconds(path: &[&str], value: f64) -> Result<Duration, Wrong> {
-    if value > 0.0 && value <= 86_400.0 {
-        Ok(Duration::from_secs_f64(value))
-    } else {
-        Err(wrong(path, format!("{value}, expected a number of seconds above 0, at most 86400")))
-    }
+    backend::seconds(value).map_err(|message| wrong(path, message))
 }
 
 /// Checks a name, which becomes a label, a header value and part of log lines.

@@ -109,6 +109,7 @@ fn mean_model(
             (vec!["models".to_owned(), name.clone(), "price".to_owned(), key.to_owned()], message)
         })?),
         // A local model is free: nobody bills its electricity. A cloud model without a price is unpriced, not free.
+        // `wasmgate check` names both.
         None if location == Location::Local => Some(Price {
             input: money::NanoDollars(0),
             output: money::NanoDollars(0),

@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::{Begin, Override, SlotState, Spec, UPLOADED};
 use crate::state::Serving;
+use wasmgate_base::money::{NanoDollars, Price};
 use wasmgate_base::paths::platform;
 use wasmgate_base::time::now;
 use wasmgate_policy_host::{LoadError, Loader};
@@ -270,10 +271,24 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, Sta
         None => format!("{slot} disabled"),
         Some(Loaded { policy, .. }) => format!("{slot} {}@{}", policy.manifest().name, policy.manifest().version),
     });
-    Ok(format!(
+    let mut summary = format!(
         "valid: {}, {}, {}",
         count(config.backends.len(), "backend"),
         count(config.models.len(), "model"),
         policies.collect::<Vec<_>>().join(", ")
-    ))
+    );
+    for backend in &config.backends {
+        let (name, location, by) = (&backend.name, backend.location.as_str(), backend.located_by.as_str());
+        summary += &format!("\n  backend {name}: {location} ({by})");
+    }
+    let is_free =
+        |price: &Price| [price.input, price.output, price.cache_read, price.cache_write] == [NanoDollars(0); 4];
+    for model in &config.models {
+        match &model.price {
+            None => summary += &format!("\n  model {}: unpriced, its cost counts nowhere", model.name),
+            Some(price) if is_free(price) => summary += &format!("\n  model {}: free", model.name),
+            Some(_) => {}
+        }
+    }
+    Ok(summary)
 }
