@@ -121,7 +121,7 @@ fn what_is_wrong_is_said_with_file_line_and_key() {
         (
             "a deadline before the call",
             "[backends.b]\nkind = \"sim\"\ntimeouts = { hedge_seconds = -1 }\n[models.m]\nbackend = \"b\"\n",
-            &["wasmgate.toml:3: backends.b.timeouts.hedge_seconds: -1, expected a number of seconds above 0"],
+            &["wasmgate.toml:3: backends.b.timeouts.hedge_seconds: -1, expected 0.001 to 86400 seconds"],
         ),
         (
             "a limit out of range",
@@ -282,6 +282,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# state_dir = ", "state_dir = ")
         .replace("# cache_dir = ", "cache_dir = ")
         .replace("# location = ", "location = ")
+        .replace("# http2 = ", "http2 = ")
         .replace("# api_key_env = ", "api_key_env = ")
         // One of the two.
         .replace("# api_key_file = ", "# or ")
@@ -298,6 +299,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# max_waiting = ", "max_waiting = ")
         .replace("# attempts = ", "attempts = ")
         .replace("# pause_ms = ", "pause_ms = ")
+        .replace("# busy_pause_ms = ", "busy_pause_ms = ")
         .replace("# max_wait_seconds = ", "max_wait_seconds = ")
         .replace("# [backends.ollama.breaker]\n# enabled = ", "[backends.ollama.breaker]\nenabled = ")
         .replace("# min_calls = ", "min_calls = ")
@@ -305,6 +307,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# slow_seconds = ", "slow_seconds = ")
         .replace("# slow_ratio = ", "slow_ratio = ")
         .replace("# retry_seconds = ", "retry_seconds = ")
+        .replace("# max_retry_seconds = ", "max_retry_seconds = ")
         .replace("# ramp_seconds = ", "ramp_seconds = ")
         .replace("# idle_seconds = ", "idle_seconds = ")
         .replace("# total_seconds = ", "total_seconds = ")

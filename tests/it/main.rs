@@ -45,3 +45,4 @@ mod swaps;
 mod taskwarrior;
 mod tidy;
 mod translate;
+mod upstream;

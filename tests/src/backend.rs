@@ -168,6 +168,8 @@ impl Reply {
 #[derive(Debug, Default)]
 struct Seen {
     requests: Vec<Request>,
+    /// Connections so far.
+    connections: usize,
     /// Answers that the other side did not wait for.
     abandoned: usize,
     stopping: bool,
@@ -213,7 +215,11 @@ impl Backend {
         let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                if shared.with(|seen| seen.stopping) {
+                let stopping = shared.with(|seen| {
+                    seen.connections += 1;
+                    seen.stopping
+                });
+                if stopping {
                     return;
                 }
                 let (Ok(stream), script, seen) = (stream, Arc::clone(&script), Arc::clone(&shared)) else {
@@ -245,6 +251,12 @@ impl Backend {
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.seen.with(|seen| seen.requests.iter().filter(|request| request.method != "GET").cloned().collect())
+    }
+
+    /// How many connections were made to it so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.seen.with(|seen| seen.connections)
     }
 
     /// The only request that it saw, but for GETs.

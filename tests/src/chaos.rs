@@ -88,7 +88,7 @@ pub fn run(seed: u64, requests: usize) -> Report {
     let after = held(&scene);
     let (calls, metrics, log) = (scene.calls(), scene.gateway.metrics(), scene.gateway.log());
     let elapsed = started.elapsed().as_secs_f64();
-    let mut wrongs = Facts { seen: &seen, calls: &calls, metrics: &metrics, log: &log, elapsed }.wrongs();
+    let mut wrongs = Facts { seen: &seen, calls: &calls, metrics: &metrics, log: &log, plan, elapsed }.wrongs();
     let complaints = scene.gateway.process.lines().into_iter();
     wrongs.extend(complaints.filter(|line| line.contains("\"level\":\"ERROR\"") || line.contains("panicked")));
     let count = |is: fn(&Seen) -> bool| seen.iter().filter(|seen| is(seen)).count();

@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod guests;
 pub mod h2;
 pub mod http;
+pub mod http2;
 pub mod monitoring;
 pub mod process;
 pub mod real;

@@ -55,8 +55,9 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Builds the catalog of a configuration. A backend with unchanged settings is reused from the catalog `before`: it
-    /// keeps its connections, its health, its models' breakers and their averages.
+    /// Builds the catalog of a configuration. A backend of the catalog `before` keeps its live state (its connections, its
+    /// health, its queue, its models' breakers and their averages) if it is the same server, whatever its other settings
+    /// are. The live state takes the settings with `take_effect`.
     ///
     /// # Errors
     /// If a backend cannot be set up.
@@ -64,8 +65,9 @@ impl Catalog {
         let known = before.map_or(&[][..], |before| &before.backends);
         let backends: Vec<_> = backends
             .into_iter()
-            .map(|settings| match known.iter().find(|backend| *backend.settings() == settings) {
-                Some(backend) => Ok(Arc::clone(backend)),
+            .map(|settings| match known.iter().find(|backend| backend.settings().is_same_server(&settings)) {
+                Some(backend) if *backend.settings() == settings => Ok(Arc::clone(backend)),
+                Some(backend) => backend.with(settings).map(Arc::new),
                 None => Backend::new(settings).map(Arc::new),
             })
             .collect::<Result<_, _>>()?;
@@ -74,10 +76,12 @@ impl Catalog {
             .into_iter()
             .map(|model| {
                 let backend = Arc::clone(&backends[model.backend]);
-                let known = before
-                    .into_iter()
-                    .flat_map(|before| &before.models)
-                    .find(|live| live.model.backend_name == model.backend_name && Arc::ptr_eq(&live.backend, &backend));
+                let is_same = |live: &&LiveModel| {
+                    live.model.backend_name == model.backend_name && live.backend.is_same_as(&backend)
+                };
+                let known = before.into_iter().flat_map(|before| &before.models).filter(is_same);
+                // Two models may be one at the backend; a renamed one is still the same.
+                let known = known.max_by_key(|live| live.model.name == model.name);
                 let (recent, breaker) = match known {
                     Some(live) => (Arc::clone(&live.recent), Arc::clone(&live.breaker)),
                     None => (Arc::default(), Arc::new(Breaker::new(backend.settings().breaker))),
@@ -86,6 +90,16 @@ impl Catalog {
             })
             .collect();
         Ok(Self { models, backends, by_name })
+    }
+
+    /// Lets the live state of backends and models work by the settings of this catalog, from now on.
+    pub fn take_effect(&self) {
+        for backend in &self.backends {
+            backend.take_effect();
+        }
+        for live in &self.models {
+            live.breaker.set_rules(live.backend.settings().breaker);
+        }
     }
 
     /// All models, in the configuration's order.

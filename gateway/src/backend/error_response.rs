@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use http_body_util::BodyExt;
 use hyper::Response;
-use hyper::body::Incoming;
 use hyper::header::{HeaderMap, RETRY_AFTER};
 
+use super::http::Incoming;
 use crate::error::{Failure, Kind};
 
 /// Longest error body that the gateway reads, in bytes.

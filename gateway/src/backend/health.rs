@@ -1,5 +1,6 @@
 //! A backend's health, derived from its traffic and its probes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ const MEMORY: Duration = Duration::from_secs(30);
 /// See the module.
 #[derive(Debug)]
 pub struct Health {
-    probed: bool,
+    probed: AtomicBool,
     heard: Mutex<Heard>,
 }
 
@@ -55,7 +56,15 @@ impl HealthState {
 
 impl Health {
     pub(super) fn new(known_to_answer: bool, probed: bool) -> Self {
-        Self { probed, heard: Mutex::new(if known_to_answer { Heard::Answer } else { Heard::Nothing }) }
+        Self {
+            probed: AtomicBool::new(probed),
+            heard: Mutex::new(if known_to_answer { Heard::Answer } else { Heard::Nothing }),
+        }
+    }
+
+    /// Notes whether probes run from now on.
+    pub(super) fn set_probed(&self, probed: bool) {
+        self.probed.store(probed, Ordering::Relaxed);
     }
 
     /// Records whether the backend answered a call or a probe.
@@ -82,7 +91,9 @@ impl Health {
         match *self.heard.lock().unwrap_or_else(PoisonError::into_inner) {
             Heard::Nothing => HealthState::Unknown,
             Heard::Answer => HealthState::Healthy,
-            Heard::Failures(_, last) if !self.probed && now.saturating_duration_since(last) > MEMORY => {
+            Heard::Failures(_, last)
+                if !self.probed.load(Ordering::Relaxed) && now.saturating_duration_since(last) > MEMORY =>
+            {
                 HealthState::Unknown
             }
             Heard::Failures(count, _) if count >= DOWN_AFTER => HealthState::Down,

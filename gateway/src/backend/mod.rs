@@ -4,6 +4,7 @@
 //! This module must not know: policies, records, metrics, how the gateway answers clients.
 
 mod averages;
+mod body;
 mod breaker;
 mod capabilities;
 mod catalog;
@@ -20,52 +21,56 @@ mod sim;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http_body::Body as _;
-use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Uri};
-use hyper_util::client::legacy;
 
 use crate::error::{Failure, Kind as FailureKind};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
 
 pub use averages::{Observed, Recent};
+pub use body::Body;
+use body::Source;
 pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState, CallOutcome, Pass};
 pub use capabilities::{Capabilities, Capability};
 pub use catalog::{Catalog, LiveModel, Model};
 pub use health::{Health, HealthState};
-use http::{Http, error_chain};
+pub use http::Http2;
+use http::{Http, Incoming, Lost, Outgoing};
 use kind::Key;
 pub use kind::Kind;
 pub use queue::{Permit, QueueSettings};
-use sent::Outgoing;
 pub use sent::Sent;
-pub(crate) use settings::TimeoutsFile;
-pub use settings::{Location, Secret, Settings, Timeouts};
+pub use settings::{LocatedBy, Location, Secret, Settings, Timeouts};
+pub(crate) use settings::{TimeoutsFile, seconds};
 pub use sim::SimSettings;
 
-/// A backend with its live state.
+/// A backend: its settings, and its live state.
 #[derive(Debug)]
 pub struct Backend {
     settings: Settings,
-    http: Http,
     chat_url: Option<Uri>,
     embeddings_url: Option<Uri>,
     probe_url: Option<Uri>,
     headers: HeaderMap,
+    live: Arc<Live>,
+}
+
+/// The live state of a backend. It outlives changes of the settings.
+#[derive(Debug)]
+struct Live {
+    /// Its connections; `None` for a simulated backend.
+    http: Option<Http>,
     health: Health,
     queue: queue::Queue,
     in_flight: AtomicU32,
     sim_calls: AtomicU32,
-    // The models in Ollama's memory as of the last probe; `None`: unknown.
+    /// The models in Ollama's memory as of the last probe; `None`: unknown.
     loaded: ArcSwapOption<HashSet<String>>,
 }
 
@@ -106,7 +111,31 @@ impl Backend {
     /// If the TLS library cannot be set up, or if the address or the API key is invalid.
     pub fn new(settings: Settings) -> Result<Self, String> {
         let about = |error: &dyn fmt::Display| format!("backend {}: {error}", settings.name);
-        let http = Http::new(settings.timeouts.connect).map_err(|error| about(&error))?;
+        let server =
+            settings.url.as_deref().map(|url| url.parse::<Uri>().map_err(|error| about(&error))).transpose()?;
+        let http =
+            server.map(|server| Http::new(&server, settings.http2).map_err(|error| about(&error))).transpose()?;
+        let live = Live {
+            http,
+            health: Health::new(settings.kind.simulated, settings.probe_interval.is_some()),
+            queue: queue::Queue::new(settings.queue),
+            in_flight: AtomicU32::new(0),
+            sim_calls: AtomicU32::new(0),
+            loaded: ArcSwapOption::empty(),
+        };
+        Self::build(settings, Arc::new(live))
+    }
+
+    /// The same backend with other settings. Its live state works by them from `take_effect` on.
+    ///
+    /// # Errors
+    /// If the address or the API key is invalid.
+    fn with(&self, settings: Settings) -> Result<Self, String> {
+        Self::build(settings, Arc::clone(&self.live))
+    }
+
+    fn build(settings: Settings, live: Arc<Live>) -> Result<Self, String> {
+        let about = |error: &dyn fmt::Display| format!("backend {}: {error}", settings.name);
         let kind = settings.kind;
         let url = |path: &str| match &settings.url {
             None => Ok(None),
@@ -138,15 +167,20 @@ impl Backend {
             chat_url: url(kind.chat_path)?,
             embeddings_url: maybe(kind.embeddings_path)?,
             probe_url: maybe(kind.probe_path)?,
-            http,
             headers,
-            health: Health::new(kind.simulated, settings.probe_interval.is_some()),
-            queue: queue::Queue::new(settings.queue),
-            in_flight: AtomicU32::new(0),
-            sim_calls: AtomicU32::new(0),
-            loaded: ArcSwapOption::empty(),
+            live,
             settings,
         })
+    }
+
+    fn take_effect(&self) {
+        self.live.queue.resize(self.settings.queue);
+        self.live.health.set_probed(self.settings.probe_interval.is_some());
+    }
+
+    /// Whether both have one live state.
+    fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.live, &other.live)
     }
 
     /// Its configuration.
@@ -164,25 +198,25 @@ impl Backend {
     /// Its health.
     #[must_use]
     pub fn health(&self) -> &Health {
-        &self.health
+        &self.live.health
     }
 
     /// Calls in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.live.in_flight.load(Ordering::Relaxed)
     }
 
     /// Calls that wait for a permit.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        self.queue.waiting()
+        self.live.queue.waiting()
     }
 
     /// Models in Ollama's memory as of the last probe; 0 for other kinds.
     #[must_use]
     pub fn loaded_models(&self) -> usize {
-        self.loaded.load().as_ref().map_or(0, |loaded| loaded.len())
+        self.live.loaded.load().as_ref().map_or(0, |loaded| loaded.len())
     }
 
     /// Whether a call to this model may wait until the backend loads the model from disk. Only Ollama reports this.
@@ -192,7 +226,7 @@ impl Backend {
         let is_loaded = |loaded: &HashSet<String>| {
             loaded.contains(model) || (!model.contains(':') && loaded.contains(&format!("{model}:latest")))
         };
-        self.settings.kind.loads_models && !self.loaded.load().as_ref().is_some_and(|loaded| is_loaded(loaded))
+        self.settings.kind.loads_models && !self.live.loaded.load().as_ref().is_some_and(|loaded| is_loaded(loaded))
     }
 
     /// Probes the backend for as long as the future is polled; returns immediately if probing is not configured.
@@ -211,23 +245,21 @@ impl Backend {
         let dialect = self.settings.kind.dialect;
         let body = match (&self.settings.sim, &self.chat_url) {
             (Some(sim), _) => {
-                let number = self.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
+                let number = self.live.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
                 let answer = tokio::time::timeout_at(call.head_by, sim::answer(sim, number, &call));
                 let answer = answer.await.unwrap_or_else(|_elapsed| Err(too_slow()));
                 let failed = answer.as_ref().is_err_and(|failure| failure.kind != FailureKind::BackendBusy);
-                self.health.note(!failed);
+                self.live.health.note(!failed);
                 Source::Sim(answer?)
             }
             (None, Some(url)) => {
                 let body = dialect.encode(call.from, call.chat, call.model, call.max_tokens);
                 let shared = (call.from == dialect).then_some(call.dialect_headers);
-                Source::Http(
-                    self.post(url, Outgoing { bytes: body.into(), sent: call.sent }, shared, call.head_by).await?,
-                )
+                Source::Http(self.post(url, body.into(), &call.sent, shared, call.head_by).await?)
             }
             (None, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
-        Ok(Answer { dialect, strict: self.settings.strict_streams, body: Body { source: body, _turn: permit } })
+        Ok(Answer { dialect, strict: self.settings.strict_streams, body: Body::new(body, permit) })
     }
 
     /// Sends an embeddings request unchanged and waits for the head of its answer.
@@ -247,38 +279,42 @@ impl Backend {
                 sent.note();
                 Source::Sim(sim::embeddings(inputs))
             }
-            (None, Some(url)) => Source::Http(self.post(url, Outgoing { bytes: body, sent }, None, head_by).await?),
+            (None, Some(url)) => Source::Http(self.post(url, body, &sent, None, head_by).await?),
             (None, None) => {
                 return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
             }
         };
-        Ok(Body { source, _turn: permit })
+        Ok(Body::new(source, permit))
     }
 
     async fn post(
         &self,
         url: &Uri,
-        body: Outgoing,
+        body: Bytes,
+        sent: &Sent,
         more: Option<&HeaderMap>,
         head_by: tokio::time::Instant,
     ) -> Result<Incoming, Failure> {
-        let mut headers = self.headers.clone();
-        if let Some(more) = more {
+        let Some(http) = &self.live.http else {
+            return Err(Failure::new(FailureKind::Internal, "the backend has no connections"));
+        };
+        let both = more.filter(|more| !more.is_empty()).map(|more| {
+            let mut headers = self.headers.clone();
             // The client's dialect headers, such as its API version, replace the gateway's.
             for name in more.keys() {
                 headers.remove(name);
             }
             headers.extend(more.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
+            headers
+        });
+        let headers = both.as_ref().unwrap_or(&self.headers);
+        let request = Outgoing { method: Method::POST, to: url, headers, body, sent };
+        let response = http.send(&request, self.settings.timeouts.connect, head_by).await;
+        // Any status below 500 proves that the backend is up. A call that found no free stream proves nothing.
+        if !matches!(response, Err(Lost::Full)) {
+            self.live.health.note(response.as_ref().is_ok_and(|response| response.status().as_u16() < 500));
         }
-        let sent = self.http.send(Method::POST, url, headers, body);
-        let response = match tokio::time::timeout_at(head_by, sent).await {
-            Err(_elapsed) => Err(too_slow()),
-            Ok(Err(error)) => Err(unreached(&error)),
-            Ok(Ok(response)) => Ok(response),
-        };
-        // Any status below 500 proves that the backend is up.
-        self.health.note(response.as_ref().is_ok_and(|response| response.status().as_u16() < 500));
-        let response = response?;
+        let response = response.map_err(lost)?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }
@@ -291,53 +327,17 @@ fn too_slow() -> Failure {
     Failure::new(FailureKind::Timeout, "the backend did not start to answer in time")
 }
 
-fn unreached(error: &legacy::Error) -> Failure {
-    let message = match error.is_connect() {
-        true => "the backend cannot be reached",
-        false => "the connection to the backend broke",
-    };
-    Failure::new(FailureKind::Connect, message).with_detail(error_chain(error))
-}
-
-/// The body of an answer, read as it arrives. Dropping it before its end cancels the call at the backend.
-#[derive(Debug)]
-pub struct Body {
-    source: Source,
-    _turn: Permit,
-}
-
-#[derive(Debug)]
-enum Source {
-    Http(Incoming),
-    Sim(sim::SimBody),
-}
-
-impl Body {
-    /// The next piece; `None` at the end.
-    pub fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
-        let body = match &mut self.source {
-            Source::Sim(body) => return body.poll_chunk(context),
-            Source::Http(body) => body,
-        };
-        loop {
-            let failure = match std::task::ready!(Pin::new(&mut *body).poll_frame(context)) {
-                None => return Poll::Ready(None),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if data.is_empty() => continue,
-                    Ok(data) => return Poll::Ready(Some(Ok(data))),
-                    // The gateway does not use trailers.
-                    Err(_trailers) => continue,
-                },
-                Some(Err(error)) => {
-                    Failure::new(FailureKind::Cut, "the backend's answer broke off").with_detail(error_chain(&error))
-                }
-            };
-            return Poll::Ready(Some(Err(failure)));
+fn lost(lost: Lost) -> Failure {
+    let (message, detail) = match lost {
+        Lost::Late => return too_slow(),
+        Lost::Full => {
+            let message = "all connections to the backend are in use; retry shortly";
+            return Failure::new(FailureKind::BackendFull, message);
         }
-    }
-
-    /// The next piece; `None` at the end.
-    pub async fn chunk(&mut self) -> Option<Result<Bytes, Failure>> {
-        std::future::poll_fn(|context| self.poll_chunk(context)).await
-    }
+        Lost::Unreached(detail) => ("the backend cannot be reached", detail),
+        Lost::Broken(detail) | Lost::Unsent(detail) | Lost::Unprocessed(detail) => {
+            ("the connection to the backend broke", detail)
+        }
+    };
+    Failure::new(FailureKind::Connect, message).with_detail(detail)
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, Limited};
-use hyper::Method;
+use hyper::{Method, Uri};
 use serde::Deserialize;
+use tokio::time::Instant;
 
-use super::Backend;
-use super::sent::Outgoing;
+use super::http::{Http, Outgoing};
+use super::{Backend, Body, Sent};
 
 /// Timeout of a probe. A local server that is busy with a prompt still answers probes.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,9 +34,9 @@ pub(super) async fn run(backend: &Arc<Backend>, interval: Duration) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let before = backend.health.state();
+        let before = backend.health().state();
         once(backend).await;
-        let now = backend.health.state();
+        let now = backend.health().state();
         if before != now {
             let (name, state) = (&*backend.settings.name, now.as_str());
             tracing::info!(backend = name, health = state, "backend health changed");
@@ -43,19 +45,27 @@ pub(super) async fn run(backend: &Arc<Backend>, interval: Duration) {
 }
 
 async fn once(backend: &Backend) {
-    let Some(url) = &backend.probe_url else { return };
-    let asked = async {
-        let response = backend.http.send(Method::GET, url, backend.headers.clone(), Outgoing::empty()).await.ok()?;
-        // Any status below 500 proves that the server is up. Traffic shows whether the server accepts the key.
-        let (status, wanted) = (response.status(), backend.settings.kind.loads_models);
-        let body = match wanted && status.is_success() {
-            true => Limited::new(response.into_body(), MAX_BYTES).collect().await.ok(),
-            false => None,
-        };
-        Some((status.as_u16() < 500, body.map(Collected::to_bytes)))
-    };
-    let (answered, body) = tokio::time::timeout(TIMEOUT, asked).await.ok().flatten().unwrap_or_default();
-    backend.health.note(answered);
+    let (Some(http), Some(url)) = (&backend.live.http, &backend.probe_url) else { return };
+    let answer = tokio::time::timeout(TIMEOUT, ask(backend, http, url)).await.ok().flatten();
+    backend.live.health.note(answer.as_ref().is_some_and(|(answered, _)| *answered));
+    let body = answer.and_then(|(_, body)| body);
     let loaded = body.and_then(|body| serde_json::from_slice::<Loaded>(&body).ok());
-    backend.loaded.store(loaded.map(|loaded| Arc::new(loaded.models.into_iter().map(|model| model.name).collect())));
+    let names = loaded.map(|loaded| Arc::new(loaded.models.into_iter().map(|model| model.name).collect()));
+    backend.live.loaded.store(names);
+}
+
+/// Whether the backend answered, and the body if the probe reads it.
+async fn ask(backend: &Backend, http: &Http, url: &Uri) -> Option<(bool, Option<Bytes>)> {
+    let (headers, sent) = (&backend.headers, &Sent::default());
+    let request = Outgoing { method: Method::GET, to: url, headers, body: Bytes::new(), sent };
+    let response = http.send(&request, backend.settings.timeouts.connect, Instant::now() + TIMEOUT).await.ok()?;
+    // Any status below 500 proves that the server is up. Traffic shows whether the server accepts the key.
+    let status = response.status();
+    let body = if backend.settings.kind.loads_models && status.is_success() {
+        Limited::new(response.into_body(), MAX_BYTES).collect().await.ok().map(Collected::to_bytes)
+    } else {
+        Body::of_probe(response.into_body()).finish();
+        None
+    };
+    Some((status.as_u16() < 500, body))
 }

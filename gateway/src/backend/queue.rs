@@ -1,15 +1,15 @@
 //! Bounds a backend's concurrent calls. More calls wait in a bounded queue for a permit: first in, first out, with a
 //! maximum wait.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use super::Backend;
+use super::{Backend, Live};
 use crate::error::{Failure, Kind};
 
 /// The queue's settings, as in the configuration.
@@ -49,28 +49,34 @@ impl QueueSettings {
 /// The queue of one backend.
 #[derive(Debug)]
 pub(super) struct Queue {
-    settings: QueueSettings,
-    turns: Option<Arc<Semaphore>>,
+    /// One permit for each call that may begin now.
+    permits: Semaphore,
+    /// The limit in effect; `UNLIMITED` if there is none.
+    limit: Mutex<usize>,
+    /// Permits that were in use when the limit was lowered: as many calls must end before the next may begin.
+    owed: AtomicUsize,
     waiting: AtomicU32,
 }
 
+/// More permits than there can be calls.
+const UNLIMITED: usize = Semaphore::MAX_PERMITS;
+
 /// A call's permit, held for as long as the call lasts. Dropping it releases it.
 #[derive(Debug)]
-pub struct Permit {
-    backend: Arc<Backend>,
-    _turn: Option<OwnedSemaphorePermit>,
-}
+pub struct Permit(Arc<Live>);
 
 impl Permit {
-    fn new(backend: &Arc<Backend>, permit: Option<OwnedSemaphorePermit>) -> Self {
-        backend.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { backend: Arc::clone(backend), _turn: permit }
+    fn new(live: &Arc<Live>, permit: SemaphorePermit<'_>) -> Self {
+        permit.forget();
+        live.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(live))
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.backend.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.queue.release();
     }
 }
 
@@ -85,14 +91,56 @@ impl Drop for Waiting<'_> {
 
 impl Queue {
     pub(super) fn new(settings: QueueSettings) -> Self {
-        let turns = (settings.max_in_flight > 0).then(|| Arc::new(Semaphore::new(settings.max_in_flight)));
-        Self { settings, turns, waiting: AtomicU32::new(0) }
+        let limit = limit(settings);
+        Self {
+            permits: Semaphore::new(limit),
+            limit: Mutex::new(limit),
+            owed: AtomicUsize::new(0),
+            waiting: AtomicU32::new(0),
+        }
     }
 
     /// Calls that wait for a permit.
     pub(super) fn waiting(&self) -> u32 {
         self.waiting.load(Ordering::Relaxed)
     }
+
+    /// Takes a changed limit. Calls in flight count against it.
+    pub(super) fn resize(&self, settings: QueueSettings) {
+        let new = limit(settings);
+        let mut limit = self.limit.lock().unwrap_or_else(PoisonError::into_inner);
+        if new > *limit {
+            let more = new - *limit;
+            let repaid = (0..more).take_while(|_| self.repay()).count();
+            self.permits.add_permits(more - repaid);
+        } else {
+            let fewer = *limit - new;
+            let owed = fewer - self.permits.forget_permits(fewer);
+            self.owed.fetch_add(owed, Ordering::AcqRel);
+            // Calls that ended meanwhile gave their permits back.
+            while self.owed.load(Ordering::Acquire) > 0 && self.permits.forget_permits(1) == 1 {
+                if !self.repay() {
+                    self.permits.add_permits(1);
+                }
+            }
+        }
+        *limit = new;
+    }
+
+    fn release(&self) {
+        if !self.repay() {
+            self.permits.add_permits(1);
+        }
+    }
+
+    /// Whether a permit was owed, which then does not return.
+    fn repay(&self) -> bool {
+        self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| owed.checked_sub(1)).is_ok()
+    }
+}
+
+fn limit(settings: QueueSettings) -> usize {
+    if settings.max_in_flight == 0 { UNLIMITED } else { settings.max_in_flight }
 }
 
 impl Backend {
@@ -100,26 +148,62 @@ impl Backend {
     ///
     /// # Errors
     /// If the queue is full, or the wait exceeds `until` or `max_wait_seconds`.
-    pub async fn permit(self: &Arc<Self>, until: Instant) -> Result<Permit, Failure> {
-        let Some(turns) = &self.queue.turns else { return Ok(Permit::new(self, None)) };
-        if let Ok(permit) = Arc::clone(turns).try_acquire_owned() {
-            return Ok(Permit::new(self, Some(permit)));
+    pub async fn permit(&self, until: Instant) -> Result<Permit, Failure> {
+        let (settings, queue) = (&self.settings.queue, &self.live.queue);
+        if let Ok(permit) = queue.permits.try_acquire() {
+            return Ok(Permit::new(&self.live, permit));
         }
         let full = || {
             let mut failure =
                 Failure::new(Kind::BackendFull, "the backend is at its limit of concurrent requests; retry shortly");
-            failure.retry_after = Some(Duration::from_secs_f64(self.queue.settings.max_wait_seconds));
+            failure.retry_after = Some(Duration::from_secs_f64(settings.max_wait_seconds));
             failure
         };
-        let waiting = &self.queue.waiting;
-        if waiting.fetch_add(1, Ordering::Relaxed) >= self.queue.settings.max_waiting {
+        let waiting = &queue.waiting;
+        if waiting.fetch_add(1, Ordering::Relaxed) >= settings.max_waiting {
             waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(full());
         }
         let _waiting = Waiting(waiting);
-        let patience = Instant::now() + Duration::from_secs_f64(self.queue.settings.max_wait_seconds);
-        let permit = tokio::time::timeout_at(until.min(patience), Arc::clone(turns).acquire_owned()).await;
+        let patience = Instant::now() + Duration::from_secs_f64(settings.max_wait_seconds);
+        let permit = tokio::time::timeout_at(until.min(patience), queue.permits.acquire()).await;
         // The semaphore is never closed.
-        permit.ok().and_then(Result::ok).map(|permit| Permit::new(self, Some(permit))).ok_or_else(full)
+        permit.ok().and_then(Result::ok).map(|permit| Permit::new(&self.live, permit)).ok_or_else(full)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// For any order of calls, ends and changes of the limit: calls begin exactly while fewer are in flight than the
+        /// limit allows.
+        #[test]
+        fn a_changed_limit_counts_what_is_in_flight(steps in proptest::collection::vec((0..3_u8, 0..6_usize), 0..200)) {
+            let settings = |max_in_flight| QueueSettings { max_in_flight, ..QueueSettings::default() };
+            let queue = Queue::new(settings(3));
+            let (mut limit, mut in_flight) = (3, 0);
+            for (step, number) in steps {
+                match step {
+                    0 => {
+                        let begins = queue.permits.try_acquire().map(SemaphorePermit::forget).is_ok();
+                        prop_assert_eq!(begins, limit == 0 || in_flight < limit);
+                        in_flight += usize::from(begins);
+                    }
+                    1 if in_flight > 0 => {
+                        queue.release();
+                        in_flight -= 1;
+                    }
+                    1 => {}
+                    _ => {
+                        queue.resize(settings(number));
+                        limit = number;
+                    }
+                }
+            }
+        }
     }
 }

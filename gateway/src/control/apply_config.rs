@@ -33,6 +33,7 @@ impl Control {
         self.config_since = now();
         self.config_refused = None;
         self.catalog = Arc::new(catalog);
+        self.catalog.take_effect();
         let slots = self.slots.names();
         for slot in &slots {
             let enabled = self.config.policy(slot).is_none_or(|choice| choice.enabled);

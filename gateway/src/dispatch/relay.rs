@@ -380,7 +380,9 @@ impl Relay {
         }
         self.ending = Some(Ending::Finished);
         record.answered = Some(self.now);
-        self.upstream = None;
+        if let Some(upstream) = self.upstream.take() {
+            upstream.finish();
+        }
     }
 
     fn fail(&mut self, failure: Failure, record: &mut Record) {
