@@ -87,7 +87,7 @@ fn a_disk_that_stalls_holds_up_neither_swaps_nor_operators() {
     let gateway = setup.component("live", &guests::build("decides")).start();
     // What the gateway writes its state to waits until somebody reads it.
     let folder = fs::read_dir(gateway.path("state")).unwrap().next().unwrap().unwrap().path();
-    let stalled = folder.join(format!(".state.json.{}", gateway.process.id()));
+    let stalled = folder.join(".state.json.new");
     assert!(Command::new("mkfifo").arg(&stalled).status().unwrap().success());
     for guest in ["second", "passes", "second"] {
         gateway.put("live.wasm", &guests::build(guest));
@@ -107,4 +107,28 @@ fn a_disk_that_stalls_holds_up_neither_swaps_nor_operators() {
     });
     let gateway = gateway.restart("KILL");
     assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "decides@1.0.0");
+}
+
+#[test]
+fn a_second_gateway_on_the_same_state_reads_it_and_leaves_it_as_it_is() {
+    let mut first = Gateway::setup().component("live", &guests::build("decides")).start();
+    fs::write(first.path("upload.wasm"), guests::build("second")).unwrap();
+    let file = first.path("upload.wasm").display().to_string();
+    first.policies(&["upload", "routing", &file]).expect(0, &["second@1.0.0"]);
+    until("the upload is kept", || {
+        let state = fs::read_dir(first.path("state/wasmgate")).ok()?.next()?.ok()?.path().join("state.json");
+        fs::read_to_string(state).ok()?.contains("\"second\"").then_some(())
+    });
+    let second = first.beside();
+    let line = second.process.wait_line("the state cannot be saved");
+    assert!(line.contains("another gateway with this configuration holds") && line.contains("state_dir"), "{line}");
+    assert_eq!(second.chat("hello").expect(200).header("x-wasmgate-policy"), "second@1.0.0", "it reads the state");
+    // What an operator does there ends with the process.
+    second.policies(&["disable", "cost"]).expect(0, &["disabled"]);
+    second.policies(&["rollback", "routing"]).expect(0, &["decides@1.0.0"]);
+    second.sigterm();
+    drop(second);
+    first = first.restart("TERM");
+    assert_eq!(first.chat("hello").expect(200).header("x-wasmgate-policy"), "second@1.0.0");
+    assert_eq!(first.place("cost")["state"], "serving");
 }

@@ -518,6 +518,18 @@ impl Gateway {
         self.put("wasmgate.toml", text.replace(from, to).as_bytes());
     }
 
+    /// Starts a second process with the same configuration and the same folders; this one goes on.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    #[track_caller]
+    pub fn beside(&self) -> Self {
+        let process = self.setup.as_ref().expect("a gateway with a folder").spawn();
+        let (address, admin) = process.wait_addresses();
+        Self { process, address, admin, setup: None }
+    }
+
     /// Ends it as `signal` does, and starts it again over the same folder.
     ///
     /// # Panics

@@ -5,14 +5,21 @@
 //! then renames it. So whenever the process or the machine stops, the state on the disk is complete and so is all that
 //! it names.
 //!
+//! One process at a time writes to a folder: it holds the lock `lock` in it, and the kernel frees the lock when the process
+//! ends. A second process reads the state and serves, but each of its writes is an error that says so. If the lock becomes
+//! free and nobody has changed the state since this process read it, the next write takes the lock over.
+//!
 //! This module must not know: when a version is good. Its calls block.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use rustix::fs::{FlockOperation, flock};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,14 +30,23 @@ use wasmgate_base::digest::sha256;
 
 /// Format of the state file. The store refuses any other.
 const FORM: u32 = 1;
-/// Minimum age before a component that no state names is deleted: another process with the same configuration may be
-/// about to name it.
+/// Minimum age before a component that no state names is deleted: a state that names it may be about to be written.
 const KEPT: Duration = Duration::from_secs(3600);
 
 /// The state folder of one configuration.
 #[derive(Debug, Clone)]
 pub(super) struct Store {
     folder: PathBuf,
+    claim: Arc<Mutex<Claim>>,
+}
+
+/// The right to write to the folder.
+#[derive(Debug)]
+enum Claim {
+    /// Held: the file is locked while it is open.
+    Held { _lock: File },
+    /// Not held when this process opened the folder, most likely by another one's lock; the state's digest at that moment.
+    Refused { read: Option<String> },
 }
 
 /// The content of the state file.
@@ -81,7 +97,33 @@ impl Store {
             );
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
         }
-        Ok(Self { folder })
+        // A folder that cannot be locked, such as a read-only one, can still be read; the first write says why it fails.
+        let claim = match lock(&folder) {
+            Ok(Some(lock)) => Claim::Held { _lock: lock },
+            Ok(None) | Err(_) => Claim::Refused { read: state_digest(&folder)? },
+        };
+        Ok(Self { folder, claim: Arc::new(Mutex::new(claim)) })
+    }
+
+    /// Whether this process may write: it holds the folder's lock, or takes it now.
+    fn claim(&self) -> io::Result<()> {
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        let Claim::Refused { read } = &*claim else { return Ok(()) };
+        let folder = self.folder.display();
+        let Some(lock) = lock(&self.folder)? else {
+            return Err(io::Error::other(format!(
+                "another gateway with this configuration holds {folder}/lock; this one reads the state there and does not \
+                 write it: stop one of the two, or give one of them another `state_dir`"
+            )));
+        };
+        if *read != state_digest(&self.folder)? {
+            return Err(io::Error::other(format!(
+                "another gateway with this configuration changed the state in {folder} after this one had read it: \
+                 restart this gateway, so that it takes that state over"
+            )));
+        }
+        *claim = Claim::Held { _lock: lock };
+        Ok(())
     }
 
     /// The folder's path, for messages.
@@ -95,6 +137,7 @@ impl Store {
 
     /// Stores bytes under their digest.
     pub(super) fn put(&self, digest: &str, bytes: &[u8]) -> io::Result<()> {
+        self.claim()?;
         let path = self.component(digest);
         if self.get(digest).is_some() {
             return Ok(());
@@ -110,6 +153,7 @@ impl Store {
 
     /// Saves the state, and deletes old components that it does not name.
     pub(super) fn save(&self, state: &State) -> io::Result<()> {
+        self.claim()?;
         let text = serde_json::to_vec_pretty(state).map_err(io::Error::other)?;
         replace(&self.folder.join("state.json"), &text)?;
         let names = state.names();
@@ -140,12 +184,32 @@ impl Store {
     }
 }
 
+/// Locks a folder for this process; `None` if another process holds the lock.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let path = folder.join("lock");
+    let file = File::options().create(true).append(true).mode(0o600).open(&path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(io::Error::other(format!("cannot lock {}: {error}", path.display()))),
+    }
+}
+
+/// The digest of the state file; `None` if there is none.
+fn state_digest(folder: &Path) -> io::Result<Option<String>> {
+    match fs::read(folder.join("state.json")) {
+        Ok(text) => Ok(Some(sha256(&text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Replaces a file atomically: at any moment the path has the old content or the new. After the call the new content
-/// survives a crash.
+/// survives a crash. Only the process that holds the lock calls this, so the temporary name needs no process id, and the
+/// next call replaces what a crash left behind.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let temporary =
-        folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+    let temporary = folder.join(format!(".{}.new", path.file_name().unwrap_or_default().to_string_lossy()));
     let written = (|| {
         let mut file = File::create(&temporary)?;
         file.write_all(bytes)?;
@@ -179,6 +243,40 @@ mod tests {
         assert_eq!(store.get(&digest), None);
         store.put(&digest, b"component").unwrap();
         assert_eq!(store.get(&digest).unwrap(), b"component", "put back");
+    }
+
+    #[test]
+    fn one_process_writes_at_a_time_and_a_second_takes_over_what_it_has_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Store::open(folder.path(), None).unwrap();
+        let state = |detail: &str| {
+            let event = Event {
+                at: wasmgate_base::time::now(),
+                slot: None,
+                event: "test".into(),
+                by: "test".into(),
+                policy: None,
+                digest: None,
+                detail: detail.into(),
+            };
+            State::new(BTreeMap::new(), vec![event])
+        };
+        let first = open();
+        first.save(&state("one")).unwrap();
+        // The lock belongs to the open file, so that two stores of one process are like those of two.
+        let (second, third) = (open(), open());
+        let digest = sha256(b"component");
+        for refused in [second.save(&state("two")), second.put(&digest, b"component")] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("another gateway") && error.contains("lock"), "{error}");
+        }
+        assert_eq!(second.load().unwrap().unwrap().history[0].detail, "one", "it reads the state");
+        drop(first);
+        second.save(&state("two")).unwrap();
+        drop(second);
+        let error = third.save(&state("three")).unwrap_err().to_string();
+        assert!(error.contains("restart this gateway"), "{error}");
+        assert_eq!(open().load().unwrap().unwrap().history[0].detail, "two");
     }
 
     #[test]
