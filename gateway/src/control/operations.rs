@@ -115,13 +115,8 @@ impl Control {
         if slot.role == Role::Canary && configured.is_none() && percent.is_none() {
             return refuse(reply, "no canary is configured; give its share in `percent`".into());
         }
-        let shadows = self
-            .slots
-            .iter()
-            .filter(|(other, _)| other.hook == slot.hook && **other != slot && matches!(other.role, Role::Shadow(_)));
-        let shadows = shadows.count();
-        if matches!(slot.role, Role::Shadow(_)) && shadows >= MAX_SHADOWS {
-            return refuse(reply, format!("the hook has the maximum of {MAX_SHADOWS} shadows; remove one first"));
+        if let Some(message) = self.too_many_shadows(&slot) {
+            return refuse(reply, message);
         }
         let like = configured.unwrap_or(&self.config.hook(slot.hook).active);
         let like_settings = || {
@@ -156,6 +151,16 @@ impl Control {
             };
             JobDone { job: Job::Upload { percent, reply }, slot, spec, outcome }
         });
+    }
+
+    /// The reason to refuse an upload to a shadow's slot, if the hook's other slots for shadows are all in use.
+    fn too_many_shadows(&self, slot: &Slot) -> Option<String> {
+        let others = self
+            .slots
+            .iter()
+            .filter(|(other, _)| other.hook == slot.hook && *other != slot && matches!(other.role, Role::Shadow(_)));
+        (matches!(slot.role, Role::Shadow(_)) && others.count() >= MAX_SHADOWS)
+            .then(|| format!("the hook has the maximum of {MAX_SHADOWS} shadows; remove one first"))
     }
 
     fn promote(&mut self, from: Slot, reply: Reply) {
@@ -345,6 +350,12 @@ impl Control {
         };
         if !self.is_enabled(&slot) {
             return answer(Err(disabled(&slot)));
+        }
+        // Checked again: other uploads may have taken the last slots while this one was loading.
+        if matches!(job, Purpose::Upload(_))
+            && let Some(message) = self.too_many_shadows(&slot)
+        {
+            return answer(Err(NotDone::Conflict(message)));
         }
         let version = self.version(policy);
         let revision = self.revision(&version, spec.clone());
