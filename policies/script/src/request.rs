@@ -18,11 +18,12 @@ pub(crate) struct Said {
 }
 
 /// Named as in the contract, with `_` for `-`.
-const REQUEST: [Property<Asked>; 14] = [
+const REQUEST: [Property<Asked>; 15] = [
     ("id", |of| text(&of.0.request.id)),
     ("dialect", |of| text(dialect(of.0.request.dialect))),
     ("requested_model", |of| text(&of.0.request.requested_model)),
     ("prompt", |of| of.0.prompt.clone().into()),
+    ("conversation", |of| of.0.conversation().into()),
     ("messages", |of| messages(&of.0).into()),
     ("prompt_tokens", |of| whole(of.0.request.prompt_tokens)),
     ("max_tokens", |of| optional(of.0.request.max_tokens, whole)),

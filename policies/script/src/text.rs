@@ -81,8 +81,12 @@ fn occurring(text: &str, list: &[String]) -> Vec<String> {
     for (at, (keyword, _)) in keywords.iter().enumerate() {
         by_start[usize::from(keyword.as_bytes()[0])].push(at);
     }
+    let begins = by_start.iter().map(|starting| !starting.is_empty()).collect::<Vec<_>>();
     let text = lower(text, keywords.iter().all(|(keyword, _)| keyword.is_ascii()));
     for (at, &byte) in text.as_bytes().iter().enumerate() {
+        if !begins[usize::from(byte)] {
+            continue;
+        }
         for &place in &by_start[usize::from(byte)] {
             let (keyword, found) = &mut keywords[place];
             *found = *found || text.as_bytes()[at..].starts_with(keyword.as_bytes());
@@ -92,10 +96,18 @@ fn occurring(text: &str, list: &[String]) -> Vec<String> {
 }
 
 /// The lower case of a text. For ASCII keywords, other letters need no conversion, except the two whose lower case
-/// begins with an ASCII letter (their first bytes are searched): this avoids the conversion tables, which are slow.
+/// begins with an ASCII letter: this avoids the conversion tables, which are slow, for any text.
 fn lower(text: &str, for_ascii: bool) -> String {
-    let folds = |&byte: &u8| byte == "\u{130}".as_bytes()[0] || byte == "\u{212A}".as_bytes()[0];
-    if for_ascii && !text.as_bytes().iter().any(folds) { text.to_ascii_lowercase() } else { text.to_lowercase() }
+    if !for_ascii {
+        return text.to_lowercase();
+    }
+    let mut lower = text.to_ascii_lowercase();
+    for (upper, folded) in [("\u{130}", "i\u{307}"), ("\u{212A}", "k")] {
+        if lower.contains(upper) {
+            lower = lower.replace(upper, folded);
+        }
+    }
+    lower
 }
 
 /// The words of a list that `has_word` finds, in the list's order.
