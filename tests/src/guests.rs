@@ -137,6 +137,36 @@ world looks-around {
     import wasi:clocks/monotonic-clock@0.2.0;
     import wasi:random/random@0.2.0;
 }
+world asks-for-much {
+    include wasmgate:policy/routing-policy@1.0.0;
+    import wasi:random/random@0.2.0;
+    import wasi:random/insecure@0.2.0;
+    import wasi:cli/stdin@0.2.0;
+    import wasi:cli/stdout@0.2.0;
+    import wasi:io/poll@0.2.0;
+    import wasi:io/streams@0.2.0;
+    import wasi:clocks/monotonic-clock@0.2.0;
+}
+package wasi:io@0.2.0 {
+    interface error { resource error; }
+    interface poll {
+        resource pollable;
+        poll: func(in: list<borrow<pollable>>) -> list<u32>;
+    }
+    interface streams {
+        use error.{error};
+        variant stream-error { last-operation-failed(error), closed }
+        resource input-stream {
+            read: func(len: u64) -> result<list<u8>, stream-error>;
+            skip: func(len: u64) -> result<u64, stream-error>;
+        }
+        resource output-stream {
+            write: func(contents: list<u8>) -> result<_, stream-error>;
+            write-zeroes: func(len: u64) -> result<_, stream-error>;
+            splice: func(src: borrow<input-stream>, len: u64) -> result<u64, stream-error>;
+        }
+    }
+}
 package wasi:http@0.2.0 {
     interface outgoing { send: func(url: string); }
 }
@@ -145,6 +175,14 @@ package wasi:cli@0.2.0 {
     interface environment {
         get-environment: func() -> list<tuple<string, string>>;
         get-arguments: func() -> list<string>;
+    }
+    interface stdin {
+        use wasi:io/streams@0.2.0.{input-stream};
+        get-stdin: func() -> input-stream;
+    }
+    interface stdout {
+        use wasi:io/streams@0.2.0.{output-stream};
+        get-stdout: func() -> output-stream;
     }
 }
 package wasi:filesystem@0.2.0 {
@@ -155,10 +193,18 @@ package wasi:filesystem@0.2.0 {
     }
 }
 package wasi:clocks@0.2.0 {
-    interface monotonic-clock { now: func() -> u64; }
+    interface monotonic-clock {
+        use wasi:io/poll@0.2.0.{pollable};
+        now: func() -> u64;
+        subscribe-duration: func(when: u64) -> pollable;
+    }
 }
 package wasi:random@0.2.0 {
-    interface random { get-random-u64: func() -> u64; }
+    interface random {
+        get-random-u64: func() -> u64;
+        get-random-bytes: func(len: u64) -> list<u8>;
+    }
+    interface insecure { get-insecure-random-bytes: func(len: u64) -> list<u8>; }
 }
 ";
 

@@ -50,6 +50,19 @@ impl From<&Candidate<'_>> for Observation {
     }
 }
 
+impl From<&Candidate<'_>> for ModelFacts {
+    fn from(candidate: &Candidate<'_>) -> Self {
+        Self {
+            model: candidate.model.to_owned(),
+            backend: candidate.backend.to_owned(),
+            location: candidate.location,
+            price: candidate.price,
+            context_window: candidate.context_window,
+            capabilities: candidate.capabilities,
+        }
+    }
+}
+
 impl ModelFacts {
     /// The candidate as policies see it.
     #[must_use]

@@ -2,8 +2,8 @@
 //!
 //! This module must not know: where its bytes come from, how a failure is handled.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::contract::{Answer, Call};
@@ -12,11 +12,12 @@ use super::samples::canonical;
 use super::sandbox::CallTime;
 use super::validate;
 use crate::contract::Verdict;
-use crate::contract::types::{Candidate, CostEstimate, Manifest, Message, Request};
+use crate::contract::types::{Candidate, CostEstimate, Manifest, Request};
 use crate::failure::{FailureClass, PolicyFailure};
 use crate::hook::Hook;
 use crate::limits::{Limits, Profile};
 use crate::pace::Pace;
+use crate::shown::Shown;
 
 /// Time limit of calls that only happen at load (`describe`, the first `configure`): they touch the guest's code and
 /// memory for the first time.
@@ -47,6 +48,9 @@ pub struct Policy {
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
     pub(crate) probed: Probed,
+    /// Whether it declares that it can deny, or has denied a request or a sample.
+    pub(crate) denies: AtomicBool,
+    pub(crate) reads_budgets: bool,
 }
 
 impl fmt::Debug for Policy {
@@ -92,22 +96,37 @@ impl Policy {
         self.probed
     }
 
+    /// Whether it can deny requests: its settings say so (the module `declared`), or it has denied one.
+    #[must_use]
+    pub fn can_deny(&self) -> bool {
+        self.denies.load(Ordering::Relaxed)
+    }
+
+    /// Whether it decides by tenants or their budgets.
+    #[must_use]
+    pub fn reads_budgets(&self) -> bool {
+        self.reads_budgets
+    }
+
     /// Its instances at this moment.
     #[must_use]
     pub fn pool_state(&self) -> crate::pool::PoolState {
         self.pool.state()
     }
 
-    /// Decides which model answers. Messages beyond the input limit are dropped, oldest first.
+    /// Decides which model answers. Of a request beyond the input limit the policy is shown a part, and told so.
     ///
     /// # Errors
     /// If the policy gives no valid verdict within its limits.
     pub async fn route(&self, request: Request<'_>, candidates: &[Candidate<'_>]) -> Result<Verdict, PolicyFailure> {
-        let newest = self.newest(request.messages);
-        let request = Request { messages: &newest, ..request };
-        match self.pool.call(Call::Route(request, candidates)).await? {
+        let shown = Shown::of(&request, self.limits.input_bytes);
+        let hints = shown.hints(&request);
+        match self.pool.call(Call::Route(shown.request(request, &hints), candidates)).await? {
             Answer::Verdict(verdict) => {
                 validate::check_verdict(&verdict, candidates.len()).map_err(invalid)?;
+                if matches!(verdict, Verdict::Deny(_)) {
+                    self.denies.store(true, Ordering::Relaxed);
+                }
                 Ok(verdict)
             }
             other => Err(unexpected(&other)),
@@ -123,30 +142,14 @@ impl Policy {
         request: Request<'_>,
         candidates: &[Candidate<'_>],
     ) -> Result<Vec<CostEstimate>, PolicyFailure> {
-        let newest = self.newest(request.messages);
-        let request = Request { messages: &newest, ..request };
-        match self.pool.call(Call::Estimate(request, candidates)).await? {
+        let shown = Shown::of(&request, self.limits.input_bytes);
+        let hints = shown.hints(&request);
+        match self.pool.call(Call::Estimate(shown.request(request, &hints), candidates)).await? {
             Answer::Estimates(estimates) => {
                 validate::check_estimates(&estimates, candidates.len()).map_err(invalid)?;
                 Ok(estimates)
             }
             other => Err(unexpected(&other)),
-        }
-    }
-
-    /// The newest messages that fit the input limit. If not even the newest fits, its beginning.
-    fn newest<'m, 't>(&self, messages: &'m [Message<'t>]) -> Cow<'m, [Message<'t>]> {
-        let limit = self.limits.input_bytes;
-        let mut bytes = 0;
-        let fitting = messages.iter().rev().take_while(|message| {
-            bytes += message.text.len();
-            bytes <= limit
-        });
-        match (fitting.count(), messages.last()) {
-            (0, Some(Message { role, text })) => {
-                Cow::Owned(vec![Message { role: *role, text: &text[..text.floor_char_boundary(limit)] }])
-            }
-            (count, _) => Cow::Borrowed(&messages[messages.len() - count..]),
         }
     }
 

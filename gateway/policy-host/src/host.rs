@@ -27,6 +27,18 @@ const MAX_LINES_PER_CALL: u32 = 16;
 const LINES_PER_SECOND: f64 = 20.0;
 const LINES_SAVED: f64 = 200.0;
 
+/// Maximum random bytes of one call, in bytes. The runtime fills them byte by byte, in a synchronous host call that no
+/// tick interrupts.
+///
+/// No synchronous host call may take a millisecond, so each argument whose size a guest chooses has a bound:
+/// - What a guest passes in (log lines, names of settings, lists of pollables, written bytes) is bounded by
+///   `hostcall_bytes`, 128 KiB by default, before the host copies it.
+/// - What a guest only asks for by a number is bounded here (random bytes) or by the budget of its streams, 8 KiB
+///   (`check-write`, `write-zeroes`, `splice`). Standard input is closed: reading and skipping return at once.
+/// - Files, sockets and name look-ups have no handle to start from. The table of resources is bounded below.
+/// - `poll` and the blocking calls wait asynchronously, within the wall-clock limit of the call.
+const MAX_RANDOM_BYTES: u64 = 4096;
+
 /// The store's data: one guest instance as the host sees it.
 pub(super) struct Guest {
     pub(super) memory: Memory,
@@ -180,6 +192,7 @@ fn empty_wasi(log: &GuestLog) -> (WasiCtx, ResourceTable) {
         .secure_random(Deterministic::new(vec![0x57, 0x61, 0x73, 0x6d, 0x67, 0x61, 0x74, 0x65]))
         .insecure_random(Deterministic::new(vec![0x67, 0x61, 0x74, 0x65]))
         .insecure_random_seed(0)
+        .max_random_size(MAX_RANDOM_BYTES)
         .wall_clock(Still)
         .monotonic_clock(Still)
         .allow_tcp(false)

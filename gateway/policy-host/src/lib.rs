@@ -25,13 +25,16 @@ mod validate;
 mod background;
 mod candidates;
 mod contract;
+mod declared;
 mod engine;
+mod example;
 mod failure;
 mod hook;
 mod host;
 mod limits;
 mod pace;
 mod request;
+mod shown;
 
 pub use admission::MAX_COMPONENT_BYTES;
 pub use candidates::{ModelFacts, Observation};
@@ -42,6 +45,7 @@ pub use contract::types::{
 };
 pub use contract::{Decision, Denial, Tier, Verdict};
 pub use engine::EngineError;
+pub use example::Example;
 pub use failure::{FailureClass, PolicyFailure};
 pub use fixtures::Fixtures;
 pub use hook::Hook;
@@ -52,6 +56,7 @@ pub use pace::Pace;
 pub use pool::PoolState;
 pub use request::{Lists, OwnedRequest};
 pub use settings::{MAX_SETTING_BYTES, Settings};
+pub use shown::{OVERHEAD_BYTES, size};
 pub use stage::{LoadError, Stage};
 
 /// The version of the Wasm runtime, as advisories name it.

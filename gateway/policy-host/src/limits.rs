@@ -56,8 +56,10 @@ impl Profile {
         let compiled = Limits {
             call_time_ms: 10,
             memory_bytes: 64 << 20,
-            hostcall_bytes: 1 << 20,
-            input_bytes: 256 << 10,
+            // Within these bytes no single host call takes a millisecond.
+            hostcall_bytes: 128 << 10,
+            // Above what the default limits of a request let in: 100,000 characters of 4 bytes, 8,192 messages, headers.
+            input_bytes: 1 << 20,
             concurrent_calls: 64,
             isolation: Isolation::Warm,
             warm_instances: 8,
@@ -85,7 +87,8 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// Data a guest may pass to the host in one call, its answer included, in bytes, 1 KiB to 64 MiB.
     pub hostcall_bytes: usize,
-    /// Text of the messages that a policy is shown, in bytes, 1 KiB to 64 MiB: the newest messages that fit.
+    /// What a policy is shown of a request, in bytes, 1 KiB to 64 MiB: texts and labels, each with 64 bytes for itself.
+    /// If a request is larger, the policy is shown the first message and the newest ones that fit, and a hint.
     pub input_bytes: usize,
     /// Maximum in-flight calls of this policy, 1 to 128; one more fails as `saturated`.
     pub concurrent_calls: usize,

@@ -5,6 +5,7 @@
 //! This module must not know: where bytes come from, how a refusal is handled.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -13,6 +14,7 @@ use super::admission::{self, Outline};
 use super::background::aside;
 use super::component::{LOAD_TIME, Policy, Probed};
 use super::contract::{self, Answer, Call};
+use super::declared;
 use super::failure::PolicyFailure;
 use super::fixtures::{self, Checked, Fixture, Fixtures};
 use super::hook::Hook;
@@ -85,12 +87,14 @@ impl Policy {
         validate::check_manifest(&manifest).map_err(|reason| refuse(Stage::Configured, reason))?;
         let settings = resolve(&manifest, given).map_err(|reason| refuse(Stage::Configured, reason))?;
 
+        let denies = AtomicBool::new(hook == Hook::Routing && declared::denies(&manifest, &settings));
+        let reads_budgets = declared::reads_budgets(&manifest, &settings);
         let log = Arc::new(Log::new(manifest.name.clone()));
         let pool = Pool::new(linked, limits.clone(), pace, Arc::new(settings), log);
         pool.renew(at_load).await.map_err(configured)?;
         reached(Stage::Configured);
         let none = Probed { calls: 0, median: Duration::ZERO, worst: Duration::ZERO, memory_bytes: 0 };
-        let mut policy = Self { hook, digest, manifest, profile, limits, pool, probed: none };
+        let mut policy = Self { hook, digest, manifest, profile, limits, pool, probed: none, denies, reads_budgets };
         policy.probed = policy.probe().await.map_err(|failure| refuse(Stage::Probed, failure.to_string()))?;
         policy.satisfies(&fixtures).await.map_err(|reason| refuse(Stage::Probed, reason))?;
         // Requests must not see what samples and fixtures left in the guest's memory.

@@ -5,7 +5,7 @@
  * request, on the request's path, and treats its answer as a choice among what it was offered: a policy
  * selects, it never invents. Policies have no clock, network, files, environment, arguments or secrets;
  * WASI may be imported (most compilers' standard libraries do) but is empty, its clocks stand still and
- * its random numbers repeat.
+ * its random numbers repeat, at most 4 KiB in one call.
  *
  * Conventions that hold for every field below:
  * - Money is in nano-dollars (10^-9 US dollars), integer. 3 USD per million tokens is 3_000_000_000
@@ -84,9 +84,11 @@ declare module 'wasmgate:policy/types@1.0.0' {
      */
     requestedModel: string;
     /**
-     * The conversation, oldest message first, at least one. The whole is bounded by the operator's
-     * input limit (256 KiB unless configured): beyond it the oldest messages are left out, and of a newest
-     * message that is longer still only its beginning is there.
+     * The conversation, oldest message first, at least one. What a policy is shown is bounded by the
+     * operator's input limit (1 MiB unless configured, above what the default limits of a request let
+     * in): texts and labels, each with 64 bytes in addition. Of a request beyond it, the first message
+     * and the newest ones that fit are here. A first message above a quarter of the limit is cut to its
+     * beginning, and so is a newest one that does not fit. `hints` then say what was left out.
      */
     messages: Message[];
     /** Tokens of the whole prompt as the gateway estimates them. An estimate: models differ. */
@@ -105,7 +107,11 @@ declare module 'wasmgate:policy/types@1.0.0' {
     budget?: Budget;
     /** Request headers that the operator's allow-list lets policies see: name in lower case, value. */
     labels: [string, string][];
-    /** Further facts, by name, without a new version of this contract. Ignore names you do not know. */
+    /**
+     * Further facts, by name, without a new version of this contract. Ignore names you do not know.
+     * `messages-left-out`, `bytes-cut` and `labels-left-out` say in decimal how many messages, bytes of
+     * the shown messages and labels the policy is not shown; each is absent if it would be 0.
+     */
     hints: [string, string][];
   }
 
@@ -237,7 +243,12 @@ declare module 'wasmgate:policy/types@1.0.0' {
     version: string;
     /** One sentence for operators. */
     summary: string;
-    /** Every setting it reads. An operator's file that names another is refused. */
+    /**
+     * Every setting it reads. An operator's file that names another is refused. A routing policy that can
+     * deny requests says so with a boolean setting named `deny`, or `deny-` and more, which is true
+     * while it can: if it fails, the gateway then refuses the request instead of deciding itself, unless
+     * the operator chose otherwise.
+     */
     settings: Setting[];
   }
 }

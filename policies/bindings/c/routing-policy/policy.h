@@ -96,9 +96,11 @@ typedef struct wasmgate_request_t {
   // The model the client asked for: `auto`, or a configured name. With a configured name there is
   // one candidate only, and the policy may accept it or deny the request.
   policy_string_t   requested_model;
-  // The conversation, oldest message first, at least one. The whole is bounded by the operator's
-  // input limit (256 KiB unless configured): beyond it the oldest messages are left out, and of a newest
-  // message that is longer still only its beginning is there.
+  // The conversation, oldest message first, at least one. What a policy is shown is bounded by the
+  // operator's input limit (1 MiB unless configured, above what the default limits of a request let
+  // in): texts and labels, each with 64 bytes in addition. Of a request beyond it, the first message
+  // and the newest ones that fit are here. A first message above a quarter of the limit is cut to its
+  // beginning, and so is a newest one that does not fit. `hints` then say what was left out.
   wasmgate_list_message_t   messages;
   // Tokens of the whole prompt as the gateway estimates them. An estimate: models differ.
   uint32_t   prompt_tokens;
@@ -117,6 +119,8 @@ typedef struct wasmgate_request_t {
   // Request headers that the operator's allow-list lets policies see: name in lower case, value.
   policy_list_tuple2_string_string_t   labels;
   // Further facts, by name, without a new version of this contract. Ignore names you do not know.
+  // `messages-left-out`, `bytes-cut` and `labels-left-out` say in decimal how many messages, bytes of
+  // the shown messages and labels the policy is not shown; each is absent if it would be 0.
   policy_list_tuple2_string_string_t   hints;
 } wasmgate_request_t;
 
@@ -292,7 +296,10 @@ typedef struct wasmgate_manifest_t {
   policy_string_t   version;
   // One sentence for operators.
   policy_string_t   summary;
-  // Every setting it reads. An operator's file that names another is refused.
+  // Every setting it reads. An operator's file that names another is refused. A routing policy that can
+  // deny requests says so with a boolean setting named `deny`, or `deny-` and more, which is true
+  // while it can: if it fails, the gateway then refuses the request instead of deciding itself, unless
+  // the operator chose otherwise.
   wasmgate_list_setting_t   settings;
 } wasmgate_manifest_t;
 

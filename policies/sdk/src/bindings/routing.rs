@@ -152,9 +152,11 @@ pub mod wasmgate {
                 /// The model the client asked for: `auto`, or a configured name. With a configured name there is
                 /// one candidate only, and the policy may accept it or deny the request.
                 pub requested_model: _rt::String,
-                /// The conversation, oldest message first, at least one. The whole is bounded by the operator's
-                /// input limit (256 KiB unless configured): beyond it the oldest messages are left out, and of a newest
-                /// message that is longer still only its beginning is there.
+                /// The conversation, oldest message first, at least one. What a policy is shown is bounded by the
+                /// operator's input limit (1 MiB unless configured, above what the default limits of a request let
+                /// in): texts and labels, each with 64 bytes in addition. Of a request beyond it, the first message
+                /// and the newest ones that fit are here. A first message above a quarter of the limit is cut to its
+                /// beginning, and so is a newest one that does not fit. `hints` then say what was left out.
                 pub messages: _rt::Vec<Message>,
                 /// Tokens of the whole prompt as the gateway estimates them. An estimate: models differ.
                 pub prompt_tokens: u32,
@@ -173,6 +175,8 @@ pub mod wasmgate {
                 /// Request headers that the operator's allow-list lets policies see: name in lower case, value.
                 pub labels: _rt::Vec<(_rt::String, _rt::String)>,
                 /// Further facts, by name, without a new version of this contract. Ignore names you do not know.
+                /// `messages-left-out`, `bytes-cut` and `labels-left-out` say in decimal how many messages, bytes of
+                /// the shown messages and labels the policy is not shown; each is absent if it would be 0.
                 pub hints: _rt::Vec<(_rt::String, _rt::String)>,
             }
             impl ::core::fmt::Debug for Request {
@@ -498,7 +502,10 @@ pub mod wasmgate {
                 pub version: _rt::String,
                 /// One sentence for operators.
                 pub summary: _rt::String,
-                /// Every setting it reads. An operator's file that names another is refused.
+                /// Every setting it reads. An operator's file that names another is refused. A routing policy that can
+                /// deny requests says so with a boolean setting named `deny`, or `deny-` and more, which is true
+                /// while it can: if it fails, the gateway then refuses the request instead of deciding itself, unless
+                /// the operator chose otherwise.
                 pub settings: _rt::Vec<Setting>,
             }
             impl ::core::fmt::Debug for Manifest {
