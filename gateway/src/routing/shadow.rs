@@ -2,12 +2,14 @@
 //! of the candidates. Their decisions are counted and compared, and change nothing.
 //!
 //! Shadows run on one thread of the lowest priority with a bounded queue: the kernel gives them only the CPU time that
-//! traffic leaves, and a request never waits for them. A request that finds the queue full is counted as skipped.
+//! traffic leaves, and a request never waits for them. A request that finds the queue full, in number or in bytes, is counted
+//! as skipped.
 //!
 //! This module must not know: HTTP, how the deciding policy is picked.
 
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
@@ -24,6 +26,8 @@ use wasmgate_policy_host::{
 
 /// Requests that may wait for the shadow thread.
 const QUEUE: usize = 64;
+/// Bytes that they may hold together: a queue of large copies must not become the gateway's memory.
+const QUEUE_BYTES: usize = 16 << 20;
 /// The kernel's lowest priority.
 const NICE: i32 = 19;
 
@@ -31,6 +35,31 @@ const NICE: i32 = 19;
 #[derive(Debug, Default)]
 pub(super) struct Shadows {
     queue: OnceLock<Option<mpsc::Sender<Decided>>>,
+    /// Bytes of the requests that wait or are being decided.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The place of a waiting request in the bound of bytes, given back when it is dropped.
+#[derive(Debug)]
+struct Held {
+    waiting: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Takes `bytes`, if they fit in the bound.
+    fn take(waiting: &Arc<AtomicUsize>, bytes: usize) -> Option<Self> {
+        let held = Self { waiting: Arc::clone(waiting), bytes };
+        let before = waiting.fetch_add(bytes, Ordering::Relaxed);
+        // If they do not fit, dropping `held` gives them back.
+        (before.saturating_add(bytes) <= QUEUE_BYTES).then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// What the deciding policies decided.
@@ -50,13 +79,15 @@ impl Shadows {
         }
         let sent = match self.queue.get_or_init(start) {
             None => false,
-            Some(queue) => match queue.try_reserve() {
-                Err(_full) => false,
-                Ok(place) => {
-                    place.send(Decided::new(snapshot, request, seen, actual));
-                    true
+            Some(queue) => {
+                match (queue.try_reserve(), Held::take(&self.waiting, wasmgate_policy_host::size(request))) {
+                    (Ok(place), Some(held)) => {
+                        place.send(Decided::new(snapshot, request, seen, actual, held));
+                        true
+                    }
+                    (Err(_), _) | (_, None) => false,
                 }
-            },
+            }
         };
         if !sent {
             for hook in Hook::ALL {
@@ -107,6 +138,8 @@ struct Decided {
     request: OwnedRequest,
     candidates: Vec<Seen>,
     actual: Actual,
+    /// Dropped with this copy.
+    _held: Held,
 }
 
 /// A candidate as it was when the request was decided.
@@ -119,12 +152,19 @@ struct Seen {
 }
 
 impl Decided {
-    fn new(snapshot: &Arc<Snapshot>, request: &Request<'_>, seen: &[Candidate<'_>], actual: Actual) -> Self {
+    fn new(
+        snapshot: &Arc<Snapshot>,
+        request: &Request<'_>,
+        seen: &[Candidate<'_>],
+        actual: Actual,
+        held: Held,
+    ) -> Self {
         let candidates = seen.iter().filter_map(|candidate| {
             let model = snapshot.catalog.find(candidate.model)?;
             Some(Seen { model, now: candidate.into(), estimate: candidate.estimate })
         });
-        Self { snapshot: Arc::clone(snapshot), request: request.into(), candidates: candidates.collect(), actual }
+        let candidates = candidates.collect();
+        Self { snapshot: Arc::clone(snapshot), request: request.into(), candidates, actual, _held: held }
     }
 
     fn candidates(&self) -> Vec<Candidate<'_>> {
@@ -195,5 +235,22 @@ impl Decided {
                 "policy failed"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_in_bytes_and_given_back() {
+        let waiting = Arc::default();
+        let large = Held::take(&waiting, QUEUE_BYTES - 10);
+        assert!(large.is_some());
+        assert!(Held::take(&waiting, 11).is_none());
+        assert!(Held::take(&waiting, 10).is_some());
+        drop(large);
+        assert_eq!(waiting.load(Ordering::Relaxed), 0);
+        assert!(Held::take(&waiting, usize::MAX).is_none() && Held::take(&waiting, QUEUE_BYTES).is_some());
     }
 }
