@@ -1,5 +1,6 @@
 //! Automatic rollback: the policy circuit breaker and canary analysis. A failing active version is replaced by the
-//! version before it; if there is none, the gateway's default decides until the policy decides its samples again.
+//! version before it; if there is none, the gateway's default decides until the policy decides its samples again. If there is
+//! one, the two are compared first (`compare`): a request's own failure costs no version its traffic.
 //! Nothing here ever gives a version more traffic than it had.
 
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use super::desired::Loaded;
 use super::operations::{Job, JobDone};
 use super::{By, Control};
 use crate::metrics::Reload;
+use crate::rollout::analysis::AbortRules;
 use crate::rollout::api::Refusal;
 use crate::rollout::slot::Slot;
+use crate::rollout::stats::Counts;
 use crate::state::Version;
 use wasmgate_base::time::now;
 use wasmgate_policy_host::{Hook, PolicyFailure, Stage};
@@ -44,9 +47,22 @@ impl Control {
         if version.is_open() {
             return;
         }
-        let Some(reason) = breaker.verdict(&version.stats.counts(breaker.window())) else { return };
-        // From now on no request calls the policy; `step_back` looks for a replacement.
+        let counts = version.stats.counts(breaker.window());
+        let Some(reason) = breaker.verdict(&counts) else { return };
+        let earlier = self.slots.state(slot).and_then(|state| state.earlier(None).ok()).cloned();
+        match earlier {
+            Some(earlier) if self.may_compare(slot) => {
+                self.compare_with_earlier(slot, version, earlier, counts, reason);
+            }
+            Some(_) => {}
+            None => self.open_breaker(slot, &version, &reason),
+        }
+    }
+
+    /// Opens a version's breaker: from now on no request calls it.
+    pub(super) fn open_breaker(&mut self, slot: &Slot, version: &Version, reason: &str) {
         version.open.store(true, Ordering::Relaxed);
+        let breaker = self.config.hook(slot.hook).breaker;
         let window = breaker.window();
         let opening = self.slots.entry(slot).breaker.get_or_insert_default();
         let calm = opening.closed.is_some_and(|closed| closed.elapsed() > 2 * window + breaker.pause(opening.times));
@@ -55,11 +71,10 @@ impl Control {
         let pause = breaker.pause(opening.times).as_secs();
         tracing::error!(%slot, policy = version.label, reason, "breaker open: the policy is not called");
         self.changed(slot, "opened", By::Breaker, format!("{reason}; next probe of its samples in {pause} s"));
-        self.step_back(slot, reason);
     }
 
     /// Loads the version before the one that failed, if there is one.
-    fn step_back(&mut self, slot: &Slot, reason: String) {
+    pub(super) fn step_back(&mut self, slot: &Slot, reason: String) {
         let earlier = self.slots.state(slot).and_then(|state| state.earlier(None).ok()).cloned();
         if let Some(earlier) = earlier {
             let job = self.stored(Job::StepBack { reason }, slot.clone(), earlier);
@@ -100,14 +115,39 @@ impl Control {
     }
 
     fn judge_canary(&mut self, slot: &Slot) {
-        let abort = self.config.hook(slot.hook).canary.as_ref().map(|canary| canary.abort).unwrap_or_default();
         let Some(canary) = self.slots.version(slot).filter(|_| self.is_enabled(slot)).cloned() else { return };
-        let counts = |version: &Arc<Version>| version.stats.counts(abort.window());
-        let active = self.slots.version(&Slot::active(slot.hook)).map(counts).unwrap_or_default();
-        let Some(reason) = abort.verdict(&counts(&canary), &active) else { return };
+        let counts = canary.stats.counts(self.abort_rules(slot).window());
+        let Some(reason) = self.canary_verdict(slot, &counts) else { return };
+        let active = self.slots.version(&Slot::active(slot.hook)).cloned();
+        match (self.canary_verdict(slot, &Counts { failures: 0, ..counts }), active) {
+            // Its failures alone speak against it.
+            (None, Some(active)) => {
+                if self.may_compare(slot) {
+                    self.compare_with_active(slot, canary, active, counts, reason);
+                }
+            }
+            (Some(reason), _) => self.abort_canary(slot, &canary, reason),
+            (None, None) => self.abort_canary(slot, &canary, reason),
+        }
+    }
+
+    fn abort_rules(&self, slot: &Slot) -> AbortRules {
+        self.config.hook(slot.hook).canary.as_ref().map(|canary| canary.abort).unwrap_or_default()
+    }
+
+    /// The abort rules' verdict on a canary with these counts.
+    pub(super) fn canary_verdict(&self, slot: &Slot, counts: &Counts) -> Option<String> {
+        let abort = self.abort_rules(slot);
+        let active = self.slots.version(&Slot::active(slot.hook));
+        let active = active.map(|version| version.stats.counts(abort.window())).unwrap_or_default();
+        abort.verdict(counts, &active)
+    }
+
+    /// Takes a canary's traffic.
+    pub(super) fn abort_canary(&mut self, slot: &Slot, canary: &Arc<Version>, reason: String) {
         tracing::error!(%slot, policy = canary.label, reason, "canary aborted");
         self.count(slot, Reload::RolledBack);
-        let refusal = refusal(Some(&canary), "aborted", reason.clone());
+        let refusal = refusal(Some(canary), "aborted", reason.clone());
         self.event(Some(slot), "aborted", By::CanaryRules, reason);
         self.slots.unload(slot);
         if let Some(entry) = self.slots.get_mut(slot) {
@@ -148,6 +188,7 @@ impl Control {
             Ok(()) => {
                 opening.closed = Some(Instant::now());
                 version.stats.clear();
+                version.evidence.clear();
                 version.open.store(false, Ordering::Relaxed);
                 tracing::info!(%slot, policy = version.label, "breaker closed: the policy decided its samples");
                 self.changed(&slot, "closed", By::Breaker, "the policy decided its samples".into());

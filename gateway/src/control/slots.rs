@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::auto_rollback::OpenBreaker;
+use super::compare::Comparison;
 use super::desired::Desired;
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::SlotState;
@@ -20,6 +21,8 @@ pub(super) struct SlotEntry {
     pub(super) desired: Option<Desired>,
     /// The version's breaker, if it has ever opened.
     pub(super) breaker: Option<OpenBreaker>,
+    /// The comparison of the version with another, if its failures made one necessary.
+    pub(super) comparison: Option<Comparison>,
 }
 
 /// See the module.
@@ -57,10 +60,10 @@ impl Slots {
         self.state(slot)?.serving.as_ref()
     }
 
-    /// Unloads a slot's version and discards its breaker. Its state stays.
+    /// Unloads a slot's version and discards what is known of its failures. Its state stays.
     pub(super) fn unload(&mut self, slot: &Slot) {
         if let Some(entry) = self.get_mut(slot) {
-            (entry.version, entry.breaker) = (None, None);
+            (entry.version, entry.breaker, entry.comparison) = (None, None, None);
         }
     }
 

@@ -102,7 +102,8 @@ impl InFlight {
     pub(super) fn close(&mut self, ending: Ending) {
         if !std::mem::replace(&mut self.closed, true) {
             telemetry::observe(&self.gateway.metrics, &self.record, &self.snapshot, ending);
-            if let Some(by) = self.record.follows() {
+            // A request that named its model says nothing about a policy that had nothing to choose.
+            if let Some(by) = self.record.follows().filter(|_| self.record.choices > 1) {
                 match ending {
                     Ending::Finished => by.version.stats.note_ending(false),
                     Ending::Failed(_) => by.version.stats.note_ending(true),

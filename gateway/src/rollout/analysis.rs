@@ -42,7 +42,7 @@ pub struct AbortRules {
     pub max_failure_ratio: f64,
     /// How far the share of the canary's requests that end in an error may exceed the active policy's share, 0 to 1.
     pub max_error_ratio_above_active: f64,
-    /// Maximum mean time of the canary's calls, in milliseconds, above 0.
+    /// Maximum mean time of the canary's calls of ordinary requests (`evidence`), in milliseconds, above 0.
     pub max_mean_call_ms: f64,
 }
 
@@ -115,10 +115,10 @@ impl AbortRules {
     /// The reason to abort the canary, if its calls and requests and the active policy's in the window give one.
     #[must_use]
     pub fn verdict(&self, canary: &Counts, active: &Counts) -> Option<String> {
-        if canary.calls >= self.min_samples {
-            if canary.failures > 0 && canary.failure_ratio() > self.max_failure_ratio {
-                return Some(format!("{} of {} calls failed", canary.failures, canary.calls));
-            }
+        if canary.calls >= self.min_samples && canary.failures > 0 && canary.failure_ratio() > self.max_failure_ratio {
+            return Some(format!("{} of {} calls failed", canary.failures, canary.calls));
+        }
+        if canary.timed >= self.min_samples {
             let mean = canary.mean_call().as_secs_f64() * 1e3;
             if mean > self.max_mean_call_ms {
                 return Some(format!(
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn counts(calls: u64, failures: u64, succeeded: u64, errors: u64) -> Counts {
-        Counts { calls, failures, nanoseconds: calls * 10_000, succeeded, errors }
+        Counts { calls, failures, timed: calls, nanoseconds: calls * 10_000, succeeded, errors }
     }
 
     #[test]

@@ -28,6 +28,7 @@ struct Step {
     number: AtomicU64,
     calls: AtomicU64,
     failures: AtomicU64,
+    timed: AtomicU64,
     nanoseconds: AtomicU64,
     succeeded: AtomicU64,
     errors: AtomicU64,
@@ -40,7 +41,9 @@ pub struct Counts {
     pub calls: u64,
     /// Calls without a valid answer.
     pub failures: u64,
-    /// Total time of all calls.
+    /// Calls whose time counts.
+    pub timed: u64,
+    /// Total time of those calls.
     pub nanoseconds: u64,
     /// Requests routed by the version that succeeded.
     pub succeeded: u64,
@@ -67,10 +70,10 @@ impl Counts {
         self.succeeded + self.errors
     }
 
-    /// Mean time of a call; 0 if there were none.
+    /// Mean time of the timed calls; 0 if there were none.
     #[must_use]
     pub fn mean_call(&self) -> Duration {
-        Duration::from_nanos(self.nanoseconds.checked_div(self.calls).unwrap_or(0))
+        Duration::from_nanos(self.nanoseconds.checked_div(self.timed).unwrap_or(0))
     }
 }
 
@@ -86,11 +89,14 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// Counts a call that ended.
-    pub fn note_call(&self, took: Duration, failed: bool) {
+    /// Counts a call that ended, and its time if that counts.
+    pub fn note_call(&self, took: Option<Duration>, failed: bool) {
         let step = self.step(Instant::now());
         step.calls.fetch_add(1, Ordering::Relaxed);
-        step.nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(took) = took {
+            step.timed.fetch_add(1, Ordering::Relaxed);
+            step.nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
         if failed {
             step.failures.fetch_add(1, Ordering::Relaxed);
         }
@@ -118,6 +124,7 @@ impl Stats {
             if number > oldest && number <= newest {
                 counts.calls += step.calls.load(Ordering::Relaxed);
                 counts.failures += step.failures.load(Ordering::Relaxed);
+                counts.timed += step.timed.load(Ordering::Relaxed);
                 counts.nanoseconds += step.nanoseconds.load(Ordering::Relaxed);
                 counts.succeeded += step.succeeded.load(Ordering::Relaxed);
                 counts.errors += step.errors.load(Ordering::Relaxed);
@@ -133,6 +140,13 @@ impl Stats {
         }
     }
 
+    /// Clears the failures alone: they turned out to be those of the requests.
+    pub fn clear_failures(&self) {
+        for step in self.steps.iter() {
+            step.failures.store(0, Ordering::Relaxed);
+        }
+    }
+
     fn number(&self, now: Instant) -> u64 {
         now.duration_since(self.started).as_secs() / STEP.as_secs() + 1
     }
@@ -143,7 +157,7 @@ impl Stats {
         let step = &self.steps[(number % STEPS as u64) as usize];
         let was = step.number.load(Ordering::Acquire);
         if was != number && step.number.compare_exchange(was, number, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            for count in [&step.calls, &step.failures, &step.nanoseconds, &step.succeeded, &step.errors] {
+            for count in [&step.calls, &step.failures, &step.timed, &step.nanoseconds, &step.succeeded, &step.errors] {
                 count.store(0, Ordering::Relaxed);
             }
         }
@@ -158,14 +172,18 @@ mod tests {
     #[test]
     fn what_is_noted_is_counted_until_it_is_forgotten() {
         let stats = Stats::default();
-        stats.note_call(Duration::from_micros(10), false);
-        stats.note_call(Duration::from_micros(30), true);
+        stats.note_call(Some(Duration::from_micros(10)), false);
+        stats.note_call(Some(Duration::from_micros(30)), true);
+        stats.note_call(None, false);
+        stats.note_call(None, true);
         stats.note_ending(false);
         stats.note_ending(true);
         let counts = stats.counts(STEP);
-        assert_eq!(counts, Counts { calls: 2, failures: 1, nanoseconds: 40_000, succeeded: 1, errors: 1 });
+        assert_eq!(counts, Counts { calls: 4, failures: 2, timed: 2, nanoseconds: 40_000, succeeded: 1, errors: 1 });
         assert_eq!((counts.failure_ratio(), counts.error_ratio()), (0.5, 0.5));
         assert_eq!(counts.mean_call(), Duration::from_micros(20));
+        stats.clear_failures();
+        assert_eq!(stats.counts(STEP), Counts { failures: 0, ..counts });
         stats.clear();
         assert_eq!(stats.counts(KEPT), Counts::default());
     }

@@ -77,6 +77,7 @@ impl Routing<'_> {
 
     async fn steps(&self, record: &mut Record) -> Result<Decision, Failure> {
         let models = self.snapshot.catalog.models();
+        record.choices = self.permitted.len();
         let mut candidates: Vec<Candidate<'_>> =
             self.permitted.iter().map(|&index| candidate(&models[index], observe(&models[index]), None)).collect();
         let estimated = self.estimate(record, &candidates).await?;
@@ -111,7 +112,7 @@ impl Routing<'_> {
             false => decider.version.policy.estimate(self.request.clone(), candidates).await,
         };
         let outcome = estimated.as_ref().map(|_| DecisionOutcome::Route).map_err(|failure| failure.class);
-        record.cost_evaluation = Some(self.note(decider, began, outcome));
+        record.cost_evaluation = Some(self.note(decider, began, outcome, candidates));
         match estimated {
             Ok(estimates) => Ok(Some(estimates)),
             Err(failure) => failed(decider, &failure).map(|()| None),
@@ -179,18 +180,21 @@ impl Routing<'_> {
             false => decider.version.policy.route(self.request.clone(), candidates).await,
         };
         let outcome = outcome_of(&routed);
-        record.routing_evaluation = Some(self.note(decider, began, outcome));
+        record.routing_evaluation = Some(self.note(decider, began, outcome, candidates));
         routed
     }
 
-    /// Notes a call's outcome for the automatic rollback. A lack of free instances is not the version's fault.
-    fn note(&self, decider: &Decider, began: Instant, outcome: Result<DecisionOutcome, FailureClass>) -> Evaluation {
+    /// Notes a call's outcome for the automatic rollback.
+    fn note(
+        &self,
+        decider: &Decider,
+        began: Instant,
+        outcome: Result<DecisionOutcome, FailureClass>,
+        candidates: &[Candidate<'_>],
+    ) -> Evaluation {
         let took = began.elapsed();
-        if !matches!(outcome, Err(FailureClass::Saturated | FailureClass::BreakerOpen)) {
-            decider.version.stats.note_call(took, outcome.is_err());
-            if outcome.is_err() {
-                self.serving.policy_failed.notify_one();
-            }
+        if decider.version.note_call(took, outcome.err(), &self.request, candidates) {
+            self.serving.policy_failed.notify_one();
         }
         Evaluation { took, outcome }
     }
@@ -236,7 +240,7 @@ fn failed(decider: &Decider, failure: &PolicyFailure) -> Result<(), Failure> {
             "policy failed"
         );
     }
-    match decider.on_failure {
+    match decider.on_failure() {
         OnFailure::DefaultDecision => Ok(()),
         OnFailure::FailClosed => {
             Err(Failure::new(Kind::PolicyFailed, "a policy failed, and the operator configured it to fail closed")

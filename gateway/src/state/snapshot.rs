@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::backend::Catalog;
 use crate::config::{OnFailure, Server};
 use crate::metrics::{ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
+use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES};
 use crate::rollout::stats::Stats;
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Price;
-use wasmgate_policy_host::{Hook, Policy};
+use wasmgate_policy_host::{Candidate, FailureClass, Hook, Policy, Request};
 
 /// The name of the gateway's own default in place of a policy's.
 pub const DEFAULT_NAME: &str = "default";
@@ -76,10 +78,23 @@ pub struct Shadow {
 pub struct Decider {
     /// The version.
     pub version: Arc<Version>,
-    /// What happens when it fails.
-    pub on_failure: OnFailure,
+    /// The operator's choice of what happens when it fails; `None`: it depends on the policy.
+    pub on_failure: Option<OnFailure>,
     /// Its series.
     pub metrics: PolicyMetrics,
+}
+
+impl Decider {
+    /// What happens when it fails: the operator's choice. Without one, a policy that can deny fails closed, because a client
+    /// that makes it fail would otherwise bypass it; the default decides for any other.
+    #[must_use]
+    pub fn on_failure(&self) -> OnFailure {
+        let usual = || match self.version.policy.can_deny() {
+            true => OnFailure::FailClosed,
+            false => OnFailure::DefaultDecision,
+        };
+        self.on_failure.unwrap_or_else(usual)
+    }
 }
 
 /// A loaded version of a policy. It lives as long as it is in a slot, across snapshots.
@@ -95,6 +110,8 @@ pub struct Version {
     pub failure_lines: LogLimit,
     /// Recent outcomes, for the automatic rollback.
     pub stats: Stats,
+    /// Requests that it failed, for the same.
+    pub evidence: Evidence,
     /// Whether its circuit breaker is open: it failed too often and is not called.
     pub open: AtomicBool,
 }
@@ -110,6 +127,7 @@ impl Version {
             label,
             failure_lines: LogLimit::default(),
             stats: Stats::default(),
+            evidence: Evidence::default(),
             open: AtomicBool::new(false),
         }
     }
@@ -118,6 +136,25 @@ impl Version {
     #[must_use]
     pub fn labels(&self, mode: &'static str) -> PolicyLabels {
         PolicyLabels { policy: self.policy.manifest().name.clone(), version: self.version.clone(), mode }
+    }
+
+    /// Notes a call, if it is evidence about the version. Returns whether it is evidence against it.
+    pub fn note_call(
+        &self,
+        took: Duration,
+        failed: Option<FailureClass>,
+        request: &Request<'_>,
+        candidates: &[Candidate<'_>],
+    ) -> bool {
+        let bytes = wasmgate_policy_host::size(request);
+        if !evidence::counts(failed, bytes) {
+            return false;
+        }
+        self.stats.note_call((bytes <= ORDINARY_BYTES).then_some(took), failed.is_some());
+        if failed.is_some() {
+            self.evidence.note(request, candidates);
+        }
+        failed.is_some()
     }
 
     /// Whether its circuit breaker is open: it failed too often and is not called.

@@ -56,6 +56,8 @@ pub struct Record {
     pub costed_by: Option<Arc<Decider>>,
     /// The routing policy that was picked.
     pub routed_by: Option<Arc<Decider>>,
+    /// How many models the policies could choose from.
+    pub choices: usize,
     /// The cost policy's call.
     pub cost_evaluation: Option<Evaluation>,
     /// The routing policy's call.
@@ -122,6 +124,7 @@ impl Record {
             routing_took: None,
             costed_by: None,
             routed_by: None,
+            choices: 0,
             cost_evaluation: None,
             routing_evaluation: None,
             by_default: false,
