@@ -134,7 +134,7 @@ fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(Socke
             profile = policy.profile().as_str(),
             isolation = ?policy.limits().isolation,
             call_time_ms = policy.limits().call_time_ms,
-            on_failure = ?decider.on_failure,
+            on_failure = ?decider.on_failure(),
             "policy active"
         );
     }

@@ -312,6 +312,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# idle_seconds = ", "idle_seconds = ")
         .replace("# total_seconds = ", "total_seconds = ")
         // Nor is there this file.
+        .replace("# on_failure = ", "on_failure = ")
         .replace("# script = \"route.rhai\"", "");
     let uncommented = with_limits(&uncommented);
     let settings = |text: &str| text.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")).count();

@@ -9,6 +9,7 @@ mod bad_input;
 mod bindings;
 mod breaker;
 mod browsers;
+mod bypass;
 mod chaos;
 mod compose;
 mod config;

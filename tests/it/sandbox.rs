@@ -180,10 +180,18 @@ fn complexities(gateway: &Gateway, prompts: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn a_policy_sees_the_newest_messages_that_fit() {
+fn a_policy_sees_the_first_and_the_newest_messages_that_fit() {
     let gateway = Gateway::setup().guest("measures").limits("input_bytes = 1024").start();
     let message = |length: usize| json!({"role": "user", "content": "x".repeat(length)});
-    for (lengths, shown) in [(vec![10, 10], "0.002"), (vec![1000, 500, 500], "0.002"), (vec![10, 5000], "0.001")] {
+    let many = [vec![0; 5000], vec![10]].concat();
+    // Each message counts 64 bytes; of those that do not fit, the first and the newest are shown.
+    for (lengths, shown) in [
+        (vec![10, 10], "0.002"),
+        (vec![1000, 500, 300, 300], "0.003"),
+        (vec![10, 5000], "0.002"),
+        (vec![5000], "0.001"),
+        (many, "0.015"),
+    ] {
         let messages: Vec<_> = lengths.into_iter().map(message).collect();
         let response =
             gateway.post("/v1/chat/completions", &json!({"model": "auto", "messages": messages})).expect(200);

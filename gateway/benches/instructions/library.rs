@@ -172,7 +172,7 @@ fn with_record(work: impl FnOnce(&Metrics, &Record, &Snapshot)) {
         let policy = runtime().block_on(common::load(&loader, name, component(name), common::hook(name), &limits));
         let version = Arc::new(Version::new(policy, "1.0.0".to_owned()));
         let series = metrics.policy(version.labels("active"), common::hook(name), &catalog);
-        Arc::new(Decider { version, on_failure: OnFailure::DefaultDecision, metrics: series })
+        Arc::new(Decider { version, on_failure: Some(OnFailure::DefaultDecision), metrics: series })
     };
     let (routing, cost) = (decider("complexity"), decider("token-cost"));
     let deciders = |decider: &Arc<Decider>| Deciders { active: Some(Arc::clone(decider)), ..Deciders::default() };

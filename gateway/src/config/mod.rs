@@ -155,7 +155,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone)]
 pub struct HookChoice {
     /// What happens when the deciding policy fails.
-    pub on_failure: OnFailure,
+    pub on_failure: Option<OnFailure>,
     /// When the policy circuit breaker opens for a deciding version.
     pub breaker: BreakerRules,
     /// The active policy.

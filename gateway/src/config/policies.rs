@@ -98,13 +98,7 @@ pub(super) fn mean_hook(hook: Hook, mut file: SlotFile, folder: &Path) -> Result
         shadow.check_role(&path, &Role::Shadow(name.clone()))?;
         shadows.insert(name.clone(), mean_policy(&path, shadow, folder)?);
     }
-    Ok(HookChoice {
-        on_failure: file.on_failure.unwrap_or(OnFailure::DefaultDecision),
-        breaker,
-        active: mean_policy(&path, file, folder)?,
-        canary,
-        shadows,
-    })
+    Ok(HookChoice { on_failure: file.on_failure, breaker, active: mean_policy(&path, file, folder)?, canary, shadows })
 }
 
 fn mean_canary(path: &[&str], mut canary: SlotFile, folder: &Path) -> Result<CanaryChoice, Wrong> {

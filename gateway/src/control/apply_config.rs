@@ -75,6 +75,7 @@ impl Control {
         self.metrics.config_reloaded(true);
         tracing::info!(digest = self.config.digest, "configuration applied");
         self.event(None, "config_applied", By::Files, String::new());
+        self.advise();
         self.probe_backends();
     }
 

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::StartError;
+use super::advice::advice;
 use super::desired::{self, Bytes, Desired, Loaded};
 use super::observed::Files;
 use super::persist::Persister;
@@ -101,11 +102,20 @@ impl Control {
         for first in firsts {
             control.begin_with(first, &mut kept);
         }
+        control.advise();
         control.publish();
         control.keep(kept);
         control.persister.finish().await;
         control.probe_backends();
         Ok(control)
+    }
+
+    /// Logs what the configuration should say differently.
+    pub(super) fn advise(&self) {
+        let loaded = self.slots.iter().filter_map(|(slot, entry)| Some((slot, &entry.version.as_ref()?.policy)));
+        for sentence in advice(&self.config, loaded) {
+            tracing::warn!("{sentence}");
+        }
     }
 
     fn begin_with(&mut self, first: First, kept: &mut Vec<(Spec, Bytes)>) {
@@ -289,6 +299,10 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, Sta
             Some(price) if is_free(price) => summary += &format!("\n  model {}: free", model.name),
             Some(_) => {}
         }
+    }
+    let loaded = firsts.iter().filter_map(|First { slot, loaded, .. }| Some((slot, &loaded.as_ref()?.policy)));
+    for sentence in advice(config, loaded) {
+        summary += &format!("\nwarning: {sentence}");
     }
     Ok(summary)
 }

@@ -5,9 +5,11 @@
 //!
 //! This module must not know: HTTP, how a request is answered.
 
+mod advice;
 mod apply_config;
 mod auto_rollback;
 mod bootstrap;
+mod compare;
 mod desired;
 mod error;
 mod observed;
@@ -42,6 +44,7 @@ use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Admission, Revision, SlotState, Spec};
 use crate::state::{Serving, Version};
 use crate::telemetry::gauges;
+use compare::Compared;
 use desired::{Bytes, Desired, Loaded};
 use observed::Files;
 use operations::{Job, JobDone};
@@ -96,6 +99,8 @@ pub(crate) struct Control {
 enum Done {
     Reconciliation(Box<Reconciled>),
     Job(Box<JobDone>),
+    /// The requests that a version failed were given to another one.
+    Compared(Box<Compared>),
     /// A policy whose breaker is open was probed with its samples.
     Probed(Slot, Arc<Version>, Result<(), PolicyFailure>),
 }
@@ -158,6 +163,7 @@ impl Control {
                         self.follow(&mut watch);
                     }
                     Ok(Done::Job(job)) => self.job_done(*job),
+                    Ok(Done::Compared(compared)) => self.compared(*compared),
                     Ok(Done::Probed(slot, version, outcome)) => self.probed(slot, version, outcome),
                     Err(error) => {
                         tracing::error!(%error, "a background task of the control task failed");
@@ -345,7 +351,7 @@ impl Control {
             "policy placed"
         );
         let entry = self.slots.entry(slot);
-        (entry.version, entry.breaker) = (Some(version), None);
+        (entry.version, entry.breaker, entry.comparison) = (Some(version), None, None);
         self.event(Some(slot), "placed", by, String::new());
     }
 

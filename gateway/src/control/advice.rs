@@ -1,0 +1,54 @@
+//! What a valid configuration should say differently: `wasmgate check` prints it, and the gateway logs it at its start and
+//! when it applies a configuration.
+//!
+//! This module must not know: how anything is loaded.
+
+use crate::config::{Config, OnFailure, Server};
+use crate::rollout::slot::{Role, Slot};
+use wasmgate_policy_host::{OVERHEAD_BYTES, Policy};
+
+const MESSAGES: usize = 8192;
+const PARTS: usize = 16_384;
+
+/// A sentence for each setting that contradicts another, or that has no effect.
+pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Slot, &'a Policy)>) -> Vec<String> {
+    let largest = largest_request(&config.server);
+    let mut advice = Vec::new();
+    for (slot, policy) in policies {
+        let shown = policy.limits().input_bytes;
+        if shown < largest {
+            advice.push(format!(
+                "policies.{slot}.limits: input_bytes is {shown}, but the limits in [server] let in requests of {largest} bytes; \
+                 of a larger one the policy sees the first message and the newest, and a hint says what it does not see"
+            ));
+        }
+        let decides = !matches!(slot.role, Role::Shadow(_));
+        if decides && policy.can_deny() && config.hook(slot.hook).on_failure == Some(OnFailure::DefaultDecision) {
+            advice.push(format!(
+                "policies.{}: on_failure is \"default-decision\", but {slot} can deny requests; the gateway answers a request on \
+                 which it fails, so a client that makes it fail bypasses it; expected \"fail-closed\"",
+                slot.hook.as_str()
+            ));
+        }
+        if policy.reads_budgets() {
+            advice.push(format!(
+                "policies.{slot}: {} decides by tenants or budgets, and the gateway does not yet tell policies of either; \
+                 today that part has no effect",
+                policy.manifest().name
+            ));
+        }
+    }
+    advice
+}
+
+/// The size of the largest request that the limits let in, as a policy is shown it, in bytes: a character has up to four, and
+/// the texts of a message's parts are joined by line breaks.
+fn largest_request(server: &Server) -> usize {
+    let texts = server.max_prompt_chars.saturating_mul(4);
+    let messages = MESSAGES.saturating_mul(OVERHEAD_BYTES).saturating_add(PARTS);
+    let labels = match server.label_headers.len() {
+        0 => 0,
+        count => server.max_head_bytes.saturating_add(count.saturating_mul(OVERHEAD_BYTES)),
+    };
+    texts.saturating_add(messages).saturating_add(labels)
+}
