@@ -169,6 +169,8 @@ impl Control {
                         tracing::error!(%error, "a background task of the control task failed");
                         self.files.get_or_insert_with(|| Files::new(self.config.reload.settle));
                         self.waiting.append(&mut self.answering);
+                        // If it was a comparison, the rules may begin another.
+                        self.slots.iter_mut().for_each(|(_, entry)| entry.comparison = None);
                         // The next attempt may fail too: wait for a whole rescan interval.
                         self.next_look = Instant::now() + self.config.reload.rescan;
                     }

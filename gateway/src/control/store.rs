@@ -235,6 +235,7 @@ mod tests {
         let digest = sha256(b"component");
         store.put(&digest, b"component").unwrap();
         store.save(&State::new(BTreeMap::new(), Vec::new())).unwrap();
+        drop(store);
         let store = Store::open(folder.path(), None).unwrap();
         assert_eq!(store.get(&digest).unwrap(), b"component");
         assert!(store.load().unwrap().is_some());

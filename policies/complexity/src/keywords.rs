@@ -10,7 +10,7 @@
 //! automaton for as many words would have far larger tables.
 
 use crate::groups::Groups;
-use crate::marks::Marks;
+use crate::marks::{self, Marks};
 use crate::words;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -112,10 +112,12 @@ impl Keywords {
     /// The keywords that occur in a text with these marks.
     pub(crate) fn find(&self, text: &str, marks: &Marks) -> Found {
         let mut found = Found { seen: vec![false; self.list.len()], counts: [0; 4] };
-        if marks.folds_to_ascii || (self.beyond_ascii && marks.beyond_ascii) {
+        let lower = self.beyond_ascii && marks.beyond_ascii;
+        if marks.folds_to_ascii || lower {
             // Words of code are searched in the text's own case.
             self.search(text, |kind| kind == Kind::Code, &mut found);
-            self.search(&text.to_lowercase(), |kind| kind != Kind::Code, &mut found);
+            let text = if lower { text.to_lowercase() } else { marks::fold(text) };
+            self.search(&text, |kind| kind != Kind::Code, &mut found);
         } else {
             self.search(text, |_| true, &mut found);
         }
@@ -190,7 +192,6 @@ fn lower(text: Cow<'static, str>) -> Cow<'static, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::marks;
     use alloc::string::String;
 
     fn found(keywords: &[&str], text: &str) -> Vec<String> {

@@ -2,6 +2,9 @@
 //! `keywords`.
 
 use crate::groups::Groups;
+use alloc::string::String;
+
+extern crate alloc;
 
 /// What the scan found.
 pub(crate) struct Marks {
@@ -19,6 +22,10 @@ pub(crate) struct Marks {
 
 /// The capital I with a dot above, and the Kelvin sign. There are no others: a test checks all of Unicode.
 const FOLD_TO_ASCII: [&str; 2] = ["\u{130}", "\u{212A}"];
+/// Their first bytes.
+const FOLD_BEGIN: [u8; 2] = [FOLD_TO_ASCII[0].as_bytes()[0], FOLD_TO_ASCII[1].as_bytes()[0]];
+/// Their lower case.
+const FOLDED: [&str; 2] = ["i\u{307}", "k"];
 
 /// The bytes to look at, in groups whose half-bytes combine to no other byte; all non-ASCII bytes are among them.
 const MARKS: Groups<1> = {
@@ -55,6 +62,27 @@ pub(crate) fn read(text: &str) -> Marks {
     marks
 }
 
+/// A text with the letters whose lower case begins with an ASCII letter in lower case. Linear, and without the tables of all of
+/// Unicode.
+pub(crate) fn fold(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len() + text.len() / 2);
+    let (mut from, mut at) = (0, 0);
+    while let Some(&byte) = text.as_bytes().get(at) {
+        let letter = (0..2).find(|&which| byte == FOLD_BEGIN[which] && text[at..].starts_with(FOLD_TO_ASCII[which]));
+        match letter {
+            Some(which) => {
+                folded.push_str(&text[from..at]);
+                folded.push_str(FOLDED[which]);
+                at += FOLD_TO_ASCII[which].len();
+                from = at;
+            }
+            None => at += 1,
+        }
+    }
+    folded.push_str(&text[from..]);
+    folded
+}
+
 impl Marks {
     /// Records the mark at a position.
     fn look(&mut self, text: &[u8], at: usize) {
@@ -64,9 +92,12 @@ impl Marks {
             b'`' => self.backticks |= begins("```"),
             b'?' => self.questions += 1,
             byte if byte.is_ascii() => {}
-            _ => {
+            byte => {
                 self.beyond_ascii = true;
-                self.folds_to_ascii |= FOLD_TO_ASCII.iter().any(|letter| begins(letter));
+                // A long text may have such bytes only, so most of them must cost little.
+                if (byte == FOLD_BEGIN[0] || byte == FOLD_BEGIN[1]) && !self.folds_to_ascii {
+                    self.folds_to_ascii = FOLD_TO_ASCII.iter().any(|letter| begins(letter));
+                }
             }
         }
     }
@@ -77,7 +108,14 @@ mod tests {
     extern crate std;
 
     use super::*;
-    use std::string::String;
+
+    #[test]
+    fn folding_lowers_these_letters_alone() {
+        for text in ["", "\u{130}\u{130}x", "a\u{212A}", "İstanbul, 273 \u{212A}", "漢Ä\u{2128}"] {
+            assert_eq!(fold(text).to_lowercase(), text.to_lowercase(), "{text}");
+            assert!(!FOLD_TO_ASCII.iter().any(|letter| fold(text).contains(letter)), "{text}");
+        }
+    }
 
     #[test]
     fn only_these_letters_fold_to_ascii() {

@@ -1,8 +1,8 @@
 //! One call of a hook, as scripts see it.
 
 use rhai::ImmutableString;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, OnceLock};
 use wasmgate_policy::{Candidate, Request, Role};
 
 /// A request and its candidates. Scripts hold handles to it, and copy what they read.

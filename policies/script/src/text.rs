@@ -101,13 +101,28 @@ fn lower(text: &str, for_ascii: bool) -> String {
     if !for_ascii {
         return text.to_lowercase();
     }
-    let mut lower = text.to_ascii_lowercase();
-    for (upper, folded) in [("\u{130}", "i\u{307}"), ("\u{212A}", "k")] {
-        if lower.contains(upper) {
-            lower = lower.replace(upper, folded);
+    let lower = text.to_ascii_lowercase();
+    let letters =
+        [("\u{130}", "i\u{307}"), ("\u{212A}", "k")].map(|(upper, folded)| (upper.as_bytes()[0], upper, folded));
+    let mut folded = String::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(&byte) = lower.as_bytes().get(at) {
+        let letter = letters.iter().find(|(begin, upper, _)| byte == *begin && lower[at..].starts_with(upper));
+        match letter {
+            Some((_, upper, lowered)) => {
+                folded.push_str(&lower[from..at]);
+                folded.push_str(lowered);
+                at += upper.len();
+                from = at;
+            }
+            None => at += 1,
         }
     }
-    lower
+    if from == 0 {
+        return lower;
+    }
+    folded.push_str(&lower[from..]);
+    folded
 }
 
 /// The words of a list that `has_word` finds, in the list's order.

@@ -6,6 +6,8 @@
 
 use std::fmt::Write;
 
+use tempfile::TempDir;
+
 use super::*;
 use crate::contract::types::Role;
 use crate::loader::LoaderOptions;
@@ -55,8 +57,9 @@ fn largest() -> Vec<(String, OwnedRequest)> {
 }
 
 /// The instructions of a call that is not the instance's first, by shape.
-async fn counted(name: &str, script: Option<&str>) -> Vec<(String, u64)> {
-    let options = LoaderOptions { count_instructions: true, ..LoaderOptions::default() };
+async fn counted(name: &str, script: Option<&str>, cache: &TempDir) -> Vec<(String, u64)> {
+    let cache = Some(cache.path().to_owned());
+    let options = LoaderOptions { count_instructions: true, cache, ..LoaderOptions::default() };
     let settings = settings_of(name, script);
     let (policy, _loader) = load_with(options, name, &settings, patient(), None).await.unwrap();
     let mut counts = Vec::new();
@@ -82,9 +85,9 @@ fn excess(name: &str, counts: &[(String, u64)]) -> String {
 
 #[tokio::test]
 async fn each_built_in_policy_decides_the_largest_requests_within_its_time() {
-    let mut over = String::new();
+    let (mut over, cache) = (String::new(), TempDir::new().unwrap());
     for name in crate::builtin::names() {
-        let counts = counted(name, None).await;
+        let counts = counted(name, None, &cache).await;
         over += &excess(name, &counts);
     }
     assert!(over.is_empty(), "{over}");
@@ -92,7 +95,7 @@ async fn each_built_in_policy_decides_the_largest_requests_within_its_time() {
 
 #[tokio::test]
 async fn a_script_reads_the_largest_requests_within_its_time() {
-    let mut over = String::new();
+    let (mut over, cache) = (String::new(), TempDir::new().unwrap());
     for reading in [
         "has(request.conversation, \"password\")",
         "keywords(request.conversation, [\"design\", \"build\", \"password\"]).len() > 9",
@@ -102,10 +105,9 @@ async fn a_script_reads_the_largest_requests_within_its_time() {
         "has_any(request.prompt, \"\u{7ffa}\")",
         "code_blocks(request.prompt).len() < 0",
         "matches(request.prompt, \"[0-9]{4} ?[0-9]{4}\")",
-        "request.messages.some(|message| has(message.text, \"password\"))",
     ] {
         let deny = format!("if {reading} {{ return deny(\"no\", \"no\"); }} route_to(candidates, \"fine\")");
-        let counts = counted("script", Some(&format!("fn route(request, candidates) {{ {deny} }}"))).await;
+        let counts = counted("script", Some(&format!("fn route(request, candidates) {{ {deny} }}")), &cache).await;
         over += &excess(reading, &counts);
     }
     assert!(over.is_empty(), "{over}");
