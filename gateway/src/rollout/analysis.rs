@@ -42,7 +42,8 @@ pub struct AbortRules {
     pub max_failure_ratio: f64,
     /// How far the share of the canary's requests that end in an error may exceed the active policy's share, 0 to 1.
     pub max_error_ratio_above_active: f64,
-    /// Maximum mean time of the canary's calls of ordinary requests (`evidence`), in milliseconds, above 0.
+    /// Maximum mean time of the canary's calls that succeeded, with ordinary requests (`evidence`), in milliseconds,
+    /// above 0.
     pub max_mean_call_ms: f64,
 }
 

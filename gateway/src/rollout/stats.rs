@@ -41,7 +41,7 @@ pub struct Counts {
     pub calls: u64,
     /// Calls without a valid answer.
     pub failures: u64,
-    /// Calls whose time counts.
+    /// Calls whose time counts: those that succeeded, with an ordinary request.
     pub timed: u64,
     /// Total time of those calls.
     pub nanoseconds: u64,

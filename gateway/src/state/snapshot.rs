@@ -150,7 +150,9 @@ impl Version {
         if !evidence::counts(failed, bytes) {
             return false;
         }
-        self.stats.note_call((bytes <= ORDINARY_BYTES).then_some(took), failed.is_some());
+        // Failures have a rule of their own: the time of one, such as a timeout, must not count a second time.
+        let timed = failed.is_none() && bytes <= ORDINARY_BYTES;
+        self.stats.note_call(timed.then_some(took), failed.is_some());
         if failed.is_some() {
             self.evidence.note(request, candidates);
         }
