@@ -16,7 +16,7 @@
     (i32.eq (i32.load8_u (call $text (local.get $in))) (local.get $letter)))
 (func $route (param $in i32) (result i32)
     (local $at i32) (local $handle i32) (local $next i32)
-    (if (i32.eqz (call $text_length (local.get $in))) (then (return (call $decide_well))))
+    (if (call $is_probe (local.get $in)) (then (return (call $decide_well))))
     (local.set $at (call $alloc (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 1048576)))
     ;; r, R: random bytes, as many as are granted and one more. i: insecure ones, one more.
     (if (call $is (local.get $in) (i32.const 114)) (then (call $random (i64.const 4096) (i32.const 2048))))
