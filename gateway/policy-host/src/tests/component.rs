@@ -86,6 +86,3 @@ async fn fixtures_that_are_not_met_refuse_the_policy() {
         "complexity.fixtures.json: fixtures[0].expect.teir is an unknown key, did you mean `tier`?"
     );
 }
-
-#[path = "largest.rs"]
-mod largest;
