@@ -19,6 +19,7 @@ mod crash;
 mod dashboards;
 mod deadlines;
 mod drill;
+mod exam;
 mod examples;
 mod faults;
 mod guarded;

@@ -281,6 +281,12 @@ impl Stream {
     pub fn open(address: SocketAddr, request: &[u8]) -> Self {
         let mut client = Client::connect(address);
         let head = client.send(request).head();
+        Self::of(client, head)
+    }
+
+    /// The stream whose head was read from this connection.
+    #[must_use]
+    pub fn of(client: Client, head: Head) -> Self {
         Self { client, head, text: String::new(), whole: false }
     }
 
