@@ -18,6 +18,22 @@ pub enum Dialect {
 #[error("{0}")]
 pub struct Malformed(pub String);
 
+/// Maximum of tool calls in one answer. Providers allow some hundred tools in a request, and a model calls few of them at
+/// once.
+const MAX_CALLS: usize = 1024;
+
+impl Malformed {
+    /// Checks the number of tool calls in an answer.
+    pub(crate) fn unless_few(calls: usize) -> Result<(), Self> {
+        if calls > MAX_CALLS {
+            return Err(Self(format!(
+                "the answer has more than {MAX_CALLS} tool calls; at most {MAX_CALLS} are allowed"
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Facts that a response reports in addition to the model's text, known before the backend answers.
 #[derive(Debug, Clone)]
 pub struct Facts {

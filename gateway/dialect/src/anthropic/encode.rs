@@ -24,14 +24,13 @@ pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
     }
     let mut spoken = false;
     for (index, message) in chat.messages.iter().enumerate() {
-        let path = format!("messages[{index}]");
         if message.role == Role::System {
             if spoken {
-                return Some(format!("{path}.role"));
+                return Some(format!("messages[{index}].role"));
             }
         } else if !spoken && message.role == Role::Assistant {
             // The first turn must be the user's.
-            return Some(format!("{path}.role"));
+            return Some(format!("messages[{index}].role"));
         } else {
             spoken |= message.parts.iter().any(says_something);
         }
@@ -46,7 +45,7 @@ pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
                 }
             };
             if !sayable {
-                return Some(format!("{path}.content[{at}]"));
+                return Some(format!("messages[{index}].content[{at}]"));
             }
         }
     }

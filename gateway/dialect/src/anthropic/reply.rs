@@ -58,6 +58,7 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
             "tool_use" => {
                 let name = block.name.ok_or_else(|| Malformed("a tool_use block has no name".to_owned()))?;
                 let arguments = block.input.map_or("{}", RawValue::get).to_owned();
+                Malformed::unless_few(reply.tool_calls.len() + 1)?;
                 reply.tool_calls.push(ToolCall { id: block.id.unwrap_or_default(), name, arguments });
             }
             // Blocks of server tools: no client of another dialect can have requested them.

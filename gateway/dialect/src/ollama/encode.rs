@@ -1,6 +1,7 @@
 //! Writes requests for backends that speak Ollama's dialect.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -45,8 +46,9 @@ pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
 /// Writes a request.
 pub(crate) fn encode(chat: &Chat, model: &str) -> Vec<u8> {
     let mut messages = Vec::with_capacity(chat.messages.len());
+    let mut tools = HashMap::new();
     for message in &chat.messages {
-        push_messages(chat, message, &mut messages);
+        push_messages(message, &mut tools, &mut messages);
     }
     let options = Options {
         num_predict: chat.max_tokens,
@@ -137,8 +139,9 @@ struct WireFunction<'a> {
     parameters: Option<&'a RawValue>,
 }
 
-/// Writes one message, or several: this dialect has a separate message for each tool result.
-fn push_messages<'a>(chat: &'a Chat, message: &'a Message, out: &mut Vec<WireMessage<'a>>) {
+/// Writes one message, or several: this dialect has a separate message for each tool result. `tools` has the tool's name
+/// of each call so far, by the call's id.
+fn push_messages<'a>(message: &'a Message, tools: &mut HashMap<&'a str, &'a str>, out: &mut Vec<WireMessage<'a>>) {
     let role = match message.role {
         Role::System => "system",
         Role::User => "user",
@@ -170,13 +173,16 @@ fn push_messages<'a>(chat: &'a Chat, message: &'a Message, out: &mut Vec<WireMes
             }
             Part::Image(Image::Base64 { data, .. }) => own.images.push(data),
             Part::Image(Image::Url(_)) => debug_assert!(false, "an address is an obstacle"),
-            Part::ToolCall(call) => own.tool_calls.push(call::written(call)),
+            Part::ToolCall(call) => {
+                tools.insert(&call.id, &call.name);
+                own.tool_calls.push(call::written(call));
+            }
             Part::ToolResult { call_id, name, text, is_error } => out.push(WireMessage {
                 role: "tool",
                 content: result_text(text, *is_error),
                 images: Vec::new(),
                 tool_calls: Vec::new(),
-                tool_name: name.as_deref().or_else(|| tool_of(chat, call_id)),
+                tool_name: name.as_deref().or_else(|| tools.get(call_id.as_str()).copied()),
                 tool_call_id: Some(call_id.as_str()).filter(|id| !id.is_empty()),
             }),
         }
@@ -185,15 +191,6 @@ fn push_messages<'a>(chat: &'a Chat, message: &'a Message, out: &mut Vec<WireMes
     if out.len() == before || !nothing_else {
         out.push(own);
     }
-}
-
-/// The name of the tool that the call `call_id` called.
-fn tool_of<'a>(chat: &'a Chat, call_id: &str) -> Option<&'a str> {
-    let parts = chat.messages.iter().rev().flat_map(|message| &message.parts);
-    parts.into_iter().find_map(|part| match part {
-        Part::ToolCall(call) if call.id == call_id => Some(call.name.as_str()),
-        _ => None,
-    })
 }
 
 /// This dialect cannot mark a failed tool call, so the text must say that the tool failed.

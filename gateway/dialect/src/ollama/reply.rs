@@ -42,7 +42,9 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     if !wire.done {
         return Err(Malformed("the answer is incomplete: `done` is not true".to_owned()));
     }
-    let tool_calls: Vec<ToolCall> = message.tool_calls.unwrap_or_default().into_iter().map(WireCall::read).collect();
+    let calls = message.tool_calls.unwrap_or_default();
+    Malformed::unless_few(calls.len())?;
+    let tool_calls: Vec<ToolCall> = calls.into_iter().map(WireCall::read).collect();
     let reason = wire.done_reason.as_ref().map(|reason| &*reason.0);
     Ok(Reply {
         id: None,

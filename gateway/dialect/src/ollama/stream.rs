@@ -43,6 +43,7 @@ impl Decoder {
             for call in message.tool_calls.into_iter().flatten().map(WireCall::read) {
                 let index = self.calls;
                 self.calls += 1;
+                Malformed::unless_few(self.calls)?;
                 out.push_back(Delta::ToolCallStart { index, id: call.id, name: call.name });
                 out.push_back(Delta::ToolCallArguments { index, fragment: call.arguments });
             }

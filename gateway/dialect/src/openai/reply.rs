@@ -58,7 +58,9 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     let choice = completion.choices.and_then(|choices| choices.into_iter().next());
     let choice = choice.ok_or_else(|| Malformed("the completion has no choices".to_owned()))?;
     let message = choice.message;
-    let tool_calls: Vec<ToolCall> = message.tool_calls.unwrap_or_default().into_iter().map(tool_call).collect();
+    let calls = message.tool_calls.unwrap_or_default();
+    Malformed::unless_few(calls.len())?;
+    let tool_calls: Vec<ToolCall> = calls.into_iter().map(tool_call).collect();
     let finish = choice.finish_reason.map(|reason| finish(&reason.0, !tool_calls.is_empty()));
     // A refusal replaces the text.
     let text = message.content.filter(|text| !text.is_empty()).or(message.refusal).unwrap_or_default();

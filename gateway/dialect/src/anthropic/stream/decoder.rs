@@ -1,5 +1,7 @@
 //! Reads Anthropic's stream.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -14,8 +16,12 @@ use crate::{sse, write};
 #[derive(Debug, Default)]
 pub struct Decoder {
     usage: WireUsage,
-    /// The block index of each started tool call. A call's position in the list is its index.
-    calls: Vec<u64>,
+    /// How many tool calls have started: the index of the next.
+    calls: usize,
+    /// The latest call of each block, by the block's index.
+    by_block: HashMap<u64, usize>,
+    /// The block of the latest call.
+    latest: Option<u64>,
     /// Whether the latest call has arguments so far.
     arguments: bool,
 }
@@ -114,8 +120,11 @@ impl Decoder {
         match &*block.r#type.0 {
             "tool_use" => {
                 let name = block.name.ok_or_else(|| Malformed("a tool_use block has no name".to_owned()))?;
-                let index = self.calls.len();
-                self.calls.push(number);
+                let index = self.calls;
+                self.calls += 1;
+                Malformed::unless_few(self.calls)?;
+                self.by_block.insert(number, index);
+                self.latest = Some(number);
                 out.push_back(Delta::ToolCallStart { index, id: block.id.unwrap_or_default(), name });
                 // Anthropic starts with `{}` and sends the arguments later; compatible servers may start with all of
                 // them.
@@ -147,7 +156,7 @@ impl Decoder {
             Some("input_json_delta") => {
                 let fragment = delta.partial_json.filter(|fragment| !fragment.is_empty());
                 // A server tool's arguments belong to none of these calls.
-                let call = self.calls.iter().rposition(|&block| block == number);
+                let call = self.by_block.get(&number).copied();
                 if let (Some(fragment), Some(index)) = (fragment, call) {
                     self.arguments = true;
                     out.push_back(Delta::ToolCallArguments { index, fragment });
@@ -160,11 +169,10 @@ impl Decoder {
 
     /// Ends a call without arguments with `{}`: in the other dialects, empty text is not valid JSON.
     fn block_stop(&mut self, index: Option<u64>, out: &mut Deltas) {
-        let last = self.calls.last().copied();
-        if !self.arguments && last.is_some() && last == index {
+        if !self.arguments && self.latest.is_some() && self.latest == index {
             self.arguments = true;
             let fragment = "{}".to_owned();
-            out.push_back(Delta::ToolCallArguments { index: self.calls.len() - 1, fragment });
+            out.push_back(Delta::ToolCallArguments { index: self.calls - 1, fragment });
         }
     }
 }

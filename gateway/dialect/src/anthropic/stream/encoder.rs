@@ -188,10 +188,16 @@ impl Encoder {
         {
             call.arguments.push_str(fragment);
             self.fragment(Fragment::Input { partial_json: fragment }, out);
-        } else if let Some(call) = self.waiting.iter_mut().find(|call| call.index == index) {
+        } else if let Some(call) = self.waiting_call(index) {
             call.arguments.push_str(fragment);
         }
         // Otherwise the call was complete and its block is closed: text after a complete object is not JSON.
+    }
+
+    /// The buffered call with this index. Calls are numbered in the order they begin, so the buffer has no gaps.
+    fn waiting_call(&mut self, index: usize) -> Option<&mut Call> {
+        let first = self.waiting.first()?.index;
+        self.waiting.get_mut(index.checked_sub(first)?)
     }
 
     /// Opens a block after closing the one before it.

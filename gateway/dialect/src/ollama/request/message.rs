@@ -1,5 +1,7 @@
 //! Reads the messages of Ollama's request.
 
+use std::collections::{HashMap, VecDeque};
+
 use serde_json::value::RawValue;
 
 use crate::chat::{Image, Message, Part, Role, ToolCall};
@@ -7,12 +9,54 @@ use crate::image;
 use crate::json::{self, BadRequest, Fields, Path};
 use crate::translatable::Unportable;
 
-/// The calls of a conversation without a result so far, oldest first: id and tool.
+/// The calls of a conversation, so that each result finds its call at once, however many there are.
 #[derive(Default)]
-struct Unanswered {
-    calls: Vec<(String, String)>,
-    /// How many calls there were; generated ids count them.
-    count: usize,
+struct Calls {
+    /// Oldest first; `None` once a result answered the call. Generated ids count them.
+    unanswered: Vec<Option<Call>>,
+    /// Positions in that list, oldest first, by the call's id and by its tool. They may name answered calls.
+    by_id: HashMap<String, VecDeque<usize>>,
+    by_tool: HashMap<String, VecDeque<usize>>,
+    /// No call before this position is unanswered.
+    oldest: usize,
+}
+
+struct Call {
+    id: String,
+    tool: String,
+}
+
+impl Calls {
+    fn push(&mut self, id: &str, tool: &str) {
+        let at = self.unanswered.len();
+        self.unanswered.push(Some(Call { id: id.to_owned(), tool: tool.to_owned() }));
+        self.by_id.entry(id.to_owned()).or_default().push_back(at);
+        self.by_tool.entry(tool.to_owned()).or_default().push_back(at);
+    }
+
+    /// Takes the call that a result belongs to: the oldest unanswered one with its id; without an id, that of its tool;
+    /// without both, of all. Each position is passed over once, so that the time is linear in the number of calls.
+    fn take(&mut self, id: Option<&str>, tool: Option<&str>) -> Option<Call> {
+        let positions = match (id, tool) {
+            (Some(id), _) => self.by_id.get_mut(id),
+            (None, Some(tool)) => self.by_tool.get_mut(tool),
+            (None, None) => {
+                while let Some(call) = self.unanswered.get_mut(self.oldest) {
+                    self.oldest += 1;
+                    if call.is_some() {
+                        return call.take();
+                    }
+                }
+                return None;
+            }
+        }?;
+        while let Some(at) = positions.pop_front() {
+            if let Some(call) = self.unanswered[at].take() {
+                return Some(call);
+            }
+        }
+        None
+    }
 }
 
 pub(super) fn messages(
@@ -20,9 +64,9 @@ pub(super) fn messages(
     raw: &RawValue,
     unportable: &mut Unportable,
 ) -> Result<Vec<Message>, BadRequest> {
-    let (mut unanswered, mut messages) = (Unanswered::default(), Vec::new());
+    let (mut calls, mut messages) = (Calls::default(), Vec::new());
     json::objects(path, raw, |path, fields| {
-        message(path, fields, &mut unanswered, unportable).map(|message| messages.push(message))
+        message(path, fields, &mut calls, unportable).map(|message| messages.push(message))
     })?;
     if messages.is_empty() {
         return Err(BadRequest::wrong(path, "empty", "at least one message"));
@@ -33,14 +77,14 @@ pub(super) fn messages(
 fn message(
     path: &Path<'_>,
     fields: &Fields<'_>,
-    unanswered: &mut Unanswered,
+    calls: &mut Calls,
     unportable: &mut Unportable,
 ) -> Result<Message, BadRequest> {
     let role = match json::required_string(path, fields, "role")?.to_ascii_lowercase().as_str() {
         "system" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
-        "tool" => return tool_result(path, fields, unanswered, unportable),
+        "tool" => return tool_result(path, fields, calls, unportable),
         _ => {
             let expected = "`system`, `user`, `assistant` or `tool`";
             return Err(BadRequest::wrong(&path.key("role"), "an unknown word", expected));
@@ -61,7 +105,7 @@ fn message(
         }
     }
     if let Some(raw) = fields.get("tool_calls") {
-        tool_calls(&path.key("tool_calls"), raw, &mut parts, unanswered, unportable)?;
+        tool_calls(&path.key("tool_calls"), raw, &mut parts, calls, unportable)?;
     }
     for (key, raw) in fields.iter() {
         match key {
@@ -81,7 +125,7 @@ fn tool_calls(
     path: &Path<'_>,
     raw: &RawValue,
     parts: &mut Vec<Part>,
-    unanswered: &mut Unanswered,
+    calls: &mut Calls,
     unportable: &mut Unportable,
 ) -> Result<(), BadRequest> {
     for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
@@ -104,21 +148,19 @@ fn tool_calls(
         };
         let id = match own {
             Some(id) if !id.is_empty() => id.into_owned(),
-            _ => format!("call_{}", unanswered.count),
+            _ => format!("call_{}", calls.unanswered.len()),
         };
-        unanswered.count += 1;
-        unanswered.calls.push((id.clone(), name.clone()));
+        calls.push(&id, &name);
         parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
     }
     Ok(())
 }
 
-/// Reads a tool result. It belongs to the call with its id; without an id, to the oldest unanswered call of its tool;
-/// without both, to the oldest unanswered call.
+/// Reads a tool result. `Calls::take` says which call it belongs to.
 fn tool_result(
     path: &Path<'_>,
     fields: &Fields<'_>,
-    unanswered: &mut Unanswered,
+    calls: &mut Calls,
     unportable: &mut Unportable,
 ) -> Result<Message, BadRequest> {
     let text = json::required_string(path, fields, "content")?;
@@ -135,14 +177,10 @@ fn tool_result(
             _ => unportable.note(path),
         }
     }
-    let calls = &mut unanswered.calls;
-    let call = match (&id, &name) {
-        (Some(id), _) => calls.iter().position(|(call, _)| call == id),
-        (None, Some(name)) => calls.iter().position(|(_, tool)| tool == name),
-        (None, None) => (!calls.is_empty()).then_some(0),
-    };
-    let call = call.map(|at| calls.remove(at));
-    let call_id = id.or_else(|| call.as_ref().map(|(id, _)| id.clone())).unwrap_or_default();
-    let name = name.or_else(|| call.map(|(_, tool)| tool));
+    let (mut answered, mut tool) = (None, None);
+    if let Some(call) = calls.take(id.as_deref(), name.as_deref()) {
+        (answered, tool) = (Some(call.id), Some(call.tool));
+    }
+    let (call_id, name) = (id.or(answered).unwrap_or_default(), name.or(tool));
     Ok(Message { role: Role::Tool, parts: vec![Part::ToolResult { call_id, name, text, is_error: false }] })
 }

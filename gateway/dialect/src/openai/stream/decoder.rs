@@ -1,5 +1,7 @@
 //! Reads OpenAI's stream.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -17,18 +19,30 @@ pub struct Decoder {
     /// Whether a finish reason came. From then on, usage is that of the whole answer.
     finished: bool,
     calls: Vec<Call>,
+    /// The latest call of each key, and the call of each key and id: positions in `calls`.
+    latest: HashMap<Key, usize>,
+    by_id: HashMap<(Key, String), usize>,
+    /// How many calls were reported: the index of the next. The name of a later call may arrive first.
+    reported: usize,
+    /// Bytes of all ids, and of all arguments that waited for a name.
+    kept: usize,
 }
 
-/// A started tool call. Its position in the list is its index.
+/// The choice, and the index that the server gave the call.
+type Key = (u64, u64);
+
+/// A started tool call.
 #[derive(Debug)]
 struct Call {
-    /// The choice, and the index that the server gave the call.
-    key: (u64, u64),
     id: String,
-    /// Empty until it arrives. Until then the call is not reported and its arguments are buffered.
-    name: String,
+    /// Its index; `None` until its name arrives. Until then the call is not reported and its arguments wait.
+    index: Option<usize>,
     waiting: String,
 }
+
+/// Maximum of ids, and of arguments that wait for the name of their call, in bytes. The name comes first, or a few fragments
+/// later.
+const MAX_KEPT_BYTES: usize = 1 << 20;
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
@@ -126,7 +140,7 @@ impl Decoder {
         let without_choices = chunk.choices.as_ref().is_none_or(Vec::is_empty);
         for choice in chunk.choices.unwrap_or_default() {
             if let Some(fragment) = choice.delta {
-                self.fragment(choice.index, fragment, out);
+                self.fragment(choice.index, fragment, out)?;
             }
             if let Some(reason) = choice.finish_reason {
                 self.finish(&reason.0, out)?;
@@ -138,7 +152,7 @@ impl Decoder {
         Ok(())
     }
 
-    fn fragment(&mut self, choice: u64, fragment: Fragment, out: &mut Deltas) {
+    fn fragment(&mut self, choice: u64, fragment: Fragment, out: &mut Deltas) -> Result<(), Malformed> {
         // Some servers send the same text under the old and the new name.
         if let Some(text) = fragment.reasoning_content.or(fragment.reasoning).filter(|text| !text.is_empty()) {
             out.push_back(Delta::Reasoning(text));
@@ -147,48 +161,87 @@ impl Decoder {
             out.push_back(Delta::Text(text));
         }
         for (position, call) in fragment.tool_calls.into_iter().flatten().enumerate() {
-            self.call_fragment(choice, position as u64, call, out);
+            self.call_fragment(choice, position as u64, call, out)?;
         }
+        Ok(())
     }
 
-    fn call_fragment(&mut self, choice: u64, position: u64, fragment: CallFragment, out: &mut Deltas) {
+    fn call_fragment(
+        &mut self,
+        choice: u64,
+        position: u64,
+        fragment: CallFragment,
+        out: &mut Deltas,
+    ) -> Result<(), Malformed> {
         let key = (choice, fragment.index.unwrap_or(position));
-        let id = fragment.id.filter(|id| !id.is_empty());
-        // The latest call with this index. Another id under the same index is another call: some servers send complete
-        // calls without counting them.
-        let known = self
-            .calls
-            .iter()
-            .rposition(|call| call.key == key && id.as_ref().is_none_or(|id| call.id.is_empty() || call.id == *id));
-        let index = known.unwrap_or_else(|| {
-            self.calls.push(Call { key, id: String::new(), name: String::new(), waiting: String::new() });
-            self.calls.len() - 1
-        });
-        let call = &mut self.calls[index];
-        if let Some(id) = id
-            && call.id.is_empty()
-        {
-            call.id = id;
-        }
+        let at = self.call_of(key, fragment.id.filter(|id| !id.is_empty()))?;
+        let call = &mut self.calls[at];
         let (name, arguments) = fragment.function.map_or((None, None), |f| (f.name, f.arguments));
-        let arguments = arguments.unwrap_or_default();
-        if call.name.is_empty() {
-            call.name = name.unwrap_or_default();
-            call.waiting.push_str(&arguments);
-            if call.name.is_empty() {
-                return;
+        let mut arguments = arguments.unwrap_or_default();
+        let index = match (call.index, name.filter(|name| !name.is_empty())) {
+            (Some(index), _) => index,
+            (None, Some(name)) => {
+                let index = self.reported;
+                self.reported += 1;
+                call.index = Some(index);
+                out.push_back(Delta::ToolCallStart { index, id: call.id.clone(), name });
+                arguments.insert_str(0, &std::mem::take(&mut call.waiting));
+                index
             }
-            out.push_back(Delta::ToolCallStart { index, id: call.id.clone(), name: call.name.clone() });
-            if !call.waiting.is_empty() {
-                out.push_back(Delta::ToolCallArguments { index, fragment: std::mem::take(&mut call.waiting) });
+            (None, None) => {
+                self.kept += arguments.len();
+                if self.kept > MAX_KEPT_BYTES {
+                    return Err(Malformed("a tool call of the stream has 1 MiB of arguments and no name".to_owned()));
+                }
+                call.waiting.push_str(&arguments);
+                return Ok(());
             }
-        } else if !arguments.is_empty() {
+        };
+        if !arguments.is_empty() {
             out.push_back(Delta::ToolCallArguments { index, fragment: arguments });
         }
+        Ok(())
+    }
+
+    /// The position of the call that a fragment belongs to: the latest one with its key. Another id under the same key is
+    /// another call: some servers send complete calls without counting them.
+    fn call_of(&mut self, key: Key, id: Option<String>) -> Result<usize, Malformed> {
+        let latest = self.latest.get(&key).copied();
+        let Some(id) = id else {
+            return latest.map_or_else(|| self.begin(key, String::new()), Ok);
+        };
+        if let Some(at) = latest {
+            let call = &mut self.calls[at];
+            if call.id.is_empty() {
+                self.kept += id.len();
+                call.id.clone_from(&id);
+                self.by_id.insert((key, id), at);
+                return Ok(at);
+            }
+            if call.id == id {
+                return Ok(at);
+            }
+        }
+        let named = (key, id);
+        if let Some(&at) = self.by_id.get(&named) {
+            return Ok(at);
+        }
+        let at = self.begin(key, named.1.clone())?;
+        self.by_id.insert(named, at);
+        Ok(at)
+    }
+
+    fn begin(&mut self, key: Key, id: String) -> Result<usize, Malformed> {
+        let at = self.calls.len();
+        Malformed::unless_few(at + 1)?;
+        self.kept += id.len();
+        self.calls.push(Call { id, index: None, waiting: String::new() });
+        self.latest.insert(key, at);
+        Ok(at)
     }
 
     fn finish(&mut self, reason: &str, out: &mut Deltas) -> Result<(), Malformed> {
-        if self.calls.iter().any(|call| call.name.is_empty()) {
+        if self.reported < self.calls.len() {
             return Err(Malformed("a tool call of the stream has no name".to_owned()));
         }
         self.finished = true;
