@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use wasmgate_base::tokens::TokenEstimator;
-use wasmgate_dialect::Dialect;
+use wasmgate_dialect::{Bounds, Dialect};
 use wasmgate_dialect::chat::Part;
 
 static TOKENS: LazyLock<TokenEstimator> = LazyLock::new(TokenEstimator::new);
 
 fuzz_target!(|body: &[u8]| {
     for client in [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
-        let Ok(chat) = client.decode(body) else { continue };
+        let Ok(chat) = client.decode(body, &Bounds::default()) else { continue };
         let parts = chat.messages.iter().flat_map(|message| &message.parts);
         let texts = parts.filter_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
         let _ = TOKENS.estimate(texts);
@@ -21,9 +21,9 @@ fuzz_target!(|body: &[u8]| {
             if backend.obstacle(client, &chat).is_none() {
                 let written = backend.encode(client, &chat, "model", 4096);
                 assert!(
-                    backend.decode(&written).is_ok(),
+                    backend.decode(&written, &Bounds::default()).is_ok(),
                     "{client:?} to {backend:?}: {:?}\n{}",
-                    backend.decode(&written).err(),
+                    backend.decode(&written, &Bounds::default()).err(),
                     String::from_utf8_lossy(&written)
                 );
             }

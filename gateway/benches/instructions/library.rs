@@ -19,7 +19,7 @@ use wasmgate_base::tokens::TokenEstimator;
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::chat::Deltas;
 use wasmgate_dialect::frames::{Frames, Framing};
-use wasmgate_dialect::{Decoder, Dialect, Encoder, Facts, Routing};
+use wasmgate_dialect::{Bounds, Decoder, Dialect, Encoder, Facts, Routing};
 use wasmgate_policy_host::Isolation;
 use wasmgate_policy_host::Isolation::{PerCall, Warm};
 use wasmgate_policy_host::builtin;
@@ -98,7 +98,7 @@ fn estimate(bytes: usize, count: u32) {
 fn read(bytes: usize, count: u32) {
     let body = format!(r#"{{"model":"auto","messages":[{{"role":"user","content":"{}"}}]}}"#, common::text(bytes));
     for _ in 0..count {
-        black_box(Dialect::OpenAi.decode(black_box(body.as_bytes())).expect("a request"));
+        black_box(Dialect::OpenAi.decode(black_box(body.as_bytes()), &Bounds::default()).expect("a request"));
     }
 }
 

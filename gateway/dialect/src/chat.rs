@@ -48,8 +48,30 @@ pub struct Chat {
     /// The path of the first field without a counterpart in the other dialects. Such a request can only go to backends
     /// of its own dialect.
     pub unportable: Option<String>,
+    /// The length of the body that it was read from.
+    pub body_bytes: usize,
     /// The top-level fields as the client wrote them, in order: name and value, for forwarding.
     pub raw: Vec<(String, Box<RawValue>)>,
+}
+
+impl Chat {
+    /// All texts that the model reads: of messages, tool calls, tool results and tools, and the schema of the answer.
+    pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {
+        let messages = self.messages.iter().flat_map(|message| &message.parts).flat_map(Part::texts);
+        let tools = self.tools.iter().flat_map(Tool::texts);
+        let schema = match &self.format {
+            Some(Format::Schema { schema, .. }) => Some(schema.get()),
+            Some(Format::Json) | None => None,
+        };
+        messages.chain(tools).chain(schema)
+    }
+
+    /// The number of images.
+    #[must_use]
+    pub fn images(&self) -> usize {
+        let parts = self.messages.iter().flat_map(|message| &message.parts);
+        parts.filter(|part| matches!(part, Part::Image(_))).count()
+    }
 }
 
 /// One message.
@@ -105,6 +127,15 @@ impl Part {
             Self::Image(_) | Self::ToolCall(_) => None,
         }
     }
+
+    fn texts(&self) -> impl Iterator<Item = &str> + Clone {
+        let (first, second) = match self {
+            Self::Text(text) | Self::ToolResult { text, .. } => (Some(text), None),
+            Self::ToolCall(call) => (Some(&call.name), Some(&call.arguments)),
+            Self::Image(_) => (None, None),
+        };
+        first.into_iter().chain(second).map(String::as_str)
+    }
 }
 
 /// An image in a message.
@@ -143,6 +174,13 @@ pub struct Tool {
     pub parameters: Option<Box<RawValue>>,
     /// Whether calls must fit the schema.
     pub strict: Option<bool>,
+}
+
+impl Tool {
+    fn texts(&self) -> impl Iterator<Item = &str> + Clone {
+        let described = [self.description.as_deref(), self.parameters.as_deref().map(RawValue::get)];
+        std::iter::once(self.name.as_str()).chain(described.into_iter().flatten())
+    }
 }
 
 /// Whether a model must call a tool.

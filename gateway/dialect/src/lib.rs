@@ -14,6 +14,7 @@ mod image;
 mod native;
 mod ollama;
 mod openai;
+mod reading;
 mod sse;
 mod translatable;
 mod types;
@@ -25,22 +26,24 @@ mod tests;
 use chat::{Chat, Delta, Deltas, Reply};
 use frames::Framing;
 pub use json::BadRequest;
-pub use types::{Dialect, ErrorText, Facts, Malformed, Routing, Total};
+pub use types::{Bounds, Dialect, ErrorText, Facts, Malformed, Routing, Total};
 use wasmgate_base::usage::Usage;
 
 impl Dialect {
     /// Reads a request body. It refuses a body that is not UTF-8 or not JSON, is nested more than 64 deep, has a key
-    /// twice or has a known field of a wrong type. The refusal names the field, what was found and what was expected.
+    /// twice, has a known field of a wrong type or a list longer than `bounds` allow. The refusal names the field, what
+    /// was found and what was expected.
     ///
     /// # Errors
     /// If the body is refused: `BadRequest` with the sentence for the client.
-    pub fn decode(self, body: &[u8]) -> Result<Chat, BadRequest> {
-        match self {
+    pub fn decode(self, body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
+        let chat = match self {
             Self::Native => native::decode(body),
-            Self::OpenAi => openai::decode(body),
-            Self::Anthropic => anthropic::decode(body),
-            Self::Ollama => ollama::decode(body),
-        }
+            Self::OpenAi => openai::decode(body, bounds),
+            Self::Anthropic => anthropic::decode(body, bounds),
+            Self::Ollama => ollama::decode(body, bounds),
+        }?;
+        Ok(Chat { body_bytes: body.len(), ..chat })
     }
 
     /// Why `chat`, read in dialect `from`, cannot go to a backend of this dialect: the path of the first field that

@@ -13,6 +13,23 @@ pub enum Dialect {
     Ollama,
 }
 
+/// Limits of the lists in a request. `Dialect::decode` refuses a request at the first element above one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Messages. In Anthropic's dialect, each tool result counts as a message.
+    pub messages: usize,
+    /// Parts of all messages together: texts, images, tool calls and tool results.
+    pub parts: usize,
+    /// Tools.
+    pub tools: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { messages: 8192, parts: 16_384, tools: 1024 }
+    }
+}
+
 /// A backend's response does not follow its dialect.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]

@@ -4,26 +4,42 @@ use std::fmt;
 
 /// The sentence that tells the client why its request body is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadRequest(String);
+#[error("{sentence}")]
+pub struct BadRequest {
+    sentence: String,
+    too_large: bool,
+}
 
 impl BadRequest {
     /// A refusal with this sentence.
     #[must_use]
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
+        Self { sentence: sentence.into(), too_large: false }
     }
 
     /// A member is missing.
     #[must_use]
     pub fn missing(path: &Path<'_>, expected: &str) -> Self {
-        Self(format!("{path} is missing; {expected} is expected"))
+        Self::new(format!("{path} is missing; {expected} is expected"))
     }
 
     /// A value is not what was expected. `found` must not contain the client's text.
     #[must_use]
     pub fn wrong(path: &Path<'_>, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
-        Self(format!("{path} is {found}; {expected} is expected"))
+        Self::new(format!("{path} is {found}; {expected} is expected"))
+    }
+
+    /// An element above the limit of its kind.
+    #[must_use]
+    pub fn too_many(path: &Path<'_>, what: &str, limit: usize) -> Self {
+        let sentence = format!("{path} is one {what} too many; at most {limit} in a request are expected");
+        Self { sentence, too_large: true }
+    }
+
+    /// Whether the request is refused only for its size.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.too_large
     }
 }
 

@@ -8,7 +8,7 @@ mod streams;
 
 use serde_json::Value;
 
-use super::{Dialect, Facts, Routing, Total};
+use super::{Bounds, Dialect, Facts, Routing, Total};
 
 const ALL: [Dialect; 4] = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
 

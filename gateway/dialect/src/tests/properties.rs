@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::{Decoder, Encoder};
-use super::{ALL, Dialect, facts, total};
+use super::{ALL, Bounds, Dialect, facts, total};
 use crate::chat::{Chat, Deltas, Part};
 
 const BACKENDS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
@@ -76,14 +76,14 @@ proptest! {
     #[test]
     fn a_portable_request_survives_every_translation(body in portable()) {
         let text = body.to_string();
-        let chat = Dialect::OpenAi.decode(text.as_bytes()).expect("valid");
+        let chat = Dialect::OpenAi.decode(text.as_bytes(), &Bounds::default()).expect("valid");
         prop_assert_eq!(&chat.unportable, &None);
-        let original = meaning(Dialect::OpenAi.decode(text.as_bytes()).expect("valid"));
+        let original = meaning(Dialect::OpenAi.decode(text.as_bytes(), &Bounds::default()).expect("valid"));
         for to in BACKENDS {
             prop_assert_eq!(to.obstacle(Dialect::OpenAi, &chat), None);
             // As if the request came from a dialect that no backend speaks, so that nothing is merely forwarded.
             let sent = to.encode(Dialect::Native, &chat, "m", 9);
-            let again = to.decode(&sent).expect("what we write, we read");
+            let again = to.decode(&sent, &Bounds::default()).expect("what we write, we read");
             prop_assert_eq!(&again.unportable, &None, "{:?}", to);
             prop_assert_eq!(meaning(again), original.clone(), "{:?}", to);
         }
@@ -92,7 +92,7 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         for dialect in ALL {
-            let _ = dialect.decode(&bytes);
+            let _ = dialect.decode(&bytes, &Bounds::default());
             let _ = dialect.decode_reply(&bytes);
             let mut deltas = Deltas::new();
             let _ = Decoder::new(dialect).frame(&bytes, &mut deltas);
@@ -109,7 +109,7 @@ proptest! {
     ) {
         let text = mutated(body.to_string().into_bytes(), &edits);
         for from in ALL {
-            let Ok(chat) = from.decode(&text) else { continue };
+            let Ok(chat) = from.decode(&text, &Bounds::default()) else { continue };
             for to in BACKENDS {
                 if to.obstacle(from, &chat).is_none() {
                     let sent = to.encode(from, &chat, "m", 9);

@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::{Dialect, json};
+use super::{Bounds, Dialect, json};
 
 const OPENAI: Dialect = Dialect::OpenAi;
 const ANTHROPIC: Dialect = Dialect::Anthropic;
 const OLLAMA: Dialect = Dialect::Ollama;
 
 fn sent(from: Dialect, to: Dialect, body: &Value) -> Value {
-    let chat = from.decode(body.to_string().as_bytes()).expect("a valid request");
+    let chat = from.decode(body.to_string().as_bytes(), &Bounds::default()).expect("a valid request");
     assert_eq!(to.obstacle(from, &chat), None, "{from:?} to {to:?}: {body}");
     json(&to.encode(from, &chat, "m", 1000))
 }
 
 fn obstacle(from: Dialect, to: Dialect, body: &Value) -> Option<String> {
-    let chat = from.decode(body.to_string().as_bytes()).expect("a valid request");
+    let chat = from.decode(body.to_string().as_bytes(), &Bounds::default()).expect("a valid request");
     to.obstacle(from, &chat)
 }
 
@@ -288,7 +288,7 @@ fn the_own_dialect_is_forwarded_as_it_was_written() {
             r#"{"model":"m","keep_alive":"5m","options":{"num_ctx": 8192},"messages":[{"role":"user","content":"hi"}]}"#,
         ),
     ] {
-        let chat = dialect.decode(body.as_bytes()).expect("a valid request");
+        let chat = dialect.decode(body.as_bytes(), &Bounds::default()).expect("a valid request");
         assert_eq!(dialect.obstacle(dialect, &chat), None);
         assert_eq!(String::from_utf8_lossy(&dialect.encode(dialect, &chat, "m", 9)), expected);
     }

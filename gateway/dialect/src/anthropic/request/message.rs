@@ -4,15 +4,15 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Image, Message, Part, Role, ToolCall};
 use crate::json::{self, BadRequest, Fields, Path};
-use crate::translatable::Unportable;
+use crate::reading::Reading;
 
 pub(super) fn messages(
     path: &Path<'_>,
     raw: &RawValue,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<Vec<Message>, BadRequest> {
     let mut messages = Vec::new();
-    json::objects(path, raw, |path, fields| message(path, fields, &mut messages, unportable))?;
+    json::objects(path, raw, |path, fields| message(path, fields, &mut messages, reading))?;
     if messages.is_empty() {
         return Err(BadRequest::wrong(path, "empty", "at least one message"));
     }
@@ -23,10 +23,10 @@ fn message(
     path: &Path<'_>,
     fields: &Fields<'_>,
     messages: &mut Vec<Message>,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<(), BadRequest> {
     for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "role" | "content")) {
-        unportable.note_unless_null(&path.key(key), raw);
+        reading.note_unless_null(&path.key(key), raw);
     }
     let role = match json::required_string(path, fields, "role")?.as_str() {
         "user" => Role::User,
@@ -42,12 +42,14 @@ fn message(
     let mut parts = Vec::new();
     if raw.get().starts_with('[') {
         json::objects(path, raw, |path, fields| {
-            match block(path, fields, unportable)? {
+            match block(path, fields, reading)? {
                 // The other dialects have a separate message for a tool's result.
                 Some(result @ Part::ToolResult { .. }) => {
                     if !parts.is_empty() {
+                        reading.message(path, messages.len())?;
                         messages.push(Message { role, parts: std::mem::take(&mut parts) });
                     }
+                    reading.message(path, messages.len())?;
                     messages.push(Message { role: Role::Tool, parts: vec![result] });
                 }
                 Some(part) => parts.push(part),
@@ -60,15 +62,17 @@ fn message(
             return Ok(());
         }
     } else {
-        parts = texts(path, raw, unportable)?;
+        parts = texts(path, raw, reading)?;
     }
+    reading.message(path, messages.len())?;
     messages.push(Message { role, parts });
     Ok(())
 }
 
 /// Reads a string or an array of text blocks.
-pub(super) fn texts(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Vec<Part>, BadRequest> {
+pub(super) fn texts(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Part>, BadRequest> {
     if raw.get().starts_with('"') {
+        reading.part(path)?;
         return Ok(vec![Part::Text(json::string(path, raw)?.into_owned())]);
     }
     if !raw.get().starts_with('[') {
@@ -76,9 +80,9 @@ pub(super) fn texts(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable
     }
     let mut parts = Vec::new();
     json::objects(path, raw, |path, fields| {
-        match block(path, fields, unportable)? {
+        match block(path, fields, reading)? {
             Some(text @ Part::Text(_)) => parts.push(text),
-            Some(_) => unportable.note(path),
+            Some(_) => reading.note(path),
             None => {}
         }
         Ok(())
@@ -87,7 +91,8 @@ pub(super) fn texts(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable
 }
 
 /// Reads one block; `None` for thinking, and for a block without a counterpart, which is noted.
-fn block(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
+fn block(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Option<Part>, BadRequest> {
+    reading.part(path)?;
     let kind = json::required_string(path, fields, "type")?;
     let known: &[&str] = match kind.as_str() {
         "text" => &["type", "text"],
@@ -98,7 +103,7 @@ fn block(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> R
         // provider itself omits it from later turns.
         "thinking" | "redacted_thinking" => return Ok(None),
         _ => {
-            unportable.note(&path.key("type"));
+            reading.note(&path.key("type"));
             return Ok(None);
         }
     };
@@ -107,18 +112,18 @@ fn block(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> R
         let says_nothing =
             raw.get() == "[]" || (key == "caller" && raw.get().replace(' ', "") == r#"{"type":"direct"}"#);
         if !says_nothing {
-            unportable.note_unless_null(&path.key(key), raw);
+            reading.note_unless_null(&path.key(key), raw);
         }
     }
     match kind.as_str() {
         "text" => Ok(Some(Part::Text(json::required_string(path, fields, "text")?))),
-        "image" => image(path, fields, unportable),
+        "image" => image(path, fields, reading),
         "tool_use" => tool_use(path, fields).map(Some),
-        _ => tool_result(path, fields, unportable).map(Some),
+        _ => tool_result(path, fields, reading).map(Some),
     }
 }
 
-fn image(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
+fn image(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Option<Part>, BadRequest> {
     let path = &path.key("source");
     let source = fields.get("source").ok_or_else(|| BadRequest::missing(path, "an object"))?;
     let source = json::object(path, source)?;
@@ -130,7 +135,7 @@ fn image(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> R
         "url" => Image::Url(json::required_string(path, &source, "url")?),
         // A file stored at the provider.
         _ => {
-            unportable.note(&path.key("type"));
+            reading.note(&path.key("type"));
             return Ok(None);
         }
     };
@@ -146,12 +151,12 @@ fn tool_use(path: &Path<'_>, fields: &Fields<'_>) -> Result<Part, BadRequest> {
     Ok(Part::ToolCall(ToolCall { id, name, arguments: input.get().to_owned() }))
 }
 
-fn tool_result(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Part, BadRequest> {
+fn tool_result(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Part, BadRequest> {
     let call_id = json::required_string(path, fields, "tool_use_id")?;
     let is_error = fields.get("is_error").map_or(Ok(false), |raw| json::boolean(&path.key("is_error"), raw))?;
     let mut text = String::new();
     if let Some(raw) = fields.get("content") {
-        for (index, part) in texts(&path.key("content"), raw, unportable)?.into_iter().enumerate() {
+        for (index, part) in texts(&path.key("content"), raw, reading)?.into_iter().enumerate() {
             if index > 0 {
                 text.push('\n');
             }

@@ -6,13 +6,14 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Chat, Format, Message, Role, Tool, ToolChoice};
 use crate::json::{self, BadRequest, Path};
-use crate::translatable::Unportable;
+use crate::reading::Reading;
+use crate::types::Bounds;
 
 /// Reads a request body.
-pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
+pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
-    let mut unportable = Unportable::default();
+    let mut reading = Reading::new(bounds);
     let mut model = None;
     let mut messages = None;
     let mut system = None;
@@ -21,23 +22,23 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
         let path = &Path::top(key);
         match key {
             "model" => model = Some(json::string(path, raw)?.into_owned()),
-            "messages" => messages = Some(message::messages(path, raw, &mut unportable)?),
+            "messages" => messages = Some(message::messages(path, raw, &mut reading)?),
             "max_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
             _ if json::is_null(raw) => {}
-            "system" => system = Some(message::texts(path, raw, &mut unportable)?),
-            "tools" => chat.tools = tools(path, raw, &mut unportable)?,
-            "tool_choice" => tool_choice(path, raw, &mut chat, &mut unportable)?,
+            "system" => system = Some(message::texts(path, raw, &mut reading)?),
+            "tools" => chat.tools = tools(path, raw, &mut reading)?,
+            "tool_choice" => tool_choice(path, raw, &mut chat, &mut reading)?,
             "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=1.0)?),
             "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
             "top_k" => chat.top_k = Some(json::count(path, raw, 0)?),
             "stop_sequences" => chat.stop = json::strings(path, raw)?,
             "stream" => chat.stream = json::boolean(path, raw)?,
-            "metadata" => chat.user = user(path, raw, &mut unportable)?,
-            "output_config" => chat.format = format(path, raw, &mut unportable)?,
+            "metadata" => chat.user = user(path, raw, &mut reading)?,
+            "output_config" => chat.format = format(path, raw, &mut reading)?,
             "thinking" if is_disabled(path, raw)? => {}
             // The explicit default.
             "service_tier" if raw.get() == r#""auto""# => {}
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
@@ -49,7 +50,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
         chat.messages.insert(0, Message { role: Role::System, parts });
     }
     chat.include_usage = chat.stream;
-    chat.unportable = unportable.0;
+    chat.unportable = reading.unportable;
     Ok(chat)
 }
 
@@ -59,17 +60,18 @@ fn is_disabled(path: &Path<'_>, raw: &RawValue) -> Result<bool, BadRequest> {
     Ok(json::required_string(path, &fields, "type")? == "disabled")
 }
 
-fn tools(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Vec<Tool>, BadRequest> {
+fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Tool>, BadRequest> {
     let elements = json::array(path, raw)?;
-    let mut tools = Vec::with_capacity(elements.len());
+    let mut tools = Vec::new();
     for (index, raw) in elements.into_iter().enumerate() {
         let path = &path.index(index);
+        reading.tool(path, index)?;
         let fields = json::object(path, raw)?;
         let type_path = &path.key("type");
         let kind = fields.get("type").map_or(Ok("custom".into()), |raw| json::string(type_path, raw))?;
         if kind != "custom" {
             // Tools that the provider runs, or whose schema only its models know.
-            unportable.note(type_path);
+            reading.note(type_path);
             continue;
         }
         let name = json::required_string(path, &fields, "name")?;
@@ -87,7 +89,7 @@ fn tools(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result
                 "strict" => tool.strict = Some(json::boolean(path, raw)?),
                 // It changes how arguments are split into fragments, not the arguments.
                 "eager_input_streaming" => {}
-                _ => unportable.note(path),
+                _ => reading.note(path),
             }
         }
         if tool.parameters.is_none() {
@@ -102,7 +104,7 @@ fn tool_choice(
     path: &Path<'_>,
     raw: &RawValue,
     chat: &mut Chat,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<(), BadRequest> {
     let fields = json::object(path, raw)?;
     chat.tool_choice = Some(match json::required_string(path, &fields, "type")?.as_str() {
@@ -121,46 +123,46 @@ fn tool_choice(
             "type" | "name" => {}
             _ if json::is_null(raw) => {}
             "disable_parallel_tool_use" => chat.parallel_tool_calls = Some(!json::boolean(path, raw)?),
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     Ok(())
 }
 
-fn user(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<String>, BadRequest> {
+fn user(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<String>, BadRequest> {
     let mut user = None;
     for (key, raw) in json::object(path, raw)?.iter() {
         let path = &path.key(key);
         match key {
             _ if json::is_null(raw) => {}
             "user_id" => user = Some(json::string(path, raw)?.into_owned()),
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     Ok(user)
 }
 
-fn format(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Format>, BadRequest> {
+fn format(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
     let mut format = None;
     for (key, raw) in json::object(path, raw)?.iter() {
         let path = &path.key(key);
         match key {
             _ if json::is_null(raw) => {}
-            "format" => format = schema(path, raw, unportable)?,
-            _ => unportable.note(path),
+            "format" => format = schema(path, raw, reading)?,
+            _ => reading.note(path),
         }
     }
     Ok(format)
 }
 
-fn schema(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Format>, BadRequest> {
+fn schema(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
     let fields = json::object(path, raw)?;
     if json::required_string(path, &fields, "type")? != "json_schema" {
-        unportable.note(&path.key("type"));
+        reading.note(&path.key("type"));
         return Ok(None);
     }
     for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "type" | "schema")) {
-        unportable.note_unless_null(&path.key(key), raw);
+        reading.note_unless_null(&path.key(key), raw);
     }
     let schema_path = &path.key("schema");
     let schema = fields.get("schema").ok_or_else(|| BadRequest::missing(schema_path, "an object"))?;

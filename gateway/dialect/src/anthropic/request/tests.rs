@@ -19,7 +19,7 @@ fn every_known_field_is_read() {
         "tools":[{"name":"f","description":"d","input_schema":{"type":"object"}}],
         "output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}"#,
     );
-    let chat = decode(body.as_bytes()).expect("valid");
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.unportable, None);
     assert_eq!(chat.messages[0].role, Role::System);
     assert_eq!(chat.messages[0].parts.len(), 2);
@@ -37,7 +37,7 @@ fn tool_results_become_messages_of_their_own_in_their_order() {
         {"type":"tool_result","tool_use_id":"b","is_error":true,"content":[{"type":"text","text":"x"},{"type":"text","text":"y"}]},
         {"type":"text","text":"so?"},{"type":"image","source":{"type":"url","url":"https://x/a.png"}}]"#,
     );
-    let chat = decode(body.as_bytes()).expect("valid");
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     let roles: Vec<_> = chat.messages.iter().map(|m| m.role).collect();
     assert_eq!(roles, [Role::Tool, Role::Tool, Role::User]);
     let result = |call_id: &str, text: &str, is_error| Part::ToolResult {
@@ -91,7 +91,7 @@ fn what_is_wrong_is_named() {
             "messages[0].content[0].is_error is a string; a boolean is expected",
         ),
     ] {
-        assert_eq!(decode(body.as_bytes()).expect_err(&body).to_string(), sentence, "{body}");
+        assert_eq!(decode(body.as_bytes(), &Bounds::default()).expect_err(&body).to_string(), sentence, "{body}");
     }
 }
 
@@ -113,7 +113,7 @@ fn what_only_this_dialect_says_is_noted_and_kept() {
             "messages[0].content[0].content[0]",
         ),
     ] {
-        let chat = decode(body.as_bytes()).expect(&body);
+        let chat = decode(body.as_bytes(), &Bounds::default()).expect(&body);
         assert_eq!(chat.unportable.as_deref(), Some(path), "{body}");
     }
 }
@@ -125,7 +125,7 @@ fn what_changes_no_answer_is_not_noted() {
         {"type":"thinking","thinking":"hm","signature":"s"},{"type":"redacted_thinking","data":"x"},
         {"type":"text","text":"y","citations":null},
         {"type":"tool_use","id":"a","name":"f","input":{"b": 1},"caller":{"type":"direct"}}]}]}"#;
-    let chat = decode(body.as_bytes()).expect("valid");
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.unportable, None);
     assert_eq!(chat.messages[1].parts.len(), 2);
     assert!(matches!(&chat.messages[1].parts[1], Part::ToolCall(call) if call.arguments == r#"{"b": 1}"#));
@@ -140,6 +140,6 @@ fn marks_of_what_to_cache_keep_no_backend_out() {
         with(&format!(r#""tools":[{{"name":"f","input_schema":{{}},"cache_control":{marked}}}]"#)),
         user(&format!(r#"[{{"type":"text","text":"x","cache_control":{marked}}}]"#)),
     ] {
-        assert_eq!(decode(body.as_bytes()).expect(&body).unportable, None, "{body}");
+        assert_eq!(decode(body.as_bytes(), &Bounds::default()).expect(&body).unportable, None, "{body}");
     }
 }

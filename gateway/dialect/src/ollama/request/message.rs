@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::chat::{Image, Message, Part, Role, ToolCall};
 use crate::image;
 use crate::json::{self, BadRequest, Fields, Path};
-use crate::translatable::Unportable;
+use crate::reading::Reading;
 
 /// The calls of a conversation, so that each result finds its call at once, however many there are.
 #[derive(Default)]
@@ -62,11 +62,12 @@ impl Calls {
 pub(super) fn messages(
     path: &Path<'_>,
     raw: &RawValue,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<Vec<Message>, BadRequest> {
     let (mut calls, mut messages) = (Calls::default(), Vec::new());
     json::objects(path, raw, |path, fields| {
-        message(path, fields, &mut calls, unportable).map(|message| messages.push(message))
+        reading.message(path, messages.len())?;
+        message(path, fields, &mut calls, reading).map(|message| messages.push(message))
     })?;
     if messages.is_empty() {
         return Err(BadRequest::wrong(path, "empty", "at least one message"));
@@ -78,13 +79,13 @@ fn message(
     path: &Path<'_>,
     fields: &Fields<'_>,
     calls: &mut Calls,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<Message, BadRequest> {
     let role = match json::required_string(path, fields, "role")?.to_ascii_lowercase().as_str() {
         "system" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
-        "tool" => return tool_result(path, fields, calls, unportable),
+        "tool" => return tool_result(path, fields, calls, reading),
         _ => {
             let expected = "`system`, `user`, `assistant` or `tool`";
             return Err(BadRequest::wrong(&path.key("role"), "an unknown word", expected));
@@ -93,7 +94,9 @@ fn message(
     let mut parts = Vec::new();
     // Always in this order: images, then the text about them, then calls.
     if let Some(raw) = fields.get("images") {
-        for data in json::strings(&path.key("images"), raw)? {
+        let path = &path.key("images");
+        for (index, data) in json::strings(path, raw)?.into_iter().enumerate() {
+            reading.part(&path.index(index))?;
             let media_type = image::media_type(None, &data).map(ToOwned::to_owned);
             parts.push(Part::Image(Image::Base64 { media_type, data }));
         }
@@ -101,11 +104,12 @@ fn message(
     if let Some(raw) = fields.get("content") {
         let text = json::string(&path.key("content"), raw)?.into_owned();
         if !text.is_empty() || fields.len() == 2 {
+            reading.part(&path.key("content"))?;
             parts.push(Part::Text(text));
         }
     }
     if let Some(raw) = fields.get("tool_calls") {
-        tool_calls(&path.key("tool_calls"), raw, &mut parts, calls, unportable)?;
+        tool_calls(&path.key("tool_calls"), raw, &mut parts, calls, reading)?;
     }
     for (key, raw) in fields.iter() {
         match key {
@@ -115,7 +119,7 @@ fn message(
             "thinking" if role == Role::Assistant => {}
             // Some clients send these empty if there was no call.
             "tool_name" | "tool_call_id" if raw.get() == r#""""# => {}
-            _ => unportable.note_unless_null(&path.key(key), raw),
+            _ => reading.note_unless_null(&path.key(key), raw),
         }
     }
     Ok(Message { role, parts })
@@ -126,13 +130,14 @@ fn tool_calls(
     raw: &RawValue,
     parts: &mut Vec<Part>,
     calls: &mut Calls,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<(), BadRequest> {
     for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
         let path = &path.index(index);
+        reading.part(path)?;
         let fields = json::object(path, raw)?;
         for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "id" | "type" | "function")) {
-            unportable.note_unless_null(&path.key(key), raw);
+            reading.note_unless_null(&path.key(key), raw);
         }
         let own = fields.get("id").map(|raw| json::string(&path.key("id"), raw)).transpose()?;
         let path = &path.key("function");
@@ -161,8 +166,9 @@ fn tool_result(
     path: &Path<'_>,
     fields: &Fields<'_>,
     calls: &mut Calls,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<Message, BadRequest> {
+    reading.part(path)?;
     let text = json::required_string(path, fields, "content")?;
     let mut id = None;
     let mut name = None;
@@ -174,7 +180,7 @@ fn tool_result(
             "tool_call_id" => id = Some(json::string(path, raw)?.into_owned()).filter(|id| !id.is_empty()),
             // `name` is the older name of `tool_name`.
             "tool_name" | "name" => name = Some(json::string(path, raw)?.into_owned()).filter(|n| !n.is_empty()),
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     let (mut answered, mut tool) = (None, None);

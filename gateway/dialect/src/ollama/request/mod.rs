@@ -6,14 +6,15 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Chat, Format, Tool};
 use crate::json::{self, BadRequest, Path};
-use crate::translatable::Unportable;
+use crate::reading::Reading;
+use crate::types::Bounds;
 
 /// Reads a request body.
-pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
+pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     // Ollama streams by default.
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), stream: true, ..Chat::default() };
-    let mut unportable = Unportable::default();
+    let mut reading = Reading::new(bounds);
     let mut model = None;
     let mut messages = None;
     for (key, raw) in fields.iter() {
@@ -21,12 +22,12 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
         let path = &Path::top(key);
         match key {
             "model" => model = Some(json::string(path, raw)?.into_owned()),
-            "messages" => messages = Some(message::messages(path, raw, &mut unportable)?),
+            "messages" => messages = Some(message::messages(path, raw, &mut reading)?),
             _ if json::is_null(raw) => {}
             "stream" => chat.stream = json::boolean(path, raw)?,
-            "tools" => chat.tools = tools(path, raw, &mut unportable)?,
+            "tools" => chat.tools = tools(path, raw, &mut reading)?,
             "format" => chat.format = format(path, raw)?,
-            "options" => options(path, raw, &mut chat, &mut unportable)?,
+            "options" => options(path, raw, &mut chat, &mut reading)?,
             // How long the model stays in memory changes no answer.
             "keep_alive" => {}
             // Explicit defaults. `think: false` changes nothing for a model that does not think.
@@ -34,17 +35,17 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
             "logprobs" | "raw" if raw.get() == "false" => {}
             "top_logprobs" if raw.get() == "0" => {}
             "template" | "system" | "suffix" if raw.get() == r#""""# => {}
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
     chat.messages = messages.ok_or_else(|| BadRequest::missing(&Path::top("messages"), "an array"))?;
     chat.include_usage = chat.stream;
-    chat.unportable = unportable.0;
+    chat.unportable = reading.unportable;
     Ok(chat)
 }
 
-fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, unportable: &mut Unportable) -> Result<(), BadRequest> {
+fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) -> Result<(), BadRequest> {
     for (key, raw) in json::object(path, raw)?.iter() {
         let path = &path.key(key);
         match key {
@@ -52,7 +53,7 @@ fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, unportable: &mut Un
             "num_predict" => match json::integer(path, raw, -2..=i64::from(u32::MAX))? {
                 -1 => {} // no limit, which is the default
                 // 0 means no token and -2 fills the context: no other dialect can express these.
-                -2 | 0 => unportable.note(path),
+                -2 | 0 => reading.note(path),
                 limit => chat.max_tokens = u32::try_from(limit).ok(),
             },
             "temperature" => {
@@ -60,7 +61,7 @@ fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, unportable: &mut Un
                 if temperature <= 2.0 {
                     chat.temperature = Some(temperature);
                 } else {
-                    unportable.note(path);
+                    reading.note(path);
                 }
             }
             "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
@@ -68,7 +69,7 @@ fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, unportable: &mut Un
             "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
             "stop" if raw.get().starts_with('"') => chat.stop = vec![json::string(path, raw)?.into_owned()],
             "stop" => chat.stop = json::strings(path, raw)?,
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     Ok(())
@@ -88,14 +89,15 @@ fn format(path: &Path<'_>, raw: &RawValue) -> Result<Option<Format>, BadRequest>
     }
 }
 
-fn tools(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Vec<Tool>, BadRequest> {
+fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Tool>, BadRequest> {
     let elements = json::array(path, raw)?;
-    let mut tools = Vec::with_capacity(elements.len());
+    let mut tools = Vec::new();
     for (index, raw) in elements.into_iter().enumerate() {
         let path = &path.index(index);
+        reading.tool(path, index)?;
         let fields = json::object(path, raw)?;
         for (key, raw) in fields.iter().filter(|(key, raw)| *key != "function" && raw.get() != r#""function""#) {
-            unportable.note_unless_null(&path.key(key), raw);
+            reading.note_unless_null(&path.key(key), raw);
         }
         let path = &path.key("function");
         let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
@@ -112,7 +114,7 @@ fn tools(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result
                     json::object(path, raw)?;
                     tool.parameters = Some(raw.to_owned());
                 }
-                _ => unportable.note(path),
+                _ => reading.note(path),
             }
         }
         tools.push(tool);

@@ -12,7 +12,7 @@ fn every_known_field_is_read() {
         r#""stream":false,"format":"json","options":{"num_predict":7,"temperature":0.5,"top_p":0.9,"top_k":5,"seed":3,
         "stop":["END"]},"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object"}}}]"#,
     );
-    let chat = decode(body.as_bytes()).expect("valid");
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.unportable, None);
     assert_eq!((chat.max_tokens, chat.temperature, chat.top_p, chat.top_k), (Some(7), Some(0.5), Some(0.9), Some(5)));
     assert_eq!((chat.seed, chat.stop.as_slice(), chat.stream), (Some(3), ["END".to_owned()].as_slice(), false));
@@ -25,7 +25,7 @@ fn a_stream_is_the_default() {
     for (members, stream) in
         [("", true), (r#""stream":null"#, true), (r#""stream":true"#, true), (r#""stream":false"#, false)]
     {
-        assert_eq!(decode(with(members).as_bytes()).expect("valid").stream, stream, "{members}");
+        assert_eq!(decode(with(members).as_bytes(), &Bounds::default()).expect("valid").stream, stream, "{members}");
     }
 }
 
@@ -38,7 +38,7 @@ fn calls_get_ids_and_results_find_their_calls() {
         {"role":"tool","tool_name":"g","content":"G"},
         {"role":"tool","content":"F"},
         {"role":"tool","tool_call_id":"own","content":"O"}]}"#;
-    let chat = decode(body.as_bytes()).expect("valid");
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.unportable, None);
     let calls: Vec<_> = chat.messages[1]
         .parts
@@ -62,7 +62,7 @@ fn calls_get_ids_and_results_find_their_calls() {
 #[test]
 fn pictures_come_before_words() {
     let body = r#"{"model":"m","messages":[{"role":"User","content":"what?","images":["AAAA"]}]}"#;
-    let chat = decode(body.as_bytes()).expect("valid");
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.messages[0].role, Role::User);
     assert!(matches!(chat.messages[0].parts.as_slice(), [Part::Image(_), Part::Text(_)]));
 }
@@ -90,7 +90,7 @@ fn what_is_wrong_is_named() {
         (with(r#""options":{"seed":1,"seed":2}"#), "options.seed appears twice; it may appear once"),
         (with(r#""tools":[{"type":"function"}]"#), "tools[0].function is missing; an object is expected"),
     ] {
-        let refusal = decode(body.as_bytes()).expect_err(&body).to_string();
+        let refusal = decode(body.as_bytes(), &Bounds::default()).expect_err(&body).to_string();
         assert!(refusal.starts_with(sentence), "{body}: {refusal}");
     }
 }
@@ -106,12 +106,12 @@ fn what_only_this_dialect_says_is_noted_and_kept() {
         (r#""options":{"temperature":2.5}"#, "options.temperature"),
         (r#""options":{"temperature":1,"mirostat":1}"#, "options.mirostat"),
     ] {
-        let chat = decode(with(members).as_bytes()).expect(members);
+        let chat = decode(with(members).as_bytes(), &Bounds::default()).expect(members);
         assert_eq!(chat.unportable.as_deref(), Some(path), "{members}");
     }
     let silent = with(
         r#""raw":false,"template":"","keep_alive":"5m","think":false,"format":"","options":{"num_predict":-1,"num_ctx":null}"#,
     );
-    let chat = decode(silent.as_bytes()).expect("valid");
+    let chat = decode(silent.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!((chat.unportable, chat.max_tokens), (None, None));
 }

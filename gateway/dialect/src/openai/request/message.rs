@@ -5,22 +5,25 @@ use serde_json::value::RawValue;
 use crate::chat::{Message, Part, Role, ToolCall};
 use crate::image;
 use crate::json::{self, BadRequest, Fields, Path};
-use crate::translatable::Unportable;
+use crate::reading::Reading;
 
 pub(super) fn messages(
     path: &Path<'_>,
     raw: &RawValue,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<Vec<Message>, BadRequest> {
     let mut messages = Vec::new();
-    json::objects(path, raw, |path, fields| message(path, fields, unportable).map(|message| messages.push(message)))?;
+    json::objects(path, raw, |path, fields| {
+        reading.message(path, messages.len())?;
+        message(path, fields, reading).map(|message| messages.push(message))
+    })?;
     if messages.is_empty() {
         return Err(BadRequest::wrong(path, "empty", "at least one message"));
     }
     Ok(messages)
 }
 
-fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Message, BadRequest> {
+fn message(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Message, BadRequest> {
     let role_path = &path.key("role");
     let role = fields.get("role").ok_or_else(|| BadRequest::missing(role_path, "a string"))?;
     let role = match &*json::string(role_path, role)? {
@@ -28,9 +31,9 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) ->
         "system" | "developer" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
-        "tool" => return tool_result(path, fields, unportable),
+        "tool" => return tool_result(path, fields, reading),
         "function" => {
-            unportable.note(role_path);
+            reading.note(role_path);
             return Ok(Message { role: Role::Tool, parts: Vec::new() });
         }
         _ => {
@@ -45,13 +48,16 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) ->
         match key {
             "role" => {}
             _ if json::is_null(raw) => {}
-            "content" => content(path, raw, &mut parts, unportable)?,
+            "content" => content(path, raw, &mut parts, reading)?,
             "tool_calls" if role == Role::Assistant => {
                 other_than_text = true;
-                tool_calls(path, raw, &mut parts, unportable)?;
+                tool_calls(path, raw, &mut parts, reading)?;
             }
             // A refusal counts as the assistant's text.
-            "refusal" if role == Role::Assistant => parts.push(Part::Text(json::string(path, raw)?.into_owned())),
+            "refusal" if role == Role::Assistant => {
+                reading.part(path)?;
+                parts.push(Part::Text(json::string(path, raw)?.into_owned()));
+            }
             // A model's earlier thinking, which the client sends back: no other model needs it, and providers
             // themselves omit it from later turns.
             "reasoning" | "reasoning_content" | "reasoning_details" if role == Role::Assistant => {}
@@ -60,7 +66,7 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) ->
             "parsed" if role == Role::Assistant => {}
             _ => {
                 other_than_text = true;
-                unportable.note(path);
+                reading.note(path);
             }
         }
     }
@@ -72,7 +78,7 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) ->
     Ok(Message { role, parts })
 }
 
-fn tool_result(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Message, BadRequest> {
+fn tool_result(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Message, BadRequest> {
     let call_id = json::required_string(path, fields, "tool_call_id")?;
     let mut name = None;
     let mut parts = Vec::new();
@@ -81,9 +87,9 @@ fn tool_result(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable
         match key {
             "role" | "tool_call_id" => {}
             _ if json::is_null(raw) => {}
-            "content" => content(path, raw, &mut parts, unportable)?,
+            "content" => content(path, raw, &mut parts, reading)?,
             "name" => name = Some(json::string(path, raw)?.into_owned()),
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     if fields.get("content").is_none() {
@@ -98,7 +104,7 @@ fn tool_result(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable
                 text.push_str(&more);
             }
             // Between dialects, tool results are text only.
-            _ => unportable.note(&path.key("content")),
+            _ => reading.note(&path.key("content")),
         }
     }
     Ok(Message { role: Role::Tool, parts: vec![Part::ToolResult { call_id, name, text, is_error: false }] })
@@ -108,19 +114,23 @@ fn content(
     path: &Path<'_>,
     raw: &RawValue,
     parts: &mut Vec<Part>,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<(), BadRequest> {
     if raw.get().starts_with('"') {
+        reading.part(path)?;
         parts.push(Part::Text(json::string(path, raw)?.into_owned()));
         return Ok(());
     }
     if !raw.get().starts_with('[') {
         return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
     }
-    json::objects(path, raw, |path, fields| part(path, fields, unportable).map(|part| parts.extend(part)))
+    json::objects(path, raw, |path, fields| {
+        reading.part(path)?;
+        part(path, fields, reading).map(|part| parts.extend(part))
+    })
 }
 
-fn part(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Result<Option<Part>, BadRequest> {
+fn part(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Option<Part>, BadRequest> {
     let type_path = &path.key("type");
     let kind = fields.get("type").ok_or_else(|| BadRequest::missing(type_path, "a string"))?;
     let kind = json::string(type_path, kind)?;
@@ -129,13 +139,13 @@ fn part(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Re
         "refusal" => "refusal",
         "image_url" => "image_url",
         _ => {
-            unportable.note(type_path);
+            reading.note(type_path);
             return Ok(None);
         }
     };
     for (key, raw) in fields.iter() {
         if key != "type" && key != member {
-            unportable.note_unless_null(&path.key(key), raw);
+            reading.note_unless_null(&path.key(key), raw);
         }
     }
     let path = &path.key(member);
@@ -152,7 +162,7 @@ fn part(path: &Path<'_>, fields: &Fields<'_>, unportable: &mut Unportable) -> Re
         match key {
             "url" => url = Some(json::string(path, raw)?),
             "detail" if raw.get() == r#""auto""# => {}
-            _ => unportable.note_unless_null(path, raw),
+            _ => reading.note_unless_null(path, raw),
         }
     }
     let url = url.ok_or_else(|| BadRequest::missing(&path.key("url"), "a string"))?;
@@ -163,22 +173,23 @@ fn tool_calls(
     path: &Path<'_>,
     raw: &RawValue,
     parts: &mut Vec<Part>,
-    unportable: &mut Unportable,
+    reading: &mut Reading<'_>,
 ) -> Result<(), BadRequest> {
     for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
         let path = &path.index(index);
+        reading.part(path)?;
         let fields = json::object(path, raw)?;
         let Some(function) = fields.get("function") else {
             if fields.get("type").is_none() {
                 return Err(BadRequest::missing(&path.key("function"), "an object"));
             }
-            unportable.note(&path.key("type"));
+            reading.note(&path.key("type"));
             continue;
         };
         for (key, raw) in fields.iter() {
             // Some clients keep `index` from a stream's fragments.
             if !matches!(key, "id" | "type" | "function" | "index") {
-                unportable.note_unless_null(&path.key(key), raw);
+                reading.note_unless_null(&path.key(key), raw);
             }
         }
         let id = json::required_string(path, &fields, "id")?;

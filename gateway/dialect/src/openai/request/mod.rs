@@ -6,13 +6,14 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Chat, Format, Tool, ToolChoice};
 use crate::json::{self, BadRequest, Path};
-use crate::translatable::Unportable;
+use crate::reading::Reading;
+use crate::types::Bounds;
 
 /// Reads a request body.
-pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
+pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
-    let mut unportable = Unportable::default();
+    let mut reading = Reading::new(bounds);
     let mut model = None;
     let mut messages = None;
     let mut newer_max_tokens = None;
@@ -21,10 +22,10 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
         let path = &Path::top(key);
         match key {
             "model" => model = Some(json::string(path, raw)?.into_owned()),
-            "messages" => messages = Some(message::messages(path, raw, &mut unportable)?),
+            "messages" => messages = Some(message::messages(path, raw, &mut reading)?),
             _ if json::is_null(raw) => {}
-            "tools" => chat.tools = tools(path, raw, &mut unportable)?,
-            "tool_choice" => chat.tool_choice = tool_choice(path, raw, &mut unportable)?,
+            "tools" => chat.tools = tools(path, raw, &mut reading)?,
+            "tool_choice" => chat.tool_choice = tool_choice(path, raw, &mut reading)?,
             "parallel_tool_calls" => chat.parallel_tool_calls = Some(json::boolean(path, raw)?),
             "max_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
             "max_completion_tokens" => newer_max_tokens = Some(json::count(path, raw, 1)?),
@@ -36,14 +37,14 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
             }
             "stop" => chat.stop = stop(path, raw)?,
             "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
-            "response_format" => chat.format = format(path, raw, &mut unportable)?,
+            "response_format" => chat.format = format(path, raw, &mut reading)?,
             "stream" => chat.stream = json::boolean(path, raw)?,
             "stream_options" => chat.include_usage = include_usage(path, raw)?,
             // `safety_identifier` is the newer name of `user`.
             "safety_identifier" if chat.user.is_some() => {}
             "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
             _ if harmless(key, raw.get()) => {}
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
@@ -55,7 +56,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<Chat, BadRequest> {
         return Err(BadRequest::new("max_tokens and max_completion_tokens differ; one of them is expected"));
     }
     chat.max_tokens = newer_max_tokens.or(chat.max_tokens);
-    chat.unportable = unportable.0;
+    chat.unportable = reading.unportable;
     Ok(chat)
 }
 
@@ -77,29 +78,30 @@ fn harmless(key: &str, value: &str) -> bool {
     }
 }
 
-fn tools(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Vec<Tool>, BadRequest> {
+fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Tool>, BadRequest> {
     let elements = json::array(path, raw)?;
-    let mut tools = Vec::with_capacity(elements.len());
+    let mut tools = Vec::new();
     for (index, raw) in elements.into_iter().enumerate() {
         let path = &path.index(index);
+        reading.tool(path, index)?;
         let fields = json::object(path, raw)?;
         let type_path = &path.key("type");
         let kind = fields.get("type").map_or(Ok("function".into()), |raw| json::string(type_path, raw))?;
         if kind != "function" {
-            unportable.note(type_path);
+            reading.note(type_path);
             continue;
         }
         for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "type" | "function")) {
-            unportable.note_unless_null(&path.key(key), raw);
+            reading.note_unless_null(&path.key(key), raw);
         }
         let path = &path.key("function");
         let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
-        tools.push(tool(path, function, unportable)?);
+        tools.push(tool(path, function, reading)?);
     }
     Ok(tools)
 }
 
-fn tool(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Tool, BadRequest> {
+fn tool(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Tool, BadRequest> {
     let mut tool = Tool { name: String::new(), description: None, parameters: None, strict: None };
     let mut named = false;
     for (key, raw) in json::object(path, raw)?.iter() {
@@ -116,19 +118,19 @@ fn tool(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<
                 tool.parameters = Some(raw.to_owned());
             }
             "strict" => tool.strict = Some(json::boolean(path, raw)?),
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     if named { Ok(tool) } else { Err(BadRequest::missing(&path.key("name"), "a string")) }
 }
 
-fn tool_choice(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<ToolChoice>, BadRequest> {
+fn tool_choice(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<ToolChoice>, BadRequest> {
     const EXPECTED: &str = "`none`, `auto`, `required` or an object";
     if raw.get().starts_with('{') {
         let fields = json::object(path, raw)?;
         let Some(function) = fields.get("function") else {
             // `allowed_tools`, `custom`
-            unportable.note(path);
+            reading.note(path);
             return Ok(None);
         };
         let path = &path.key("function");
@@ -156,7 +158,7 @@ fn stop(path: &Path<'_>, raw: &RawValue) -> Result<Vec<String>, BadRequest> {
     json::strings(path, raw)
 }
 
-fn format(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Format>, BadRequest> {
+fn format(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
     let fields = json::object(path, raw)?;
     let kind_path = &path.key("type");
     let kind = fields.get("type").ok_or_else(|| BadRequest::missing(kind_path, "a string"))?;
@@ -166,16 +168,16 @@ fn format(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Resul
         "json_schema" => {
             let path = &path.key("json_schema");
             let schema = fields.get("json_schema").ok_or_else(|| BadRequest::missing(path, "an object"))?;
-            json_schema(path, schema, unportable)
+            json_schema(path, schema, reading)
         }
         _ => {
-            unportable.note(kind_path);
+            reading.note(kind_path);
             Ok(None)
         }
     }
 }
 
-fn json_schema(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> Result<Option<Format>, BadRequest> {
+fn json_schema(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
     let (mut name, mut strict, mut schema) = (None, None, None);
     for (key, raw) in json::object(path, raw)?.iter() {
         let path = &path.key(key);
@@ -187,11 +189,11 @@ fn json_schema(path: &Path<'_>, raw: &RawValue, unportable: &mut Unportable) -> 
                 json::object(path, raw)?;
                 schema = Some(raw.to_owned());
             }
-            _ => unportable.note(path),
+            _ => reading.note(path),
         }
     }
     let Some(schema) = schema else {
-        unportable.note(path);
+        reading.note(path);
         return Ok(None);
     };
     Ok(Some(Format::Schema { name, strict, schema }))

@@ -19,7 +19,7 @@ fn every_known_field_is_read() {
         "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}}],
         "response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}}"#,
     );
-    let chat = decode(body.as_bytes()).expect("valid");
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.unportable, None);
     assert_eq!((chat.max_tokens, chat.temperature, chat.top_p, chat.top_k), (Some(7), Some(1.5), Some(0.5), Some(40)));
     assert_eq!((chat.stop.as_slice(), chat.seed), (["END".to_owned()].as_slice(), Some(-3)));
@@ -88,7 +88,7 @@ fn what_is_wrong_is_named() {
             "messages[1].content[0].text appears twice; it may appear once",
         ),
     ] {
-        assert_eq!(decode(body.as_bytes()).expect_err(&body).to_string(), sentence, "{body}");
+        assert_eq!(decode(body.as_bytes(), &Bounds::default()).expect_err(&body).to_string(), sentence, "{body}");
     }
 }
 
@@ -124,7 +124,7 @@ fn what_only_this_dialect_says_is_noted_and_kept() {
             "messages[1].tool_calls[0].type",
         ),
     ] {
-        let chat = decode(body.as_bytes()).expect(&body);
+        let chat = decode(body.as_bytes(), &Bounds::default()).expect(&body);
         assert_eq!(chat.unportable.as_deref(), Some(path), "{body}");
     }
 }
@@ -137,14 +137,14 @@ fn what_changes_no_answer_is_not_noted() {
         "prompt_cache_key":"k","safety_identifier":"s","reasoning_effort":null,"audio":null,"stop":null,"tools":null,
         "tool_choice":null,"response_format":{"type":"text"},"stream_options":null,"max_tokens":9,"max_completion_tokens":9"#,
     );
-    let chat = decode(body.as_bytes()).expect("valid");
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.unportable, None);
     assert_eq!((chat.user.as_deref(), chat.max_tokens), (Some("s"), Some(9)));
     let echoed = message(
         r#"{"role":"assistant","content":null,"refusal":"No.","annotations":[],"audio":null,"function_call":null,
         "tool_calls":null,"reasoning_content":"hm"}"#,
     );
-    let chat = decode(echoed.as_bytes()).expect("valid");
+    let chat = decode(echoed.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.unportable, None);
     assert_eq!(
         (chat.messages[1].role, &chat.messages[1].parts),
@@ -162,6 +162,6 @@ fn refusals_never_repeat_what_the_client_wrote() {
         r#"{"model":"m","messages":"SECRET"#.to_owned(),
         r#"{"model":"m" SECRET}"#.to_owned(),
     ] {
-        assert!(!decode(body.as_bytes()).expect_err(&body).to_string().contains("SECRET"), "{body}");
+        assert!(!decode(body.as_bytes(), &Bounds::default()).expect_err(&body).to_string().contains("SECRET"), "{body}");
     }
 }
