@@ -32,22 +32,38 @@ impl Default for Bounds {
 
 /// A backend's response does not follow its dialect.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct Malformed(pub String);
+#[error("{text}")]
+pub struct Malformed {
+    text: String,
+    too_large: bool,
+}
 
 /// Maximum of tool calls in one answer. Providers allow some hundred tools in a request, and a model calls few of them at
 /// once.
 const MAX_CALLS: usize = 1024;
 
 impl Malformed {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), too_large: false }
+    }
+
+    pub(crate) fn too_large(text: impl Into<String>) -> Self {
+        Self { text: text.into(), too_large: true }
+    }
+
     /// Checks the number of tool calls in an answer.
     pub(crate) fn unless_few(calls: usize) -> Result<(), Self> {
         if calls > MAX_CALLS {
-            return Err(Self(format!(
-                "the answer has more than {MAX_CALLS} tool calls; at most {MAX_CALLS} are allowed"
-            )));
+            let text = format!("the answer has more than {MAX_CALLS} tool calls; at most {MAX_CALLS} are expected");
+            return Err(Self::too_large(text));
         }
         Ok(())
+    }
+
+    /// Whether the answer is larger than a decoder can take, so that it cannot become complete.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.too_large
     }
 }
 

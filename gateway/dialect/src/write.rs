@@ -66,7 +66,7 @@ pub(super) fn malformed(what: &str, error: &serde_json::Error) -> Malformed {
         (Some(first), Some(last)) if first < last => format!("{}…{}", &text[..first], &text[last + 1..]),
         _ => text,
     };
-    Malformed(format!("{what}: {text}"))
+    Malformed::new(format!("{what}: {text}"))
 }
 
 /// The arguments of a tool call as an object, for dialects that have no text there. Empty text means no arguments. Text
@@ -155,7 +155,10 @@ mod tests {
     #[test]
     fn a_models_words_stay_out_of_errors() {
         let error = serde_json::from_str::<u64>(r#""a secret \"x\"""#).expect_err("a string");
-        assert_eq!(malformed("chunk", &error).0, "chunk: invalid type: string …, expected u64 at line 1 column 16");
+        assert_eq!(
+            malformed("chunk", &error).to_string(),
+            "chunk: invalid type: string …, expected u64 at line 1 column 16"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ use bytes::Bytes;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::MAX_REPLY_BYTES;
 use super::budgets::stopping;
 use crate::backend;
 use crate::error::{Failure, Kind};
@@ -52,6 +53,8 @@ pub(crate) struct Relay {
     price: Option<Price>,
     // Frames that the client has not taken yet.
     out: VecDeque<Bytes>,
+    // Bytes of texts, thinking and tool calls so far.
+    received: usize,
     // Whether the model sent a finish reason.
     finished: bool,
     // Whether a frame that is not of the dialect, or a missing end marker, is an error.
@@ -128,6 +131,7 @@ impl Relay {
             request_id,
             price,
             out: VecDeque::new(),
+            received: 0,
             finished: false,
             strict: answer.strict,
             skipped: 0,
@@ -330,6 +334,7 @@ impl Relay {
         let mut ended = false;
         while let Some(delta) = self.deltas.pop_front() {
             note(record, &delta);
+            self.bound(&delta)?;
             self.finished |= matches!(delta, Delta::Finish(_));
             match delta {
                 Delta::End if !self.finished => {
@@ -359,10 +364,24 @@ impl Relay {
         Ok(())
     }
 
+    /// Bounds the answer like one that is not streamed, since some encoders keep it until its end.
+    fn bound(&mut self, delta: &Delta) -> Result<(), Failure> {
+        self.received += match delta {
+            Delta::Text(text) | Delta::Reasoning(text) => text.len(),
+            Delta::ToolCallStart { id, name, .. } => id.len() + name.len(),
+            Delta::ToolCallArguments { fragment, .. } => fragment.len(),
+            Delta::Start { .. } | Delta::Finish(_) | Delta::Usage(_) | Delta::End | Delta::Failed(_) => 0,
+        };
+        if self.received > MAX_REPLY_BYTES {
+            return Err(Failure::new(Kind::Protocol, "the backend's answer is longer than 32 MiB"));
+        }
+        Ok(())
+    }
+
     /// Skips a frame that is not of the backend's dialect. What it held is lost; the record counts it.
     fn skip(&mut self, error: &Malformed, record: &mut Record) -> Result<(), Failure> {
         self.deltas.clear();
-        if self.strict || self.skipped == MAX_SKIPPED_FRAMES {
+        if self.strict || error.is_too_large() || self.skipped == MAX_SKIPPED_FRAMES {
             return Err(malformed(error));
         }
         self.skipped += 1;

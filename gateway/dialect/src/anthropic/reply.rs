@@ -41,9 +41,9 @@ struct WireBlock<'a> {
 pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     let wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the message", &e))?;
     if wire.r#type.0 != "message" {
-        return Err(Malformed("the answer is not a message".to_owned()));
+        return Err(Malformed::new("the answer is not a message"));
     }
-    let blocks = wire.content.ok_or_else(|| Malformed("the message has no content".to_owned()))?;
+    let blocks = wire.content.ok_or_else(|| Malformed::new("the message has no content"))?;
     let mut reply = Reply {
         id: wire.id,
         model: wire.model,
@@ -56,7 +56,7 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
             "text" => reply.text.push_str(&block.text.unwrap_or_default().0),
             "thinking" => reply.reasoning.push_str(&block.thinking.unwrap_or_default().0),
             "tool_use" => {
-                let name = block.name.ok_or_else(|| Malformed("a tool_use block has no name".to_owned()))?;
+                let name = block.name.ok_or_else(|| Malformed::new("a tool_use block has no name"))?;
                 let arguments = block.input.map_or("{}", RawValue::get).to_owned();
                 Malformed::unless_few(reply.tool_calls.len() + 1)?;
                 reply.tool_calls.push(ToolCall { id: block.id.unwrap_or_default(), name, arguments });

@@ -38,9 +38,9 @@ pub(super) struct Message<'a> {
 /// Reads a complete response.
 pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     let wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the answer", &e))?;
-    let message = wire.message.ok_or_else(|| Malformed("the answer has no message".to_owned()))?;
+    let message = wire.message.ok_or_else(|| Malformed::new("the answer has no message"))?;
     if !wire.done {
-        return Err(Malformed("the answer is incomplete: `done` is not true".to_owned()));
+        return Err(Malformed::new("the answer is incomplete: `done` is not true"));
     }
     let calls = message.tool_calls.unwrap_or_default();
     Malformed::unless_few(calls.len())?;

@@ -31,7 +31,7 @@ impl Decoder {
             return Ok(());
         }
         if line.message.is_none() && !line.done {
-            return Err(Malformed("a line of the stream has no message".to_owned()));
+            return Err(Malformed::new("a line of the stream has no message"));
         }
         if !self.started {
             self.started = true;

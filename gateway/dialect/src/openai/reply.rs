@@ -56,7 +56,7 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     let completion: Completion<'_> =
         serde_json::from_slice(body).map_err(|e| write::malformed("the completion", &e))?;
     let choice = completion.choices.and_then(|choices| choices.into_iter().next());
-    let choice = choice.ok_or_else(|| Malformed("the completion has no choices".to_owned()))?;
+    let choice = choice.ok_or_else(|| Malformed::new("the completion has no choices"))?;
     let message = choice.message;
     let calls = message.tool_calls.unwrap_or_default();
     Malformed::unless_few(calls.len())?;

@@ -6,11 +6,7 @@ use crate::chat::{Image, Message, Part, Role, ToolCall};
 use crate::json::{self, BadRequest, Fields, Path};
 use crate::reading::Reading;
 
-pub(super) fn messages(
-    path: &Path<'_>,
-    raw: &RawValue,
-    reading: &mut Reading<'_>,
-) -> Result<Vec<Message>, BadRequest> {
+pub(super) fn messages(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Message>, BadRequest> {
     let mut messages = Vec::new();
     json::objects(path, raw, |path, fields| message(path, fields, &mut messages, reading))?;
     if messages.is_empty() {

@@ -100,12 +100,7 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
     Ok(tools)
 }
 
-fn tool_choice(
-    path: &Path<'_>,
-    raw: &RawValue,
-    chat: &mut Chat,
-    reading: &mut Reading<'_>,
-) -> Result<(), BadRequest> {
+fn tool_choice(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) -> Result<(), BadRequest> {
     let fields = json::object(path, raw)?;
     chat.tool_choice = Some(match json::required_string(path, &fields, "type")?.as_str() {
         "auto" => ToolChoice::Auto,

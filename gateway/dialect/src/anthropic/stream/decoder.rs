@@ -115,11 +115,11 @@ impl Decoder {
 
     fn block_start(&mut self, index: Option<u64>, block: Option<Block<'_>>, out: &mut Deltas) -> Result<(), Malformed> {
         let (Some(number), Some(block)) = (index, block) else {
-            return Err(Malformed("a content_block_start has no index or no block".to_owned()));
+            return Err(Malformed::new("a content_block_start has no index or no block"));
         };
         match &*block.r#type.0 {
             "tool_use" => {
-                let name = block.name.ok_or_else(|| Malformed("a tool_use block has no name".to_owned()))?;
+                let name = block.name.ok_or_else(|| Malformed::new("a tool_use block has no name"))?;
                 let index = self.calls;
                 self.calls += 1;
                 Malformed::unless_few(self.calls)?;
@@ -148,7 +148,7 @@ impl Decoder {
         out: &mut Deltas,
     ) -> Result<(), Malformed> {
         let (Some(number), Some(delta)) = (index, delta) else {
-            return Err(Malformed("a content_block_delta has no index or no delta".to_owned()));
+            return Err(Malformed::new("a content_block_delta has no index or no delta"));
         };
         match delta.r#type.as_ref().map(|kind| &*kind.0) {
             Some("text_delta") => push_text(delta.text, out),

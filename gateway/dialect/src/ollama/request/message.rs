@@ -59,11 +59,7 @@ impl Calls {
     }
 }
 
-pub(super) fn messages(
-    path: &Path<'_>,
-    raw: &RawValue,
-    reading: &mut Reading<'_>,
-) -> Result<Vec<Message>, BadRequest> {
+pub(super) fn messages(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Message>, BadRequest> {
     let (mut calls, mut messages) = (Calls::default(), Vec::new());
     json::objects(path, raw, |path, fields| {
         reading.message(path, messages.len())?;

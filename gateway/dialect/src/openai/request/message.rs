@@ -7,11 +7,7 @@ use crate::image;
 use crate::json::{self, BadRequest, Fields, Path};
 use crate::reading::Reading;
 
-pub(super) fn messages(
-    path: &Path<'_>,
-    raw: &RawValue,
-    reading: &mut Reading<'_>,
-) -> Result<Vec<Message>, BadRequest> {
+pub(super) fn messages(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Message>, BadRequest> {
     let mut messages = Vec::new();
     json::objects(path, raw, |path, fields| {
         reading.message(path, messages.len())?;

@@ -162,6 +162,9 @@ fn refusals_never_repeat_what_the_client_wrote() {
         r#"{"model":"m","messages":"SECRET"#.to_owned(),
         r#"{"model":"m" SECRET}"#.to_owned(),
     ] {
-        assert!(!decode(body.as_bytes(), &Bounds::default()).expect_err(&body).to_string().contains("SECRET"), "{body}");
+        assert!(
+            !decode(body.as_bytes(), &Bounds::default()).expect_err(&body).to_string().contains("SECRET"),
+            "{body}"
+        );
     }
 }

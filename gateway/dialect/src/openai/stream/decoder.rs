@@ -129,7 +129,7 @@ impl Decoder {
             return Ok(());
         }
         if chunk.choices.is_none() && chunk.usage.is_none() && !named {
-            return Err(Malformed("a chunk of the stream has no choices".to_owned()));
+            return Err(Malformed::new("a chunk of the stream has no choices"));
         }
         if !self.started && (chunk.id.is_some() || chunk.model.is_some()) {
             self.started = true;
@@ -191,7 +191,8 @@ impl Decoder {
             (None, None) => {
                 self.kept += arguments.len();
                 if self.kept > MAX_KEPT_BYTES {
-                    return Err(Malformed("a tool call of the stream has 1 MiB of arguments and no name".to_owned()));
+                    let text = "the stream has more than 1 MiB of tool calls' ids and of arguments without a name";
+                    return Err(Malformed::too_large(text));
                 }
                 call.waiting.push_str(&arguments);
                 return Ok(());
@@ -242,7 +243,7 @@ impl Decoder {
 
     fn finish(&mut self, reason: &str, out: &mut Deltas) -> Result<(), Malformed> {
         if self.reported < self.calls.len() {
-            return Err(Malformed("a tool call of the stream has no name".to_owned()));
+            return Err(Malformed::new("a tool call of the stream has no name"));
         }
         self.finished = true;
         out.push_back(Delta::Finish(finish(reason, !self.calls.is_empty())));
