@@ -18,7 +18,7 @@ pub use decision::Decision;
 use decision::Routing;
 use shadow::Shadows;
 use view::View;
-use wasmgate_base::tokens::TokenEstimator;
+use wasmgate_base::tokens::{IMAGE_TOKENS, TokenEstimator};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
 
@@ -64,7 +64,8 @@ impl Router {
         let named = named(snapshot, chat)?;
         let permitted = permitted(snapshot, dialect, chat, &view, named)?;
         let messages = view.messages();
-        record.estimated_input_tokens = self.tokens.estimate(view.texts());
+        let images = IMAGE_TOKENS.saturating_mul(view.images);
+        record.estimated_input_tokens = self.tokens.estimate(chat.texts()).saturating_add(images);
         let id = record.id.clone();
         let request = view.request(&id, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -101,14 +102,18 @@ fn permitted(
         Some(index) => [index].into_iter().chain(catalog.models()[index].model.fallbacks.iter().copied()).collect(),
         None => (0..catalog.models().len()).collect(),
     };
-    let mut obstacle = None;
+    // The search for an obstacle reads the whole request, so each backend dialect is asked once, however many models it has.
+    let mut obstacles: Vec<(Dialect, Option<String>)> = Vec::new();
     let able: Vec<usize> = asked
         .into_iter()
         .filter(|&index| {
             let live = &catalog.models()[index];
-            let field = live.backend.settings().kind.dialect.obstacle(dialect, chat);
-            let can_say = field.is_none() || live.backend.is_simulated();
-            obstacle = obstacle.take().or(field);
+            let to = live.backend.settings().kind.dialect;
+            let known = obstacles.iter().position(|(dialect, _)| *dialect == to).unwrap_or_else(|| {
+                obstacles.push((to, to.obstacle(dialect, chat)));
+                obstacles.len() - 1
+            });
+            let can_say = obstacles[known].1.is_none() || live.backend.is_simulated();
             // Configured capabilities do not bind the client: one that names a model knows what that model can do.
             can_say && (named == Some(index) || live.model.capabilities.cover(view.needs))
         })
@@ -117,7 +122,7 @@ fn permitted(
     if named.map_or(!able.is_empty(), |named| able.first() == Some(&named)) {
         return Ok(able);
     }
-    let message = match obstacle {
+    let message = match obstacles.into_iter().find_map(|(_, field)| field) {
         Some(field) => format!("`{field}` cannot be translated into the dialect of any backend that could answer"),
         None => {
             "no configured model has the capabilities that the request needs (tools, images or an output format)".into()

@@ -14,6 +14,8 @@ pub(super) struct View<'a> {
     /// Each message's role and text.
     messages: Vec<(policy_host::Role, Cow<'a, str>)>,
     labels: Vec<(&'a str, &'a str)>,
+    /// The number of images.
+    pub images: u32,
     /// Capabilities that the request needs beyond text.
     pub needs: Capabilities,
 }
@@ -49,24 +51,18 @@ impl<'a> View<'a> {
         if !chat.tools.is_empty() {
             needs.tools = true;
         }
-        if chat.messages.iter().flat_map(|message| &message.parts).any(|part| matches!(part, Part::Image(_))) {
-            needs.images = true;
-        }
+        let images = u32::try_from(chat.images()).unwrap_or(u32::MAX);
+        needs.images = images > 0;
         if matches!(chat.format, Some(Format::Json | Format::Schema { .. })) {
             needs.structured_output = true;
         }
-        Self { messages: messages.collect(), labels: labels.collect(), needs }
+        Self { messages: messages.collect(), labels: labels.collect(), images, needs }
     }
 
     /// The messages, in the form of the policy contract.
     #[must_use]
     pub(super) fn messages(&self) -> Vec<policy_host::Message<'_>> {
         self.messages.iter().map(|(role, text)| policy_host::Message { role: *role, text }).collect()
-    }
-
-    /// Each message's text.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> + Clone {
-        self.messages.iter().map(|(_, text)| &**text)
     }
 
     /// The request, in the form of the policy contract.
