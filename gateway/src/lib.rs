@@ -40,6 +40,7 @@ pub mod browsers;
 pub mod error;
 pub mod log;
 pub mod net;
+pub mod offload;
 
 mod run;
 

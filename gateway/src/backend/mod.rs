@@ -30,6 +30,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVa
 use hyper::{Method, Uri};
 
 use crate::error::{Failure, Kind as FailureKind};
+use crate::offload;
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
 
@@ -78,7 +79,7 @@ struct Live {
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The chat to send.
-    pub chat: &'a Chat,
+    pub chat: &'a Arc<Chat>,
     /// The dialect of the client's request.
     pub from: Dialect,
     /// The model's name at the backend.
@@ -253,7 +254,7 @@ impl Backend {
                 Source::Sim(answer?)
             }
             (None, Some(url)) => {
-                let body = dialect.encode(call.from, call.chat, call.model, call.max_tokens);
+                let body = encode(dialect, &call).await?;
                 let shared = (call.from == dialect).then_some(call.dialect_headers);
                 Source::Http(self.post(url, body.into(), &call.sent, shared, call.head_by).await?)
             }
@@ -321,6 +322,16 @@ impl Backend {
         let key = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
         Err(error_response::failure(response, key).await)
     }
+}
+
+/// Writes a call's body; a large one off the worker.
+async fn encode(dialect: Dialect, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
+    let (from, max_tokens) = (call.from, call.max_tokens);
+    if !offload::is_large(call.chat.body_bytes) {
+        return Ok(dialect.encode(from, call.chat, call.model, max_tokens));
+    }
+    let (chat, model) = (Arc::clone(call.chat), call.model.to_owned());
+    offload::run(call.chat.body_bytes, move || dialect.encode(from, &chat, &model, max_tokens)).await
 }
 
 fn too_slow() -> Failure {

@@ -15,6 +15,7 @@ use super::models::{ModelFile, mean_models};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
 use super::{Config, Log, LogFormat, Reload, Server};
 use wasmgate_base::digest::sha256;
+use wasmgate_dialect::Bounds;
 use wasmgate_policy_host::Hook;
 
 #[derive(Deserialize)]
@@ -60,6 +61,9 @@ struct ServerFile {
     max_body_bytes: usize,
     max_buffered_bytes: Option<usize>,
     max_prompt_chars: usize,
+    max_messages: usize,
+    max_parts: usize,
+    max_tools: usize,
     max_head_bytes: usize,
     head_timeout_seconds: f64,
     body_timeout_seconds: f64,
@@ -79,6 +83,7 @@ struct ServerFile {
 
 impl Default for ServerFile {
     fn default() -> Self {
+        let Bounds { messages: max_messages, parts: max_parts, tools: max_tools } = Bounds::default();
         Self {
             max_in_flight: 1024,
             max_connections: 4096,
@@ -88,6 +93,9 @@ impl Default for ServerFile {
             max_body_bytes: 8 << 20,
             max_buffered_bytes: None,
             max_prompt_chars: 100_000,
+            max_messages,
+            max_parts,
+            max_tools,
             max_head_bytes: 32 << 10,
             head_timeout_seconds: 60.0,
             body_timeout_seconds: 30.0,
@@ -296,6 +304,11 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         max_body_bytes,
         max_buffered_bytes,
         max_prompt_chars: count("max_prompt_chars", file.max_prompt_chars, 1, 1 << 30)?,
+        bounds: Bounds {
+            messages: count("max_messages", file.max_messages, 1, 1_000_000)?,
+            parts: count("max_parts", file.max_parts, 1, 1_000_000)?,
+            tools: count("max_tools", file.max_tools, 1, 1_000_000)?,
+        },
         max_head_bytes: count("max_head_bytes", file.max_head_bytes, 8 << 10, 1 << 20)?,
         head_timeout: seconds(&["server", "head_timeout_seconds"], file.head_timeout_seconds)?,
         body_timeout: seconds(&["server", "body_timeout_seconds"], file.body_timeout_seconds)?,

@@ -28,6 +28,7 @@ use crate::rollout::slot::{Role, Slot};
 pub use admin::Admin;
 pub use error::ConfigError;
 pub use token::Token;
+use wasmgate_dialect::Bounds;
 use wasmgate_policy_host::{GivenLimits, Hook};
 
 /// The configuration without a file: the documented example, whose models are simulated.
@@ -96,8 +97,10 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// Bytes that all requests and complete answers may hold in memory. The gateway refuses more requests with 503.
     pub max_buffered_bytes: usize,
-    /// Longest prompt, in characters of all messages together.
+    /// Longest prompt, in characters of everything that the model reads. An image counts as a fixed number of them.
     pub max_prompt_chars: usize,
+    /// Maximum of messages, parts and tools of a request.
+    pub bounds: Bounds,
     /// Largest request head, in bytes.
     pub max_head_bytes: usize,
     /// How long a client may take to send a request's head, and how long a keep-alive connection may be idle.

@@ -9,7 +9,9 @@ mod budgets;
 mod failures;
 mod hedge;
 pub(crate) mod relay;
+mod reply;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -30,7 +32,7 @@ use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{Dialect, Facts, Routing};
 
-/// Largest non-streamed answer: 32 MiB.
+/// Largest answer, streamed or not: 32 MiB.
 const MAX_REPLY_BYTES: usize = 32 << 20;
 
 /// A model's answer, complete or as a stream.
@@ -46,7 +48,7 @@ pub(crate) struct ChatCall {
     /// The client's dialect.
     pub dialect: Dialect,
     /// The request.
-    pub chat: Chat,
+    pub chat: Arc<Chat>,
     /// The ranking.
     pub decision: Decision,
     /// Headers that belong to the client's dialect.
@@ -202,20 +204,17 @@ impl Attempt for Dispatch<'_> {
                 Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
             }),
         }?;
-        let reply = spoken.decode_reply(&body).map_err(|error| {
-            record.note_usage(spoken.usage_in(&body), true);
-            Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
-        })?;
+        let reply = reply::read(spoken, &body, record).await?;
         record.answered = Some(Instant::now());
         record.note_usage(reply.usage, true);
         let calls = reply.tool_calls.iter().map(|call| call.arguments.len() + call.name.len()).sum::<usize>();
         record.output_bytes = (reply.text.len() + reply.reasoning.len() + calls) as u64;
         let same = spoken == call.dialect;
-        Ok(Answer::Whole(if same {
-            body
-        } else {
-            call.dialect.encode_reply(&reply, &self.facts(record, index), &record.total(price)).into()
-        }))
+        if same {
+            return Ok(Answer::Whole(body));
+        }
+        let (facts, total) = (self.facts(record, index), record.total(price));
+        Ok(Answer::Whole(reply::write(call.dialect, reply, facts, total, body.len()).await?))
     }
 }
 

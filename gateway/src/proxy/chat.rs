@@ -50,7 +50,7 @@ async fn prepare(in_flight: &mut InFlight, dialect: Dialect, request: Request<In
     let (gateway, snapshot) = (Arc::clone(in_flight.gateway()), Arc::clone(in_flight.snapshot()));
     let (headers, body) = intake::read(request, &snapshot.limits, &gateway.memory).await?;
     in_flight.admit()?;
-    let chat = intake::parse(dialect, &body.bytes, &snapshot.limits)?;
+    let chat = Arc::new(intake::parse(dialect, body.bytes.clone(), &snapshot.limits).await?);
     let memory = body.parsed();
     in_flight.record.stream = chat.stream;
     let inbound = Inbound { dialect, chat: &chat, headers: &headers };

@@ -16,9 +16,10 @@ use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake;
 use super::response::{complete, id_header, refuse, routing_headers};
-use crate::backend::LiveModel;
+use crate::backend::{Catalog, LiveModel};
 use crate::dispatch::{Attempt, Bounds, Target, stopping, whole, with_retries};
 use crate::error::{Failure, Kind};
+use crate::offload;
 use crate::telemetry::Record;
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::{BadRequest, Dialect, json};
@@ -46,16 +47,14 @@ async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<B
     let snapshot = Arc::clone(in_flight.snapshot());
     let (_, body) = intake::read(request, &snapshot.limits, &gateway.memory).await?;
     in_flight.admit()?;
-    let asked = parse(&body.bytes).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
-    let index = snapshot.catalog.find(&asked.model).ok_or_else(|| {
-        Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured model")
-    })?;
-    let live = &snapshot.catalog.models()[index];
-    in_flight.record.model = Some(index);
     // Four bytes for each token: an estimate, used only if the backend reports no usage.
     in_flight.record.estimated_input_tokens = u32::try_from(body.bytes.len() / 4).unwrap_or(u32::MAX);
-    let body = asked.forward(&live.model.backend_name);
-    let embedding = Embedding { gateway: &gateway, live, body, inputs: asked.inputs };
+    let (catalog, bytes) = (Arc::clone(&snapshot.catalog), body.bytes.clone());
+    let asked = offload::run(bytes.len(), move || Asked::read(&catalog, &bytes)).await??;
+    let index = asked.model;
+    let live = &snapshot.catalog.models()[index];
+    in_flight.record.model = Some(index);
+    let embedding = Embedding { gateway: &gateway, live, body: asked.body, inputs: asked.inputs };
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);
     let target = Target {
         budgets: &gateway.budgets,
@@ -66,7 +65,9 @@ async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<B
     };
     let answer = with_retries(target, &mut in_flight.record, &embedding).await?;
     in_flight.record.answered = Some(Instant::now());
-    let read: Answer = serde_json::from_slice(&answer).map_err(|error| {
+    let body = answer.clone();
+    let read = offload::run(body.len(), move || serde_json::from_slice::<Answer>(&body)).await?;
+    let read = read.map_err(|error| {
         Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
     })?;
     let usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
@@ -103,14 +104,27 @@ impl Attempt for Embedding<'_> {
     }
 }
 
-/// The parts of a request that the gateway reads.
-struct Asked<'a> {
-    model: String,
+/// A request, ready to be forwarded.
+struct Asked {
+    /// The model, by position in the catalog.
+    model: usize,
     inputs: usize,
-    fields: json::Fields<'a>,
+    body: Bytes,
 }
 
-fn parse(body: &[u8]) -> Result<Asked<'_>, BadRequest> {
+impl Asked {
+    fn read(catalog: &Catalog, body: &[u8]) -> Result<Self, Failure> {
+        let refused = |error: BadRequest| Failure::new(Kind::BadRequest, error.to_string());
+        let (name, inputs, fields) = parse(body).map_err(refused)?;
+        let model = catalog.find(&name).ok_or_else(|| {
+            Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured model")
+        })?;
+        Ok(Self { model, inputs, body: forward(&fields, &catalog.models()[model].model.backend_name) })
+    }
+}
+
+/// The model's name, the number of inputs, all fields.
+fn parse(body: &[u8]) -> Result<(String, usize, json::Fields<'_>), BadRequest> {
     let fields = json::body(body)?;
     let model = json::required_string(&json::Path::Body, &fields, "model")?;
     let input = fields
@@ -122,29 +136,27 @@ fn parse(body: &[u8]) -> Result<Asked<'_>, BadRequest> {
         Ok(list) => list.len(),
         Err(_) => 1,
     };
-    Ok(Asked { model, inputs, fields })
+    Ok((model, inputs, fields))
 }
 
-impl Asked<'_> {
-    /// The request as the client wrote it, with the backend's name of the model.
-    fn forward(&self, model: &str) -> Bytes {
-        let mut body = Vec::from(b"{");
-        for (position, (key, value)) in self.fields.iter().enumerate() {
-            if position > 0 {
-                body.push(b',');
-            }
-            // Writing JSON text into memory cannot fail.
-            let _ = serde_json::to_writer(&mut body, key);
-            body.push(b':');
-            if key == "model" {
-                let _ = serde_json::to_writer(&mut body, model);
-            } else {
-                body.extend_from_slice(value.get().as_bytes());
-            }
+/// The request as the client wrote it, with the backend's name of the model.
+fn forward(fields: &json::Fields<'_>, model: &str) -> Bytes {
+    let mut body = Vec::from(b"{");
+    for (position, (key, value)) in fields.iter().enumerate() {
+        if position > 0 {
+            body.push(b',');
         }
-        body.push(b'}');
-        body.into()
+        // Writing JSON text into memory cannot fail.
+        let _ = serde_json::to_writer(&mut body, key);
+        body.push(b':');
+        if key == "model" {
+            let _ = serde_json::to_writer(&mut body, model);
+        } else {
+            body.extend_from_slice(value.get().as_bytes());
+        }
     }
+    body.push(b'}');
+    body.into()
 }
 
 /// The part of an answer that the gateway reads: usage.

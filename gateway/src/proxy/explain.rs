@@ -44,7 +44,7 @@ async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<D
     let snapshot = Arc::clone(in_flight.snapshot());
     let (headers, body) = intake::read(request, &snapshot.limits, &gateway.memory).await?;
     in_flight.admit()?;
-    let chat = intake::parse(Dialect::Native, &body.bytes, &snapshot.limits)?;
+    let chat = intake::parse(Dialect::Native, body.bytes.clone(), &snapshot.limits).await?;
     let _memory = body.parsed();
     let inbound = Inbound { dialect: Dialect::Native, chat: &chat, headers: &headers };
     gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await
@@ -81,6 +81,10 @@ struct Choice<'a> {
 fn body(record: &Record, snapshot: &Snapshot, decision: &Decision) -> Vec<u8> {
     let models = snapshot.catalog.models();
     let chosen = record.chosen.map(|index| &models[index]);
+    let mut ranks = vec![None; models.len()];
+    for (position, &index) in decision.ranking.iter().enumerate() {
+        ranks[index] = Some(position + 1);
+    }
     let candidates = decision.permitted.iter().zip(&decision.estimates).map(|(&index, estimate)| {
         let live = &models[index];
         Choice {
@@ -88,7 +92,7 @@ fn body(record: &Record, snapshot: &Snapshot, decision: &Decision) -> Vec<u8> {
             backend: &live.backend.settings().name,
             location: live.location().as_str(),
             health: live.backend.health().state().as_str(),
-            rank: decision.ranking.iter().position(|&ranked| ranked == index).map(|position| position + 1),
+            rank: ranks[index],
             estimated_input_tokens: estimate.map(|estimate| estimate.input_tokens),
             estimated_output_tokens: estimate.map(|estimate| estimate.output_tokens),
             estimated_cost: estimate.and_then(|estimate| estimate.cost).map(|cost| NanoDollars(cost).usd()),

@@ -15,8 +15,13 @@ use hyper::{HeaderMap, Request};
 use super::memory::{Held, Memory};
 use crate::config::Server;
 use crate::error::{Failure, Kind};
-use wasmgate_dialect::Dialect;
-use wasmgate_dialect::chat::{Chat, Part};
+use crate::offload;
+use wasmgate_base::tokens::IMAGE_TOKENS;
+use wasmgate_dialect::chat::Chat;
+use wasmgate_dialect::{Bounds, Dialect};
+
+/// Characters that an image counts as in the length of a prompt: four for each token.
+const IMAGE_CHARS: usize = 4 * IMAGE_TOKENS as usize;
 
 /// How often a body is in memory at once: as it arrived, as it was parsed, and as it is sent to a backend.
 const COPIES: usize = 3;
@@ -118,21 +123,28 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
 /// Parses a chat request and bounds its prompt.
 ///
 /// # Errors
-/// If the request is not valid in its dialect, or its prompt is too long.
-pub(super) fn parse(dialect: Dialect, body: &[u8], limits: &Server) -> Result<Chat, Failure> {
-    let chat = dialect.decode(body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
+/// If the request is not valid in its dialect, or too large.
+pub(super) async fn parse(dialect: Dialect, body: Bytes, limits: &Server) -> Result<Chat, Failure> {
+    let (bounds, max_prompt_chars) = (limits.bounds, limits.max_prompt_chars);
+    offload::run(body.len(), move || parse_now(dialect, &body, &bounds, max_prompt_chars)).await?
+}
+
+fn parse_now(dialect: Dialect, body: &[u8], bounds: &Bounds, max_prompt_chars: usize) -> Result<Chat, Failure> {
+    let chat = dialect.decode(body, bounds).map_err(|error| {
+        let kind = if error.is_too_large() { Kind::TooLarge } else { Kind::BadRequest };
+        Failure::new(kind, error.to_string())
+    })?;
+    let images = chat.images() * IMAGE_CHARS;
     // A character has one to four bytes: most prompts need not be counted.
-    let bytes: usize = texts_of(&chat).map(str::len).sum();
-    if bytes > limits.max_prompt_chars {
-        let chars: usize = texts_of(&chat).map(|text| text.chars().count()).sum();
-        if chars > limits.max_prompt_chars {
-            let message = format!("the prompt has {chars} characters, expected at most {}", limits.max_prompt_chars);
+    let bytes = images + chat.texts().map(str::len).sum::<usize>();
+    if bytes > max_prompt_chars {
+        let chars = images + chat.texts().map(|text| text.chars().count()).sum::<usize>();
+        if chars > max_prompt_chars {
+            let message = format!(
+                "the prompt has {chars} characters in messages, tools and images; at most {max_prompt_chars} are expected"
+            );
             return Err(Failure::new(Kind::TooLarge, message));
         }
     }
     Ok(chat)
-}
-
-fn texts_of(chat: &Chat) -> impl Iterator<Item = &str> + Clone {
-    chat.messages.iter().flat_map(|message| &message.parts).filter_map(Part::text)
 }
