@@ -25,6 +25,7 @@ mod faults;
 mod guarded;
 mod hedging;
 mod languages;
+mod large;
 mod log;
 mod metrics;
 mod modes;

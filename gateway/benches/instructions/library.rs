@@ -206,7 +206,7 @@ fn with_record(work: impl FnOnce(&Metrics, &Record, &Snapshot)) {
     work(&metrics, &record, &snapshot);
 }
 
-fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     Facts {
         request_id: "01a207fe441174d09bc39cee5a43cb5d".to_owned(),
         model: "model-0".to_owned(),

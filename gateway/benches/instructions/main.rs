@@ -2,12 +2,14 @@
 //! the gate of `make gate`. The machine's other work does not move these figures, so that a small growth is seen.
 //!
 //! Each case is run twice under callgrind, with few and with many operations; the difference, divided by how many more
-//! there were, is what one costs: what comes before and after the operations cancels out.
+//! there were, is what one costs: what comes before and after the operations cancels out. `growth` compares how the costs
+//! grow with the input instead.
 
 mod callgrind;
 mod client;
 mod figures;
 mod gateway;
+mod growth;
 mod library;
 mod upstream;
 
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
     match arguments[..] {
         ["compile"] => library::compile(),
         ["run", case, count] => run(case, count.parse().expect("a number")),
+        ["run-growth"] => growth::run(),
+        ["growth"] => return growth::check(),
         ["--write"] => {
             compile_first();
             let figures = Figures::new(cases().map(|case| (case.name, measure(&case))));
@@ -71,6 +75,7 @@ fn check(wanted: &[&str]) -> ExitCode {
     let grown =
         cases().filter(is_wanted).map(|case| committed.compare(case.name, measure(&case))).filter(|grown| *grown);
     match grown.count() {
+        0 if wanted.is_empty() => growth::check(),
         0 => ExitCode::SUCCESS,
         grown => {
             println!("{grown} of the cases cost more than they did. {}", committed.conditions());

@@ -33,11 +33,11 @@ fn message(
             return Err(BadRequest::wrong(&path.key("role"), "an unknown word", expected));
         }
     };
-    let path = &path.key("content");
-    let raw = fields.get("content").ok_or_else(|| BadRequest::missing(path, "a string or an array"))?;
+    let content = &path.key("content");
+    let raw = fields.get("content").ok_or_else(|| BadRequest::missing(content, "a string or an array"))?;
     let mut parts = Vec::new();
     if raw.get().starts_with('[') {
-        json::objects(path, raw, |path, fields| {
+        json::objects(content, raw, |path, fields| {
             match block(path, fields, reading)? {
                 // The other dialects have a separate message for a tool's result.
                 Some(result @ Part::ToolResult { .. }) => {
@@ -58,7 +58,7 @@ fn message(
             return Ok(());
         }
     } else {
-        parts = texts(path, raw, reading)?;
+        parts = texts(content, raw, reading)?;
     }
     reading.message(path, messages.len())?;
     messages.push(Message { role, parts });

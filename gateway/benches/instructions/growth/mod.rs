@@ -1,0 +1,114 @@
+//! Work grows no faster than its input: `cargo bench --bench instructions -- growth`, a part of `make gate` and of
+//! `make test`.
+//!
+//! Each kind of work is done with n, 2n and 4n elements of one dimension under callgrind, in one process. Where the work is
+//! linear, the second doubling adds twice as many instructions as the first; where it is quadratic, four times as many.
+//! Instructions do not depend on the machine's other work, so that the same code always gets the same verdict.
+
+mod replies;
+mod requests;
+mod routing;
+mod streams;
+
+use std::hint::black_box;
+use std::process::ExitCode;
+
+use crate::callgrind;
+
+/// Elements of the smallest run. Eight times as many are the most tool calls that an answer may have.
+const ELEMENTS: usize = 128;
+/// By how much the second doubling may cost more than the first: between twice (linear) and four times (quadratic).
+const MOST: f64 = 2.6;
+/// What the second doubling may cost besides, in instructions: tables that grow by chance in one of the runs. A quadratic
+/// loop of a single instruction adds five times as many.
+const STRAY: f64 = 40_000.0;
+
+/// A dimension of some input.
+pub(crate) struct Dimension {
+    name: String,
+    prepare: Box<dyn Fn(usize) -> Vec<Work>>,
+}
+
+/// What is done with an input of so many elements: its name, and the work, which alone is counted.
+struct Work {
+    name: String,
+    run: Box<dyn FnMut()>,
+}
+
+impl Dimension {
+    fn new(name: impl Into<String>, prepare: impl Fn(usize) -> Vec<Work> + 'static) -> Self {
+        Self { name: name.into(), prepare: Box::new(prepare) }
+    }
+}
+
+fn work(name: impl Into<String>, run: impl FnMut() + 'static) -> Work {
+    Work { name: name.into(), run: Box::new(run) }
+}
+
+fn dimensions() -> Vec<Dimension> {
+    let mut dimensions = requests::dimensions();
+    dimensions.extend(replies::dimensions());
+    dimensions.extend(streams::dimensions());
+    dimensions.extend(routing::dimensions());
+    dimensions
+}
+
+/// Does the work of all dimensions, each with three numbers of elements: what callgrind counts.
+pub(crate) fn run() {
+    for dimension in dimensions() {
+        for elements in sizes() {
+            for mut work in (dimension.prepare)(elements) {
+                counted_growth(&mut *work.run);
+            }
+        }
+    }
+}
+
+fn sizes() -> [usize; 3] {
+    [ELEMENTS, 2 * ELEMENTS, 4 * ELEMENTS]
+}
+
+/// Callgrind counts within this function only, and writes what it counted each time that it ends.
+#[inline(never)]
+fn counted_growth(run: &mut dyn FnMut()) {
+    run();
+    // Keeps the compiler from a jump in the place of that call.
+    black_box(());
+}
+
+/// Counts everything and compares the growth.
+pub(crate) fn check() -> ExitCode {
+    let mut counted = callgrind::count_each(crate::this_program().arg("run-growth"), "counted_growth").into_iter();
+    let (mut compared, mut failed) = (0, 0);
+    let mut steepest = (0.0, String::new());
+    for dimension in dimensions() {
+        let works = (dimension.prepare)(1);
+        let [few, some, many] = sizes().map(|_| counted.by_ref().take(works.len()).collect::<Vec<u64>>());
+        assert_eq!(many.len(), works.len(), "callgrind has counted each run");
+        for (at, work) in works.iter().enumerate() {
+            let costs = [few[at], some[at], many[at]];
+            let [few, some, many] = costs.map(|cost| cost as f64);
+            let (first, second) = (some - few, many - some);
+            let name = format!("{}: {}", dimension.name, work.name);
+            compared += 1;
+            if second > MOST * first + STRAY {
+                failed += 1;
+                println!(
+                    "  FAILED: \"{name}\" takes {costs:?} instructions for {:?} elements. The second doubling costs",
+                    sizes()
+                );
+                println!(
+                    "  {:.1} times the first, at most {MOST} is expected: find the loop within a loop.",
+                    second / first
+                );
+            } else if second > STRAY && second / first > steepest.0 {
+                steepest = (second / first, name);
+            }
+        }
+    }
+    println!(
+        "growth: {compared} kinds of work, {failed} too steep; the steepest other: {:.2} ({})",
+        steepest.0, steepest.1
+    );
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
