@@ -44,15 +44,15 @@ pub(crate) fn count(program: &Command) -> Counted {
     report.read()
 }
 
-/// Runs a program to its end; the instructions of each call of a function of that name, in order.
+/// Runs a program to its end; the instructions of each call of a function, in order. Its path must be whole.
 pub(crate) fn count_each(program: &Command, function: &str) -> Vec<u64> {
     let folder = tempfile::tempdir().expect("a folder for the reports");
     let out = folder.path().join("out");
     let options = [
         "--tool=callgrind".to_owned(),
         format!("--callgrind-out-file={}", out.display()),
-        format!("--toggle-collect=*{function}*"),
-        format!("--dump-after=*{function}*"),
+        format!("--toggle-collect={function}"),
+        format!("--dump-after={function}"),
     ];
     finish(&mut under(&options.each_ref().map(String::as_str), program));
     // Numbered from 1; one without a number is of the program's end.

@@ -370,7 +370,7 @@ impl Relay {
             Delta::Text(text) | Delta::Reasoning(text) => text.len(),
             Delta::ToolCallStart { id, name, .. } => id.len() + name.len(),
             Delta::ToolCallArguments { fragment, .. } => fragment.len(),
-            Delta::Start { .. } | Delta::Finish(_) | Delta::Usage(_) | Delta::End | Delta::Failed(_) => 0,
+            Delta::Start { .. } | Delta::Finish(_) | Delta::Usage { .. } | Delta::End | Delta::Failed(_) => 0,
         };
         if self.received > MAX_REPLY_BYTES {
             return Err(Failure::new(Kind::Protocol, "the backend's answer is longer than 32 MiB"));

@@ -147,6 +147,15 @@ fn odd_openai_servers_are_understood() {
             ]),
             vec![start(Some("c"), "gpt"), begin(0, "a", "f"), more(0, "{}")],
         ),
+        // The name of the second call arrives first: encoders get the calls in the order in which they can write them.
+        (
+            events(&[
+                chunk(&json!({"tool_calls": [{"index": 0, "id": "a", "function": {"arguments": "{"}}]}), None),
+                chunk(&json!({"tool_calls": [{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{}"}}]}), None),
+                chunk(&json!({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "}"}}]}), None),
+            ]),
+            vec![start(Some("c"), "gpt"), begin(0, "b", "g"), more(0, "{}"), begin(1, "a", "f"), more(1, "{}")],
+        ),
         (
             events(&[json!({"error": {"message": "boom", "code": 500}})]),
             vec![Delta::Failed(r#"{"code":500,"message":"boom"}"#.to_owned())],

@@ -189,11 +189,7 @@ impl Decoder {
                 index
             }
             (None, None) => {
-                self.kept += arguments.len();
-                if self.kept > MAX_KEPT_BYTES {
-                    let text = "the stream has more than 1 MiB of tool calls' ids and of arguments without a name";
-                    return Err(Malformed::too_large(text));
-                }
+                keep(&mut self.kept, arguments.len())?;
                 call.waiting.push_str(&arguments);
                 return Ok(());
             }
@@ -214,7 +210,7 @@ impl Decoder {
         if let Some(at) = latest {
             let call = &mut self.calls[at];
             if call.id.is_empty() {
-                self.kept += id.len();
+                keep(&mut self.kept, id.len())?;
                 call.id.clone_from(&id);
                 self.by_id.insert((key, id), at);
                 return Ok(at);
@@ -235,7 +231,7 @@ impl Decoder {
     fn begin(&mut self, key: Key, id: String) -> Result<usize, Malformed> {
         let at = self.calls.len();
         Malformed::unless_few(at + 1)?;
-        self.kept += id.len();
+        keep(&mut self.kept, id.len())?;
         self.calls.push(Call { id, index: None, waiting: String::new() });
         self.latest.insert(key, at);
         Ok(at)
@@ -249,4 +245,14 @@ impl Decoder {
         out.push_back(Delta::Finish(finish(reason, !self.calls.is_empty())));
         Ok(())
     }
+}
+
+/// Counts bytes that the decoder keeps.
+fn keep(kept: &mut usize, bytes: usize) -> Result<(), Malformed> {
+    *kept += bytes;
+    if *kept > MAX_KEPT_BYTES {
+        let text = "the stream has more than 1 MiB of tool calls' ids and of arguments without a name";
+        return Err(Malformed::too_large(text));
+    }
+    Ok(())
 }
