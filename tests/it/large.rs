@@ -162,8 +162,16 @@ fn a_list_above_its_bound_is_refused_by_name() {
     ];
     let refused = cases.len();
     for (path, most, body, field) in cases {
-        let _ = gateway.post(path, &body(most)).expect(200);
-        let response = gateway.post(path, &body(most + 1)).expect(413);
+        let request = |count: usize| {
+            let mut body = body(count);
+            if path == ollama {
+                // Its dialect has another name for it.
+                let _ = body.as_object_mut().unwrap().remove("max_tokens");
+            }
+            body
+        };
+        let _ = gateway.post(path, &request(most)).expect(200);
+        let response = gateway.post(path, &request(most + 1)).expect(413);
         assert_eq!(error_code(path, &response.json()), "too_large");
         assert!(response.text().contains(&format!("{field} is one ")), "{path}: {}", response.text());
         assert!(response.text().contains("too many; at most "), "{path}: {}", response.text());

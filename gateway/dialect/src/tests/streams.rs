@@ -151,7 +151,10 @@ fn odd_openai_servers_are_understood() {
         (
             events(&[
                 chunk(&json!({"tool_calls": [{"index": 0, "id": "a", "function": {"arguments": "{"}}]}), None),
-                chunk(&json!({"tool_calls": [{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{}"}}]}), None),
+                chunk(
+                    &json!({"tool_calls": [{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{}"}}]}),
+                    None,
+                ),
                 chunk(&json!({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "}"}}]}), None),
             ]),
             vec![start(Some("c"), "gpt"), begin(0, "b", "g"), more(0, "{}"), begin(1, "a", "f"), more(1, "{}")],
