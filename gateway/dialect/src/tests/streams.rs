@@ -115,7 +115,7 @@ fn openais_stream_is_read() {
 
 #[test]
 fn odd_openai_servers_are_understood() {
-    let cases: [(String, Vec<Delta>); 8] = [
+    let cases: [(String, Vec<Delta>); 9] = [
         // Complete calls, all with the same index or with none.
         (
             events(&[
