@@ -60,9 +60,11 @@ fn portable() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The request's meaning, without what a dialect need not keep: the raw fields, and the name of a result's tool.
+/// The request's meaning, without what a dialect need not keep: the raw fields, the body's length, the name of a result's
+/// tool.
 fn meaning(mut chat: Chat) -> String {
     chat.raw.clear();
+    chat.body_bytes = 0;
     chat.include_usage = false;
     for part in chat.messages.iter_mut().flat_map(|message| &mut message.parts) {
         if let Part::ToolResult { name, .. } = part {
