@@ -137,7 +137,8 @@ fn hostile() -> Vec<Vec<u8>> {
             requests.push(post_json(path, &json!({ value: value })));
         }
         let plain: Vec<u8> = value.bytes().filter(|byte| !matches!(byte, 0 | b'\n' | b'\r')).collect();
-        let mut bytes = b"POST /api/v1/chat HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ncontent-type: ".to_vec();
+        let mut bytes =
+            b"POST /api/v1/chat HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-type: ".to_vec();
         bytes.extend_from_slice(&plain);
         bytes.extend_from_slice(b" \xff\xfe\xc3\r\nx-request-id: ");
         bytes.extend_from_slice(&plain);
@@ -164,7 +165,7 @@ fn nothing_that_strangers_send_breaks_a_line() {
         let requests = hostile();
         let before = process.lines().len();
         for bytes in &requests {
-            Client::connect(address).send(bytes).finish_sending().rest();
+            let _ = Client::connect(address).send(bytes).response();
         }
         process.signal("TERM");
         let _ = process.wait_exit();
@@ -177,8 +178,8 @@ fn nothing_that_strangers_send_breaks_a_line() {
         assert!(broken.is_empty(), "{format}: {broken:?}");
         let marks = if format == "json" { "\"message\":\"request\"" } else { "INFO request: request " };
         let told = lines.iter().filter(|line| line.contains(marks)).count();
-        // What is no HTTP has no line.
-        assert!(told > requests.len() / 2 && told <= requests.len(), "{told} of {}: {lines:#?}", requests.len());
+        // Heads that are no HTTP have no line.
+        assert!((requests.len() - 5..=requests.len()).contains(&told), "{told} of {}: {lines:#?}", requests.len());
     }
 }
 
@@ -200,10 +201,9 @@ fn names(line: &str) -> BTreeSet<String> {
 
 #[test]
 fn both_formats_have_the_same_fields() {
-    let bad = Backend::start(|_| Reply::json(500, &json!({})));
     let good = Backend::start(|_| Reply::json(200, &Dialect::OpenAi.answer("well", Usage { input: 3, output: 1 })));
     let start = |format| {
-        let setup = Gateway::setup().model("bad", Dialect::OpenAi, &bad).model("good", Dialect::OpenAi, &good);
+        let setup = Gateway::setup().model("good", Dialect::OpenAi, &good);
         setup.guest("decides").argument("--log-format").argument(format)
     };
     let line = |format| {
