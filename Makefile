@@ -46,7 +46,7 @@ gate: setup setup-gate ## Count instructions and allocations, and fail where an 
 gate-update: setup setup-gate ## Count them and write the figures that `gate` compares with
 	cargo bench --locked --bench instructions -- --write
 
-chaos: setup ## Random faults under load for CHAOS_SECONDS, from CHAOS_SEED
+chaos: setup ## Random faults and hostile clients for CHAOS_SECONDS, from CHAOS_SEED
 	cargo build --locked $(DEV) --workspace --all-targets
 	cargo run --locked $(DEV) --example chaos -- $(CHAOS_SECONDS) $(CHAOS_SEED)
 

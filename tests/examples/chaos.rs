@@ -1,9 +1,11 @@
-//! Random faults under load for a while: `chaos SECONDS SEED`. Each run has a seed of its own, the first the one given.
+//! Random faults under load for a while, then hostile actors: `chaos SECONDS SEED`. Each run has a seed of its own, the
+//! first the one given.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use wasmgate_tests::chaos;
+use wasmgate_tests::chaos::soak;
 
 /// Requests of a run.
 const REQUESTS: usize = 4000;
@@ -15,12 +17,14 @@ fn main() -> ExitCode {
         eprintln!("usage: chaos SECONDS SEED");
         return ExitCode::from(2);
     };
-    let (began, mut runs) = (Instant::now(), 0);
-    while runs == 0 || began.elapsed() < Duration::from_secs(seconds) {
+    // A quarter of the time goes to runs whose every request is accounted for, the others to hostile actors.
+    let (began, mut runs, time) = (Instant::now(), 0, Duration::from_secs(seconds));
+    while runs == 0 || began.elapsed() < time / 4 {
         println!("{}", chaos::run(seed, REQUESTS));
         seed = chaos::next_seed(seed);
         runs += 1;
     }
-    println!("{runs} runs, {} requests: all that must hold held", runs * REQUESTS);
+    println!("{}", soak::run(seed, soak::Length::Time(time.saturating_sub(began.elapsed()))));
+    println!("{runs} runs, {} requests, then hostile actors: all that must hold held", runs * REQUESTS);
     ExitCode::SUCCESS
 }

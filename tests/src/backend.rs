@@ -259,6 +259,11 @@ impl Backend {
         self.seen.with(|seen| seen.connections)
     }
 
+    /// Forgets what it saw so far: for runs that are too long to keep all.
+    pub fn forget_requests(&self) {
+        self.seen.with(|seen| seen.requests = Vec::new());
+    }
+
     /// The only request that it saw, but for GETs.
     ///
     /// # Panics

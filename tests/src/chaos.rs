@@ -1,4 +1,6 @@
-//! Random faults under load: one gateway, clients of each kind, a backend that fails as a seed says, changes of the
+//! Random faults under load, and hostile actors for a while (`soak`).
+//!
+//! Random faults: one gateway, clients of each kind, a backend that fails as a seed says, changes of the
 //! configuration and of the policy meanwhile. What must hold whatever happens is checked from outside.
 //!
 //! The seed decides what is asked and answered, and the counts of requests decide when something changes, so that a
@@ -8,6 +10,7 @@ mod check;
 mod client;
 mod plan;
 mod scene;
+pub mod soak;
 
 use std::fmt;
 use std::time::Instant;
