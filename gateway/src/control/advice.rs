@@ -7,9 +7,6 @@ use crate::config::{Config, OnFailure, Server};
 use crate::rollout::slot::{Role, Slot};
 use wasmgate_policy_host::{OVERHEAD_BYTES, Policy};
 
-const MESSAGES: usize = 8192;
-const PARTS: usize = 16_384;
-
 /// A sentence for each setting that contradicts another, or that has no effect.
 pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Slot, &'a Policy)>) -> Vec<String> {
     let largest = largest_request(&config.server);
@@ -45,7 +42,7 @@ pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Sl
 /// the texts of a message's parts are joined by line breaks.
 fn largest_request(server: &Server) -> usize {
     let texts = server.max_prompt_chars.saturating_mul(4);
-    let messages = MESSAGES.saturating_mul(OVERHEAD_BYTES).saturating_add(PARTS);
+    let messages = server.bounds.messages.saturating_mul(OVERHEAD_BYTES).saturating_add(server.bounds.parts);
     let labels = match server.label_headers.len() {
         0 => 0,
         count => server.max_head_bytes.saturating_add(count.saturating_mul(OVERHEAD_BYTES)),

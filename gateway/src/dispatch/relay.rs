@@ -240,9 +240,13 @@ impl Relay {
     /// nobody read, the backend may have been unable to send.
     fn resume(&mut self, handed: Instant, record: &mut Record) {
         self.now = Instant::now();
+        if self.upstream.is_none() {
+            // The model was done.
+            return;
+        }
         let held = self.now - handed;
         record.client_held += held;
-        if held >= BEHIND && self.upstream.is_some() {
+        if held >= BEHIND {
             self.timer.as_mut().reset((self.now + self.deadlines.idle).min(self.deadlines.total).into());
         }
     }
