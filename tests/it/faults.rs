@@ -285,3 +285,23 @@ fn the_header_of_failed_attempts_is_bounded() {
     assert_eq!(attempts.len(), 17, "{attempts:?}");
     assert_eq!(attempts[16], format!("{} more", called - 16));
 }
+
+#[test]
+fn a_rate_limit_that_refuses_one_request_for_its_size_concerns_no_other_request() {
+    let backend = Backend::start(|request| {
+        if request.json().to_string().contains("oversized") {
+            let message = "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 50000.";
+            let error = json!({"message": message, "type": "tokens", "param": null, "code": "rate_limit_exceeded"});
+            return Reply::json(429, &json!({"error": error}));
+        }
+        Reply::json(200, &Dialect::OpenAi.answer("well", USAGE))
+    });
+    let gateway = Gateway::setup().model("only", Dialect::OpenAi, &backend).start();
+    let path = "/v1/chat/completions";
+    for _ in 0..10 {
+        let refused = gateway.post(path, &ask(path, "only", "oversized", false));
+        assert_eq!((refused.status(), error_code(path, &refused.json())), (413, "rate_limit_exceeded"));
+    }
+    assert_eq!(backend.requests().len(), 10, "none is sent again");
+    gateway.post(path, &ask(path, "only", "hello", false)).expect(200);
+}

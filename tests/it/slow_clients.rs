@@ -203,3 +203,13 @@ fn bodies_share_one_budget_of_memory() {
     gateway.wait_metric("api_gateway_buffered_bytes", &[], 0.0);
     let _ = gateway.post(PATH, &long(PATH)).expect(200);
 }
+
+#[test]
+fn a_backend_that_stalls_is_not_excused_by_the_time_between_many_frames() {
+    let frames = Dialect::OpenAi.frames(&["word "; 20_000], USAGE);
+    let backend = Backend::start(move |_| Reply::stream("text/event-stream").frames(&frames[..20_001]).stall());
+    let gateway = with(&backend, "", "total_seconds = 8").start();
+    let data = gateway.stream(PATH, &ask(PATH, "only", "hello", true)).all();
+    assert_eq!(data.last().expect("an end")["error"]["code"], "backend_timeout");
+    assert_eq!(gateway.metrics().sum(ABANDONED, &SLOW), 0.0);
+}

@@ -534,3 +534,27 @@ fn simulated_models_stream_and_fail_as_told() {
         assert_eq!(error_code(path, data.last().unwrap()), "stream_cut", "{path}");
     }
 }
+
+#[test]
+fn a_malformed_piece_of_the_answer_is_not_skipped() {
+    let chunk = |delta: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\
+             \"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":null}}]}}\n\n"
+        )
+    };
+    let frames = [
+        chunk(
+            r#"{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"pay","arguments":"{\"amount\": 10"}}]}"#,
+        ),
+        // The index is a text.
+        chunk(r#"{"tool_calls":[{"index":"0","function":{"arguments":"0"}}]}"#),
+        chunk(r#"{"tool_calls":[{"index":0,"function":{"arguments":"}"}}]}"#),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let backend = Backend::start(move |_| Reply::stream("text/event-stream").frames(&frames).end());
+    let gateway = Gateway::setup().model("only", Dialect::OpenAi, &backend).start();
+    let path = "/v1/chat/completions";
+    let data = gateway.stream(path, &ask(path, "only", "hello", true)).all();
+    assert_eq!(error_code(path, data.last().expect("an end")), "backend_protocol");
+}

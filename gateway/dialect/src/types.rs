@@ -35,7 +35,7 @@ impl Default for Bounds {
 #[error("{text}")]
 pub struct Malformed {
     text: String,
-    too_large: bool,
+    part_of_answer: bool,
 }
 
 /// Maximum of tool calls in one answer. Providers allow some hundred tools in a request, and a model calls few of them at
@@ -44,26 +44,28 @@ const MAX_CALLS: usize = 1024;
 
 impl Malformed {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), too_large: false }
+        Self { text: text.into(), part_of_answer: false }
     }
 
-    pub(crate) fn too_large(text: impl Into<String>) -> Self {
-        Self { text: text.into(), too_large: true }
+    /// The same for a piece without which the answer is not complete.
+    pub(crate) fn part_of_answer(text: impl Into<String>) -> Self {
+        Self { text: text.into(), part_of_answer: true }
     }
 
     /// Checks the number of tool calls in an answer.
     pub(crate) fn unless_few(calls: usize) -> Result<(), Self> {
         if calls > MAX_CALLS {
             let text = format!("the answer has more than {MAX_CALLS} tool calls; at most {MAX_CALLS} are expected");
-            return Err(Self::too_large(text));
+            return Err(Self::part_of_answer(text));
         }
         Ok(())
     }
 
-    /// Whether the answer is larger than a decoder can take, so that it cannot become complete.
+    /// Whether the answer is not complete without what is malformed: it is a piece of the answer that the decoder cannot
+    /// read, or the answer is larger than the decoder can take.
     #[must_use]
-    pub fn is_too_large(&self) -> bool {
-        self.too_large
+    pub fn is_part_of_answer(&self) -> bool {
+        self.part_of_answer
     }
 }
 

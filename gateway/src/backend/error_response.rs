@@ -27,6 +27,11 @@ pub(super) async fn failure(response: Response<Incoming>, key: &str) -> Failure 
     let body = tokio::time::timeout(TIME, read(response.into_body())).await.unwrap_or_default();
     let error = Error::of(&body);
     let (kind, message) = match status {
+        // 413, so that clients do not send it again.
+        429 if error.is_about_one_request() => (
+            Kind::RequestRefused(413, error.code.clone().filter(is_code)),
+            "this request is larger than the rate limit at the model's provider",
+        ),
         429 => (Kind::BackendBusy, "the backend is rate limiting the gateway"),
         500.. => (Kind::BackendStatus(status), "the backend failed"),
         400 | 413 | 422 if error.is_about_context() => {
@@ -82,6 +87,8 @@ struct Error {
     /// The message, as it came and in lower case.
     message: String,
     lower: String,
+    /// Whether the body is JSON.
+    json: bool,
 }
 
 /// Codes and types of errors about the gateway's key, account or configuration.
@@ -115,11 +122,19 @@ impl Error {
             kind: field("type").map(str::to_owned),
             param: field("param").map(str::to_owned),
             lower: message.to_ascii_lowercase(),
+            json: !json.is_null(),
             message: message.to_owned(),
         }
     }
 
-    /// Whether the error speaks of the client's request and not of the gateway.
+    /// Whether a rate limit refused one request for its size: `OpenAI` answers 429 if a request alone is above the limit of
+    /// tokens per minute. Waiting does not help, and other requests are not concerned.
+    fn is_about_one_request(&self) -> bool {
+        self.lower.starts_with("request too large")
+    }
+
+    /// Whether the error speaks of the client's request and not of the gateway. A 400 that is no JSON is not of the API: it
+    /// comes from a wrong address or from a proxy in between.
     fn is_about_request(&self, status: u16) -> bool {
         let of_gateway = |word: &Option<String>| {
             word.as_deref().is_some_and(|word| OF_THE_GATEWAY.contains(&&*word.to_ascii_lowercase()))
@@ -128,7 +143,8 @@ impl Error {
         let of_model = self.param.as_deref() == Some("model");
         let says_so = WORDS_OF_THE_GATEWAY.iter().any(|words| self.lower.contains(words));
         let of_parameter = status != 404 || self.param.is_some();
-        of_parameter && !of_model && !of_gateway(&self.code) && !of_gateway(&self.kind) && !says_so
+        let of_api = status != 400 || self.json;
+        of_api && of_parameter && !of_model && !of_gateway(&self.code) && !of_gateway(&self.kind) && !says_so
     }
 
     /// The message as a client may read it: one line, bounded, without words that look like a key. `None` if there is none.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const DOWN_AFTER: u32 = 3;
 /// How long an unprobed backend remembers a failure. Only a call can show that the backend has recovered, and policies
 /// that avoid unhealthy backends would never make that call.
-const MEMORY: Duration = Duration::from_secs(30);
+const MEMORY: Duration = Duration::from_secs(15);
 
 /// See the module.
 #[derive(Debug)]

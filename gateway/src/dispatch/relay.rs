@@ -245,8 +245,8 @@ impl Relay {
             return;
         }
         let held = self.now - handed;
-        record.client_held += held;
         if held >= BEHIND {
+            record.client_held += held;
             self.timer.as_mut().reset((self.now + self.deadlines.idle).min(self.deadlines.total).into());
         }
     }
@@ -382,10 +382,10 @@ impl Relay {
         Ok(())
     }
 
-    /// Skips a frame that is not of the backend's dialect. What it held is lost; the record counts it.
+    /// Skips a frame that is not of the backend's dialect, unless it holds a piece of the answer. The record counts it.
     fn skip(&mut self, error: &Malformed, record: &mut Record) -> Result<(), Failure> {
         self.deltas.clear();
-        if self.strict || error.is_too_large() || self.skipped == MAX_SKIPPED_FRAMES {
+        if self.strict || error.is_part_of_answer() || self.skipped == MAX_SKIPPED_FRAMES {
             return Err(malformed(error));
         }
         self.skipped += 1;

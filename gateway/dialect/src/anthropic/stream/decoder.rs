@@ -71,6 +71,9 @@ struct Fragment<'a> {
     stop_reason: Option<Text<'a>>,
 }
 
+/// Fields of events that carry a piece of the answer.
+const PIECES: [&str; 2] = ["content_block", "delta"];
+
 impl Decoder {
     /// Reads one event.
     ///
@@ -79,7 +82,7 @@ impl Decoder {
     pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
         let Some(data) = sse::event(frame).data else { return Ok(()) };
         let event: Event<'_> =
-            serde_json::from_slice(&data).map_err(|e| write::malformed("an event of the stream", &e))?;
+            serde_json::from_slice(&data).map_err(|e| write::malformed_frame("an event of the stream", &e, &data, &PIECES))?;
         match &*event.r#type.0 {
             "message_start" => self.start(event.message, out),
             "content_block_start" => return self.block_start(event.index, event.content_block, out),
@@ -115,11 +118,11 @@ impl Decoder {
 
     fn block_start(&mut self, index: Option<u64>, block: Option<Block<'_>>, out: &mut Deltas) -> Result<(), Malformed> {
         let (Some(number), Some(block)) = (index, block) else {
-            return Err(Malformed::new("a content_block_start has no index or no block"));
+            return Err(Malformed::part_of_answer("a content_block_start has no index or no block"));
         };
         match &*block.r#type.0 {
             "tool_use" => {
-                let name = block.name.ok_or_else(|| Malformed::new("a tool_use block has no name"))?;
+                let name = block.name.ok_or_else(|| Malformed::part_of_answer("a tool_use block has no name"))?;
                 let index = self.calls;
                 self.calls += 1;
                 Malformed::unless_few(self.calls)?;
@@ -148,7 +151,7 @@ impl Decoder {
         out: &mut Deltas,
     ) -> Result<(), Malformed> {
         let (Some(number), Some(delta)) = (index, delta) else {
-            return Err(Malformed::new("a content_block_delta has no index or no delta"));
+            return Err(Malformed::part_of_answer("a content_block_delta has no index or no delta"));
         };
         match delta.r#type.as_ref().map(|kind| &*kind.0) {
             Some("text_delta") => push_text(delta.text, out),

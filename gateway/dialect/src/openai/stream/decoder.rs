@@ -113,7 +113,7 @@ impl Decoder {
             Ok(chunk) => chunk,
             // A named event is not a chunk.
             Err(_) if event.name.is_some() => return Ok(()),
-            Err(e) => return Err(write::malformed("a chunk of the stream", &e)),
+            Err(e) => return Err(write::malformed_frame("a chunk of the stream", &e, &data, &["choices"])),
         };
         self.chunk(chunk, event.name.is_some(), out)
     }
@@ -239,7 +239,7 @@ impl Decoder {
 
     fn finish(&mut self, reason: &str, out: &mut Deltas) -> Result<(), Malformed> {
         if self.reported < self.calls.len() {
-            return Err(Malformed::new("a tool call of the stream has no name"));
+            return Err(Malformed::part_of_answer("a tool call of the stream has no name"));
         }
         self.finished = true;
         out.push_back(Delta::Finish(finish(reason, !self.calls.is_empty())));
@@ -252,7 +252,7 @@ fn keep(kept: &mut usize, bytes: usize) -> Result<(), Malformed> {
     *kept += bytes;
     if *kept > MAX_KEPT_BYTES {
         let text = "the stream has more than 1 MiB of tool calls' ids and of arguments without a name";
-        return Err(Malformed::too_large(text));
+        return Err(Malformed::part_of_answer(text));
     }
     Ok(())
 }
