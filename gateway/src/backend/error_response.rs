@@ -29,7 +29,7 @@ pub(super) async fn failure(response: Response<Incoming>, key: &str) -> Failure 
     let (kind, message) = match status {
         // 413, so that clients do not send it again.
         429 if error.is_about_one_request() => (
-            Kind::RequestRefused(413, error.code.clone().filter(is_code)),
+            Kind::RequestRefused(413, error.code.clone().filter(|word| is_code(word))),
             "this request is larger than the rate limit at the model's provider",
         ),
         429 => (Kind::BackendBusy, "the backend is rate limiting the gateway"),
@@ -41,7 +41,7 @@ pub(super) async fn failure(response: Response<Incoming>, key: &str) -> Failure 
             (Kind::ContentFiltered, "the content filter of the model's provider refused this prompt")
         }
         400 | 404 | 413 | 422 if error.is_about_request(status) => (
-            Kind::RequestRefused(status, error.code.clone().filter(is_code)),
+            Kind::RequestRefused(status, error.code.clone().filter(|word| is_code(word))),
             "the model's provider refused this request",
         ),
         _ => (Kind::BackendRefused(status), "the backend refused the gateway's request"),
@@ -190,17 +190,17 @@ impl Error {
     /// Its code or type, if that is a plain word such as `rate_limit_exceeded`. Never its message, which may repeat the
     /// prompt.
     fn word(self) -> Option<String> {
-        self.code.or(self.kind).filter(is_code)
+        self.code.or(self.kind).filter(|word| is_code(word))
     }
 }
 
 /// A plain word such as `rate_limit_exceeded`.
-fn is_code(word: &String) -> bool {
+fn is_code(word: &str) -> bool {
     !word.is_empty() && word.len() <= 64 && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 /// The path of a parameter, such as `tools[0].function.parameters`.
-fn is_param(param: &String) -> bool {
+fn is_param(param: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.[]'\"/".contains(c);
     !param.is_empty() && param.len() <= 128 && param.chars().all(allowed)
 }

@@ -195,7 +195,7 @@ impl Switched {
 
     /// Asks once, at the client's pace.
     fn ask(&mut self) -> Seen {
-        let seen = self.room.ask(self.seen.len() % 2 == 0);
+        let seen = self.room.ask(self.seen.len().is_multiple_of(2));
         self.seen.push(seen.clone());
         std::thread::sleep(PACE);
         seen

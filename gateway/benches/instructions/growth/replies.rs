@@ -12,8 +12,10 @@ use crate::library::facts;
 const BACKENDS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
 const CLIENTS: [Dialect; 4] = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
 
+type SizedReply = (&'static str, fn(usize) -> Reply);
+
 /// An answer with so many elements of one dimension.
-const DIMENSIONS: &[(&str, fn(usize) -> Reply)] = &[
+const DIMENSIONS: &[SizedReply] = &[
     ("characters", |n| Reply { text: "word ".repeat(n), ..reply() }),
     ("escapes", |n| Reply { text: "\"\\\n\u{1}".repeat(n), ..reply() }),
     ("characters of thinking", |n| Reply { reasoning: "word ".repeat(n), ..reply() }),

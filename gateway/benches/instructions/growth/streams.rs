@@ -14,9 +14,12 @@ use crate::library::facts;
 const BACKENDS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
 const CLIENTS: [Dialect; 4] = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
 
+type SizedDeltas = (&'static str, fn(usize) -> Vec<Delta>);
+type SizedFrames = (Dialect, &'static str, fn(usize) -> String);
+
 /// The deltas of an answer with so many elements of one dimension. They are written in each dialect, and what the
 /// backend dialects write is read.
-const DIMENSIONS: &[(&str, fn(usize) -> Vec<Delta>)] = &[
+const DIMENSIONS: &[SizedDeltas] = &[
     ("texts", |n| (0..n).map(|_| Delta::Text("word".to_owned())).collect()),
     ("thinking and texts in turn", |n| {
         (0..n).flat_map(|_| [Delta::Reasoning("hm".to_owned()), Delta::Text("word".to_owned())]).collect()
@@ -42,7 +45,7 @@ const DIMENSIONS: &[(&str, fn(usize) -> Vec<Delta>)] = &[
 ];
 
 /// The frames of one backend dialect with so many elements of a dimension that no encoder writes.
-const OWN_DIMENSIONS: &[(Dialect, &str, fn(usize) -> String)] = &[
+const OWN_DIMENSIONS: &[SizedFrames] = &[
     (Dialect::OpenAi, "calls of a frame", |n| chunk(json!({"tool_calls": (0..n).map(named).collect::<Vec<_>>()}))),
     (Dialect::OpenAi, "calls of a frame without names", |n| {
         chunk(json!({"tool_calls": (0..n).map(|at| json!({"index": at})).collect::<Vec<_>>()}))

@@ -25,7 +25,8 @@ impl Decoder {
         if frame.trim_ascii().is_empty() {
             return Ok(());
         }
-        let line: Wire<'_> = serde_json::from_slice(frame).map_err(|e| write::malformed_frame("a line of the stream", &e, frame, &["message"]))?;
+        let line: Wire<'_> = serde_json::from_slice(frame)
+            .map_err(|e| write::malformed_frame("a line of the stream", &e, frame, &["message"]))?;
         if let Some(error) = line.error {
             out.push_back(Delta::Failed(error.get().to_owned()));
             return Ok(());

@@ -81,8 +81,8 @@ impl Decoder {
     /// If the event does not follow this dialect: `Malformed`.
     pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
         let Some(data) = sse::event(frame).data else { return Ok(()) };
-        let event: Event<'_> =
-            serde_json::from_slice(&data).map_err(|e| write::malformed_frame("an event of the stream", &e, &data, &PIECES))?;
+        let event: Event<'_> = serde_json::from_slice(&data)
+            .map_err(|e| write::malformed_frame("an event of the stream", &e, &data, &PIECES))?;
         match &*event.r#type.0 {
             "message_start" => self.start(event.message, out),
             "content_block_start" => return self.block_start(event.index, event.content_block, out),
