@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use wasmgate_base::tokens::TokenEstimator;
-use wasmgate_dialect::{Bounds, Dialect};
 use wasmgate_dialect::chat::Part;
+use wasmgate_dialect::{Bounds, Dialect};
 
 static TOKENS: LazyLock<TokenEstimator> = LazyLock::new(TokenEstimator::new);
 

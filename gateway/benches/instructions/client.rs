@@ -25,6 +25,7 @@ impl Client {
     pub(crate) fn ask(&mut self, body: &str) {
         self.begin(body);
         let head = self.read_to(b"\r\n\r\n");
+        assert!(head.starts_with(b"HTTP/1.1 200 "), "the gateway answers: {}", String::from_utf8_lossy(&head));
         let length = content_length(&head);
         while self.came.len() < length {
             self.read();
@@ -35,7 +36,7 @@ impl Client {
     /// Asks, and reads nothing yet.
     pub(crate) fn begin(&mut self, body: &str) {
         let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len()
         );

@@ -87,8 +87,6 @@ struct Error {
     /// The message, as it came and in lower case.
     message: String,
     lower: String,
-    /// Whether the body is JSON.
-    json: bool,
 }
 
 /// Codes and types of errors about the gateway's key, account or configuration.
@@ -122,7 +120,6 @@ impl Error {
             kind: field("type").map(str::to_owned),
             param: field("param").map(str::to_owned),
             lower: message.to_ascii_lowercase(),
-            json: !json.is_null(),
             message: message.to_owned(),
         }
     }
@@ -133,8 +130,7 @@ impl Error {
         self.lower.starts_with("request too large")
     }
 
-    /// Whether the error speaks of the client's request and not of the gateway. A 400 that is no JSON is not of the API: it
-    /// comes from a wrong address or from a proxy in between.
+    /// Whether the error speaks of the client's request and not of the gateway.
     fn is_about_request(&self, status: u16) -> bool {
         let of_gateway = |word: &Option<String>| {
             word.as_deref().is_some_and(|word| OF_THE_GATEWAY.contains(&&*word.to_ascii_lowercase()))
@@ -143,8 +139,7 @@ impl Error {
         let of_model = self.param.as_deref() == Some("model");
         let says_so = WORDS_OF_THE_GATEWAY.iter().any(|words| self.lower.contains(words));
         let of_parameter = status != 404 || self.param.is_some();
-        let of_api = status != 400 || self.json;
-        of_api && of_parameter && !of_model && !of_gateway(&self.code) && !of_gateway(&self.kind) && !says_so
+        of_parameter && !of_model && !of_gateway(&self.code) && !of_gateway(&self.kind) && !says_so
     }
 
     /// The message as a client may read it: one line, bounded, without words that look like a key. `None` if there is none.
