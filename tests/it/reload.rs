@@ -498,6 +498,10 @@ fn spoil(folder: &Path, spoilt: &mut usize) {
             spoil(&path, spoilt);
         } else if path.extension().is_none_or(|extension| extension == "artefact") {
             let mut bytes = fs::read(&path).unwrap();
+            if bytes.is_empty() {
+                // The lock of the folder.
+                continue;
+            }
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
             fs::write(&path, bytes).unwrap();
