@@ -34,7 +34,7 @@ pub(super) struct Buffer {
 #[derive(Debug)]
 struct State {
     lines: Vec<u8>,
-    /// Lines dropped that no line has told of yet.
+    /// Lines dropped that no line has reported yet.
     untold: u64,
     /// Lines dropped since the start.
     dropped: u64,
@@ -212,7 +212,7 @@ mod tests {
         for number in 0..fits + 5 {
             buffer.append(&line(&number.to_string()), Priority::Normal);
         }
-        // A shorter one would fit, and be told of at the wrong place.
+        // A shorter one would fit, and the gap be reported at the wrong place.
         buffer.append(b"short\n", Priority::Normal);
         assert_eq!(buffer.dropped(), 6);
         let (batch, lines) = take(&buffer);

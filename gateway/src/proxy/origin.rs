@@ -57,7 +57,7 @@ impl Page {
             return Ok(Self::default());
         }
         let allowed = sender.is_allowed(&limits.allowed_origins);
-        // A page cannot read what it gets unless its browser is told so, and what is only read costs nothing.
+        // A page cannot read what it gets unless a header allows it, and what is only read costs nothing.
         if !allowed && !matches!(*method, Method::GET | Method::HEAD) {
             let message = "a web page of another origin must not send requests to the gateway; the operator can allow \
                            its origin in server.allowed_origins";

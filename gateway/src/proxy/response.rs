@@ -30,7 +30,7 @@ pub(crate) fn respond(in_flight: InFlight, dialect: Dialect, answer: Answer) -> 
         Answer::Whole(_) => "application/json",
         Answer::Stream(..) => dialect.stream_content_type(),
     };
-    // The actual cost of a complete answer; the estimate for a stream that goes on, whose cost is known only at its end.
+    // The actual cost of a complete answer; the estimate for an unfinished stream, whose cost is known only at its end.
     let cost = match &answer {
         Answer::Stream(relay, estimate) if !relay.is_whole() => *estimate,
         Answer::Whole(_) | Answer::Stream(..) => in_flight.record.cost(snapshot.price(in_flight.record.model)),

@@ -1,5 +1,5 @@
 //! How long a connection lives: until it is idle, too old, or the gateway stops. Then it may end its requests, but gets no
-//! new ones; HTTP/2 clients are told so with GOAWAY.
+//! new ones; HTTP/2 clients get GOAWAY.
 
 use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
