@@ -6,10 +6,13 @@
 
 mod attempt;
 mod budgets;
+mod deadlines;
 mod failures;
 mod hedge;
+mod note;
 pub(crate) mod relay;
 mod reply;
+mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -26,11 +29,13 @@ use crate::telemetry::Record;
 pub(crate) use attempt::{Attempt, Bounds, Target, with_retries};
 pub use budgets::Budgets;
 pub(crate) use budgets::stopping;
+use deadlines::Deadlines;
 use failures::{Failures, Next};
-use relay::{Client, Deadlines, Relay};
+use relay::Relay;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{Dialect, Facts, Routing};
+use writer::Client;
 
 /// Largest answer, streamed or not: 32 MiB.
 const MAX_REPLY_BYTES: usize = 32 << 20;

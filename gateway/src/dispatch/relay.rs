@@ -21,6 +21,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::MAX_REPLY_BYTES;
 use super::budgets::stopping;
+use super::deadlines::Deadlines;
+use super::note::note;
+use super::writer::{Client, Writer};
 use crate::backend;
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::{Abandonment, Ending};
@@ -28,7 +31,7 @@ use crate::telemetry::Record;
 use wasmgate_base::money::Price;
 use wasmgate_dialect::chat::{Delta, Deltas};
 use wasmgate_dialect::frames::{Frames, Framing};
-use wasmgate_dialect::{Decoder, Dialect, Encoder, ErrorText, Facts, Malformed, stream_end, stream_error};
+use wasmgate_dialect::{Decoder, Dialect, Encoder, ErrorText, Malformed, stream_end, stream_error};
 
 /// Longest frame of a stream: 4 MiB. Tool arguments are split over many frames, so one this long is an error.
 const MAX_FRAME_BYTES: usize = 4 << 20;
@@ -71,38 +74,8 @@ pub(crate) struct Relay {
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// The client side of a relay.
-#[derive(Debug)]
-pub(crate) struct Client {
-    /// The dialect that the client speaks.
-    pub(crate) dialect: Dialect,
-    /// What the encoder writes into the stream besides the model's output.
-    pub(crate) facts: Facts,
-    /// The model's price.
-    pub(crate) price: Option<Price>,
-}
-
-/// The deadlines of a stream.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Deadlines {
-    /// When the first token is due.
-    pub(crate) first_token: Instant,
-    /// How long the backend may send nothing after the first token.
-    pub(crate) idle: Duration,
-    /// When the stream must have ended.
-    pub(crate) total: Instant,
-}
-
 fn malformed(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(Kind::Protocol, "the backend's stream is not valid in its dialect").with_detail(error)
-}
-
-/// How frames reach the client.
-enum Writer {
-    /// Unchanged, except for usage that only the gateway requested.
-    Forward { hide_usage: bool },
-    /// Translated into the client's dialect.
-    Translate(Box<Encoder>),
 }
 
 impl Relay {
@@ -438,24 +411,5 @@ impl Relay {
         self.out.push_back(stream_error(self.client, error).into());
         self.upstream = None;
         self.ending = Some(ending);
-    }
-}
-
-/// Notes on the record what it needs of a delta.
-fn note(record: &mut Record, delta: &Delta) {
-    let text = match delta {
-        Delta::Text(text) | Delta::Reasoning(text) => text,
-        Delta::ToolCallArguments { fragment, .. } => fragment,
-        Delta::ToolCallStart { name, .. } => name,
-        Delta::Usage { usage, is_final } => {
-            record.note_usage(Some(*usage), *is_final);
-            return;
-        }
-        Delta::Start { .. } | Delta::Finish(_) | Delta::End | Delta::Failed(_) => return,
-    };
-    if !text.is_empty() {
-        record.first_token.get_or_insert_with(Instant::now);
-        record.output_pieces += 1;
-        record.output_bytes += text.len() as u64;
     }
 }
