@@ -204,6 +204,38 @@ fn bodies_share_one_budget_of_memory() {
     let _ = gateway.post(PATH, &long(PATH)).expect(200);
 }
 
+/// As many large bodies as find room, each left unfinished, do not keep out clients with small ones.
+#[test]
+fn large_bodies_leave_room_for_small_ones() {
+    const CLIENTS: usize = 20;
+    const SENT: usize = 100_000;
+    let backend = prompt();
+    // Room for just those clients, if nothing were reserved.
+    let server = "max_body_bytes = 1000000\nmax_prompt_chars = 1000000\nmax_buffered_bytes = 6010000";
+    let gateway = with(&backend, server, "").start();
+    let large = post_json(PATH, &ask(PATH, "only", &"x".repeat(SENT + 1000), false));
+    let head = large.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.send(&large[..head + SENT]);
+            client
+        })
+        .collect();
+    until("every large body to be held or refused", || {
+        let metrics = gateway.metrics();
+        let held = metrics.value("api_gateway_buffered_bytes", &[]);
+        let refused = metrics.value("api_gateway_rejected_requests_total", &[("reason", "overloaded")]);
+        (held / (3.0 * SENT as f64) + refused >= CLIENTS as f64).then_some(())
+    });
+    for path in CLIENT_PATHS {
+        let _ = gateway.post(path, &ask(path, "only", &"x".repeat(50_000), false)).expect(200);
+    }
+    let refused = gateway.post(PATH, &ask(PATH, "only", &"x".repeat(SENT), false)).expect(503);
+    assert_eq!(error_code(PATH, &refused.json()), "overloaded");
+    drop(clients);
+}
+
 #[test]
 fn a_backend_that_stalls_is_not_excused_by_the_time_between_many_frames() {
     let frames = Dialect::OpenAi.frames(&["word "; 20_000], USAGE);

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::{HeaderMap, Request};
 
-use super::memory::{Held, Memory};
+use super::memory::{Held, Memory, Room};
 use crate::config::Server;
 use crate::error::{Failure, Kind};
 use crate::offload;
@@ -56,21 +56,21 @@ pub(super) async fn read(
     let (head, body) = request.into_parts();
     check_content_type(&head.headers)?;
     let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let held = memory.hold();
+    let (held, room) = (memory.hold(), Room::new(limits.max_buffered_bytes, limits.max_body_bytes * COPIES));
     if announced.is_some_and(|length| length > limits.max_body_bytes) {
         return Err(too_large(limits));
     }
     // Memory is held only for what has arrived: a head that announces much takes nobody's place.
-    if announced.is_some_and(|length| !held.fits(length * COPIES, limits.max_buffered_bytes)) {
+    if announced.is_some_and(|length| !held.fits(length * COPIES, room)) {
         return Err(no_room());
     }
-    match tokio::time::timeout(limits.body_timeout, collect(body, held, limits)).await {
+    match tokio::time::timeout(limits.body_timeout, collect(body, held, limits, room)).await {
         Ok(body) => Ok((head.headers, body?)),
         Err(_elapsed) => Err(slow(limits.body_timeout)),
     }
 }
 
-async fn collect(mut body: Incoming, mut held: Held, limits: &Server) -> Result<Body, Failure> {
+async fn collect(mut body: Incoming, mut held: Held, limits: &Server, room: Room) -> Result<Body, Failure> {
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let broken = |error| Failure::new(Kind::BadRequest, "the body ended before it was complete").with_detail(error);
@@ -79,7 +79,7 @@ async fn collect(mut body: Incoming, mut held: Held, limits: &Server) -> Result<
         if first.len() + all.len() + data.len() > limits.max_body_bytes {
             return Err(too_large(limits));
         }
-        if !held.grow(data.len() * COPIES, limits.max_buffered_bytes) {
+        if !held.grow(data.len() * COPIES, room) {
             return Err(no_room());
         }
         if all.is_empty() && body.is_end_stream() && first.is_empty() {
