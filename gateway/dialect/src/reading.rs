@@ -3,8 +3,11 @@
 
 use serde_json::value::RawValue;
 
-use crate::json::{BadRequest, Path, is_null};
+use crate::json::{self, BadRequest, Most, Path, is_null};
 use crate::types::Bounds;
+
+/// Maximum of stop sequences. Providers allow four to some dozens.
+const MAX_STOPS: usize = 1024;
 
 /// One request that is being read.
 #[derive(Debug)]
@@ -33,9 +36,15 @@ impl<'b> Reading<'b> {
         Ok(())
     }
 
-    /// Admits one more tool after `before` others.
-    pub(super) fn tool(&self, path: &Path<'_>, before: usize) -> Result<(), BadRequest> {
-        admit(path, "tool", before, self.bounds.tools)
+    /// The maximum of parts in one more array of them; each part is still to be admitted.
+    pub(super) fn parts(&self) -> Most<'static> {
+        Most { what: "part", limit: self.bounds.parts, left: self.bounds.parts - self.parts }
+    }
+
+    /// The request's tools.
+    pub(super) fn tools<'a>(&self, path: &Path<'_>, raw: &'a RawValue) -> Result<Vec<&'a RawValue>, BadRequest> {
+        let limit = self.bounds.tools;
+        json::array(path, raw, Most { what: "tool", limit, left: limit })
     }
 
     /// Notes a field without a counterpart. Anthropic's `cache_control` is ignored at every level: it changes the cost
@@ -53,6 +62,11 @@ impl<'b> Reading<'b> {
             self.note(path);
         }
     }
+}
+
+/// The texts at which an answer stops.
+pub(super) fn stop(path: &Path<'_>, raw: &RawValue) -> Result<Vec<String>, BadRequest> {
+    json::strings(path, raw, Most { what: "stop sequence", limit: MAX_STOPS, left: MAX_STOPS })
 }
 
 fn admit(path: &Path<'_>, what: &str, before: usize, limit: usize) -> Result<(), BadRequest> {

@@ -131,9 +131,9 @@ fn parse(body: &[u8]) -> Result<(String, usize, json::Fields<'_>), BadRequest> {
         .get("input")
         .ok_or_else(|| BadRequest::missing(&json::Path::top("input"), "a text or a list of texts"))?;
     // A list of numbers is one input, given as tokens; in any other list, each element is an input.
-    let inputs = match json::array(&json::Path::top("input"), input) {
-        Ok(list) if list.first().is_some_and(|first| json::kind(first) == "a number") => 1,
-        Ok(list) => list.len(),
+    let inputs = match json::length(&json::Path::top("input"), input) {
+        Ok((Some(first), _)) if json::kind(first) == "a number" => 1,
+        Ok((_, count)) => count,
         Err(_) => 1,
     };
     Ok((model, inputs, fields))

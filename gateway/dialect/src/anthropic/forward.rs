@@ -3,8 +3,11 @@
 use serde_json::value::RawValue;
 
 use crate::chat::Chat;
-use crate::json::{self, Path};
+use crate::json::{self, Most, Path};
 use crate::write;
+
+/// `decode` has bounded the lists of a request that is forwarded.
+const ADMITTED: Most<'_> = Most { what: "element", limit: usize::MAX, left: usize::MAX };
 
 /// Forwards a request: the client's fields, with the backend's name of the model.
 ///
@@ -21,13 +24,13 @@ fn without_unsigned(messages: &RawValue) -> Option<Box<RawValue>> {
     memchr::memmem::find(messages.get().as_bytes(), b"\"signature\"")?;
     let mut found = false;
     let mut kept = Vec::new();
-    for message in json::array(&Path::Body, messages).ok()? {
+    for message in json::array(&Path::Body, messages, ADMITTED).ok()? {
         let fields = json::object(&Path::Body, message).ok()?;
         let Some(content) = fields.get("content").filter(|raw| raw.get().starts_with('[')) else {
             kept.push(message.get().to_owned());
             continue;
         };
-        let blocks = json::array(&Path::Body, content).ok()?;
+        let blocks = json::array(&Path::Body, content, ADMITTED).ok()?;
         let signed: Vec<&str> = blocks.iter().filter(|block| !is_unsigned(block)).map(|block| block.get()).collect();
         if signed.len() == blocks.len() {
             kept.push(message.get().to_owned());

@@ -6,6 +6,7 @@
 //! level refuses a key that appears twice: parsers disagree on which of the two counts, so the gateway could judge one
 //! request and the backend answer another. This module must not know: any dialect.
 
+mod list;
 mod path;
 
 use std::borrow::Cow;
@@ -13,13 +14,16 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+pub use list::{Most, array, length, objects, strings};
 pub use path::{BadRequest, Path};
 
 /// Maximum nesting of a body: some backends parse recursively.
 pub const MAX_DEPTH: usize = 64;
+/// Maximum of members in an object that is opened: a member takes more memory than it has text.
+pub const MAX_MEMBERS: usize = 4096;
 
 /// The kind of a JSON value, with its article, for sentences.
 #[must_use]
@@ -40,7 +44,7 @@ pub fn is_null(raw: &RawValue) -> bool {
     raw.get() == "null"
 }
 
-/// The members of an object, in order.
+/// The members of an object, in order: the first `MAX_MEMBERS`, and one more if there are more.
 #[derive(Debug)]
 pub struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -68,7 +72,11 @@ impl<'a> Fields<'a> {
         self.0.is_empty()
     }
 
-    fn refuse_duplicates(&self, path: &Path<'_>) -> Result<(), BadRequest> {
+    /// Refuses too many members, and a key that appears twice.
+    fn check(&self, path: &Path<'_>) -> Result<(), BadRequest> {
+        if self.0.len() > MAX_MEMBERS {
+            return Err(BadRequest::new(format!("{path} has too many members; at most {MAX_MEMBERS} are expected")));
+        }
         // Few members: comparing all pairs is cheaper than a set. Many: a hostile body must not cost quadratic time.
         const FEW: usize = 24;
         let duplicate = if self.0.len() <= FEW {
@@ -97,9 +105,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::with_capacity(8);
-                while let Some(Text(key)) = map.next_key()? {
+                while fields.len() <= MAX_MEMBERS
+                    && let Some(Text(key)) = map.next_key()?
+                {
                     fields.push((key, map.next_value()?));
                 }
+                // A decoder must read to the end of the object, or the end counts as an error of syntax.
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 Ok(Fields(fields))
             }
         }
@@ -137,30 +149,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-struct Elements<'a>(Vec<&'a RawValue>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(element) = seq.next_element()? {
-                    elements.push(element);
-                }
-                Ok(Elements(elements))
-            }
-        }
-        deserializer.deserialize_seq(Each)
-    }
-}
-
 /// Opens a request body.
 ///
 /// # Errors
@@ -182,7 +170,7 @@ pub fn body(bytes: &[u8]) -> Result<Fields<'_>, BadRequest> {
         }
     }
     let fields: Fields<'_> = serde_json::from_str(text).map_err(not_json)?;
-    fields.refuse_duplicates(&Path::Body)?;
+    fields.check(&Path::Body)?;
     Ok(fields)
 }
 
@@ -231,67 +219,8 @@ pub fn object<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Fields<'a>, BadR
         return Err(BadRequest::wrong(path, kind(raw), "an object"));
     }
     let fields: Fields<'_> = serde_json::from_str(raw.get()).map_err(|_| bad_escape(path))?;
-    fields.refuse_duplicates(path)?;
+    fields.check(path)?;
     Ok(fields)
-}
-
-/// The elements of an array.
-///
-/// # Errors
-/// If the value is not an array: `BadRequest`.
-pub fn array<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Vec<&'a RawValue>, BadRequest> {
-    if !raw.get().starts_with('[') {
-        return Err(BadRequest::wrong(path, kind(raw), "an array"));
-    }
-    serde_json::from_str::<Elements<'_>>(raw.get()).map(|e| e.0).map_err(|_| bad_escape(path))
-}
-
-/// Opens the objects of an array one by one, in one pass over the array and never two at once.
-///
-/// # Errors
-/// If the value is not an array or an element fails as in [`object`]; else the first error that `each` returns.
-pub fn objects<'a>(
-    path: &Path<'_>,
-    raw: &'a RawValue,
-    mut each: impl FnMut(&Path<'_>, &Fields<'a>) -> Result<(), BadRequest>,
-) -> Result<(), BadRequest> {
-    if !raw.get().starts_with('[') {
-        return Err(BadRequest::wrong(path, kind(raw), "an array"));
-    }
-    let (mut count, mut refused) = (0, None);
-    let objects = Objects(|fields: Fields<'a>| {
-        let path = path.index(count);
-        let taken = fields.refuse_duplicates(&path).and_then(|()| each(&path, &fields));
-        count += 1;
-        taken.map_err(|error| refused = Some(error)).is_ok()
-    });
-    match serde_json::Deserializer::from_str(raw.get()).deserialize_seq(objects) {
-        Ok(()) => Ok(()),
-        Err(_) => {
-            let unopened = || object(&path.index(count), array(path, raw).ok()?.get(count)?).err();
-            Err(refused.or_else(unopened).unwrap_or_else(|| bad_escape(path)))
-        }
-    }
-}
-
-/// Passes each element of an array to a function until the function returns false.
-struct Objects<F>(F);
-
-impl<'de, F: FnMut(Fields<'de>) -> bool> Visitor<'de> for Objects<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of objects")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(fields) = seq.next_element()? {
-            if !(self.0)(fields) {
-                return Err(A::Error::custom("refused"));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A string, borrowed if it has no escapes.
@@ -303,15 +232,6 @@ pub fn string<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Cow<'a, str>, Ba
         return Err(BadRequest::wrong(path, kind(raw), "a string"));
     }
     serde_json::from_str::<Text<'_>>(raw.get()).map(|t| t.0).map_err(|_| bad_escape(path))
-}
-
-/// An array of strings.
-///
-/// # Errors
-/// If the value is not an array of strings: `BadRequest`.
-pub fn strings(path: &Path<'_>, raw: &RawValue) -> Result<Vec<String>, BadRequest> {
-    let elements = array(path, raw)?.into_iter().enumerate();
-    elements.map(|(index, raw)| Ok(string(&path.index(index), raw)?.into_owned())).collect()
 }
 
 /// The string member `key` of an object.

@@ -6,6 +6,8 @@ fn refusal(bytes: &[u8]) -> String {
     body(bytes).expect_err("must be refused").to_string()
 }
 
+const ANY: Most<'_> = Most { what: "element", limit: usize::MAX, left: usize::MAX };
+
 #[test]
 fn bodies_that_are_not_objects_are_refused_with_the_place() {
     for (input, sentence) in [
@@ -42,7 +44,7 @@ fn depth_is_counted_outside_strings() {
 #[test]
 fn duplicates_are_found_among_many_members_too() {
     let many = |last: &str| {
-        let members: Vec<_> = (0..5000).map(|n| format!("\"k{n}\":0")).collect();
+        let members: Vec<_> = (0..4000).map(|n| format!("\"k{n}\":0")).collect();
         format!("{{{},\"{last}\":1}}", members.join(","))
     };
     assert!(body(many("new").as_bytes()).is_ok());
@@ -93,7 +95,7 @@ fn getters_name_path_found_and_expected() {
     assert_eq!(number(&path, at("n"), 0.0..=2.0), Ok(1.5));
     assert_eq!(integer(&path, at("i"), 1..=5), Ok(3));
     assert_eq!(boolean(&path, at("b")), Ok(true));
-    assert_eq!(array(&path, at("a")).expect("an array").len(), 2);
+    assert_eq!(array(&path, at("a"), ANY).expect("an array").len(), 2);
     assert!(fields.get("z").is_none());
 
     let sentences = [
@@ -108,13 +110,42 @@ fn getters_name_path_found_and_expected() {
         (integer(&path, at("n"), 1..=5).map(drop), "m[2].c is 1.5; a whole number from 1 to 5 is expected"),
         (count(&path, at("i"), 4).map(drop), "m[2].c is 3e0; a whole number of at least 4 is expected"),
         (boolean(&path, at("z")).map(drop), "m[2].c is null; a boolean is expected"),
-        (array(&path, at("o")).map(drop), "m[2].c is an object; an array is expected"),
+        (array(&path, at("o"), ANY).map(drop), "m[2].c is an object; an array is expected"),
         (object(&path, at("a")).map(drop), "m[2].c is an array; an object is expected"),
         (object(&path, at("o")).map(drop), "m[2].c.x appears twice; it may appear once"),
     ];
     for (result, sentence) in sentences {
         assert_eq!(result.expect_err(sentence).to_string(), sentence);
     }
+}
+
+#[test]
+fn lists_and_objects_are_bounded_while_they_are_read() {
+    let many = format!("[{}1]", "0,".repeat(100_000));
+    let raw: &RawValue = serde_json::from_str(&many).expect("an array");
+    let (kept, more) = list::first(raw, 10).expect("an array");
+    assert!(kept.len() == 10 && kept.capacity() < 100 && more == 99_991);
+    let of = |raw: &RawValue| {
+        length(&Path::top("m"), raw).map(|(first, count)| (first.map(|raw| raw.get().to_owned()), count))
+    };
+    assert_eq!(of(raw), Ok((Some("0".into()), 100_001)));
+    let path = Path::top("m");
+    let most = |left| Most { what: "part", limit: 16, left };
+    let refused = array(&path, raw, most(10)).expect_err("too many");
+    assert_eq!(refused.to_string(), BadRequest::too_many(&path.index(10), "part", 16).to_string());
+    assert!(refused.is_too_large());
+    assert_eq!(array(&path, raw, most(100_001)).expect("as many as there may be").len(), 100_001);
+
+    let object = |members: usize| {
+        let members: Vec<String> = (0..members).map(|at| format!("\"k{at}\":0")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    assert_eq!(body(object(MAX_MEMBERS).as_bytes()).expect("as many as there may be").len(), MAX_MEMBERS);
+    let refused = body(object(100_000).as_bytes()).expect_err("too many").to_string();
+    assert_eq!(refused, "the body has too many members; at most 4096 are expected");
+    let text = object(100_000);
+    let fields: Fields<'_> = serde_json::from_str(&text).expect("an object");
+    assert!(fields.0.capacity() < 4 * MAX_MEMBERS, "{}", fields.0.capacity());
 }
 
 #[test]
@@ -136,7 +167,7 @@ proptest! {
             for (key, raw) in fields.iter() {
                 let path = Path::top(key);
                 let _ = (string(&path, raw), number(&path, raw, 0.0..=1.0), integer(&path, raw, 0..=9));
-                let _ = (array(&path, raw), object(&path, raw), boolean(&path, raw));
+                let _ = (array(&path, raw, ANY), object(&path, raw), boolean(&path, raw));
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Chat, Format, Message, Role, Tool, ToolChoice};
 use crate::json::{self, BadRequest, Path};
-use crate::reading::Reading;
+use crate::reading::{self, Reading};
 use crate::types::Bounds;
 
 /// Reads a request body.
@@ -31,7 +31,7 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=1.0)?),
             "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
             "top_k" => chat.top_k = Some(json::count(path, raw, 0)?),
-            "stop_sequences" => chat.stop = json::strings(path, raw)?,
+            "stop_sequences" => chat.stop = reading::stop(path, raw)?,
             "stream" => chat.stream = json::boolean(path, raw)?,
             "metadata" => chat.user = user(path, raw, &mut reading)?,
             "output_config" => chat.format = format(path, raw, &mut reading)?,
@@ -61,11 +61,10 @@ fn is_disabled(path: &Path<'_>, raw: &RawValue) -> Result<bool, BadRequest> {
 }
 
 fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Tool>, BadRequest> {
-    let elements = json::array(path, raw)?;
+    let elements = reading.tools(path, raw)?;
     let mut tools = Vec::new();
     for (index, raw) in elements.into_iter().enumerate() {
         let path = &path.index(index);
-        reading.tool(path, index)?;
         let fields = json::object(path, raw)?;
         let type_path = &path.key("type");
         let kind = fields.get("type").map_or(Ok("custom".into()), |raw| json::string(type_path, raw))?;

@@ -91,7 +91,7 @@ fn message(
     // Always in this order: images, then the text about them, then calls.
     if let Some(raw) = fields.get("images") {
         let path = &path.key("images");
-        for (index, data) in json::strings(path, raw)?.into_iter().enumerate() {
+        for (index, data) in json::strings(path, raw, reading.parts())?.into_iter().enumerate() {
             reading.part(&path.index(index))?;
             let media_type = image::media_type(None, &data).map(ToOwned::to_owned);
             parts.push(Part::Image(Image::Base64 { media_type, data }));
@@ -128,7 +128,7 @@ fn tool_calls(
     calls: &mut Calls,
     reading: &mut Reading<'_>,
 ) -> Result<(), BadRequest> {
-    for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
+    for (index, raw) in json::array(path, raw, reading.parts())?.into_iter().enumerate() {
         let path = &path.index(index);
         reading.part(path)?;
         let fields = json::object(path, raw)?;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Chat, Format, Tool};
 use crate::json::{self, BadRequest, Path};
-use crate::reading::Reading;
+use crate::reading::{self, Reading};
 use crate::types::Bounds;
 
 /// Reads a request body.
@@ -68,7 +68,7 @@ fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Readi
             "top_k" => chat.top_k = Some(json::count(path, raw, 0)?).filter(|&k| k > 0),
             "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
             "stop" if raw.get().starts_with('"') => chat.stop = vec![json::string(path, raw)?.into_owned()],
-            "stop" => chat.stop = json::strings(path, raw)?,
+            "stop" => chat.stop = reading::stop(path, raw)?,
             _ => reading.note(path),
         }
     }
@@ -90,11 +90,10 @@ fn format(path: &Path<'_>, raw: &RawValue) -> Result<Option<Format>, BadRequest>
 }
 
 fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Tool>, BadRequest> {
-    let elements = json::array(path, raw)?;
+    let elements = reading.tools(path, raw)?;
     let mut tools = Vec::new();
     for (index, raw) in elements.into_iter().enumerate() {
         let path = &path.index(index);
-        reading.tool(path, index)?;
         let fields = json::object(path, raw)?;
         for (key, raw) in fields.iter().filter(|(key, raw)| *key != "function" && raw.get() != r#""function""#) {
             reading.note_unless_null(&path.key(key), raw);

@@ -171,7 +171,7 @@ fn tool_calls(
     parts: &mut Vec<Part>,
     reading: &mut Reading<'_>,
 ) -> Result<(), BadRequest> {
-    for (index, raw) in json::array(path, raw)?.into_iter().enumerate() {
+    for (index, raw) in json::array(path, raw, reading.parts())?.into_iter().enumerate() {
         let path = &path.index(index);
         reading.part(path)?;
         let fields = json::object(path, raw)?;

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Chat, Format, Tool, ToolChoice};
 use crate::json::{self, BadRequest, Path};
-use crate::reading::Reading;
+use crate::reading::{self, Reading};
 use crate::types::Bounds;
 
 /// Reads a request body.
@@ -79,11 +79,10 @@ fn harmless(key: &str, value: &str) -> bool {
 }
 
 fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Tool>, BadRequest> {
-    let elements = json::array(path, raw)?;
+    let elements = reading.tools(path, raw)?;
     let mut tools = Vec::new();
     for (index, raw) in elements.into_iter().enumerate() {
         let path = &path.index(index);
-        reading.tool(path, index)?;
         let fields = json::object(path, raw)?;
         let type_path = &path.key("type");
         let kind = fields.get("type").map_or(Ok("function".into()), |raw| json::string(type_path, raw))?;
@@ -155,7 +154,7 @@ fn stop(path: &Path<'_>, raw: &RawValue) -> Result<Vec<String>, BadRequest> {
     if !raw.get().starts_with('[') {
         return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array of strings"));
     }
-    json::strings(path, raw)
+    reading::stop(path, raw)
 }
 
 fn format(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
