@@ -5,7 +5,7 @@
 //!
 //! This module must not know: what a request asks, how a refusal is encoded.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hyper::HeaderMap;
 use hyper::Uri;
@@ -46,17 +46,43 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Whether `allowed`, a list of origins, admits the sender. `*` stands for every origin that the browser names.
+    /// Whether `allowed`, a list of origins, admits the sender. `*` stands for every origin that the browser names, and `:*`
+    /// at the end of an origin for any port, or none.
     #[must_use]
     pub fn is_allowed(self, allowed: &[String]) -> bool {
         match self {
             Self::Own => true,
             Self::Page(None) => false,
-            Self::Page(Some(origin)) => {
-                allowed.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
-            }
+            Self::Page(Some(origin)) => allowed.iter().any(|allowed| admits(allowed, origin)),
         }
     }
+
+    /// Whether it is a page that this machine serves: a program of this machine, which could call the gateway by itself.
+    #[must_use]
+    pub fn is_local_page(self) -> bool {
+        let Self::Page(Some(origin)) = self else { return false };
+        let Some((scheme, host)) = origin.split_once("://") else { return false };
+        matches!(scheme, "http" | "https")
+            && Authority::try_from(host)
+                .is_ok_and(|host| is_local_name(host.host(), Some(IpAddr::V4(Ipv4Addr::LOCALHOST))))
+    }
+}
+
+fn admits(allowed: &str, origin: &str) -> bool {
+    match allowed.strip_suffix(":*") {
+        Some(host) => {
+            let rest = origin
+                .get(..host.len())
+                .filter(|start| start.eq_ignore_ascii_case(host))
+                .map(|_| &origin[host.len()..]);
+            rest.is_some_and(|rest| rest.is_empty() || is_port(rest))
+        }
+        None => allowed == "*" || allowed.eq_ignore_ascii_case(origin),
+    }
+}
+
+fn is_port(text: &str) -> bool {
+    text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
 }
 
 /// Whether `is_known` knows every host that a request names, in its header and its request line; `None`: it names none.
@@ -154,6 +180,45 @@ mod tests {
         let absolute = Uri::from_static("http://gw:8080/v1");
         let allowed = headers(&[("host", "other"), ("origin", "http://gw:8080")]);
         assert_eq!(Sender::of(&allowed, &absolute), Sender::Own, "the request line names the host");
+    }
+
+    #[test]
+    fn an_origin_may_have_any_port() {
+        let any_port = ["http://localhost:*".to_owned(), "https://App.example:*".to_owned()];
+        for origin in ["http://localhost", "http://localhost:5173", "https://app.example:8443"] {
+            assert!(Sender::Page(Some(origin)).is_allowed(&any_port), "{origin}");
+        }
+        for origin in [
+            "https://localhost",
+            "http://localhost.evil.example",
+            "http://localhost:5173.evil.example",
+            "http://localhost:",
+            "http://localhost:99999",
+            "http://localhostevil",
+            "https://evil.app.example",
+        ] {
+            assert!(!Sender::Page(Some(origin)).is_allowed(&any_port), "{origin}");
+        }
+    }
+
+    #[test]
+    fn local_pages_are_those_of_this_machine() {
+        for origin in ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:80", "http://LOCALHOST"] {
+            assert!(Sender::Page(Some(origin)).is_local_page(), "{origin}");
+        }
+        for origin in [
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://10.1.2.3",
+            "http://evil.example:5173",
+            "app://localhost",
+            "http://localhost@evil.example",
+            "http://user@localhost",
+            "",
+        ] {
+            assert!(!Sender::Page(Some(origin)).is_local_page(), "{origin}");
+        }
+        assert!(!Sender::Page(None).is_local_page());
     }
 
     #[test]

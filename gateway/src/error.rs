@@ -58,6 +58,8 @@ pub enum Kind {
     WrongMethod,
     /// The body is not `application/json`.
     WrongContentType,
+    /// The body has a content coding that the gateway does not read.
+    UnknownCoding,
     /// No model of that name.
     UnknownModel,
     /// A web page sent the request, and the operator did not allow its origin.
@@ -235,6 +237,9 @@ impl Kind {
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method", Rejected(R::BadRequest), Nothing),
             Self::WrongContentType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type", Rejected(R::BadRequest), Nothing)
+            }
+            Self::UnknownCoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown_content_encoding", Rejected(R::BadRequest), Nothing)
             }
             Self::UnknownModel => (StatusCode::NOT_FOUND, "unknown_model", Rejected(R::BadRequest), Nothing),
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed", Rejected(R::BadRequest), Nothing),

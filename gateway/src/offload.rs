@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use crate::error::{Failure, Kind};
 
 /// Largest body that is read or written on the worker: about a millisecond of work.
-const SMALL_BYTES: usize = 256 << 10;
+pub const SMALL_BYTES: usize = 256 << 10;
 /// Longest wait for a turn.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 

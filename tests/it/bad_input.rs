@@ -63,7 +63,6 @@ fn bodies(path: &str) -> Vec<Case> {
             "bad_request",
         ),
         ("half of a surrogate pair", right.replace("hello", "\\ud800").into(), 400, "bad_request", "bad_request"),
-        ("a long prompt", body(path, &json!("x".repeat(100_001))).to_string().into(), 413, "too_large", "too_large"),
         ("a long body", body(path, &json!("x".repeat(1 << 20))).to_string().into(), 413, "too_large", "too_large"),
     ];
     let named = |(what, bytes, status, code, reason): (&str, Vec<u8>, u16, &'static str, &'static str)| {
@@ -117,6 +116,13 @@ fn others() -> Vec<Case> {
         400,
         "bad_request",
         "bad_request",
+    );
+    add(
+        "a long prompt",
+        json_body("/api/v1/chat", json!({"prompt": "x".repeat(100_001)}).to_string()),
+        413,
+        "too_large",
+        "too_large",
     );
     add(
         "an unknown role",

@@ -21,7 +21,7 @@ fn post(gateway: &Gateway, host: &str, path: &str, headers: &[(&str, &str)]) -> 
 
 #[test]
 fn a_page_of_another_origin_spends_nothing() {
-    let (gateway, backend) = start(Gateway::setup());
+    let (gateway, backend) = start(Gateway::setup().server("cors = { origins = [] }"));
     let own = gateway.address.to_string();
     let pages: [&[(&str, &str)]; 8] = [
         &[JSON, EVIL],
@@ -40,7 +40,7 @@ fn a_page_of_another_origin_spends_nothing() {
             let refused = post(&gateway, &own, path, headers).expect(403);
             let code = error_code(path, &refused.json());
             assert_eq!(code, "origin_not_allowed", "{path} {headers:?}");
-            assert!(refused.text().contains("server.allowed_origins"));
+            assert!(refused.text().contains("server.cors.origins"));
             assert_eq!(refused.header("access-control-allow-origin"), "");
             count += 1.0;
         }
@@ -78,7 +78,7 @@ fn pages_of_the_gateways_own_origin_and_all_other_clients_are_answered() {
 #[test]
 fn the_operator_allows_origins() {
     let (gateway, _backend) =
-        start(Gateway::setup().server(r#"allowed_origins = ["https://app.example", "app://notes"]"#));
+        start(Gateway::setup().server(r#"cors = { origins = ["https://app.example", "app://notes"] }"#));
     let own = gateway.address.to_string();
     for origin in ["https://app.example", "app://notes"] {
         for path in CLIENT_PATHS {
@@ -101,7 +101,7 @@ fn the_operator_allows_origins() {
     // An error is an answer, too: the page must be able to read it.
     let wrong = gateway.send(request_to(&own, "POST", CLIENT_PATHS[0], &[JSON, ("origin", "app://notes")], b"{}"));
     assert_eq!(wrong.expect(400).header("access-control-allow-origin"), "app://notes");
-    let (gateway, _backend) = start(Gateway::setup().server(r#"allowed_origins = ["*"]"#));
+    let (gateway, _backend) = start(Gateway::setup().server(r#"cors = { origins = ["*"] }"#));
     let own = gateway.address.to_string();
     let _ = post(&gateway, &own, CLIENT_PATHS[0], &[JSON, EVIL]).expect(200);
     let _ = post(&gateway, &own, CLIENT_PATHS[0], &[JSON, ("origin", "null")]).expect(403);

@@ -192,7 +192,11 @@ fn a_policy_that_can_deny_fails_closed_unless_the_operator_says_otherwise() {
 fn limits_that_contradict_and_settings_without_effect_are_said() {
     let largest =
         "warning: policies.routing.limits: input_bytes is 262144, but the limits in [server] let in requests of ";
-    Gateway::setup().limits("input_bytes = 262144").check().expect(0, &["valid", largest]);
+    Gateway::setup()
+        .server("max_prompt_chars = 100000")
+        .limits("input_bytes = 262144")
+        .check()
+        .expect(0, &["valid", largest]);
     Gateway::setup()
         .server("max_prompt_chars = 1000000")
         .check()

@@ -279,6 +279,8 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# max_error_ratio_above_active = ", "max_error_ratio_above_active = ")
         .replace("# max_mean_call_ms = ", "max_mean_call_ms = ")
         .replace("# [policies.routing.shadows.cheaper]\n# builtin = ", "[policies.routing.shadows.cheaper]\nbuiltin = ")
+        .replace("# max_prompt_chars = ", "max_prompt_chars = ")
+        .replace("# origins = ", "origins = ")
         .replace("# state_dir = ", "state_dir = ")
         .replace("# cache_dir = ", "cache_dir = ")
         .replace("# location = ", "location = ")

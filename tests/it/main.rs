@@ -11,6 +11,7 @@ mod breaker;
 mod browsers;
 mod bypass;
 mod chaos;
+mod compat;
 mod compose;
 mod config;
 mod connections;

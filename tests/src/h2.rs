@@ -1,5 +1,6 @@
 //! A client for HTTP/2 that controls each frame it sends, its windows above all, and sees each frame as it comes.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -75,6 +76,8 @@ pub struct Client {
     stream: TcpStream,
     next_stream: u32,
     closed: bool,
+    /// Frames that came while a body was being sent.
+    early: VecDeque<Frame>,
 }
 
 impl Client {
@@ -84,7 +87,7 @@ impl Client {
         let stream = TcpStream::connect_timeout(&address, LIMIT).expect("the gateway accepts connections");
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut client = Self { stream, next_stream: 1, closed: false };
+        let mut client = Self { stream, next_stream: 1, closed: false, early: VecDeque::new() };
         client.write(PREFACE);
         let mut setting = INITIAL_WINDOW.to_be_bytes().to_vec();
         setting.extend_from_slice(&window.to_be_bytes());
@@ -102,6 +105,46 @@ impl Client {
         while let Some(piece) = pieces.next() {
             let flags = if pieces.peek().is_none() { END_STREAM } else { 0 };
             self.send(Kind::Data, flags, stream, piece);
+        }
+        stream
+    }
+
+    /// As `post`, all of a body that is larger than the gateway's windows, as far as the gateway opens them or until it ends
+    /// the stream. It must be the first of the connection.
+    pub fn post_within_windows(&mut self, path: &str, body: &[u8]) -> u32 {
+        const DEFAULT: i64 = 65_535;
+        let stream = self.head("POST", path, 0);
+        let (mut of_stream, mut of_connection, mut initial) = (DEFAULT, DEFAULT, DEFAULT);
+        let mut rest = body;
+        while !rest.is_empty() {
+            let open = usize::try_from(of_stream.min(of_connection)).unwrap_or(0).min(MAX_PAYLOAD).min(rest.len());
+            if open > 0 {
+                let (piece, after) = rest.split_at(open);
+                self.send(Kind::Data, if after.is_empty() { END_STREAM } else { 0 }, stream, piece);
+                (of_stream, of_connection) = (of_stream - open as i64, of_connection - open as i64);
+                rest = after;
+                continue;
+            }
+            let Some(frame) = self.any_frame() else { return stream };
+            match frame.kind {
+                Some(Kind::WindowUpdate) => {
+                    let more = i64::from(u32::from_be_bytes(frame.payload[..4].try_into().unwrap()));
+                    let window = if frame.stream == 0 { &mut of_connection } else { &mut of_stream };
+                    *window += more;
+                }
+                Some(Kind::Settings) if frame.flags & ACK == 0 => {
+                    if let Some(size) = frame.setting(INITIAL_WINDOW) {
+                        of_stream += i64::from(size) - initial;
+                        initial = i64::from(size);
+                    }
+                    self.send(Kind::Settings, ACK, 0, &[]);
+                }
+                Some(Kind::Reset) => {
+                    self.early.push_back(frame);
+                    return stream;
+                }
+                _ => self.early.push_back(frame),
+            }
         }
         stream
     }
@@ -147,7 +190,10 @@ impl Client {
     /// The next frame that is not of the protocol's own; `None` at the connection's end.
     pub fn frame(&mut self) -> Option<Frame> {
         loop {
-            let frame = self.any_frame()?;
+            let frame = match self.early.pop_front() {
+                Some(frame) => frame,
+                None => self.any_frame()?,
+            };
             match frame.kind {
                 Some(Kind::Settings) if frame.flags & ACK == 0 => self.send(Kind::Settings, ACK, 0, &[]),
                 Some(Kind::Ping) if frame.flags & ACK == 0 => self.send(Kind::Ping, ACK, 0, &frame.payload),

@@ -58,7 +58,7 @@ impl Profile {
             memory_bytes: 64 << 20,
             // Within these bytes no single host call takes a millisecond.
             hostcall_bytes: 128 << 10,
-            // Above what the default limits of a request let in: 100,000 characters of 4 bytes, 8,192 messages, headers.
+            // Above what the default limits of `/api/v1/chat` let in; of longer conversations, the beginning and the end.
             input_bytes: 1 << 20,
             concurrent_calls: 64,
             isolation: Isolation::Warm,

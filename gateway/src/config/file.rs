@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::admin::AdminFile;
 use super::backends::{BackendFile, mean_backend};
 use super::checks::seconds;
+use super::cors::CorsFile;
 use super::error::{ConfigError, Wrong, wrong};
 use super::locate::{key_at, line_at, line_of};
 use super::models::{ModelFile, mean_models};
@@ -60,7 +61,7 @@ struct ServerFile {
     max_concurrent_streams: u32,
     max_body_bytes: usize,
     max_buffered_bytes: Option<usize>,
-    max_prompt_chars: usize,
+    max_prompt_chars: Option<usize>,
     max_messages: usize,
     max_parts: usize,
     max_tools: usize,
@@ -76,7 +77,9 @@ struct ServerFile {
     guarded_max_bytes: usize,
     keep_alive_seconds: f64,
     label_headers: Vec<String>,
-    allowed_origins: Vec<String>,
+    cors: CorsFile,
+    // The older name of `cors.origins`.
+    allowed_origins: Option<Vec<String>>,
     allowed_hosts: Vec<String>,
     metrics_for_clients: bool,
 }
@@ -90,15 +93,15 @@ impl Default for ServerFile {
             max_connections_per_address: 0,
             max_connection_age_seconds: 3600.0,
             max_concurrent_streams: 100,
-            max_body_bytes: 8 << 20,
+            max_body_bytes: 32 << 20,
             max_buffered_bytes: None,
-            max_prompt_chars: 100_000,
+            max_prompt_chars: None,
             max_messages,
             max_parts,
             max_tools,
             max_head_bytes: 32 << 10,
             head_timeout_seconds: 60.0,
-            body_timeout_seconds: 30.0,
+            body_timeout_seconds: 60.0,
             write_timeout_seconds: 60.0,
             drain_timeout_seconds: 30.0,
             retry_budget_percent: 20,
@@ -108,7 +111,8 @@ impl Default for ServerFile {
             guarded_max_bytes: 1 << 20,
             keep_alive_seconds: 0.0,
             label_headers: Vec::new(),
-            allowed_origins: Vec::new(),
+            cors: CorsFile::default(),
+            allowed_origins: None,
             allowed_hosts: Vec::new(),
             metrics_for_clients: true,
         }
@@ -268,12 +272,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         0..=100 => Ok(value),
         _ => Err(wrong(&["server", key], format!("{value}, expected 0 to 100"))),
     };
-    for origin in &file.allowed_origins {
-        if !is_origin(origin) {
-            let message = format!("{origin:?} is not an origin, expected one like \"https://app.example\", or \"*\"");
-            return Err(wrong(&["server", "allowed_origins"], message));
-        }
-    }
+    let cors = file.cors.meant(file.allowed_origins)?;
     for host in &file.allowed_hosts {
         if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
             let message = format!("{host:?} is not a host name, expected one like \"gateway.example\", without a port");
@@ -303,7 +302,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         max_concurrent_streams: file.max_concurrent_streams,
         max_body_bytes,
         max_buffered_bytes,
-        max_prompt_chars: count("max_prompt_chars", file.max_prompt_chars, 1, 1 << 30)?,
+        max_prompt_chars: file.max_prompt_chars.map(|most| count("max_prompt_chars", most, 1, 1 << 30)).transpose()?,
         bounds: Bounds {
             messages: count("max_messages", file.max_messages, 1, 1_000_000)?,
             parts: count("max_parts", file.max_parts, 1, 1_000_000)?,
@@ -324,17 +323,8 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         },
         guarded_max_bytes: count("guarded_max_bytes", file.guarded_max_bytes, 1 << 10, 1 << 26)?,
         label_headers: file.label_headers,
-        allowed_origins: file.allowed_origins,
+        cors,
         allowed_hosts: file.allowed_hosts,
         metrics_for_clients: file.metrics_for_clients,
     })
-}
-
-/// Whether a text is an origin as browsers send it: a scheme and a host, perhaps a port, and no path. `*` stands for all.
-fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
-    let plain = |text: &str, more: &[u8]| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
-    };
-    plain(scheme, b"+-.") && plain(host, b"-._:[]")
 }

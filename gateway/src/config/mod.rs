@@ -6,6 +6,7 @@
 mod admin;
 mod backends;
 mod checks;
+mod cors;
 mod error;
 mod file;
 mod locate;
@@ -26,6 +27,7 @@ use crate::backend::Model;
 use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{Role, Slot};
 pub use admin::Admin;
+pub use cors::Cors;
 pub use error::ConfigError;
 pub use token::Token;
 use wasmgate_dialect::Bounds;
@@ -33,6 +35,9 @@ use wasmgate_policy_host::{GivenLimits, Hook};
 
 /// The configuration without a file: the documented example, whose models are simulated.
 pub const EMBEDDED: &str = include_str!("../../../examples/wasmgate.toml");
+
+/// Longest prompt of the gateway's own dialect if `max_prompt_chars` is not set, in characters.
+pub const OWN_PROMPT_CHARS: usize = 100_000;
 
 /// A complete, checked configuration.
 #[derive(Debug, Clone)]
@@ -97,8 +102,9 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// Bytes that all requests and complete answers may hold in memory. The gateway refuses more requests with 503.
     pub max_buffered_bytes: usize,
-    /// Longest prompt, in characters of everything that the model reads. An image counts as a fixed number of them.
-    pub max_prompt_chars: usize,
+    /// Longest prompt, in characters of everything that the model reads; `None`: 100,000 in the gateway's own dialect, any
+    /// in the others. An image counts as a fixed number of characters.
+    pub max_prompt_chars: Option<usize>,
     /// Maximum of messages, parts and tools of a request.
     pub bounds: Bounds,
     /// Largest request head, in bytes.
@@ -125,8 +131,8 @@ pub struct Server {
     pub content_filter_falls_back: bool,
     /// Request headers that policies may see, in lower case.
     pub label_headers: Vec<String>,
-    /// Origins whose web pages may send requests, besides the gateway's own; `*`: all.
-    pub allowed_origins: Vec<String>,
+    /// Web pages of other origins.
+    pub cors: Cors,
     /// Names by which clients may call a gateway that listens on a loopback address, besides `localhost`.
     pub allowed_hosts: Vec<String>,
     /// Whether clients may read metrics and totals. Operators always may, on the admin listener.

@@ -13,7 +13,8 @@ pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Sl
     let mut advice = Vec::new();
     for (slot, policy) in policies {
         let shown = policy.limits().input_bytes;
-        if shown < largest {
+        // Where prompts have no bound, a policy that only ranks does well with the beginning and the end of a long one.
+        if shown < largest && (config.server.max_prompt_chars.is_some() || policy.can_deny()) {
             advice.push(format!(
                 "policies.{slot}.limits: input_bytes is {shown}, but the limits in [server] let in requests of {largest} bytes; \
                  of a larger one the policy sees the first message and the newest, and a hint says what it does not see"
@@ -41,7 +42,8 @@ pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Sl
 /// The size of the largest request that the limits let in, as a policy is shown it, in bytes: a character has up to four, and
 /// the texts of a message's parts are joined by line breaks.
 fn largest_request(server: &Server) -> usize {
-    let texts = server.max_prompt_chars.saturating_mul(4);
+    // Without a bound in characters, only the body's bounds a prompt.
+    let texts = server.max_prompt_chars.map_or(server.max_body_bytes, |most| most.saturating_mul(4));
     let messages = server.bounds.messages.saturating_mul(OVERHEAD_BYTES).saturating_add(server.bounds.parts);
     let labels = match server.label_headers.len() {
         0 => 0,

@@ -5,16 +5,16 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::header::HeaderName;
-use hyper::{HeaderMap, Request, Response};
+use hyper::{HeaderMap, Response};
 
 use super::body::ResponseBody;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
-use super::intake;
+use super::intake::{self, Types};
 use super::memory::Held;
 use super::response::{refuse, respond, wait};
+use super::unread::Unread;
 use crate::dispatch::{self, ChatCall};
 use crate::error::Failure;
 use crate::routing::Inbound;
@@ -28,11 +28,12 @@ const GUARDED: HeaderName = HeaderName::from_static("x-wasmgate-guarded");
 pub(super) async fn serve(
     gateway: &Arc<Gateway>,
     dialect: Dialect,
-    request: Request<Incoming>,
+    headers: &HeaderMap,
+    body: &mut Unread,
 ) -> Response<ResponseBody> {
     let mut in_flight = InFlight::new(gateway);
     in_flight.record.dialect = Some(dialect);
-    match prepare(&mut in_flight, dialect, request).await {
+    match prepare(&mut in_flight, dialect, headers, body).await {
         Ok(prepared) => answer(in_flight, prepared).await,
         Err(failure) => refuse(in_flight, dialect, &failure),
     }
@@ -45,18 +46,24 @@ struct Prepared {
 }
 
 /// The steps before a model is called, in order.
-async fn prepare(in_flight: &mut InFlight, dialect: Dialect, request: Request<Incoming>) -> Result<Prepared, Failure> {
+async fn prepare(
+    in_flight: &mut InFlight,
+    dialect: Dialect,
+    headers: &HeaderMap,
+    body: &mut Unread,
+) -> Result<Prepared, Failure> {
     in_flight.check_limit()?;
     let (gateway, snapshot) = (Arc::clone(in_flight.gateway()), Arc::clone(in_flight.snapshot()));
-    let (headers, body) = intake::read(request, &snapshot.limits, &gateway.memory).await?;
+    let types = Types::of(dialect);
+    let body = intake::read(headers, body, types, &snapshot.limits, &gateway.memory).await?;
     in_flight.admit()?;
     let chat = Arc::new(intake::parse(dialect, body.bytes.clone(), &snapshot.limits).await?);
     let memory = body.parsed();
     in_flight.record.stream = chat.stream;
-    let inbound = Inbound { dialect, chat: &chat, headers: &headers };
+    let inbound = Inbound { dialect, chat: &chat, headers };
     let decision = gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await?;
     let guarded = headers.get(GUARDED).is_some_and(|value| value == "true");
-    let headers = if dialect == Dialect::Anthropic { dialect_headers(&headers) } else { HeaderMap::new() };
+    let headers = if dialect == Dialect::Anthropic { dialect_headers(headers) } else { HeaderMap::new() };
     Ok(Prepared { call: ChatCall { dialect, chat, decision, headers, guarded }, _memory: memory })
 }
 

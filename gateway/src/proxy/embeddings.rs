@@ -6,16 +6,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use bytes::Bytes;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Request, Response};
+use hyper::{HeaderMap, Response};
 use serde::Deserialize;
 
 use super::body::ResponseBody;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
-use super::intake;
+use super::intake::{self, Types};
 use super::response::{complete, id_header, refuse, routing_headers};
+use super::unread::Unread;
 use crate::backend::{Catalog, LiveModel};
 use crate::dispatch::{Attempt, Bounds, Target, stopping, whole, with_retries};
 use crate::error::{Failure, Kind};
@@ -25,9 +25,9 @@ use wasmgate_base::usage::Usage;
 use wasmgate_dialect::{BadRequest, Dialect, json};
 
 /// Answers one request.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn serve(gateway: &Arc<Gateway>, headers: &HeaderMap, body: &mut Unread) -> Response<ResponseBody> {
     let mut in_flight = InFlight::new(gateway);
-    match steps(&mut in_flight, request).await {
+    match steps(&mut in_flight, headers, body).await {
         Err(failure) => refuse(in_flight, Dialect::OpenAi, &failure),
         Ok(bytes) => {
             let mut response = Response::new(ResponseBody::plain(Bytes::new()));
@@ -41,11 +41,11 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) ->
     }
 }
 
-async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<Bytes, Failure> {
+async fn steps(in_flight: &mut InFlight, headers: &HeaderMap, body: &mut Unread) -> Result<Bytes, Failure> {
     in_flight.check_limit()?;
     let gateway = Arc::clone(in_flight.gateway());
     let snapshot = Arc::clone(in_flight.snapshot());
-    let (_, body) = intake::read(request, &snapshot.limits, &gateway.memory).await?;
+    let body = intake::read(headers, body, Types::Json, &snapshot.limits, &gateway.memory).await?;
     in_flight.admit()?;
     // Four bytes for each token: an estimate, used only if the backend reports no usage.
     in_flight.record.estimated_input_tokens = u32::try_from(body.bytes.len() / 4).unwrap_or(u32::MAX);

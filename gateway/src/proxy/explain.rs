@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Request, Response};
+use hyper::{HeaderMap, Response};
 use serde::Serialize;
 
 use super::body::ResponseBody;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
-use super::intake;
+use super::intake::{self, Types};
 use super::response::{id_header, refuse, routing_headers};
+use super::unread::Unread;
 use crate::error::Failure;
 use crate::routing::{Decision, Inbound};
 use crate::state::Snapshot;
@@ -21,14 +21,14 @@ use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::Dialect;
 
 /// Answers one request.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn serve(gateway: &Arc<Gateway>, headers: &HeaderMap, body: &mut Unread) -> Response<ResponseBody> {
     let mut in_flight = InFlight::new(gateway);
     in_flight.record.dialect = Some(Dialect::Native);
-    match steps(&mut in_flight, request).await {
+    match steps(&mut in_flight, headers, body).await {
         Err(failure) => refuse(in_flight, Dialect::Native, &failure),
         Ok(decision) => {
             let snapshot = Arc::clone(in_flight.snapshot());
-            let mut response = Response::new(ResponseBody::plain(body(&in_flight.record, &snapshot, &decision)));
+            let mut response = Response::new(ResponseBody::plain(explanation(&in_flight.record, &snapshot, &decision)));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             id_header(response.headers_mut(), &in_flight.record.id);
             routing_headers(response.headers_mut(), &in_flight, in_flight.record.estimated_cost);
@@ -38,15 +38,15 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) ->
     }
 }
 
-async fn steps(in_flight: &mut InFlight, request: Request<Incoming>) -> Result<Decision, Failure> {
+async fn steps(in_flight: &mut InFlight, headers: &HeaderMap, body: &mut Unread) -> Result<Decision, Failure> {
     in_flight.check_limit()?;
     let gateway = Arc::clone(in_flight.gateway());
     let snapshot = Arc::clone(in_flight.snapshot());
-    let (headers, body) = intake::read(request, &snapshot.limits, &gateway.memory).await?;
+    let body = intake::read(headers, body, Types::Json, &snapshot.limits, &gateway.memory).await?;
     in_flight.admit()?;
     let chat = intake::parse(Dialect::Native, body.bytes.clone(), &snapshot.limits).await?;
     let _memory = body.parsed();
-    let inbound = Inbound { dialect: Dialect::Native, chat: &chat, headers: &headers };
+    let inbound = Inbound { dialect: Dialect::Native, chat: &chat, headers };
     gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await
 }
 
@@ -78,7 +78,7 @@ struct Choice<'a> {
     estimated_cost: Option<f64>,
 }
 
-fn body(record: &Record, snapshot: &Snapshot, decision: &Decision) -> Vec<u8> {
+fn explanation(record: &Record, snapshot: &Snapshot, decision: &Decision) -> Vec<u8> {
     let models = snapshot.catalog.models();
     let chosen = record.chosen.map(|index| &models[index]);
     let mut ranks = vec![None; models.len()];

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Body as _;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::HeaderMap;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use hyper::{HeaderMap, Request};
 
-use super::memory::{Held, Memory, Room};
-use crate::config::Server;
+use super::codings;
+use super::memory::{Held, Memory, Room, no_room};
+use super::unread::Unread;
+use crate::config::{OWN_PROMPT_CHARS, Server};
 use crate::error::{Failure, Kind};
 use crate::offload;
 use wasmgate_base::tokens::IMAGE_TOKENS;
@@ -44,18 +43,40 @@ impl Body {
     }
 }
 
-/// Reads a JSON body within the operator's bounds.
+/// Which content types a route reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Types {
+    /// JSON, or no type.
+    Json,
+    /// Any: Ollama reads a body whatever its type, and programs written for it rely on that. Browsers cannot use it to send
+    /// what a page of another origin may not: they name the origin (`origin.rs`).
+    Any,
+}
+
+impl Types {
+    /// Those of a chat route.
+    pub(super) fn of(dialect: Dialect) -> Self {
+        if dialect == Dialect::Ollama { Self::Any } else { Self::Json }
+    }
+}
+
+/// Reads a body within the operator's bounds, and undoes its content codings.
 ///
 /// # Errors
-/// If the body has another content type, is too long, finds no room in memory, arrives too slowly, or breaks off.
+/// If the body has another content type or an unknown coding, is too long, finds no room in memory, arrives too slowly, or
+/// breaks off.
 pub(super) async fn read(
-    request: Request<Incoming>,
+    headers: &HeaderMap,
+    body: &mut Unread,
+    types: Types,
     limits: &Server,
     memory: &Arc<Memory>,
-) -> Result<(HeaderMap, Body), Failure> {
-    let (head, body) = request.into_parts();
-    check_content_type(&head.headers)?;
-    let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+) -> Result<Body, Failure> {
+    if types == Types::Json {
+        check_content_type(headers)?;
+    }
+    let codings = codings::of(headers)?;
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let (held, room) = (memory.hold(), Room::new(limits.max_buffered_bytes, limits.max_body_bytes * COPIES));
     if announced.is_some_and(|length| length > limits.max_body_bytes) {
         return Err(too_large(limits));
@@ -64,13 +85,19 @@ pub(super) async fn read(
     if announced.is_some_and(|length| !held.fits(length * COPIES, room)) {
         return Err(no_room());
     }
-    match tokio::time::timeout(limits.body_timeout, collect(body, held, limits, room)).await {
-        Ok(body) => Ok((head.headers, body?)),
-        Err(_elapsed) => Err(slow(limits.body_timeout)),
+    let body = match tokio::time::timeout(limits.body_timeout, collect(body, held, limits, room)).await {
+        Ok(body) => body?,
+        Err(_elapsed) => return Err(slow(limits.body_timeout)),
+    };
+    if codings.is_empty() {
+        return Ok(body);
     }
+    let bounds = codings::Bounds { body: limits.max_body_bytes, copies: COPIES, room };
+    let (bytes, held) = codings::decode(body.bytes, &codings, body.held, bounds).await?;
+    Ok(Body { bytes, held })
 }
 
-async fn collect(mut body: Incoming, mut held: Held, limits: &Server, room: Room) -> Result<Body, Failure> {
+async fn collect(body: &mut Unread, mut held: Held, limits: &Server, room: Room) -> Result<Body, Failure> {
     let (mut first, mut all) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let broken = |error| Failure::new(Kind::BadRequest, "the body ended before it was complete").with_detail(error);
@@ -82,7 +109,7 @@ async fn collect(mut body: Incoming, mut held: Held, limits: &Server, room: Room
         if !held.grow(data.len() * COPIES, room) {
             return Err(no_room());
         }
-        if all.is_empty() && body.is_end_stream() && first.is_empty() {
+        if all.is_empty() && body.is_end() && first.is_empty() {
             // Most bodies are one piece, which needs no copy.
             first = data;
         } else {
@@ -98,11 +125,6 @@ async fn collect(mut body: Incoming, mut held: Held, limits: &Server, room: Room
 
 fn too_large(limits: &Server) -> Failure {
     Failure::new(Kind::TooLarge, format!("the body is longer than {} bytes", limits.max_body_bytes))
-}
-
-fn no_room() -> Failure {
-    let message = "the requests in flight hold all the memory that is meant for them; retry shortly";
-    Failure::new(Kind::Overloaded, message).with_detail("server.max_buffered_bytes is used up")
 }
 
 fn slow(limit: Duration) -> Failure {
@@ -125,8 +147,15 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
 /// # Errors
 /// If the request is not valid in its dialect, or too large.
 pub(super) async fn parse(dialect: Dialect, body: Bytes, limits: &Server) -> Result<Chat, Failure> {
-    let (bounds, max_prompt_chars) = (limits.bounds, limits.max_prompt_chars);
+    let (bounds, max_prompt_chars) = (limits.bounds, max_prompt_chars(dialect, limits));
     offload::run(body.len(), move || parse_now(dialect, &body, &bounds, max_prompt_chars)).await?
+}
+
+/// Longest prompt of a dialect, in characters. The programs that speak those of the SDKs fill a model's context, and its
+/// provider knows how long that is.
+fn max_prompt_chars(dialect: Dialect, limits: &Server) -> usize {
+    let unset = if dialect == Dialect::Native { OWN_PROMPT_CHARS } else { usize::MAX };
+    limits.max_prompt_chars.unwrap_or(unset)
 }
 
 fn parse_now(dialect: Dialect, body: &[u8], bounds: &Bounds, max_prompt_chars: usize) -> Result<Chat, Failure> {
@@ -140,11 +169,20 @@ fn parse_now(dialect: Dialect, body: &[u8], bounds: &Bounds, max_prompt_chars: u
     if bytes > max_prompt_chars {
         let chars = images + chat.texts().map(|text| text.chars().count()).sum::<usize>();
         if chars > max_prompt_chars {
-            let message = format!(
-                "the prompt has {chars} characters in messages, tools and images; at most {max_prompt_chars} are expected"
-            );
-            return Err(Failure::new(Kind::TooLarge, message));
+            return Err(too_long(dialect, chars, max_prompt_chars));
         }
     }
     Ok(chat)
+}
+
+/// A prompt above the operator's limit. To a program of an SDK that is what a full context is: it shortens its history, where
+/// it would give up at a body that is too large.
+fn too_long(dialect: Dialect, chars: usize, most: usize) -> Failure {
+    let counted = "characters in messages, tools and images";
+    if dialect == Dialect::Native {
+        let message = format!("the prompt has {chars} {counted}; at most {most} are expected");
+        return Failure::new(Kind::TooLarge, message);
+    }
+    let message = format!("prompt is too long: {chars} {counted} > {most} maximum");
+    Failure::new(Kind::ContextTooLong, message)
 }

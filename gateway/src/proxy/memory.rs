@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::error::{Failure, Kind};
+
 /// Up to this many held bytes a request is small. A body counts three times, so this is one of 64 KiB.
 const SMALL: usize = 3 * (64 << 10);
 /// The largest part of all room that is reserved for small requests.
@@ -104,6 +106,11 @@ impl Held {
         self.memory.large.fetch_add(self.bytes, Ordering::Relaxed);
     }
 
+    /// Gives back `bytes` of what it holds.
+    pub fn release(&mut self, bytes: usize) {
+        self.shrink(self.bytes.saturating_sub(bytes));
+    }
+
     /// Gives back all but `bytes`.
     pub fn shrink(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
@@ -122,6 +129,12 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.shrink(0);
     }
+}
+
+/// The failure of a request that finds no room.
+pub(super) fn no_room() -> Failure {
+    let message = "the requests in flight hold all the memory that is meant for them; retry shortly";
+    Failure::new(Kind::Overloaded, message).with_detail("server.max_buffered_bytes is used up")
 }
 
 #[cfg(test)]

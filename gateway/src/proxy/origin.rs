@@ -12,11 +12,8 @@ use hyper::{HeaderMap, Method, Response, StatusCode, Uri};
 
 use super::body::ResponseBody;
 use crate::browsers::{Sender, is_local_name, knows_host};
-use crate::config::Server;
+use crate::config::{Cors, Server};
 use crate::error::{Failure, Kind};
-
-/// How long a browser may remember that a page may send requests, in seconds.
-const MAX_AGE: &str = "600";
 
 /// What a request's browser must be told.
 #[derive(Debug, Default)]
@@ -56,11 +53,14 @@ impl Page {
         if sender == Sender::Own {
             return Ok(Self::default());
         }
-        let allowed = sender.is_allowed(&limits.allowed_origins);
+        let allowed = match &limits.cors.origins {
+            Some(origins) => sender.is_allowed(origins),
+            None => is_loopback && sender.is_local_page(),
+        };
         // A page cannot read what it gets unless a header allows it, and what is only read costs nothing.
         if !allowed && !matches!(*method, Method::GET | Method::HEAD) {
             let message = "a web page of another origin must not send requests to the gateway; the operator can allow \
-                           its origin in server.allowed_origins";
+                           its origin in server.cors.origins";
             return Err(Failure::new(Kind::OriginRefused, message));
         }
         let origin = headers.get(ORIGIN).filter(|_| allowed).cloned();
@@ -69,19 +69,22 @@ impl Page {
     }
 
     /// The answer to a preflight request.
-    pub(super) fn preflight(&self, methods: &'static str, asked: &HeaderMap) -> Response<ResponseBody> {
+    pub(super) fn preflight(&self, methods: &'static str, asked: &HeaderMap, cors: &Cors) -> Response<ResponseBody> {
         let mut response = Response::new(ResponseBody::plain(""));
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
-        if let Some(names) = asked.get(ACCESS_CONTROL_REQUEST_HEADERS) {
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        let any = cors.headers.iter().any(|name| name == "*");
+        // Browsers do not take `*` for `authorization`, so that what was asked for is repeated.
+        let names = if any { asked.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned() } else { list(&cors.headers) };
+        if let Some(names) = names {
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
         }
         if asked.contains_key("access-control-request-private-network") {
             let allow = HeaderName::from_static("access-control-allow-private-network");
             headers.insert(allow, HeaderValue::from_static("true"));
         }
-        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age.as_secs()));
         response
     }
 
@@ -93,4 +96,8 @@ impl Page {
             headers.append(VARY, HeaderValue::from_static("origin"));
         }
     }
+}
+
+fn list(names: &[String]) -> Option<HeaderValue> {
+    HeaderValue::from_str(&names.join(", ")).ok().filter(|_| !names.is_empty())
 }

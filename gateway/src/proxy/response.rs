@@ -5,11 +5,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::MissedTickBehavior;
 
 use super::body::{ResponseBody, State};
+use super::codings;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::routes::dialect_of;
@@ -170,6 +171,9 @@ pub(crate) fn refuse(mut in_flight: InFlight, dialect: Dialect, failure: &Failur
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     id_header(headers, &in_flight.record.id);
     routing_headers(headers, &in_flight, None);
+    if failure.kind == Kind::UnknownCoding {
+        response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(codings::ACCEPTED));
+    }
     if response.status() == StatusCode::SERVICE_UNAVAILABLE || failure.retry_after.is_some() {
         let seconds = failure.retry_after.unwrap_or_default().as_secs_f64().ceil().max(1.0);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds as u32));

@@ -72,3 +72,22 @@ pub(super) fn dialect_of(path: &str) -> Dialect {
         Dialect::Native
     }
 }
+
+/// What to say of a path that is no route: mostly, the base URL of an SDK is wrong.
+pub(super) fn unknown(path: &str) -> String {
+    let known = |path: &str| Route::find(path).is_some();
+    let base =
+        "the base URL of OpenAI's SDKs is this server's address with /v1, that of Anthropic's and Ollama's without it";
+    match path {
+        _ if path.strip_suffix('/').is_some_and(known) => {
+            format!("there is no such route; {} is one, without the slash at its end", &path[..path.len() - 1])
+        }
+        _ if path.starts_with("/v1/v1/") || path.starts_with("/v1/api/") => {
+            format!("there is no such route; the base URL has a /v1 too many: {base}")
+        }
+        _ if known(&format!("/v1{path}")) => {
+            format!("there is no such route; the base URL lacks /v1: {base}")
+        }
+        _ => format!("there is no such route; GET / lists the routes for models, health and metrics; {base}"),
+    }
+}

@@ -1,0 +1,4 @@
+//! What real clients send and real servers answer, as public bug reports show it: each kind with many of its members.
+
+mod limits;
+mod web_pages;
