@@ -81,6 +81,43 @@ fn a_model_that_was_not_called_for_lack_of_time_is_not_blamed() {
     assert_eq!(metrics.value("api_gateway_estimated_tokens_total", &[("model", "second")]), 0.0);
 }
 
+/// An answer of the first model that takes longer than `answer_seconds` of an answer of which nothing arrives, and what has
+/// arrived of it when that time is over.
+fn keeps_arriving(stream: bool, begin: Reply, rest: impl Fn(Reply) -> Reply + Send + Sync + 'static) {
+    let gate = Gate::default();
+    let (waits, begin) = (gate.clone(), std::sync::Mutex::new(Some(begin)));
+    let first = Backend::start(move |request| match request.json()["messages"][0]["content"] == "arrives" {
+        true => rest(begin.lock().unwrap().take().expect("it is asked once").gate(&waits)),
+        false => Reply::silent().stall(),
+    });
+    let second = good();
+    let gateway = pair((&first, "answer_seconds = 1"), (&second, "")).start();
+    let headers = [("content-type", "application/json"), ("x-wasmgate-guarded", "true")];
+    let mut arrives = gateway.connect();
+    arrives.send(request("POST", PATH, &headers, ask(PATH, "auto", "arrives", stream).to_string().as_bytes()));
+    first.wait_requests(1);
+    // This one is called later, and its time is over before: the other one has taken longer than that.
+    let response = gateway.post(PATH, &ask(PATH, "auto", "silent", false)).expect(200);
+    assert_eq!(response.header("x-wasmgate-model"), "second", "stream {stream}");
+    gate.open();
+    let response = arrives.response().expect(200);
+    assert_eq!(response.header("x-wasmgate-model"), "first", "stream {stream}");
+    assert_eq!(response.header("x-wasmgate-failed-attempts"), "", "stream {stream}");
+}
+
+#[test]
+fn a_guarded_stream_that_keeps_arriving_is_not_ended_for_another_model() {
+    let frames = Dialect::OpenAi.frames(&["one", "two"], USAGE);
+    let begin = Reply::stream("text/event-stream").frames(&frames[..2]);
+    keeps_arriving(true, begin, move |reply| reply.frames(&frames[2..]).end());
+}
+
+#[test]
+fn a_whole_answer_that_keeps_arriving_is_not_ended_for_another_model() {
+    let body = Dialect::OpenAi.answer("first", USAGE).to_string();
+    keeps_arriving(false, Reply::stream("application/json").frames([" "]), move |reply| reply.frames([&body]).end());
+}
+
 #[test]
 fn a_whole_answer_has_its_own_time_while_another_model_could_answer() {
     let gate = Gate::default();

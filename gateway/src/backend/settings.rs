@@ -135,8 +135,9 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the call to the first token of a stream.
     pub first_token: Duration,
-    /// From the call to the end of an answer that is not streamed or is a guarded stream, while another model could answer.
-    pub answer: Duration,
+    /// From the call to the end of an answer that is not streamed and of which nothing arrives before, while another model
+    /// could answer; `None`: half of what is left of `total`.
+    pub answer: Option<Duration>,
     /// Time to the first token of a stream after which the gateway hedges with the next model; `None`: never.
     pub hedge: Option<Duration>,
     /// Extra time for `head`, `first_token` and `answer` while Ollama loads the model from disk.
@@ -165,16 +166,16 @@ impl Timeouts {
     /// The defaults for a location. A local backend may read a long prompt slowly; a provider sends its head soon or fails.
     /// The first token may take longer: some models reason before it.
     pub(crate) fn defaults(location: Location) -> Self {
-        let (connect, head, first_token, idle, answer) = match location {
-            Location::Local => (2, 300, 300, 60, 300),
-            Location::Cloud => (5, 30, 60, 30, 120),
+        let (connect, head, first_token, idle) = match location {
+            Location::Local => (2, 300, 300, 60),
+            Location::Cloud => (5, 30, 60, 30),
         };
         let seconds = Duration::from_secs;
         Self {
             connect: seconds(connect),
             head: seconds(head),
             first_token: seconds(first_token),
-            answer: seconds(answer),
+            answer: None,
             hedge: None,
             loading: seconds(300),
             idle: seconds(idle),
@@ -203,7 +204,10 @@ impl TimeoutsFile {
             connect: seconds("connect_seconds", self.connect_seconds, otherwise.connect)?,
             head: seconds("head_seconds", self.head_seconds, otherwise.head)?,
             first_token: seconds("first_token_seconds", self.first_token_seconds, otherwise.first_token)?,
-            answer: seconds("answer_seconds", self.answer_seconds, otherwise.answer)?,
+            answer: match self.answer_seconds {
+                None => otherwise.answer,
+                set => Some(seconds("answer_seconds", set, Duration::MAX)?),
+            },
             hedge: match self.hedge_seconds {
                 None => otherwise.hedge,
                 Some(0.0) => None,

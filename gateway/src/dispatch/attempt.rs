@@ -31,8 +31,8 @@ const LEAST_TIME: Duration = Duration::from_millis(100);
 /// What bounds one attempt.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds<'a> {
-    /// When the attempt must have given its answer, or the first token of a stream: the end of the request's time if no
-    /// other model is left, else half of the time that is left, so that another model has time as well.
+    /// Until when the attempt may be silent: the end of the request's time if no other model is left, else half of the time
+    /// that is left, so that another model has time as well.
     pub by: Instant,
     /// Whether no other model is left.
     pub last: bool,

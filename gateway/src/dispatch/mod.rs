@@ -169,11 +169,18 @@ impl Attempt for Dispatch<'_> {
         let called = Instant::now();
         record.begin_attempt(index, called);
         let loading = if bounds.loads { timeouts.loading } else { Duration::ZERO };
-        let within = |time: Duration| bounds.by.min(called + time + loading);
-        // While another model could answer, this one has its own time for a whole answer; the last may use all that is left.
-        let whole_by = if bounds.last { bounds.by } else { within(timeouts.answer) };
+        let within = |time: Duration| total.min(called + time + loading);
+        let deadlines = Deadlines {
+            first_token: within(timeouts.first_token),
+            idle: timeouts.idle,
+            total,
+            leaves_time: !bounds.last,
+        };
+        // A whole answer is silent until its end: while another model could answer, it has the time that the operator gave
+        // it, else its share; the last model may use all that is left.
+        let whole_by = timeouts.answer.filter(|_| !bounds.last).map_or(bounds.by, within);
         // The head of a non-streamed answer arrives only when the whole answer is generated.
-        let head_by = if call.chat.stream { within(timeouts.head) } else { whole_by };
+        let head_by = if call.chat.stream { bounds.by.min(within(timeouts.head)) } else { whole_by };
         let sent = Call {
             chat: &call.chat,
             from: call.dialect,
@@ -191,23 +198,19 @@ impl Attempt for Dispatch<'_> {
         let price = self.snapshot.price(Some(index));
         if call.chat.stream {
             let guarded = call.guarded || live.model.guarded;
-            let first_token = within(timeouts.first_token);
-            let deadlines =
-                Deadlines { first_token, idle: timeouts.idle, total: if guarded { whole_by } else { total } };
             let client = Client { dialect: call.dialect, facts: self.facts(record, index), price };
             let mut relay = Box::new(Relay::new(answer, client, deadlines, cutoff.clone()));
             let hold = guarded.then_some(self.snapshot.limits.guarded_max_bytes);
             relay.begin(record, hold, bounds.begun).await?;
-            relay.extend(total);
+            relay.commit();
             return Ok(Answer::Stream(relay, self.call.decision.estimated_cost(index)));
         }
         let spoken = answer.dialect;
         let body = tokio::select! {
             biased;
             () = cutoff.cancelled() => Err(stopping()),
-            body = tokio::time::timeout_at(whole_by.into(), whole(answer.body)) => body.unwrap_or_else(|_elapsed| {
-                Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
-            }),
+            // An answer that keeps arriving is not silent, so that it may take longer.
+            body = whole(answer.body, |now| whole_by.max(deadlines.next(now, true))) => body,
         }?;
         let reply = reply::read(spoken, &body, record).await?;
         record.answered = Some(Instant::now());
@@ -223,13 +226,18 @@ impl Attempt for Dispatch<'_> {
     }
 }
 
-/// Reads a complete body, bounded by `MAX_REPLY_BYTES`.
-pub(crate) async fn whole(mut body: backend::Body) -> Result<Bytes, Failure> {
-    let Some(first) = body.chunk().await.transpose()? else { return Ok(Bytes::new()) };
-    let Some(second) = body.chunk().await.transpose()? else { return Ok(first) };
+/// Reads a complete body, bounded by `MAX_REPLY_BYTES`. `due`: when the next piece must have arrived if the last one arrived
+/// at a given time.
+pub(crate) async fn whole(mut body: backend::Body, due: impl Fn(Instant) -> Instant) -> Result<Bytes, Failure> {
+    let mut next = async || match tokio::time::timeout_at(due(Instant::now()).into(), body.chunk()).await {
+        Ok(chunk) => chunk.transpose(),
+        Err(_elapsed) => Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time")),
+    };
+    let Some(first) = next().await? else { return Ok(Bytes::new()) };
+    let Some(second) = next().await? else { return Ok(first) };
     let mut all = Vec::from(first);
     all.extend_from_slice(&second);
-    while let Some(chunk) = body.chunk().await.transpose()? {
+    while let Some(chunk) = next().await? {
         if all.len() + chunk.len() > MAX_REPLY_BYTES {
             let message = "the backend's answer is longer than 32 MiB";
             return Err(Failure::new(Kind::Protocol, message));

@@ -40,6 +40,9 @@ const MAX_HELD_FRAMES: usize = 1000;
 /// Most frames of one stream that the relay skips because they are not of the backend's dialect.
 const MAX_SKIPPED_FRAMES: u32 = 32;
 
+/// What a client reads of a stream that has not begun in time.
+const FIRST_TOKEN_LATE: &str = "the backend did not send its first token in time";
+
 /// A client that asks for more within this time is not behind, so that the backend's idle timer need not be moved.
 const BEHIND: Duration = Duration::from_millis(10);
 
@@ -87,7 +90,7 @@ impl Relay {
         deadlines: Deadlines,
         cutoff: CancellationToken,
     ) -> Self {
-        let Client { dialect: client, facts, price } = client;
+        let (now, Client { dialect: client, facts, price }) = (Instant::now(), client);
         let request_id = facts.request_id.clone();
         let writer = if answer.dialect == client {
             Writer::Forward { hide_usage: client == Dialect::OpenAi && !facts.include_usage }
@@ -110,9 +113,9 @@ impl Relay {
             skipped: 0,
             ending: None,
             deadlines,
-            timer: Box::pin(tokio::time::sleep_until(deadlines.first_token.min(deadlines.total).into())),
+            timer: Box::pin(tokio::time::sleep_until(deadlines.next(now, false).into())),
             handed: None,
-            now: Instant::now(),
+            now,
             stopping: Box::pin(cutoff.cancelled_owned()),
         }
     }
@@ -158,11 +161,10 @@ impl Relay {
         .await
     }
 
-    /// Sets the time by which the stream must have ended, from the moment at which no other model can answer.
-    pub(crate) fn extend(&mut self, total: Instant) {
-        if total != self.deadlines.total {
-            self.deadlines.total = total;
-            self.timer.as_mut().reset((self.now + self.deadlines.idle).min(total).into());
+    /// From now on no other model can answer, so that none needs time.
+    pub(crate) fn commit(&mut self) {
+        if std::mem::replace(&mut self.deadlines.leaves_time, false) {
+            self.timer.as_mut().reset(self.deadlines.next(self.now, true).into());
         }
     }
 
@@ -220,7 +222,7 @@ impl Relay {
         let held = self.now - handed;
         if held >= BEHIND {
             record.client_held += held;
-            self.timer.as_mut().reset((self.now + self.deadlines.idle).min(self.deadlines.total).into());
+            self.timer.as_mut().reset(self.deadlines.next(self.now, true).into());
         }
     }
 
@@ -234,7 +236,7 @@ impl Relay {
             Poll::Pending if self.timer.as_mut().poll(context).is_ready() => {
                 let message = match begun {
                     true => "the backend stopped sending in the middle of its answer",
-                    false => "the backend did not send its first token in time",
+                    false => FIRST_TOKEN_LATE,
                 };
                 Poll::Ready(Some(Err(Failure::new(Kind::Timeout, message))))
             }
@@ -249,14 +251,19 @@ impl Relay {
             Some(Err(failure)) => return Err(failure),
             None => self.take_last(record)?,
         }
-        if self.ending.is_some() || record.first_token.is_none() {
+        if self.ending.is_some() {
             return Ok(());
         }
+        let begun = record.first_token.is_some();
         // `poll_upstream` polls the timer only if no chunk is ready.
-        if self.now > self.deadlines.total {
-            return Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"));
+        if self.now > self.deadlines.end(begun) {
+            let message = match begun {
+                true => "the backend did not finish its answer in time",
+                false => FIRST_TOKEN_LATE,
+            };
+            return Err(Failure::new(Kind::Timeout, message));
         }
-        self.timer.as_mut().reset((self.now + self.deadlines.idle).min(self.deadlines.total).into());
+        self.timer.as_mut().reset(self.deadlines.next(self.now, begun).into());
         Ok(())
     }
 

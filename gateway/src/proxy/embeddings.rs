@@ -92,7 +92,8 @@ impl Attempt for Embedding<'_> {
             let backend = &self.live.backend;
             let permit = backend.permit(until).await?;
             record.begin_attempt(index, Instant::now());
-            whole(backend.embeddings(permit, self.body.clone(), self.inputs, until, record.sent.clone()).await?).await
+            let body = backend.embeddings(permit, self.body.clone(), self.inputs, until, record.sent.clone()).await?;
+            whole(body, |_| bounds.by).await
         };
         tokio::select! {
             biased;
