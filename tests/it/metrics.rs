@@ -61,6 +61,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_estimated_tokens_total", "counter", &["model", "type"], true),
     ("api_gateway_unaccounted_calls_total", "counter", &["model", "reason"], true),
     ("api_gateway_time_to_first_token_seconds", "histogram", &["model"], true),
+    ("api_gateway_upstream_connections", "gauge", &["upstream", "protocol"], true),
     ("api_gateway_upstream_up", "gauge", &["upstream"], true),
     ("api_gateway_breaker_state", "gauge", &["upstream", "model", "state"], true),
     ("api_gateway_retries_total", "counter", &["upstream", "reason"], true),

@@ -32,6 +32,12 @@ fn held() -> Answer {
     Answer::Held(events, rest)
 }
 
+fn asking(gateway: &Gateway, text: &str) -> Client {
+    let mut client = gateway.connect();
+    client.send(post_json(PATH, &ask(PATH, "m", text, false)));
+    client
+}
+
 fn streaming(gateway: &Gateway) -> Client {
     let mut client = gateway.connect();
     client.send(post_json(PATH, &ask(PATH, "m", "hello", true)));
@@ -153,6 +159,62 @@ fn a_server_that_answers_no_pings_is_found_out_in_the_middle_of_a_stream() {
 }
 
 #[test]
+fn only_a_connection_with_streams_is_pinged() {
+    let (idle, busy) = (Http2Backend::start(100, |_| answer()), Http2Backend::start(100, |_| held()));
+    let gateway = model(&idle, "").start();
+    let other = model(&busy, "timeouts = { idle_seconds = 3600, total_seconds = 3600 }").start();
+    answers(&gateway);
+    // The first ping finds out when the server's settings are there.
+    idle.wait_pings(1);
+    let mut stream = streaming(&other);
+    busy.wait_pings(3);
+    assert_eq!((idle.pings(), idle.connections()), (1, 1));
+    // A connection that was idle for long may be dead by now.
+    answers(&gateway);
+    idle.wait_pings(2);
+    assert_eq!(idle.connections(), 1);
+    busy.release();
+    let _ = stream.response().expect(200);
+}
+
+#[test]
+fn open_connections_are_counted_by_protocol() {
+    let open = |gateway: &Gateway, http1: f64, http2: f64| {
+        for (protocol, count) in [("http1", http1), ("http2", http2)] {
+            gateway.wait_metric(
+                "api_gateway_upstream_connections",
+                &[("upstream", "m"), ("protocol", protocol)],
+                count,
+            );
+        }
+    };
+    let backend = Http2Backend::start(4, |_| held());
+    let gateway = model(&backend, "").start();
+    open(&gateway, 0.0, 0.0);
+    let mut clients: Vec<Client> = (0..8).map(|_| streaming(&gateway)).collect();
+    backend.wait_held(8);
+    open(&gateway, 0.0, backend.connections() as f64);
+    backend.release();
+    clients.iter_mut().for_each(|client| drop(client.response().expect(200)));
+    drop(backend);
+    open(&gateway, 0.0, 0.0);
+
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let backend = Backend::start(move |_| {
+        Reply::silent().gate(&waits).and(Reply::json(200, &Dialect::OpenAi.answer("well", USAGE)))
+    });
+    let gateway = Gateway::setup().model("m", Dialect::OpenAi, &backend).start();
+    let mut clients: Vec<Client> = (0..3).map(|_| asking(&gateway, "hello")).collect();
+    backend.wait_requests(3);
+    open(&gateway, 3.0, 0.0);
+    gate.open();
+    clients.iter_mut().for_each(|client| drop(client.response().expect(200)));
+    // They stay open for the next requests.
+    open(&gateway, 3.0, 0.0);
+}
+
+#[test]
 fn slow_readers_do_not_keep_others_waiting() {
     let token = Dialect::OpenAi.frames(&[&"word ".repeat(1000)], USAGE)[1].clone();
     let backend = Http2Backend::start(100, move |call| match call.body["stream"] == true {
@@ -201,11 +263,35 @@ fn a_connection_that_the_server_closed_meanwhile_is_no_failure() {
         false => Reply::silent().cut(),
     });
     let gateway = Gateway::setup().model("m", Dialect::OpenAi, &backend).start();
-    for _ in 0..5 {
-        answers(&gateway);
-    }
-    assert_eq!(backend.requests().len(), 9);
-    nobody_is_blamed(&gateway);
+    let ask_once = || gateway.post(PATH, &ask(PATH, "m", "hello", false)).expect(200);
+    // On a busy machine a connection may break so late that the request could be the cause: then a retry is counted.
+    let free = (0..10).filter(|_| ask_once().header("x-wasmgate-failed-attempts").is_empty()).count();
+    assert_eq!(backend.requests().len(), 19);
+    assert!(free > 1, "{free} of 10 requests have no failed attempt, the first of them on a connection of its own");
+}
+
+#[test]
+fn a_request_that_ends_its_server_is_sent_again_once_at_most() {
+    let gate = Gate::default();
+    let waits = gate.clone();
+    let backend = Backend::start(move |request| match request.json()["messages"][0]["content"] == "kill" {
+        true => Reply::silent().cut(),
+        false => Reply::silent().gate(&waits).and(Reply::json(200, &Dialect::OpenAi.answer("well", USAGE))),
+    });
+    let gateway = Gateway::setup().models(&one_model(&backend, "retries = { attempts = 1 }")).start();
+    // Many connections that could each take the request in turn.
+    let mut clients: Vec<Client> = (0..6).map(|_| asking(&gateway, "hello")).collect();
+    backend.wait_requests(6);
+    gate.open();
+    clients.iter_mut().for_each(|client| drop(client.response().expect(200)));
+    backend.forget_requests();
+    let told = gateway.post(PATH, &ask(PATH, "m", "kill", false)).expect(502);
+    assert_eq!(error_code(PATH, &told.json()), "backend_unreachable");
+    // Once more where the server was quick to close, as if it had closed before; then it is a failure like any other.
+    assert!((1..=2).contains(&backend.requests().len()), "{} times", backend.requests().len());
+    let metrics = gateway.metrics();
+    assert_eq!(metrics.value("api_gateway_errors_total", &[]), 1.0);
+    assert!(metrics.value("api_gateway_estimated_tokens_total", &[("model", "m"), ("type", "input")]) > 0.0);
 }
 
 #[test]
@@ -227,8 +313,8 @@ fn a_request_that_leaves_while_a_connection_is_opened_wastes_none() {
     assert_eq!(backend.connections(), 1);
 }
 
-/// One model whose backend has one permit and is held at a gate.
-fn one_at_a_time(backend: &Backend, lines: &str) -> String {
+/// One model; the lines are of its backend.
+fn one_model(backend: &Backend, lines: &str) -> String {
     format!(
         "[backends.m]\nkind = \"openai\"\nurl = {:?}\nprobe_interval_seconds = 0\n{lines}\n[models.m]\nbackend = \"m\"\n",
         backend.url()
@@ -249,7 +335,7 @@ fn a_changed_setting_keeps_the_queue_and_what_is_in_it() {
         Reply::silent().gate(&waits).and(Reply::json(200, &Dialect::OpenAi.answer("well", USAGE)))
     });
     let queue = "queue = { max_in_flight = 1, max_wait_seconds = 600 }\nretries = { pause_ms = 100 }";
-    let gateway = Gateway::setup().reloading().models(&one_at_a_time(&backend, queue)).start();
+    let gateway = Gateway::setup().reloading().models(&one_model(&backend, queue)).start();
     let send = || {
         let mut client = gateway.connect();
         client.send(post_json(PATH, &ask(PATH, "m", "hello", false)));
@@ -290,7 +376,7 @@ fn a_changed_setting_keeps_breakers_averages_and_connections() {
     let lines = "retries = { attempts = 1, pause_ms = 100 }\nbreaker = { min_calls = 4, retry_seconds = 1000 }";
     let gateway = Gateway::setup()
         .reloading()
-        .models(&one_at_a_time(&backend, lines))
+        .models(&one_model(&backend, lines))
         .file("route.rhai", b"fn route(request, candidates) { route_to(candidates, `${candidates[0].latency}`) }")
         .routing("builtin = \"script\"\nsetting_files = { script = \"route.rhai\" }")
         .start();

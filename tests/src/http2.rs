@@ -73,6 +73,7 @@ struct Connection {
     stream_window: i64,
     most: usize,
     resets: usize,
+    pings: usize,
     silent: bool,
     closed: bool,
 }
@@ -157,6 +158,20 @@ impl Http2Backend {
         self.seen.with(|seen| seen.connections.iter().map(|connection| connection.resets).sum())
     }
 
+    /// Pings so far.
+    #[must_use]
+    pub fn pings(&self) -> usize {
+        self.seen.with(|seen| seen.connections.iter().map(|connection| connection.pings).sum())
+    }
+
+    /// Waits until so many pings came.
+    pub fn wait_pings(&self, count: usize) {
+        let enough = |seen: &mut Seen| {
+            (seen.connections.iter().map(|connection| connection.pings).sum::<usize>() >= count).then_some(())
+        };
+        self.seen.wait(enough).unwrap_or_else(|| panic!("{} pings came", self.pings()));
+    }
+
     /// Waits until so many answers are held.
     pub fn wait_held(&self, count: usize) {
         let enough = |seen: &mut Seen| (seen.held.len() >= count).then_some(());
@@ -228,7 +243,10 @@ fn serve(
                 false
             }
             PING if flags & ACK == 0 => {
-                seen.with(|seen| write(&seen.connections[number], PING, ACK, 0, &payload))?;
+                seen.with(|seen| {
+                    seen.connections[number].pings += 1;
+                    write(&seen.connections[number], PING, ACK, 0, &payload)
+                })?;
                 false
             }
             WINDOW_UPDATE => {

@@ -41,8 +41,8 @@ pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState, CallOutcome
 pub use capabilities::{Capabilities, Capability};
 pub use catalog::{Catalog, LiveModel, Model};
 pub use health::{Health, HealthState};
-pub use http::Http2;
 use http::{Http, Incoming, Lost, Outgoing};
+pub use http::{Http2, Protocol};
 use kind::Key;
 pub use kind::Kind;
 pub use queue::{Permit, QueueSettings};
@@ -214,6 +214,12 @@ impl Backend {
         self.live.queue.waiting()
     }
 
+    /// Open connections of this protocol; 0 for a simulated backend.
+    #[must_use]
+    pub fn connections(&self, protocol: Protocol) -> u32 {
+        self.live.http.as_ref().map_or(0, |http| http.open(protocol))
+    }
+
     /// Models in Ollama's memory as of the last probe; 0 for other kinds.
     #[must_use]
     pub fn loaded_models(&self) -> usize {
@@ -346,7 +352,7 @@ fn lost(lost: Lost) -> Failure {
             return Failure::new(FailureKind::BackendFull, message);
         }
         Lost::Unreached(detail) => ("the backend cannot be reached", detail),
-        Lost::Broken(detail) | Lost::Unsent(detail) | Lost::Unprocessed(detail) => {
+        Lost::Broken(detail) | Lost::Unsent(detail) | Lost::Unprocessed(detail) | Lost::Raced(detail) => {
             ("the connection to the backend broke", detail)
         }
     };

@@ -6,7 +6,7 @@ use prometheus::{IntGauge, IntGaugeVec};
 
 use super::register::Families;
 use crate::backend::Catalog;
-use crate::backend::{BreakerState, HealthState};
+use crate::backend::{BreakerState, HealthState, Protocol};
 
 /// See the module.
 #[derive(Debug)]
@@ -14,6 +14,7 @@ pub(super) struct Upstreams {
     health: IntGauge,
     ollama_models_loaded: IntGauge,
     up: IntGaugeVec,
+    connections: IntGaugeVec,
     breaker_state: IntGaugeVec,
 }
 
@@ -25,6 +26,11 @@ impl Upstreams {
             ollama_models_loaded: families
                 .gauge("ollama_models_loaded", "Models in memory at the Ollama backends, as of the last probe."),
             up: families.gauges("api_gateway_upstream_up", "0: the backend is down.", &["upstream"]),
+            connections: families.gauges(
+                "api_gateway_upstream_connections",
+                "Open connections to the backend, idle ones included.",
+                &["upstream", "protocol"],
+            ),
             breaker_state: families.gauges(
                 "api_gateway_breaker_state",
                 "1: the current state of the circuit breaker of a model at its backend. A breaker is also half_open \
@@ -41,6 +47,10 @@ impl Upstreams {
         for backend in catalog.backends() {
             let up = backend.health().state() != HealthState::Down;
             self.up.with_label_values(&[&*backend.settings().name]).set(i64::from(up));
+            for protocol in Protocol::ALL {
+                let labels = [&*backend.settings().name, protocol.as_str()];
+                self.connections.with_label_values(&labels).set(backend.connections(protocol).into());
+            }
             loaded += i64::try_from(backend.loaded_models()).unwrap_or(i64::MAX);
         }
         self.ollama_models_loaded.set(loaded);

@@ -12,15 +12,18 @@ use hyper::{Request, Response, Uri};
 use tokio::runtime::Handle;
 
 use super::connect::Io;
+use super::open::Counted;
 use super::pool::Pool;
 use super::{Incoming, Lost, Outgoing, error_chain};
 
 /// Idle time after which the pool closes a connection. If the server closed it first, the next request would have to be
 /// sent again.
 pub(super) const IDLE: Duration = Duration::from_secs(20);
-/// A reused connection that breaks within this time of a request was closed by the server while the request was on its
-/// way: the server did not process it. Whatever breaks later may have been processed.
-const RACE: Duration = Duration::from_secs(1);
+/// A server may close a connection while a request is on its way, without processing it: then the connection breaks about
+/// as long after the request as bytes need to the server and back. Whatever breaks later may have been processed, and
+/// may be what broke the server. These bound that time, below and above.
+const LEAST_RACE: Duration = Duration::from_millis(20);
+const LONGEST_RACE: Duration = Duration::from_millis(200);
 
 /// A connection.
 #[derive(Debug)]
@@ -30,21 +33,26 @@ pub(super) struct Connection {
     expires: Instant,
     idle_since: Instant,
     reused: bool,
+    /// How long after a request the connection breaks if the server had closed it before.
+    race: Duration,
 }
 
 impl Connection {
-    /// Begins the protocol. A task of its own drives the connection until its end.
-    pub(super) async fn begin(io: Io, expires: Instant) -> Result<Self, String> {
+    /// Begins the protocol. A task of its own drives the connection until its end. `connecting`: how long it took to connect,
+    /// which is a few times what bytes need to the server and back.
+    pub(super) async fn begin(io: Io, expires: Instant, connecting: Duration, open: Counted) -> Result<Self, String> {
         let (mut sender, connection) =
             http1::handshake::<_, Full<Bytes>>(io).await.map_err(|error| error_chain(&error))?;
         tokio::spawn(async move {
+            let _open = open;
             if let Err(error) = connection.await {
                 tracing::debug!(error = error_chain(&error), "an HTTP/1.1 connection to a backend failed");
             }
         });
         // It is ready when that task runs.
         sender.ready().await.map_err(|error| error_chain(&error))?;
-        Ok(Self { sender, expires, idle_since: Instant::now(), reused: false })
+        let race = connecting.clamp(LEAST_RACE, LONGEST_RACE);
+        Ok(Self { sender, expires, idle_since: Instant::now(), reused: false, race })
     }
 
     /// Whether it can serve a request now.
@@ -87,10 +95,10 @@ impl Lease {
                 let unsent = failed.message().is_some();
                 let error = failed.into_error();
                 let detail = error_chain(&error);
-                let raced = is_closed_by_server(&error) && sent.elapsed() < RACE;
+                let raced = is_race(&error, sent.elapsed(), self.connection.race);
                 return Err(match self.connection.reused {
                     true if unsent => Lost::Unsent(detail),
-                    true if raced => Lost::Unprocessed(detail),
+                    true if raced => Lost::Raced(detail),
                     _ => Lost::Broken(detail),
                 });
             }
@@ -124,7 +132,12 @@ fn put(pool: &Weak<Pool>, connection: Connection) {
     }
 }
 
-fn is_closed_by_server(error: &hyper::Error) -> bool {
+/// Whether a reused connection broke because its server had closed it before it got the request: the request could not be
+/// written to its end, or the connection broke so soon that the request cannot have been what broke it. No byte of an
+/// answer came in either case.
+fn is_race(error: &hyper::Error, after: Duration, race: Duration) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
-    error.is_incomplete_message() || cause.is_some()
+    let unwritten = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe);
+    let closed = error.is_incomplete_message() || cause.is_some();
+    unwritten || (closed && after < race)
 }

@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Sleep;
 
 use super::connect::Io;
+use super::open::Counted;
 use super::pool::Pool;
 use super::{Incoming, Lost, Outgoing, error_chain};
 
@@ -40,7 +41,8 @@ const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS as u32;
 const FRAMES_BUDGET: usize = 4 * CONNECTION_WINDOW as usize;
 /// Longest head of an answer, in bytes.
 const MAX_HEAD_BYTES: u32 = 64 << 10;
-/// Pause between two pings, also while the connection is idle.
+/// Pause between two pings while streams are open. A connection without streams is not pinged: some servers take pings of
+/// an idle client for an attack and close. If it was idle for longer than this, its next stream begins with a ping.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a server may take to answer a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -66,7 +68,13 @@ pub(super) struct Connection {
 impl Connection {
     /// Begins the protocol. A task of its own drives the connection until its end. `streams`: how many streams the server
     /// allowed on other connections.
-    pub(super) async fn begin(io: Io, expires: Instant, streams: usize, pool: Weak<Pool>) -> Result<Arc<Self>, String> {
+    pub(super) async fn begin(
+        io: Io,
+        expires: Instant,
+        streams: usize,
+        pool: Weak<Pool>,
+        open: Counted,
+    ) -> Result<Arc<Self>, String> {
         let first = streams.min(FIRST_STREAMS);
         let (sender, connection) = Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -89,7 +97,7 @@ impl Connection {
             expires,
             last_used_ms: AtomicUsize::new(0),
         });
-        tokio::spawn(drive(connection, Arc::downgrade(&this), pool));
+        tokio::spawn(drive(connection, Arc::downgrade(&this), pool, open));
         Ok(this)
     }
 
@@ -201,14 +209,21 @@ impl Drop for Stream {
     }
 }
 
-/// Drives a connection until its end, and asks its server at intervals whether it still lives.
-async fn drive(mut driven: h2::client::Connection<TokioIo<Io>, Bytes>, connection: Weak<Connection>, pool: Weak<Pool>) {
+/// Drives a connection until its end. While streams are open, asks its server at intervals whether it still lives.
+async fn drive(
+    mut driven: h2::client::Connection<TokioIo<Io>, Bytes>,
+    connection: Weak<Connection>,
+    pool: Weak<Pool>,
+    _open: Counted,
+) {
     let mut pings = driven.ping_pong().map(Pings::new);
     let mut limit = driven.max_concurrent_send_streams();
     let mut settled = false;
     let ended = std::future::poll_fn(|context| {
         let polled = Pin::new(&mut driven).poll(context);
-        let silent = pings.as_mut().is_some_and(|pings| pings.poll(context).is_ready());
+        // A request that opens a stream wakes this task.
+        let in_use = connection.upgrade().is_some_and(|connection| connection.in_use.load(Ordering::Acquire) > 0);
+        let silent = pings.as_mut().is_some_and(|pings| pings.poll(context, in_use).is_ready());
         // The answer to the first ping comes after the server's limit.
         let settles = !settled && pings.as_ref().is_some_and(|pings| pings.answered);
         let allowed = driven.max_concurrent_send_streams();
@@ -235,7 +250,7 @@ async fn drive(mut driven: h2::client::Connection<TokioIo<Io>, Bytes>, connectio
     }
 }
 
-/// Pings a server at intervals.
+/// Pings a server at intervals, as long as streams are open.
 struct Pings {
     pings: PingPong,
     timer: Pin<Box<Sleep>>,
@@ -251,10 +266,14 @@ impl Pings {
         Self { pings, timer: Box::pin(tokio::time::sleep(Duration::ZERO)), asked: false, answered: false }
     }
 
-    /// Ready when the server has left a ping unanswered.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Ready when the server has left a ping unanswered. `in_use`: streams are open.
+    fn poll(&mut self, context: &mut Context<'_>, in_use: bool) -> Poll<()> {
         loop {
             if !self.asked {
+                // Only the first ping goes without a stream: its answer tells that the server's settings are there.
+                if !in_use && self.answered {
+                    return Poll::Pending;
+                }
                 ready!(self.timer.as_mut().poll(context));
                 if self.pings.send_ping(Ping::opaque()).is_err() {
                     // The connection has ended, as it will tell itself.

@@ -11,6 +11,7 @@ mod body;
 mod connect;
 mod h1;
 mod h2;
+mod open;
 mod pool;
 
 use std::error::Error;
@@ -25,9 +26,11 @@ use tokio::time::Instant;
 
 use super::sent::Sent;
 pub(super) use body::Incoming;
+pub use open::Protocol;
 use pool::{Lease, Pool};
 
-/// How often a request is sent again that servers did not process. A server that refuses this often is overloaded.
+/// How often a request is sent again of which servers say that they did not process it. A server that refuses this often is
+/// overloaded.
 const FREE_RETRIES: u32 = 3;
 
 /// How a backend's connections come to speak HTTP/2, as in the configuration.
@@ -65,8 +68,10 @@ pub(super) enum Lost {
     Broken(String),
     /// A connection that had served before could not take the request.
     Unsent(String),
-    /// The server did not process the request.
+    /// The server says that it did not process the request.
     Unprocessed(String),
+    /// A connection that had served before broke in the moment at which it took the request: its server had closed it.
+    Raced(String),
     /// The head did not come in time.
     Late,
     /// All connections are in use, and none became free in time.
@@ -90,30 +95,39 @@ impl Http {
     /// cancels it. `connect`: how long connecting may take, TLS included.
     ///
     /// # Errors
-    /// Never `Unsent` or `Unprocessed`.
+    /// Never `Unsent`, `Unprocessed` or `Raced`.
     pub(super) async fn send(
         &self,
         request: &Outgoing<'_>,
         connect: Duration,
         head_by: Instant,
     ) -> Result<Response<Incoming>, Lost> {
-        let mut retries = 0;
+        let (mut retries, mut raced) = (0, false);
         loop {
-            let sent = match self.0.lease(connect, head_by).await? {
+            // After a race the request goes to a new connection. If that breaks too, the request may be the cause.
+            let lease =
+                if raced { self.0.fresh(connect, head_by).await? } else { self.0.lease(connect, head_by).await? };
+            let sent = match lease {
                 Lease::H1(lease) => lease.send(request, head_by).await,
                 Lease::H2(stream) => stream.send(request, head_by).await,
             };
-            if matches!(sent, Err(Lost::Unsent(_) | Lost::Unprocessed(_))) {
+            if matches!(sent, Err(Lost::Unsent(_) | Lost::Unprocessed(_) | Lost::Raced(_))) {
                 request.sent.unnote();
             }
             match sent {
                 // Ends, because such a connection leaves the pool.
                 Err(Lost::Unsent(_)) => {}
                 Err(Lost::Unprocessed(_)) if retries < FREE_RETRIES => retries += 1,
-                Err(Lost::Unprocessed(detail)) => return Err(Lost::Broken(detail)),
+                Err(Lost::Raced(_)) if !raced => raced = true,
+                Err(Lost::Unprocessed(detail) | Lost::Raced(detail)) => return Err(Lost::Broken(detail)),
                 other => return other,
             }
         }
+    }
+
+    /// How many connections of this protocol are open.
+    pub(super) fn open(&self, protocol: Protocol) -> u32 {
+        self.0.open_of(protocol)
     }
 }
 

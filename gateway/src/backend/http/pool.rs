@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::connect::{Connected, Connector};
+use super::open::{Open, Protocol};
 use super::{Http2, Lost, h1, h2};
 use crate::backend::retry::random;
 
@@ -40,6 +41,7 @@ pub(super) enum Lease {
 pub(super) struct Pool {
     connector: Connector,
     host: HeaderValue,
+    open: Open,
     state: Mutex<State>,
 }
 
@@ -76,7 +78,7 @@ impl Pool {
             connect: Duration::ZERO,
             swept: false,
         };
-        Ok(Self { connector, host: host.map_err(io::Error::other)?, state: Mutex::new(state) })
+        Ok(Self { connector, host: host.map_err(io::Error::other)?, open: Open::default(), state: Mutex::new(state) })
     }
 
     /// A connection for one request, at the latest at `until`. `connect`: how long connecting may take.
@@ -100,6 +102,29 @@ impl Pool {
             Err(_elapsed) if self.lock().shared.is_empty() => Err(Lost::Late),
             Err(_elapsed) => Err(Lost::Full),
         }
+    }
+
+    /// A new connection for one request, opened at the latest at `until`, whatever is free. A server that speaks HTTP/2 by now
+    /// has shared connections, which serve as well.
+    ///
+    /// # Errors
+    /// As `lease`.
+    pub(super) async fn fresh(self: &Arc<Self>, connect: Duration, until: tokio::time::Instant) -> Result<Lease, Lost> {
+        let began = Instant::now();
+        let io = match tokio::time::timeout_at(until, self.connector.clone().connect(connect)).await {
+            Ok(Ok(Connected::Http1(io))) => io,
+            Ok(Ok(Connected::Http2(_))) => return self.lease(connect, until).await,
+            Ok(Err(error)) => return Err(Lost::Unreached(error)),
+            Err(_elapsed) => return Err(Lost::Late),
+        };
+        let begun = h1::Connection::begin(io, expiry(), began.elapsed(), self.open.count(Protocol::Http1)).await;
+        let lease = |connection| Lease::H1(h1::Lease::new(connection, Arc::downgrade(self), self.host.clone()));
+        begun.map(lease).map_err(Lost::Unreached)
+    }
+
+    /// How many connections of this protocol are open.
+    pub(super) fn open_of(&self, protocol: Protocol) -> u32 {
+        self.open.of(protocol)
     }
 
     /// Takes an HTTP/1.1 connection back.
@@ -188,19 +213,23 @@ impl Pool {
     }
 
     async fn open_one(self: Arc<Self>, within: Duration) {
-        let expires = Instant::now() + MAX_AGE + MAX_AGE.mul_f64(random() / 5.0);
+        let (began, expires) = (Instant::now(), expiry());
         let opened = match self.connector.clone().connect(within).await {
-            Ok(Connected::Http1(io)) => h1::Connection::begin(io, expires).await.map(|connection| {
-                let mut state = self.lock();
-                state.each = Some(1);
-                state.opening -= 1;
-                state.idle.push(connection);
-                self.sweep(&mut state);
-                self.serve_from(state);
-            }),
+            Ok(Connected::Http1(io)) => {
+                let open = self.open.count(Protocol::Http1);
+                h1::Connection::begin(io, expires, began.elapsed(), open).await.map(|connection| {
+                    let mut state = self.lock();
+                    state.each = Some(1);
+                    state.opening -= 1;
+                    state.idle.push(connection);
+                    self.sweep(&mut state);
+                    self.serve_from(state);
+                })
+            }
             Ok(Connected::Http2(io)) => {
                 let streams = self.lock().each.unwrap_or(usize::MAX);
-                let begun = h2::Connection::begin(io, expires, streams, Arc::downgrade(&self)).await;
+                let open = self.open.count(Protocol::Http2);
+                let begun = h2::Connection::begin(io, expires, streams, Arc::downgrade(&self), open).await;
                 begun.map(|connection| {
                     let mut state = self.lock();
                     state.shared.push(connection);
@@ -255,4 +284,9 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// When a connection that is opened now is too old for new requests.
+fn expiry() -> Instant {
+    Instant::now() + MAX_AGE + MAX_AGE.mul_f64(random() / 5.0)
 }
