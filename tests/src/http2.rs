@@ -120,7 +120,11 @@ impl Http2Backend {
                 std::thread::spawn(move || {
                     let _ = stream.set_nodelay(true);
                     let _ = serve(&stream, number, max_streams, &script, &seen);
-                    seen.with(|seen| seen.connections[number].closed = true);
+                    // What a long run has closed is to hold no socket.
+                    seen.with(|seen| {
+                        seen.connections[number].closed = true;
+                        seen.connections[number].socket = None;
+                    });
                     let _ = stream.shutdown(Shutdown::Both);
                 });
             }
@@ -266,6 +270,7 @@ fn serve(
                     let connection = &mut seen.connections[number];
                     connection.resets += 1;
                     connection.open.retain(|(open, _)| *open != id);
+                    connection.bodies.retain(|(open, _)| *open != id);
                 });
                 false
             }
@@ -356,7 +361,7 @@ fn answer(number: usize, id: u32, script: &Arc<Script>, seen: &Arc<Shared<Seen>>
             let connection = &mut seen.connections[number];
             connection.open.retain(|(open, _)| *open != id);
             // The stream before it, and no error.
-            let payload = [(id - 2).to_be_bytes(), 0_u32.to_be_bytes()].concat();
+            let payload = [id.saturating_sub(2).to_be_bytes(), 0_u32.to_be_bytes()].concat();
             write(connection, GOAWAY, 0, 0, &payload)
         })?,
     }

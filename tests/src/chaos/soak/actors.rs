@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::scene::{BIG, FAULTY, SILENT, prompt};
+use super::scene::{BIG, FAULTY, REFUSING, SILENT, prompt};
 use super::{Run, closed_window};
 use crate::chaos::plan::Draws;
 use crate::http::{Client, post_json, request};
@@ -32,13 +32,15 @@ pub(super) enum Actor {
     SilentBackend,
     /// A backend with a fault of the table.
     FaultyBackend,
+    /// A backend that refuses streams of HTTP/2 and goes away.
+    RefusingBackend,
     /// A reader of the log that stalls until lines are dropped.
     StalledLog,
 }
 
 impl Actor {
     /// All, in the order of their numbers.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::ClosedWindow,
         Self::SlowReader,
         Self::LeavesEarly,
@@ -46,6 +48,7 @@ impl Actor {
         Self::ManyTinyThings,
         Self::SilentBackend,
         Self::FaultyBackend,
+        Self::RefusingBackend,
         Self::StalledLog,
     ];
 
@@ -55,7 +58,7 @@ impl Actor {
         match self {
             Self::ClosedWindow => 4,
             Self::SlowReader => 3,
-            Self::Unfinished | Self::SilentBackend | Self::FaultyBackend => 2,
+            Self::Unfinished | Self::SilentBackend | Self::FaultyBackend | Self::RefusingBackend => 2,
             Self::LeavesEarly | Self::ManyTinyThings | Self::StalledLog => 1,
         }
     }
@@ -71,6 +74,7 @@ impl Actor {
             Self::ManyTinyThings => "requests of tiny things",
             Self::SilentBackend => "silent backends",
             Self::FaultyBackend => "faulty backends",
+            Self::RefusingBackend => "groups of requests to a refusing backend",
             Self::StalledLog => "stalls of the log",
         }
     }
@@ -85,6 +89,7 @@ impl Actor {
             Self::ManyTinyThings => tiny_things(run, draws),
             Self::SilentBackend => asks(run, draws, SILENT),
             Self::FaultyBackend => asks(run, draws, FAULTY),
+            Self::RefusingBackend => refused(run, draws),
             Self::StalledLog => stalled_log(run, draws),
         }
     }
@@ -199,6 +204,26 @@ fn asks(run: &Run, draws: &mut Draws, model: &str) {
     let answer = client.send(request("POST", path, &headers, body.as_bytes())).rest();
     if !answer.starts_with(b"HTTP/1.1 ") {
         run.wrong(format!("{model}: {:.200}", String::from_utf8_lossy(&answer)));
+    }
+}
+
+/// Asks for more streams at once than a connection of the backend may have.
+fn refused(run: &Run, draws: &mut Draws) {
+    let mut clients: Vec<Client> = (0..8)
+        .map(|_| {
+            let path = path_of(draws);
+            let body = ask(path, REFUSING, &prompt(draws), draws.below(2) == 0).to_string();
+            let headers = [("content-type", "application/json"), ("connection", "close")];
+            let mut client = Client::connect(run.scene.gateway.address);
+            client.send(request("POST", path, &headers, body.as_bytes()));
+            client
+        })
+        .collect();
+    for client in &mut clients {
+        let answer = client.rest();
+        if !answer.starts_with(b"HTTP/1.1 ") {
+            run.wrong(format!("{REFUSING}: {:.200}", String::from_utf8_lossy(&answer)));
+        }
     }
 }
 

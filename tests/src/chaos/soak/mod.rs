@@ -1,5 +1,6 @@
 //! Hostile clients and backends for a while, against one gateway: clients that never open their windows, slow readers,
-//! requests that do not end, huge numbers of tiny messages, silent and failing backends, a reader of the log that stalls.
+//! requests that do not end, huge numbers of tiny messages, silent, failing and refusing backends, a reader of the log that
+//! stalls.
 //! Beside them a well-behaved client asks, and what the gateway holds is measured. What must hold: that client is always
 //! answered, and the gateway holds no more at the end than when it was warm.
 //!

@@ -6,6 +6,7 @@ use crate::backend::{Backend, Reply};
 use crate::chaos::plan::Draws;
 use crate::faults::{Call, FAULTS, USAGE};
 use crate::gateway::Gateway;
+use crate::http2::{self, Answer, Http2Backend};
 use crate::wire::Dialect;
 
 /// Answers at once, always.
@@ -17,6 +18,11 @@ pub(super) const SILENT: &str = "silent";
 /// Has a fault of the table.
 pub(super) const FAULTY: &str = "faulty";
 
+/// Speaks HTTP/2, allows few streams, refuses some, and goes away.
+pub(super) const REFUSING: &str = "refusing";
+
+/// Streams that the refusing one allows on a connection.
+const FEW_STREAMS: u32 = 3;
 /// Requests that may be in flight. Those that hostile clients hold for as long as they may are fewer.
 const MAX_IN_FLIGHT: usize = 160;
 
@@ -25,6 +31,8 @@ pub(super) struct Scene {
     /// The process under test.
     pub gateway: Gateway,
     backend: Backend,
+    // Serves until dropped.
+    _refusing: Http2Backend,
 }
 
 impl Scene {
@@ -49,7 +57,11 @@ impl Scene {
                 _ => Reply::json(200, &Dialect::OpenAi.answer("always well", USAGE)),
             }
         });
-        let models: String = [STEADY, BIG, SILENT, FAULTY].map(|name| model(name, &backend)).concat();
+        let refusing = Http2Backend::start(FEW_STREAMS, move |call| refusing(seed, call));
+        let mut models: String = [STEADY, BIG, SILENT, FAULTY]
+            .map(|name| model(name, &format!("{}/{name}", backend.url()), "auto"))
+            .concat();
+        models += &model(REFUSING, &refusing.url(), "prior-knowledge");
         let gateway = Gateway::setup()
             .server(&format!(
                 "max_in_flight = {MAX_IN_FLIGHT}\nhead_timeout_seconds = 2\nbody_timeout_seconds = 2\n\
@@ -57,7 +69,7 @@ impl Scene {
             ))
             .models(&models)
             .start();
-        Self { gateway, backend }
+        Self { gateway, backend, _refusing: refusing }
     }
 
     /// Forgets what the backend has seen.
@@ -77,13 +89,13 @@ fn number_in(body: &str) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
-fn model(name: &str, backend: &Backend) -> String {
-    let url = backend.url();
+fn model(name: &str, url: &str, http2: &str) -> String {
     format!(
         r#"
         [backends.{name}]
         kind = "openai"
-        url = "{url}/{name}"
+        url = "{url}"
+        http2 = "{http2}"
         probe_interval_seconds = 0
         retries = {{ attempts = 1 }}
         [backends.{name}.breaker]
@@ -113,5 +125,17 @@ fn silent(draws: &mut Draws) -> Reply {
         0 => Reply::silent().stall(),
         1 => Reply::raw(b"HTTP/1.1 200 O").stall(),
         sent => Reply::stream("text/event-stream").frames(&frames[..sent]).stall(),
+    }
+}
+
+/// Draws anew when a request is sent again.
+fn refusing(seed: u64, call: &http2::Call) -> Answer {
+    let mut draws = Draws(seed ^ number_in(&call.body.to_string()) ^ ((call.number as u64) << 32));
+    match draws.below(10) {
+        0..=2 => Answer::Refuse,
+        3 => Answer::GoAway,
+        4 => Answer::Nothing,
+        _ if call.body["stream"] == true => Answer::Events(Dialect::OpenAi.frames(&["one ", "two"], USAGE)),
+        _ => Answer::Json(Dialect::OpenAi.answer("one two", USAGE)),
     }
 }
