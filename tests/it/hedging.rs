@@ -65,6 +65,27 @@ fn the_next_model_answers_where_the_first_takes_long() {
 }
 
 #[test]
+fn a_model_that_its_hedge_overtook_was_slow_and_one_that_was_cancelled_soon_was_not() {
+    let (first, second) = (silent(), Backend::start(|_| says("second")));
+    let breaker = "breaker = { min_calls = 1, slow_seconds = 0.01, retry_seconds = 1000 }";
+    let rules = format!(
+        "[backends.first]\nkind = \"openai\"\nurl = {:?}\nprobe_interval_seconds = 0\n{breaker}\n",
+        first.url()
+    );
+    let gateway = Gateway::setup()
+        .models(&format!("{rules}[models.first]\nbackend = \"first\"\ntimeouts = {{ hedge_seconds = 0.02 }}\n"))
+        .model("second", Dialect::OpenAi, &second)
+        .routing("enabled = false")
+        .start();
+    let _ = gateway.stream(PATH, &ask(PATH, "auto", "hello", true)).all();
+    first.wait_abandoned(1);
+    gateway.wait_metric("api_gateway_breaker_state", &[("model", "first"), ("state", "open")], 1.0);
+    assert_eq!(gateway.metrics().value("api_gateway_breaker_state", &[("model", "second"), ("state", "closed")]), 1.0);
+    let head = gateway.stream(PATH, &ask(PATH, "auto", "hello", true)).head.clone();
+    assert_eq!((head.header("x-wasmgate-model"), head.header("x-wasmgate-hedge")), (Some("second"), None));
+}
+
+#[test]
 fn the_first_model_answers_where_it_is_faster_after_all() {
     let gate = Gate::default();
     let (first, second) = (behind(&gate, "first"), silent());

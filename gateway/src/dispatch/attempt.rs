@@ -1,10 +1,10 @@
 //! Calls one model, retrying retryable failures with backoff while the retry budget lasts. The model's circuit breaker
 //! admits each attempt and counts its outcome. This module must not know: the content of a call, which model is next.
 
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::budgets::{Budgets, stopping};
+use super::progress::{Progress, Watched};
 use crate::backend::{Admission, CallOutcome};
 use crate::error::{Failure, Fault, Kind, Reason, Recovery};
 use crate::state::Snapshot;
@@ -38,8 +38,8 @@ pub(crate) struct Bounds<'a> {
     pub last: bool,
     /// Whether the backend may have to load the model first.
     pub loads: bool,
-    /// Set when the first token of a stream arrives.
-    pub begun: &'a AtomicBool,
+    /// How far the call has come.
+    pub progress: &'a Progress,
 }
 
 /// The model to call, and what bounds the calls.
@@ -53,8 +53,8 @@ pub(crate) struct Target<'a> {
     pub model: usize,
     /// Whether no other model is left.
     pub last: bool,
-    /// Set when the first token of a stream arrives.
-    pub begun: &'a AtomicBool,
+    /// How far the call has come.
+    pub progress: &'a Progress,
 }
 
 /// Calls one model, retrying retryable failures with backoff while the retry budget lasts. Notes each failed attempt on
@@ -64,7 +64,7 @@ pub(crate) async fn with_retries<A: Attempt>(
     record: &mut Record,
     call: &A,
 ) -> Result<A::Answer, Failure> {
-    let Target { budgets, snapshot, model: index, last, begun } = target;
+    let Target { budgets, snapshot, model: index, last, progress } = target;
     let live = &snapshot.catalog.models()[index];
     let until = record.started + live.model.timeouts.total;
     let mut attempts = 0;
@@ -91,13 +91,13 @@ pub(crate) async fn with_retries<A: Attempt>(
             }
         };
         let loads = live.backend.may_load(&live.model.backend_name);
-        let called = Instant::now();
-        let by = if last { until } else { called + left / 2 };
-        let failure = match call.attempt(record, index, Bounds { by, last, loads, begun }).await {
+        let watched = Watched::new(pass, progress, loads);
+        let by = if last { until } else { Instant::now() + left / 2 };
+        let failure = match call.attempt(record, index, Bounds { by, last, loads, progress }).await {
             Ok(answer) => {
                 // A call that had to load the model never counts as slow.
-                let took = if loads { Duration::ZERO } else { called.elapsed() };
-                pass.note(Instant::now(), CallOutcome::Answered(took));
+                let took = if loads { Duration::ZERO } else { took(record) };
+                watched.note(CallOutcome::Answered(took));
                 return Ok(answer);
             }
             Err(failure) => failure,
@@ -108,12 +108,12 @@ pub(crate) async fn with_retries<A: Attempt>(
         }
         match failure.kind.fault() {
             // The backend was not called, or it refused the request for what the client wrote: the breaker counts nothing.
-            Fault::Rejected(_) => drop(pass),
+            Fault::Rejected(_) => watched.forget(),
             Fault::Error(_) if failure.kind == Kind::BackendBusy => {
-                pass.note(Instant::now(), CallOutcome::Busy(failure.retry_after));
+                watched.note(CallOutcome::Busy(failure.retry_after));
             }
-            Fault::Error(_) if failure.kind.blames_backend() => pass.note(Instant::now(), CallOutcome::Failed),
-            Fault::Error(_) => pass.note(Instant::now(), CallOutcome::Answered(Duration::ZERO)),
+            Fault::Error(_) if failure.kind.blames_backend() => watched.note(CallOutcome::Failed),
+            Fault::Error(_) => watched.note(CallOutcome::Answered(Duration::ZERO)),
         }
         tracing::debug!(request_id = record.id, %failure, detail = failure.detail, "attempt failed");
         let pause = match failure.kind.recovery() {
@@ -134,4 +134,10 @@ pub(crate) async fn with_retries<A: Attempt>(
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// How long the model took to the first token of a stream, guarded or not, or to the end of an answer that is not streamed.
+fn took(record: &Record) -> Duration {
+    let came = record.first_token.unwrap_or_else(Instant::now);
+    record.called.map_or(Duration::ZERO, |called| came.saturating_duration_since(called))
 }

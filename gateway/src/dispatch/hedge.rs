@@ -2,12 +2,15 @@
 //! to send a token answers, or the first to complete a guarded stream; the other call is cancelled ("hedged requests" in Dean and Barroso, "The Tail at Scale",
 //! Communications of the ACM 56(2), 2013). The hedge budget bounds hedges to a share of the requests that may be
 //! hedged.
+//!
+//! The call that is cancelled was silent for some time. If that is longer than its model's breaker takes for slow, it counts
+//! as slow, because its answer would have been; else it says nothing of the model.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::failures::{Failures, Next};
+use super::progress::Progress;
 use super::{Answer, Dispatch};
 use crate::metrics::labels::{HedgeResult, Unaccounted};
 use crate::telemetry::Record;
@@ -70,22 +73,22 @@ impl Dispatch<'_> {
         last: bool,
         failures: &mut Failures,
     ) -> (Result<Answer, Next>, Option<HedgeResult>) {
-        let begun = [AtomicBool::default(), AtomicBool::default()];
-        let mut first = pin!(self.model(records.request, pair.first, false, &begun[0]));
+        let progress = [Progress::default(), Progress::default()];
+        let mut first = pin!(self.model(records.request, pair.first, false, &progress[0]));
         let early = tokio::select! {
             biased;
             answer = &mut first => Some(answer),
             () = tokio::time::sleep(pair.after) => None,
         };
         // A guarded stream is not slow because it is long.
-        if early.is_some() || begun[0].load(Ordering::Relaxed) || !self.budgets.hedges.withdraw() {
+        if early.is_some() || progress[0].has_begun() || !self.budgets.hedges.withdraw() {
             let answer = match early {
                 Some(answer) => answer,
                 None => first.await,
             };
             return (answer.map_err(|failure| failures.note(self.snapshot, pair.first, failure)), None);
         }
-        let mut second = pin!(self.model(&mut records.second, pair.second, last, &begun[1]));
+        let mut second = pin!(self.model(&mut records.second, pair.second, last, &progress[1]));
         let (answer, result) = tokio::select! {
             biased;
             answer = &mut first => match answer.map_err(|failure| failures.note(self.snapshot, pair.first, failure)) {

@@ -10,12 +10,12 @@ mod deadlines;
 mod failures;
 mod hedge;
 mod note;
+mod progress;
 pub(crate) mod relay;
 mod reply;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,6 +31,7 @@ pub use budgets::Budgets;
 pub(crate) use budgets::stopping;
 use deadlines::Deadlines;
 use failures::{Failures, Next};
+pub(crate) use progress::Progress;
 use relay::Relay;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::chat::Chat;
@@ -103,8 +104,7 @@ impl Dispatch<'_> {
                     answer
                 }
                 None => {
-                    let answer =
-                        self.model(record, index, others.is_empty() || left == 1, &AtomicBool::default()).await;
+                    let answer = self.model(record, index, others.is_empty() || left == 1, &Progress::default()).await;
                     answer.map_err(|failure| failures.note(self.snapshot, index, failure))
                 }
             };
@@ -119,16 +119,16 @@ impl Dispatch<'_> {
         Err(failure)
     }
 
-    /// Calls one model, with retries. `last`: no other model is left. `begun` is set when the first token of a stream
-    /// arrives.
+    /// Calls one model, with retries. `last`: no other model is left. `progress` shows how far the
+    /// call has come.
     async fn model(
         &self,
         record: &mut Record,
         model: usize,
         last: bool,
-        begun: &AtomicBool,
+        progress: &Progress,
     ) -> Result<Answer, Failure> {
-        let target = Target { budgets: self.budgets, snapshot: self.snapshot, model, last, begun };
+        let target = Target { budgets: self.budgets, snapshot: self.snapshot, model, last, progress };
         with_retries(target, record, self).await
     }
 
@@ -168,6 +168,7 @@ impl Attempt for Dispatch<'_> {
         }?;
         let called = Instant::now();
         record.begin_attempt(index, called);
+        bounds.progress.call(called);
         let loading = if bounds.loads { timeouts.loading } else { Duration::ZERO };
         let within = |time: Duration| total.min(called + time + loading);
         let deadlines = Deadlines {
@@ -201,7 +202,7 @@ impl Attempt for Dispatch<'_> {
             let client = Client { dialect: call.dialect, facts: self.facts(record, index), price };
             let mut relay = Box::new(Relay::new(answer, client, deadlines, cutoff.clone()));
             let hold = guarded.then_some(self.snapshot.limits.guarded_max_bytes);
-            relay.begin(record, hold, bounds.begun).await?;
+            relay.begin(record, hold, bounds.progress).await?;
             relay.commit();
             return Ok(Answer::Stream(relay, self.call.decision.estimated_cost(index)));
         }

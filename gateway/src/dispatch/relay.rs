@@ -11,7 +11,6 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -23,6 +22,7 @@ use super::MAX_REPLY_BYTES;
 use super::budgets::stopping;
 use super::deadlines::Deadlines;
 use super::note::note;
+use super::progress::Progress;
 use super::writer::{Client, Writer};
 use crate::backend;
 use crate::error::{Failure, Kind};
@@ -121,7 +121,7 @@ impl Relay {
     }
 
     /// Waits for the first token, or for the end of an answer that has none. With `hold`, waits for the end unless more
-    /// than `hold` bytes arrive before it. Sets `begun` when the first token arrives.
+    /// than `hold` bytes arrive before it. Tells `progress` when the first token arrives.
     ///
     /// # Errors
     /// If the first token or the end does not arrive. The client has seen nothing.
@@ -129,16 +129,13 @@ impl Relay {
         &mut self,
         record: &mut Record,
         hold: Option<usize>,
-        begun: &AtomicBool,
+        progress: &Progress,
     ) -> Result<(), Failure> {
         // Nothing leaves `out` while this waits, so each frame is counted once.
         let (mut counted, mut held) = (0, 0);
         std::future::poll_fn(|context| {
             loop {
                 let has_begun = record.first_token.is_some();
-                if has_begun {
-                    begun.store(true, Ordering::Relaxed);
-                }
                 let goes_on = match hold {
                     _ if self.ending.is_some() => false,
                     Some(most) => !has_begun || held <= most,
@@ -149,6 +146,9 @@ impl Relay {
                 }
                 let came = ready!(self.poll_upstream(context, has_begun));
                 self.step(came, record)?;
+                if !has_begun && record.first_token.is_some() {
+                    progress.begin();
+                }
                 held += self.out.range(counted..).map(Bytes::len).sum::<usize>();
                 counted = self.out.len();
                 let too_much = counted > MAX_HELD_FRAMES || held > MAX_FRAME_BYTES;

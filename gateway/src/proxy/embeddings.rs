@@ -2,7 +2,6 @@
 //! be configured.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -17,7 +16,7 @@ use super::intake::{self, Types};
 use super::response::{complete, id_header, refuse, routing_headers};
 use super::unread::Unread;
 use crate::backend::{Catalog, LiveModel};
-use crate::dispatch::{Attempt, Bounds, Target, stopping, whole, with_retries};
+use crate::dispatch::{Attempt, Bounds, Progress, Target, stopping, whole, with_retries};
 use crate::error::{Failure, Kind};
 use crate::offload;
 use crate::telemetry::Record;
@@ -61,7 +60,7 @@ async fn steps(in_flight: &mut InFlight, headers: &HeaderMap, body: &mut Unread)
         snapshot: &snapshot,
         model: index,
         last: true,
-        begun: &AtomicBool::default(),
+        progress: &Progress::default(),
     };
     let answer = with_retries(target, &mut in_flight.record, &embedding).await?;
     in_flight.record.answered = Some(Instant::now());
@@ -91,7 +90,9 @@ impl Attempt for Embedding<'_> {
         let answered = async {
             let backend = &self.live.backend;
             let permit = backend.permit(until).await?;
-            record.begin_attempt(index, Instant::now());
+            let called = Instant::now();
+            record.begin_attempt(index, called);
+            bounds.progress.call(called);
             let body = backend.embeddings(permit, self.body.clone(), self.inputs, until, record.sent.clone()).await?;
             whole(body, |_| bounds.by).await
         };

@@ -174,6 +174,9 @@ pub enum CallOutcome {
     Busy(Option<Duration>),
     /// The call failed through the backend's fault.
     Failed,
+    /// The call was cancelled when the backend had been silent for this time. If that is slow, the call counts as slow; else
+    /// it does not count.
+    Cancelled(Duration),
 }
 
 impl Breaker {
@@ -261,14 +264,19 @@ impl Breaker {
         }
     }
 
-    fn note(&self, now: Instant, probe: bool, outcome: CallOutcome) {
+    /// False if the outcome says nothing.
+    fn note(&self, now: Instant, probe: bool, outcome: CallOutcome) -> bool {
         let mut inner = self.lock();
         let rules = inner.rules;
         if !rules.enabled {
-            return;
+            return true;
         }
         let slow = rules.slow_seconds > 0.0
-            && matches!(outcome, CallOutcome::Answered(took) if took.as_secs_f64() > rules.slow_seconds);
+            && matches!(outcome, CallOutcome::Answered(took) | CallOutcome::Cancelled(took)
+                if took.as_secs_f64() > rules.slow_seconds);
+        if matches!(outcome, CallOutcome::Cancelled(_)) && !slow {
+            return false;
+        }
         let failed = outcome.is_failure();
         match inner.state {
             State::HalfOpen { .. } if probe => match failed || slow {
@@ -290,6 +298,7 @@ impl Breaker {
                 inner.judge(now, number, outcome, slow);
             }
         }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -328,7 +337,7 @@ impl Inner {
         let pause = Duration::from_secs_f64(doubled.min(self.rules.max_retry_seconds.max(first)));
         let asked = match outcome {
             CallOutcome::Busy(asked) => asked.unwrap_or_default().min(MAX_ASKED),
-            CallOutcome::Answered(_) | CallOutcome::Failed => Duration::ZERO,
+            CallOutcome::Answered(_) | CallOutcome::Failed | CallOutcome::Cancelled(_) => Duration::ZERO,
         };
         self.openings = self.openings.saturating_add(1);
         self.state = State::Open { until: now + pause.max(asked), slow, tried: now };
@@ -372,8 +381,7 @@ impl Inner {
 impl Pass<'_> {
     /// Notes the call's outcome.
     pub fn note(mut self, now: Instant, outcome: CallOutcome) {
-        self.noted = true;
-        self.breaker.note(now, self.probe, outcome);
+        self.noted = self.breaker.note(now, self.probe, outcome);
     }
 }
 

@@ -45,6 +45,26 @@ impl Clock<'_> {
 }
 
 #[test]
+fn a_cancelled_call_counts_only_if_it_was_slow_by_then() {
+    let breaker = Breaker::new(RULES);
+    let mut clock = Clock(&breaker, Instant::now());
+    let cancelled = |seconds| CallOutcome::Cancelled(Duration::from_secs(seconds));
+    clock.calls(100, cancelled(1));
+    clock.calls(2, QUICK);
+    clock.calls(1, cancelled(2));
+    assert_eq!(breaker.state(clock.1), BreakerState::Closed, "three calls count");
+    clock.calls(1, cancelled(2));
+    assert_eq!(breaker.state(clock.1), BreakerState::Open, "two of four are slow");
+    // A probe call that says nothing leaves the next one the probe; one that was slow opens the breaker again.
+    assert!(clock.after(5.0).call(cancelled(1)) && clock.call(cancelled(2)));
+    assert!(!clock.call(QUICK));
+    // Without a rule for slowness, no time is slow.
+    let breaker = Breaker::new(BreakerSettings { slow_seconds: 0.0, ..RULES });
+    Clock(&breaker, Instant::now()).calls(100, cancelled(1000));
+    assert_eq!(breaker.state(Instant::now()), BreakerState::Closed);
+}
+
+#[test]
 fn it_opens_on_the_share_of_failures_once_there_are_enough_calls() {
     let breaker = Breaker::new(RULES);
     let mut clock = Clock(&breaker, Instant::now());
