@@ -12,6 +12,7 @@ mod browsers;
 mod bypass;
 mod chaos;
 mod compat;
+mod compat_responses;
 mod compose;
 mod config;
 mod connections;

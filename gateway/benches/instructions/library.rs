@@ -222,6 +222,7 @@ pub(crate) fn facts() -> Facts {
             policy: "complexity".to_owned(),
             version: "1.0.0".to_owned(),
         },
+        echo: None,
     }
 }
 

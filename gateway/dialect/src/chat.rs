@@ -6,9 +6,11 @@
 //! backends, JSON beyond the raw fields that it stores.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use crate::echo::Echo;
 use wasmgate_base::usage::Usage;
 
 /// A client's request.
@@ -48,6 +50,8 @@ pub struct Chat {
     /// The path of the first field without a counterpart in the other dialects. Such a request can only go to backends
     /// of its own dialect.
     pub unportable: Option<String>,
+    /// What an answer in the Responses dialect needs of the request; `None` in the others.
+    pub echo: Option<Arc<Echo>>,
     /// The length of the body that it was read from.
     pub body_bytes: usize,
     /// The top-level fields as the client wrote them, in order: name and value, for forwarding.

@@ -2,10 +2,11 @@
 //!
 //! The gateway reads a client's dialect with `decode` and answers in it with `encode_reply`, `Encoder` and
 //! `error_body`. It writes a backend's dialect with `encode` and reads the response with `decode_reply` and `Decoder`.
-//! OpenAI, Anthropic and Ollama serve both directions; `Native` is a client dialect only. This module must not know:
-//! HTTP, policies, backends, metrics.
+//! OpenAI, Anthropic and Ollama serve both directions; `Native` is a client dialect only, and so is `Responses` unless a
+//! backend passes it through. This module must not know: HTTP, policies, backends, metrics.
 
 pub mod chat;
+pub mod echo;
 pub mod frames;
 pub mod json;
 
@@ -15,6 +16,7 @@ mod native;
 mod ollama;
 mod openai;
 mod reading;
+mod responses;
 mod sse;
 mod translatable;
 mod types;
@@ -42,6 +44,7 @@ impl Dialect {
             Self::OpenAi => openai::decode(body, bounds),
             Self::Anthropic => anthropic::decode(body, bounds),
             Self::Ollama => ollama::decode(body, bounds),
+            Self::Responses => responses::decode(body, bounds),
         }?;
         Ok(Chat { body_bytes: body.len(), ..chat })
     }
@@ -56,11 +59,16 @@ impl Dialect {
         if let Some(field) = &chat.unportable {
             return Some(field.clone());
         }
-        match self {
-            Self::Native => None,
+        let field = match self {
+            // No backend is sent a request of another dialect in these.
+            Self::Native | Self::Responses => None,
             Self::OpenAi => openai::obstacle(from, chat),
             Self::Anthropic => anthropic::obstacle(from, chat),
             Self::Ollama => ollama::obstacle(from, chat),
+        };
+        match from {
+            Self::Responses => field.map(|field| field.replacen("messages", "input", 1)),
+            _ => field,
         }
     }
 
@@ -78,6 +86,7 @@ impl Dialect {
             Self::Anthropic => anthropic::encode(chat, model, max_tokens),
             Self::Ollama if from == self => ollama::forward(chat, model),
             Self::Ollama => ollama::encode(chat, model),
+            Self::Responses => responses::forward(chat, model),
         }
     }
 
@@ -90,6 +99,7 @@ impl Dialect {
             Self::OpenAi | Self::Native => openai::decode_reply(body),
             Self::Anthropic => anthropic::decode_reply(body),
             Self::Ollama => ollama::decode_reply(body),
+            Self::Responses => responses::decode_reply(body),
         }
     }
 
@@ -101,6 +111,7 @@ impl Dialect {
             Self::OpenAi | Self::Native => openai::usage_in(body),
             Self::Anthropic => anthropic::usage_in(body),
             Self::Ollama => ollama::usage_in(body),
+            Self::Responses => responses::usage_in(body),
         }
     }
 
@@ -112,6 +123,7 @@ impl Dialect {
             Self::OpenAi => openai::encode_reply(reply, facts, total),
             Self::Anthropic => anthropic::encode_reply(reply, facts, total),
             Self::Ollama => ollama::encode_reply(reply, facts, total),
+            Self::Responses => responses::encode_reply(reply, facts, total),
         }
     }
 
@@ -123,6 +135,7 @@ impl Dialect {
             Self::OpenAi => openai::error_body(error),
             Self::Anthropic => anthropic::error_body(error),
             Self::Ollama => ollama::error_body(error),
+            Self::Responses => responses::error_body(error),
         }
     }
 
@@ -131,7 +144,7 @@ impl Dialect {
     pub fn framing(self) -> Framing {
         match self {
             Self::Ollama => Framing::Ndjson,
-            Self::Native | Self::OpenAi | Self::Anthropic => Framing::Sse,
+            Self::Native | Self::OpenAi | Self::Anthropic | Self::Responses => Framing::Sse,
         }
     }
 
@@ -140,7 +153,7 @@ impl Dialect {
     pub fn stream_content_type(self) -> &'static str {
         match self {
             Self::Ollama => "application/x-ndjson",
-            Self::Native | Self::OpenAi | Self::Anthropic => "text/event-stream",
+            Self::Native | Self::OpenAi | Self::Anthropic | Self::Responses => "text/event-stream",
         }
     }
 }
@@ -154,6 +167,8 @@ pub enum Decoder {
     Anthropic(anthropic::Decoder),
     /// Ollama's.
     Ollama(ollama::Decoder),
+    /// OpenAI's Responses.
+    Responses(responses::Decoder),
 }
 
 impl Decoder {
@@ -164,6 +179,7 @@ impl Decoder {
             Dialect::OpenAi | Dialect::Native => Self::OpenAi(openai::Decoder::default()),
             Dialect::Anthropic => Self::Anthropic(anthropic::Decoder::default()),
             Dialect::Ollama => Self::Ollama(ollama::Decoder::default()),
+            Dialect::Responses => Self::Responses(responses::Decoder::default()),
         }
     }
 
@@ -177,11 +193,12 @@ impl Decoder {
             Self::OpenAi(d) => d.frame(frame, out),
             Self::Anthropic(d) => d.frame(frame, out),
             Self::Ollama(d) => d.frame(frame, out),
+            Self::Responses(d) => d.frame(frame, out),
         }
     }
 }
 
-/// Writes a client's stream, delta by delta; `end` or `stream_error` comes last.
+/// Writes a client's stream, delta by delta; `end` or `fail` comes last.
 #[derive(Debug)]
 pub enum Encoder {
     /// Wasmgate's own.
@@ -192,6 +209,8 @@ pub enum Encoder {
     Anthropic(anthropic::Encoder),
     /// Ollama's.
     Ollama(ollama::Encoder),
+    /// OpenAI's Responses.
+    Responses(responses::Encoder),
 }
 
 impl Encoder {
@@ -203,16 +222,18 @@ impl Encoder {
             Dialect::OpenAi => Self::OpenAi(openai::Encoder::new(facts)),
             Dialect::Anthropic => Self::Anthropic(anthropic::Encoder::new(facts)),
             Dialect::Ollama => Self::Ollama(ollama::Encoder::new(facts)),
+            Dialect::Responses => Self::Responses(responses::Encoder::new(facts)),
         }
     }
 
-    /// Writes one delta. `Delta::End` and `Delta::Failed` write nothing: `end` or `stream_error` follows.
+    /// Writes one delta. `Delta::End` and `Delta::Failed` write nothing: `end` or `fail` follows.
     pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match self {
             Self::Native(e) => e.delta(delta, out),
             Self::OpenAi(e) => e.delta(delta, out),
             Self::Anthropic(e) => e.delta(delta, out),
             Self::Ollama(e) => e.delta(delta, out),
+            Self::Responses(e) => e.delta(delta, out),
         }
     }
 
@@ -223,22 +244,35 @@ impl Encoder {
             Self::OpenAi(e) => e.end(total, out),
             Self::Anthropic(e) => e.end(total, out),
             Self::Ollama(e) => e.end(total, out),
+            Self::Responses(e) => e.end(total, out),
+        }
+    }
+
+    /// Writes the in-band error that ends a stream which broke off.
+    pub fn fail(&mut self, error: &ErrorText, out: &mut Vec<u8>) {
+        match self {
+            Self::Native(_) => out.extend(native::stream_error(error)),
+            Self::OpenAi(_) => out.extend(openai::stream_error(error)),
+            Self::Anthropic(_) => out.extend(anthropic::stream_error(error)),
+            Self::Ollama(_) => out.extend(ollama::stream_error(error)),
+            Self::Responses(e) => e.fail(error, out),
         }
     }
 }
 
-/// The end marker of a complete stream, for one that a backend of the same dialect closed without it. Ollama's end marker is
-/// the line with the finish reason, so that it cannot be missing.
+/// The end marker of a complete stream, for one that a backend of the same dialect closed without it. In Ollama's
+/// and the Responses dialect the end marker has the finish reason, so that it cannot be missing.
 #[must_use]
 pub fn stream_end(dialect: Dialect) -> &'static [u8] {
     match dialect {
         Dialect::OpenAi => b"data: [DONE]\n\n",
         Dialect::Anthropic => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-        Dialect::Native | Dialect::Ollama => b"",
+        Dialect::Native | Dialect::Ollama | Dialect::Responses => b"",
     }
 }
 
-/// The in-band error that ends a started stream, so that no client takes the answer for complete.
+/// The in-band error that ends a stream of which the client has seen nothing, or that was forwarded, so that no client takes
+/// the answer for complete.
 #[must_use]
 pub fn stream_error(dialect: Dialect, error: &ErrorText) -> Vec<u8> {
     match dialect {
@@ -246,5 +280,6 @@ pub fn stream_error(dialect: Dialect, error: &ErrorText) -> Vec<u8> {
         Dialect::OpenAi => openai::stream_error(error),
         Dialect::Anthropic => anthropic::stream_error(error),
         Dialect::Ollama => ollama::stream_error(error),
+        Dialect::Responses => responses::stream_error(error),
     }
 }

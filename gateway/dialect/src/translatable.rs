@@ -8,6 +8,8 @@ pub(super) fn name(from: Dialect, field: &str) -> String {
         (Dialect::Ollama, "temperature" | "top_p" | "top_k" | "seed" | "stop") => format!("options.{field}"),
         (Dialect::Ollama, "max_tokens") => "options.num_predict".to_owned(),
         (Dialect::OpenAi, "format") => "response_format".to_owned(),
+        (Dialect::Responses, "format") => "text.format".to_owned(),
+        (Dialect::Responses, "max_tokens") => "max_output_tokens".to_owned(),
         (Dialect::Anthropic, "format") => "output_config.format".to_owned(),
         (Dialect::Anthropic, "stop") => "stop_sequences".to_owned(),
         (Dialect::Anthropic, "parallel_tool_calls") => "tool_choice.disable_parallel_tool_use".to_owned(),

@@ -1,5 +1,9 @@
 //! Types that all dialects share: the dialects, and the facts of a response or an error.
 
+use std::sync::Arc;
+
+use crate::echo::Echo;
+
 /// A wire dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -11,6 +15,8 @@ pub enum Dialect {
     Anthropic,
     /// `POST /api/chat`.
     Ollama,
+    /// `POST /v1/responses`.
+    Responses,
 }
 
 /// Limits of the lists in a request. `Dialect::decode` refuses a request at the first element above one of them.
@@ -86,10 +92,12 @@ pub struct Facts {
     pub estimated_input_tokens: u64,
     /// How the routing decision was made.
     pub routing: Routing,
+    /// What an answer in the Responses dialect needs of its request.
+    pub echo: Option<Arc<Echo>>,
 }
 
 /// How a routing decision was made, as the native dialect reports it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Routing {
     /// 0 to 1; `None` if the policy gave no score or the gateway's default decided.
     pub complexity: Option<f64>,
@@ -143,6 +151,7 @@ impl Dialect {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Ollama => "ollama",
+            Self::Responses => "responses",
         }
     }
 }

@@ -17,6 +17,7 @@ static KINDS: [Kind; 4] = [
         location: Some(Location::Local),
         root_path: "",
         chat_path: "/api/chat",
+        responses_path: None,
         embeddings_path: Some("/v1/embeddings"),
         probe_path: Some("/api/ps"),
         key: Key::Bearer,
@@ -32,6 +33,7 @@ static KINDS: [Kind; 4] = [
         location: None,
         root_path: "/v1",
         chat_path: "/chat/completions",
+        responses_path: Some("/responses"),
         embeddings_path: Some("/embeddings"),
         probe_path: Some("/models"),
         key: Key::Bearer,
@@ -47,6 +49,7 @@ static KINDS: [Kind; 4] = [
         location: Some(Location::Cloud),
         root_path: "",
         chat_path: "/v1/messages",
+        responses_path: None,
         embeddings_path: None,
         probe_path: Some("/v1/models"),
         key: Key::Header("x-api-key"),
@@ -62,6 +65,7 @@ static KINDS: [Kind; 4] = [
         location: Some(Location::Local),
         root_path: "",
         chat_path: "",
+        responses_path: None,
         embeddings_path: None,
         probe_path: None,
         key: Key::Bearer,
@@ -85,6 +89,8 @@ pub struct Kind {
     pub root_path: &'static str,
     /// Path of the chat API below the address.
     pub chat_path: &'static str,
+    /// Path of the Responses API, if the backend is configured to have it; `None`: this kind never has it.
+    pub responses_path: Option<&'static str>,
     /// Path of the embeddings API; `None`: it has none.
     pub embeddings_path: Option<&'static str>,
     /// Path that a probe requests; `None`: no probes.

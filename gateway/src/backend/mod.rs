@@ -56,6 +56,7 @@ pub use sim::SimSettings;
 pub struct Backend {
     settings: Settings,
     chat_url: Option<Uri>,
+    responses_url: Option<Uri>,
     embeddings_url: Option<Uri>,
     probe_url: Option<Uri>,
     headers: HeaderMap,
@@ -166,6 +167,7 @@ impl Backend {
         }
         Ok(Self {
             chat_url: url(kind.chat_path)?,
+            responses_url: maybe(kind.responses_path)?,
             embeddings_url: maybe(kind.embeddings_path)?,
             probe_url: maybe(kind.probe_path)?,
             headers,
@@ -194,6 +196,13 @@ impl Backend {
     #[must_use]
     pub fn is_simulated(&self) -> bool {
         self.settings.kind.simulated
+    }
+
+    /// The dialect in which it is sent a request that a client wrote in `from`. A backend that speaks the Responses dialect
+    /// gets requests in it as they are, and all others in the dialect of its kind.
+    #[must_use]
+    pub fn dialect_for(&self, from: Dialect) -> Dialect {
+        if from == Dialect::Responses && self.settings.responses { from } else { self.settings.kind.dialect }
     }
 
     /// Its health.
@@ -249,8 +258,9 @@ impl Backend {
     /// # Errors
     /// If the backend cannot be reached, misses the deadline, or answers with an error status.
     pub async fn chat(&self, permit: Permit, call: Call<'_>) -> Result<Answer, Failure> {
-        let dialect = self.settings.kind.dialect;
-        let body = match (&self.settings.sim, &self.chat_url) {
+        let dialect = self.dialect_for(call.from);
+        let url = if dialect == Dialect::Responses { &self.responses_url } else { &self.chat_url };
+        let body = match (&self.settings.sim, url) {
             (Some(sim), _) => {
                 let number = self.live.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
                 let answer = tokio::time::timeout_at(call.head_by, sim::answer(sim, number, &call));

@@ -42,6 +42,8 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// Its limit of concurrent calls, and the queue for more.
     pub queue: QueueSettings,
+    /// Whether it speaks OpenAI's Responses dialect as well, to clients that do.
+    pub responses: bool,
     /// Whether a frame of a stream that is not of the dialect, or a missing end marker, is an error. If not, the gateway
     /// skips such frames, and an answer with a finish reason is complete.
     pub strict_streams: bool,

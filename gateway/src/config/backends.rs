@@ -34,6 +34,8 @@ pub(super) struct BackendFile {
     queue: backend::QueueSettings,
     probe_interval_seconds: Option<f64>,
     #[serde(default)]
+    responses: bool,
+    #[serde(default)]
     strict_streams: bool,
     sim: Option<backend::SimSettings>,
 }
@@ -64,6 +66,9 @@ pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Re
             }
         }
     };
+    if file.responses && kind.responses_path.is_none() {
+        return Err((at("responses"), "only a backend of kind \"openai\" has a Responses API".into()));
+    }
     let api_key = match (&file.api_key_env, &file.api_key_file) {
         (None, None) => None,
         (Some(_), Some(_)) => {
@@ -120,6 +125,7 @@ pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Re
         retries: file.retries,
         breaker: file.breaker,
         queue: file.queue,
+        responses: file.responses,
         strict_streams: file.strict_streams,
     })
 }

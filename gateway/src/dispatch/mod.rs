@@ -149,6 +149,7 @@ impl Dispatch<'_> {
                 policy: call.decision.policy.clone(),
                 version: call.decision.version.clone(),
             },
+            echo: call.chat.echo.clone(),
         }
     }
 }

@@ -415,7 +415,12 @@ impl Relay {
     }
 
     fn break_off(&mut self, error: &ErrorText, ending: Ending) {
-        self.out.push_back(stream_error(self.client, error).into());
+        let mut written = Vec::new();
+        match &mut self.writer {
+            Writer::Translate(encoder) => encoder.fail(error, &mut written),
+            Writer::Forward { .. } => written = stream_error(self.client, error),
+        }
+        self.out.push_back(written.into());
         self.upstream = None;
         self.ending = Some(ending);
     }

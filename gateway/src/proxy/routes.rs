@@ -18,9 +18,10 @@ pub(super) enum Route {
     Page(Page),
 }
 
-const ROUTES: [(&str, Route); 14] = [
+const ROUTES: [(&str, Route); 15] = [
     ("/api/v1/chat", Route::Chat(Dialect::Native)),
     ("/v1/chat/completions", Route::Chat(Dialect::OpenAi)),
+    ("/v1/responses", Route::Chat(Dialect::Responses)),
     ("/v1/messages", Route::Chat(Dialect::Anthropic)),
     ("/api/chat", Route::Chat(Dialect::Ollama)),
     ("/api/v1/complexity", Route::Explain),

@@ -108,7 +108,7 @@ fn permitted(
         .into_iter()
         .filter(|&index| {
             let live = &catalog.models()[index];
-            let to = live.backend.settings().kind.dialect;
+            let to = live.backend.dialect_for(dialect);
             let known = obstacles.iter().position(|(dialect, _)| *dialect == to).unwrap_or_else(|| {
                 obstacles.push((to, to.obstacle(dialect, chat)));
                 obstacles.len() - 1

@@ -4,13 +4,14 @@ mod errors;
 mod properties;
 mod replies;
 mod requests;
+mod responses;
 mod streams;
 
 use serde_json::Value;
 
 use super::{Bounds, Dialect, Facts, Routing, Total};
 
-const ALL: [Dialect; 4] = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
+const ALL: [Dialect; 5] = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Responses];
 
 fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("what we write is JSON")
@@ -32,6 +33,7 @@ fn facts() -> Facts {
             policy: "complexity".to_owned(),
             version: "1.0.0".to_owned(),
         },
+        echo: None,
     }
 }
 

@@ -1,0 +1,220 @@
+//! Reads the conversation of a request: a text, or a list of items.
+//!
+//! Other dialects hold a turn of the model in one message: its text, then its calls. Here each call is an item of its own,
+//! so neighbouring items of the model are joined.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::super::tools::{flat_name, wrap_input};
+use super::tools::Tools;
+use crate::chat::{Message, Part, Role, ToolCall};
+use crate::image;
+use crate::json::{self, BadRequest, Fields, Path};
+use crate::reading::Reading;
+
+/// The messages so far.
+#[derive(Default)]
+pub(super) struct Conversation {
+    pub(super) messages: Vec<Message>,
+    /// Images of the tools' results that were read last. In most dialects a result is text, so they follow as a message of
+    /// the user, after all results of the turn.
+    images: Vec<Part>,
+}
+
+impl Conversation {
+    pub(super) fn read(
+        &mut self,
+        path: &Path<'_>,
+        raw: &RawValue,
+        tools: &mut Tools,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), BadRequest> {
+        if raw.get().starts_with('"') {
+            reading.part(path)?;
+            let text = json::string(path, raw)?.into_owned();
+            self.messages.push(Message { role: Role::User, parts: vec![Part::Text(text)] });
+            return Ok(());
+        }
+        if json::is_null(raw) {
+            return Ok(());
+        }
+        if !raw.get().starts_with('[') {
+            return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
+        }
+        json::objects(path, raw, |path, fields| self.item(path, fields, tools, reading))
+    }
+
+    /// The messages.
+    pub(super) fn finish(mut self) -> Vec<Message> {
+        self.show_images();
+        self.messages
+    }
+
+    fn item(
+        &mut self,
+        path: &Path<'_>,
+        fields: &Fields<'_>,
+        tools: &mut Tools,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), BadRequest> {
+        reading.message(path, self.messages.len())?;
+        let kind = match fields.get("type") {
+            Some(raw) => json::string(&path.key("type"), raw)?,
+            None if fields.get("role").is_some() => Cow::Borrowed("message"),
+            None => return Err(BadRequest::missing(&path.key("type"), "a string")),
+        };
+        match &*kind {
+            "message" => self.message(path, fields, reading),
+            "function_call" => {
+                let arguments = json::required_string(path, fields, "arguments")?;
+                self.call(path, fields, arguments, reading)
+            }
+            "custom_tool_call" => {
+                let input = json::required_string(path, fields, "input")?;
+                self.call(path, fields, wrap_input(&input), reading)
+            }
+            "function_call_output" | "custom_tool_call_output" => self.result(path, fields, reading),
+            // Tools that the client adds in the course of the conversation. Other dialects know tools of a request only.
+            "additional_tools" => {
+                let path = &path.key("tools");
+                let raw = fields.get("tools").ok_or_else(|| BadRequest::missing(path, "an array"))?;
+                tools.read(path, raw, reading)
+            }
+            // A model's earlier thinking: no other model needs it.
+            "reasoning" => Ok(()),
+            // What the provider has stored or encrypted, and calls of its own tools.
+            _ => {
+                reading.note(path);
+                Ok(())
+            }
+        }
+    }
+
+    fn message(&mut self, path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<(), BadRequest> {
+        let role_path = &path.key("role");
+        let role = match json::required_string(path, fields, "role")?.as_str() {
+            // `developer` is the newer name of `system`.
+            "system" | "developer" => Role::System,
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            _ => {
+                let expected = "`system`, `developer`, `user` or `assistant`";
+                return Err(BadRequest::wrong(role_path, "an unknown word", expected));
+            }
+        };
+        let path = &path.key("content");
+        let raw = fields.get("content").ok_or_else(|| BadRequest::missing(path, "a string or an array"))?;
+        let parts = parts(path, raw, role == Role::User, reading)?;
+        self.show_images();
+        match self.messages.last_mut() {
+            // Text after the calls of a turn: a message between the calls and their results is not allowed elsewhere.
+            Some(last) if role == Role::Assistant && last.role == role && calls(last) > 0 => {
+                let at = last.parts.len() - calls(last);
+                last.parts.splice(at..at, parts);
+            }
+            _ => self.messages.push(Message { role, parts }),
+        }
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        path: &Path<'_>,
+        fields: &Fields<'_>,
+        arguments: String,
+        reading: &mut Reading<'_>,
+    ) -> Result<(), BadRequest> {
+        reading.part(path)?;
+        let name = json::required_string(path, fields, "name")?;
+        let namespace = fields.get("namespace").map(|raw| json::string(&path.key("namespace"), raw)).transpose()?;
+        let name = flat_name(namespace.as_deref(), &name);
+        let call = Part::ToolCall(ToolCall { id: call_id(path, fields)?, name, arguments });
+        self.show_images();
+        match self.messages.last_mut() {
+            Some(last) if last.role == Role::Assistant => last.parts.push(call),
+            _ => self.messages.push(Message { role: Role::Assistant, parts: vec![call] }),
+        }
+        Ok(())
+    }
+
+    fn result(&mut self, path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<(), BadRequest> {
+        let call_id = call_id(path, fields)?;
+        let path = &path.key("output");
+        let raw = fields.get("output").ok_or_else(|| BadRequest::missing(path, "a string or an array"))?;
+        let mut text = String::new();
+        for part in parts(path, raw, true, reading)? {
+            match part {
+                Part::Text(more) => {
+                    if !text.is_empty() {
+                        text.push('\n');
+                    }
+                    text.push_str(&more);
+                }
+                image => self.images.push(image),
+            }
+        }
+        let part = Part::ToolResult { call_id, name: None, text, is_error: false };
+        self.messages.push(Message { role: Role::Tool, parts: vec![part] });
+        Ok(())
+    }
+
+    /// Shows the images of the last results in a message of the user.
+    fn show_images(&mut self) {
+        if !self.images.is_empty() {
+            let parts = std::mem::take(&mut self.images);
+            self.messages.push(Message { role: Role::User, parts });
+        }
+    }
+}
+
+/// How many of a message's parts are calls; they are its last.
+fn calls(message: &Message) -> usize {
+    message.parts.iter().rev().take_while(|part| matches!(part, Part::ToolCall(_))).count()
+}
+
+fn call_id(path: &Path<'_>, fields: &Fields<'_>) -> Result<String, BadRequest> {
+    match json::required_string(path, fields, "call_id")? {
+        id if id.is_empty() => Err(BadRequest::wrong(&path.key("call_id"), "empty", "the id of a call")),
+        id => Ok(id),
+    }
+}
+
+/// The texts and images of a message or result.
+fn parts(path: &Path<'_>, raw: &RawValue, images: bool, reading: &mut Reading<'_>) -> Result<Vec<Part>, BadRequest> {
+    let mut parts = Vec::new();
+    if raw.get().starts_with('"') {
+        reading.part(path)?;
+        parts.push(Part::Text(json::string(path, raw)?.into_owned()));
+        return Ok(parts);
+    }
+    if !raw.get().starts_with('[') {
+        return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
+    }
+    json::objects(path, raw, |path, fields| {
+        reading.part(path)?;
+        let mut text = |key: &str| json::required_string(path, fields, key).map(|text| parts.push(Part::Text(text)));
+        match json::required_string(path, fields, "type")?.as_str() {
+            "input_text" | "output_text" | "text" => text("text"),
+            "refusal" => text("refusal"),
+            "input_image" if images => {
+                match fields.get("image_url") {
+                    Some(raw) => {
+                        let url = json::string(&path.key("image_url"), raw)?;
+                        parts.push(Part::Image(image::from_url(url)));
+                    }
+                    // A file that the provider has stored.
+                    None => reading.note(&path.key("file_id")),
+                }
+                Ok(())
+            }
+            // Files, sounds, and what newer clients add.
+            _ => {
+                reading.note(path);
+                Ok(())
+            }
+        }
+    })?;
+    Ok(parts)
+}

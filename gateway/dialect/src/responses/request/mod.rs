@@ -1,0 +1,85 @@
+//! Reads the request of the Responses dialect, and forwards it to a backend that speaks it.
+
+mod echo;
+mod input;
+mod settings;
+mod tools;
+
+use std::sync::Arc;
+
+use crate::chat::{Chat, Message, Part, Role, ToolChoice};
+use crate::json::{self, BadRequest, Path};
+use crate::reading::Reading;
+use crate::types::Bounds;
+use crate::write;
+use input::Conversation;
+use tools::Tools;
+
+/// Reads a request body.
+pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
+    let fields = json::body(body)?;
+    let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
+    let mut reading = Reading::new(bounds);
+    let (mut model, mut tools, mut choice) = (None, Tools::default(), None);
+    let mut conversation = Conversation::default();
+    // Between dialects, instructions are the first system message.
+    if let Some(raw) = fields.get("instructions") {
+        let path = &Path::top("instructions");
+        reading.part(path)?;
+        let text = json::string(path, raw)?.into_owned();
+        conversation.messages.push(Message { role: Role::System, parts: vec![Part::Text(text)] });
+    }
+    for (key, raw) in fields.iter() {
+        chat.raw.push((key.to_owned(), raw.to_owned()));
+        let path = &Path::top(key);
+        match key {
+            "model" => model = Some(json::string(path, raw)?.into_owned()),
+            "input" => conversation.read(path, raw, &mut tools, &mut reading)?,
+            _ if json::is_null(raw) => {}
+            "instructions" => {}
+            "tools" => tools.read(path, raw, &mut reading)?,
+            "tool_choice" => choice = Some(raw),
+            "parallel_tool_calls" => chat.parallel_tool_calls = Some(json::boolean(path, raw)?),
+            "max_output_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
+            "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=2.0)?),
+            "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
+            "text" => chat.format = settings::format(path, raw, &mut reading)?,
+            "stream" => chat.stream = json::boolean(path, raw)?,
+            // `safety_identifier` is the newer name of `user`.
+            "safety_identifier" if chat.user.is_some() => {}
+            "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
+            "background" => settings::background(path, raw)?,
+            _ if settings::is_content(key, raw) => reading.note(path),
+            // The answer's content does not depend on the others: caches, storage, metadata, tiers, and what newer clients
+            // add.
+            _ => {}
+        }
+    }
+    chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
+    let elsewhere = ["previous_response_id", "conversation", "prompt"].iter().any(|key| fields.get(key).is_some());
+    if fields.get("input").is_none() && !elsewhere {
+        return Err(BadRequest::missing(&Path::top("input"), "a string or an array"));
+    }
+    chat.messages = conversation.finish();
+    if let Some(raw) = choice {
+        chat.tool_choice = tools.choice(&Path::top("tool_choice"), raw, &mut reading)?;
+    }
+    if tools.tools.is_empty() {
+        // Other dialects refuse these without tools. A call that was required of tools that are left out is an obstacle.
+        if matches!(chat.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
+            reading.note(&Path::top("tool_choice"));
+        }
+        (chat.tool_choice, chat.parallel_tool_calls) = (None, None);
+    }
+    chat.tools = tools.tools;
+    // Streams of this dialect always report usage.
+    chat.include_usage = true;
+    chat.echo = Some(Arc::new(echo::echo(&fields, tools.renamed)));
+    chat.unportable = reading.unportable;
+    Ok(chat)
+}
+
+/// Forwards a request: the client's fields, with the backend's name of the model.
+pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
+    write::forward(&chat.raw, model, None)
+}

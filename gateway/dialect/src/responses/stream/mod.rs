@@ -1,0 +1,7 @@
+//! Reads and writes streams of the Responses dialect.
+
+mod decoder;
+mod encoder;
+
+pub(crate) use decoder::Decoder;
+pub(crate) use encoder::Encoder;
