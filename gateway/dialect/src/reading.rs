@@ -47,6 +47,11 @@ impl<'b> Reading<'b> {
         json::array(path, raw, Most { what: "tool", limit, left: limit })
     }
 
+    /// Admits one more tool after `before` others, where an array of tools may hold further arrays.
+    pub(super) fn tool(&self, path: &Path<'_>, before: usize) -> Result<(), BadRequest> {
+        admit(path, "tool", before, self.bounds.tools)
+    }
+
     /// Notes a field without a counterpart. Anthropic's `cache_control` is ignored at every level: it changes the cost
     /// of an answer and not its content, and some clients set it on every request.
     pub(super) fn note(&mut self, path: &Path<'_>) {

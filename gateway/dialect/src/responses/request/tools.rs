@@ -1,6 +1,6 @@
 //! Reads the tools of a request, and which of them must be called.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 
@@ -97,7 +97,7 @@ impl Tools {
             let fields = json::object(path, raw)?;
             return match json::required_string(path, &fields, "type")?.as_str() {
                 "function" | "custom" => named(path, &fields).map(|name| Some(ToolChoice::Named(name))),
-                "allowed_tools" => self.allowed(path, &fields).map(Some),
+                "allowed_tools" => self.allowed(path, &fields, reading).map(Some),
                 // A call of one of the provider's own tools.
                 _ => {
                     reading.note(path);
@@ -111,13 +111,19 @@ impl Tools {
         word(path, &json::string(path, raw)?, EXPECTED).map(Some)
     }
 
-    fn allowed(&mut self, path: &Path<'_>, fields: &Fields<'_>) -> Result<ToolChoice, BadRequest> {
+    fn allowed(
+        &mut self,
+        path: &Path<'_>,
+        fields: &Fields<'_>,
+        reading: &Reading<'_>,
+    ) -> Result<ToolChoice, BadRequest> {
         let list = &path.key("tools");
         let tools = fields.get("tools").ok_or_else(|| BadRequest::missing(list, "an array"))?;
-        let mut allowed = Vec::new();
+        let mut allowed = HashSet::new();
         json::objects(list, tools, |path, fields| {
             if fields.get("name").is_some() {
-                allowed.push(named(path, fields)?);
+                reading.tool(path, allowed.len())?;
+                allowed.insert(named(path, fields)?);
             }
             Ok(())
         })?;
