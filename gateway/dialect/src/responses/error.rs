@@ -4,8 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::stream::Encoder;
-use crate::types::{ErrorText, Facts, Routing};
+use crate::types::ErrorText;
 
 pub(crate) use crate::openai::error_body;
 
@@ -26,23 +25,6 @@ pub(super) fn stream_code(error: &ErrorText) -> &str {
 /// The message, without what only the gateway's own dialect tells.
 pub(super) fn stream_message(error: &ErrorText) -> Cow<'_, str> {
     format!("{} (request {})", error.message, error.request_id).into()
-}
-
-/// An error as a whole stream, for one that has not begun.
-pub(crate) fn stream_error(error: &ErrorText) -> Vec<u8> {
-    let facts = Facts {
-        request_id: error.request_id.clone(),
-        model: String::new(),
-        backend: String::new(),
-        created: 0,
-        include_usage: false,
-        estimated_input_tokens: 0,
-        routing: Routing::default(),
-        echo: None,
-    };
-    let mut out = Vec::new();
-    Encoder::new(facts).fail(error, &mut out);
-    out
 }
 
 #[cfg(test)]

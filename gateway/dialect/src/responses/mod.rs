@@ -10,8 +10,8 @@ mod stream;
 mod tools;
 mod usage;
 
-pub(super) use error::{error_body, stream_error};
+pub(super) use error::error_body;
 pub(super) use reply::{decode_reply, encode_reply};
 pub(super) use request::{decode, forward};
-pub(super) use stream::{Decoder, Encoder};
+pub(super) use stream::{Decoder, Encoder, stream_error};
 pub(super) use usage::usage_in;

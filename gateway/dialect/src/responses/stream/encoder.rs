@@ -15,7 +15,7 @@ use super::super::items::{Content, Entry, Kind, Summary};
 use super::super::object::{Error, Object, Standing};
 use super::super::tools::unwrap_input;
 use crate::chat::{Delta, Finish};
-use crate::types::{ErrorText, Facts, Total};
+use crate::types::{ErrorText, Facts, Routing, Total};
 use wasmgate_base::usage::Usage;
 
 /// Writes a stream of the Responses dialect.
@@ -221,4 +221,21 @@ impl Encoder {
 
 fn is_whole(arguments: &str) -> bool {
     serde_json::from_str::<&RawValue>(arguments).is_ok()
+}
+
+/// An error as a whole stream, for one that has not begun.
+pub(crate) fn stream_error(error: &ErrorText) -> Vec<u8> {
+    let facts = Facts {
+        request_id: error.request_id.clone(),
+        model: String::new(),
+        backend: String::new(),
+        created: 0,
+        include_usage: false,
+        estimated_input_tokens: 0,
+        routing: Routing::default(),
+        echo: None,
+    };
+    let mut out = Vec::new();
+    Encoder::new(facts).fail(error, &mut out);
+    out
 }

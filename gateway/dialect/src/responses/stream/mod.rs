@@ -4,4 +4,4 @@ mod decoder;
 mod encoder;
 
 pub(crate) use decoder::Decoder;
-pub(crate) use encoder::Encoder;
+pub(crate) use encoder::{Encoder, stream_error};
