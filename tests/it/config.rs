@@ -290,6 +290,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# api_key_file = ", "# or ")
         .replace("# probe_interval_seconds = ", "probe_interval_seconds = ")
         .replace("# strict_streams = ", "strict_streams = ")
+        .replace("# responses = ", "responses = ")
         .replace("# connect_seconds = ", "connect_seconds = ")
         .replace("# head_seconds = ", "head_seconds = ")
         .replace("# first_token_seconds = ", "first_token_seconds = ")
