@@ -67,6 +67,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_retries_total", "counter", &["upstream", "reason"], true),
     ("api_gateway_fallbacks_total", "counter", &["from_model", "to_model", "reason"], false),
     ("api_gateway_hedges_total", "counter", &["model", "result"], false),
+    ("api_gateway_pinned_requests_total", "counter", &["reason"], true),
     ("api_gateway_skipped_frames_total", "counter", &["upstream"], true),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::echo::Echo;
+use crate::origin::Origin;
 use wasmgate_base::usage::Usage;
 
 /// A client's request.
@@ -52,6 +53,8 @@ pub struct Chat {
     pub unportable: Option<String>,
     /// What an answer in the Responses dialect needs of the request; `None` in the others.
     pub echo: Option<Arc<Echo>>,
+    /// What ties the request to the backend that made a part of it.
+    pub pins: Vec<Pin>,
     /// The length of the body that it was read from.
     pub body_bytes: usize,
     /// The top-level fields as the client wrote them, in order: name and value, for forwarding.
@@ -75,6 +78,44 @@ impl Chat {
     pub fn images(&self) -> usize {
         let parts = self.messages.iter().flat_map(|message| &message.parts);
         parts.filter(|part| matches!(part, Part::Image(_))).count()
+    }
+}
+
+/// A part of a request that only the backend which made it understands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// What it is.
+    pub reason: PinReason,
+    /// The backend.
+    pub origin: Origin,
+    /// Its path in the request.
+    pub field: String,
+}
+
+/// Why only one backend can answer a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum PinReason {
+    /// The request continues an answer that the backend has stored.
+    PreviousResponse,
+    /// The conversation holds thinking that the backend encrypted.
+    Reasoning,
+    /// The conversation holds something else that the backend encrypted, such as a summary of it.
+    EncryptedContent,
+}
+
+impl PinReason {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::PreviousResponse, Self::Reasoning, Self::EncryptedContent];
+
+    /// The word in labels and hints.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PreviousResponse => "previous_response",
+            Self::Reasoning => "reasoning",
+            Self::EncryptedContent => "encrypted_content",
+        }
     }
 }
 

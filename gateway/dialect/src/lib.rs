@@ -15,6 +15,7 @@ mod image;
 mod native;
 mod ollama;
 mod openai;
+mod origin;
 mod reading;
 mod responses;
 mod sse;
@@ -28,6 +29,8 @@ mod tests;
 use chat::{Chat, Delta, Deltas, Reply};
 use frames::Framing;
 pub use json::BadRequest;
+pub use origin::Origin;
+pub use responses::Forwarded;
 pub use types::{Bounds, Dialect, ErrorText, Facts, Malformed, Routing, Total};
 use wasmgate_base::usage::Usage;
 
@@ -86,7 +89,7 @@ impl Dialect {
             Self::Anthropic => anthropic::encode(chat, model, max_tokens),
             Self::Ollama if from == self => ollama::forward(chat, model),
             Self::Ollama => ollama::encode(chat, model),
-            Self::Responses => responses::forward(chat, model),
+            Self::Responses => write::forward(&chat.raw, model, None),
         }
     }
 
@@ -156,6 +159,20 @@ impl Dialect {
             Self::Native | Self::OpenAi | Self::Anthropic | Self::Responses => "text/event-stream",
         }
     }
+}
+
+/// Writes a request of the Responses dialect for the backend of `origin`, which speaks it too: as the client wrote it, except
+/// for the model's name and the marks on what that backend made. `strip`: without thinking that another backend encrypted.
+#[must_use]
+pub fn forward_responses(chat: &Chat, model: &str, origin: &Origin, strip: bool) -> Vec<u8> {
+    responses::forward(chat, model, origin, strip)
+}
+
+/// A complete response of the backend that `facts` names, for a client of the Responses dialect as well: with marks on what
+/// only that backend understands. `None` if there is nothing to mark.
+#[must_use]
+pub fn mark_response(body: &[u8], facts: &Facts) -> Option<Vec<u8>> {
+    responses::mark_reply(body, facts)
 }
 
 /// Reads a backend's stream, frame by frame.

@@ -31,8 +31,8 @@ use hyper::{Method, Uri};
 
 use crate::error::{Failure, Kind as FailureKind};
 use crate::offload;
-use wasmgate_dialect::Dialect;
-use wasmgate_dialect::chat::Chat;
+use wasmgate_dialect::chat::{Chat, Pin};
+use wasmgate_dialect::{Dialect, Origin, forward_responses};
 
 pub use averages::{Observed, Recent};
 pub use body::Body;
@@ -57,6 +57,7 @@ pub struct Backend {
     settings: Settings,
     chat_url: Option<Uri>,
     responses_url: Option<Uri>,
+    origin: Origin,
     embeddings_url: Option<Uri>,
     probe_url: Option<Uri>,
     headers: HeaderMap,
@@ -87,6 +88,8 @@ pub struct Call<'a> {
     pub model: &'a str,
     /// Output tokens to request if the client set no limit and the dialect requires one.
     pub max_tokens: u32,
+    /// Whether thinking that another backend encrypted is left out.
+    pub strip_reasoning: bool,
     /// The client's headers that belong to its dialect, forwarded if the backend speaks the same dialect.
     pub dialect_headers: &'a HeaderMap,
     /// Deadline for the head of the answer.
@@ -168,6 +171,7 @@ impl Backend {
         Ok(Self {
             chat_url: url(kind.chat_path)?,
             responses_url: maybe(kind.responses_path)?,
+            origin: Origin::of(&settings.name),
             embeddings_url: maybe(kind.embeddings_path)?,
             probe_url: maybe(kind.probe_path)?,
             headers,
@@ -203,6 +207,12 @@ impl Backend {
     #[must_use]
     pub fn dialect_for(&self, from: Dialect) -> Dialect {
         if from == Dialect::Responses && self.settings.responses { from } else { self.settings.kind.dialect }
+    }
+
+    /// Whether it made a part of a request, and can be sent it again.
+    #[must_use]
+    pub fn made(&self, pin: &Pin) -> bool {
+        self.settings.responses && self.origin == pin.origin
     }
 
     /// Its health.
@@ -270,7 +280,7 @@ impl Backend {
                 Source::Sim(answer?)
             }
             (None, Some(url)) => {
-                let body = encode(dialect, &call).await?;
+                let body = encode(dialect, &call, &self.origin).await?;
                 let shared = (call.from == dialect).then_some(call.dialect_headers);
                 Source::Http(self.post(url, body.into(), &call.sent, shared, call.head_by).await?)
             }
@@ -341,13 +351,17 @@ impl Backend {
 }
 
 /// Writes a call's body; a large one off the worker.
-async fn encode(dialect: Dialect, call: &Call<'_>) -> Result<Vec<u8>, Failure> {
-    let (from, max_tokens) = (call.from, call.max_tokens);
+async fn encode(dialect: Dialect, call: &Call<'_>, origin: &Origin) -> Result<Vec<u8>, Failure> {
+    let (from, max_tokens, strip) = (call.from, call.max_tokens, call.strip_reasoning);
+    let write = move |chat: &Chat, model: &str, origin: &Origin| match dialect {
+        Dialect::Responses => forward_responses(chat, model, origin, strip),
+        _ => dialect.encode(from, chat, model, max_tokens),
+    };
     if !offload::is_large(call.chat.body_bytes) {
-        return Ok(dialect.encode(from, call.chat, call.model, max_tokens));
+        return Ok(write(call.chat, call.model, origin));
     }
-    let (chat, model) = (Arc::clone(call.chat), call.model.to_owned());
-    offload::run(call.chat.body_bytes, move || dialect.encode(from, &chat, &model, max_tokens)).await
+    let (chat, model, origin) = (Arc::clone(call.chat), call.model.to_owned(), origin.clone());
+    offload::run(call.chat.body_bytes, move || write(&chat, &model, &origin)).await
 }
 
 fn too_slow() -> Failure {

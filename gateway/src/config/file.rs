@@ -74,6 +74,7 @@ struct ServerFile {
     hedge_budget_percent: u32,
     max_models_per_request: usize,
     content_filter_falls_back: bool,
+    strip_reasoning: bool,
     guarded_max_bytes: usize,
     keep_alive_seconds: f64,
     label_headers: Vec<String>,
@@ -108,6 +109,7 @@ impl Default for ServerFile {
             hedge_budget_percent: 5,
             max_models_per_request: 3,
             content_filter_falls_back: false,
+            strip_reasoning: false,
             guarded_max_bytes: 1 << 20,
             keep_alive_seconds: 0.0,
             label_headers: Vec::new(),
@@ -317,6 +319,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         hedge_budget_percent: percent("hedge_budget_percent", file.hedge_budget_percent)?,
         max_models_per_request: count("max_models_per_request", file.max_models_per_request, 1, 100)?,
         content_filter_falls_back: file.content_filter_falls_back,
+        strip_reasoning: file.strip_reasoning,
         keep_alive: match file.keep_alive_seconds {
             0.0 => None,
             every => Some(seconds(&["server", "keep_alive_seconds"], every)?),

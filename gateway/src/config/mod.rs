@@ -129,6 +129,8 @@ pub struct Server {
     pub guarded_max_bytes: usize,
     /// Whether the gateway falls back to the next model if a provider's content filter refused the prompt.
     pub content_filter_falls_back: bool,
+    /// Whether thinking that one backend encrypted is left out for others, instead of tying the conversation to the one.
+    pub strip_reasoning: bool,
     /// Request headers that policies may see, in lower case.
     pub label_headers: Vec<String>,
     /// Web pages of other origins.

@@ -188,6 +188,7 @@ impl Attempt for Dispatch<'_> {
             from: call.dialect,
             model: &live.model.backend_name,
             max_tokens: live.model.max_output_tokens,
+            strip_reasoning: self.snapshot.limits.strip_reasoning,
             dialect_headers: &call.headers,
             head_by: head_by.into(),
             sent: record.sent.clone(),
@@ -221,7 +222,10 @@ impl Attempt for Dispatch<'_> {
         record.output_bytes = (reply.text.len() + reply.reasoning.len() + calls) as u64;
         let same = spoken == call.dialect;
         if same {
-            return Ok(Answer::Whole(body));
+            return Ok(Answer::Whole(match spoken {
+                Dialect::Responses => reply::mark(body, self.facts(record, index)).await?,
+                _ => body,
+            }));
         }
         let (facts, total) = (self.facts(record, index), record.total(price));
         Ok(Answer::Whole(reply::write(call.dialect, reply, facts, total, body.len()).await?))

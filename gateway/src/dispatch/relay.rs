@@ -31,7 +31,7 @@ use crate::telemetry::Record;
 use wasmgate_base::money::Price;
 use wasmgate_dialect::chat::{Delta, Deltas};
 use wasmgate_dialect::frames::{Frames, Framing};
-use wasmgate_dialect::{Decoder, Dialect, Encoder, ErrorText, Malformed, stream_end, stream_error};
+use wasmgate_dialect::{Decoder, Dialect, ErrorText, Malformed, stream_end, stream_error};
 
 /// Longest frame of a stream: 4 MiB. Tool arguments are split over many frames, so one this long is an error.
 const MAX_FRAME_BYTES: usize = 4 << 20;
@@ -92,11 +92,7 @@ impl Relay {
     ) -> Self {
         let (now, Client { dialect: client, facts, price }) = (Instant::now(), client);
         let request_id = facts.request_id.clone();
-        let writer = if answer.dialect == client {
-            Writer::Forward { hide_usage: client == Dialect::OpenAi && !facts.include_usage }
-        } else {
-            Writer::Translate(Box::new(Encoder::new(client, facts)))
-        };
+        let writer = Writer::new(answer.dialect, client, facts);
         Self {
             upstream: Some(answer.body),
             frames: Frames::new(answer.dialect.framing(), MAX_FRAME_BYTES),
@@ -287,7 +283,7 @@ impl Relay {
             let relayed = self.relay(frame, record).is_ok() && (self.ending.is_some() || self.finished);
             if !relayed {
                 self.out.truncate(before);
-            } else if self.out.len() > before && matches!(self.writer, Writer::Forward { .. }) {
+            } else if self.out.len() > before && self.writer.forwards() {
                 // A translated frame has its terminator; a forwarded one lacks it.
                 self.out.push_back(Bytes::from_static(match self.client.framing() {
                     Framing::Sse => b"\n\n",
@@ -301,7 +297,7 @@ impl Relay {
         if !self.finished || self.strict {
             return Err(Failure::new(Kind::Cut, "the backend's stream ended before its end marker"));
         }
-        if matches!(self.writer, Writer::Forward { .. }) {
+        if self.writer.forwards() {
             self.out.push_back(Bytes::from_static(stream_end(self.client)));
         }
         self.end(record);
@@ -336,7 +332,8 @@ impl Relay {
                 }
             }
         }
-        match &self.writer {
+        match &mut self.writer {
+            Writer::Mark(forwarded) => self.out.push_back(forwarded.frame(frame)),
             Writer::Forward { hide_usage } if *hide_usage && only_usage => {}
             Writer::Forward { .. } => self.out.push_back(frame),
             Writer::Translate(_) if !written.is_empty() => self.out.push_back(written.into()),
@@ -418,6 +415,7 @@ impl Relay {
         let mut written = Vec::new();
         match &mut self.writer {
             Writer::Translate(encoder) => encoder.fail(error, &mut written),
+            Writer::Mark(forwarded) => forwarded.fail(error, &mut written),
             Writer::Forward { .. } => written = stream_error(self.client, error),
         }
         self.out.push_back(written.into());

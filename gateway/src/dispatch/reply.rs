@@ -6,7 +6,7 @@ use crate::error::{Failure, Kind};
 use crate::offload;
 use crate::telemetry::Record;
 use wasmgate_dialect::chat::Reply;
-use wasmgate_dialect::{Dialect, Facts, Total};
+use wasmgate_dialect::{Dialect, Facts, Total, mark_response};
 
 /// Reads a backend's complete answer. One that is not valid may report usage all the same: the record notes it.
 pub(super) async fn read(dialect: Dialect, body: &Bytes, record: &mut Record) -> Result<Reply, Failure> {
@@ -16,6 +16,14 @@ pub(super) async fn read(dialect: Dialect, body: &Bytes, record: &mut Record) ->
         record.note_usage(usage, true);
         Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
     })
+}
+
+/// A backend's answer in the Responses dialect for a client of the same: unchanged, except for marks on what only the backend
+/// understands.
+pub(super) async fn mark(body: Bytes, facts: Facts) -> Result<Bytes, Failure> {
+    let bytes = body.len();
+    let mark = move || mark_response(&body, &facts).map_or(body, Bytes::from);
+    offload::run(bytes, mark).await
 }
 
 /// Writes an answer for a client. `bytes` is the length of the backend's answer.

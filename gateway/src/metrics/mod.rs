@@ -27,6 +27,7 @@ use policies::Policies;
 pub use policies::{InSlot, PolicyLabels, PolicyMetrics};
 use register::Families;
 pub use reloads::{LastReload, Reload};
+pub use requests::PINNED;
 use retired::Retired;
 pub use shadows::{Comparison, ShadowMetrics};
 use wasmgate_base::time::UnixSeconds;

@@ -11,6 +11,9 @@ use crate::backend::LiveModel;
 use crate::backend::Location;
 use crate::error::{Reason, Rejection};
 
+/// Why only one backend can answer a request, as labels.
+pub const PINNED: [&str; 3] = ["previous_response", "reasoning", "encrypted_content"];
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Requests {
@@ -24,6 +27,7 @@ pub(super) struct Requests {
     fallbacks: IntCounterVec,
     hedges: IntCounterVec,
     skipped_frames: IntCounterVec,
+    pinned: [IntCounter; PINNED.len()],
 }
 
 impl Requests {
@@ -38,7 +42,13 @@ impl Requests {
             "Requests rejected before a model was called, by reason.",
             &["reason"],
         );
+        let pinned = families.counters(
+            "api_gateway_pinned_requests_total",
+            "Requests that only one backend could answer, because it made a part of them that no other understands.",
+            &["reason"],
+        );
         Self {
+            pinned: PINNED.map(|reason| pinned.with_label_values(&[reason])),
             in_progress: families.gauge(
                 "api_gateway_requests_in_progress",
                 "Requests in flight, streams included, from the arrival of their body on.",
@@ -145,6 +155,13 @@ impl super::Metrics {
     /// The relay skipped frames of a stream of `backend`.
     pub fn skipped_frames(&self, backend: &str, frames: u64) {
         self.requests.skipped_frames.with_label_values(&[backend]).inc_by(frames);
+    }
+
+    /// Only one backend could answer a request, for this reason: its place in `PINNED`.
+    pub fn pinned(&self, reason: usize) {
+        if let Some(counter) = self.requests.pinned.get(reason) {
+            counter.inc();
+        }
     }
 
     /// The chosen model failed, and another one answered.

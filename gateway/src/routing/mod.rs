@@ -4,6 +4,7 @@
 
 mod candidate;
 mod decision;
+mod pin;
 mod shadow;
 mod view;
 
@@ -60,9 +61,11 @@ impl Router {
         inbound: Inbound<'_>,
     ) -> Result<Decision, Failure> {
         let Inbound { dialect, chat, headers } = inbound;
-        let view = View::new(chat, headers, &snapshot.limits.label_headers);
+        let view = View::new(chat, headers, &snapshot.limits.label_headers, pin::reason(snapshot, chat));
         let named = named(snapshot, chat)?;
         let permitted = permitted(snapshot, dialect, chat, &view, named)?;
+        let permitted = pin::pinned(snapshot, chat, permitted, named)?;
+        record.pinned = pin::reason(snapshot, chat);
         let messages = view.messages();
         let images = IMAGE_TOKENS.saturating_mul(view.images);
         record.estimated_input_tokens = self.tokens.estimate(chat.texts()).saturating_add(images);

@@ -6,7 +6,7 @@ use hyper::HeaderMap;
 
 use crate::backend::Capabilities;
 use wasmgate_dialect::Dialect;
-use wasmgate_dialect::chat::{Chat, Format, Part, Role};
+use wasmgate_dialect::chat::{Chat, Format, Part, PinReason, Role};
 use wasmgate_policy_host as policy_host;
 
 /// What policies may see of a request: roles and texts, flags, allow-listed headers.
@@ -14,6 +14,7 @@ pub(super) struct View<'a> {
     /// Each message's role and text.
     messages: Vec<(policy_host::Role, Cow<'a, str>)>,
     labels: Vec<(&'a str, &'a str)>,
+    hints: Vec<(&'a str, &'a str)>,
     /// The number of images.
     pub images: u32,
     /// Capabilities that the request needs beyond text.
@@ -21,9 +22,14 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The view of a request; `allowed` are the headers that policies may see.
+    /// The view of a request; `allowed` are the headers that policies may see, `pinned` is why only one backend can answer.
     #[must_use]
-    pub(super) fn new(chat: &'a Chat, headers: &'a HeaderMap, allowed: &'a [String]) -> Self {
+    pub(super) fn new(
+        chat: &'a Chat,
+        headers: &'a HeaderMap,
+        allowed: &'a [String],
+        pinned: Option<PinReason>,
+    ) -> Self {
         let messages = chat.messages.iter().map(|message| {
             let role = match message.role {
                 Role::System => policy_host::Role::System,
@@ -56,7 +62,8 @@ impl<'a> View<'a> {
         if matches!(chat.format, Some(Format::Json | Format::Schema { .. })) {
             needs.structured_output = true;
         }
-        Self { messages: messages.collect(), labels: labels.collect(), images, needs }
+        let hints = pinned.map(|reason| ("pinned", reason.as_str())).into_iter().collect();
+        Self { messages: messages.collect(), labels: labels.collect(), hints, images, needs }
     }
 
     /// The messages, in the form of the policy contract.
@@ -94,7 +101,7 @@ impl<'a> View<'a> {
             tenant: None,
             budget: None,
             labels: &self.labels,
-            hints: &[],
+            hints: &self.hints,
         }
     }
 }

@@ -11,6 +11,9 @@ pub fn observe_decision(metrics: &Metrics, record: &Record) {
     if let Some(took) = record.routing_took {
         metrics.routed(took);
     }
+    if let Some(reason) = record.pinned {
+        metrics.pinned(reason as usize);
+    }
     if let Some(by) = &record.costed_by {
         by.metrics.observe(record.cost_evaluation);
     }
@@ -81,4 +84,16 @@ fn observe_model(record: &Record, snapshot: &Snapshot, model: usize, ending: End
         series.first_token(first.duration_since(record.started));
     }
     series.update_mean_cost();
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::metrics::PINNED;
+    use wasmgate_dialect::chat::PinReason;
+
+    #[test]
+    fn each_reason_of_a_pin_has_its_label() {
+        assert_eq!(PinReason::ALL.map(PinReason::as_str), PINNED);
+        assert_eq!(PinReason::ALL.map(|reason| reason as usize), [0, 1, 2]);
+    }
 }

@@ -13,6 +13,7 @@ use crate::state::Decider;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::Dialect;
+use wasmgate_dialect::chat::PinReason;
 
 /// Most failed attempts that logs and headers name.
 const MAX_SHOWN_ATTEMPTS: usize = 16;
@@ -56,6 +57,8 @@ pub struct Record {
     pub costed_by: Option<Arc<Decider>>,
     /// The routing policy that was picked.
     pub routed_by: Option<Arc<Decider>>,
+    /// Why only one backend could answer.
+    pub pinned: Option<PinReason>,
     /// How many models the policies could choose from.
     pub choices: usize,
     /// The cost policy's call.
@@ -124,6 +127,7 @@ impl Record {
             routing_took: None,
             costed_by: None,
             routed_by: None,
+            pinned: None,
             choices: 0,
             cost_evaluation: None,
             routing_evaluation: None,

@@ -1,6 +1,7 @@
 //! `POST /v1/responses`: what agents that speak OpenAI's Responses dialect send, and what they read, whatever the backend
 //! speaks.
 
+mod state;
 mod translated;
 
 use serde_json::{Value, json};

@@ -30,6 +30,11 @@ impl Events {
         out.extend_from_slice(b"}\n\n");
     }
 
+    /// Counts an event that another wrote.
+    pub(super) fn skip(&mut self) {
+        self.next += 1;
+    }
+
     fn open(&mut self, name: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(name.as_bytes());

@@ -7,6 +7,7 @@ use super::object::{Object, Standing};
 use super::usage::WireUsage;
 use crate::chat::{Finish, Reply, ToolCall};
 use crate::json::Text;
+use crate::origin::{Marked, Origin};
 use crate::types::{Facts, Malformed, Total};
 use crate::write;
 
@@ -85,6 +86,11 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
     };
     reply.usage = response.usage.and_then(|usage| usage.read());
     Ok(reply)
+}
+
+/// A backend's complete response for a client of the same dialect: marked with the origin of what only it understands.
+pub(crate) fn mark_reply(body: &[u8], facts: &Facts) -> Option<Vec<u8>> {
+    Origin::of(&facts.backend).mark(body, body, Marked::Response)
 }
 
 fn push(text: &mut String, part: Part<'_>) {

@@ -9,10 +9,14 @@ use serde_json::value::RawValue;
 
 use super::super::tools::{flat_name, wrap_input};
 use super::tools::Tools;
-use crate::chat::{Message, Part, Role, ToolCall};
+use crate::chat::{Message, Part, Pin, PinReason, Role, ToolCall};
 use crate::image;
 use crate::json::{self, BadRequest, Fields, Path};
+use crate::origin::Origin;
 use crate::reading::Reading;
+
+/// Most pins of a request. Two of different backends are already one too many.
+const MAX_PINS: usize = 4;
 
 /// The messages so far.
 #[derive(Default)]
@@ -21,6 +25,7 @@ pub(super) struct Conversation {
     /// Images of the tools' results that were read last. In most dialects a result is text, so they follow as a message of
     /// the user, after all results of the turn.
     images: Vec<Part>,
+    pins: Vec<Pin>,
 }
 
 impl Conversation {
@@ -46,10 +51,19 @@ impl Conversation {
         json::objects(path, raw, |path, fields| self.item(path, fields, tools, reading))
     }
 
-    /// The messages.
-    pub(super) fn finish(mut self) -> Vec<Message> {
+    /// Notes what ties the request to the backend that made the marked text. One pin of each kind and backend is enough.
+    pub(super) fn pin(&mut self, reason: PinReason, path: &Path<'_>, marked: &str) {
+        let Some((origin, _)) = Origin::read(marked) else { return };
+        let is_known = |pin: &Pin| pin.reason == reason && pin.origin == origin;
+        if self.pins.len() < MAX_PINS && !self.pins.iter().any(is_known) {
+            self.pins.push(Pin { reason, origin, field: path.to_string() });
+        }
+    }
+
+    /// The messages, and what ties them to a backend.
+    pub(super) fn finish(mut self) -> (Vec<Message>, Vec<Pin>) {
         self.show_images();
-        self.messages
+        (self.messages, self.pins)
     }
 
     fn item(
@@ -65,6 +79,12 @@ impl Conversation {
             None if fields.get("role").is_some() => Cow::Borrowed("message"),
             None => return Err(BadRequest::missing(&path.key("type"), "a string")),
         };
+        if let Some(raw) = fields.get("encrypted_content") {
+            let path = &path.key("encrypted_content");
+            // Thinking can be left out; what else is encrypted stands for a part of the conversation.
+            let reason = if kind == "reasoning" { PinReason::Reasoning } else { PinReason::EncryptedContent };
+            self.pin(reason, path, &json::string(path, raw)?);
+        }
         match &*kind {
             "message" => self.message(path, fields, reading),
             "function_call" => {

@@ -7,8 +7,9 @@ mod tools;
 
 use std::sync::Arc;
 
-use crate::chat::{Chat, Message, Part, Role, ToolChoice};
+use crate::chat::{Chat, Message, Part, PinReason, Role, ToolChoice};
 use crate::json::{self, BadRequest, Path};
+use crate::origin::{Origin, unmarked};
 use crate::reading::Reading;
 use crate::types::Bounds;
 use crate::write;
@@ -49,6 +50,10 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             "safety_identifier" if chat.user.is_some() => {}
             "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
             "background" => settings::background(path, raw)?,
+            "previous_response_id" => {
+                reading.note(path);
+                conversation.pin(PinReason::PreviousResponse, path, &json::string(path, raw)?);
+            }
             _ if settings::is_content(key, raw) => reading.note(path),
             // The answer's content does not depend on the others: caches, storage, metadata, tiers, and what newer clients
             // add.
@@ -60,7 +65,7 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     if fields.get("input").is_none() && !elsewhere {
         return Err(BadRequest::missing(&Path::top("input"), "a string or an array"));
     }
-    chat.messages = conversation.finish();
+    (chat.messages, chat.pins) = conversation.finish();
     if let Some(raw) = choice {
         chat.tool_choice = tools.choice(&Path::top("tool_choice"), raw, &mut reading)?;
     }
@@ -79,7 +84,8 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     Ok(chat)
 }
 
-/// Forwards a request: the client's fields, with the backend's name of the model.
-pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
-    write::forward(&chat.raw, model, None)
+/// Forwards a request to the backend of `origin`: the client's fields, with the backend's name of the model and its own ids.
+/// `strip`: without thinking that another backend encrypted.
+pub(crate) fn forward(chat: &Chat, model: &str, origin: &Origin, strip: bool) -> Vec<u8> {
+    write::forward(&unmarked(&chat.raw, origin, strip), model, None)
 }

@@ -6,11 +6,10 @@ use crate::chat::Format;
 use crate::json::{self, BadRequest, Path};
 use crate::reading::Reading;
 
-/// Whether a field without a counterpart decides what the answer is: what the provider has stored, and token
-/// probabilities.
+/// Whether a field without a counterpart decides what the answer is: what the provider has stored, and token probabilities.
 pub(super) fn is_content(key: &str, raw: &RawValue) -> bool {
     match key {
-        "previous_response_id" | "conversation" | "prompt" => true,
+        "conversation" | "prompt" => true,
         "top_logprobs" => raw.get() != "0",
         _ => false,
     }

@@ -93,7 +93,7 @@ impl Decoder {
             "response.failed" | "response.cancelled" | "error" => {
                 let usage = read.response.and_then(response).and_then(|response| response.usage?.read());
                 out.extend(usage.map(|usage| Delta::Usage { usage, is_final: true }));
-                out.push_back(Delta::Failed(String::from_utf8_lossy(&data).into_owned()));
+                out.push_back(Delta::Failed(failure(&data)));
             }
             _ => {}
         }
@@ -111,6 +111,16 @@ impl Decoder {
         out.push_back(Delta::ToolCallStart { index, id, name });
         Ok(())
     }
+}
+
+/// The failure as an error body of this dialect.
+fn failure(data: &[u8]) -> String {
+    let mut event: serde_json::Value = serde_json::from_slice(data).unwrap_or_default();
+    let mut error = event["response"]["error"].take();
+    if error.is_null() {
+        error = if event["error"].is_null() { event } else { event["error"].take() };
+    }
+    serde_json::json!({"error": error}).to_string()
 }
 
 /// The text of a delta, unless it is empty.

@@ -90,6 +90,17 @@ impl Encoder {
         self.events.write_response("response.failed", |out| object.append(standing, entries, out), out);
     }
 
+    /// Counts an event of a stream that is forwarded: one that this encoder may have to end.
+    pub(super) fn skip_event(&mut self) {
+        self.events.skip();
+    }
+
+    /// Goes on as the response of this id, which has begun.
+    pub(super) fn continue_as(&mut self, id: String) {
+        self.begun = true;
+        self.object.id = id;
+    }
+
     fn begin(&mut self, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.begun, true) {
             return;

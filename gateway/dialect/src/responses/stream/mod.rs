@@ -2,6 +2,8 @@
 
 mod decoder;
 mod encoder;
+mod forwarded;
 
 pub(crate) use decoder::Decoder;
 pub(crate) use encoder::{Encoder, stream_error};
+pub use forwarded::Forwarded;
