@@ -62,6 +62,10 @@ pub enum Kind {
     UnknownCoding,
     /// No model of that name.
     UnknownModel,
+    /// No stored answer of that id.
+    UnknownResponse,
+    /// The client asks for a WebSocket, which the gateway does not speak.
+    NoWebSocket,
     /// A web page sent the request, and the operator did not allow its origin.
     OriginRefused,
     /// The request names a host that the gateway does not answer to.
@@ -242,6 +246,8 @@ impl Kind {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown_content_encoding", Rejected(R::BadRequest), Nothing)
             }
             Self::UnknownModel => (StatusCode::NOT_FOUND, "unknown_model", Rejected(R::BadRequest), Nothing),
+            Self::UnknownResponse => (StatusCode::NOT_FOUND, "unknown_response", Rejected(R::BadRequest), Nothing),
+            Self::NoWebSocket => (StatusCode::UPGRADE_REQUIRED, "no_websocket", Rejected(R::BadRequest), Nothing),
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed", Rejected(R::BadRequest), Nothing),
             Self::HostRefused => (StatusCode::FORBIDDEN, "host_not_allowed", Rejected(R::BadRequest), Nothing),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge), Nothing),

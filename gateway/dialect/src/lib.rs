@@ -168,11 +168,11 @@ pub fn forward_responses(chat: &Chat, model: &str, origin: &Origin, strip: bool)
     responses::forward(chat, model, origin, strip)
 }
 
-/// A complete response of the backend that `facts` names, for a client of the Responses dialect as well: with marks on what
-/// only that backend understands. `None` if there is nothing to mark.
+/// A complete response of the backend of this name, for a client of the Responses dialect as well: with marks on what only
+/// that backend understands. `None` if there is nothing to mark.
 #[must_use]
-pub fn mark_response(body: &[u8], facts: &Facts) -> Option<Vec<u8>> {
-    responses::mark_reply(body, facts)
+pub fn mark_response(body: &[u8], backend: &str) -> Option<Vec<u8>> {
+    responses::mark_reply(body, backend)
 }
 
 /// Reads a backend's stream, frame by frame.

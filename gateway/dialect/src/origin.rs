@@ -102,6 +102,9 @@ struct Response<'a> {
     previous_response_id: Option<&'a RawValue>,
     #[serde(borrow)]
     output: Option<&'a RawValue>,
+    /// The items of a list.
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -120,8 +123,10 @@ impl Places {
     fn response(&mut self, response: &Response<'_>) {
         self.text(response.id);
         self.text(response.previous_response_id);
-        let items = response.output.and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
-        items.into_iter().flatten().for_each(|item| self.item(Some(item)));
+        for raw in [response.output, response.data].into_iter().flatten() {
+            let items = serde_json::from_str::<Vec<&RawValue>>(raw.get()).unwrap_or_default();
+            items.into_iter().for_each(|item| self.item(Some(item)));
+        }
     }
 
     fn item(&mut self, item: Option<&RawValue>) {

@@ -212,7 +212,13 @@ impl Backend {
     /// Whether it made a part of a request, and can be sent it again.
     #[must_use]
     pub fn made(&self, pin: &Pin) -> bool {
-        self.settings.responses && self.origin == pin.origin
+        self.has_stored(&pin.origin)
+    }
+
+    /// Whether it has stored the answers of this origin.
+    #[must_use]
+    pub fn has_stored(&self, origin: &Origin) -> bool {
+        self.settings.responses && self.origin == *origin
     }
 
     /// Its health.
@@ -314,8 +320,38 @@ impl Backend {
         Ok(Body::new(source, permit))
     }
 
+    /// Sends a request about a stored answer and waits for the head of the backend's. `below`: the path below that of the
+    /// Responses API, with the query.
+    ///
+    /// # Errors
+    /// As `chat`; also if the backend has no Responses API.
+    pub async fn stored(
+        &self,
+        permit: Permit,
+        method: Method,
+        below: &str,
+        head_by: tokio::time::Instant,
+    ) -> Result<Body, Failure> {
+        let url = self.responses_url.as_ref().and_then(|url| format!("{url}{below}").parse::<Uri>().ok());
+        let url = url.ok_or_else(|| Failure::new(FailureKind::BadRequest, "the query is not valid in an address"))?;
+        let source = Source::Http(self.send(method, &url, Bytes::new(), &Sent::default(), None, head_by).await?);
+        Ok(Body::new(source, permit))
+    }
+
     async fn post(
         &self,
+        url: &Uri,
+        body: Bytes,
+        sent: &Sent,
+        more: Option<&HeaderMap>,
+        head_by: tokio::time::Instant,
+    ) -> Result<Incoming, Failure> {
+        self.send(Method::POST, url, body, sent, more, head_by).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
         url: &Uri,
         body: Bytes,
         sent: &Sent,
@@ -335,7 +371,7 @@ impl Backend {
             headers
         });
         let headers = both.as_ref().unwrap_or(&self.headers);
-        let request = Outgoing { method: Method::POST, to: url, headers, body, sent };
+        let request = Outgoing { method, to: url, headers, body, sent };
         let response = http.send(&request, self.settings.timeouts.connect, head_by).await;
         // Any status below 500 proves that the backend is up. A call that found no free stream proves nothing.
         if !matches!(response, Err(Lost::Full)) {

@@ -223,7 +223,7 @@ impl Attempt for Dispatch<'_> {
         let same = spoken == call.dialect;
         if same {
             return Ok(Answer::Whole(match spoken {
-                Dialect::Responses => reply::mark(body, self.facts(record, index)).await?,
+                Dialect::Responses => reply::mark(body, live.backend.settings().name.clone()).await?,
                 _ => body,
             }));
         }

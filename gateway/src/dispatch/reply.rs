@@ -20,9 +20,9 @@ pub(super) async fn read(dialect: Dialect, body: &Bytes, record: &mut Record) ->
 
 /// A backend's answer in the Responses dialect for a client of the same: unchanged, except for marks on what only the backend
 /// understands.
-pub(super) async fn mark(body: Bytes, facts: Facts) -> Result<Bytes, Failure> {
+pub(super) async fn mark(body: Bytes, backend: String) -> Result<Bytes, Failure> {
     let bytes = body.len();
-    let mark = move || mark_response(&body, &facts).map_or(body, Bytes::from);
+    let mark = move || mark_response(&body, &backend).map_or(body, Bytes::from);
     offload::run(bytes, mark).await
 }
 

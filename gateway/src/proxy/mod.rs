@@ -12,6 +12,7 @@ mod codings;
 mod intake;
 mod origin;
 mod routes;
+mod stored;
 mod unread;
 
 mod body;
@@ -85,6 +86,10 @@ async fn route(
     if page.is_preflight {
         return page.preflight(route.allowed(), &head.headers, &limits.cors);
     }
+    if route.is_websocket(&head) {
+        let message = "the gateway speaks no WebSocket on this route; POST with `stream` streams the answer";
+        return refuse(InFlight::new(gateway), dialect_of(path), &Failure::new(Kind::NoWebSocket, message));
+    }
     if !route.allows(&head.method) {
         return wrong_method(gateway, path, route.allowed());
     }
@@ -93,6 +98,7 @@ async fn route(
         Route::Chat(dialect) => chat::serve(gateway, dialect, &head.headers, body).await,
         Route::Explain => Box::pin(explain::serve(gateway, &head.headers, body)).await,
         Route::Embeddings => Box::pin(embeddings::serve(gateway, &head.headers, body)).await,
+        Route::Stored(_) => Box::pin(stored::serve(gateway, &head.method, &head.uri)).await,
         Route::Page(page) => page.answer(gateway, &head.headers),
     }
 }

@@ -1,8 +1,11 @@
 //! The client routes: each path, its handler and the dialect of its errors.
 
 use hyper::Method;
+use hyper::header::UPGRADE;
+use hyper::http::request::Parts;
 
 use super::introspect::Page;
+use super::stored::Stored;
 use wasmgate_dialect::Dialect;
 
 /// The handler of a path.
@@ -14,6 +17,8 @@ pub(super) enum Route {
     Explain,
     /// Embeddings, in OpenAI's form.
     Embeddings,
+    /// An answer that a provider has stored.
+    Stored(Stored),
     /// A page about the gateway itself.
     Page(Page),
 }
@@ -39,7 +44,8 @@ const ROUTES: [(&str, Route); 15] = [
 impl Route {
     /// The route of a path.
     pub(super) fn find(path: &str) -> Option<Self> {
-        ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route)
+        let known = ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route);
+        known.or_else(|| Stored::find(path).map(|(_, stored)| Self::Stored(stored)))
     }
 
     /// Whether it is meant for operators, who also find it on the admin listener.
@@ -51,8 +57,15 @@ impl Route {
     pub(super) fn allowed(self) -> &'static str {
         match self {
             Self::Chat(_) | Self::Explain | Self::Embeddings => "POST",
+            Self::Stored(stored) => stored.allowed(),
             Self::Page(_) => "GET, HEAD",
         }
+    }
+
+    /// Whether a client asks for a WebSocket in place of a stream. Codex then takes the stream if it is told status 426.
+    pub(super) fn is_websocket(self, head: &Parts) -> bool {
+        let upgrade = head.headers.get(UPGRADE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        matches!(self, Self::Chat(Dialect::Responses)) && upgrade.eq_ignore_ascii_case("websocket")
     }
 
     /// Whether the route accepts a method.

@@ -220,3 +220,47 @@ fn a_failure_of_such_a_backend_before_its_answer_is_recovered_from() {
     assert_eq!(answer.header("x-wasmgate-model"), "second");
     assert_eq!(events(&answer).last().unwrap().0, "response.completed");
 }
+
+#[test]
+fn stored_answers_are_asked_of_their_backend() {
+    let backend = Backend::with_pages(
+        |request| match request.method.as_str() {
+            "DELETE" => Reply::json(200, &json!({"id": "resp_1", "object": "response", "deleted": true})),
+            _ => script(false),
+        },
+        |path| match path {
+            "/v1/responses/resp_1?include=x" => script(false),
+            "/v1/responses/resp_1/input_items" => Reply::json(200, &json!({"object": "list", "data": []})),
+            _ => {
+                Reply::json(404, &json!({"error": {"message": "Response not found", "type": "invalid_request_error"}}))
+            }
+        },
+    );
+    let chat = Backend::start(|_| Reply::json(200, &Dialect::OpenAi.answer("Hi", USAGE)));
+    let gateway = with_responses(Gateway::setup().model("chat", Dialect::OpenAi, &chat), "first", &backend).start();
+    let answer = gateway.post(PATH, &json!({"model": "first", "input": "Hi"})).expect(200).json();
+    let id = answer["id"].as_str().unwrap();
+    assert_eq!(gateway.get(&format!("{PATH}/{id}?include=x")).expect(200).json(), answer);
+    assert_eq!(gateway.get(&format!("{PATH}/{id}/input_items")).expect(200).json()["object"], "list");
+    let deleted = gateway.send(request("DELETE", &format!("{PATH}/{id}"), &[], b"")).expect(200).json();
+    assert_eq!((&deleted["deleted"], &deleted["id"]), (&json!(true), &json!(id)));
+    let own = gateway.post(PATH, &json!({"model": "chat", "input": "Hi"})).expect(200).json();
+    let other = id.replace("resp_1", "resp_2");
+    let escaping = id.replace("resp_1", "..%2f..%2fmodels");
+    for unknown in ["resp_1", "wg1.0123456789ab.resp_1", own["id"].as_str().unwrap(), &other, &escaping] {
+        let error = gateway.get(&format!("{PATH}/{unknown}")).expect(404).json();
+        assert_eq!(error["error"]["code"], "unknown_response", "{unknown}");
+    }
+    let _ = gateway.get(&format!("{PATH}/{id}/cancel")).expect(405);
+    let _ = gateway.get(&format!("{PATH}/{id}?stream=true")).expect(400);
+    let _ = gateway.post(&format!("{PATH}/compact"), &json!({})).expect(404);
+}
+
+#[test]
+fn a_websocket_is_refused_in_a_way_that_agents_understand() {
+    let gateway = Gateway::setup().start();
+    let headers = [("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13")];
+    let error = gateway.send(request("GET", PATH, &headers, b"")).expect(426).json();
+    assert_eq!(error["error"]["code"], "no_websocket");
+    let _ = gateway.get(PATH).expect(405);
+}

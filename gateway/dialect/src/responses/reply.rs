@@ -89,8 +89,8 @@ pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
 }
 
 /// A backend's complete response for a client of the same dialect: marked with the origin of what only it understands.
-pub(crate) fn mark_reply(body: &[u8], facts: &Facts) -> Option<Vec<u8>> {
-    Origin::of(&facts.backend).mark(body, body, Marked::Response)
+pub(crate) fn mark_reply(body: &[u8], backend: &str) -> Option<Vec<u8>> {
+    Origin::of(backend).mark(body, body, Marked::Response)
 }
 
 fn push(text: &mut String, part: Part<'_>) {
