@@ -197,3 +197,76 @@ fn unmarked_input(raw: &RawValue, origin: &Origin, strip: bool) -> Option<Box<Ra
     out.push(']');
     RawValue::from_string(out).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        let origin = Origin::of("openai");
+        let marked = format!("{}resp_1.x", origin.mark);
+        assert_eq!(marked.len(), "wg1.".len() + TAG + 1 + "resp_1.x".len());
+        assert_eq!(Origin::read(&marked), Some((origin.clone(), "resp_1.x")));
+        assert_eq!(origin.unmarked(&marked), "resp_1.x");
+        assert_eq!(Origin::of("other").unmarked(&marked), marked);
+        for unmarked in [
+            "",
+            "resp_1",
+            "wg1.",
+            "wg1.0123456789abXresp_1",
+            "wg1.0123456789aG.x",
+            "wg2.0123456789ab.x",
+            "wg1.\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}.x",
+        ] {
+            assert_eq!(Origin::read(unmarked), None, "{unmarked}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_backend_alone_understands_is_marked() {
+        let origin = Origin::of("openai");
+        let mark = &origin.mark;
+        let body = r#"{ "output" : [{"id":"rs_1","encrypted_content": "a\"b"},{"content":[{"text":"\"id\":\"resp_1\""}]},
+            {"encrypted_content":null},{"encrypted_content":""}], "id":"resp_1", "previous_response_id": null , "n":1.50}"#;
+        let marked = origin.mark(body.as_bytes(), body.as_bytes(), Marked::Response).expect("marks");
+        let expected = body
+            .replace("\"a\\\"b\"", &format!("\"{mark}a\\\"b\""))
+            .replace("\"id\":\"resp_1\", \"prev", &format!("\"id\":\"{mark}resp_1\", \"prev"));
+        assert_eq!(String::from_utf8(marked).expect("text"), expected);
+        assert_eq!(origin.mark(b"{}", b"{}", Marked::Response), None);
+        assert_eq!(origin.mark(b"not JSON", b"not JSON", Marked::Event), None);
+    }
+
+    #[test]
+    fn requests_lose_the_marks_of_their_backend() {
+        let (own, other) = (Origin::of("openai"), Origin::of("other"));
+        let item =
+            |origin: &Origin, kind: &str| format!(r#"{{"type":"{kind}","encrypted_content":"{}x"}}"#, origin.mark);
+        let input = format!("[{},{},{{\"text\":  \"wg1.\"}},{{}}]", item(&own, "reasoning"), item(&other, "reasoning"));
+        let field = |key: &str, value: String| (key.to_owned(), RawValue::from_string(value).expect("JSON"));
+        let raw = [
+            field("input", input.clone()),
+            field("previous_response_id", format!("\"{}resp_1\"", own.mark)),
+            field("n", "1.50".into()),
+        ];
+        let sent = |strip| unmarked(&raw, &own, strip).iter().map(|(_, raw)| raw.get().to_owned()).collect::<Vec<_>>();
+        let plain = r#"{"type":"reasoning","encrypted_content":"x"}"#;
+        assert_eq!(
+            sent(false),
+            [
+                format!("[{plain},{},{{\"text\":\"wg1.\"}},{{}}]", item(&other, "reasoning")),
+                "\"resp_1\"".into(),
+                "1.50".into()
+            ]
+        );
+        assert_eq!(sent(true)[0], format!("[{plain},{{\"text\":\"wg1.\"}},{{}}]"));
+        // What is not thinking cannot be left out, and a request without marks is not rewritten.
+        let raw = [field("input", format!("[{}]", item(&other, "compaction")))];
+        assert_eq!(unmarked(&raw, &own, true)[0].1.get(), raw[0].1.get());
+        let raw = [field("input", "[ {\"a\" :1} ]".into())];
+        assert!(matches!(unmarked(&raw, &own, true), Cow::Borrowed(_)));
+        let raw = [field("input", format!("[{}]", item(&other, "reasoning")))];
+        assert_eq!(unmarked(&raw, &own, true)[0].1.get(), "[]");
+    }
+}

@@ -67,6 +67,27 @@ const DIMENSIONS: &[(&str, Build)] = &[
 /// What only one dialect can say, or says in another way.
 const OWN_DIMENSIONS: &[(Dialect, &str, Build)] = &[
     (Dialect::Native, "characters", |n| json!({"prompt": "word ".repeat(n)})),
+    (Dialect::Responses, "calls and texts of a turn", |n| {
+        let call =
+            |at: usize| json!({"type": "function_call", "call_id": format!("c{at}"), "name": "f", "arguments": "{}"});
+        let text = json!({"role": "assistant", "content": "ho"});
+        let items = [(0..n).map(call).collect(), vec![text; n]].concat();
+        json!({"model": "m", "input": items})
+    }),
+    (Dialect::Responses, "images of results", |n| {
+        let image = json!([{"type": "input_image", "image_url": PICTURE}]);
+        let result = |at: usize| json!({"type": "function_call_output", "call_id": format!("c{at}"), "output": image});
+        json!({"model": "m", "input": (0..n).map(result).collect::<Vec<_>>()})
+    }),
+    (Dialect::Responses, "marked thinking", |n| {
+        let thinking = |at: usize| json!({"type": "reasoning", "encrypted_content": format!("wg1.{at:012x}.x")});
+        json!({"model": "m", "input": (0..n).map(thinking).collect::<Vec<_>>()})
+    }),
+    (Dialect::Responses, "allowed tools", |n| {
+        let tools: Vec<Value> = (0..n).map(|at| json!({"type": "function", "name": format!("f{at}")})).collect();
+        json!({"model": "m", "input": "hi", "tools": tools,
+            "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": tools}})
+    }),
     (Dialect::Ollama, "results without ids", |n| {
         let call = json!({"function": {"name": "f", "arguments": {}}});
         let calls = json!({"role": "assistant", "content": "", "tool_calls": vec![call; n]});

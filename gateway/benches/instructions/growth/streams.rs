@@ -12,7 +12,8 @@ use super::{Dimension, Work, work};
 use crate::library::facts;
 
 const BACKENDS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
-const CLIENTS: [Dialect; 4] = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
+const CLIENTS: [Dialect; 5] =
+    [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Responses];
 
 type SizedDeltas = (&'static str, fn(usize) -> Vec<Delta>);
 type SizedFrames = (Dialect, &'static str, fn(usize) -> String);

@@ -21,7 +21,10 @@ const MAX_PINS: usize = 4;
 /// The messages so far.
 #[derive(Default)]
 pub(super) struct Conversation {
-    pub(super) messages: Vec<Message>,
+    messages: Vec<Message>,
+    /// The texts and the calls of the turn that the model is in: one message, once it ends.
+    texts: Vec<Part>,
+    calls: Vec<Part>,
     /// Images of the tools' results that were read last. In most dialects a result is text, so they follow as a message of
     /// the user, after all results of the turn.
     images: Vec<Part>,
@@ -39,7 +42,7 @@ impl Conversation {
         if raw.get().starts_with('"') {
             reading.part(path)?;
             let text = json::string(path, raw)?.into_owned();
-            self.messages.push(Message { role: Role::User, parts: vec![Part::Text(text)] });
+            self.say(Role::User, text);
             return Ok(());
         }
         if json::is_null(raw) {
@@ -49,6 +52,11 @@ impl Conversation {
             return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
         }
         json::objects(path, raw, |path, fields| self.item(path, fields, tools, reading))
+    }
+
+    /// Adds a message of one text.
+    pub(super) fn say(&mut self, role: Role, text: String) {
+        self.messages.push(Message { role, parts: vec![Part::Text(text)] });
     }
 
     /// Notes what ties the request to the backend that made the marked text. One pin of each kind and backend is enough.
@@ -62,7 +70,7 @@ impl Conversation {
 
     /// The messages, and what ties them to a backend.
     pub(super) fn finish(mut self) -> (Vec<Message>, Vec<Pin>) {
-        self.show_images();
+        self.end_turn();
         (self.messages, self.pins)
     }
 
@@ -127,13 +135,12 @@ impl Conversation {
         let path = &path.key("content");
         let raw = fields.get("content").ok_or_else(|| BadRequest::missing(path, "a string or an array"))?;
         let parts = parts(path, raw, role == Role::User, reading)?;
-        self.show_images();
-        match self.messages.last_mut() {
-            // Text after the calls of a turn: a message between the calls and their results is not allowed elsewhere.
-            Some(last) if role == Role::Assistant && last.role == role && calls(last) > 0 => {
-                let at = last.parts.len() - calls(last);
-                last.parts.splice(at..at, parts);
-            }
+        // Text after the calls of a turn goes before them: between calls and their results, no message is allowed elsewhere.
+        if role != Role::Assistant || self.calls.is_empty() {
+            self.end_turn();
+        }
+        match role {
+            Role::Assistant => self.texts.extend(parts),
             _ => self.messages.push(Message { role, parts }),
         }
         Ok(())
@@ -152,10 +159,7 @@ impl Conversation {
         let name = flat_name(namespace.as_deref(), &name);
         let call = Part::ToolCall(ToolCall { id: call_id(path, fields)?, name, arguments });
         self.show_images();
-        match self.messages.last_mut() {
-            Some(last) if last.role == Role::Assistant => last.parts.push(call),
-            _ => self.messages.push(Message { role: Role::Assistant, parts: vec![call] }),
-        }
+        self.calls.push(call);
         Ok(())
     }
 
@@ -175,9 +179,24 @@ impl Conversation {
                 image => self.images.push(image),
             }
         }
+        self.end_turn_of_model();
         let part = Part::ToolResult { call_id, name: None, text, is_error: false };
         self.messages.push(Message { role: Role::Tool, parts: vec![part] });
         Ok(())
+    }
+
+    /// Ends the turn of the model, or of the tools.
+    fn end_turn(&mut self) {
+        self.end_turn_of_model();
+        self.show_images();
+    }
+
+    fn end_turn_of_model(&mut self) {
+        let mut parts = std::mem::take(&mut self.texts);
+        parts.append(&mut self.calls);
+        if !parts.is_empty() {
+            self.messages.push(Message { role: Role::Assistant, parts });
+        }
     }
 
     /// Shows the images of the last results in a message of the user.
@@ -187,11 +206,6 @@ impl Conversation {
             self.messages.push(Message { role: Role::User, parts });
         }
     }
-}
-
-/// How many of a message's parts are calls; they are its last.
-fn calls(message: &Message) -> usize {
-    message.parts.iter().rev().take_while(|part| matches!(part, Part::ToolCall(_))).count()
 }
 
 fn call_id(path: &Path<'_>, fields: &Fields<'_>) -> Result<String, BadRequest> {

@@ -7,7 +7,7 @@ mod tools;
 
 use std::sync::Arc;
 
-use crate::chat::{Chat, Message, Part, PinReason, Role, ToolChoice};
+use crate::chat::{Chat, PinReason, Role, ToolChoice};
 use crate::json::{self, BadRequest, Path};
 use crate::origin::{Origin, unmarked};
 use crate::reading::Reading;
@@ -28,7 +28,7 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
         let path = &Path::top("instructions");
         reading.part(path)?;
         let text = json::string(path, raw)?.into_owned();
-        conversation.messages.push(Message { role: Role::System, parts: vec![Part::Text(text)] });
+        conversation.say(Role::System, text);
     }
     for (key, raw) in fields.iter() {
         chat.raw.push((key.to_owned(), raw.to_owned()));

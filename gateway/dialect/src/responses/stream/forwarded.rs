@@ -88,3 +88,66 @@ impl Forwarded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Routing;
+
+    fn forwarded() -> Forwarded {
+        Forwarded::new(Facts {
+            request_id: "r1".into(),
+            model: "m".into(),
+            backend: "openai".into(),
+            created: 1,
+            include_usage: true,
+            estimated_input_tokens: 1,
+            routing: Routing::default(),
+            echo: None,
+        })
+    }
+
+    #[test]
+    fn frames_pass_as_they_are_whatever_ends_their_lines() {
+        let frames = [
+            ": ping\n\n",
+            "event: x\r\ndata:{\"type\":\"response.output_text.delta\",\"delta\":\"\\\"response\\\"\"}\r\n\r\n",
+            "data: {\"response\": 5}\n\n",
+            "data: not JSON \"response\"\n\n",
+            "data: {\"item\":{\"encrypted_content\":null}}\n\n",
+            "data: [DONE]\n\n",
+        ];
+        let mut forwarded = forwarded();
+        for frame in frames {
+            assert_eq!(forwarded.frame(Bytes::from_static(frame.as_bytes())), frame.as_bytes());
+        }
+    }
+
+    #[test]
+    fn marks_are_the_only_difference() {
+        let created = "data: {\"type\":\"response.created\",\"response\": {\"id\" : \"resp_1\"}}\r\n\r\n";
+        let joined = "event: response.created\ndata: {\"type\":\"response.created\",\ndata: \"response\":{\"id\":\"resp_1\"}}\n\n";
+        for frame in [created, joined] {
+            let mut forwarded = forwarded();
+            let marked =
+                String::from_utf8(forwarded.frame(Bytes::from_static(frame.as_bytes())).to_vec()).expect("text");
+            let id = marked.split("\"wg1.").nth(1).and_then(|rest| rest.split('"').next()).expect("a mark");
+            assert_eq!(marked.replace(&format!("wg1.{id}"), "resp_1"), frame);
+            let error = ErrorText {
+                status: 502,
+                code: "stream_cut".into(),
+                message: "it broke".into(),
+                param: None,
+                request_id: "r1".into(),
+            };
+            let mut out = Vec::new();
+            forwarded.fail(&error, &mut out);
+            let out = String::from_utf8(out).expect("text");
+            assert!(
+                out.starts_with("event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":1,"),
+                "{out}"
+            );
+            assert!(out.contains(&format!("\"id\":\"wg1.{id}\"")), "{out}");
+        }
+    }
+}
