@@ -205,6 +205,7 @@ fn bad_requests_are_refused_by_name() {
         (json!({"input": "Hi"}), "model is missing"),
         (json!({"model": "m"}), "input is missing"),
         (with("input", json!(5)), "input is a number"),
+        (with("input", json!([])), "input is empty"),
         (with("input", json!([{"id": "x"}])), "input[0].type is missing"),
         (with("input", json!([{"role": "robot", "content": ""}])), "input[0].role is an unknown word"),
         (

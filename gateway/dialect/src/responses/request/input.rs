@@ -51,7 +51,15 @@ impl Conversation {
         if !raw.get().starts_with('[') {
             return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
         }
-        json::objects(path, raw, |path, fields| self.item(path, fields, tools, reading))
+        let mut items = 0;
+        json::objects(path, raw, |path, fields| {
+            items += 1;
+            self.item(path, fields, tools, reading)
+        })?;
+        match items {
+            0 => Err(BadRequest::wrong(path, "empty", "at least one item")),
+            _ => Ok(()),
+        }
     }
 
     /// Adds a message of one text.
@@ -68,9 +76,13 @@ impl Conversation {
         }
     }
 
-    /// The messages, and what ties them to a backend.
+    /// The messages, at least one, and what ties them to a backend.
     pub(super) fn finish(mut self) -> (Vec<Message>, Vec<Pin>) {
         self.end_turn();
+        if self.messages.is_empty() {
+            // All that is said is stored by the provider: policies see that somebody asked.
+            self.messages.push(Message { role: Role::User, parts: Vec::new() });
+        }
         (self.messages, self.pins)
     }
 
