@@ -15,6 +15,7 @@ pub mod guests;
 pub mod h2;
 pub mod http;
 pub mod http2;
+pub mod model;
 pub mod monitoring;
 pub mod process;
 pub mod real;

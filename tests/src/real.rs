@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The folder that holds them.
 #[must_use]
@@ -17,6 +17,30 @@ pub fn folder() -> PathBuf {
 #[must_use]
 pub fn python() -> PathBuf {
     part("bin/python")
+}
+
+/// The interpreter with LangChain.
+#[must_use]
+pub fn langchain() -> PathBuf {
+    part("clients/python/bin/python")
+}
+
+/// Node.js.
+#[must_use]
+pub fn node() -> PathBuf {
+    part("node/node")
+}
+
+/// The packages of the clients in JavaScript.
+#[must_use]
+pub fn node_modules() -> PathBuf {
+    part("clients/node_modules/ai/package.json").ancestors().nth(2).unwrap_or(Path::new("")).to_owned()
+}
+
+/// An agent: `claude` or `codex`.
+#[must_use]
+pub fn agent(name: &str) -> PathBuf {
+    part(&format!("clients/bin/{name}"))
 }
 
 /// The example policy in that language, `complexity-LANGUAGE@1.0.0`.
