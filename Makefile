@@ -82,7 +82,7 @@ setup:
 	@command -v cc >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy build-essential; }
 	@[ -d "$$(rustc --print target-libdir --target $(WASM_TARGET))" ] || rustup target add $(WASM_TARGET)
 
-# What the tests need beside: real clients and a real model from PyPI, the example policies, each
+# What the tests need beside: real clients and a real model from PyPI and npm, the example policies, each
 # built with its language's compiler from npm or PyPI, and what watches over a gateway from Debian.
 setup-test:
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3 python3-venv; }
@@ -90,6 +90,7 @@ setup-test:
 	@tests/real/setup.sh $(WASMGATE_VENV)
 	@tests/real/setup-policies.sh $(WASMGATE_VENV)
 	@tests/real/setup-monitoring.sh $(WASMGATE_VENV)
+	@tests/real/setup-clients.sh $(WASMGATE_VENV)
 
 # What counts instructions.
 setup-gate:
