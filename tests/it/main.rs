@@ -11,6 +11,7 @@ mod breaker;
 mod browsers;
 mod bypass;
 mod chaos;
+mod clients;
 mod compat;
 mod compat_responses;
 mod compose;

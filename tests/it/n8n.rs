@@ -112,9 +112,9 @@ console.log(JSON.stringify({...outcome, memory}));
 
 /// The outcome: `value` or `error`, and `memory` as it is then.
 fn calculate(input: &Value) -> Value {
-    let mut node = Command::new(real::folder().join("node/node"));
+    let mut node = Command::new(real::node());
     node.args(["-e", CALCULATE]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut node = node.spawn().expect("Node.js: `make test` makes it before it runs the tests");
+    let mut node = node.spawn().expect("Node.js starts");
     node.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
     let output = node.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
