@@ -165,10 +165,16 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, in_flight: &InFlight, cos
 /// The response to a request that failed. Every failure becomes a response here.
 pub(crate) fn refuse(mut in_flight: InFlight, dialect: Dialect, failure: &Failure) -> Response<ResponseBody> {
     let error = error_text(failure, &in_flight.record.id);
-    let mut response = Response::new(ResponseBody::plain(dialect.error_body(&error)));
-    *response.status_mut() = failure.kind.status();
+    // OpenAI reports a prompt that is too long within the stream, and Codex compacts its history only then.
+    let in_stream = dialect == Dialect::Responses && in_flight.record.stream && failure.kind == Kind::ContextTooLong;
+    let (body, status, content_type) = match in_stream {
+        true => (stream_error(dialect, &error), StatusCode::OK, dialect.stream_content_type()),
+        false => (dialect.error_body(&error), failure.kind.status(), "application/json"),
+    };
+    let mut response = Response::new(ResponseBody::plain(body));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     id_header(headers, &in_flight.record.id);
     routing_headers(headers, &in_flight, None);
     if failure.kind == Kind::UnknownCoding {

@@ -267,3 +267,18 @@ fn a_guarded_stream_is_held_until_another_model_answers() {
     assert_eq!(items[0]["content"][0]["text"], "Bye");
     assert!(!events(&response).iter().any(|(_, event)| event["delta"] == "Hi"));
 }
+
+/// Codex compacts its history at this event, and gives up at status 400.
+#[test]
+fn a_prompt_that_is_too_long_is_told_within_the_stream() {
+    let error = json!({"error": {"message": "This model's maximum context length is 10 tokens.", "type": "invalid_request_error",
+        "code": "context_length_exceeded", "param": "messages"}});
+    let (_backend, gateway) = gateway_at(Dialect::OpenAi, move |_| Reply::json(400, &error));
+    let response = gateway.post(PATH, &json!({"model": "only", "input": "Hi", "stream": true})).expect(200);
+    assert_eq!(response.header("content-type"), "text/event-stream");
+    let (items, (name, last)) = read_as_codex(&response);
+    assert_eq!((items.len(), name.as_str()), (0, "response.failed"));
+    assert_eq!(last["response"]["error"]["code"], "context_length_exceeded");
+    let _ = gateway.post(PATH, &json!({"model": "only", "input": "Hi"})).expect(400);
+    gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "too_large")], 2.0);
+}
