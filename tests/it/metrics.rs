@@ -69,6 +69,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_hedges_total", "counter", &["model", "result"], false),
     ("api_gateway_pinned_requests_total", "counter", &["reason"], true),
     ("api_gateway_skipped_frames_total", "counter", &["upstream"], true),
+    ("api_gateway_token_counts_total", "counter", &["source"], true),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
     ("api_gateway_abandoned_requests_total", "counter", &["model", "backend", "reason"], true),

@@ -55,6 +55,8 @@ pub struct Chat {
     pub echo: Option<Arc<Echo>>,
     /// What ties the request to the backend that made a part of it.
     pub pins: Vec<Pin>,
+    /// Whether it has no prompt, and only asks the server to load or unload the model (Ollama).
+    pub load: bool,
     /// The length of the body that it was read from.
     pub body_bytes: usize,
     /// The top-level fields as the client wrote them, in order: name and value, for forwarding.

@@ -7,6 +7,7 @@
 
 pub mod chat;
 pub mod echo;
+pub mod embeddings;
 pub mod frames;
 pub mod json;
 
@@ -48,8 +49,19 @@ impl Dialect {
             Self::Anthropic => anthropic::decode(body, bounds),
             Self::Ollama => ollama::decode(body, bounds),
             Self::Responses => responses::decode(body, bounds),
+            Self::Completions => openai::completions::decode(body, bounds),
+            Self::Generate => ollama::generate::decode(body, bounds),
         }?;
         Ok(Chat { body_bytes: body.len(), ..chat })
+    }
+
+    /// Reads the body of a request that asks how long a prompt is, in Anthropic's dialect. It is a chat without a limit of
+    /// output tokens.
+    ///
+    /// # Errors
+    /// As `decode`.
+    pub fn decode_count(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
+        Ok(Chat { body_bytes: body.len(), ..anthropic::decode_prompt(body, bounds)? })
     }
 
     /// Why `chat`, read in dialect `from`, cannot go to a backend of this dialect: the path of the first field that
@@ -62,9 +74,11 @@ impl Dialect {
         if let Some(field) = &chat.unportable {
             return Some(field.clone());
         }
+        // A prompt that can be put as a chat is put as one of the same server's.
+        let from = if from == Self::Generate { Self::Ollama } else { from };
         let field = match self {
             // No backend is sent a request of another dialect in these.
-            Self::Native | Self::Responses => None,
+            Self::Native | Self::Responses | Self::Completions | Self::Generate => None,
             Self::OpenAi => openai::obstacle(from, chat),
             Self::Anthropic => anthropic::obstacle(from, chat),
             Self::Ollama => ollama::obstacle(from, chat),
@@ -90,6 +104,9 @@ impl Dialect {
             Self::Ollama if from == self => ollama::forward(chat, model),
             Self::Ollama => ollama::encode(chat, model),
             Self::Responses => write::forward(&chat.raw, model, None),
+            // Nothing is translated into these.
+            Self::Completions => openai::forward(chat, model),
+            Self::Generate => ollama::forward(chat, model),
         }
     }
 
@@ -103,6 +120,8 @@ impl Dialect {
             Self::Anthropic => anthropic::decode_reply(body),
             Self::Ollama => ollama::decode_reply(body),
             Self::Responses => responses::decode_reply(body),
+            Self::Completions => openai::completions::decode_reply(body),
+            Self::Generate => ollama::generate::decode_reply(body),
         }
     }
 
@@ -111,9 +130,9 @@ impl Dialect {
     #[must_use]
     pub fn usage_in(self, body: &[u8]) -> Option<Usage> {
         match self {
-            Self::OpenAi | Self::Native => openai::usage_in(body),
+            Self::OpenAi | Self::Native | Self::Completions => openai::usage_in(body),
             Self::Anthropic => anthropic::usage_in(body),
-            Self::Ollama => ollama::usage_in(body),
+            Self::Ollama | Self::Generate => ollama::usage_in(body),
             Self::Responses => responses::usage_in(body),
         }
     }
@@ -127,6 +146,8 @@ impl Dialect {
             Self::Anthropic => anthropic::encode_reply(reply, facts, total),
             Self::Ollama => ollama::encode_reply(reply, facts, total),
             Self::Responses => responses::encode_reply(reply, facts, total),
+            Self::Completions => openai::completions::encode_reply(reply, facts, total),
+            Self::Generate => ollama::generate::encode_reply(reply, facts, total),
         }
     }
 
@@ -135,9 +156,9 @@ impl Dialect {
     pub fn error_body(self, error: &ErrorText) -> Vec<u8> {
         match self {
             Self::Native => native::error_body(error),
-            Self::OpenAi => openai::error_body(error),
+            Self::OpenAi | Self::Completions => openai::error_body(error),
             Self::Anthropic => anthropic::error_body(error),
-            Self::Ollama => ollama::error_body(error),
+            Self::Ollama | Self::Generate => ollama::error_body(error),
             Self::Responses => responses::error_body(error),
         }
     }
@@ -146,17 +167,17 @@ impl Dialect {
     #[must_use]
     pub fn framing(self) -> Framing {
         match self {
-            Self::Ollama => Framing::Ndjson,
-            Self::Native | Self::OpenAi | Self::Anthropic | Self::Responses => Framing::Sse,
+            Self::Ollama | Self::Generate => Framing::Ndjson,
+            Self::Native | Self::OpenAi | Self::Anthropic | Self::Responses | Self::Completions => Framing::Sse,
         }
     }
 
     /// The content type of streams in this dialect.
     #[must_use]
     pub fn stream_content_type(self) -> &'static str {
-        match self {
-            Self::Ollama => "application/x-ndjson",
-            Self::Native | Self::OpenAi | Self::Anthropic | Self::Responses => "text/event-stream",
+        match self.framing() {
+            Framing::Ndjson => "application/x-ndjson",
+            Framing::Sse => "text/event-stream",
         }
     }
 }
@@ -186,6 +207,10 @@ pub enum Decoder {
     Ollama(ollama::Decoder),
     /// OpenAI's Responses.
     Responses(responses::Decoder),
+    /// OpenAI's completions.
+    Completions(openai::completions::Decoder),
+    /// Ollama's prompts.
+    Generate(ollama::generate::Decoder),
 }
 
 impl Decoder {
@@ -197,6 +222,8 @@ impl Decoder {
             Dialect::Anthropic => Self::Anthropic(anthropic::Decoder::default()),
             Dialect::Ollama => Self::Ollama(ollama::Decoder::default()),
             Dialect::Responses => Self::Responses(responses::Decoder::default()),
+            Dialect::Completions => Self::Completions(openai::completions::Decoder::default()),
+            Dialect::Generate => Self::Generate(ollama::generate::Decoder::default()),
         }
     }
 
@@ -211,6 +238,8 @@ impl Decoder {
             Self::Anthropic(d) => d.frame(frame, out),
             Self::Ollama(d) => d.frame(frame, out),
             Self::Responses(d) => d.frame(frame, out),
+            Self::Completions(d) => d.frame(frame, out),
+            Self::Generate(d) => d.frame(frame, out),
         }
     }
 }
@@ -228,6 +257,10 @@ pub enum Encoder {
     Ollama(ollama::Encoder),
     /// OpenAI's Responses.
     Responses(responses::Encoder),
+    /// OpenAI's completions.
+    Completions(openai::completions::Encoder),
+    /// Ollama's prompts.
+    Generate(ollama::generate::Encoder),
 }
 
 impl Encoder {
@@ -240,6 +273,8 @@ impl Encoder {
             Dialect::Anthropic => Self::Anthropic(anthropic::Encoder::new(facts)),
             Dialect::Ollama => Self::Ollama(ollama::Encoder::new(facts)),
             Dialect::Responses => Self::Responses(responses::Encoder::new(facts)),
+            Dialect::Completions => Self::Completions(openai::completions::Encoder::new(facts)),
+            Dialect::Generate => Self::Generate(ollama::generate::Encoder::new(facts)),
         }
     }
 
@@ -251,6 +286,8 @@ impl Encoder {
             Self::Anthropic(e) => e.delta(delta, out),
             Self::Ollama(e) => e.delta(delta, out),
             Self::Responses(e) => e.delta(delta, out),
+            Self::Completions(e) => e.delta(delta, out),
+            Self::Generate(e) => e.delta(delta, out),
         }
     }
 
@@ -262,6 +299,8 @@ impl Encoder {
             Self::Anthropic(e) => e.end(total, out),
             Self::Ollama(e) => e.end(total, out),
             Self::Responses(e) => e.end(total, out),
+            Self::Completions(e) => e.end(total, out),
+            Self::Generate(e) => e.end(total, out),
         }
     }
 
@@ -269,9 +308,9 @@ impl Encoder {
     pub fn fail(&mut self, error: &ErrorText, out: &mut Vec<u8>) {
         match self {
             Self::Native(_) => out.extend(native::stream_error(error)),
-            Self::OpenAi(_) => out.extend(openai::stream_error(error)),
+            Self::OpenAi(_) | Self::Completions(_) => out.extend(openai::stream_error(error)),
             Self::Anthropic(_) => out.extend(anthropic::stream_error(error)),
-            Self::Ollama(_) => out.extend(ollama::stream_error(error)),
+            Self::Ollama(_) | Self::Generate(_) => out.extend(ollama::stream_error(error)),
             Self::Responses(e) => e.fail(error, out),
         }
     }
@@ -282,9 +321,9 @@ impl Encoder {
 #[must_use]
 pub fn stream_end(dialect: Dialect) -> &'static [u8] {
     match dialect {
-        Dialect::OpenAi => b"data: [DONE]\n\n",
+        Dialect::OpenAi | Dialect::Completions => b"data: [DONE]\n\n",
         Dialect::Anthropic => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
-        Dialect::Native | Dialect::Ollama | Dialect::Responses => b"",
+        Dialect::Native | Dialect::Ollama | Dialect::Generate | Dialect::Responses => b"",
     }
 }
 
@@ -294,9 +333,35 @@ pub fn stream_end(dialect: Dialect) -> &'static [u8] {
 pub fn stream_error(dialect: Dialect, error: &ErrorText) -> Vec<u8> {
     match dialect {
         Dialect::Native => native::stream_error(error),
-        Dialect::OpenAi => openai::stream_error(error),
+        Dialect::OpenAi | Dialect::Completions => openai::stream_error(error),
         Dialect::Anthropic => anthropic::stream_error(error),
-        Dialect::Ollama => ollama::stream_error(error),
+        Dialect::Ollama | Dialect::Generate => ollama::stream_error(error),
         Dialect::Responses => responses::stream_error(error),
     }
+}
+
+/// The body that asks an Anthropic backend how long the prompt of `chat` is. Such a request has no field that says how the
+/// answer is to be made.
+#[must_use]
+pub fn count_request(mut chat: Chat, model: &str) -> Vec<u8> {
+    const OF_ANSWERS: [&str; 9] = [
+        "max_tokens",
+        "stream",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop_sequences",
+        "metadata",
+        "service_tier",
+        "container",
+    ];
+    chat.raw.retain(|(key, _)| !OF_ANSWERS.contains(&key.as_str()));
+    anthropic::forward(&chat, model)
+}
+
+/// The answer to a request of one of Ollama's dialects that only loads or unloads the model (`Chat::load`), of a gateway whose
+/// backend does neither. `created`: the time now, in seconds since 1970.
+#[must_use]
+pub fn loaded(dialect: Dialect, chat: &Chat, created: u64) -> Vec<u8> {
+    ollama::loaded(dialect, chat, created)
 }

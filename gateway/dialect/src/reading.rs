@@ -36,6 +36,11 @@ impl<'b> Reading<'b> {
         Ok(())
     }
 
+    /// The maximum of prompts, each of which counts as a message.
+    pub(super) fn prompts(&self) -> Most<'static> {
+        Most { what: "prompt", limit: self.bounds.messages, left: self.bounds.messages }
+    }
+
     /// The maximum of parts in one more array of them; each part is still to be admitted.
     pub(super) fn parts(&self) -> Most<'static> {
         Most { what: "part", limit: self.bounds.parts, left: self.bounds.parts - self.parts }

@@ -17,6 +17,10 @@ pub enum Dialect {
     Ollama,
     /// `POST /v1/responses`.
     Responses,
+    /// `POST /v1/completions`.
+    Completions,
+    /// `POST /api/generate`.
+    Generate,
 }
 
 /// Limits of the lists in a request. `Dialect::decode` refuses a request at the first element above one of them.
@@ -152,6 +156,8 @@ impl Dialect {
             Self::Anthropic => "anthropic",
             Self::Ollama => "ollama",
             Self::Responses => "responses",
+            Self::Completions => "completions",
+            Self::Generate => "generate",
         }
     }
 }

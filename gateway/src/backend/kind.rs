@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error};
 use wasmgate_dialect::Dialect;
+use wasmgate_dialect::embeddings::Form;
 
 use super::settings::Location;
 
@@ -18,7 +19,9 @@ static KINDS: [Kind; 4] = [
         root_path: "",
         chat_path: "/api/chat",
         responses_path: None,
-        embeddings_path: Some("/v1/embeddings"),
+        others: &[(Dialect::Generate, "/api/generate")],
+        count_path: None,
+        embeddings: Some((Form::Ollama, "/api/embed")),
         probe_path: Some("/api/ps"),
         key: Key::Bearer,
         headers: &[],
@@ -34,7 +37,9 @@ static KINDS: [Kind; 4] = [
         root_path: "/v1",
         chat_path: "/chat/completions",
         responses_path: Some("/responses"),
-        embeddings_path: Some("/embeddings"),
+        others: &[(Dialect::Completions, "/completions")],
+        count_path: None,
+        embeddings: Some((Form::OpenAi, "/embeddings")),
         probe_path: Some("/models"),
         key: Key::Bearer,
         headers: &[],
@@ -50,7 +55,9 @@ static KINDS: [Kind; 4] = [
         root_path: "",
         chat_path: "/v1/messages",
         responses_path: None,
-        embeddings_path: None,
+        others: &[],
+        count_path: Some("/v1/messages/count_tokens"),
+        embeddings: None,
         probe_path: Some("/v1/models"),
         key: Key::Header("x-api-key"),
         headers: &[("anthropic-version", "2023-06-01")],
@@ -66,7 +73,9 @@ static KINDS: [Kind; 4] = [
         root_path: "",
         chat_path: "",
         responses_path: None,
-        embeddings_path: None,
+        others: &[],
+        count_path: None,
+        embeddings: None,
         probe_path: None,
         key: Key::Bearer,
         headers: &[],
@@ -91,8 +100,12 @@ pub struct Kind {
     pub chat_path: &'static str,
     /// Path of the Responses API, if the backend is configured to have it; `None`: this kind never has it.
     pub responses_path: Option<&'static str>,
-    /// Path of the embeddings API; `None`: it has none.
-    pub embeddings_path: Option<&'static str>,
+    /// Further dialects that it speaks, to clients that do: dialect and path.
+    pub others: &'static [(Dialect, &'static str)],
+    /// Path at which it counts the tokens of a prompt; `None`: it does not.
+    pub count_path: Option<&'static str>,
+    /// Form and path of its embeddings API; `None`: it has none.
+    pub embeddings: Option<(Form, &'static str)>,
     /// Path that a probe requests; `None`: no probes.
     pub probe_path: Option<&'static str>,
     /// How it expects the API key.

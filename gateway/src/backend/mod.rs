@@ -32,6 +32,7 @@ use hyper::{Method, Uri};
 use crate::error::{Failure, Kind as FailureKind};
 use crate::offload;
 use wasmgate_dialect::chat::{Chat, Pin};
+use wasmgate_dialect::embeddings::Form;
 use wasmgate_dialect::{Dialect, Origin, forward_responses};
 
 pub use averages::{Observed, Recent};
@@ -58,6 +59,8 @@ pub struct Backend {
     chat_url: Option<Uri>,
     responses_url: Option<Uri>,
     origin: Origin,
+    other_urls: Vec<(Dialect, Uri)>,
+    count_url: Option<Uri>,
     embeddings_url: Option<Uri>,
     probe_url: Option<Uri>,
     headers: HeaderMap,
@@ -152,6 +155,8 @@ impl Backend {
             }
         };
         let maybe = |path: Option<&str>| path.map_or(Ok(None), url);
+        let others = kind.others.iter().map(|&(dialect, path)| Ok(url(path)?.map(|url| (dialect, url))));
+        let others = others.collect::<Result<Vec<_>, String>>()?.into_iter().flatten().collect();
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("wasmgate/", env!("CARGO_PKG_VERSION"))));
@@ -172,7 +177,9 @@ impl Backend {
             chat_url: url(kind.chat_path)?,
             responses_url: maybe(kind.responses_path)?,
             origin: Origin::of(&settings.name),
-            embeddings_url: maybe(kind.embeddings_path)?,
+            other_urls: others,
+            count_url: maybe(kind.count_path)?,
+            embeddings_url: maybe(kind.embeddings.map(|(_, path)| path))?,
             probe_url: maybe(kind.probe_path)?,
             headers,
             live,
@@ -202,11 +209,13 @@ impl Backend {
         self.settings.kind.simulated
     }
 
-    /// The dialect in which it is sent a request that a client wrote in `from`. A backend that speaks the Responses dialect
-    /// gets requests in it as they are, and all others in the dialect of its kind.
+    /// The dialect in which it is sent a request that a client wrote in `from`: as it is, if the backend speaks that dialect as
+    /// well, else in the dialect of its kind.
     #[must_use]
     pub fn dialect_for(&self, from: Dialect) -> Dialect {
-        if from == Dialect::Responses && self.settings.responses { from } else { self.settings.kind.dialect }
+        let kind = self.settings.kind;
+        let speaks = kind.others.iter().any(|(dialect, _)| *dialect == from);
+        if speaks || from == Dialect::Responses && self.settings.responses { from } else { kind.dialect }
     }
 
     /// Whether it made a part of a request, and can be sent it again.
@@ -275,7 +284,11 @@ impl Backend {
     /// If the backend cannot be reached, misses the deadline, or answers with an error status.
     pub async fn chat(&self, permit: Permit, call: Call<'_>) -> Result<Answer, Failure> {
         let dialect = self.dialect_for(call.from);
-        let url = if dialect == Dialect::Responses { &self.responses_url } else { &self.chat_url };
+        let other = self.other_urls.iter().find(|(other, _)| *other == dialect).map(|(_, url)| url);
+        let url = match dialect {
+            Dialect::Responses => self.responses_url.as_ref(),
+            _ => other.or(self.chat_url.as_ref()),
+        };
         let body = match (&self.settings.sim, url) {
             (Some(sim), _) => {
                 let number = self.live.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
@@ -293,6 +306,38 @@ impl Backend {
             (None, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
         Ok(Answer { dialect, strict: self.settings.strict_streams, body: Body::new(body, permit) })
+    }
+
+    /// Whether it can say how many tokens a prompt has.
+    #[must_use]
+    pub fn counts_tokens(&self) -> bool {
+        self.count_url.is_some()
+    }
+
+    /// Asks how many tokens the prompt in `body` has, and waits for the head of the answer. `headers`: those of the client's
+    /// dialect.
+    ///
+    /// # Errors
+    /// As `chat`; also if this kind of backend does not count.
+    pub async fn count_tokens(
+        &self,
+        permit: Permit,
+        body: Bytes,
+        headers: &HeaderMap,
+        head_by: tokio::time::Instant,
+        sent: Sent,
+    ) -> Result<Body, Failure> {
+        let Some(url) = &self.count_url else {
+            return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend does not count tokens"));
+        };
+        let answer = self.post(url, body, &sent, Some(headers), head_by).await?;
+        Ok(Body::new(Source::Http(answer), permit))
+    }
+
+    /// The form in which it serves embeddings; `None`: it serves none.
+    #[must_use]
+    pub fn embeddings_form(&self) -> Option<Form> {
+        if self.is_simulated() { Some(Form::OpenAi) } else { self.settings.kind.embeddings.map(|(form, _)| form) }
     }
 
     /// Sends an embeddings request unchanged and waits for the head of its answer.

@@ -106,14 +106,9 @@ pub(crate) async fn with_retries<A: Attempt>(
         if failure.kind == Kind::Stopping {
             return Err(failure);
         }
-        match failure.kind.fault() {
-            // The backend was not called, or it refused the request for what the client wrote: the breaker counts nothing.
-            Fault::Rejected(_) => watched.forget(),
-            Fault::Error(_) if failure.kind == Kind::BackendBusy => {
-                watched.note(CallOutcome::Busy(failure.retry_after));
-            }
-            Fault::Error(_) if failure.kind.blames_backend() => watched.note(CallOutcome::Failed),
-            Fault::Error(_) => watched.note(CallOutcome::Answered(Duration::ZERO)),
+        match outcome(&failure) {
+            Some(outcome) => watched.note(outcome),
+            None => watched.forget(),
         }
         tracing::debug!(request_id = record.id, %failure, detail = failure.detail, "attempt failed");
         let pause = match failure.kind.recovery() {
@@ -140,4 +135,15 @@ pub(crate) async fn with_retries<A: Attempt>(
 fn took(record: &Record) -> Duration {
     let came = record.first_token.unwrap_or_else(Instant::now);
     record.called.map_or(Duration::ZERO, |called| came.saturating_duration_since(called))
+}
+
+/// What the circuit breaker counts of a call that failed; `None`: nothing.
+pub(super) fn outcome(failure: &Failure) -> Option<CallOutcome> {
+    match failure.kind.fault() {
+        // The backend was not called, or it refused the request for what the client wrote.
+        Fault::Rejected(_) => None,
+        Fault::Error(_) if failure.kind == Kind::BackendBusy => Some(CallOutcome::Busy(failure.retry_after)),
+        Fault::Error(_) if failure.kind.blames_backend() => Some(CallOutcome::Failed),
+        Fault::Error(_) => Some(CallOutcome::Answered(Duration::ZERO)),
+    }
 }

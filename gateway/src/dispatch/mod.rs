@@ -6,6 +6,7 @@
 
 mod attempt;
 mod budgets;
+mod count;
 mod deadlines;
 mod failures;
 mod hedge;
@@ -29,6 +30,7 @@ use crate::telemetry::Record;
 pub(crate) use attempt::{Attempt, Bounds, Target, with_retries};
 pub use budgets::Budgets;
 pub(crate) use budgets::stopping;
+pub(crate) use count::count;
 use deadlines::Deadlines;
 use failures::{Failures, Next};
 pub(crate) use progress::Progress;

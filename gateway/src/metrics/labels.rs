@@ -163,6 +163,30 @@ pub enum DecisionOutcome {
     Pass,
 }
 
+/// Who said how many tokens a prompt has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum CountSource {
+    /// A backend.
+    Backend,
+    /// The gateway's estimate.
+    Estimate,
+}
+
+impl CountSource {
+    /// Both, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::Backend, Self::Estimate];
+
+    /// The word in labels and headers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Backend => "backend",
+            Self::Estimate => "estimate",
+        }
+    }
+}
+
 /// Whether a hedge won.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HedgeResult {

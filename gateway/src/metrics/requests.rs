@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::buckets::ROUTING;
-use super::labels::HedgeResult;
+use super::labels::{CountSource, HedgeResult};
 use super::register::Families;
 use crate::backend::LiveModel;
 use crate::backend::Location;
@@ -28,6 +28,7 @@ pub(super) struct Requests {
     hedges: IntCounterVec,
     skipped_frames: IntCounterVec,
     pinned: [IntCounter; PINNED.len()],
+    token_counts: Vec<IntCounter>,
 }
 
 impl Requests {
@@ -47,8 +48,14 @@ impl Requests {
             "Requests that only one backend could answer, because it made a part of them that no other understands.",
             &["reason"],
         );
+        let token_counts = families.counters(
+            "api_gateway_token_counts_total",
+            "Answers to POST /v1/messages/count_tokens, by who counted. They are free and no requests to a model.",
+            &["source"],
+        );
         Self {
             pinned: PINNED.map(|reason| pinned.with_label_values(&[reason])),
+            token_counts: CountSource::ALL.iter().map(|by| token_counts.with_label_values(&[by.as_str()])).collect(),
             in_progress: families.gauge(
                 "api_gateway_requests_in_progress",
                 "Requests in flight, streams included, from the arrival of their body on.",
@@ -150,6 +157,11 @@ impl super::Metrics {
     /// A call to `backend` was retried.
     pub fn retried(&self, backend: &str, reason: Reason) {
         self.requests.retries.with_label_values(&[backend, reason.as_str()]).inc();
+    }
+
+    /// The tokens of a prompt were counted.
+    pub fn counted_tokens(&self, source: CountSource) {
+        self.requests.token_counts[source as usize].inc();
     }
 
     /// The relay skipped frames of a stream of `backend`.

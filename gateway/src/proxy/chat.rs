@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::header::HeaderName;
 use hyper::{HeaderMap, Response};
 
@@ -17,9 +18,9 @@ use super::response::{refuse, respond, wait};
 use super::unread::Unread;
 use crate::dispatch::{self, ChatCall};
 use crate::error::Failure;
-use crate::routing::Inbound;
-use wasmgate_dialect::Dialect;
+use crate::routing::{Inbound, Router};
 use wasmgate_dialect::frames::Framing;
+use wasmgate_dialect::{Dialect, loaded};
 
 /// The request header by which a client asks for a guarded stream: held back until it is complete.
 const GUARDED: HeaderName = HeaderName::from_static("x-wasmgate-guarded");
@@ -34,9 +35,18 @@ pub(super) async fn serve(
     let mut in_flight = InFlight::new(gateway);
     in_flight.record.dialect = Some(dialect);
     match prepare(&mut in_flight, dialect, headers, body).await {
-        Ok(prepared) => answer(in_flight, prepared).await,
+        Ok(Next::Call(prepared)) => answer(in_flight, prepared).await,
+        Ok(Next::Nothing(text)) => respond(in_flight, dialect, dispatch::Answer::Whole(text)),
         Err(failure) => refuse(in_flight, dialect, &failure),
     }
+}
+
+/// What follows the preparation.
+enum Next {
+    /// A model is called.
+    Call(Prepared),
+    /// Nothing: this is the answer.
+    Nothing(Bytes),
 }
 
 /// A chat that is ready to be sent, and the memory that it holds until its answer is there.
@@ -51,7 +61,7 @@ async fn prepare(
     dialect: Dialect,
     headers: &HeaderMap,
     body: &mut Unread,
-) -> Result<Prepared, Failure> {
+) -> Result<Next, Failure> {
     in_flight.check_limit()?;
     let (gateway, snapshot) = (Arc::clone(in_flight.gateway()), Arc::clone(in_flight.snapshot()));
     let types = Types::of(dialect);
@@ -59,12 +69,15 @@ async fn prepare(
     in_flight.admit()?;
     let chat = Arc::new(intake::parse(dialect, body.bytes.clone(), &snapshot.limits).await?);
     let memory = body.parsed();
+    if chat.load && !Router::loads_models(&snapshot, &chat)? {
+        return Ok(Next::Nothing(loaded(dialect, &chat, in_flight.record.created()).into()));
+    }
     in_flight.record.stream = chat.stream;
     let inbound = Inbound { dialect, chat: &chat, headers };
     let decision = gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await?;
     let guarded = headers.get(GUARDED).is_some_and(|value| value == "true");
     let headers = if dialect == Dialect::Anthropic { dialect_headers(headers) } else { HeaderMap::new() };
-    Ok(Prepared { call: ChatCall { dialect, chat, decision, headers, guarded }, _memory: memory })
+    Ok(Next::Call(Prepared { call: ChatCall { dialect, chat, decision, headers, guarded }, _memory: memory }))
 }
 
 /// The steps from the first model call on. If the operator configured keep-alive comments, a stream that is slow to
@@ -101,7 +114,7 @@ fn finish(in_flight: InFlight, dialect: Dialect, answer: Result<dispatch::Answer
 }
 
 /// The request headers that are part of Anthropic's dialect.
-fn dialect_headers(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn dialect_headers(headers: &HeaderMap) -> HeaderMap {
     let mut shared = HeaderMap::new();
     for name in ["anthropic-version", "anthropic-beta"] {
         let name = HeaderName::from_static(name);

@@ -1,4 +1,4 @@
-//! `POST /v1/embeddings`: forwards the request to the model it names, with retries. No policy decides; the model must
+//! Embeddings, in OpenAI's and Ollama's forms: sends the request to the model it names, with retries. No policy decides; the model must
 //! be configured.
 
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::time::Instant;
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Response};
-use serde::Deserialize;
 
 use super::body::ResponseBody;
 use super::gateway::Gateway;
@@ -21,13 +20,19 @@ use crate::error::{Failure, Kind};
 use crate::offload;
 use crate::telemetry::Record;
 use wasmgate_base::usage::Usage;
-use wasmgate_dialect::{BadRequest, Dialect, json};
+use wasmgate_dialect::Dialect;
+use wasmgate_dialect::embeddings::{Asked, Form};
 
 /// Answers one request.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, headers: &HeaderMap, body: &mut Unread) -> Response<ResponseBody> {
+pub(crate) async fn serve(
+    gateway: &Arc<Gateway>,
+    form: Form,
+    headers: &HeaderMap,
+    body: &mut Unread,
+) -> Response<ResponseBody> {
     let mut in_flight = InFlight::new(gateway);
-    match steps(&mut in_flight, headers, body).await {
-        Err(failure) => refuse(in_flight, Dialect::OpenAi, &failure),
+    match steps(&mut in_flight, form, headers, body).await {
+        Err(failure) => refuse(in_flight, dialect(form), &failure),
         Ok(bytes) => {
             let mut response = Response::new(ResponseBody::plain(Bytes::new()));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -40,20 +45,25 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, headers: &HeaderMap, body: &mu
     }
 }
 
-async fn steps(in_flight: &mut InFlight, headers: &HeaderMap, body: &mut Unread) -> Result<Bytes, Failure> {
+/// The dialect of a form's errors.
+fn dialect(form: Form) -> Dialect {
+    if form == Form::OpenAi { Dialect::OpenAi } else { Dialect::Ollama }
+}
+
+async fn steps(in_flight: &mut InFlight, form: Form, headers: &HeaderMap, body: &mut Unread) -> Result<Bytes, Failure> {
     in_flight.check_limit()?;
     let gateway = Arc::clone(in_flight.gateway());
     let snapshot = Arc::clone(in_flight.snapshot());
-    let body = intake::read(headers, body, Types::Json, &snapshot.limits, &gateway.memory).await?;
+    let body = intake::read(headers, body, Types::of(dialect(form)), &snapshot.limits, &gateway.memory).await?;
     in_flight.admit()?;
     // Four bytes for each token: an estimate, used only if the backend reports no usage.
     in_flight.record.estimated_input_tokens = u32::try_from(body.bytes.len() / 4).unwrap_or(u32::MAX);
     let (catalog, bytes) = (Arc::clone(&snapshot.catalog), body.bytes.clone());
-    let asked = offload::run(bytes.len(), move || Asked::read(&catalog, &bytes)).await??;
-    let index = asked.model;
+    let ready = offload::run(bytes.len(), move || Ready::read(&catalog, form, &bytes)).await??;
+    let Ready { model: index, asked, body: sent, form } = ready;
     let live = &snapshot.catalog.models()[index];
     in_flight.record.model = Some(index);
-    let embedding = Embedding { gateway: &gateway, live, body: asked.body, inputs: asked.inputs };
+    let embedding = Embedding { gateway: &gateway, live, body: sent, inputs: asked.inputs };
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);
     let target = Target {
         budgets: &gateway.budgets,
@@ -64,14 +74,13 @@ async fn steps(in_flight: &mut InFlight, headers: &HeaderMap, body: &mut Unread)
     };
     let answer = with_retries(target, &mut in_flight.record, &embedding).await?;
     in_flight.record.answered = Some(Instant::now());
-    let body = answer.clone();
-    let read = offload::run(body.len(), move || serde_json::from_slice::<Answer>(&body)).await?;
-    let read = read.map_err(|error| {
+    let (raw, model) = (answer.clone(), live.model.name.clone());
+    let read = offload::run(raw.len(), move || asked.answer(form, &raw, &model)).await?;
+    let (translated, tokens) = read.map_err(|error| {
         Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
     })?;
-    let usage = read.usage.map(|used| Usage { input: used.prompt_tokens, ..Usage::default() });
-    in_flight.record.note_usage(usage, true);
-    Ok(answer)
+    in_flight.record.note_usage(tokens.map(|input| Usage { input, ..Usage::default() }), true);
+    Ok(translated.map_or(answer, Bytes::from))
 }
 
 /// One embeddings call.
@@ -106,68 +115,30 @@ impl Attempt for Embedding<'_> {
     }
 }
 
-/// A request, ready to be forwarded.
-struct Asked {
+/// A request, ready to be sent.
+struct Ready {
     /// The model, by position in the catalog.
     model: usize,
-    inputs: usize,
+    asked: Asked,
     body: Bytes,
+    /// The backend's form.
+    form: Form,
 }
 
-impl Asked {
-    fn read(catalog: &Catalog, body: &[u8]) -> Result<Self, Failure> {
-        let refused = |error: BadRequest| Failure::new(Kind::BadRequest, error.to_string());
-        let (name, inputs, fields) = parse(body).map_err(refused)?;
-        let model = catalog.find(&name).ok_or_else(|| {
+impl Ready {
+    fn read(catalog: &Catalog, form: Form, body: &[u8]) -> Result<Self, Failure> {
+        let asked = Asked::read(form, body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
+        let model = catalog.find(&asked.model).ok_or_else(|| {
             Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured model")
         })?;
-        Ok(Self { model, inputs, body: forward(&fields, &catalog.models()[model].model.backend_name) })
+        let live = &catalog.models()[model];
+        let Some(form) = live.backend.embeddings_form() else {
+            return Err(Failure::new(Kind::NoCapableModel, "this model's backend serves no embeddings"));
+        };
+        let body = asked.body(form, &live.model.backend_name).map_err(|field| {
+            let message = format!("`{field}` has tokens, which the model's backend does not read; texts are expected");
+            Failure::new(Kind::NoCapableModel, message)
+        })?;
+        Ok(Self { model, asked, body: body.into(), form })
     }
-}
-
-/// The model's name, the number of inputs, all fields.
-fn parse(body: &[u8]) -> Result<(String, usize, json::Fields<'_>), BadRequest> {
-    let fields = json::body(body)?;
-    let model = json::required_string(&json::Path::Body, &fields, "model")?;
-    let input = fields
-        .get("input")
-        .ok_or_else(|| BadRequest::missing(&json::Path::top("input"), "a text or a list of texts"))?;
-    // A list of numbers is one input, given as tokens; in any other list, each element is an input.
-    let inputs = match json::length(&json::Path::top("input"), input) {
-        Ok((Some(first), _)) if json::kind(first) == "a number" => 1,
-        Ok((_, count)) => count,
-        Err(_) => 1,
-    };
-    Ok((model, inputs, fields))
-}
-
-/// The request as the client wrote it, with the backend's name of the model.
-fn forward(fields: &json::Fields<'_>, model: &str) -> Bytes {
-    let mut body = Vec::from(b"{");
-    for (position, (key, value)) in fields.iter().enumerate() {
-        if position > 0 {
-            body.push(b',');
-        }
-        // Writing JSON text into memory cannot fail.
-        let _ = serde_json::to_writer(&mut body, key);
-        body.push(b':');
-        if key == "model" {
-            let _ = serde_json::to_writer(&mut body, model);
-        } else {
-            body.extend_from_slice(value.get().as_bytes());
-        }
-    }
-    body.push(b'}');
-    body.into()
-}
-
-/// The part of an answer that the gateway reads: usage.
-#[derive(Deserialize)]
-struct Answer {
-    usage: Option<Used>,
-}
-
-#[derive(Deserialize)]
-struct Used {
-    prompt_tokens: u64,
 }

@@ -17,7 +17,7 @@ use crate::error::{Failure, Kind};
 use crate::offload;
 use wasmgate_base::tokens::IMAGE_TOKENS;
 use wasmgate_dialect::chat::Chat;
-use wasmgate_dialect::{Bounds, Dialect};
+use wasmgate_dialect::{BadRequest, Bounds, Dialect};
 
 /// Characters that an image counts as in the length of a prompt: four for each token.
 const IMAGE_CHARS: usize = 4 * IMAGE_TOKENS as usize;
@@ -56,7 +56,7 @@ pub(super) enum Types {
 impl Types {
     /// Those of a chat route.
     pub(super) fn of(dialect: Dialect) -> Self {
-        if dialect == Dialect::Ollama { Self::Any } else { Self::Json }
+        if matches!(dialect, Dialect::Ollama | Dialect::Generate) { Self::Any } else { Self::Json }
     }
 }
 
@@ -151,6 +151,20 @@ pub(super) async fn parse(dialect: Dialect, body: Bytes, limits: &Server) -> Res
     offload::run(body.len(), move || parse_now(dialect, &body, &bounds, max_prompt_chars)).await?
 }
 
+/// Parses a request that asks how long a prompt is. The prompt may be of any length.
+///
+/// # Errors
+/// If the request is not valid.
+pub(super) async fn parse_count(body: Bytes, limits: &Server) -> Result<Chat, Failure> {
+    let bounds = limits.bounds;
+    offload::run(body.len(), move || Dialect::decode_count(&body, &bounds).map_err(refused)).await?
+}
+
+fn refused(error: BadRequest) -> Failure {
+    let kind = if error.is_too_large() { Kind::TooLarge } else { Kind::BadRequest };
+    Failure::new(kind, error.to_string())
+}
+
 /// Longest prompt of a dialect, in characters. The programs that speak those of the SDKs fill a model's context, and its
 /// provider knows how long that is.
 fn max_prompt_chars(dialect: Dialect, limits: &Server) -> usize {
@@ -159,10 +173,7 @@ fn max_prompt_chars(dialect: Dialect, limits: &Server) -> usize {
 }
 
 fn parse_now(dialect: Dialect, body: &[u8], bounds: &Bounds, max_prompt_chars: usize) -> Result<Chat, Failure> {
-    let chat = dialect.decode(body, bounds).map_err(|error| {
-        let kind = if error.is_too_large() { Kind::TooLarge } else { Kind::BadRequest };
-        Failure::new(kind, error.to_string())
-    })?;
+    let chat = dialect.decode(body, bounds).map_err(refused)?;
     let images = chat.images() * IMAGE_CHARS;
     // A character has one to four bytes: most prompts need not be counted.
     let bytes = images + chat.texts().map(str::len).sum::<usize>();

@@ -5,11 +5,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::{HeaderMap, Response, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::body::ResponseBody;
 use super::gateway::Gateway;
+use super::models;
 use crate::backend::{Capability, HealthState};
 use crate::metrics;
 use crate::state::{Deciders, Snapshot};
@@ -33,14 +35,18 @@ pub(super) enum Page {
     SdkModels,
     /// `/api/tags`, in Ollama's form.
     OllamaTags,
+    /// `/api/ps`, in Ollama's form.
+    OllamaRunning,
     /// `/api/version`, in Ollama's form.
     OllamaVersion,
+    /// `/api/hello`, by which some clients of Anthropic see that the server is there.
+    Hello,
 }
 
 impl Page {
     /// Answers a request for it.
     #[must_use]
-    pub(super) fn answer(self, gateway: &Arc<Gateway>, headers: &HeaderMap) -> Response<ResponseBody> {
+    pub(super) fn answer(self, gateway: &Arc<Gateway>, head: &Parts) -> Response<ResponseBody> {
         let snapshot = gateway.serving.snapshot();
         let mut status = StatusCode::OK;
         let mut content_type = "application/json";
@@ -63,17 +69,13 @@ impl Page {
                 content_type = metrics::CONTENT_TYPE;
                 metrics_page(gateway)
             }
-            Self::Models => json_text::json(&models(&snapshot)),
+            Self::Models => json_text::json(&own_models(&snapshot)),
             Self::Stats => stats_page(gateway),
-            Self::SdkModels => json_text::json(&sdk_models(&snapshot, headers.contains_key("anthropic-version"))),
-            Self::OllamaTags => {
-                let models = names(&snapshot).map(|name| {
-                    json!({"name": name, "model": name, "modified_at": "1970-01-01T00:00:00Z", "size": 0,
-                        "digest": "", "details": {}})
-                });
-                json_text::json(&json!({"models": models.collect::<Vec<Value>>()}))
-            }
-            Self::OllamaVersion => json_text::json(&json!({"version": env!("CARGO_PKG_VERSION")})),
+            Self::Hello => json_text::json(&json!({"message": "hello"})),
+            Self::SdkModels => return models::list(gateway, head),
+            Self::OllamaTags => return models::tags(gateway),
+            Self::OllamaRunning => return models::running(gateway),
+            Self::OllamaVersion => return models::version(),
         };
         let mut response = Response::new(ResponseBody::plain(Bytes::from(body)));
         *response.status_mut() = status;
@@ -132,7 +134,7 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
     })
 }
 
-fn models(snapshot: &Snapshot) -> Value {
+fn own_models(snapshot: &Snapshot) -> Value {
     let models = snapshot.catalog.models().iter().map(|live| {
         let model = &live.model;
         json!({
@@ -171,28 +173,4 @@ pub fn stats_page(gateway: &Gateway) -> Vec<u8> {
     stats["local_share"] = json!(local_share);
     stats["uptime_seconds"] = json!(gateway.started.elapsed().as_secs());
     json_text::json(&stats)
-}
-
-/// The names that clients may request.
-fn names(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
-    std::iter::once("auto").chain(snapshot.catalog.models().iter().map(|live| &*live.model.name))
-}
-
-fn sdk_models(snapshot: &Snapshot, anthropic: bool) -> Value {
-    let data: Vec<Value> = names(snapshot)
-        .map(|name| {
-            if anthropic {
-                json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z",
-                    "lifecycle": "active"})
-            } else {
-                json!({"id": name, "object": "model", "created": 0, "owned_by": "wasmgate"})
-            }
-        })
-        .collect();
-    if anthropic {
-        let last = data.last().map(|model| model["id"].clone());
-        json!({"data": data, "has_more": false, "first_id": "auto", "last_id": last})
-    } else {
-        json!({"object": "list", "data": data})
-    }
 }

@@ -4,9 +4,12 @@
 
 mod chat;
 
+mod count;
 mod embeddings;
 mod explain;
 mod introspect;
+mod models;
+mod query;
 
 mod codings;
 mod intake;
@@ -97,8 +100,11 @@ async fn route(
     match route {
         Route::Chat(dialect) => chat::serve(gateway, dialect, &head.headers, body).await,
         Route::Explain => Box::pin(explain::serve(gateway, &head.headers, body)).await,
-        Route::Embeddings => Box::pin(embeddings::serve(gateway, &head.headers, body)).await,
+        Route::Embeddings(form) => Box::pin(embeddings::serve(gateway, form, &head.headers, body)).await,
+        Route::CountTokens => Box::pin(count::serve(gateway, &head.headers, body)).await,
+        Route::Show => Box::pin(models::show(gateway, &head.headers, body)).await,
+        Route::Model => models::one(gateway, &head),
         Route::Stored(_) => Box::pin(stored::serve(gateway, &head.method, &head.uri)).await,
-        Route::Page(page) => page.answer(gateway, &head.headers),
+        Route::Page(page) => page.answer(gateway, &head),
     }
 }

@@ -5,8 +5,10 @@ use hyper::header::UPGRADE;
 use hyper::http::request::Parts;
 
 use super::introspect::Page;
+use super::models::MODELS;
 use super::stored::Stored;
 use wasmgate_dialect::Dialect;
+use wasmgate_dialect::embeddings::Form;
 
 /// The handler of a path.
 #[derive(Debug, Clone, Copy)]
@@ -15,22 +17,34 @@ pub(super) enum Route {
     Chat(Dialect),
     /// A routing decision without an answer.
     Explain,
-    /// Embeddings, in OpenAI's form.
-    Embeddings,
+    /// Embeddings in a form.
+    Embeddings(Form),
+    /// How many tokens a prompt has.
+    CountTokens,
+    /// What a model can do, as Ollama's clients ask.
+    Show,
+    /// A model, as the SDKs list it.
+    Model,
     /// An answer that a provider has stored.
     Stored(Stored),
     /// A page about the gateway itself.
     Page(Page),
 }
 
-const ROUTES: [(&str, Route); 15] = [
+const ROUTES: [(&str, Route); 23] = [
     ("/api/v1/chat", Route::Chat(Dialect::Native)),
     ("/v1/chat/completions", Route::Chat(Dialect::OpenAi)),
     ("/v1/responses", Route::Chat(Dialect::Responses)),
     ("/v1/messages", Route::Chat(Dialect::Anthropic)),
     ("/api/chat", Route::Chat(Dialect::Ollama)),
     ("/api/v1/complexity", Route::Explain),
-    ("/v1/embeddings", Route::Embeddings),
+    ("/v1/completions", Route::Chat(Dialect::Completions)),
+    ("/api/generate", Route::Chat(Dialect::Generate)),
+    ("/v1/messages/count_tokens", Route::CountTokens),
+    ("/v1/embeddings", Route::Embeddings(Form::OpenAi)),
+    ("/api/embed", Route::Embeddings(Form::Ollama)),
+    ("/api/embeddings", Route::Embeddings(Form::OllamaSingle)),
+    ("/api/show", Route::Show),
     ("/", Route::Page(Page::Alive)),
     ("/health", Route::Page(Page::Health)),
     ("/metrics", Route::Page(Page::Metrics)),
@@ -38,14 +52,18 @@ const ROUTES: [(&str, Route); 15] = [
     ("/api/v1/stats", Route::Page(Page::Stats)),
     ("/v1/models", Route::Page(Page::SdkModels)),
     ("/api/tags", Route::Page(Page::OllamaTags)),
+    ("/api/ps", Route::Page(Page::OllamaRunning)),
     ("/api/version", Route::Page(Page::OllamaVersion)),
+    ("/api/hello", Route::Page(Page::Hello)),
 ];
 
 impl Route {
     /// The route of a path.
     pub(super) fn find(path: &str) -> Option<Self> {
         let known = ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route);
-        known.or_else(|| Stored::find(path).map(|(_, stored)| Self::Stored(stored)))
+        let is_model = || path.strip_prefix(MODELS).is_some_and(|id| !id.is_empty());
+        let stored = || Stored::find(path).map(|(_, stored)| Self::Stored(stored));
+        known.or_else(stored).or_else(|| is_model().then_some(Self::Model))
     }
 
     /// Whether it is meant for operators, who also find it on the admin listener.
@@ -56,9 +74,9 @@ impl Route {
     /// The methods that the route accepts, as the `Allow` header lists them.
     pub(super) fn allowed(self) -> &'static str {
         match self {
-            Self::Chat(_) | Self::Explain | Self::Embeddings => "POST",
+            Self::Chat(_) | Self::Explain | Self::Embeddings(_) | Self::CountTokens | Self::Show => "POST",
             Self::Stored(stored) => stored.allowed(),
-            Self::Page(_) => "GET, HEAD",
+            Self::Page(_) | Self::Model => "GET, HEAD",
         }
     }
 

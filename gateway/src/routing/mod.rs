@@ -49,6 +49,15 @@ impl Router {
         Self { serving, tokens: TokenEstimator::new(), shadows: Shadows::default() }
     }
 
+    /// Whether the backend of the model that a request names loads models from disk.
+    ///
+    /// # Errors
+    /// If there is no model of that name.
+    pub fn loads_models(snapshot: &Snapshot, chat: &Chat) -> Result<bool, Failure> {
+        let live = named(snapshot, chat)?.map(|index| &snapshot.catalog.models()[index]);
+        Ok(live.is_some_and(|live| live.backend.settings().kind.loads_models))
+    }
+
     /// Decides which models may answer, what each is expected to cost, and in which order they are called. Notes the
     /// facts on the record.
     ///

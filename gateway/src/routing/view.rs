@@ -86,10 +86,10 @@ impl<'a> View<'a> {
             id,
             dialect: match dialect {
                 Dialect::Native => policy_host::Dialect::Native,
-                // The contract's list of dialects is closed within 1.x, and this one is OpenAI's too.
-                Dialect::OpenAi | Dialect::Responses => policy_host::Dialect::Openai,
+                // The contract's list of dialects is closed within 1.x, and these are OpenAI's too.
+                Dialect::OpenAi | Dialect::Responses | Dialect::Completions => policy_host::Dialect::Openai,
                 Dialect::Anthropic => policy_host::Dialect::Anthropic,
-                Dialect::Ollama => policy_host::Dialect::Ollama,
+                Dialect::Ollama | Dialect::Generate => policy_host::Dialect::Ollama,
             },
             requested_model: &chat.model,
             messages,

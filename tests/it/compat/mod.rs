@@ -1,4 +1,7 @@
 //! What real clients send and real servers answer, as public bug reports show it: each kind with many of its members.
 
+mod embeddings;
 mod limits;
+mod prompts;
+mod routes;
 mod web_pages;

@@ -13,6 +13,6 @@ pub(super) use encode::{encode, obstacle};
 pub(super) use error::{error_body, stream_error};
 pub(super) use forward::forward;
 pub(super) use reply::{decode_reply, encode_reply};
-pub(super) use request::decode;
+pub(super) use request::{decode, decode_prompt};
 pub(super) use stream::{Decoder, Encoder};
 pub(super) use usage::usage_in;

@@ -1,5 +1,6 @@
 //! OpenAI's dialect: `POST /v1/chat/completions`, and the many servers that speak it.
 
+pub(super) mod completions;
 mod encode;
 mod error;
 mod finish;

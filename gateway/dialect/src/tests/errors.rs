@@ -62,8 +62,8 @@ fn in_band_errors_are_one_frame_with_the_same_object() {
         let body = String::from_utf8(dialect.error_body(&error(502))).expect("text");
         let expected = match dialect {
             Dialect::Anthropic => format!("event: error\ndata: {body}\n\n"),
-            Dialect::Ollama => format!("{body}\n"),
-            Dialect::Native | Dialect::OpenAi => format!("data: {body}\n\n"),
+            Dialect::Ollama | Dialect::Generate => format!("{body}\n"),
+            Dialect::Native | Dialect::OpenAi | Dialect::Completions => format!("data: {body}\n\n"),
             // Its error is an event of the answer, and has an own test.
             Dialect::Responses => continue,
         };

@@ -11,7 +11,15 @@ use serde_json::Value;
 
 use super::{Bounds, Dialect, Facts, Routing, Total};
 
-const ALL: [Dialect; 5] = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Responses];
+const ALL: [Dialect; 7] = [
+    Dialect::Native,
+    Dialect::OpenAi,
+    Dialect::Anthropic,
+    Dialect::Ollama,
+    Dialect::Responses,
+    Dialect::Completions,
+    Dialect::Generate,
+];
 
 fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("what we write is JSON")

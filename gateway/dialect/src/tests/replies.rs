@@ -215,7 +215,8 @@ fn an_empty_answer_is_an_answer() {
     for dialect in ALL {
         let written = json(&dialect.encode_reply(&Reply::default(), &facts(), &total()));
         let text = match dialect {
-            Dialect::Native => &written["response"],
+            Dialect::Native | Dialect::Generate => &written["response"],
+            Dialect::Completions => &written["choices"][0]["text"],
             Dialect::OpenAi => &written["choices"][0]["message"]["content"],
             Dialect::Anthropic => {
                 assert_eq!(written["content"], json!([]));

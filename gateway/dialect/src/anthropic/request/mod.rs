@@ -11,6 +11,15 @@ use crate::types::Bounds;
 
 /// Reads a request body.
 pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
+    let chat = decode_prompt(body, bounds)?;
+    if chat.max_tokens.is_none() {
+        return Err(BadRequest::missing(&Path::top("max_tokens"), "a whole number of at least 1"));
+    }
+    Ok(chat)
+}
+
+/// Reads a request body that may lack the limit of output tokens.
+pub(crate) fn decode_prompt(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
     let mut reading = Reading::new(bounds);
@@ -43,9 +52,6 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
     chat.messages = messages.ok_or_else(|| BadRequest::missing(&Path::top("messages"), "an array"))?;
-    if chat.max_tokens.is_none() {
-        return Err(BadRequest::missing(&Path::top("max_tokens"), "a whole number of at least 1"));
-    }
     if let Some(parts) = system.filter(|parts| !parts.is_empty()) {
         chat.messages.insert(0, Message { role: Role::System, parts });
     }

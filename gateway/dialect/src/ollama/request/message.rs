@@ -65,9 +65,6 @@ pub(super) fn messages(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_
         reading.message(path, messages.len())?;
         message(path, fields, &mut calls, reading).map(|message| messages.push(message))
     })?;
-    if messages.is_empty() {
-        return Err(BadRequest::wrong(path, "empty", "at least one message"));
-    }
     Ok(messages)
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
     chat.messages = messages.ok_or_else(|| BadRequest::missing(&Path::top("messages"), "an array"))?;
     chat.include_usage = chat.stream;
+    chat.load = chat.messages.is_empty();
     chat.unportable = reading.unportable;
     Ok(chat)
 }

@@ -71,7 +71,6 @@ fn pictures_come_before_words() {
 fn what_is_wrong_is_named() {
     for (body, sentence) in [
         (r#"{"model":"m"}"#.to_owned(), "messages is missing; an array is expected"),
-        (r#"{"model":"m","messages":[]}"#.to_owned(), "messages is empty; at least one message is expected"),
         (
             r#"{"model":"m","messages":[{"role":"user","content":[]}]}"#.to_owned(),
             "messages[0].content is an array; a string is expected",
