@@ -1,19 +1,20 @@
-//! Streams of backends in all three dialects, cut into chunks anywhere: nothing panics, chunks make no difference, and
+//! Streams of backends in all dialects, cut into chunks anywhere: nothing panics, chunks make no difference, and
 //! what was understood can be written for each client.
 #![no_main]
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use wasmgate_dialect::chat::{Delta, Deltas};
-use wasmgate_dialect::frames::{Frames, Framing};
+use wasmgate_dialect::frames::Frames;
 use wasmgate_dialect::{Decoder, Dialect, Encoder, Facts, Routing, Total};
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, stream) = input;
-    for backend in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+    for backend in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Completions, Dialect::Generate] {
         let whole = read(backend, stream, stream.len().max(1));
         assert_eq!(whole, read(backend, stream, usize::from(cut).max(1)));
-        for client in [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
+        let chats = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
+        for client in chats.into_iter().chain([Dialect::Completions, Dialect::Generate]) {
             let mut encoder = Encoder::new(client, facts());
             let mut out = Vec::new();
             for delta in read(backend, stream, stream.len().max(1)) {
@@ -26,8 +27,7 @@ fuzz_target!(|input: (u8, &[u8])| {
 });
 
 fn read(dialect: Dialect, stream: &[u8], chunk: usize) -> Vec<Delta> {
-    let framing = if dialect == Dialect::Ollama { Framing::Ndjson } else { Framing::Sse };
-    let (mut frames, mut decoder, mut deltas) = (Frames::new(framing, 1 << 16), Decoder::new(dialect), Deltas::new());
+    let (mut frames, mut decoder, mut deltas) = (Frames::new(dialect.framing(), 1 << 16), Decoder::new(dialect), Deltas::new());
     for bytes in stream.chunks(chunk) {
         frames.push(Bytes::copy_from_slice(bytes));
         loop {
@@ -57,5 +57,6 @@ fn facts() -> Facts {
             policy: "default".into(),
             version: "0".into(),
         },
+        echo: None,
     }
 }

@@ -30,7 +30,9 @@ impl Writer {
         match client {
             _ if spoken != client => Self::Translate(Box::new(Encoder::new(client, facts))),
             Dialect::Responses => Self::Mark(Box::new(Forwarded::new(facts))),
-            _ => Self::Forward { hide_usage: matches!(client, Dialect::OpenAi | Dialect::Completions) && !facts.include_usage },
+            _ => Self::Forward {
+                hide_usage: matches!(client, Dialect::OpenAi | Dialect::Completions) && !facts.include_usage,
+            },
         }
     }
 

@@ -25,15 +25,19 @@ pub(super) struct Facts<'a> {
     pub elapsed: f64,
 }
 
+/// The code of a prompt that is too long.
+pub(super) const OVERFLOW: &str = "context_too_long";
+
 /// The errors that are no failures: how the gateway counts them.
-const REJECTIONS: [&str; 10] = [
+const REJECTIONS: [&str; 11] = [
     "bad_request",
     "unknown_model",
     "unknown_route",
     "wrong_method",
     "wrong_content_type",
+    "unknown_content_encoding",
     "too_large",
-    "context_too_long",
+    OVERFLOW,
     "content_filtered",
     "request_refused",
     "backend_full",

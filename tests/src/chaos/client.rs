@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
+use super::check::OVERFLOW;
 use super::plan::{Asked, CLIENTS, Id, Junk, MODELS, Manner, Plan};
 use super::scene::{MAX_PROMPT, Scene};
 use crate::faults::values_of;
@@ -225,8 +226,16 @@ impl Worker<'_> {
             Junk::NoModel => (post_json(path, &chat("yew", "hello")), 404, "unknown_model"),
             Junk::NoRoute => (post_json(&format!("{path}s"), &json!({})), 404, "unknown_route"),
             Junk::NoMethod => (request("PUT", path, &[], b""), 405, "wrong_method"),
+            // Ollama's route reads a body of any type.
+            Junk::NoType if path == "/api/chat" => {
+                let headers = [("content-encoding", "br")];
+                (request("POST", path, &headers, good.to_string().as_bytes()), 415, "unknown_content_encoding")
+            }
             Junk::NoType => (post("text/plain", &good.to_string()), 415, "wrong_content_type"),
-            Junk::TooLong => (post_json(path, &chat("auto", &"x".repeat(MAX_PROMPT + 1))), 413, "too_large"),
+            Junk::TooLong => {
+                let (status, code) = if path == "/api/v1/chat" { (413, "too_large") } else { (400, OVERFLOW) };
+                (post_json(path, &chat("auto", &"x".repeat(MAX_PROMPT + 1))), status, code)
+            }
             Junk::NoHttp => (b"NONSENSE\r\n\r\n".to_vec(), 400, ""),
             Junk::HalfABody => {
                 let bytes = post_json(path, &good);
