@@ -12,7 +12,7 @@ use wasmgate_dialect::{Bounds, Dialect};
 static TOKENS: LazyLock<TokenEstimator> = LazyLock::new(TokenEstimator::new);
 
 fuzz_target!(|body: &[u8]| {
-    let chats = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
+    let chats = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Responses];
     for client in chats.into_iter().chain([Dialect::Completions, Dialect::Generate]) {
         let Ok(chat) = client.decode(body, &Bounds::default()) else { continue };
         let parts = chat.messages.iter().flat_map(|message| &message.parts);

@@ -10,10 +10,11 @@ use wasmgate_dialect::{Decoder, Dialect, Encoder, Facts, Routing, Total};
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, stream) = input;
-    for backend in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Completions, Dialect::Generate] {
+    let chats = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Responses];
+    for backend in chats.into_iter().chain([Dialect::Completions, Dialect::Generate]) {
         let whole = read(backend, stream, stream.len().max(1));
         assert_eq!(whole, read(backend, stream, usize::from(cut).max(1)));
-        let chats = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
+        let chats = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Responses];
         for client in chats.into_iter().chain([Dialect::Completions, Dialect::Generate]) {
             let mut encoder = Encoder::new(client, facts());
             let mut out = Vec::new();

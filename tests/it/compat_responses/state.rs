@@ -264,3 +264,48 @@ fn a_websocket_is_refused_in_a_way_that_agents_understand() {
     assert_eq!(error["error"]["code"], "no_websocket");
     let _ = gateway.get(PATH).expect(405);
 }
+
+#[test]
+fn policies_are_told_that_a_request_is_pinned() {
+    let backend = backend();
+    let script = b"fn route(request, candidates) { deny(if \"pinned\" in request.hints { request.hints[\"pinned\"] } else { \"free\" }, request.dialect) }";
+    let setup = Gateway::setup().file("told.rhai", script).routing("file = \"told.rhai\"");
+    let gateway = with_responses(setup, "first", &backend).start();
+    let id = marked_by("first");
+    for (request, code) in [
+        (json!({"model": "first", "input": "Hi"}), "free"),
+        (json!({"model": "first", "input": "Hi", "previous_response_id": id}), "previous_response"),
+        (
+            json!({"model": "first", "input": [{"role": "user", "content": "Hi"}, {"type": "reasoning", "summary": [],
+            "encrypted_content": id}]}),
+            "reasoning",
+        ),
+    ] {
+        let error = gateway.post(PATH, &request).expect(403).json();
+        // Policies see the dialect as OpenAI's: their list of dialects is closed.
+        assert_eq!((&error["error"]["code"], &error["error"]["message"]), (&json!(code), &json!("openai")));
+    }
+}
+
+/// A text marked as made by the backend of this name.
+fn marked_by(backend: &str) -> String {
+    let scripted = self::backend();
+    let gateway = with_responses(Gateway::setup(), backend, &scripted).start();
+    gateway.post(PATH, &json!({"model": backend, "input": "Hi"})).expect(200).json()["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_guarded_stream_of_such_a_backend_is_held_back() {
+    let some: Vec<String> = frames()[..5].to_vec();
+    let broken = Backend::start(move |_| Reply::stream("text/event-stream").frames(&some).cut());
+    let whole = backend();
+    let gateway = with_responses(with_responses(Gateway::setup(), "first", &broken), "second", &whole).start();
+    let body = json!({"model": "auto", "input": "Hi", "stream": true}).to_string();
+    let headers = [("content-type", "application/json"), ("x-wasmgate-guarded", "true")];
+    let answer = gateway.send(request("POST", PATH, &headers, body.as_bytes())).expect(200);
+    assert_eq!((answer.header("x-wasmgate-model"), answer.header("x-wasmgate-whole")), ("second", "true"));
+    let events = events_of(&answer.text());
+    assert_eq!(events.last().unwrap()["type"], "response.completed");
+    let mark = mark(&events[0]["response"]["id"]);
+    assert_eq!(answer.text().replace(&mark, ""), frames().concat());
+}

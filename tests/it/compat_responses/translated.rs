@@ -1,8 +1,9 @@
 //! Backends of other dialects: each with text, thinking, calls, limits, errors and cuts, streamed and whole.
 
 use serde_json::{Value, json};
-use wasmgate_tests::backend::{Backend, Reply};
+use wasmgate_tests::backend::{Backend, Gate, Reply};
 use wasmgate_tests::gateway::Gateway;
+use wasmgate_tests::http::post_json;
 use wasmgate_tests::wire::Dialect;
 
 use super::{PATH, USAGE, answer, events, gateway_at, read_as_codex};
@@ -281,4 +282,22 @@ fn a_prompt_that_is_too_long_is_told_within_the_stream() {
     assert_eq!(last["response"]["error"]["code"], "context_length_exceeded");
     let _ = gateway.post(PATH, &json!({"model": "only", "input": "Hi"})).expect(400);
     gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "too_large")], 2.0);
+}
+
+/// A stream that is slow to begin starts with comments, which commit its status: a later failure is an event.
+#[test]
+fn a_failure_behind_keep_alive_comments_is_a_whole_stream() {
+    let gate = Gate::default();
+    let script_gate = gate.clone();
+    let backend = Backend::start(move |_| Reply::silent().gate(&script_gate).and(Reply::json(500, &json!({}))));
+    let gateway = Gateway::setup().server("keep_alive_seconds = 0.02").model("only", Dialect::OpenAi, &backend).start();
+    let request = post_json(PATH, &json!({"model": "only", "input": "Hi", "stream": true}));
+    let mut client = gateway.connect();
+    let head = client.send(request).head();
+    assert_eq!(head.status, 200);
+    gate.open();
+    let text = client.body_of(head).text();
+    let events: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
+    assert_eq!(events, ["response.created", "response.in_progress", "response.failed"]);
+    assert!(text.starts_with(':'), "{text}");
 }

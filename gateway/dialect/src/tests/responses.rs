@@ -390,6 +390,14 @@ fn a_stream_has_the_events_of_the_api_in_order() {
 }
 
 #[test]
+fn an_event_is_one_line_whatever_the_request_looks_like() {
+    let pretty = format!("{:#}", with_tools()).replace('\n', "\r\n");
+    let echo = RESPONSES.decode(pretty.as_bytes(), &Bounds::default()).expect("valid").echo;
+    let (name, _) = accumulated(&written(Facts { echo, ..facts() }, [Delta::Text("Hi".into())]));
+    assert_eq!(name, "response.completed");
+}
+
+#[test]
 fn a_whole_answer_has_the_items_of_its_stream() {
     let calls = [("c0", "agents__g", "{\"a\":1}"), ("", "agents__say", "{\"input\":\"x\"}")];
     let call = |(id, name, arguments): (&str, &str, &str)| ToolCall {
