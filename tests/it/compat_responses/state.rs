@@ -268,8 +268,12 @@ fn a_websocket_is_refused_in_a_way_that_agents_understand() {
 #[test]
 fn policies_are_told_that_a_request_is_pinned() {
     let backend = backend();
-    let script = b"fn route(request, candidates) { deny(if \"pinned\" in request.hints { request.hints[\"pinned\"] } else { \"free\" }, request.dialect) }";
-    let setup = Gateway::setup().file("told.rhai", script).routing("file = \"told.rhai\"");
+    let script = b"fn route(request, candidates) {
+        let why = request.hints[\"pinned\"];
+        deny(if why == () { \"free\" } else { why }, request.dialect)
+    }";
+    let routing = "builtin = \"script\"\nsetting_files = { script = \"told.rhai\" }";
+    let setup = Gateway::setup().file("told.rhai", script).routing(routing);
     let gateway = with_responses(setup, "first", &backend).start();
     let id = marked_by("first");
     for (request, code) in [
