@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["content-length"]))
-        if self.path == "/v1/embeddings":
+        if self.path in ("/v1/embeddings", "/api/embed"):
             return self.embeddings(json.loads(raw))
         dialect = next((dialect for dialect in DIALECTS if dialect.path == self.path), None)
         if dialect is None:
@@ -149,6 +149,10 @@ class Handler(BaseHTTPRequestHandler):
             in_base64 = body.get("encoding_format") == "base64"
             return base64.b64encode(struct.pack("<3f", *numbers)).decode() if in_base64 else numbers
 
+        if self.path == "/api/embed":
+            vectors = [vector(text) for text in inputs]
+            counted = {"model": body["model"], "embeddings": vectors, "prompt_eval_count": 4 * len(inputs)}
+            return self.json(200, counted)
         data = [{"object": "embedding", "index": i, "embedding": vector(text)} for i, text in enumerate(inputs)]
         usage = {"prompt_tokens": 4 * len(inputs), "total_tokens": 4 * len(inputs)}
         self.json(200, {"object": "list", "data": data, "model": body["model"], "usage": usage})
