@@ -8,7 +8,7 @@ use serde_json::json;
 use wasmgate_tests::backend::{Backend, Gate, Reply};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::post_json;
-use wasmgate_tests::wait::until;
+use wasmgate_tests::wait::{until, until_slowly};
 use wasmgate_tests::wire::{Dialect, Usage, ask, ends_well, error_code};
 
 const USAGE: Usage = Usage { input: 11, output: 3 };
@@ -72,6 +72,31 @@ fn an_open_breaker_is_passed_over_until_one_call_finds_the_backend_well() {
     assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-model"), "first");
     let labels = [("from_model", "first"), ("to_model", "second"), ("reason", "breaker_open")];
     assert!(gateway.metrics().find("api_gateway_fallbacks_total", &labels).is_none_or(|count| count >= 1.0));
+}
+
+/// Only a call can show that a backend has recovered that no probe asks. If the default or a policy avoided it for good, none
+/// would be made.
+#[test]
+fn an_unprobed_backend_that_was_down_is_called_again_after_a_while() {
+    let ((first, fails), second) = (failing(), good());
+    let gateway = Gateway::setup()
+        .model("first", Dialect::OpenAi, &first)
+        .models("[backends.first.breaker]\nenabled = false\n")
+        .model("second", Dialect::OpenAi, &second)
+        .routing("enabled = false")
+        .start();
+    let health = || gateway.get("/health").json()["backends"][0]["health"].clone();
+    let _ = until("a backend that is down", || {
+        let _ = gateway.chat("hello").expect(200);
+        (health() == "down").then_some(())
+    });
+    fails.store(false, Ordering::Relaxed);
+    let calls = first.requests().len();
+    assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-model"), "second");
+    assert_eq!(first.requests().len(), calls, "the default avoids what is down");
+    until_slowly("the failures to be forgotten", || (health() == "unknown").then_some(()));
+    assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-model"), "first");
+    assert_eq!(health(), "healthy");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! bounded in everything, failures that a request brings about cost no version its traffic, a policy that can deny fails
 //! closed, and no import keeps a worker busy.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::guests;
@@ -140,6 +142,62 @@ fn requests_far_larger_than_the_samples_open_no_breaker_and_move_no_mean() {
     assert_eq!(gateway.place("routing.canary")["state"], "serving");
 }
 
+/// A request above 32 KiB on which `spins-if-asked` runs into its time limit.
+fn large() -> String {
+    format!("!{}", "x".repeat(40 << 10))
+}
+
+#[test]
+fn a_version_that_fails_only_large_requests_is_found_by_comparison() {
+    let start = |earlier: &str| {
+        let gateway = Gateway::setup()
+            .reloading()
+            .component("live", &guests::build(earlier))
+            .limits("call_time_ms = 20")
+            .routing("breaker = { min_calls = 5 }")
+            .start();
+        gateway.put("live.wasm", &guests::build("spins-if-asked"));
+        let _ = gateway.wait_place("routing", "it decides", |place| place["serving"]["policy"] == "spins-if-asked");
+        for _ in 0..20 {
+            let _ = gateway.chat("hello").expect(200);
+        }
+        for _ in 0..5 {
+            let _ = gateway.chat(&large()).expect(200);
+        }
+        gateway
+    };
+    // Ordinary requests succeed, and the version before decides the large ones.
+    let gateway = start("decides");
+    gateway.wait_policy("decides@1.0.0");
+    let refused = gateway.place("routing")["refused"].clone();
+    assert_eq!(refused["stage"], "rolled_back", "{refused}");
+    assert!(refused["reason"].as_str().unwrap().contains("of requests above 32 KiB: 5 of 5 calls"), "{refused}");
+    // The version before fails them too: they say nothing about this one.
+    let gateway = start("counts-and-traps");
+    let line = gateway.process.wait_line("policy keeps its traffic");
+    assert!(line.contains("of requests above 32 KiB"), "{line}");
+    assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "spins-if-asked@1.0.0");
+    assert_eq!(gateway.place("routing")["refused"], Value::Null);
+}
+
+#[test]
+fn a_canary_that_fails_only_large_requests_is_found_by_comparison() {
+    for (active, state) in [("decides", "empty"), ("counts-and-traps", "serving")] {
+        let gateway = Gateway::setup()
+            .file("other.wasm", &guests::build("spins-if-asked"))
+            .component("live", &guests::build(active))
+            .routing("canary = { file = \"other.wasm\", percent = 100, abort = { min_samples = 5 }, limits = { call_time_ms = 20 } }")
+            .start();
+        for _ in 0..5 {
+            let _ = gateway.chat(&large()).expect(200);
+        }
+        let said = if state == "empty" { "canary aborted" } else { "policy keeps its traffic" };
+        let line = gateway.process.wait_line(said);
+        assert!(line.contains("of requests above 32 KiB: 5 of 5 calls failed"), "{line}");
+        assert_eq!(gateway.place("routing.canary")["state"], state);
+    }
+}
+
 #[test]
 fn a_request_that_names_a_failing_model_aborts_no_canary() {
     let broken = wasmgate_tests::backend::Backend::start(|_| wasmgate_tests::backend::Reply::json(500, &json!({})));
@@ -186,6 +244,43 @@ fn a_policy_that_can_deny_fails_closed_unless_the_operator_says_otherwise() {
     // What an operator chose, `check` comments.
     let chosen = spinning("on_failure = \"default-decision\"").settings(&samples);
     chosen.check().expect(0, &["warning: policies.routing: on_failure is \"default-decision\", but routing can deny"]);
+}
+
+/// The contract has no field for it, so the gateway learns it once and remembers it.
+#[test]
+fn a_policy_that_has_denied_fails_closed_after_a_restart_and_in_its_later_versions() {
+    let gateway = Gateway::setup().reloading().guest("denies-if-asked").start();
+    let can_deny = |gateway: &Gateway| gateway.place("routing")["can_deny"].clone();
+    let line = gateway.process.wait_line("does not say whether it can deny requests");
+    assert!(line.contains("denies-if-asked in routing"), "{line}");
+    assert_eq!(can_deny(&gateway), "unknown");
+    let _ = gateway.chat("! trap").expect(200);
+    let _ = gateway.chat("? deny").expect(403);
+    let _ = gateway.process.wait_line("no setting of it says that it can");
+    assert_eq!(can_deny(&gateway), "has_denied");
+    gateway.policies(&["list"]).expect(0, &["can deny requests: it has denied one"]);
+    let gateway = gateway.restart("TERM");
+    assert_eq!(can_deny(&gateway), "has_denied");
+    let _ = gateway.chat("! trap").expect(503);
+    // Another policy in its place is not taken for it.
+    let traps = guests::build("counts-and-traps");
+    fs::write(gateway.path("upload.wasm"), traps).unwrap();
+    let file = gateway.path("upload.wasm").display().to_string();
+    gateway.policies(&["upload", "routing", &file]).expect(0, &[]);
+    assert_eq!(can_deny(&gateway), "unknown");
+    gateway.policies(&["rollback", "routing"]).expect(0, &[]);
+    let _ = gateway.chat("! trap").expect(503);
+    // Neither is a built-in policy, nor a script, unless it calls `deny`.
+    assert_eq!(can_deny(&Gateway::setup().start()), "no");
+    let script = "script = 'fn route(request, candidates) { deny(\"no\", \"no\") }'";
+    let gateway = Gateway::setup().routing("builtin = \"script\"").settings(script).start();
+    assert_eq!(can_deny(&gateway), "declared");
+    let chosen = Gateway::setup().guest("denies-if-asked").routing("on_failure = \"default-decision\"").check();
+    assert!(!chosen.stdout.contains("warning"), "{}", chosen.stdout);
+    Gateway::setup()
+        .guest("decides")
+        .check()
+        .expect(0, &["warning: policies.routing: decides in routing does not say"]);
 }
 
 #[test]

@@ -100,6 +100,28 @@ fn a_fifth_shadow_is_refused() {
 }
 
 #[test]
+fn uploads_at_the_same_time_make_no_fifth_shadow() {
+    let gateway = Gateway::setup().start();
+    fs::write(gateway.path("upload.wasm"), guests::build("second")).unwrap();
+    let component = fs::read(gateway.path("upload.wasm")).unwrap();
+    let upload = |name: &str| {
+        let path = format!("/policies/routing.shadows.{name}");
+        let headers = [("content-type", "application/wasm")];
+        gateway.admin_send("PUT", &path, &headers, &component).status()
+    };
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        let uploads = names.map(|name| scope.spawn(move || upload(name)));
+        uploads.map(|upload| upload.join().unwrap()).into()
+    });
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 200, 200, 200, 409, 409, 409, 409]);
+    let policies = gateway.admin_get("/policies").expect(200).json()["policies"].clone();
+    let serves = |policy: &&Value| policy["slot"].as_str().unwrap().contains("shadows") && policy["state"] == "serving";
+    assert_eq!(policies.as_array().unwrap().iter().filter(serves).count(), 4, "{policies}");
+}
+
+#[test]
 fn a_canary_decides_for_its_share_and_clients_keep_their_version() {
     let setup = beside("canary", "second", "percent = 30, sticky_header = \"x-client\"");
     let gateway = setup.start();

@@ -14,3 +14,8 @@ pub fn names() -> Vec<&'static str> {
 pub fn component(name: &str) -> Option<&'static [u8]> {
     BUILTIN.iter().find(|(known, _)| *known == name).map(|(_, component)| *component)
 }
+
+/// Whether these are the bytes of a built-in component.
+pub(crate) fn is(component: &[u8]) -> bool {
+    BUILTIN.iter().any(|(_, known)| *known == component)
+}

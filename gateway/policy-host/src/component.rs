@@ -13,6 +13,7 @@ use super::sandbox::CallTime;
 use super::validate;
 use crate::contract::Verdict;
 use crate::contract::types::{Candidate, CostEstimate, Manifest, Request};
+use crate::declared::CanDeny;
 use crate::failure::{FailureClass, PolicyFailure};
 use crate::hook::Hook;
 use crate::limits::{Limits, Profile};
@@ -48,8 +49,10 @@ pub struct Policy {
     pub(crate) limits: Limits,
     pub(crate) pool: Pool,
     pub(crate) probed: Probed,
-    /// Whether it declares that it can deny, or has denied a request or a sample.
-    pub(crate) denies: AtomicBool,
+    /// Whether its settings say that it can deny, or that it cannot; `None` if they say neither.
+    pub(crate) declares: Option<bool>,
+    /// Whether it has denied a request or a sample, or an earlier version of it has.
+    pub(crate) denied: AtomicBool,
     pub(crate) reads_budgets: bool,
 }
 
@@ -96,10 +99,21 @@ impl Policy {
         self.probed
     }
 
-    /// Whether it can deny requests: its settings say so (the module `declared`), or it has denied one.
+    /// Whether it can deny requests: its settings say so (the module `declared`), or it has denied one. A component that says
+    /// nothing cannot be told from one that cannot deny, until it denies.
     #[must_use]
-    pub fn can_deny(&self) -> bool {
-        self.denies.load(Ordering::Relaxed)
+    pub fn can_deny(&self) -> CanDeny {
+        match self.declares {
+            Some(true) => CanDeny::Declared,
+            _ if self.denied.load(Ordering::Relaxed) => CanDeny::HasDenied,
+            Some(false) => CanDeny::No,
+            None => CanDeny::Unknown,
+        }
+    }
+
+    /// Notes that an earlier version of it has denied a request.
+    pub fn note_denied(&self) {
+        self.denied.store(true, Ordering::Relaxed);
     }
 
     /// Whether it decides by tenants or their budgets.
@@ -125,7 +139,7 @@ impl Policy {
             Answer::Verdict(verdict) => {
                 validate::check_verdict(&verdict, candidates.len()).map_err(invalid)?;
                 if matches!(verdict, Verdict::Deny(_)) {
-                    self.denies.store(true, Ordering::Relaxed);
+                    self.note_denied();
                 }
                 Ok(verdict)
             }

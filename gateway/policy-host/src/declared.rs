@@ -8,13 +8,47 @@
 use crate::contract::types::{Manifest, Value};
 use crate::settings::Settings;
 
-/// Whether a policy with these settings declares that it can deny requests.
-pub(super) fn denies(manifest: &Manifest, settings: &Settings) -> bool {
-    manifest.settings.iter().any(|setting| match settings.get(&setting.name).unwrap_or(&setting.default) {
-        Value::Boolean(on) => *on && (setting.name == "deny" || setting.name.starts_with("deny-")),
-        Value::Text(text) => setting.name == "script" && calls(text, "deny"),
-        Value::Integer(_) | Value::Number(_) | Value::Texts(_) => false,
-    })
+/// Whether the gateway takes a policy for one that can deny requests, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CanDeny {
+    /// Its settings declare it.
+    Declared,
+    /// They do not, but it has denied a request or a sample.
+    HasDenied,
+    /// Its settings say that it cannot, or it is built in, or it estimates costs.
+    No,
+    /// Neither its settings nor its decisions say.
+    Unknown,
+}
+
+impl CanDeny {
+    /// Whether it is taken for one that can.
+    #[must_use]
+    pub fn is_yes(self) -> bool {
+        matches!(self, Self::Declared | Self::HasDenied)
+    }
+
+    /// The word in answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Declared => "declared",
+            Self::HasDenied => "has_denied",
+            Self::No => "no",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether a policy with these settings declares that it can deny requests; `None` if no setting of it says.
+pub(super) fn denies(manifest: &Manifest, settings: &Settings) -> Option<bool> {
+    let said =
+        manifest.settings.iter().filter_map(|setting| match settings.get(&setting.name).unwrap_or(&setting.default) {
+            Value::Boolean(on) if setting.name == "deny" || setting.name.starts_with("deny-") => Some(*on),
+            Value::Text(text) if setting.name == "script" => Some(calls(text, "deny")),
+            _ => None,
+        });
+    said.reduce(|one, other| one || other)
 }
 
 /// Whether a policy decides by tenants or their budgets: the built-in one, or a script that reads them.
@@ -40,7 +74,7 @@ mod tests {
     use super::*;
     use crate::contract::types::Setting;
 
-    fn declares(name: &str, default: Value, given: Option<Value>) -> bool {
+    fn declares(name: &str, default: Value, given: Option<Value>) -> Option<bool> {
         let setting = Setting { name: name.into(), summary: String::new(), default };
         let manifest =
             Manifest { name: "p".into(), version: "1".into(), summary: String::new(), settings: vec![setting] };
@@ -50,11 +84,11 @@ mod tests {
     #[test]
     fn a_boolean_setting_that_is_on_declares_it() {
         for (name, default, given, expected) in [
-            ("deny", true, None, true),
-            ("deny", true, Some(false), false),
-            ("deny-without-local", false, None, false),
-            ("deny-without-local", false, Some(true), true),
-            ("denying", true, None, false),
+            ("deny", true, None, Some(true)),
+            ("deny", true, Some(false), Some(false)),
+            ("deny-without-local", false, None, Some(false)),
+            ("deny-without-local", false, Some(true), Some(true)),
+            ("denying", true, None, None),
         ] {
             assert_eq!(
                 declares(name, Value::Boolean(default), given.map(Value::Boolean)),
@@ -62,7 +96,7 @@ mod tests {
                 "{name} {given:?}"
             );
         }
-        assert!(!declares("deny", Value::Text("yes".into()), None));
+        assert_eq!(declares("deny", Value::Text("yes".into()), None), None);
     }
 
     #[test]
@@ -74,8 +108,8 @@ mod tests {
             ("fn may_deny(x) { x } may_deny(1)", false),
             ("", false),
         ] {
-            assert_eq!(declares("script", Value::Text(script.into()), None), expected, "{script}");
+            assert_eq!(declares("script", Value::Text(script.into()), None), Some(expected), "{script}");
         }
-        assert!(!declares("other", Value::Text("deny(1)".into()), None));
+        assert_eq!(declares("other", Value::Text("deny(1)".into()), None), None);
     }
 }

@@ -44,6 +44,7 @@ pub use contract::types::{
     Price, Request, Role, Setting, Value,
 };
 pub use contract::{Decision, Denial, Tier, Verdict};
+pub use declared::CanDeny;
 pub use engine::EngineError;
 pub use example::Example;
 pub use failure::{FailureClass, PolicyFailure};

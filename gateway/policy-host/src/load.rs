@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use super::admission::{self, Outline};
 use super::background::aside;
+use super::builtin;
 use super::component::{LOAD_TIME, Policy, Probed};
 use super::contract::{self, Answer, Call};
 use super::declared;
@@ -87,14 +88,18 @@ impl Policy {
         validate::check_manifest(&manifest).map_err(|reason| refuse(Stage::Configured, reason))?;
         let settings = resolve(&manifest, given).map_err(|reason| refuse(Stage::Configured, reason))?;
 
-        let denies = AtomicBool::new(hook == Hook::Routing && declared::denies(&manifest, &settings));
+        // The built-in policies that can deny have a setting for it.
+        let other = (hook == Hook::Cost || builtin::is(&source.bytes)).then_some(false);
+        let declares = declared::denies(&manifest, &settings).filter(|_| hook == Hook::Routing).or(other);
+        let denied = AtomicBool::new(false);
         let reads_budgets = declared::reads_budgets(&manifest, &settings);
         let log = Arc::new(Log::new(manifest.name.clone()));
         let pool = Pool::new(linked, limits.clone(), pace, Arc::new(settings), log);
         pool.renew(at_load).await.map_err(configured)?;
         reached(Stage::Configured);
         let none = Probed { calls: 0, median: Duration::ZERO, worst: Duration::ZERO, memory_bytes: 0 };
-        let mut policy = Self { hook, digest, manifest, profile, limits, pool, probed: none, denies, reads_budgets };
+        let mut policy =
+            Self { hook, digest, manifest, profile, limits, pool, probed: none, declares, denied, reads_budgets };
         policy.probed = policy.probe().await.map_err(|failure| refuse(Stage::Probed, failure.to_string()))?;
         policy.satisfies(&fixtures).await.map_err(|reason| refuse(Stage::Probed, reason))?;
         // Requests must not see what samples and fixtures left in the guest's memory.

@@ -131,9 +131,10 @@ mod tests {
             }
             health
         });
-        let later = began + MEMORY + Duration::from_millis(1);
+        let after = |milliseconds| began + Duration::from_millis(milliseconds);
+        let later = after(15_001);
         assert_eq!(
-            (unprobed.state_at(began + MEMORY), unprobed.state_at(later)),
+            (unprobed.state_at(after(15_000)), unprobed.state_at(later)),
             (HealthState::Down, HealthState::Unknown)
         );
         assert_eq!(probed.state_at(later), HealthState::Down);

@@ -90,6 +90,11 @@ fn policies(policies: &[PolicyStatus], now: u64) -> Table {
             policy.share_percent.map(|percent| format!("{percent} %")).unwrap_or_default(),
             policy.source.clone(),
         ]);
+        match policy.can_deny.as_deref() {
+            Some("declared") => table.note("can deny requests: its settings declare it"),
+            Some("has_denied") => table.note("can deny requests: it has denied one"),
+            _ => {}
+        }
         if let Some(refusal) = &policy.refused {
             table.note(&refused(refusal, now));
         }

@@ -5,7 +5,7 @@
 
 use crate::config::{Config, OnFailure, Server};
 use crate::rollout::slot::{Role, Slot};
-use wasmgate_policy_host::{OVERHEAD_BYTES, Policy};
+use wasmgate_policy_host::{CanDeny, OVERHEAD_BYTES, Policy};
 
 /// A sentence for each setting that contradicts another, or that has no effect.
 pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Slot, &'a Policy)>) -> Vec<String> {
@@ -14,25 +14,29 @@ pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Sl
     for (slot, policy) in policies {
         let shown = policy.limits().input_bytes;
         // Where prompts have no bound, a policy that only ranks does well with the beginning and the end of a long one.
-        if shown < largest && (config.server.max_prompt_chars.is_some() || policy.can_deny()) {
+        if shown < largest && (config.server.max_prompt_chars.is_some() || policy.can_deny().is_yes()) {
             advice.push(format!(
                 "policies.{slot}.limits: input_bytes is {shown}, but the limits in [server] let in requests of {largest} bytes; \
                  of a larger one the policy sees the first message and the newest, and a hint says what it does not see"
             ));
         }
         let decides = !matches!(slot.role, Role::Shadow(_));
-        if decides && policy.can_deny() && config.hook(slot.hook).on_failure == Some(OnFailure::DefaultDecision) {
-            advice.push(format!(
-                "policies.{}: on_failure is \"default-decision\", but {slot} can deny requests; the gateway answers a request on \
-                 which it fails, so a client that makes it fail bypasses it; expected \"fail-closed\"",
-                slot.hook.as_str()
-            ));
+        let (hook, name) = (slot.hook.as_str(), &policy.manifest().name);
+        match (policy.can_deny(), config.hook(slot.hook).on_failure) {
+            (can, Some(OnFailure::DefaultDecision)) if decides && can.is_yes() => advice.push(format!(
+                "policies.{hook}: on_failure is \"default-decision\", but {slot} can deny requests; the gateway answers a request on \
+                 which it fails, so a client that makes it fail bypasses it; expected \"fail-closed\""
+            )),
+            (CanDeny::Unknown, None) if decides => advice.push(format!(
+                "policies.{hook}: {name} in {slot} does not say whether it can deny requests; until it has denied one, the gateway \
+                 answers a request on which it fails; if it can, set on_failure = \"fail-closed\", else \"default-decision\""
+            )),
+            _ => {}
         }
         if policy.reads_budgets() {
             advice.push(format!(
-                "policies.{slot}: {} decides by tenants or budgets, and the gateway does not yet tell policies of either; \
-                 today that part has no effect",
-                policy.manifest().name
+                "policies.{slot}: {name} decides by tenants or budgets, and the gateway does not yet tell policies of either; \
+                 today that part has no effect"
             ));
         }
     }

@@ -11,10 +11,11 @@ use super::desired::Loaded;
 use super::operations::{Job, JobDone};
 use super::{By, Control};
 use crate::metrics::Reload;
-use crate::rollout::analysis::AbortRules;
+use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::api::Refusal;
+use crate::rollout::evidence::Size;
 use crate::rollout::slot::Slot;
-use crate::rollout::stats::Counts;
+use crate::rollout::stats::{Counts, KEPT};
 use crate::state::Version;
 use wasmgate_base::time::now;
 use wasmgate_policy_host::{Hook, PolicyFailure, Stage};
@@ -47,15 +48,20 @@ impl Control {
         if version.is_open() {
             return;
         }
-        let counts = version.stats.counts(breaker.window());
-        let Some(reason) = breaker.verdict(&counts) else { return };
+        let (counts, large) = (version.stats.counts(breaker.window()), version.stats.large());
+        let found = breaker.verdict(&counts).map(|reason| (Size::Ordinary, counts, reason)).or_else(|| {
+            let reason = BreakerRules { window_seconds: KEPT.as_secs(), ..breaker }.verdict(&large)?;
+            Some((Size::Large, large, Size::Large.sentence(reason)))
+        });
+        let Some((size, counts, reason)) = found else { return };
         let earlier = self.slots.state(slot).and_then(|state| state.earlier(None).ok()).cloned();
-        match earlier {
-            Some(earlier) if self.may_compare(slot) => {
-                self.compare_with_earlier(slot, version, earlier, counts, reason);
+        match (earlier, size) {
+            (Some(earlier), _) if self.may_compare(slot) => {
+                self.compare_with_earlier(slot, version, earlier, (size, counts), reason);
             }
-            Some(_) => {}
-            None => self.open_breaker(slot, &version, &reason),
+            // Only a comparison shows whose failures those of large requests are.
+            (Some(_), _) | (None, Size::Large) => {}
+            (None, Size::Ordinary) => self.open_breaker(slot, &version, &reason),
         }
     }
 
@@ -117,13 +123,21 @@ impl Control {
     fn judge_canary(&mut self, slot: &Slot) {
         let Some(canary) = self.slots.version(slot).filter(|_| self.is_enabled(slot)).cloned() else { return };
         let counts = canary.stats.counts(self.abort_rules(slot).window());
-        let Some(reason) = self.canary_verdict(slot, &counts) else { return };
         let active = self.slots.version(&Slot::active(slot.hook)).cloned();
+        let Some(reason) = self.canary_verdict(slot, &counts) else {
+            let large = canary.stats.large();
+            if let (Some(reason), Some(active)) = (self.canary_verdict(slot, &large), active)
+                && self.may_compare(slot)
+            {
+                self.compare_with_active(slot, canary, active, (Size::Large, large), Size::Large.sentence(reason));
+            }
+            return;
+        };
         match (self.canary_verdict(slot, &Counts { failures: 0, ..counts }), active) {
             // Its failures alone speak against it.
             (None, Some(active)) => {
                 if self.may_compare(slot) {
-                    self.compare_with_active(slot, canary, active, counts, reason);
+                    self.compare_with_active(slot, canary, active, (Size::Ordinary, counts), reason);
                 }
             }
             (Some(reason), _) => self.abort_canary(slot, &canary, reason),
@@ -188,7 +202,8 @@ impl Control {
             Ok(()) => {
                 opening.closed = Some(Instant::now());
                 version.stats.clear();
-                version.evidence.clear();
+                version.evidence.clear(Size::Ordinary);
+                version.evidence.clear(Size::Large);
                 version.open.store(false, Ordering::Relaxed);
                 tracing::info!(%slot, policy = version.label, "breaker closed: the policy decided its samples");
                 self.changed(&slot, "closed", By::Breaker, "the policy decided its samples".into());

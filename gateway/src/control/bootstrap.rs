@@ -47,7 +47,7 @@ impl Control {
         let catalog =
             Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
         let store = open_store(&config);
-        let State { mut places, history, .. } = store.as_ref().map(kept_state).unwrap_or_default();
+        let State { mut places, history, denied, .. } = store.as_ref().map(kept_state).unwrap_or_default();
         let mut versions = HashMap::new();
         for revision in places.values().flat_map(SlotState::revisions) {
             // A label that ends in the digest belongs to a second build of the version.
@@ -87,6 +87,7 @@ impl Control {
             slots: Slots::default(),
             versions,
             history: VecDeque::from(history),
+            denied,
             generation: 0,
             since,
             counted: Vec::new(),
@@ -102,6 +103,7 @@ impl Control {
         for first in firsts {
             control.begin_with(first, &mut kept);
         }
+        control.learn_denials();
         control.advise();
         control.publish();
         control.keep(kept);

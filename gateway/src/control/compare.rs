@@ -1,6 +1,8 @@
 //! Before failures cost a version its traffic, another version is asked the requests that it failed: the earlier one for an
 //! active version, the active one for a canary. Failures that both share are the requests' own.
 //!
+//! A version that fails large requests alone is found in the same way, but by their own count: among all calls they are few.
+//!
 //! The comparison runs in the background. Until it ends the version is called as before, and a failure has the consequence
 //! that the operator chose.
 
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::operations::{Job, JobDone};
 use super::{Control, Done};
+use crate::rollout::evidence::Size;
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::Revision;
 use crate::rollout::stats::Counts;
@@ -28,12 +31,13 @@ pub(super) enum Comparison {
 pub(super) struct Compared {
     slot: Slot,
     version: Arc<Version>,
+    size: Size,
     /// What the rules saw.
     counts: Counts,
     reason: String,
     /// The number of requests that were compared.
     examples: usize,
-    /// Those that the other version did not fail.
+    /// Those that are the version's own failures.
     own: usize,
     with: String,
     /// The load of the earlier version, if the version was active.
@@ -56,7 +60,7 @@ impl Control {
         slot: &Slot,
         version: Arc<Version>,
         earlier: Revision,
-        counts: Counts,
+        (size, counts): (Size, Counts),
         reason: String,
     ) {
         let with = format!("{}@{}", earlier.policy, earlier.version);
@@ -64,13 +68,15 @@ impl Control {
         let of = slot.clone();
         self.compare(slot, async move {
             let done = load.await;
-            let examples = version.evidence.examples();
+            let examples = version.evidence.examples(size);
             let own = match &done.outcome {
-                Ok(loaded) => own(&examples, &loaded.policy).await,
+                Ok(loaded) => own(&examples, size, &version.policy, &loaded.policy).await,
+                // Nothing shows that failures of large requests are its own.
+                Err(_) if size == Size::Large => 0,
                 Err(_) => examples.len(),
             };
             let examples = examples.len();
-            Compared { slot: of, version, counts, reason, examples, own, with, earlier: Some(done) }
+            Compared { slot: of, version, size, counts, reason, examples, own, with, earlier: Some(done) }
         });
     }
 
@@ -80,15 +86,15 @@ impl Control {
         slot: &Slot,
         canary: Arc<Version>,
         active: Arc<Version>,
-        counts: Counts,
+        (size, counts): (Size, Counts),
         reason: String,
     ) {
         let of = slot.clone();
         self.compare(slot, async move {
-            let examples = canary.evidence.examples();
-            let own = own(&examples, &active.policy).await;
+            let examples = canary.evidence.examples(size);
+            let own = own(&examples, size, &canary.policy, &active.policy).await;
             let (examples, with) = (examples.len(), active.label.clone());
-            Compared { slot: of, version: canary, counts, reason, examples, own, with, earlier: None }
+            Compared { slot: of, version: canary, size, counts, reason, examples, own, with, earlier: None }
         });
     }
 
@@ -99,17 +105,22 @@ impl Control {
 
     /// Applies the result: the rules judge again, with the version's own failures only.
     pub(super) fn compared(&mut self, compared: Compared) {
-        let Compared { slot, version, counts, reason, examples, own, with, earlier } = compared;
+        let Compared { slot, version, size, counts, reason, examples, own, with, earlier } = compared;
         // It may have been replaced meanwhile.
         if !self.slots.version(&slot).is_some_and(|loaded| Arc::ptr_eq(loaded, &version)) {
             return;
         }
         self.slots.entry(&slot).comparison = None;
-        let own_counts = Counts { failures: share(counts.failures, own, examples), ..counts };
+        let own_failures = match (size, examples) {
+            // Without a sample nothing shows that they are its own.
+            (Size::Large, 0) => 0,
+            _ => share(counts.failures, own, examples),
+        };
+        let own_counts = Counts { failures: own_failures, ..counts };
         match earlier {
             None => {
-                if let Some(reason) = self.canary_verdict(&slot, &own_counts) {
-                    return self.abort_canary(&slot, &version, reason);
+                if let Some(verdict) = self.canary_verdict(&slot, &own_counts) {
+                    return self.abort_canary(&slot, &version, size.sentence(verdict));
                 }
             }
             Some(done) => {
@@ -122,8 +133,11 @@ impl Control {
                 }
             }
         }
-        version.stats.clear_failures();
-        version.evidence.clear();
+        match size {
+            Size::Ordinary => version.stats.clear_failures(),
+            Size::Large => version.stats.clear_large_failures(),
+        }
+        version.evidence.clear(size);
         let pause = Duration::from_secs(self.config.hook(slot.hook).breaker.retry_seconds);
         self.slots.entry(&slot).comparison = Some(Comparison::NotBefore(Instant::now() + pause));
         tracing::warn!(
@@ -138,16 +152,33 @@ impl Control {
     }
 }
 
-/// How many of the requests another version decides. If it has no instance for one, that says nothing in favour of the first.
-async fn own(examples: &[Arc<Example>], other: &Policy) -> usize {
+/// How often a version must fail a large request anew, so that the failure is not one of a busy machine.
+const ANEW: usize = 2;
+
+/// How many of the requests another version decides. If it has no instance for one, that says nothing in favour of the first,
+/// unless the request is large: then the other must decide it, and the first must fail it anew.
+async fn own(examples: &[Arc<Example>], size: Size, first: &Policy, other: &Policy) -> usize {
     let mut own = 0;
     for example in examples {
-        match example.ask(other).await {
-            Err(failure) if failure.class != FailureClass::Saturated => {}
-            Ok(()) | Err(_) => own += 1,
-        }
+        let is_own = match (example.ask(other).await, size) {
+            (Ok(()), Size::Ordinary) => true,
+            (Err(failure), Size::Ordinary) => failure.class == FailureClass::Saturated,
+            (Ok(()), Size::Large) => fails_anew(example, first).await,
+            (Err(_), Size::Large) => false,
+        };
+        own += usize::from(is_own);
     }
     own
+}
+
+async fn fails_anew(example: &Example, policy: &Policy) -> bool {
+    for _ in 0..ANEW {
+        match example.ask(policy).await {
+            Err(failure) if failure.class != FailureClass::Saturated => {}
+            Ok(()) | Err(_) => return false,
+        }
+    }
+    true
 }
 
 /// The failures that are the version's own: their share in the sample, rounded up. Without a sample, all of them.

@@ -10,6 +10,7 @@ mod apply_config;
 mod auto_rollback;
 mod bootstrap;
 mod compare;
+mod denials;
 mod desired;
 mod error;
 mod observed;
@@ -26,7 +27,7 @@ mod watch;
 pub(crate) use bootstrap::check;
 pub use error::StartError;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +80,8 @@ pub(crate) struct Control {
     /// The digest with which each policy and version was first seen.
     versions: HashMap<(String, String), String>,
     history: VecDeque<Event>,
+    /// Names of policies that have denied a request without declaring that they can (`denials`).
+    denied: BTreeSet<String>,
     generation: u64,
     since: UnixSeconds,
     /// Reload results not yet counted, with the policy's name. They are counted only after the new snapshot is
@@ -183,6 +186,9 @@ impl Control {
                 () = tokio::time::sleep_until(self.next_look), if may_look => self.reconcile(),
                 _ = tick.tick() => {
                     self.judge();
+                    if self.learn_denials() {
+                        self.keep(Vec::new());
+                    }
                     serving.release(self.config.reload.drain);
                     self.persister.begin();
                     gauges::sweep(&metrics, &serving.snapshot(), self.config.reload.keep_series);
@@ -430,7 +436,8 @@ impl Control {
 
     /// Saves what a restart needs.
     fn keep(&mut self, new: Vec<(Spec, Bytes)>) {
-        self.persister.keep(State::new(self.slots.states(), self.history.iter().cloned().collect()), new);
+        let history = self.history.iter().cloned().collect();
+        self.persister.keep(State::new(self.slots.states(), history, self.denied.clone()), new);
     }
 
     /// Runs a job in the background.

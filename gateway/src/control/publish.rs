@@ -31,6 +31,7 @@ impl Control {
     pub(super) fn publish(&mut self) {
         self.generation += 1;
         self.since = now();
+        self.learn_denials();
         let metrics = &self.metrics;
         let snapshot = Snapshot {
             generation: self.generation,

@@ -49,6 +49,7 @@ impl Control {
             source: choice.map_or_else(|| crate::rollout::slot_state::UPLOADED.to_owned(), desired::origin),
             serving: state.and_then(|state| state.serving.as_ref()).map(Revision::status),
             share_percent: (slot.role == Role::Canary).then(|| self.percent(slot)),
+            can_deny: loaded.map(|version| version.policy.can_deny().as_str().to_owned()),
             refused: state.and_then(|state| state.blocked.as_ref()).map(|blocked| blocked.refusal.clone()),
             source_missing: matches!(self.slots.get(slot), Some(SlotEntry { desired: Some(Desired::Missing(_)), .. })),
             previous: state.map_or(Vec::new(), |state| state.previous.iter().map(Revision::status).collect()),

@@ -57,12 +57,15 @@ pub(super) struct State {
     pub(super) places: BTreeMap<Slot, SlotState>,
     /// The last events, oldest first.
     pub(super) history: Vec<Event>,
+    /// Names of policies that have denied a request without declaring that they can.
+    #[serde(default)]
+    pub(super) denied: BTreeSet<String>,
 }
 
 impl State {
     /// A state in the current format.
-    pub(super) fn new(places: BTreeMap<Slot, SlotState>, history: Vec<Event>) -> Self {
-        Self { form: FORM, places, history }
+    pub(super) fn new(places: BTreeMap<Slot, SlotState>, history: Vec<Event>, denied: BTreeSet<String>) -> Self {
+        Self { form: FORM, places, history, denied }
     }
 
     /// Digests of all components and fixtures that the state names.
@@ -234,7 +237,7 @@ mod tests {
         assert!(store.load().unwrap().is_none());
         let digest = sha256(b"component");
         store.put(&digest, b"component").unwrap();
-        store.save(&State::new(BTreeMap::new(), Vec::new())).unwrap();
+        store.save(&State::new(BTreeMap::new(), Vec::new(), BTreeSet::new())).unwrap();
         drop(store);
         let store = Store::open(folder.path(), None).unwrap();
         assert_eq!(store.get(&digest).unwrap(), b"component");
@@ -260,7 +263,7 @@ mod tests {
                 digest: None,
                 detail: detail.into(),
             };
-            State::new(BTreeMap::new(), vec![event])
+            State::new(BTreeMap::new(), vec![event], BTreeSet::new())
         };
         let first = open();
         first.save(&state("one")).unwrap();

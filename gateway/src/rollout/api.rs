@@ -57,6 +57,10 @@ pub struct PolicyStatus {
     pub serving: Option<VersionStatus>,
     /// Share of the requests that a canary decides, in percent, 0 to 100.
     pub share_percent: Option<f64>,
+    /// Whether the gateway takes the loaded policy for one that can deny requests, which fails closed by default: `declared` by
+    /// its settings, `has_denied`, `no`, or `unknown`; null if none is loaded.
+    #[serde(default)]
+    pub can_deny: Option<String>,
     /// The version that the files desire and why it does not serve; null if it serves.
     pub refused: Option<Refusal>,
     /// Whether a file is missing; the last good version then keeps serving.

@@ -32,6 +32,8 @@ struct Step {
     nanoseconds: AtomicU64,
     succeeded: AtomicU64,
     errors: AtomicU64,
+    large: AtomicU64,
+    large_failures: AtomicU64,
 }
 
 /// Sums over a window.
@@ -102,6 +104,15 @@ impl Stats {
         }
     }
 
+    /// Counts a call of a large request. It does not count among the others if it failed.
+    pub fn note_large(&self, failed: bool) {
+        let step = self.step(Instant::now());
+        step.large.fetch_add(1, Ordering::Relaxed);
+        if failed {
+            step.large_failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Counts the end of a request that the version routed.
     pub fn note_ending(&self, failed: bool) {
         let step = self.step(Instant::now());
@@ -115,20 +126,36 @@ impl Stats {
         self.counts_at(Instant::now(), window)
     }
 
-    fn counts_at(&self, now: Instant, window: Duration) -> Counts {
-        let newest = self.number(now);
-        let oldest = newest.saturating_sub(window.as_secs() / STEP.as_secs());
+    /// Calls of large requests and their failures, as far back as the statistics reach: such requests are rare.
+    #[must_use]
+    pub fn large(&self) -> Counts {
+        let newest = self.number(Instant::now());
         let mut counts = Counts::default();
-        for step in self.steps.iter() {
+        for step in self.recent(newest, KEPT) {
+            counts.calls += step.large.load(Ordering::Relaxed);
+            counts.failures += step.large_failures.load(Ordering::Relaxed);
+        }
+        counts
+    }
+
+    /// The steps of the last `window`, including the current one.
+    fn recent(&self, newest: u64, window: Duration) -> impl Iterator<Item = &Step> {
+        let oldest = newest.saturating_sub(window.as_secs() / STEP.as_secs());
+        self.steps.iter().filter(move |step| {
             let number = step.number.load(Ordering::Acquire);
-            if number > oldest && number <= newest {
-                counts.calls += step.calls.load(Ordering::Relaxed);
-                counts.failures += step.failures.load(Ordering::Relaxed);
-                counts.timed += step.timed.load(Ordering::Relaxed);
-                counts.nanoseconds += step.nanoseconds.load(Ordering::Relaxed);
-                counts.succeeded += step.succeeded.load(Ordering::Relaxed);
-                counts.errors += step.errors.load(Ordering::Relaxed);
-            }
+            number > oldest && number <= newest
+        })
+    }
+
+    fn counts_at(&self, now: Instant, window: Duration) -> Counts {
+        let mut counts = Counts::default();
+        for step in self.recent(self.number(now), window) {
+            counts.calls += step.calls.load(Ordering::Relaxed);
+            counts.failures += step.failures.load(Ordering::Relaxed);
+            counts.timed += step.timed.load(Ordering::Relaxed);
+            counts.nanoseconds += step.nanoseconds.load(Ordering::Relaxed);
+            counts.succeeded += step.succeeded.load(Ordering::Relaxed);
+            counts.errors += step.errors.load(Ordering::Relaxed);
         }
         counts
     }
@@ -147,6 +174,13 @@ impl Stats {
         }
     }
 
+    /// Clears the failures of large requests alone.
+    pub fn clear_large_failures(&self) {
+        for step in self.steps.iter() {
+            step.large_failures.store(0, Ordering::Relaxed);
+        }
+    }
+
     fn number(&self, now: Instant) -> u64 {
         now.duration_since(self.started).as_secs() / STEP.as_secs() + 1
     }
@@ -157,7 +191,9 @@ impl Stats {
         let step = &self.steps[(number % STEPS as u64) as usize];
         let was = step.number.load(Ordering::Acquire);
         if was != number && step.number.compare_exchange(was, number, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            for count in [&step.calls, &step.failures, &step.timed, &step.nanoseconds, &step.succeeded, &step.errors] {
+            let Step { number: _, calls, failures, timed, nanoseconds, succeeded, errors, large, large_failures } =
+                step;
+            for count in [calls, failures, timed, nanoseconds, succeeded, errors, large, large_failures] {
                 count.store(0, Ordering::Relaxed);
             }
         }
@@ -182,8 +218,15 @@ mod tests {
         assert_eq!(counts, Counts { calls: 4, failures: 2, timed: 2, nanoseconds: 40_000, succeeded: 1, errors: 1 });
         assert_eq!((counts.failure_ratio(), counts.error_ratio()), (0.5, 0.5));
         assert_eq!(counts.mean_call(), Duration::from_micros(20));
+        stats.note_large(true);
+        stats.note_large(false);
+        let large = Counts { calls: 2, failures: 1, ..Counts::default() };
+        assert_eq!((stats.large(), stats.counts(STEP)), (large, counts), "large requests are counted apart");
         stats.clear_failures();
         assert_eq!(stats.counts(STEP), Counts { failures: 0, ..counts });
+        assert_eq!(stats.large(), large);
+        stats.clear_large_failures();
+        assert_eq!(stats.large(), Counts { failures: 0, ..large });
         stats.clear();
         assert_eq!(stats.counts(KEPT), Counts::default());
     }

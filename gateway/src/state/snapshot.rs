@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::backend::Catalog;
 use crate::config::{OnFailure, Server};
 use crate::metrics::{ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
-use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES};
+use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES, Size};
 use crate::rollout::stats::Stats;
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Price;
@@ -89,7 +89,7 @@ impl Decider {
     /// that makes it fail would otherwise bypass it; the default decides for any other.
     #[must_use]
     pub fn on_failure(&self) -> OnFailure {
-        let usual = || match self.version.policy.can_deny() {
+        let usual = || match self.version.policy.can_deny().is_yes() {
             true => OnFailure::FailClosed,
             false => OnFailure::DefaultDecision,
         };
@@ -138,7 +138,7 @@ impl Version {
         PolicyLabels { policy: self.policy.manifest().name.clone(), version: self.version.clone(), mode }
     }
 
-    /// Notes a call, if it is evidence about the version. Returns whether it is evidence against it.
+    /// Notes a call, as far as it is evidence about the version. Returns whether it may be evidence against it.
     pub fn note_call(
         &self,
         took: Duration,
@@ -147,14 +147,17 @@ impl Version {
         candidates: &[Candidate<'_>],
     ) -> bool {
         let bytes = wasmgate_policy_host::size(request);
-        if !evidence::counts(failed, bytes) {
-            return false;
-        }
+        let Some(of) = evidence::weight(failed, bytes) else { return false };
         // Failures have a rule of their own: the time of one, such as a timeout, must not count a second time.
         let timed = failed.is_none() && bytes <= ORDINARY_BYTES;
-        self.stats.note_call(timed.then_some(took), failed.is_some());
+        if of == Size::Ordinary {
+            self.stats.note_call(timed.then_some(took), failed.is_some());
+        }
+        if bytes > ORDINARY_BYTES {
+            self.stats.note_large(failed.is_some() && of == Size::Large);
+        }
         if failed.is_some() {
-            self.evidence.note(request, candidates);
+            self.evidence.note(of, bytes, request, candidates);
         }
         failed.is_some()
     }

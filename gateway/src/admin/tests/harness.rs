@@ -246,6 +246,7 @@ fn policy(slot: Slot) -> PolicyStatus {
         source: "uploaded".into(),
         serving: None,
         share_percent: None,
+        can_deny: None,
         refused: None,
         source_missing: false,
         previous: Vec::new(),
@@ -278,6 +279,7 @@ fn status() -> Status {
                 mode: "canary".into(),
                 serving: Some(version('a')),
                 share_percent: Some(5.0),
+                can_deny: Some("unknown".into()),
                 refused: Some(refusal(Some("b".repeat(64)))),
                 previous: vec![version('d')],
                 ..policy(canary.clone())
