@@ -27,6 +27,16 @@ impl<const N: usize> Groups<N> {
         self.0[place][1][(byte >> 4) as usize] |= group;
     }
 
+    /// Lets any byte stand at a position of the patterns of a group.
+    pub(crate) const fn add_any(&mut self, group: u8, place: usize) {
+        let mut half = 0;
+        while half < 16 {
+            self.0[place][0][half] |= group;
+            self.0[place][1][half] |= group;
+            half += 1;
+        }
+    }
+
     /// Reports all positions at which a pattern may begin, in order.
     pub(crate) fn find(&self, text: &[u8], mut found: impl FnMut(usize)) {
         #[cfg(target_feature = "simd128")]
@@ -73,6 +83,77 @@ impl<const N: usize> Groups<N> {
         }
         u8x16_bitmask(i8x16_ne(groups, u8x16_splat(0)))
     }
+}
+
+impl Groups<1> {
+    /// Looks at a text sixteen bytes at a time. The last window is filled up with zeros.
+    pub(crate) fn windows(&self, text: &[u8], mut look: impl FnMut(&Window)) {
+        let (windows, rest) = text.as_chunks();
+        windows.iter().for_each(|window| look(&self.window(window)));
+        if !rest.is_empty() {
+            let mut last = [0; 16];
+            last[..rest.len()].copy_from_slice(rest);
+            look(&self.window(&last));
+        }
+    }
+
+    #[cfg(target_feature = "simd128")]
+    fn window(&self, bytes: &[u8; 16]) -> Window {
+        let [[lower, upper]] = &self.0;
+        let bytes = load(bytes);
+        let lower = u8x16_swizzle(load(lower), v128_and(bytes, u8x16_splat(15)));
+        let upper = u8x16_swizzle(load(upper), u8x16_shr(bytes, 4));
+        Window { groups: v128_and(lower, upper), bytes }
+    }
+
+    #[cfg(not(target_feature = "simd128"))]
+    fn window(&self, bytes: &[u8; 16]) -> Window {
+        let [[lower, upper]] = &self.0;
+        let groups = bytes.map(|byte| lower[usize::from(byte & 15)] & upper[usize::from(byte >> 4)]);
+        Window { groups, bytes: *bytes }
+    }
+}
+
+/// Sixteen bytes of a text, and the groups of each.
+#[cfg(target_feature = "simd128")]
+pub(crate) struct Window {
+    groups: v128,
+    bytes: v128,
+}
+
+#[cfg(not(target_feature = "simd128"))]
+pub(crate) struct Window {
+    groups: [u8; 16],
+    bytes: [u8; 16],
+}
+
+#[cfg(target_feature = "simd128")]
+impl Window {
+    /// One bit for each byte, set if it is of one of these groups.
+    pub(crate) fn of(&self, groups: u8) -> u16 {
+        u8x16_bitmask(i8x16_ne(v128_and(self.groups, u8x16_splat(groups)), u8x16_splat(0)))
+    }
+
+    /// One bit for each byte, set if it is not ASCII.
+    pub(crate) fn beyond_ascii(&self) -> u16 {
+        u8x16_bitmask(self.bytes)
+    }
+}
+
+#[cfg(not(target_feature = "simd128"))]
+impl Window {
+    pub(crate) fn of(&self, groups: u8) -> u16 {
+        bits(self.groups.map(|of| of & groups != 0))
+    }
+
+    pub(crate) fn beyond_ascii(&self) -> u16 {
+        bits(self.bytes.map(|byte| !byte.is_ascii()))
+    }
+}
+
+#[cfg(not(target_feature = "simd128"))]
+fn bits(set: [bool; 16]) -> u16 {
+    set.iter().rev().fold(0, |bits, &set| bits << 1 | u16::from(set))
 }
 
 #[cfg(target_feature = "simd128")]

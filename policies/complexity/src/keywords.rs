@@ -28,6 +28,9 @@ const CREATION: [&str; 2] = ["create", "build"];
 /// Words that mark code if they stand alone and in lower case.
 const CODE: [&str; 5] = ["def", "class", "function", "import", "from"];
 
+/// The bit that distinguishes capital letters, in each of four bytes.
+const CASE: u32 = 0x2020_2020;
+
 /// How many pairs of letters are distinguished, ignoring case.
 const PAIRS: usize = 1 << 10;
 
@@ -60,6 +63,9 @@ struct Keyword {
     /// In lower case, at least two bytes.
     text: Cow<'static, str>,
     kind: Kind,
+    /// Its first four bytes with the bit set that tells cases apart, and which of them it has.
+    head: u32,
+    mask: u32,
 }
 
 /// The keywords that a text contains.
@@ -91,7 +97,7 @@ impl Keywords {
             let text = lower(text);
             let known = |keyword: &Keyword| keyword.kind == kind && keyword.text == text;
             if text.len() >= SHORTEST && list.len() < usize::from(u16::MAX) && !list.iter().any(known) {
-                list.push(Keyword { text, kind });
+                list.push(Keyword::new(text, kind));
             }
         }
         let places = list.iter().enumerate();
@@ -138,8 +144,15 @@ impl Keywords {
     fn compare(&self, text: &str, at: usize, wanted: impl Fn(Kind) -> bool, found: &mut Found) {
         let pair = pair(&text.as_bytes()[at..]);
         let Some(first) = usize::from(self.pairs[usize::from(pair)]).checked_sub(1) else { return };
+        // At the end of the text there may be no four bytes: then nothing is ruled out early.
+        let head = text.as_bytes()[at..].first_chunk().map(|bytes| u32::from_le_bytes(*bytes) | CASE);
         for &(_, place) in self.by_pair[first..].iter().take_while(|(other, _)| *other == pair) {
-            let (seen, keyword) = (&mut found.seen[usize::from(place)], &self.list[usize::from(place)]);
+            let keyword = &self.list[usize::from(place)];
+            // Most places of a text that is made of beginnings of keywords are ruled out here.
+            if head.is_some_and(|head| head & keyword.mask != keyword.head) {
+                continue;
+            }
+            let seen = &mut found.seen[usize::from(place)];
             if !*seen && wanted(keyword.kind) && keyword.is_at(text, at) {
                 *seen = true;
                 found.counts[keyword.kind as usize] += 1;
@@ -149,6 +162,16 @@ impl Keywords {
 }
 
 impl Keyword {
+    fn new(text: Cow<'static, str>, kind: Kind) -> Self {
+        let mut head = [0; 4];
+        let mut mask = [0; 4];
+        for ((head, mask), byte) in head.iter_mut().zip(&mut mask).zip(text.bytes()) {
+            (*head, *mask) = (byte, u8::MAX);
+        }
+        let mask = u32::from_le_bytes(mask);
+        Self { head: (u32::from_le_bytes(head) | CASE) & mask, mask, text, kind }
+    }
+
     fn is_at(&self, text: &str, at: usize) -> bool {
         let end = at + self.text.len();
         let Some(part) = text.as_bytes().get(at..end) else { return false };
@@ -169,7 +192,7 @@ fn add(groups: &mut Groups<3>, group: u8, keyword: &[u8]) {
                 groups.add(group, place, byte.to_ascii_uppercase());
             }
             // Any byte may follow a keyword of two bytes.
-            None => (0..16).for_each(|half| groups.add(group, place, half << 4 | half)),
+            None => groups.add_any(group, place),
         }
     }
 }

@@ -42,7 +42,8 @@ const HIGH_MODELS: Texts = Texts {
 };
 const COMPLEX_KEYWORDS: Texts = Texts {
     name: "complex-keywords",
-    summary: "Words that raise the score by 0.1 each, by 0.3 at most, wherever they occur, in any case.",
+    summary: "Words that raise the score by 0.1 each, by 0.3 at most, wherever they occur, in any case. Of a message \
+              above 128 KiB only the first and the last 64 KiB are scored.",
     default: &[
         "analyze",
         "design",
@@ -74,6 +75,9 @@ const SIMPLE_KEYWORDS: Texts = Texts {
         "true or false",
     ],
 };
+
+/// Bytes that are scored of each end of a very long message.
+const SCORED_BYTES: usize = 64 << 10;
 
 /// How many of the complex keywords found the reason names.
 const NAMED_KEYWORDS: usize = 5;
@@ -139,7 +143,7 @@ impl Policy for Complexity {
 
 impl Routing for Complexity {
     fn route(&self, request: &Request, candidates: &[Candidate]) -> Result<Verdict, String> {
-        let score = self.scorer.score(scored_text(request));
+        let score = self.scorer.score(&scored_text(request));
         let tier = self.tier(score.value);
         let wanted = self.ranking(tier, candidates);
         let first = wanted.first().copied();
@@ -217,10 +221,19 @@ impl Complexity {
     }
 }
 
-/// The text of the last user message.
-fn scored_text(request: &Request) -> &str {
+/// The text of the last user message; of a very long one its beginning and its end, so that no request takes much time.
+fn scored_text(request: &Request) -> Cow<'_, str> {
     let last = request.messages.iter().rfind(|message| message.role == wasmgate_policy::Role::User);
-    last.map_or("", |message| &message.text)
+    let text = last.map_or("", |message| &*message.text);
+    if text.len() <= 2 * SCORED_BYTES {
+        return text.into();
+    }
+    let (head, tail) = (text.floor_char_boundary(SCORED_BYTES), text.ceil_char_boundary(text.len() - SCORED_BYTES));
+    let mut ends = String::with_capacity(2 * SCORED_BYTES + 1);
+    ends.push_str(&text[..head]);
+    ends.push('\n');
+    ends.push_str(&text[tail..]);
+    ends.into()
 }
 
 /// Formats a contribution. All contributions are tenths, up to rounding errors far below.

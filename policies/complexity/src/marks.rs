@@ -27,15 +27,36 @@ const FOLD_BEGIN: [u8; 2] = [FOLD_TO_ASCII[0].as_bytes()[0], FOLD_TO_ASCII[1].as
 /// Their lower case.
 const FOLDED: [&str; 2] = ["i\u{307}", "k"];
 
-/// The bytes to look at, in groups whose half-bytes combine to no other byte; all non-ASCII bytes are among them.
+/// `FOLD_TO_ASCII`, each in a group of its own, so that nothing else is found. Any byte may follow the first, which has two.
+const FOLDS: Groups<3> = {
+    let mut folds = Groups::new();
+    let mut letter = 0;
+    while letter < FOLD_TO_ASCII.len() {
+        let bytes = FOLD_TO_ASCII[letter].as_bytes();
+        let mut place = 0;
+        while place < 3 {
+            if place < bytes.len() {
+                folds.add(1 << letter, place, bytes[place]);
+            } else {
+                folds.add_any(1 << letter, place);
+            }
+            place += 1;
+        }
+        letter += 1;
+    }
+    folds
+};
+
+/// The bytes of each kind of mark, in groups whose half-bytes combine to no other byte.
 const MARKS: Groups<1> = {
     let mut marks = Groups::new();
-    let groups: [&[u8]; 6] = [b"{}[]", b"()", b";", b"`", b"?", &BEYOND_ASCII];
+    let groups: [(u8, &[u8]); 5] =
+        [(BRACKETS, b"{}[]"), (BRACKETS << 1, b"()"), (BRACKETS << 2, b";"), (BACKTICK, b"`"), (QUESTION, b"?")];
     let mut group = 0;
     while group < groups.len() {
         let mut at = 0;
-        while at < groups[group].len() {
-            marks.add(1 << group, 0, groups[group][at]);
+        while at < groups[group].1.len() {
+            marks.add(groups[group].0, 0, groups[group].1[at]);
             at += 1;
         }
         group += 1;
@@ -43,22 +64,29 @@ const MARKS: Groups<1> = {
     marks
 };
 
-const BEYOND_ASCII: [u8; 128] = {
-    let mut bytes = [0; 128];
-    let mut at = 0;
-    while at < bytes.len() {
-        bytes[at] = 0x80 + at as u8;
-        at += 1;
-    }
-    bytes
-};
+/// The first of three groups of brackets.
+const BRACKETS: u8 = 1;
+const BACKTICK: u8 = 8;
+const QUESTION: u8 = 16;
 
-/// Reads the marks of a text.
+/// Reads the marks of a text: a bit mask of each kind for sixteen bytes at once, so that no text costs more than another.
 pub(crate) fn read(text: &str) -> Marks {
-    let text = text.as_bytes();
+    let bytes = text.as_bytes();
     let mut marks =
         Marks { brackets: false, backticks: false, questions: 0, beyond_ascii: false, folds_to_ascii: false };
-    MARKS.find(text, |at| marks.look(text, at));
+    // The backticks among the last two bytes of the window before.
+    let mut before = 0;
+    MARKS.windows(bytes, |window| {
+        marks.brackets |= window.of(BRACKETS | BRACKETS << 1 | BRACKETS << 2) != 0;
+        marks.questions += window.of(QUESTION).count_ones() as usize;
+        marks.beyond_ascii |= window.beyond_ascii() != 0;
+        let ticks = u32::from(window.of(BACKTICK)) << 2 | before;
+        marks.backticks |= ticks & ticks >> 1 & ticks >> 2 != 0;
+        before = ticks >> 16;
+    });
+    if marks.beyond_ascii {
+        FOLDS.find(bytes, |_| marks.folds_to_ascii = true);
+    }
     marks
 }
 
@@ -81,26 +109,6 @@ pub(crate) fn fold(text: &str) -> String {
     }
     folded.push_str(&text[from..]);
     folded
-}
-
-impl Marks {
-    /// Records the mark at a position.
-    fn look(&mut self, text: &[u8], at: usize) {
-        let begins = |other: &str| text[at..].starts_with(other.as_bytes());
-        match text[at] {
-            b'{' | b'}' | b'[' | b']' | b'(' | b')' | b';' => self.brackets = true,
-            b'`' => self.backticks |= begins("```"),
-            b'?' => self.questions += 1,
-            byte if byte.is_ascii() => {}
-            byte => {
-                self.beyond_ascii = true;
-                // A long text may have such bytes only, so most of them must cost little.
-                if (byte == FOLD_BEGIN[0] || byte == FOLD_BEGIN[1]) && !self.folds_to_ascii {
-                    self.folds_to_ascii = FOLD_TO_ASCII.iter().any(|letter| begins(letter));
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -149,5 +157,18 @@ mod tests {
         }
         assert!(read("def class \u{212A}").folds_to_ascii);
         assert!(read("\u{130}").folds_to_ascii);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn reads_what_a_plain_search_reads(text in "[a`?;{(é漢İ\u{212A}℀ ]{0,50}") {
+            let marks = read(&text);
+            proptest::prop_assert_eq!(marks.brackets, text.contains(['{', '}', '[', ']', '(', ')', ';']));
+            proptest::prop_assert_eq!(marks.backticks, text.contains("```"));
+            proptest::prop_assert_eq!(marks.questions, text.matches('?').count());
+            proptest::prop_assert_eq!(marks.beyond_ascii, !text.is_ascii());
+            let folds = FOLD_TO_ASCII.iter().any(|letter| text.contains(letter));
+            proptest::prop_assert_eq!(marks.folds_to_ascii, folds);
+        }
     }
 }

@@ -42,6 +42,18 @@ fn fallbacks_go_up_first_and_then_down() {
 }
 
 #[test]
+fn of_a_very_long_message_both_ends_are_scored() {
+    let tier = |prompt: &str| decide(&policy(), &request(prompt), &models()).1.tier;
+    let filler = "漢字 ".repeat(40_000);
+    assert_eq!(tier(&filler), Some(Tier::Medium));
+    for prompt in [std::format!("{HIGH} {filler}"), std::format!("{filler} {HIGH}")] {
+        assert_eq!(tier(&prompt), Some(Tier::High));
+    }
+    assert_eq!(tier(&std::format!("{filler} {HIGH} {filler}")), Some(Tier::Medium), "the middle is not");
+    assert_eq!(tier(&std::format!("{filler}{}", &HIGH[..HIGH.len() - 1])), Some(Tier::High), "no character is cut");
+}
+
+#[test]
 fn models_that_the_settings_do_not_name_come_after() {
     let candidates = [candidate("z"), candidate("tinyllama"), candidate("a"), candidate("phi2")];
     assert_eq!(decide(&policy(), &request(HIGH), &candidates).0, ["phi2", "tinyllama", "z", "a"]);
