@@ -22,6 +22,7 @@ enum Backend {
     OpenAi,
     Responses,
     Anthropic,
+    Ollama,
 }
 
 impl Backend {
@@ -31,6 +32,7 @@ impl Backend {
             Self::OpenAi => "kind = \"openai\"",
             Self::Responses => "kind = \"openai\"\nresponses = true",
             Self::Anthropic => "kind = \"anthropic\"",
+            Self::Ollama => "kind = \"ollama\"",
         }
     }
 
@@ -40,6 +42,7 @@ impl Backend {
             Self::OpenAi => "/v1/chat/completions",
             Self::Responses => "/v1/responses",
             Self::Anthropic => "/v1/messages",
+            Self::Ollama => "/api/chat",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Clients that are libraries: LangChain and the Vercel AI SDK, each with a script of cases in
+//! Clients that are libraries: LangChain, the Vercel AI SDK and Ollama's in JavaScript, each with a script of cases in
 //! `tests/real/clients`.
 
 use std::fs;
@@ -65,6 +65,16 @@ fn langchain_works_with_the_api_of_openai() {
 #[test]
 fn langchain_works_with_the_api_of_anthropic() {
     all_cases(12, &[Backend::Anthropic], langchain("anthropic"));
+}
+
+#[test]
+fn langchain_works_with_the_api_of_ollama() {
+    all_cases(12, &[Backend::Ollama], langchain("ollama"));
+}
+
+#[test]
+fn the_client_of_ollama_in_javascript_works() {
+    all_cases(13, &[Backend::Ollama], node("ollama.mjs"));
 }
 
 #[test]

@@ -16,15 +16,14 @@ fn pinned() -> BTreeSet<String> {
     let manifest: Value = serde_json::from_str(&read("tests/real/clients/package.json")).unwrap();
     let lock: Value = serde_json::from_str(&read("tests/real/clients/package-lock.json")).unwrap();
     // What the scripts need beside the clients.
-    let clients =
-        manifest["dependencies"].as_object().unwrap().keys().filter(|name| !["zod", "ollama"].contains(&name.as_str()));
+    let clients = manifest["dependencies"].as_object().unwrap().keys().filter(|name| *name != "zod");
     let from_npm = clients.map(|name| {
         let version = &lock["packages"][format!("node_modules/{name}")]["version"];
         format!("{name} {}", version.as_str().unwrap())
     });
     let of_python = [
         ("tests/real/requirements.txt", ["openai", "anthropic", "ollama"].as_slice()),
-        ("tests/real/clients/requirements.txt", &["langchain-openai", "langchain-anthropic"]),
+        ("tests/real/clients/requirements.txt", &["langchain-openai", "langchain-anthropic", "langchain-ollama"]),
     ];
     let from_pypi = of_python.iter().flat_map(|(file, names)| {
         let pins = read(file);

@@ -50,6 +50,7 @@ pub(super) fn answer(heard: &Heard, said: &Said) -> Reply {
     let items: Vec<Item> = match said {
         Said::Text(text) => vec![Item::of_text(text)],
         Said::Calls(calls) => calls.iter().enumerate().map(|(index, call)| Item::of_call(heard, index, call)).collect(),
+        Said::TooLong(..) if heard.stream => return too_long(heard),
         failed => return openai::failure(failed),
     };
     let whole: Vec<Value> = items.iter().map(|item| item.whole.clone()).collect();
@@ -74,11 +75,29 @@ pub(super) fn answer(heard: &Heard, said: &Said) -> Reply {
         }));
     }
     events.push(json!({"type": "response.completed", "response": completed}));
+    stream(events)
+}
+
+fn stream(events: Vec<Value>) -> Reply {
     let frames = events.into_iter().enumerate().map(|(number, mut event)| {
         event["sequence_number"] = json!(number);
         format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
     });
     Reply::stream("text/event-stream").frames(frames).end()
+}
+
+/// As the API says it to those who stream: in the stream.
+fn too_long(heard: &Heard) -> Reply {
+    let message = "Your input exceeds the context window of this model. Please adjust your input and try again.";
+    let error = json!({"code": "context_length_exceeded", "message": message});
+    let response = |status: &str, error: Value| {
+        json!({"id": "resp_scripted", "object": "response", "created_at": 1_760_000_000, "model": heard.model,
+            "status": status, "output": [], "error": error})
+    };
+    stream(vec![
+        json!({"type": "response.created", "response": response("in_progress", Value::Null)}),
+        json!({"type": "response.failed", "response": response("failed", error)}),
+    ])
 }
 
 /// An item of an answer, and the events that bring it.
