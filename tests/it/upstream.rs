@@ -85,6 +85,7 @@ fn a_server_that_allows_few_streams_is_given_no_more_from_the_first_moment_on() 
     for client in &mut clients {
         let _ = client.response().expect(200);
     }
+    assert_eq!(backend.too_many(), 0);
     nobody_is_blamed(&gateway);
 }
 

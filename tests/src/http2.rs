@@ -156,6 +156,12 @@ impl Http2Backend {
         self.seen.with(|seen| seen.connections.iter().map(|connection| connection.most).max().unwrap_or(0))
     }
 
+    /// Streams beyond what a connection may have at once.
+    #[must_use]
+    pub fn too_many(&self) -> usize {
+        self.seen.with(|seen| seen.too_many)
+    }
+
     /// Streams that the gateway reset.
     #[must_use]
     pub fn resets(&self) -> usize {

@@ -26,9 +26,6 @@ use super::{Incoming, Lost, Outgoing, error_chain};
 /// Streams of one connection at most, whatever its server allows: each more shares one TCP connection, where one lost
 /// packet stops all of them.
 pub(super) const MAX_STREAMS: usize = 100;
-/// Streams of a connection before its server has told its limit. If that is lower, the server refuses some, which are sent
-/// again.
-pub(super) const FIRST_STREAMS: usize = 10;
 /// Idle time after which the pool closes a connection.
 pub(super) const IDLE: Duration = Duration::from_secs(60);
 
@@ -54,7 +51,8 @@ pub(super) struct Connection {
     pool: Weak<Pool>,
     /// Streams in use. Only the pool adds to it, under its lock.
     in_use: AtomicUsize,
-    /// What the server allows.
+    /// What the server allows; 0 until it has told. Requests that came earlier and are more than it allows would wait for
+    /// others to end, though another connection could take them.
     limit: AtomicUsize,
     /// Whether it has served a request.
     proven: AtomicBool,
@@ -66,21 +64,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Begins the protocol. A task of its own drives the connection until its end. `streams`: how many streams the server
-    /// allowed on other connections.
-    pub(super) async fn begin(
-        io: Io,
-        expires: Instant,
-        streams: usize,
-        pool: Weak<Pool>,
-        open: Counted,
-    ) -> Result<Arc<Self>, String> {
-        let first = streams.min(FIRST_STREAMS);
+    /// Begins the protocol. A task of its own drives the connection until its end. It takes requests when its server has told
+    /// its limit, one round trip later.
+    pub(super) async fn begin(io: Io, expires: Instant, pool: Weak<Pool>, open: Counted) -> Result<Arc<Self>, String> {
         let (sender, connection) = Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .data_frame_budget(FRAMES_BUDGET)
-            .initial_max_send_streams(first)
             .max_header_list_size(MAX_HEAD_BYTES)
             .enable_push(false)
             .handshake::<_, Bytes>(TokioIo::new(io))
@@ -91,7 +81,7 @@ impl Connection {
             sender,
             pool: pool.clone(),
             in_use: AtomicUsize::new(0),
-            limit: AtomicUsize::new(first),
+            limit: AtomicUsize::new(0),
             proven: AtomicBool::new(false),
             began,
             expires,

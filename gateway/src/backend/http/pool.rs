@@ -227,9 +227,8 @@ impl Pool {
                 })
             }
             Ok(Connected::Http2(io)) => {
-                let streams = self.lock().each.unwrap_or(usize::MAX);
                 let open = self.open.count(Protocol::Http2);
-                let begun = h2::Connection::begin(io, expires, streams, Arc::downgrade(&self), open).await;
+                let begun = h2::Connection::begin(io, expires, Arc::downgrade(&self), open).await;
                 begun.map(|connection| {
                     let mut state = self.lock();
                     state.shared.push(connection);
