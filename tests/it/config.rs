@@ -4,6 +4,7 @@ use wasmgate::config::Config;
 use wasmgate_policy_host::Profile;
 use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, run};
+use wasmgate_tests::tls::Authority;
 use wasmgate_tests::wire::{Dialect, Usage, ask};
 
 /// The smallest file that means something.
@@ -289,6 +290,13 @@ fn what_the_example_only_mentions_is_known_too() {
         // One of the two.
         .replace("# api_key_file = ", "# or ")
         .replace("# probe_interval_seconds = ", "probe_interval_seconds = ")
+        .replacen("# ca_file = ", "ca_file = ", 1)
+        // The address of the example has no TLS, so that these would be refused.
+        .replace("# ca_file = ", "# or ")
+        .replace("# client_cert_file = ", "# or ")
+        .replace("# client_key_file = ", "# or ")
+        .replace("# proxy = ", "proxy = ")
+        .replace("# headers = ", "headers = ")
         .replace("# strict_streams = ", "strict_streams = ")
         .replace("# responses = ", "responses = ")
         .replace("# connect_seconds = ", "connect_seconds = ")
@@ -322,6 +330,7 @@ fn what_the_example_only_mentions_is_known_too() {
     // A policy has a file or is built in, and prose may name a setting.
     assert!(settings(&uncommented) <= 2, "a commented setting that this test does not try");
     let setup = Gateway::setup().whole(&uncommented).secret_file("admin-token", "a-token-of-operators");
+    let setup = setup.file("company-ca.pem", Authority::new("test").pem().as_bytes()).variable("MODELS_TOKEN", "x");
     setup.variable("OPENAI_API_KEY", "sk-example").check().expect(0, &["3 backends"]);
 }
 

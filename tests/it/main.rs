@@ -22,6 +22,7 @@ mod crash;
 mod dashboards;
 mod deadlines;
 mod drill;
+mod egress;
 mod exam;
 mod examples;
 mod faults;

@@ -36,6 +36,7 @@ pub(crate) fn command(program: &Path) -> Command {
             || text.ends_with("_DIRECTORY")
             || text.starts_with("XDG_")
             || name == "RUST_LOG"
+            || text.to_ascii_lowercase().ends_with("_proxy")
         {
             command.env_remove(name);
         }

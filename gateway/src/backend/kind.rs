@@ -127,6 +127,17 @@ pub enum Key {
     Header(&'static str),
 }
 
+impl Kind {
+    /// The name of the header that holds the API key.
+    #[must_use]
+    pub fn key_header(&self) -> &'static str {
+        match self.key {
+            Key::Bearer => "authorization",
+            Key::Header(name) => name,
+        }
+    }
+}
+
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)

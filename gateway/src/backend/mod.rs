@@ -8,6 +8,7 @@ mod body;
 mod breaker;
 mod capabilities;
 mod catalog;
+mod egress;
 mod error_response;
 mod health;
 mod http;
@@ -41,6 +42,7 @@ use body::Source;
 pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState, CallOutcome, Pass};
 pub use capabilities::{Capabilities, Capability};
 pub use catalog::{Catalog, LiveModel, Model};
+pub use egress::{ClientCertificate, Egress, ExtraHeader, Proxy, ProxyBy, ProxyVariables, Roots, Tls, WrongClient};
 pub use health::{Health, HealthState};
 use http::{Http, Incoming, Lost, Outgoing};
 pub use http::{Http2, Protocol};
@@ -121,8 +123,9 @@ impl Backend {
         let about = |error: &dyn fmt::Display| format!("backend {}: {error}", settings.name);
         let server =
             settings.url.as_deref().map(|url| url.parse::<Uri>().map_err(|error| about(&error))).transpose()?;
-        let http =
-            server.map(|server| Http::new(&server, settings.http2).map_err(|error| about(&error))).transpose()?;
+        let http = server
+            .map(|server| Http::new(&server, settings.http2, &settings.egress).map_err(|error| about(&error)))
+            .transpose()?;
         let live = Live {
             http,
             health: Health::new(settings.kind.simulated, settings.probe_interval.is_some()),
@@ -172,6 +175,9 @@ impl Backend {
                 .map_err(|_| about(&"the API key has a character that an HTTP header cannot carry"))?;
             value.set_sensitive(true);
             headers.insert(name, value);
+        }
+        for header in &settings.egress.headers {
+            headers.insert(header.name(), header.value().clone());
         }
         Ok(Self {
             chat_url: url(kind.chat_path)?,
@@ -408,11 +414,16 @@ impl Backend {
         };
         let both = more.filter(|more| !more.is_empty()).map(|more| {
             let mut headers = self.headers.clone();
-            // The client's dialect headers, such as its API version, replace the gateway's.
-            for name in more.keys() {
+            // The client's dialect headers, such as its API version, replace the gateway's, but not the operator's. Both may
+            // switch on features: that header is a list.
+            let set = |name: &HeaderName| self.settings.egress.headers.iter().any(|header| header.name() == name);
+            let is_list = |name: &HeaderName| name == "anthropic-beta";
+            for name in more.keys().filter(|name| !set(name)) {
                 headers.remove(name);
             }
-            headers.extend(more.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
+            for (name, value) in more.iter().filter(|(name, _)| !set(name) || is_list(name)) {
+                headers.append(name, value.clone());
+            }
             headers
         });
         let headers = both.as_ref().unwrap_or(&self.headers);
@@ -427,7 +438,16 @@ impl Backend {
             return Ok(response.into_body());
         }
         let key = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
-        Err(error_response::failure(response, key).await)
+        let mut failure = error_response::failure(response, key).await;
+        let (message, detail) = (&mut failure.message, &mut failure.detail);
+        [Some(message), Some(detail), failure.param.as_mut()]
+            .into_iter()
+            .flatten()
+            .for_each(|text| self.settings.egress.redact(text));
+        if let FailureKind::RequestRefused(_, Some(code)) = &mut failure.kind {
+            self.settings.egress.redact(code);
+        }
+        Err(failure)
     }
 }
 

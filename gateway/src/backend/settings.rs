@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::breaker::BreakerSettings;
+use super::egress::Egress;
 use super::http::Http2;
 use super::kind::Kind;
 use super::queue::QueueSettings;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub located_by: LocatedBy,
     /// The API key to send.
     pub api_key: Option<Secret>,
+    /// How requests leave the gateway.
+    pub egress: Egress,
     /// Its timeouts.
     pub timeouts: Timeouts,
     /// Interval of probes; `None`: only traffic shows its health.
@@ -53,7 +56,10 @@ impl Settings {
     /// Whether both are of one backend: what is known of it then holds, and its connections serve both.
     pub(super) fn is_same_server(&self, other: &Self) -> bool {
         let server = |settings: &Self| (settings.name.clone(), settings.url.clone(), settings.http2);
-        server(self) == server(other) && self.kind == other.kind && self.api_key == other.api_key
+        server(self) == server(other)
+            && self.kind == other.kind
+            && self.api_key == other.api_key
+            && self.egress.is_same(&other.egress)
     }
 }
 

@@ -1,11 +1,13 @@
 //! `[backends.NAME]`: as written, and as checked settings of a backend.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use serde::Deserialize;
 
 use super::checks::{check_name, seconds};
+use super::egress::{EgressFile, HeaderFile, Shared, mean_egress};
 use super::error::Wrong;
 use super::secret::{self, Readers};
 use crate::backend::retry::Retries;
@@ -24,6 +26,12 @@ pub(super) struct BackendFile {
     location: Option<Location>,
     api_key_env: Option<String>,
     api_key_file: Option<PathBuf>,
+    proxy: Option<String>,
+    ca_file: Option<PathBuf>,
+    client_cert_file: Option<PathBuf>,
+    client_key_file: Option<PathBuf>,
+    #[serde(default)]
+    headers: IndexMap<String, HeaderFile>,
     #[serde(default)]
     timeouts: backend::TimeoutsFile,
     #[serde(default)]
@@ -40,7 +48,7 @@ pub(super) struct BackendFile {
     sim: Option<backend::SimSettings>,
 }
 
-pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Result<backend::Settings, Wrong> {
+pub(super) fn mean_backend(name: String, file: BackendFile, shared: &Shared<'_>) -> Result<backend::Settings, Wrong> {
     let at = |key: &str| vec!["backends".to_owned(), name.clone(), key.to_owned()];
     check_name(&["backends", &name], &name)?;
     let kind = file.kind;
@@ -79,11 +87,24 @@ pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Re
             _ => return Err((at("api_key_env"), format!("the environment variable {variable} is not set"))),
         },
         (None, Some(path)) => {
-            let key =
-                secret::read(&folder.join(path), Readers::Anyone).map_err(|message| (at("api_key_file"), message))?;
+            let key = secret::read(&shared.folder.join(path), Readers::Anyone)
+                .map_err(|message| (at("api_key_file"), message))?;
             Some(Secret::new(key))
         }
     };
+    let egress = EgressFile {
+        proxy: file.proxy,
+        ca_file: file.ca_file,
+        client_cert_file: file.client_cert_file,
+        client_key_file: file.client_key_file,
+        headers: file.headers,
+    };
+    let egress = mean_egress(&name, egress, url.as_deref(), shared)?;
+    let key_header = kind.key_header();
+    if api_key.is_some() && egress.headers.iter().any(|header| *header.name() == key_header) {
+        let message = format!("the API key is sent as `{key_header}`, expected only one of them");
+        return Err((vec!["backends".to_owned(), name.clone(), "headers".to_owned(), key_header.to_owned()], message));
+    }
     let (location, located_by) = match (file.location, kind.location) {
         (Some(location), _) => (location, LocatedBy::Configuration),
         (None, Some(location)) => (location, LocatedBy::Kind),
@@ -120,6 +141,7 @@ pub(super) fn mean_backend(name: String, file: BackendFile, folder: &Path) -> Re
         location,
         located_by,
         api_key,
+        egress,
         timeouts,
         probe_interval,
         retries: file.retries,

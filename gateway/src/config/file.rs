@@ -10,11 +10,13 @@ use super::admin::AdminFile;
 use super::backends::{BackendFile, mean_backend};
 use super::checks::seconds;
 use super::cors::CorsFile;
+use super::egress::{Shared, mean_roots};
 use super::error::{ConfigError, Wrong, wrong};
 use super::locate::{key_at, line_at, line_of};
 use super::models::{ModelFile, mean_models};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
 use super::{Config, Log, LogFormat, Reload, Server};
+use crate::backend::ProxyVariables;
 use wasmgate_base::digest::sha256;
 use wasmgate_dialect::Bounds;
 use wasmgate_policy_host::Hook;
@@ -83,6 +85,7 @@ struct ServerFile {
     allowed_origins: Option<Vec<String>>,
     allowed_hosts: Vec<String>,
     metrics_for_clients: bool,
+    ca_file: Option<PathBuf>,
 }
 
 impl Default for ServerFile {
@@ -117,6 +120,7 @@ impl Default for ServerFile {
             allowed_origins: None,
             allowed_hosts: Vec::new(),
             metrics_for_clients: true,
+            ca_file: None,
         }
     }
 }
@@ -208,13 +212,16 @@ fn mean(file: File, folder: &Path) -> Result<Config, Wrong> {
         wrong(&["listen"], format!("{:?} is not an address, expected one like 127.0.0.1:8080", file.listen))
     })?;
     let admin = file.admin.meant(folder)?;
+    let roots = mean_roots(file.server.ca_file.as_deref(), folder)?;
+    let variables = ProxyVariables::read(|name| std::env::var(name).ok());
+    let shared = Shared { folder, roots: &roots, variables: &variables };
     let server = mean_server(file.server)?;
     if file.models.is_empty() {
         return Err(wrong(&["models"], "no model is configured, expected at least one [models.NAME]"));
     }
     let mut backends = Vec::with_capacity(file.backends.len());
     for (name, backend) in file.backends {
-        backends.push(mean_backend(name, backend, folder)?);
+        backends.push(mean_backend(name, backend, &shared)?);
     }
     let models = mean_models(file.models, &backends)?;
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&file.log.level) {

@@ -7,6 +7,7 @@ mod admin;
 mod backends;
 mod checks;
 mod cors;
+mod egress;
 mod error;
 mod file;
 mod locate;

@@ -1,4 +1,4 @@
-//! Reads secrets from files: once, bounded in size, without surrounding white space.
+//! Reads secrets and certificates from files: once, bounded in size, without surrounding white space.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,6 +7,8 @@ use std::path::Path;
 
 /// Longest secret file, in bytes. A longer file is not a secret.
 const MAX_BYTES: u64 = 4096;
+/// Longest file of certificates, in bytes: several times what operating systems have.
+const MAX_PEM_BYTES: u64 = 4 << 20;
 
 /// Which users may have access to the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,15 @@ pub(super) enum Readers {
 
 /// The secret in the file. An error begins with the file's path.
 pub(super) fn read(path: &Path, readers: Readers) -> Result<String, String> {
+    read_up_to(path, readers, MAX_BYTES)
+}
+
+/// The certificates or the private key in the file, as text.
+pub(super) fn read_pem(path: &Path) -> Result<String, String> {
+    read_up_to(path, Readers::Anyone, MAX_PEM_BYTES)
+}
+
+fn read_up_to(path: &Path, readers: Readers, most: u64) -> Result<String, String> {
     let refused = |message: String| format!("{}: {message}", path.display());
     let cannot = |error: io::Error| refused(format!("cannot be read: {error}"));
     let opened = File::open(path).map_err(cannot)?;
@@ -28,9 +39,9 @@ pub(super) fn read(path: &Path, readers: Readers) -> Result<String, String> {
         return Err(refused(format!("users other than its owner have access (mode {mode:03o}), expected mode 600")));
     }
     let mut text = String::new();
-    opened.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(refused(format!("longer than {MAX_BYTES} bytes, expected only a secret")));
+    opened.take(most + 1).read_to_string(&mut text).map_err(cannot)?;
+    if text.len() as u64 > most {
+        return Err(refused(format!("longer than {most} bytes, expected only what the setting names")));
     }
     let text = text.trim();
     if text.is_empty() { Err(refused("empty, expected a secret".into())) } else { Ok(text.to_owned()) }

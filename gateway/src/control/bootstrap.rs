@@ -292,6 +292,9 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, Sta
     for backend in &config.backends {
         let (name, location, by) = (&backend.name, backend.location.as_str(), backend.located_by.as_str());
         summary += &format!("\n  backend {name}: {location} ({by})");
+        if !backend.kind.simulated {
+            summary += &format!(", {}", backend.egress);
+        }
     }
     let is_free =
         |price: &Price| [price.input, price.output, price.cache_read, price.cache_write] == [NanoDollars(0); 4];

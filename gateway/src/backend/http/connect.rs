@@ -1,4 +1,4 @@
-//! Opens connections to one server: name, TCP, TLS, and the choice of the protocol.
+//! Opens connections to one server: name, TCP, a proxy's tunnel, TLS, and the choice of the protocol.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +10,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::dial::Dial;
 use super::{Http2, error_chain};
+use crate::backend::egress::Egress;
 
 /// Silence of a connection after which the kernel asks whether the other side still lives, and the pause between such
 /// questions. It finds a dead server while a call waits for a head that takes minutes.
@@ -27,9 +29,14 @@ pub(super) type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
 /// Opens connections to one server.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
-    inner: HttpsConnector<HttpConnector>,
+    inner: HttpsConnector<Dial>,
     server: Uri,
     http2: Http2,
+}
+
+/// Whether a proxy forwards each request to this server, which costs it no tunnel. It can read plain HTTP/1.1.
+pub(super) fn forwards(server: &Uri, http2: Http2) -> bool {
+    server.scheme_str() == Some("http") && http2 == Http2::Auto
 }
 
 /// A connection, by the protocol that its server chose.
@@ -41,7 +48,7 @@ pub(super) enum Connected {
 impl Connector {
     /// # Errors
     /// If the platform's certificates cannot be used.
-    pub(super) fn new(server: &Uri, http2: Http2) -> Result<Self, io::Error> {
+    pub(super) fn new(server: &Uri, http2: Http2, egress: &Egress) -> Result<Self, io::Error> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -49,10 +56,11 @@ impl Connector {
         tcp.set_keepalive_interval(Some(KEEP_ALIVE));
         tcp.set_keepalive_retries(Some(KEEP_ALIVE_RETRIES));
         tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
-        let tls = HttpsConnectorBuilder::new().try_with_platform_verifier().map_err(io::Error::other)?;
+        let dial = Dial::new(tcp, egress.proxy.clone(), !forwards(server, http2));
+        let tls = HttpsConnectorBuilder::new().with_tls_config(egress.tls.config().map_err(io::Error::other)?);
         let inner = match http2 {
-            Http2::Auto => tls.https_or_http().enable_all_versions().wrap_connector(tcp),
-            Http2::PriorKnowledge => tls.https_or_http().enable_http2().wrap_connector(tcp),
+            Http2::Auto => tls.https_or_http().enable_all_versions().wrap_connector(dial),
+            Http2::PriorKnowledge => tls.https_or_http().enable_http2().wrap_connector(dial),
         };
         Ok(Self { inner, server: server.clone(), http2 })
     }

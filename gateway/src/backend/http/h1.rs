@@ -1,13 +1,13 @@
 //! HTTP/1.1 connections: each serves one request at a time and returns to the pool when the answer's end was read.
 
 use std::io;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Request, Response, Uri};
 use tokio::runtime::Handle;
 
@@ -66,12 +66,22 @@ impl Connection {
 pub(in crate::backend) struct Lease {
     connection: Connection,
     pool: Weak<Pool>,
-    host: HeaderValue,
+    target: Arc<Target>,
+}
+
+/// What each request says of its server.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) host: HeaderValue,
+    /// Whether the connection ends at a proxy, which needs the whole address.
+    pub(super) forwarded: bool,
+    /// The credentials for that proxy.
+    pub(super) authorization: Option<HeaderValue>,
 }
 
 impl Lease {
-    pub(super) fn new(connection: Connection, pool: Weak<Pool>, host: HeaderValue) -> Self {
-        Self { connection, pool, host }
+    pub(super) fn new(connection: Connection, pool: Weak<Pool>, target: Arc<Target>) -> Self {
+        Self { connection, pool, target }
     }
 
     /// Sends a request and waits for the head of its answer. A connection whose head did not come in time is closed.
@@ -82,9 +92,15 @@ impl Lease {
     ) -> Result<Response<Incoming>, Lost> {
         let mut head = Request::new(Full::new(request.body.clone()));
         *head.method_mut() = request.method.clone();
-        *head.uri_mut() = request.to.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
+        *head.uri_mut() = match self.target.forwarded {
+            true => request.to.clone(),
+            false => request.to.path_and_query().cloned().map_or_else(Uri::default, Uri::from),
+        };
         *head.headers_mut() = request.headers.clone();
-        head.headers_mut().insert(HOST, self.host.clone());
+        head.headers_mut().insert(HOST, self.target.host.clone());
+        if let Some(authorization) = &self.target.authorization {
+            head.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
         let sent = Instant::now();
         request.sent.note();
         let answer = tokio::time::timeout_at(head_by, self.connection.sender.try_send_request(head)).await;

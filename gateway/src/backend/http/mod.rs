@@ -1,7 +1,7 @@
 //! A backend's HTTP client: a pool of connections to one server, with TLS for https addresses.
 //!
-//! It uses the protocol libraries directly, because every request passes here: nothing is parsed, redirected or sent
-//! through a proxy on the way. What a pool costs a request is one short lock when a connection is taken, and one when it
+//! It uses the protocol libraries directly, because every request passes here: nothing is parsed or redirected on the way.
+//! What a pool costs a request is one short lock when a connection is taken, and one when it
 //! is free again.
 //!
 //! A request that the server certainly did not process is sent again on another connection: nobody is to blame, so no
@@ -9,6 +9,7 @@
 
 mod body;
 mod connect;
+mod dial;
 mod h1;
 mod h2;
 mod open;
@@ -24,6 +25,7 @@ use hyper::{HeaderMap, Method, Response, Uri};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::egress::Egress;
 use super::sent::Sent;
 pub(super) use body::Incoming;
 pub use open::Protocol;
@@ -87,8 +89,8 @@ impl Http {
     ///
     /// # Errors
     /// If the platform's certificates cannot be used.
-    pub(super) fn new(server: &Uri, http2: Http2) -> Result<Self, io::Error> {
-        Ok(Self(Arc::new(Pool::new(server, http2)?)))
+    pub(super) fn new(server: &Uri, http2: Http2, egress: &Egress) -> Result<Self, io::Error> {
+        Ok(Self(Arc::new(Pool::new(server, http2, egress)?)))
     }
 
     /// Sends a request and waits for the head of its answer until `head_by`. Dropping the future or the answer's body

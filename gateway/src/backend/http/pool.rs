@@ -15,9 +15,10 @@ use hyper::header::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::connect::{Connected, Connector};
+use super::connect::{Connected, Connector, forwards};
 use super::open::{Open, Protocol};
 use super::{Http2, Lost, h1, h2};
+use crate::backend::egress::{Egress, Proxy};
 use crate::backend::retry::random;
 
 /// HTTP/2 connections of a backend at most, and connections of any kind that are being opened at once. It bounds what a
@@ -40,7 +41,8 @@ pub(super) enum Lease {
 #[derive(Debug)]
 pub(super) struct Pool {
     connector: Connector,
-    host: HeaderValue,
+    /// What each request over HTTP/1.1 says of its server.
+    target: Arc<h1::Target>,
     open: Open,
     state: Mutex<State>,
 }
@@ -66,9 +68,15 @@ struct State {
 impl Pool {
     /// # Errors
     /// If the platform's certificates cannot be used.
-    pub(super) fn new(server: &Uri, http2: Http2) -> Result<Self, io::Error> {
-        let connector = Connector::new(server, http2)?;
+    pub(super) fn new(server: &Uri, http2: Http2, egress: &Egress) -> Result<Self, io::Error> {
+        let connector = Connector::new(server, http2, egress)?;
         let host = HeaderValue::from_str(server.authority().map_or("", |authority| authority.as_str()));
+        let proxy = egress.proxy.as_ref().filter(|_| forwards(server, http2));
+        let target = h1::Target {
+            host: host.map_err(io::Error::other)?,
+            forwarded: proxy.is_some(),
+            authorization: proxy.and_then(Proxy::authorization).cloned(),
+        };
         let state = State {
             idle: Vec::new(),
             shared: Vec::new(),
@@ -78,7 +86,7 @@ impl Pool {
             connect: Duration::ZERO,
             swept: false,
         };
-        Ok(Self { connector, host: host.map_err(io::Error::other)?, open: Open::default(), state: Mutex::new(state) })
+        Ok(Self { connector, target: Arc::new(target), open: Open::default(), state: Mutex::new(state) })
     }
 
     /// A connection for one request, at the latest at `until`. `connect`: how long connecting may take.
@@ -118,7 +126,7 @@ impl Pool {
             Err(_elapsed) => return Err(Lost::Late),
         };
         let begun = h1::Connection::begin(io, expiry(), began.elapsed(), self.open.count(Protocol::Http1)).await;
-        let lease = |connection| Lease::H1(h1::Lease::new(connection, Arc::downgrade(self), self.host.clone()));
+        let lease = |connection| Lease::H1(h1::Lease::new(connection, Arc::downgrade(self), Arc::clone(&self.target)));
         begun.map(lease).map_err(Lost::Unreached)
     }
 
@@ -192,7 +200,7 @@ impl Pool {
             let now = Instant::now();
             while let Some(connection) = state.idle.pop() {
                 if connection.is_usable(now) {
-                    return Some(Lease::H1(h1::Lease::new(connection, Arc::downgrade(self), self.host.clone())));
+                    return Some(Lease::H1(h1::Lease::new(connection, Arc::downgrade(self), Arc::clone(&self.target))));
                 }
             }
         }
