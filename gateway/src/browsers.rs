@@ -62,7 +62,9 @@ impl<'a> Sender<'a> {
     pub fn is_local_page(self) -> bool {
         let Self::Page(Some(origin)) = self else { return false };
         let Some((scheme, host)) = origin.split_once("://") else { return false };
+        // Browsers write no user into an origin.
         matches!(scheme, "http" | "https")
+            && !host.contains('@')
             && Authority::try_from(host)
                 .is_ok_and(|host| is_local_name(host.host(), Some(IpAddr::V4(Ipv4Addr::LOCALHOST))))
     }
