@@ -7,9 +7,11 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use wasmgate_base::tokens::TokenEstimator;
 use wasmgate_dialect::chat::Part;
-use wasmgate_dialect::{Bounds, Dialect};
+use wasmgate_dialect::{Bounds, Dialect, Quirks, Target};
 
 static TOKENS: LazyLock<TokenEstimator> = LazyLock::new(TokenEstimator::new);
+
+const TARGET: Target<'_> = Target { model: "model", max_tokens: 4096, quirks: Quirks::NONE };
 
 fuzz_target!(|body: &[u8]| {
     let chats = [Dialect::Native, Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama, Dialect::Responses];
@@ -21,7 +23,7 @@ fuzz_target!(|body: &[u8]| {
         for backend in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama] {
             // One without a prompt is sent to no other dialect.
             if !chat.load && backend.obstacle(client, &chat).is_none() {
-                let written = backend.encode(client, &chat, "model", 4096);
+                let written = backend.encode(client, &chat, &TARGET);
                 assert!(
                     backend.decode(&written, &Bounds::default()).is_ok(),
                     "{client:?} to {backend:?}: {:?}\n{}",

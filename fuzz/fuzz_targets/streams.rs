@@ -59,5 +59,6 @@ fn facts() -> Facts {
             version: "0".into(),
         },
         echo: None,
+        tool_names: None,
     }
 }

@@ -299,6 +299,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# headers = ", "headers = ")
         .replace("# strict_streams = ", "strict_streams = ")
         .replace("# responses = ", "responses = ")
+        .replace("# quirks = ", "quirks = ")
         .replace("# connect_seconds = ", "connect_seconds = ")
         .replace("# head_seconds = ", "head_seconds = ")
         .replace("# first_token_seconds = ", "first_token_seconds = ")

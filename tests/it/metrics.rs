@@ -70,6 +70,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_pinned_requests_total", "counter", &["reason"], true),
     ("api_gateway_skipped_frames_total", "counter", &["upstream"], true),
     ("api_gateway_token_counts_total", "counter", &["source"], true),
+    ("api_gateway_dropped_fields_total", "counter", &["field"], true),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
     ("api_gateway_abandoned_requests_total", "counter", &["model", "backend", "reason"], true),

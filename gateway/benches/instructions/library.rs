@@ -223,6 +223,7 @@ pub(crate) fn facts() -> Facts {
             version: "1.0.0".to_owned(),
         },
         echo: None,
+        tool_names: None,
     }
 }
 

@@ -5,12 +5,15 @@
 //! own bytes (`Chat::raw`) instead, so that no unknown field is lost. This module must not know: HTTP, policies,
 //! backends, JSON beyond the raw fields that it stores.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use crate::echo::Echo;
+pub use crate::effort::{Effort, Thinking};
+use crate::fields::Hints;
 use crate::origin::Origin;
 use wasmgate_base::usage::Usage;
 
@@ -29,16 +32,24 @@ pub struct Chat {
     pub parallel_tool_calls: Option<bool>,
     /// Maximum output tokens, at least 1.
     pub max_tokens: Option<u32>,
-    /// Sampling temperature, 0 to 2.
+    /// Sampling temperature, 0 or more. Dialects end at 1, at 2 or nowhere.
     pub temperature: Option<f64>,
     /// Nucleus sampling, 0 to 1.
     pub top_p: Option<f64>,
     /// Sampling among the k likeliest tokens.
     pub top_k: Option<u32>,
+    /// Penalty on tokens by how often they occurred, -2 to 2.
+    pub frequency_penalty: Option<f64>,
+    /// Penalty on tokens that occurred, -2 to 2.
+    pub presence_penalty: Option<f64>,
     /// Stop sequences: texts that end the answer.
     pub stop: Vec<String>,
     /// Seed for repeatable sampling.
     pub seed: Option<i64>,
+    /// How much the model may think, as a word.
+    pub effort: Option<Effort>,
+    /// Whether the model may think, or how much, in another form than a word.
+    pub thinking: Option<Thinking>,
     /// The required format of the answer.
     pub format: Option<Format>,
     /// Whether to stream the answer.
@@ -48,7 +59,7 @@ pub struct Chat {
     pub include_usage: bool,
     /// The client's id for its user, passed on for abuse tracking.
     pub user: Option<String>,
-    /// The path of the first field without a counterpart in the other dialects. Such a request can only go to backends
+    /// The path of the first content without a counterpart in the other dialects. Such a request can only go to backends
     /// of its own dialect.
     pub unportable: Option<String>,
     /// What an answer in the Responses dialect needs of the request; `None` in the others.
@@ -57,6 +68,10 @@ pub struct Chat {
     pub pins: Vec<Pin>,
     /// Whether it has no prompt, and only asks the server to load or unload the model (Ollama).
     pub load: bool,
+    /// Hints of the request that this type has no field for. They reach backends of its own dialect only.
+    pub unread: Hints,
+    /// Names of the first such fields, where the hint has several, and of the first fields that the gateway does not know.
+    pub unread_names: Vec<Cow<'static, str>>,
     /// The length of the body that it was read from.
     pub body_bytes: usize,
     /// The top-level fields as the client wrote them, in order: name and value, for forwarding.
@@ -64,7 +79,8 @@ pub struct Chat {
 }
 
 impl Chat {
-    /// All texts that the model reads: of messages, tool calls, tool results and tools, and the schema of the answer.
+    /// All texts that the model reads: of messages, tool calls, tool results and tools, and the schema of the answer. Not
+    /// earlier thinking, which most providers leave out themselves.
     pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {
         let messages = self.messages.iter().flat_map(|message| &message.parts).flat_map(Part::texts);
         let tools = self.tools.iter().flat_map(Tool::texts);
@@ -79,7 +95,23 @@ impl Chat {
     #[must_use]
     pub fn images(&self) -> usize {
         let parts = self.messages.iter().flat_map(|message| &message.parts);
-        parts.filter(|part| matches!(part, Part::Image(_))).count()
+        let images = parts.map(|part| match part {
+            Part::Image(_) => 1,
+            Part::ToolResult { images, .. } => images.len(),
+            Part::Text(_) | Part::Reasoning(_) | Part::ToolCall(_) => 0,
+        });
+        images.sum()
+    }
+
+    /// How much the model may think, as a word: the client's, else the one nearest to its budget.
+    #[must_use]
+    pub fn effort(&self) -> Option<Effort> {
+        self.effort.or(match self.thinking {
+            Some(Thinking::Budget(..=4096)) => Some(Effort::Low),
+            Some(Thinking::Budget(..=16_384)) => Some(Effort::Medium),
+            Some(Thinking::Budget(_)) => Some(Effort::High),
+            Some(Thinking::Off | Thinking::On | Thinking::Adaptive) | None => None,
+        })
     }
 }
 
@@ -150,6 +182,8 @@ pub enum Part {
     Text(String),
     /// An image.
     Image(Image),
+    /// A model's earlier thinking, which the client sends back.
+    Reasoning(String),
     /// A tool call by the model.
     ToolCall(ToolCall),
     /// A tool's result.
@@ -160,6 +194,8 @@ pub enum Part {
         name: Option<String>,
         /// The result as text.
         text: String,
+        /// The images of the result.
+        images: Vec<Image>,
         /// Whether the tool failed.
         is_error: bool,
     },
@@ -171,7 +207,7 @@ impl Part {
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::ToolResult { text, .. } => Some(text),
-            Self::Image(_) | Self::ToolCall(_) => None,
+            Self::Image(_) | Self::Reasoning(_) | Self::ToolCall(_) => None,
         }
     }
 
@@ -179,10 +215,30 @@ impl Part {
         let (first, second) = match self {
             Self::Text(text) | Self::ToolResult { text, .. } => (Some(text), None),
             Self::ToolCall(call) => (Some(&call.name), Some(&call.arguments)),
-            Self::Image(_) => (None, None),
+            Self::Image(_) | Self::Reasoning(_) => (None, None),
         };
         first.into_iter().chain(second).map(String::as_str)
     }
+}
+
+/// The result of a tool, from the parts of its content: texts are joined, images follow them.
+pub(crate) fn tool_result(call_id: String, name: Option<String>, parts: Vec<Part>, is_error: bool) -> Part {
+    let (mut text, mut images) = (String::new(), Vec::new());
+    let mut texts = 0;
+    for part in parts {
+        match part {
+            Part::Text(more) => {
+                if texts > 0 {
+                    text.push('\n');
+                }
+                texts += 1;
+                text.push_str(&more);
+            }
+            Part::Image(image) => images.push(image),
+            Part::Reasoning(_) | Part::ToolCall(_) | Part::ToolResult { .. } => {}
+        }
+    }
+    Part::ToolResult { call_id, name, text, images, is_error }
 }
 
 /// An image in a message.
@@ -260,7 +316,7 @@ pub enum Format {
 }
 
 /// A complete response.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reply {
     /// The backend's id of the response, if it has one.
     pub id: Option<String>,

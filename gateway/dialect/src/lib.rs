@@ -8,16 +8,22 @@
 pub mod chat;
 pub mod echo;
 pub mod embeddings;
+pub mod fields;
 pub mod frames;
 pub mod json;
 
 mod anthropic;
+mod dropped;
+mod effort;
 mod image;
+mod names;
 mod native;
 mod ollama;
 mod openai;
 mod origin;
+mod quirks;
 mod reading;
+mod renaming;
 mod responses;
 mod sse;
 mod translatable;
@@ -27,10 +33,15 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use chat::{Chat, Delta, Deltas, Reply};
+pub use dropped::Dropped;
 use frames::Framing;
 pub use json::BadRequest;
+pub use names::ToolNames;
 pub use origin::Origin;
+pub use quirks::{Quirks, Target};
 pub use responses::Forwarded;
 pub use types::{Bounds, Dialect, ErrorText, Facts, Malformed, Routing, Total};
 use wasmgate_base::usage::Usage;
@@ -64,8 +75,8 @@ impl Dialect {
         Ok(Chat { body_bytes: body.len(), ..anthropic::decode_prompt(body, bounds)? })
     }
 
-    /// Why `chat`, read in dialect `from`, cannot go to a backend of this dialect: the path of the first field that
-    /// this dialect cannot express. `None` if it can express every field.
+    /// Why `chat`, read in dialect `from`, cannot go to a backend of this dialect: the path of the first content that this
+    /// dialect cannot express. `None` if it can express all of it.
     #[must_use]
     pub fn obstacle(self, from: Self, chat: &Chat) -> Option<String> {
         if self == from {
@@ -79,7 +90,7 @@ impl Dialect {
         let field = match self {
             // No backend is sent a request of another dialect in these.
             Self::Native | Self::Responses | Self::Completions | Self::Generate => None,
-            Self::OpenAi => openai::obstacle(from, chat),
+            Self::OpenAi => openai::obstacle(chat),
             Self::Anthropic => anthropic::obstacle(from, chat),
             Self::Ollama => ollama::obstacle(from, chat),
         };
@@ -89,25 +100,55 @@ impl Dialect {
         }
     }
 
-    /// Writes the body for a backend of this dialect that knows the model as `model`. A request in the same dialect is
-    /// forwarded as the client wrote it, except for the model's name, the request for usage in OpenAI's streams, and
-    /// unsigned thinking in Anthropic's messages. `max_tokens` is sent if the client named no limit and the dialect
-    /// requires one. `obstacle` must have returned `None`.
+    /// The first hint of `chat`, read in dialect `from`, that a backend of this dialect would not get, as the client names
+    /// it. For operators who want such requests refused. Hints on which no answer depends do not count.
     #[must_use]
-    pub fn encode(self, from: Self, chat: &Chat, model: &str, max_tokens: u32) -> Vec<u8> {
+    pub fn lost_hint(self, from: Self, chat: &Chat) -> Option<String> {
+        self.dropped(from, chat, &Quirks::default()).first_hint(from)
+    }
+
+    /// What a backend of this dialect, with these quirks, does not get of `chat`, read in dialect `from`.
+    #[must_use]
+    pub fn dropped(self, from: Self, chat: &Chat, quirks: &Quirks) -> Dropped {
+        Dropped::of(self.spoken(), from, chat, quirks.leave_out)
+    }
+
+    /// The tools that a backend of this dialect must know by other names than the client, which speaks `from`.
+    #[must_use]
+    pub fn tool_names(self, from: Self, chat: &Chat) -> Option<Arc<ToolNames>> {
+        if self == from { None } else { renaming::renamed(self.spoken(), chat).map(Arc::new) }
+    }
+
+    /// What a request must not have, after a backend of this dialect refused it with `status` and the body `error` because
+    /// of a field that can be spared: a hint, or what the gateway added itself. `None`: nothing of it can be spared.
+    #[must_use]
+    pub fn quirks_in(self, from: Self, chat: &Chat, tried: &Quirks, status: u16, error: &[u8]) -> Option<Quirks> {
+        quirks::refused(self, from, chat, tried, status, error)
+    }
+
+    /// Writes the body for a backend of this dialect. A request in the same dialect is forwarded as the client wrote it,
+    /// except for the model's name, the request for usage in OpenAI's streams, unsigned thinking in Anthropic's messages,
+    /// and the quirks. `obstacle` must have returned `None`.
+    #[must_use]
+    pub fn encode(self, from: Self, chat: &Chat, target: &Target<'_>) -> Vec<u8> {
         match self {
             // No backend speaks Native; the simulated backend speaks OpenAI's dialect.
-            Self::OpenAi | Self::Native if from == Self::OpenAi => openai::forward(chat, model),
-            Self::OpenAi | Self::Native => openai::encode(chat, model),
-            Self::Anthropic if from == self => anthropic::forward(chat, model),
-            Self::Anthropic => anthropic::encode(chat, model, max_tokens),
-            Self::Ollama if from == self => ollama::forward(chat, model),
-            Self::Ollama => ollama::encode(chat, model),
-            Self::Responses => write::forward(&chat.raw, model, None),
+            Self::OpenAi | Self::Native if from == Self::OpenAi => openai::forward(chat, target),
+            Self::OpenAi | Self::Native => openai::encode(chat, target),
+            Self::Anthropic if from == self => anthropic::forward(chat, target),
+            Self::Anthropic => anthropic::encode(chat, target),
+            Self::Ollama if from == self => ollama::forward(chat, target),
+            Self::Ollama => ollama::encode(chat, target),
+            Self::Responses => write::forward(&chat.raw, target.model, None),
             // Nothing is translated into these.
-            Self::Completions => openai::forward(chat, model),
-            Self::Generate => ollama::forward(chat, model),
+            Self::Completions => openai::forward(chat, target),
+            Self::Generate => ollama::forward(chat, target),
         }
+    }
+
+    /// The dialect that a backend speaks.
+    fn spoken(self) -> Self {
+        if self == Self::Native { Self::OpenAi } else { self }
     }
 
     /// Reads a backend's complete response.
@@ -140,6 +181,8 @@ impl Dialect {
     /// Writes a complete response for a client.
     #[must_use]
     pub fn encode_reply(self, reply: &Reply, facts: &Facts, total: &Total) -> Vec<u8> {
+        let renamed = facts.tool_names.as_ref().map(|names| renaming::reply_for_client(names, reply));
+        let reply = renamed.as_ref().unwrap_or(reply);
         match self {
             Self::Native => native::encode_reply(reply, facts, total),
             Self::OpenAi => openai::encode_reply(reply, facts, total),
@@ -246,14 +289,16 @@ impl Decoder {
 
 /// Writes a client's stream, delta by delta; `end` or `fail` comes last.
 #[derive(Debug)]
-pub enum Encoder {
-    /// Wasmgate's own.
+pub struct Encoder {
+    tool_names: Option<Arc<ToolNames>>,
+    dialect: DialectEncoder,
+}
+
+#[derive(Debug)]
+enum DialectEncoder {
     Native(native::Encoder),
-    /// OpenAI's.
     OpenAi(openai::Encoder),
-    /// Anthropic's.
     Anthropic(anthropic::Encoder),
-    /// Ollama's.
     Ollama(ollama::Encoder),
     /// OpenAI's Responses.
     Responses(responses::Encoder),
@@ -267,51 +312,59 @@ impl Encoder {
     /// An encoder for one stream.
     #[must_use]
     pub fn new(dialect: Dialect, facts: Facts) -> Self {
-        match dialect {
-            Dialect::Native => Self::Native(native::Encoder::new(facts)),
-            Dialect::OpenAi => Self::OpenAi(openai::Encoder::new(facts)),
-            Dialect::Anthropic => Self::Anthropic(anthropic::Encoder::new(facts)),
-            Dialect::Ollama => Self::Ollama(ollama::Encoder::new(facts)),
-            Dialect::Responses => Self::Responses(responses::Encoder::new(facts)),
-            Dialect::Completions => Self::Completions(openai::completions::Encoder::new(facts)),
-            Dialect::Generate => Self::Generate(ollama::generate::Encoder::new(facts)),
-        }
+        let tool_names = facts.tool_names.clone();
+        let dialect = match dialect {
+            Dialect::Native => DialectEncoder::Native(native::Encoder::new(facts)),
+            Dialect::OpenAi => DialectEncoder::OpenAi(openai::Encoder::new(facts)),
+            Dialect::Anthropic => DialectEncoder::Anthropic(anthropic::Encoder::new(facts)),
+            Dialect::Ollama => DialectEncoder::Ollama(ollama::Encoder::new(facts)),
+            Dialect::Responses => DialectEncoder::Responses(responses::Encoder::new(facts)),
+            Dialect::Completions => DialectEncoder::Completions(openai::completions::Encoder::new(facts)),
+            Dialect::Generate => DialectEncoder::Generate(ollama::generate::Encoder::new(facts)),
+        };
+        Self { tool_names, dialect }
     }
 
     /// Writes one delta. `Delta::End` and `Delta::Failed` write nothing: `end` or `fail` follows.
     pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
-        match self {
-            Self::Native(e) => e.delta(delta, out),
-            Self::OpenAi(e) => e.delta(delta, out),
-            Self::Anthropic(e) => e.delta(delta, out),
-            Self::Ollama(e) => e.delta(delta, out),
-            Self::Responses(e) => e.delta(delta, out),
-            Self::Completions(e) => e.delta(delta, out),
-            Self::Generate(e) => e.delta(delta, out),
+        let delta = match (&self.tool_names, delta) {
+            (Some(names), Delta::ToolCallStart { index, id, name }) => {
+                Delta::ToolCallStart { index, id, name: names.for_client(name) }
+            }
+            (_, delta) => delta,
+        };
+        match &mut self.dialect {
+            DialectEncoder::Native(e) => e.delta(delta, out),
+            DialectEncoder::OpenAi(e) => e.delta(delta, out),
+            DialectEncoder::Anthropic(e) => e.delta(delta, out),
+            DialectEncoder::Ollama(e) => e.delta(delta, out),
+            DialectEncoder::Responses(e) => e.delta(delta, out),
+            DialectEncoder::Completions(e) => e.delta(delta, out),
+            DialectEncoder::Generate(e) => e.delta(delta, out),
         }
     }
 
     /// Writes the end of a complete stream.
     pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
-        match self {
-            Self::Native(e) => e.end(total, out),
-            Self::OpenAi(e) => e.end(total, out),
-            Self::Anthropic(e) => e.end(total, out),
-            Self::Ollama(e) => e.end(total, out),
-            Self::Responses(e) => e.end(total, out),
-            Self::Completions(e) => e.end(total, out),
-            Self::Generate(e) => e.end(total, out),
+        match &mut self.dialect {
+            DialectEncoder::Native(e) => e.end(total, out),
+            DialectEncoder::OpenAi(e) => e.end(total, out),
+            DialectEncoder::Anthropic(e) => e.end(total, out),
+            DialectEncoder::Ollama(e) => e.end(total, out),
+            DialectEncoder::Responses(e) => e.end(total, out),
+            DialectEncoder::Completions(e) => e.end(total, out),
+            DialectEncoder::Generate(e) => e.end(total, out),
         }
     }
 
     /// Writes the in-band error that ends a stream which broke off.
     pub fn fail(&mut self, error: &ErrorText, out: &mut Vec<u8>) {
-        match self {
-            Self::Native(_) => out.extend(native::stream_error(error)),
-            Self::OpenAi(_) | Self::Completions(_) => out.extend(openai::stream_error(error)),
-            Self::Anthropic(_) => out.extend(anthropic::stream_error(error)),
-            Self::Ollama(_) | Self::Generate(_) => out.extend(ollama::stream_error(error)),
-            Self::Responses(e) => e.fail(error, out),
+        match &mut self.dialect {
+            DialectEncoder::Native(_) => out.extend(native::stream_error(error)),
+            DialectEncoder::OpenAi(_) | DialectEncoder::Completions(_) => out.extend(openai::stream_error(error)),
+            DialectEncoder::Anthropic(_) => out.extend(anthropic::stream_error(error)),
+            DialectEncoder::Ollama(_) | DialectEncoder::Generate(_) => out.extend(ollama::stream_error(error)),
+            DialectEncoder::Responses(e) => e.fail(error, out),
         }
     }
 }
@@ -356,7 +409,7 @@ pub fn count_request(mut chat: Chat, model: &str) -> Vec<u8> {
         "container",
     ];
     chat.raw.retain(|(key, _)| !OF_ANSWERS.contains(&key.as_str()));
-    anthropic::forward(&chat, model)
+    anthropic::forward(&chat, &Target { model, max_tokens: 1, quirks: Quirks::NONE })
 }
 
 /// The answer to a request of one of Ollama's dialects that only loads or unloads the model (`Chat::load`), of a gateway whose

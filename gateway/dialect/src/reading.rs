@@ -1,10 +1,16 @@
-//! What the reader of one request keeps besides the chat: the bounds, and the first field without a counterpart in other
-//! dialects.
+//! What the reader of one request keeps besides the chat: the bounds, and the fields that the other dialects lack.
+
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::chat::Chat;
+use crate::fields::{self, Found, Hint, Hints};
 use crate::json::{self, BadRequest, Most, Path, is_null};
-use crate::types::Bounds;
+use crate::types::{Bounds, Dialect};
+
+/// Most fields whose names a reader remembers.
+const MAX_NAMES: usize = 8;
 
 /// Maximum of stop sequences. Providers allow four to some dozens.
 const MAX_STOPS: usize = 1024;
@@ -13,15 +19,20 @@ const MAX_STOPS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Reading<'b> {
     bounds: &'b Bounds,
+    dialect: Dialect,
     /// Parts so far.
     parts: usize,
-    /// The path of the first field without a counterpart.
-    pub(super) unportable: Option<String>,
+    /// The path of the first content without a counterpart.
+    unportable: Option<String>,
+    /// Hints that `Chat` has no field for.
+    unread: Hints,
+    /// Names of fields that `unread` does not tell.
+    names: Vec<Cow<'static, str>>,
 }
 
 impl<'b> Reading<'b> {
-    pub(super) fn new(bounds: &'b Bounds) -> Self {
-        Self { bounds, parts: 0, unportable: None }
+    pub(super) fn new(dialect: Dialect, bounds: &'b Bounds) -> Self {
+        Self { bounds, dialect, parts: 0, unportable: None, unread: Hints::default(), names: Vec::new() }
     }
 
     /// Admits one more message after `before` others.
@@ -57,20 +68,54 @@ impl<'b> Reading<'b> {
         admit(path, "tool", before, self.bounds.tools)
     }
 
-    /// Notes a field without a counterpart. Anthropic's `cache_control` is ignored at every level: it changes the cost
-    /// of an answer and not its content, and some clients set it on every request.
-    pub(super) fn note(&mut self, path: &Path<'_>) {
-        if matches!(path, Path::Key(_, "cache_control")) {
-            return;
-        }
+    /// Notes content without a counterpart: the request cannot be translated.
+    pub(super) fn refuse(&mut self, path: &Path<'_>) {
         self.unportable.get_or_insert_with(|| path.to_string());
     }
 
-    /// Notes a field without a counterpart, unless it is `null`.
-    pub(super) fn note_unless_null(&mut self, path: &Path<'_>, raw: &RawValue) {
-        if !is_null(raw) {
-            self.note(path);
+    /// Notes a hint that `Chat` has no field for.
+    pub(super) fn leave_out(&mut self, hint: Hint) {
+        self.unread = self.unread.with(hint);
+    }
+
+    /// Notes a field that the reader does not know: the table says what it is. A field that the table does not have either
+    /// is left out.
+    pub(super) fn other(&mut self, path: &Path<'_>, raw: &RawValue) {
+        if is_null(raw) {
+            return;
         }
+        // Some clients mark dozens of blocks.
+        if matches!(path, Path::Key(_, "cache_control")) {
+            return self.leave_out(Hint::CacheControl);
+        }
+        match fields::find(self.dialect, path) {
+            Some(Found::Content(field)) if !field.says_nothing(raw.get()) => self.refuse(path),
+            Some(Found::Hint(hint, pattern)) if !hint.field().says_nothing(raw.get()) => {
+                self.leave_out(hint);
+                match hint.field().read_in(self.dialect) {
+                    [_] if !pattern.ends_with('*') => {}
+                    _ if pattern.ends_with('*') => self.remember(|| path.to_string().into()),
+                    _ if self.names.iter().all(|name| name != pattern) => self.remember(|| pattern.into()),
+                    _ => {}
+                }
+            }
+            Some(_) => {}
+            None => {
+                self.leave_out(Hint::Other);
+                self.remember(|| path.to_string().into());
+            }
+        }
+    }
+
+    fn remember(&mut self, name: impl FnOnce() -> Cow<'static, str>) {
+        if self.names.len() < MAX_NAMES {
+            self.names.push(name());
+        }
+    }
+
+    /// Hands over what was noted.
+    pub(super) fn finish(self, chat: &mut Chat) {
+        (chat.unportable, chat.unread, chat.unread_names) = (self.unportable, self.unread, self.names);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::echo::Echo;
+use crate::names::ToolNames;
 
 /// A wire dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,6 +99,8 @@ pub struct Facts {
     pub routing: Routing,
     /// What an answer in the Responses dialect needs of its request.
     pub echo: Option<Arc<Echo>>,
+    /// The tools that the backend knows by other names than the client.
+    pub tool_names: Option<Arc<ToolNames>>,
 }
 
 /// How a routing decision was made, as the native dialect reports it.

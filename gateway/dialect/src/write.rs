@@ -1,8 +1,11 @@
 //! Helpers for writing that the dialects share: bodies, forwarded fields, ids, times, arguments of tool calls.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::json::{self, Path};
 use crate::types::Malformed;
 
 /// Writes JSON into a new body.
@@ -97,6 +100,34 @@ pub(super) fn arguments(text: &str) -> Box<RawValue> {
 /// The arguments of a tool call as text. Clients parse it, so empty text becomes `{}`.
 pub(super) fn arguments_text(text: &str) -> &str {
     if text.trim().is_empty() { "{}" } else { text }
+}
+
+/// The text of a tool's result that consists of images, where these are in the message behind it.
+pub(super) const SEE_IMAGES: &str = "The next message has the image.";
+
+/// The schema of a tool's arguments, for dialects that require the schema of an object. `$schema`, which names the language
+/// of the schema, is left out: some servers refuse it. `properties`: whether they are required.
+pub(super) fn object_schema(schema: &RawValue, properties: bool) -> Cow<'_, RawValue> {
+    let Ok(fields) = json::object(&Path::Body, schema) else { return Cow::Borrowed(schema) };
+    let has = |key: &str| fields.iter().any(|(name, _)| name == key);
+    let adds_properties = properties && !has("properties");
+    if has("type") && !adds_properties && !has("$schema") {
+        return Cow::Borrowed(schema);
+    }
+    let mut out = b"{".to_vec();
+    if !has("type") {
+        member("type", &"object", &mut out);
+    }
+    for (key, raw) in fields.iter().filter(|(key, _)| *key != "$schema") {
+        member(key, &raw, &mut out);
+    }
+    if adds_properties {
+        out.extend_from_slice(br#""properties":{},"#);
+    }
+    out.pop();
+    out.push(b'}');
+    let text = String::from_utf8(out).ok();
+    text.and_then(|text| RawValue::from_string(text).ok()).map_or(Cow::Borrowed(schema), Cow::Owned)
 }
 
 /// Whether a tool's result already says that the tool failed.

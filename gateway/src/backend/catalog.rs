@@ -5,8 +5,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::backend::{Backend, Breaker, Capabilities, Location, Recent, Settings, Timeouts};
+use crate::backend::{Backend, Breaker, Capabilities, Location, ModelQuirks, Recent, Settings, Timeouts};
 use wasmgate_base::money::Price;
+use wasmgate_dialect::Quirks;
 
 /// A model as configured.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Model {
     pub fallbacks: Vec<usize>,
     /// Whether its streams are guarded: held back until they are complete.
     pub guarded: bool,
+    /// How it deviates from its backend's dialect, as configured for it and its backend.
+    pub quirks: Quirks,
 }
 
 /// A model with its live state.
@@ -44,6 +47,8 @@ pub struct LiveModel {
     pub recent: Arc<Recent>,
     /// Its circuit breaker.
     pub breaker: Arc<Breaker>,
+    /// How it deviates from its backend's dialect, as configured and as learned.
+    pub quirks: ModelQuirks,
 }
 
 /// All models.
@@ -82,11 +87,16 @@ impl Catalog {
                 let known = before.into_iter().flat_map(|before| &before.models).filter(is_same);
                 // Two models may be one at the backend; a renamed one is still the same.
                 let known = known.max_by_key(|live| live.model.name == model.name);
+                let quirks = ModelQuirks::new(
+                    model.quirks,
+                    backend.settings().detected_quirks(),
+                    known.map(|live| &live.quirks),
+                );
                 let (recent, breaker) = match known {
                     Some(live) => (Arc::clone(&live.recent), Arc::clone(&live.breaker)),
                     None => (Arc::default(), Arc::new(Breaker::new(backend.settings().breaker))),
                 };
-                LiveModel { model, backend, recent, breaker }
+                LiveModel { model, backend, recent, breaker, quirks }
             })
             .collect();
         Ok(Self { models, backends, by_name })

@@ -20,12 +20,18 @@ const MAX_MESSAGE: usize = 500;
 /// Time limit for reading the error body.
 const TIME: Duration = Duration::from_secs(2);
 
+/// Reads an error response, of its body as much as the gateway looks at.
+pub(super) async fn read(response: Response<Incoming>) -> Response<Vec<u8>> {
+    let (head, body) = response.into_parts();
+    let body = tokio::time::timeout(TIME, read_body(body)).await.unwrap_or_default();
+    Response::from_parts(head, body)
+}
+
 /// The failure for an error response. `key`: the API key, which some backends repeat in their errors.
-pub(super) async fn failure(response: Response<Incoming>, key: &str) -> Failure {
+pub(super) fn failure(response: &Response<Vec<u8>>, key: &str) -> Failure {
     let status = response.status().as_u16();
     let asked = retry_after(response.headers(), SystemTime::now());
-    let body = tokio::time::timeout(TIME, read(response.into_body())).await.unwrap_or_default();
-    let error = Error::of(&body);
+    let error = Error::of(response.body());
     let (kind, message) = match status {
         // 413, so that clients do not send it again.
         429 if error.is_about_one_request() => (
@@ -59,7 +65,7 @@ pub(super) async fn failure(response: Response<Incoming>, key: &str) -> Failure 
     failure
 }
 
-async fn read(mut body: Incoming) -> Vec<u8> {
+async fn read_body(mut body: Incoming) -> Vec<u8> {
     let mut read = Vec::new();
     while let Some(Ok(frame)) = body.frame().await {
         read.extend_from_slice(frame.data_ref().map_or(&[], |data| data));

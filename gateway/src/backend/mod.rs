@@ -15,6 +15,7 @@ mod http;
 mod kind;
 mod probe;
 mod queue;
+mod quirks;
 pub mod retry;
 mod sent;
 mod settings;
@@ -28,13 +29,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use hyper::{Method, Uri};
+use hyper::{Method, Response, Uri};
 
 use crate::error::{Failure, Kind as FailureKind};
 use crate::offload;
 use wasmgate_dialect::chat::{Chat, Pin};
 use wasmgate_dialect::embeddings::Form;
-use wasmgate_dialect::{Dialect, Origin, forward_responses};
+use wasmgate_dialect::fields::Hint;
+use wasmgate_dialect::{Dialect, Dropped, Origin, Quirks, Target, forward_responses};
 
 pub use averages::{Observed, Recent};
 pub use body::Body;
@@ -49,6 +51,7 @@ pub use http::{Http2, Protocol};
 use kind::Key;
 pub use kind::Kind;
 pub use queue::{Permit, QueueSettings};
+pub use quirks::{ModelQuirks, hint_labels};
 pub use sent::Sent;
 pub use settings::{LocatedBy, Location, Secret, Settings, Timeouts};
 pub(crate) use settings::{TimeoutsFile, seconds};
@@ -95,6 +98,8 @@ pub struct Call<'a> {
     pub max_tokens: u32,
     /// Whether thinking that another backend encrypted is left out.
     pub strip_reasoning: bool,
+    /// What is known of the model's deviations from its dialect.
+    pub quirks: &'a ModelQuirks,
     /// The client's headers that belong to its dialect, forwarded if the backend speaks the same dialect.
     pub dialect_headers: &'a HeaderMap,
     /// Deadline for the head of the answer.
@@ -110,9 +115,14 @@ pub struct Answer {
     pub dialect: Dialect,
     /// Whether each frame of a stream must be of the dialect, and its end marker must come.
     pub strict: bool,
+    /// What the backend did not get of the request.
+    pub dropped: Dropped,
     /// Its body.
     pub body: Body,
 }
+
+/// Most fields that one call spares one after the other.
+const MAX_SPARED: usize = 3;
 
 impl Backend {
     /// A backend, not yet probed.
@@ -295,6 +305,7 @@ impl Backend {
             Dialect::Responses => self.responses_url.as_ref(),
             _ => other.or(self.chat_url.as_ref()),
         };
+        let mut quirks = Quirks::default();
         let body = match (&self.settings.sim, url) {
             (Some(sim), _) => {
                 let number = self.live.sim_calls.fetch_add(1, Ordering::Relaxed) + 1;
@@ -305,13 +316,45 @@ impl Backend {
                 Source::Sim(answer?)
             }
             (None, Some(url)) => {
-                let body = encode(dialect, &call, &self.origin).await?;
-                let shared = (call.from == dialect).then_some(call.dialect_headers);
-                Source::Http(self.post(url, body.into(), &call.sent, shared, call.head_by).await?)
+                let (body, learned) = self.chat_with_quirks(url, &call).await?;
+                quirks = learned;
+                Source::Http(body)
             }
             (None, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
-        Ok(Answer { dialect, strict: self.settings.strict_streams, body: Body::new(body, permit) })
+        let mut dropped = dialect.dropped(call.from, call.chat, &quirks);
+        if call.from != dialect && call.dialect_headers.contains_key("anthropic-beta") {
+            dropped.hints = dropped.hints.with(Hint::Beta);
+        }
+        Ok(Answer { dialect, strict: self.settings.strict_streams, dropped, body: Body::new(body, permit) })
+    }
+
+    /// Sends a chat. If the server refuses a field that the gateway can spare, the chat is sent once more without it, and
+    /// the model's later calls do without it for a while. A refusal is free, so one call may be sent for each such field.
+    async fn chat_with_quirks(&self, url: &Uri, call: &Call<'_>) -> Result<(Incoming, Quirks), Failure> {
+        let dialect = self.dialect_for(call.from);
+        let shared = (call.from == dialect).then_some(call.dialect_headers);
+        let known = call.quirks.for_call(call.from == dialect, call.chat.include_usage);
+        let mut quirks = known;
+        let mut left = MAX_SPARED;
+        loop {
+            let body = encode(dialect, call, &self.origin, quirks).await?;
+            let response = self.send(Method::POST, url, body.into(), &call.sent, shared, call.head_by).await?;
+            if response.status().is_success() {
+                if quirks != known {
+                    call.quirks.learn(&self.settings.name, call.model, dialect, quirks.without(known));
+                }
+                return Ok((response.into_body(), quirks));
+            }
+            let refusal = error_response::read(response).await;
+            let status = refusal.status().as_u16();
+            let spared = dialect.quirks_in(call.from, call.chat, &quirks, status, refusal.body());
+            let Some(spared) = spared.filter(|_| left > 0) else { return Err(self.refused(&refusal)) };
+            // No provider charges for a refusal.
+            call.sent.unnote();
+            quirks = quirks.or(spared);
+            left -= 1;
+        }
     }
 
     /// Whether it can say how many tokens a prompt has.
@@ -336,8 +379,8 @@ impl Backend {
         let Some(url) = &self.count_url else {
             return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend does not count tokens"));
         };
-        let answer = self.post(url, body, &sent, Some(headers), head_by).await?;
-        Ok(Body::new(Source::Http(answer), permit))
+        let response = self.send(Method::POST, url, body, &sent, Some(headers), head_by).await?;
+        Ok(Body::new(Source::Http(self.accept(response).await?), permit))
     }
 
     /// The form in which it serves embeddings; `None`: it serves none.
@@ -363,7 +406,10 @@ impl Backend {
                 sent.note();
                 Source::Sim(sim::embeddings(inputs))
             }
-            (None, Some(url)) => Source::Http(self.post(url, body, &sent, None, head_by).await?),
+            (None, Some(url)) => {
+                let response = self.send(Method::POST, url, body, &sent, None, head_by).await?;
+                Source::Http(self.accept(response).await?)
+            }
             (None, None) => {
                 return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
             }
@@ -385,21 +431,11 @@ impl Backend {
     ) -> Result<Body, Failure> {
         let url = self.responses_url.as_ref().and_then(|url| format!("{url}{below}").parse::<Uri>().ok());
         let url = url.ok_or_else(|| Failure::new(FailureKind::BadRequest, "the query is not valid in an address"))?;
-        let source = Source::Http(self.send(method, &url, Bytes::new(), &Sent::default(), None, head_by).await?);
-        Ok(Body::new(source, permit))
+        let response = self.send(method, &url, Bytes::new(), &Sent::default(), None, head_by).await?;
+        Ok(Body::new(Source::Http(self.accept(response).await?), permit))
     }
 
-    async fn post(
-        &self,
-        url: &Uri,
-        body: Bytes,
-        sent: &Sent,
-        more: Option<&HeaderMap>,
-        head_by: tokio::time::Instant,
-    ) -> Result<Incoming, Failure> {
-        self.send(Method::POST, url, body, sent, more, head_by).await
-    }
-
+    /// Sends a request and waits for the head of the answer, whatever its status.
     async fn send(
         &self,
         method: Method,
@@ -408,7 +444,7 @@ impl Backend {
         sent: &Sent,
         more: Option<&HeaderMap>,
         head_by: tokio::time::Instant,
-    ) -> Result<Incoming, Failure> {
+    ) -> Result<Response<Incoming>, Failure> {
         let Some(http) = &self.live.http else {
             return Err(Failure::new(FailureKind::Internal, "the backend has no connections"));
         };
@@ -433,12 +469,21 @@ impl Backend {
         if !matches!(response, Err(Lost::Full)) {
             self.live.health.note(response.as_ref().is_ok_and(|response| response.status().as_u16() < 500));
         }
-        let response = response.map_err(lost)?;
+        response.map_err(lost)
+    }
+
+    /// The body of an answer, unless its status says that it is an error.
+    async fn accept(&self, response: Response<Incoming>) -> Result<Incoming, Failure> {
         if response.status().is_success() {
             return Ok(response.into_body());
         }
+        Err(self.refused(&error_response::read(response).await))
+    }
+
+    /// The failure for an error response.
+    fn refused(&self, refusal: &Response<Vec<u8>>) -> Failure {
         let key = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
-        let mut failure = error_response::failure(response, key).await;
+        let mut failure = error_response::failure(refusal, key);
         let (message, detail) = (&mut failure.message, &mut failure.detail);
         [Some(message), Some(detail), failure.param.as_mut()]
             .into_iter()
@@ -447,16 +492,16 @@ impl Backend {
         if let FailureKind::RequestRefused(_, Some(code)) = &mut failure.kind {
             self.settings.egress.redact(code);
         }
-        Err(failure)
+        failure
     }
 }
 
 /// Writes a call's body; a large one off the worker.
-async fn encode(dialect: Dialect, call: &Call<'_>, origin: &Origin) -> Result<Vec<u8>, Failure> {
+async fn encode(dialect: Dialect, call: &Call<'_>, origin: &Origin, quirks: Quirks) -> Result<Vec<u8>, Failure> {
     let (from, max_tokens, strip) = (call.from, call.max_tokens, call.strip_reasoning);
     let write = move |chat: &Chat, model: &str, origin: &Origin| match dialect {
         Dialect::Responses => forward_responses(chat, model, origin, strip),
-        _ => dialect.encode(from, chat, model, max_tokens),
+        _ => dialect.encode(from, chat, &Target { model, max_tokens, quirks }),
     };
     if !offload::is_large(call.chat.body_bytes) {
         return Ok(write(call.chat, call.model, origin));

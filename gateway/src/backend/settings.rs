@@ -13,6 +13,7 @@ use super::kind::Kind;
 use super::queue::QueueSettings;
 use super::retry::Retries;
 use super::sim::SimSettings;
+use wasmgate_dialect::Quirks;
 
 /// The configuration of a backend.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,9 +51,18 @@ pub struct Settings {
     /// Whether a frame of a stream that is not of the dialect, or a missing end marker, is an error. If not, the gateway
     /// skips such frames, and an answer with a finish reason is complete.
     pub strict_streams: bool,
+    /// How it deviates from its dialect.
+    pub quirks: Quirks,
 }
 
 impl Settings {
+    /// How the server deviates from what the gateway writes, by its address. OpenAI's own models all take the newer name of
+    /// the output limit, and the newer ones take no other.
+    pub(super) fn detected_quirks(&self) -> Quirks {
+        let host = self.url.as_deref().and_then(|url| url.strip_prefix("https://")?.split('/').next());
+        Quirks { max_completion_tokens: host == Some("api.openai.com"), ..Quirks::NONE }
+    }
+
     /// Whether both are of one backend: what is known of it then holds, and its connections serve both.
     pub(super) fn is_same_server(&self, other: &Self) -> bool {
         let server = |settings: &Self| (settings.name.clone(), settings.url.clone(), settings.http2);

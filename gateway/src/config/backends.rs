@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::checks::{check_name, seconds};
 use super::egress::{EgressFile, HeaderFile, Shared, mean_egress};
 use super::error::Wrong;
+use super::quirks::QuirksFile;
 use super::secret::{self, Readers};
 use crate::backend::retry::Retries;
 use crate::backend::{self, Kind, LocatedBy, Location, Secret, Timeouts};
@@ -46,6 +47,8 @@ pub(super) struct BackendFile {
     #[serde(default)]
     strict_streams: bool,
     sim: Option<backend::SimSettings>,
+    #[serde(default)]
+    quirks: QuirksFile,
 }
 
 pub(super) fn mean_backend(name: String, file: BackendFile, shared: &Shared<'_>) -> Result<backend::Settings, Wrong> {
@@ -132,6 +135,9 @@ pub(super) fn mean_backend(name: String, file: BackendFile, shared: &Shared<'_>)
         }
         Some(interval) => Some(seconds(&["backends", &name, "probe_interval_seconds"], interval)?),
     };
+    let quirks = file.quirks.mean(kind.dialect).map_err(|(key, message)| {
+        (vec!["backends".to_owned(), name.clone(), "quirks".to_owned(), key.to_owned()], message)
+    })?;
     Ok(backend::Settings {
         name,
         kind,
@@ -149,6 +155,7 @@ pub(super) fn mean_backend(name: String, file: BackendFile, shared: &Shared<'_>)
         queue: file.queue,
         responses: file.responses,
         strict_streams: file.strict_streams,
+        quirks,
     })
 }
 

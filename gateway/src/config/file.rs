@@ -15,7 +15,7 @@ use super::error::{ConfigError, Wrong, wrong};
 use super::locate::{key_at, line_at, line_of};
 use super::models::{ModelFile, mean_models};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
-use super::{Config, Log, LogFormat, Reload, Server};
+use super::{Config, Log, LogFormat, Reload, Server, Translation};
 use crate::backend::ProxyVariables;
 use wasmgate_base::digest::sha256;
 use wasmgate_dialect::Bounds;
@@ -77,6 +77,7 @@ struct ServerFile {
     max_models_per_request: usize,
     content_filter_falls_back: bool,
     strip_reasoning: bool,
+    translation: Translation,
     guarded_max_bytes: usize,
     keep_alive_seconds: f64,
     label_headers: Vec<String>,
@@ -113,6 +114,7 @@ impl Default for ServerFile {
             max_models_per_request: 3,
             content_filter_falls_back: false,
             strip_reasoning: false,
+            translation: Translation::Lenient,
             guarded_max_bytes: 1 << 20,
             keep_alive_seconds: 0.0,
             label_headers: Vec::new(),
@@ -327,6 +329,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         max_models_per_request: count("max_models_per_request", file.max_models_per_request, 1, 100)?,
         content_filter_falls_back: file.content_filter_falls_back,
         strip_reasoning: file.strip_reasoning,
+        translation: file.translation,
         keep_alive: match file.keep_alive_seconds {
             0.0 => None,
             every => Some(seconds(&["server", "keep_alive_seconds"], every)?),

@@ -13,6 +13,7 @@ mod file;
 mod locate;
 mod models;
 mod policies;
+mod quirks;
 mod secret;
 mod token;
 
@@ -132,6 +133,8 @@ pub struct Server {
     pub content_filter_falls_back: bool,
     /// Whether thinking that one backend encrypted is left out for others, instead of tying the conversation to the one.
     pub strip_reasoning: bool,
+    /// What becomes of hints that a backend's dialect cannot express.
+    pub translation: Translation,
     /// Request headers that policies may see, in lower case.
     pub label_headers: Vec<String>,
     /// Web pages of other origins.
@@ -161,6 +164,16 @@ pub enum LogFormat {
     Json,
     /// Text for people.
     Text,
+}
+
+/// What becomes of a hint in a request that the dialect of a backend cannot express.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Translation {
+    /// It is left out, and the client is told so.
+    Lenient,
+    /// The request does not go to that backend.
+    Strict,
 }
 
 /// The policies of one hook.

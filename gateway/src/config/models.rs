@@ -6,7 +6,12 @@ use wasmgate_base::money::{self, Price};
 
 use super::checks::check_name;
 use super::error::Wrong;
+use super::quirks::QuirksFile;
 use crate::backend::{self, Capability, Location, Model};
+
+/// Output tokens to ask an Anthropic backend for if neither the client nor the configuration names a limit. All current
+/// models of Anthropic allow them, and long tool arguments fit.
+const DEFAULT_OUTPUT_TOKENS: u32 = 32_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +29,8 @@ pub(super) struct ModelFile {
     fallbacks: Vec<String>,
     #[serde(default)]
     guarded: bool,
+    #[serde(default)]
+    quirks: QuirksFile,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +107,10 @@ fn mean_model(
             message.into(),
         ));
     }
+    let quirks = file.quirks.mean(backends[backend].kind.dialect).map_err(|(key, message)| {
+        (vec!["models".to_owned(), name.clone(), "quirks".to_owned(), key.to_owned()], message)
+    })?;
+    let quirks = quirks.or(backends[backend].quirks);
     let timeouts = file.timeouts.or(&backends[backend].timeouts).map_err(|(key, message)| {
         (vec!["models".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
     })?;
@@ -123,12 +134,13 @@ fn mean_model(
         name,
         backend,
         context_window: file.context_window,
-        max_output_tokens: file.max_output_tokens.unwrap_or(4096),
+        max_output_tokens: file.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS),
         capabilities: file.capabilities.into_iter().collect(),
         timeouts,
         price,
         fallbacks,
         guarded: file.guarded,
+        quirks,
     })
 }
 

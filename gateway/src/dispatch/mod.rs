@@ -152,6 +152,7 @@ impl Dispatch<'_> {
                 version: call.decision.version.clone(),
             },
             echo: call.chat.echo.clone(),
+            tool_names: live.backend.dialect_for(call.dialect).tool_names(call.dialect, &call.chat),
         }
     }
 }
@@ -191,6 +192,7 @@ impl Attempt for Dispatch<'_> {
             model: &live.model.backend_name,
             max_tokens: live.model.max_output_tokens,
             strip_reasoning: self.snapshot.limits.strip_reasoning,
+            quirks: &live.quirks,
             dialect_headers: &call.headers,
             head_by: head_by.into(),
             sent: record.sent.clone(),
@@ -200,6 +202,7 @@ impl Attempt for Dispatch<'_> {
             () = cutoff.cancelled() => Err(stopping()),
             answer = live.backend.chat(permit, sent) => answer,
         }?;
+        record.dropped.clone_from(&answer.dropped);
         let price = self.snapshot.price(Some(index));
         if call.chat.stream {
             let guarded = call.guarded || live.model.guarded;

@@ -29,6 +29,7 @@ pub(super) struct Requests {
     skipped_frames: IntCounterVec,
     pinned: [IntCounter; PINNED.len()],
     token_counts: Vec<IntCounter>,
+    dropped_fields: IntCounterVec,
 }
 
 impl Requests {
@@ -53,6 +54,15 @@ impl Requests {
             "Answers to POST /v1/messages/count_tokens, by who counted. They are free and no requests to a model.",
             &["source"],
         );
+        let dropped_fields = families.counters(
+            "api_gateway_dropped_fields_total",
+            "Requests of which the backend that answered did not get a field, or got it with another value, because of \
+             its dialect or a quirk, by field.",
+            &["field"],
+        );
+        for field in crate::backend::hint_labels() {
+            dropped_fields.with_label_values(&[field]);
+        }
         Self {
             pinned: PINNED.map(|reason| pinned.with_label_values(&[reason])),
             token_counts: CountSource::ALL.iter().map(|by| token_counts.with_label_values(&[by.as_str()])).collect(),
@@ -96,6 +106,7 @@ impl Requests {
                 "Frames of a backend's streams that the gateway skipped because they are not of the backend's dialect.",
                 &["upstream"],
             ),
+            dropped_fields,
         }
     }
 
@@ -174,6 +185,11 @@ impl super::Metrics {
         if let Some(counter) = self.requests.pinned.get(reason) {
             counter.inc();
         }
+    }
+
+    /// A backend answered without a field of the request; `field` is one of `backend::hint_labels`.
+    pub fn dropped(&self, field: &'static str) {
+        self.requests.dropped_fields.with_label_values(&[field]).inc();
     }
 
     /// The chosen model failed, and another one answered.

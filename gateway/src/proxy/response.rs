@@ -157,6 +157,9 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, in_flight: &InFlight, cos
     if let Some(hedge) = record.hedge {
         set("x-wasmgate-hedge", hedge.result.as_str());
     }
+    if let (false, Some(dialect)) = (record.dropped.is_empty(), record.dialect) {
+        set("x-wasmgate-dropped", &record.dropped.names(dialect));
+    }
     if let Some(cost) = cost {
         set("x-wasmgate-cost-usd", &cost.usd().to_string());
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 
+use crate::config::Translation;
 use crate::error::{Failure, Kind};
 use crate::state::{Serving, Snapshot};
 use crate::telemetry::Record;
@@ -101,7 +102,7 @@ fn named(snapshot: &Snapshot, chat: &Chat) -> Result<Option<usize>, Failure> {
 
 /// The models that may answer, by position in the catalog: the one that the request names and behind it its fallbacks, or
 /// for `auto` all. Fallbacks, and all for `auto`, must have the capabilities that the request needs. A model is left out if
-/// its backend's dialect cannot express a field of the request; no field is silently dropped.
+/// its backend's dialect cannot express content of the request, or with `server.translation = "strict"` a hint.
 fn permitted(
     snapshot: &Snapshot,
     dialect: Dialect,
@@ -122,7 +123,7 @@ fn permitted(
             let live = &catalog.models()[index];
             let to = live.backend.dialect_for(dialect);
             let known = obstacles.iter().position(|(dialect, _)| *dialect == to).unwrap_or_else(|| {
-                obstacles.push((to, to.obstacle(dialect, chat)));
+                obstacles.push((to, obstacle(snapshot, to, dialect, chat)));
                 obstacles.len() - 1
             });
             let can_say = obstacles[known].1.is_none() || live.backend.is_simulated();
@@ -141,4 +142,10 @@ fn permitted(
         }
     };
     Err(Failure::new(Kind::NoCapableModel, message))
+}
+
+/// The first field that keeps a request in dialect `from` out of backends of dialect `to`.
+fn obstacle(snapshot: &Snapshot, to: Dialect, from: Dialect, chat: &Chat) -> Option<String> {
+    let strict = snapshot.limits.translation == Translation::Strict;
+    to.obstacle(from, chat).or_else(|| strict.then(|| to.lost_hint(from, chat)).flatten())
 }

@@ -34,6 +34,9 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     if let Some(hedge) = record.hedge {
         metrics.hedged(&models[hedge.model].model.name, hedge.result);
     }
+    if !record.dropped.is_empty() {
+        record.dropped.hints.iter().for_each(|hint| metrics.dropped(hint.field().label));
+    }
     for &(model, frames) in &record.skipped_frames {
         metrics.skipped_frames(&models[model].backend.settings().name, frames);
     }

@@ -12,8 +12,8 @@ use crate::state::DEFAULT_LABEL;
 use crate::state::Decider;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_base::usage::Usage;
-use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::PinReason;
+use wasmgate_dialect::{Dialect, Dropped};
 
 /// Most failed attempts that logs and headers name.
 const MAX_SHOWN_ATTEMPTS: usize = 16;
@@ -101,6 +101,8 @@ pub struct Record {
     pub output_pieces: u64,
     /// Bytes of the output.
     pub output_bytes: u64,
+    /// What the answering backend did not get of the request.
+    pub dropped: Dropped,
     /// Frames of streams that the relay skipped because they are not of the backend's dialect: by model (its position in
     /// the catalog), of all attempts.
     pub skipped_frames: Vec<(usize, u64)>,
@@ -149,6 +151,7 @@ impl Record {
             usage_is_final: false,
             output_pieces: 0,
             output_bytes: 0,
+            dropped: Dropped::default(),
             skipped_frames: Vec::new(),
             detail: String::new(),
         }
@@ -172,6 +175,7 @@ impl Record {
         self.usage_is_final = false;
         self.output_pieces = 0;
         self.output_bytes = 0;
+        self.dropped = Dropped::default();
     }
 
     /// Notes usage that the backend reported. `is_final`: it is that of the whole answer.

@@ -3,5 +3,7 @@
 mod embeddings;
 mod limits;
 mod prompts;
+mod quirks;
 mod routes;
+mod translation;
 mod web_pages;

@@ -5,9 +5,12 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 use wasmgate_dialect::chat::Chat;
-use wasmgate_dialect::{Bounds, Dialect};
+use wasmgate_dialect::{Bounds, Dialect, Quirks, Target};
 
 use super::{Dimension, work};
+
+/// The model of a backend without quirks.
+const TARGET: Target<'_> = Target { model: "m", max_tokens: 5, quirks: Quirks::NONE };
 
 /// What a backend may speak.
 const BACKENDS: [Dialect; 3] = [Dialect::OpenAi, Dialect::Anthropic, Dialect::Ollama];
@@ -146,7 +149,7 @@ fn translated(body: &Value, to: Dialect) -> Vec<u8> {
     if to == Dialect::OpenAi || to.obstacle(Dialect::OpenAi, &chat).is_some() {
         return bytes;
     }
-    to.encode(Dialect::OpenAi, &chat, "m", 5)
+    to.encode(Dialect::OpenAi, &chat, &TARGET)
 }
 
 /// A dimension of requests in one dialect: they are read, their texts are counted, and they are written for each backend
@@ -164,7 +167,7 @@ fn dimension(from: Dialect, what: &str, build: impl Fn(usize) -> Vec<u8> + 'stat
             let chat = Rc::clone(&chat);
             work(format!("written for {}", to.as_str()), move || {
                 if to.obstacle(from, black_box(&chat)).is_none() {
-                    black_box(to.encode(from, black_box(&chat), "m", 5));
+                    black_box(to.encode(from, black_box(&chat), &TARGET));
                 }
             })
         }));

@@ -5,44 +5,31 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::chat::{Chat, Image, Message, Part, Role, Tool, ToolChoice};
+use crate::chat::{Chat, Effort, Format, Image, Part, Role, Tool, ToolChoice};
+use crate::dropped::{is_blank, max_temperature};
+use crate::fields::Hint;
+use crate::names::{ToolNames, mapped};
+use crate::quirks::Target;
 use crate::types::Dialect;
-use crate::{image, translatable, write};
+use crate::{image, renaming, translatable, write};
 
-/// The path of the first field in `chat` that this dialect cannot express.
+/// The user's turn before a conversation that another role begins: this dialect requires one.
+const OPENING: &str = "(The conversation begins with the assistant.)";
+
+/// The path of the first content in `chat` that this dialect cannot express.
 pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
-    let name = |field| Some(translatable::name(from, field));
-    if chat.seed.is_some() {
-        return name("seed");
-    }
-    // This dialect supports schemas, but not for all models and not all schemas. It has no plain JSON mode.
-    if chat.format.is_some() {
-        return name("format");
-    }
-    if chat.temperature.is_some_and(|t| t > 1.0) {
-        return name("temperature");
+    // This dialect has schemas, and no plain JSON mode.
+    if matches!(chat.format, Some(Format::Json)) {
+        return Some(translatable::name(from, "format"));
     }
     let mut spoken = false;
     for (index, message) in chat.messages.iter().enumerate() {
-        if message.role == Role::System {
-            if spoken {
-                return Some(format!("messages[{index}].role"));
-            }
-        } else if !spoken && message.role == Role::Assistant {
-            // The first turn must be the user's.
-            return Some(format!("messages[{index}].role"));
-        } else {
-            spoken |= message.parts.iter().any(says_something);
-        }
+        spoken |= message.parts.iter().any(says_something);
         for (at, part) in message.parts.iter().enumerate() {
             let sayable = match part {
-                Part::Text(_) | Part::ToolCall(_) => true,
-                Part::ToolResult { call_id, .. } => !call_id.is_empty(),
-                Part::Image(_) if message.role != Role::User => false,
-                Part::Image(Image::Url(url)) => url.starts_with("http:") || url.starts_with("https:"),
-                Part::Image(Image::Base64 { media_type, data }) => {
-                    image::media_type(media_type.as_deref(), data).is_some()
-                }
+                Part::Text(_) | Part::Reasoning(_) | Part::ToolCall(_) => true,
+                Part::ToolResult { call_id, images, .. } => !call_id.is_empty() && images.iter().all(is_image),
+                Part::Image(image) => message.role == Role::User && is_image(image),
             };
             if !sayable {
                 return Some(format!("messages[{index}].content[{at}]"));
@@ -53,46 +40,84 @@ pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
     (!spoken).then(|| "messages".to_owned())
 }
 
-fn says_something(part: &Part) -> bool {
-    !matches!(part, Part::Text(text) if text.is_empty())
+fn is_image(image: &Image) -> bool {
+    match image {
+        Image::Url(url) => url.starts_with("http:") || url.starts_with("https:"),
+        Image::Base64 { media_type, data } => image::media_type(media_type.as_deref(), data).is_some(),
+    }
 }
 
-/// Writes a request. `max_tokens` is sent if the client named no limit.
-pub(crate) fn encode(chat: &Chat, model: &str, max_tokens: u32) -> Vec<u8> {
+/// Whether this dialect has a block for it. Earlier thinking needs a signature, which only Anthropic's own models give.
+fn says_something(part: &Part) -> bool {
+    match part {
+        Part::Text(text) => !text.is_empty(),
+        Part::Reasoning(_) => false,
+        Part::Image(_) | Part::ToolCall(_) | Part::ToolResult { .. } => true,
+    }
+}
+
+/// Writes a request.
+pub(crate) fn encode(chat: &Chat, target: &Target<'_>) -> Vec<u8> {
+    let names = renaming::renamed(Dialect::Anthropic, chat);
+    let names = names.as_ref();
+    let takes = |hint| target.quirks.takes(hint);
+    let (system, messages) = turns(chat, names);
+    let effort = chat.effort().and_then(Effort::common_word).filter(|_| takes(Hint::Effort));
+    let format = chat.format.as_ref().and_then(format);
+    write::to_vec(&Request {
+        model: target.model,
+        max_tokens: chat.max_tokens.unwrap_or(target.max_tokens),
+        system: (!system.is_empty()).then_some(system),
+        messages,
+        tools: chat.tools.iter().map(|tool| write_tool(tool, names, takes(Hint::Strict))).collect(),
+        tool_choice: tool_choice(chat, names, takes(Hint::ParallelToolCalls)),
+        temperature: chat
+            .temperature
+            .map(|t| t.min(max_temperature(Dialect::Anthropic)))
+            .filter(|_| takes(Hint::Temperature)),
+        top_p: chat.top_p.filter(|_| takes(Hint::TopP)),
+        top_k: chat.top_k.filter(|_| takes(Hint::TopK)),
+        stop_sequences: chat.stop.iter().filter(|stop| !is_blank(stop)).map(String::as_str).collect(),
+        output_config: (effort.is_some() || format.is_some()).then_some(OutputConfig { effort, format }),
+        stream: chat.stream,
+        metadata: chat.user.as_deref().filter(|_| takes(Hint::User)).map(|user_id| Metadata { user_id }),
+    })
+}
+
+/// The system prompt, and the turns: these must alternate, begin with the user's, and have the results of all calls of a
+/// turn first. Instructions in the middle of a conversation stay in their place, as the user's words.
+fn turns<'a>(chat: &'a Chat, names: Option<&'a ToolNames>) -> (Vec<Block<'a>>, Vec<Turn<'a>>) {
     let mut system = Vec::new();
-    let mut messages: Vec<Turn<'_>> = Vec::with_capacity(chat.messages.len());
+    let mut turns: Vec<Turn<'_>> = Vec::with_capacity(chat.messages.len());
     for message in &chat.messages {
-        let blocks = message.parts.iter().filter(|part| says_something(part)).map(|part| block(message, part));
+        let blocks = message.parts.iter().filter(|part| says_something(part)).map(|part| block(part, names));
         let role = match message.role {
-            Role::System => {
+            Role::System if turns.is_empty() => {
                 system.extend(blocks);
                 continue;
             }
-            Role::User | Role::Tool => "user",
+            Role::System | Role::User | Role::Tool => "user",
             Role::Assistant => "assistant",
         };
         let mut blocks = blocks.peekable();
-        match messages.last_mut() {
-            // Turns must alternate, and the results of all calls of a turn belong in one turn.
+        match turns.last_mut() {
             Some(turn) if turn.role == role => turn.content.extend(blocks),
-            _ if blocks.peek().is_some() => messages.push(Turn { role, content: blocks.collect() }),
+            _ if blocks.peek().is_some() => turns.push(Turn { role, content: blocks.collect() }),
             _ => {}
         }
     }
-    write::to_vec(&Request {
-        model,
-        max_tokens: chat.max_tokens.unwrap_or(max_tokens),
-        system: (!system.is_empty()).then_some(system),
-        messages,
-        tools: chat.tools.iter().map(tool).collect(),
-        tool_choice: tool_choice(chat),
-        temperature: chat.temperature,
-        top_p: chat.top_p,
-        top_k: chat.top_k,
-        stop_sequences: &chat.stop,
-        stream: chat.stream,
-        metadata: chat.user.as_deref().map(|user_id| Metadata { user_id }),
-    })
+    match turns.first() {
+        // Only instructions: they are what the model answers.
+        None => turns.push(Turn { role: "user", content: std::mem::take(&mut system) }),
+        Some(first) if first.role == "assistant" => {
+            turns.insert(0, Turn { role: "user", content: vec![Block::Text { text: OPENING }] });
+        }
+        Some(_) => {}
+    }
+    for turn in &mut turns {
+        turn.content.sort_by_key(|block| !matches!(block, Block::ToolResult { .. }));
+    }
+    (system, turns)
 }
 
 #[derive(Serialize)]
@@ -112,8 +137,10 @@ struct Request<'a> {
     top_p: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     top_k: Option<u32>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    stop_sequences: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stop_sequences: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<OutputConfig<'a>>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Metadata<'a>>,
@@ -122,6 +149,20 @@ struct Request<'a> {
 #[derive(Serialize)]
 struct Metadata<'a> {
     user_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct OutputConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<WireFormat<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireFormat<'a> {
+    r#type: &'static str,
+    schema: &'a RawValue,
 }
 
 #[derive(Serialize)]
@@ -147,8 +188,8 @@ enum Block<'a> {
     },
     ToolResult {
         tool_use_id: Cow<'a, str>,
-        #[serde(skip_serializing_if = "str::is_empty")]
-        content: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "one_text_or_blocks")]
+        content: Vec<Block<'a>>,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         is_error: bool,
     },
@@ -180,8 +221,8 @@ struct WireToolChoice<'a> {
     disable_parallel_tool_use: Option<bool>,
 }
 
-fn one_text_or_blocks<S: serde::Serializer>(blocks: &Vec<Block<'_>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match blocks.as_slice() {
+fn one_text_or_blocks<S: serde::Serializer>(blocks: &[Block<'_>], serializer: S) -> Result<S::Ok, S::Error> {
+    match blocks {
         [Block::Text { text }] => serializer.serialize_str(text),
         blocks => blocks.serialize(serializer),
     }
@@ -194,21 +235,40 @@ fn text_or_blocks<S: serde::Serializer>(blocks: &Option<Vec<Block<'_>>>, seriali
     }
 }
 
-fn block<'a>(message: &Message, part: &'a Part) -> Block<'a> {
-    debug_assert!(message.role != Role::System || matches!(part, Part::Text(_)));
+/// Writes a part. Parts that say nothing have no block.
+fn block<'a>(part: &'a Part, names: Option<&'a ToolNames>) -> Block<'a> {
+    debug_assert!(says_something(part));
     match part {
-        Part::Text(text) => Block::Text { text },
-        Part::Image(Image::Url(url)) => Block::Image { source: Source::Url { url } },
-        Part::Image(Image::Base64 { media_type, data }) => {
+        Part::Text(text) | Part::Reasoning(text) => Block::Text { text },
+        Part::Image(image) => image_block(image),
+        Part::ToolCall(call) => Block::ToolUse {
+            id: plain_id(&call.id),
+            name: mapped(names, &call.name),
+            input: write::arguments(&call.arguments),
+        },
+        Part::ToolResult { call_id, text, images, is_error, .. } => {
+            let text = (!text.is_empty()).then_some(Block::Text { text });
+            let content = text.into_iter().chain(images.iter().map(image_block)).collect();
+            Block::ToolResult { tool_use_id: plain_id(call_id), content, is_error: *is_error }
+        }
+    }
+}
+
+fn image_block(image: &Image) -> Block<'_> {
+    match image {
+        Image::Url(url) => Block::Image { source: Source::Url { url } },
+        Image::Base64 { media_type, data } => {
             let media_type = image::media_type(media_type.as_deref(), data).unwrap_or_default();
             Block::Image { source: Source::Base64 { media_type, data } }
         }
-        Part::ToolCall(call) => {
-            Block::ToolUse { id: plain_id(&call.id), name: &call.name, input: write::arguments(&call.arguments) }
-        }
-        Part::ToolResult { call_id, text, is_error, .. } => {
-            Block::ToolResult { tool_use_id: plain_id(call_id), content: text, is_error: *is_error }
-        }
+    }
+}
+
+/// `None` for plain JSON, which is an obstacle.
+fn format(format: &Format) -> Option<WireFormat<'_>> {
+    match format {
+        Format::Json => None,
+        Format::Schema { schema, .. } => Some(WireFormat { r#type: "json_schema", schema }),
     }
 }
 
@@ -218,27 +278,36 @@ fn plain_id(id: &str) -> Cow<'_, str> {
     if id.chars().all(plain) { id.into() } else { id.replace(|c| !plain(c), "_").into() }
 }
 
-fn tool(tool: &Tool) -> WireTool<'_> {
+fn write_tool<'a>(tool: &'a Tool, names: Option<&'a ToolNames>, strict: bool) -> WireTool<'a> {
     let input_schema = match &tool.parameters {
-        Some(schema) => Cow::Borrowed(schema.as_ref()),
+        Some(schema) => write::object_schema(schema, false),
         // This dialect requires a schema even for a tool without arguments.
         None => {
             Cow::Owned(RawValue::from_string(r#"{"type":"object","properties":{}}"#.to_owned()).unwrap_or_default())
         }
     };
-    WireTool { name: &tool.name, description: tool.description.as_deref(), input_schema, strict: tool.strict }
+    WireTool {
+        name: mapped(names, &tool.name),
+        description: tool.description.as_deref(),
+        input_schema,
+        strict: tool.strict.filter(|_| strict),
+    }
 }
 
-fn tool_choice(chat: &Chat) -> Option<WireToolChoice<'_>> {
-    let disable = chat.parallel_tool_calls.map(|parallel| !parallel);
+fn tool_choice<'a>(chat: &'a Chat, names: Option<&'a ToolNames>, parallel: bool) -> Option<WireToolChoice<'a>> {
+    if chat.tools.is_empty() {
+        // A choice means nothing without tools.
+        return None;
+    }
+    let disable = chat.parallel_tool_calls.filter(|_| parallel).map(|parallel| !parallel);
     let choice = |r#type, name| Some(WireToolChoice { r#type, name, disable_parallel_tool_use: disable });
     match &chat.tool_choice {
         Some(ToolChoice::None) => Some(WireToolChoice { r#type: "none", name: None, disable_parallel_tool_use: None }),
         Some(ToolChoice::Auto) => choice("auto", None),
         Some(ToolChoice::Required) => choice("any", None),
-        Some(ToolChoice::Named(name)) => choice("tool", Some(name.as_str())),
-        // This dialect disables parallel calls within the tool choice, which means nothing without tools.
-        None if disable == Some(true) && !chat.tools.is_empty() => choice("auto", None),
+        Some(ToolChoice::Named(name)) => choice("tool", Some(mapped(names, name))),
+        // This dialect disables parallel calls within the tool choice.
+        None if disable == Some(true) => choice("auto", None),
         None => None,
     }
 }

@@ -1,21 +1,27 @@
 //! Forwards Anthropic's requests to backends of the same dialect.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use crate::chat::Chat;
-use crate::json::{self, Most, Path};
-use crate::write;
-
-/// `decode` has bounded the lists of a request that is forwarded.
-const ADMITTED: Most<'_> = Most { what: "element", limit: usize::MAX, left: usize::MAX };
+use crate::json::{self, ADMITTED, Path};
+use crate::quirks::Target;
+use crate::types::Dialect;
+use crate::{quirks, write};
 
 /// Forwards a request: the client's fields, with the backend's name of the model.
 ///
 /// It removes thinking that this gateway wrote into an earlier answer of a backend of another dialect: such a block has
 /// no signature, and Anthropic refuses a conversation that contains it.
-pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
-    let messages = chat.raw.iter().find(|(key, _)| key == "messages").and_then(|(_, raw)| without_unsigned(raw));
-    write::forward(&chat.raw, model, messages.as_deref().map(|messages| ("messages", messages)))
+pub(crate) fn forward(chat: &Chat, target: &Target<'_>) -> Vec<u8> {
+    let Target { model, quirks, .. } = target;
+    let raw = match quirks.is_empty() {
+        true => Cow::Borrowed(&chat.raw),
+        false => Cow::Owned(quirks::applied(&chat.raw, Dialect::Anthropic, quirks)),
+    };
+    let messages = raw.iter().find(|(key, _)| key == "messages").and_then(|(_, raw)| without_unsigned(raw));
+    write::forward(&raw, model, messages.as_deref().map(|messages| ("messages", messages)))
 }
 
 /// The messages without unsigned thinking; `None` if there is none. For nearly all requests a search for the word

@@ -18,6 +18,9 @@ pub struct Most<'w> {
     pub left: usize,
 }
 
+/// `decode` has bounded the lists of a request that is forwarded.
+pub(crate) const ADMITTED: Most<'_> = Most { what: "element", limit: usize::MAX, left: usize::MAX };
+
 /// The elements of an array. Those above the maximum are not kept.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ use std::ops::RangeInclusive;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+pub(crate) use list::ADMITTED;
 pub use list::{Most, array, length, objects, strings};
 pub use path::{BadRequest, Path};
 
@@ -242,6 +243,22 @@ pub fn required_string(path: &Path<'_>, fields: &Fields<'_>, key: &str) -> Resul
     let path = &path.key(key);
     let raw = fields.get(key).ok_or_else(|| BadRequest::missing(path, "a string"))?;
     Ok(string(path, raw)?.into_owned())
+}
+
+/// The arguments of a tool call, as text. Dialects differ in whether they are an object or the text of one, and clients
+/// mix them up.
+///
+/// # Errors
+/// If the value is neither a string nor an object: `BadRequest`.
+pub fn arguments(path: &Path<'_>, raw: &RawValue) -> Result<String, BadRequest> {
+    match raw.get().as_bytes().first() {
+        Some(b'"') => Ok(string(path, raw)?.into_owned()),
+        Some(b'{') => {
+            object(path, raw)?;
+            Ok(raw.get().to_owned())
+        }
+        _ => Err(BadRequest::wrong(path, kind(raw), "a string or an object")),
+    }
 }
 
 /// The shallow pass over a value does not check that its `\u` escapes form whole surrogate pairs.

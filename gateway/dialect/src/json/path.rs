@@ -67,6 +67,25 @@ impl<'p> Path<'p> {
         Self::Key(self, key)
     }
 
+    /// Whether this is the path that `pattern` writes. In a pattern, `[]` stands for any index, `*` as the last key for any
+    /// key, `*.` at the start for any parent.
+    #[must_use]
+    pub fn matches(&self, pattern: &str) -> bool {
+        match self {
+            _ if pattern == "*" => true,
+            Self::Body => pattern.is_empty(),
+            Self::Key(parent, key) => {
+                let rest = if pattern.ends_with(".*") { pattern.strip_suffix('*') } else { pattern.strip_suffix(key) };
+                match (rest, parent) {
+                    (Some(rest), Self::Body) => rest.is_empty() || rest == "*.",
+                    (Some(rest), parent) => rest.strip_suffix('.').is_some_and(|rest| parent.matches(rest)),
+                    (None, _) => false,
+                }
+            }
+            Self::Index(parent, _) => pattern.strip_suffix("[]").is_some_and(|rest| parent.matches(rest)),
+        }
+    }
+
     /// An element of this value.
     #[must_use]
     pub fn index(&'p self, index: usize) -> Self {

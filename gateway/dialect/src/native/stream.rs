@@ -10,7 +10,7 @@ use crate::{sse, write};
 
 /// Writes the native stream.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     facts: Facts,
     /// The text so far; the last event repeats it.
     text: String,
@@ -25,12 +25,12 @@ struct Piece<'a> {
 impl Encoder {
     /// An encoder for one stream.
     #[must_use]
-    pub fn new(facts: Facts) -> Self {
+    pub(crate) fn new(facts: Facts) -> Self {
         Self { facts, text: String::new(), calls: Vec::new() }
     }
 
     /// Writes one delta.
-    pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+    pub(crate) fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => {
                 out.extend_from_slice(b"data: ");
@@ -57,7 +57,7 @@ impl Encoder {
     }
 
     /// Writes the end of a complete stream.
-    pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
+    pub(crate) fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         sse::data(&reply::ending(&self.text, &self.calls, &self.facts, total), out);
     }
 }

@@ -167,7 +167,7 @@ pub(crate) fn encode_reply(reply: &Reply, facts: &Facts, total: &Total) -> Vec<u
 
 /// Writes a stream.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     model: String,
     created_at: String,
     finish: Option<Finish>,
@@ -176,13 +176,13 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder for one stream.
     #[must_use]
-    pub fn new(facts: Facts) -> Self {
+    pub(crate) fn new(facts: Facts) -> Self {
         let created_at = write::rfc3339(facts.created);
         Self { model: facts.model, created_at, finish: None }
     }
 
     /// Writes one delta.
-    pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+    pub(crate) fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => self.write(&text, "", None, out),
             Delta::Reasoning(text) => self.write("", &text, None, out),
@@ -194,7 +194,7 @@ impl Encoder {
     }
 
     /// Writes the end of a complete stream.
-    pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
+    pub(crate) fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         self.write("", "", Some(ending(self.finish, total)), out);
     }
 

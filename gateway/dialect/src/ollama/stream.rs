@@ -61,7 +61,7 @@ impl Decoder {
 
 /// Writes Ollama's stream.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     model: String,
     created_at: String,
     /// The calls so far. This dialect has only complete calls, so they are written at the end.
@@ -72,13 +72,13 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder for one stream.
     #[must_use]
-    pub fn new(facts: Facts) -> Self {
+    pub(crate) fn new(facts: Facts) -> Self {
         let created_at = write::rfc3339(facts.created);
         Self { model: facts.model, created_at, calls: Vec::new(), finish: None }
     }
 
     /// Writes one delta.
-    pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+    pub(crate) fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => self.line(&text, "", &[], out),
             Delta::Reasoning(text) => self.line("", &text, &[], out),
@@ -96,7 +96,7 @@ impl Encoder {
     }
 
     /// Writes the end of a complete stream.
-    pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
+    pub(crate) fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         if !self.calls.is_empty() {
             self.line("", "", &self.calls, out);
         }

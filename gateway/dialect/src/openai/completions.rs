@@ -9,7 +9,7 @@ use super::usage::{Written, usage_in, written};
 use crate::chat::{Chat, Delta, Deltas, Finish, Message, Part, Reply, Role};
 use crate::json::{self, BadRequest, Path, Text};
 use crate::reading::Reading;
-use crate::types::{Bounds, Facts, Malformed, Total};
+use crate::types::{Bounds, Dialect, Facts, Malformed, Total};
 use crate::{sse, write};
 use wasmgate_base::usage::Usage;
 
@@ -17,7 +17,7 @@ use wasmgate_base::usage::Usage;
 pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
-    let reading = Reading::new(bounds);
+    let reading = Reading::new(Dialect::Completions, bounds);
     let mut model = None;
     let mut suffix = None;
     for (key, raw) in fields.iter() {
@@ -200,7 +200,7 @@ pub(crate) fn encode_reply(reply: &Reply, facts: &Facts, total: &Total) -> Vec<u
 
 /// Writes a stream.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     id: String,
     created: u64,
     model: String,
@@ -212,14 +212,14 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder for one stream.
     #[must_use]
-    pub fn new(facts: Facts) -> Self {
+    pub(crate) fn new(facts: Facts) -> Self {
         let id = write::id("cmpl-", &facts.request_id);
         let Facts { model, created, include_usage, .. } = facts;
         Self { id, created, model, include_usage, finish: None, usage: None }
     }
 
     /// Writes one delta.
-    pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+    pub(crate) fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => {
                 let choice = WrittenChoice { index: 0, text: &text, logprobs: None, finish_reason: None };
@@ -237,7 +237,7 @@ impl Encoder {
     }
 
     /// Writes the end of a complete stream.
-    pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
+    pub(crate) fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         let finish_reason = Some(finish_name(self.finish, false));
         self.chunk(&[WrittenChoice { index: 0, text: "", logprobs: None, finish_reason }], None, out);
         if self.include_usage {

@@ -3,49 +3,26 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::chat::{Chat, Format, Image, Message, Part, Role, ToolChoice};
-use crate::json::{self, Path};
+use super::wire::{
+    Content, JsonSchema, Request, ResponseFormat, StreamOptions, Url, WireCall, WireFunction, WireMessage, WirePart,
+    WireTool, WireToolFunction,
+};
+use crate::chat::{Chat, Effort, Format, Image, Message, Part, Role, Tool, ToolChoice};
+use crate::dropped::max_temperature;
+use crate::fields::Hint;
+use crate::names::{ToolNames, mapped};
+use crate::quirks::{Quirks, Target};
 use crate::types::Dialect;
-use crate::{image, write};
+use crate::{image, renaming, write};
 
-/// Forwards a request: the client's fields, with the backend's name of the model. It always asks a stream for usage,
-/// because the cost would otherwise be a guess.
-pub(crate) fn forward(chat: &Chat, model: &str) -> Vec<u8> {
-    let options = chat.stream.then(|| stream_options(chat)).flatten();
-    write::forward(&chat.raw, model, options.as_deref().map(|options| ("stream_options", options)))
-}
-
-/// The client's stream options with `include_usage: true`; `None` if they already have it.
-fn stream_options(chat: &Chat) -> Option<Box<RawValue>> {
-    if chat.include_usage {
-        return None;
-    }
-    let own = chat.raw.iter().find(|(key, _)| key == "stream_options").map(|(_, raw)| raw);
-    let mut out = b"{".to_vec();
-    // `decode` has checked that it is an object.
-    if let Some(fields) = own.and_then(|raw| json::object(&Path::Body, raw).ok()) {
-        for (key, raw) in fields.iter().filter(|(key, _)| *key != "include_usage") {
-            write::append(&key, &mut out);
-            out.push(b':');
-            out.extend_from_slice(raw.get().as_bytes());
-            out.push(b',');
-        }
-    }
-    out.extend_from_slice(br#""include_usage":true}"#);
-    RawValue::from_string(String::from_utf8(out).ok()?).ok()
-}
-
-/// The path of the first field in `chat` that this dialect cannot express.
-pub(crate) fn obstacle(_from: Dialect, chat: &Chat) -> Option<String> {
+/// The path of the first content in `chat` that this dialect cannot express.
+pub(crate) fn obstacle(chat: &Chat) -> Option<String> {
     for (index, message) in chat.messages.iter().enumerate() {
         for (at, part) in message.parts.iter().enumerate() {
             let sayable = match part {
-                Part::Text(_) | Part::ToolCall(_) => true,
-                Part::ToolResult { call_id, .. } => !call_id.is_empty(),
-                Part::Image(Image::Url(_)) => message.role == Role::User,
-                Part::Image(Image::Base64 { media_type, data }) => {
-                    message.role == Role::User && image::media_type(media_type.as_deref(), data).is_some()
-                }
+                Part::Text(_) | Part::Reasoning(_) | Part::ToolCall(_) => true,
+                Part::ToolResult { call_id, images, .. } => !call_id.is_empty() && images.iter().all(is_image),
+                Part::Image(image) => message.role == Role::User && is_image(image),
             };
             if !sayable {
                 return Some(format!("messages[{index}].content[{at}]"));
@@ -55,169 +32,106 @@ pub(crate) fn obstacle(_from: Dialect, chat: &Chat) -> Option<String> {
     None
 }
 
+fn is_image(image: &Image) -> bool {
+    match image {
+        Image::Url(_) => true,
+        Image::Base64 { media_type, data } => image::media_type(media_type.as_deref(), data).is_some(),
+    }
+}
+
 /// Writes a request.
-pub(crate) fn encode(chat: &Chat, model: &str) -> Vec<u8> {
+pub(crate) fn encode(chat: &Chat, target: &Target<'_>) -> Vec<u8> {
+    let quirks = &target.quirks;
+    let names = renaming::renamed(Dialect::OpenAi, chat);
+    let names = names.as_ref();
+    let takes = |hint| quirks.takes(hint);
+    let (older, newer) = match quirks.max_completion_tokens {
+        false => (chat.max_tokens, None),
+        true => (None, chat.max_tokens),
+    };
     write::to_vec(&Request {
-        model,
-        messages: chat.messages.iter().flat_map(messages).collect(),
-        tools: chat.tools.iter().map(tool).collect(),
-        tool_choice: chat.tool_choice.as_ref().map(tool_choice),
-        parallel_tool_calls: chat.parallel_tool_calls,
-        max_tokens: chat.max_tokens,
-        temperature: chat.temperature,
-        top_p: chat.top_p,
-        top_k: chat.top_k,
+        model: target.model,
+        messages: messages(chat, quirks, names),
+        tools: chat.tools.iter().map(|tool| write_tool(tool, quirks, names)).collect(),
+        // Servers refuse a choice without tools.
+        tool_choice: chat
+            .tool_choice
+            .as_ref()
+            .filter(|_| !chat.tools.is_empty())
+            .map(|choice| tool_choice(choice, names)),
+        parallel_tool_calls: chat
+            .parallel_tool_calls
+            .filter(|_| !chat.tools.is_empty() && takes(Hint::ParallelToolCalls)),
+        max_tokens: older,
+        max_completion_tokens: newer,
+        temperature: chat
+            .temperature
+            .map(|t| t.min(max_temperature(Dialect::OpenAi)))
+            .filter(|_| takes(Hint::Temperature)),
+        top_p: chat.top_p.filter(|_| takes(Hint::TopP)),
+        frequency_penalty: chat.frequency_penalty.filter(|_| takes(Hint::FrequencyPenalty)),
+        presence_penalty: chat.presence_penalty.filter(|_| takes(Hint::PresencePenalty)),
         stop: &chat.stop,
-        seed: chat.seed,
+        seed: chat.seed.filter(|_| takes(Hint::Seed)),
+        reasoning_effort: chat.effort().and_then(Effort::common_word).filter(|_| takes(Hint::Effort)),
         response_format: chat.format.as_ref().map(format),
         stream: chat.stream,
-        stream_options: chat.stream.then_some(StreamOptions { include_usage: true }),
-        user: chat.user.as_deref(),
+        stream_options: (chat.stream && takes(Hint::StreamOptions)).then_some(StreamOptions { include_usage: true }),
+        user: chat.user.as_deref().filter(|_| takes(Hint::User)),
     })
 }
 
-#[derive(Serialize)]
-struct Request<'a> {
-    model: &'a str,
-    messages: Vec<WireMessage<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<WireTool<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_choice: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parallel_tool_calls: Option<bool>,
-    // Not `max_completion_tokens`: all of llama.cpp, vLLM and similar servers know the older name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_tokens: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_p: Option<f64>,
-    // Compatible servers know it. OpenAI refuses it, which is better than sampling differently than requested.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_k: Option<u32>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    stop: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_format: Option<ResponseFormat<'a>>,
-    stream: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream_options: Option<StreamOptions>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<&'a str>,
+/// Writes the messages. This dialect has a separate message for each tool result, and only users send images: those of
+/// results follow in the next message of the user, behind all results of the turn.
+fn messages<'a>(chat: &'a Chat, quirks: &Quirks, names: Option<&'a ToolNames>) -> Vec<WireMessage<'a>> {
+    let mut out = Vec::with_capacity(chat.messages.len());
+    let mut images = Vec::new();
+    for message in &chat.messages {
+        let is_result = message.role == Role::Tool;
+        if !images.is_empty() && !is_result && message.role != Role::User {
+            out.push(WireMessage::new("user", Content::Parts(std::mem::take(&mut images))));
+        }
+        message_parts(message, quirks, names, &mut images, &mut out);
+    }
+    if !images.is_empty() {
+        out.push(WireMessage::new("user", Content::Parts(images)));
+    }
+    out
 }
 
-#[derive(Serialize)]
-struct StreamOptions {
-    include_usage: bool,
-}
-
-#[derive(Serialize)]
-struct WireMessage<'a> {
-    role: &'static str,
-    content: Content<'a>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tool_calls: Vec<WireCall<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tool_call_id: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    Nothing,
-    Text(&'a str),
-    Owned(String),
-    Parts(Vec<WirePart<'a>>),
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum WirePart<'a> {
-    Text { text: &'a str },
-    ImageUrl { image_url: Url<'a> },
-}
-
-#[derive(Serialize)]
-struct Url<'a> {
-    url: std::borrow::Cow<'a, str>,
-}
-
-#[derive(Serialize)]
-struct WireCall<'a> {
-    id: &'a str,
-    r#type: &'static str,
-    function: WireFunction<'a>,
-}
-
-#[derive(Serialize)]
-struct WireFunction<'a> {
-    name: &'a str,
-    arguments: &'a str,
-}
-
-#[derive(Serialize)]
-struct WireTool<'a> {
-    r#type: &'static str,
-    function: WireToolFunction<'a>,
-}
-
-#[derive(Serialize)]
-struct WireToolFunction<'a> {
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parameters: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    strict: Option<bool>,
-}
-
-#[derive(Serialize)]
-struct ResponseFormat<'a> {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    json_schema: Option<JsonSchema<'a>>,
-}
-
-#[derive(Serialize)]
-struct JsonSchema<'a> {
-    name: &'a str,
-    schema: &'a RawValue,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    strict: Option<bool>,
-}
-
-/// Writes one message, or several: this dialect has a separate message for each tool result.
-fn messages(message: &Message) -> Vec<WireMessage<'_>> {
-    let mut out = Vec::with_capacity(1);
-    let mut parts = Vec::new();
-    let mut tool_calls = Vec::new();
+/// Writes one message. `images`: those of tool results that are still to be written.
+fn message_parts<'a>(
+    message: &'a Message,
+    quirks: &Quirks,
+    names: Option<&'a ToolNames>,
+    images: &mut Vec<WirePart<'a>>,
+    out: &mut Vec<WireMessage<'a>>,
+) {
+    let mut parts = if message.role == Role::User { std::mem::take(images) } else { Vec::new() };
+    let (mut tool_calls, mut reasoning, mut results) = (Vec::new(), None, false);
     for part in &message.parts {
         match part {
             Part::Text(text) => parts.push(WirePart::Text { text }),
-            Part::Image(Image::Url(url)) => parts.push(WirePart::ImageUrl { image_url: Url { url: url.into() } }),
-            Part::Image(Image::Base64 { media_type, data }) => {
-                let url = image::data_url(media_type.as_deref(), data).into();
-                parts.push(WirePart::ImageUrl { image_url: Url { url } });
-            }
+            Part::Image(image) => parts.push(image_part(image)),
+            Part::Reasoning(text) => reasoning = Some(text.as_str()),
             Part::ToolCall(call) => tool_calls.push(WireCall {
                 id: &call.id,
                 r#type: "function",
-                function: WireFunction { name: &call.name, arguments: write::arguments_text(&call.arguments) },
+                function: WireFunction {
+                    name: mapped(names, &call.name),
+                    arguments: write::arguments_text(&call.arguments),
+                },
             }),
-            Part::ToolResult { call_id, text, is_error, .. } => out.push(WireMessage {
-                role: "tool",
-                content: result_text(text, *is_error),
-                tool_calls: Vec::new(),
-                tool_call_id: Some(call_id),
-            }),
+            Part::ToolResult { call_id, text, images: own, is_error, .. } => {
+                results = true;
+                images.extend(own.iter().map(image_part));
+                let content = result_text(text, *is_error, !own.is_empty());
+                out.push(WireMessage { tool_call_id: Some(call_id), ..WireMessage::new("tool", content) });
+            }
         }
     }
-    if !out.is_empty() && parts.is_empty() && tool_calls.is_empty() {
-        return out;
+    if results && parts.is_empty() && tool_calls.is_empty() {
+        return;
     }
     let role = match message.role {
         Role::System => "system",
@@ -225,34 +139,58 @@ fn messages(message: &Message) -> Vec<WireMessage<'_>> {
         Role::Assistant => "assistant",
         Role::Tool => "tool",
     };
-    let content = match parts.as_slice() {
-        [] if message.role == Role::Assistant => Content::Nothing,
+    // Providers want the thinking behind a tool call back; DeepSeek refuses any other.
+    let reasoning_content = reasoning.filter(|_| !tool_calls.is_empty() && quirks.takes(Hint::Reasoning));
+    out.push(WireMessage { tool_calls, reasoning_content, ..WireMessage::new(role, content(message.role, parts)) });
+}
+
+/// Many servers take texts only as one string. It means the same.
+fn content(role: Role, parts: Vec<WirePart<'_>>) -> Content<'_> {
+    let texts = parts.iter().filter(|part| matches!(part, WirePart::Text { .. })).count();
+    match parts.as_slice() {
+        [] if role == Role::Assistant => Content::Nothing,
         [] => Content::Text(""),
         [WirePart::Text { text }] => Content::Text(text),
+        all if all.len() == texts => {
+            let texts =
+                all.iter().filter_map(|part| if let WirePart::Text { text } = part { Some(*text) } else { None });
+            Content::Owned(texts.collect::<Vec<_>>().join("\n"))
+        }
         _ => Content::Parts(parts),
+    }
+}
+
+fn image_part(image: &Image) -> WirePart<'_> {
+    let url = match image {
+        Image::Url(url) => url.into(),
+        Image::Base64 { media_type, data } => image::data_url(media_type.as_deref(), data).into(),
     };
-    out.push(WireMessage { role, content, tool_calls, tool_call_id: None });
-    out
+    WirePart::ImageUrl { image_url: Url { url } }
 }
 
 /// This dialect cannot mark a failed tool call, so the text must say that the tool failed.
-fn result_text(text: &str, is_error: bool) -> Content<'_> {
-    if is_error && !write::says_error(text) { Content::Owned(format!("Error: {text}")) } else { Content::Text(text) }
+fn result_text(text: &str, is_error: bool, has_images: bool) -> Content<'_> {
+    match text {
+        _ if is_error && !write::says_error(text) => Content::Owned(format!("Error: {text}")),
+        "" if has_images => Content::Text(write::SEE_IMAGES),
+        _ => Content::Text(text),
+    }
 }
 
-fn tool(tool: &crate::chat::Tool) -> WireTool<'_> {
+fn write_tool<'a>(tool: &'a Tool, quirks: &Quirks, names: Option<&'a ToolNames>) -> WireTool<'a> {
     WireTool {
         r#type: "function",
         function: WireToolFunction {
-            name: &tool.name,
+            name: mapped(names, &tool.name),
             description: tool.description.as_deref(),
-            parameters: tool.parameters.as_deref(),
-            strict: tool.strict,
+            // OpenAI refuses the schema of an object without properties.
+            parameters: tool.parameters.as_deref().map(|schema| write::object_schema(schema, true)),
+            strict: tool.strict.filter(|_| quirks.takes(Hint::Strict)),
         },
     }
 }
 
-fn tool_choice(choice: &ToolChoice) -> Box<RawValue> {
+fn tool_choice(choice: &ToolChoice, names: Option<&ToolNames>) -> Box<RawValue> {
     #[derive(Serialize)]
     struct Named<'a> {
         r#type: &'static str,
@@ -266,7 +204,9 @@ fn tool_choice(choice: &ToolChoice) -> Box<RawValue> {
         ToolChoice::Auto => to_raw_value("auto"),
         ToolChoice::None => to_raw_value("none"),
         ToolChoice::Required => to_raw_value("required"),
-        ToolChoice::Named(name) => to_raw_value(&Named { r#type: "function", function: Function { name } }),
+        ToolChoice::Named(name) => {
+            to_raw_value(&Named { r#type: "function", function: Function { name: mapped(names, name) } })
+        }
     };
     written.unwrap_or_default()
 }

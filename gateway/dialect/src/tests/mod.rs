@@ -1,6 +1,7 @@
 //! Tests across the dialects.
 
 mod errors;
+mod fields;
 mod properties;
 mod replies;
 mod requests;
@@ -9,7 +10,7 @@ mod streams;
 
 use serde_json::Value;
 
-use super::{Bounds, Dialect, Facts, Routing, Total};
+use super::{Bounds, Dialect, Facts, Quirks, Routing, Target, Total};
 
 const ALL: [Dialect; 7] = [
     Dialect::Native,
@@ -20,6 +21,9 @@ const ALL: [Dialect; 7] = [
     Dialect::Completions,
     Dialect::Generate,
 ];
+
+/// The model of a backend without quirks.
+const TARGET: Target<'_> = Target { model: "m", max_tokens: 1000, quirks: Quirks::NONE };
 
 fn json(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).expect("what we write is JSON")
@@ -42,6 +46,7 @@ fn facts() -> Facts {
             version: "1.0.0".to_owned(),
         },
         echo: None,
+        tool_names: None,
     }
 }
 

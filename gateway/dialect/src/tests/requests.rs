@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Bounds, Dialect, json};
+use super::{Bounds, Dialect, TARGET, json};
 
 const OPENAI: Dialect = Dialect::OpenAi;
 const ANTHROPIC: Dialect = Dialect::Anthropic;
@@ -11,7 +11,7 @@ const OLLAMA: Dialect = Dialect::Ollama;
 fn sent(from: Dialect, to: Dialect, body: &Value) -> Value {
     let chat = from.decode(body.to_string().as_bytes(), &Bounds::default()).expect("a valid request");
     assert_eq!(to.obstacle(from, &chat), None, "{from:?} to {to:?}: {body}");
-    json(&to.encode(from, &chat, "m", 1000))
+    json(&to.encode(from, &chat, &TARGET))
 }
 
 fn obstacle(from: Dialect, to: Dialect, body: &Value) -> Option<String> {
@@ -33,7 +33,8 @@ fn openai() -> Value {
             {"role": "user", "content": [
                 {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoA"}},
                 {"type": "text", "text": "This one?"}]}],
-        "tools": [{"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}}}]})
+        "tools": [{"type": "function", "function": {"name": "look", "description": "Looks.",
+            "parameters": {"type": "object", "properties": {}}}}]})
 }
 
 fn anthropic() -> Value {
@@ -50,7 +51,7 @@ fn anthropic() -> Value {
                 {"type": "tool_result", "tool_use_id": "call_1", "content": "Noon."},
                 {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgoA"}},
                 {"type": "text", "text": "This one?"}]}],
-        "tools": [{"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}]})
+        "tools": [{"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}]})
 }
 
 fn ollama() -> Value {
@@ -65,7 +66,8 @@ fn ollama() -> Value {
             {"role": "tool", "content": "A fjord.", "tool_name": "look", "tool_call_id": "call_0"},
             {"role": "tool", "content": "Noon.", "tool_name": "time", "tool_call_id": "call_1"},
             {"role": "user", "content": "This one?", "images": ["iVBORw0KGgoA"]}],
-        "tools": [{"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}}}]})
+        "tools": [{"type": "function", "function": {"name": "look", "description": "Looks.",
+            "parameters": {"type": "object", "properties": {}}}}]})
 }
 
 /// The request as the gateway writes it: with the backend's model, and always with `stream`.
@@ -133,12 +135,14 @@ fn single_fields_are_translated() {
     for (to, members, pointer, expected) in [
         (ANTHROPIC, json!({}), "/max_tokens", json!(1000)),
         (ANTHROPIC, json!({"max_completion_tokens": 3}), "/max_tokens", json!(3)),
-        (ANTHROPIC, json!({"tool_choice": "auto"}), "/tool_choice", json!({"type": "auto"})),
-        (ANTHROPIC, json!({"tool_choice": "none"}), "/tool_choice", json!({"type": "none"})),
-        (ANTHROPIC, json!({"tool_choice": "required"}), "/tool_choice", json!({"type": "any"})),
+        (ANTHROPIC, json!({"tools": tools, "tool_choice": "auto"}), "/tool_choice", json!({"type": "auto"})),
+        (ANTHROPIC, json!({"tools": tools, "tool_choice": "none"}), "/tool_choice", json!({"type": "none"})),
+        (ANTHROPIC, json!({"tools": tools, "tool_choice": "required"}), "/tool_choice", json!({"type": "any"})),
+        (ANTHROPIC, json!({"tool_choice": "required"}), "/tool_choice", Value::Null),
+        (OLLAMA, json!({"tools": tools, "tool_choice": "none"}), "/tools", Value::Null),
         (
             ANTHROPIC,
-            json!({"tool_choice": {"type": "function", "function": {"name": "f"}}, "parallel_tool_calls": false}),
+            json!({"tools": tools, "tool_choice": {"type": "function", "function": {"name": "f"}}, "parallel_tool_calls": false}),
             "/tool_choice",
             json!({"type": "tool", "name": "f", "disable_parallel_tool_use": true}),
         ),
@@ -183,31 +187,30 @@ fn obstacles_are_named_as_the_client_names_them() {
     let odd_url =
         json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "file:///x"}}]}]});
     let strict = json!({"tools": [{"type": "function", "function": {"name": "f", "strict": true}}]});
+    let call = json!({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"});
+    let drawing = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoA"}});
     for (to, members, path) in [
-        (ANTHROPIC, json!({"seed": 1}), Some("seed")),
-        (ANTHROPIC, json!({"temperature": 1.5}), Some("temperature")),
         (ANTHROPIC, json!({"response_format": {"type": "json_object"}}), Some("response_format")),
         (ANTHROPIC, json!({"logprobs": true}), Some("logprobs")),
-        (ANTHROPIC, system_later.clone(), Some("messages[1].role")),
-        (ANTHROPIC, json!({"messages": [{"role": "assistant", "content": "a"}]}), Some("messages[0].role")),
         (ANTHROPIC, json!({"messages": [{"role": "user", "content": ""}]}), Some("messages")),
         (ANTHROPIC, url.clone(), None),
         (ANTHROPIC, odd_url, Some("messages[0].content[0]")),
+        (ANTHROPIC, json!({"messages": [{"role": "system", "content": [drawing]}]}), Some("messages[0].content[0]")),
         (ANTHROPIC, strict.clone(), None),
+        (ANTHROPIC, system_later.clone(), None),
         (OLLAMA, url, Some("messages[0].content[0]")),
         (OLLAMA, system_later, None),
-        (OLLAMA, strict, Some("tools[0].strict")),
+        (OLLAMA, strict, None),
         (OLLAMA, json!({"tool_choice": "auto"}), None),
-        (OLLAMA, json!({"tool_choice": "required"}), Some("tool_choice")),
-        (OLLAMA, json!({"tool_choice": "none"}), Some("tool_choice")),
-        (OLLAMA, json!({"parallel_tool_calls": false}), Some("parallel_tool_calls")),
-        (OLLAMA, json!({"parallel_tool_calls": true}), None),
+        (OLLAMA, call, Some("tool_choice")),
+        (OLLAMA, json!({"tool_choice": "none"}), None),
+        (OLLAMA, json!({"parallel_tool_calls": false}), None),
         (OPENAI, json!({"logprobs": true, "anything": {}}), None),
     ] {
         assert_eq!(obstacle(OPENAI, to, &openai(members.clone())).as_deref(), path, "{to:?} {members}");
     }
-    let ollama = json!({"model": "m", "options": {"seed": 1}, "messages": [{"role": "user", "content": "hi"}]});
-    assert_eq!(obstacle(OLLAMA, ANTHROPIC, &ollama).as_deref(), Some("options.seed"));
+    let ollama = json!({"model": "m", "format": "json", "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(obstacle(OLLAMA, ANTHROPIC, &ollama).as_deref(), Some("format"));
     let picture = json!({"model": "m", "messages": [{"role": "user", "content": "hi", "images": ["AAAA"]}]});
     assert_eq!(obstacle(OLLAMA, ANTHROPIC, &picture).as_deref(), Some("messages[0].content[0]"));
     assert_eq!(obstacle(OLLAMA, OPENAI, &picture).as_deref(), Some("messages[0].content[0]"));
@@ -290,7 +293,7 @@ fn the_own_dialect_is_forwarded_as_it_was_written() {
     ] {
         let chat = dialect.decode(body.as_bytes(), &Bounds::default()).expect("a valid request");
         assert_eq!(dialect.obstacle(dialect, &chat), None);
-        assert_eq!(String::from_utf8_lossy(&dialect.encode(dialect, &chat, "m", 9)), expected);
+        assert_eq!(String::from_utf8_lossy(&dialect.encode(dialect, &chat, &TARGET)), expected);
     }
 }
 

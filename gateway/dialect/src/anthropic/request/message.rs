@@ -2,7 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use crate::chat::{Image, Message, Part, Role, ToolCall};
+use crate::chat::{self, Image, Message, Part, Role, ToolCall};
+use crate::fields::Hint;
 use crate::json::{self, BadRequest, Fields, Path};
 use crate::reading::Reading;
 
@@ -22,7 +23,7 @@ fn message(
     reading: &mut Reading<'_>,
 ) -> Result<(), BadRequest> {
     for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "role" | "content")) {
-        reading.note_unless_null(&path.key(key), raw);
+        reading.other(&path.key(key), raw);
     }
     let role = match json::required_string(path, fields, "role")?.as_str() {
         "user" => Role::User,
@@ -39,12 +40,8 @@ fn message(
     if raw.get().starts_with('[') {
         json::objects(content, raw, |path, fields| {
             match block(path, fields, reading)? {
-                // The other dialects have a separate message for a tool's result.
+                // The other dialects have a separate message for a tool's result, right behind the calls.
                 Some(result @ Part::ToolResult { .. }) => {
-                    if !parts.is_empty() {
-                        reading.message(path, messages.len())?;
-                        messages.push(Message { role, parts: std::mem::take(&mut parts) });
-                    }
                     reading.message(path, messages.len())?;
                     messages.push(Message { role: Role::Tool, parts: vec![result] });
                 }
@@ -78,7 +75,7 @@ pub(super) fn texts(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) 
     json::objects(path, raw, |path, fields| {
         match block(path, fields, reading)? {
             Some(text @ Part::Text(_)) => parts.push(text),
-            Some(_) => reading.note(path),
+            Some(_) => reading.refuse(path),
             None => {}
         }
         Ok(())
@@ -86,7 +83,7 @@ pub(super) fn texts(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) 
     Ok(parts)
 }
 
-/// Reads one block; `None` for thinking, and for a block without a counterpart, which is noted.
+/// Reads one block; `None` for a block without a counterpart, which is noted.
 fn block(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Option<Part>, BadRequest> {
     reading.part(path)?;
     let kind = json::required_string(path, fields, "type")?;
@@ -95,11 +92,15 @@ fn block(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Res
         "image" => &["type", "source"],
         "tool_use" => &["type", "id", "name", "input"],
         "tool_result" => &["type", "tool_use_id", "content", "is_error"],
-        // A model's earlier thinking, which the client sends back: no other model can verify or needs it, and the
-        // provider itself omits it from later turns.
-        "thinking" | "redacted_thinking" => return Ok(None),
+        "thinking" => &["type", "thinking", "signature"],
+        // No other model can read it.
+        "redacted_thinking" => {
+            reading.leave_out(Hint::Reasoning);
+            return Ok(None);
+        }
+        "document" => return document(path, fields, reading),
         _ => {
-            reading.note(&path.key("type"));
+            reading.refuse(&path.key("type"));
             return Ok(None);
         }
     };
@@ -108,11 +109,12 @@ fn block(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Res
         let says_nothing =
             raw.get() == "[]" || (key == "caller" && raw.get().replace(' ', "") == r#"{"type":"direct"}"#);
         if !says_nothing {
-            reading.note_unless_null(&path.key(key), raw);
+            reading.other(&path.key(key), raw);
         }
     }
     match kind.as_str() {
         "text" => Ok(Some(Part::Text(json::required_string(path, fields, "text")?))),
+        "thinking" => Ok(Some(Part::Reasoning(json::required_string(path, fields, "thinking")?))),
         "image" => image(path, fields, reading),
         "tool_use" => tool_use(path, fields).map(Some),
         _ => tool_result(path, fields, reading).map(Some),
@@ -131,11 +133,34 @@ fn image(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Res
         "url" => Image::Url(json::required_string(path, &source, "url")?),
         // A file stored at the provider.
         _ => {
-            reading.note(&path.key("type"));
+            reading.refuse(&path.key("type"));
             return Ok(None);
         }
     };
     Ok(Some(Part::Image(image)))
+}
+
+/// Reads a document: plain text is text to other models too; for other kinds the dialects have no common form.
+fn document(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Option<Part>, BadRequest> {
+    let source_path = &path.key("source");
+    let source = fields.get("source").ok_or_else(|| BadRequest::missing(source_path, "an object"))?;
+    let source = json::object(source_path, source)?;
+    if source.get("type").is_none_or(|kind| kind.get() != r#""text""#) {
+        reading.refuse(&path.key("type"));
+        return Ok(None);
+    }
+    let mut text = json::required_string(source_path, &source, "data")?;
+    for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "type" | "source")) {
+        match key {
+            "title" | "context" if !json::is_null(raw) => {
+                text = format!("{}\n{text}", json::string(&path.key(key), raw)?);
+            }
+            // Whether the answer quotes it.
+            "citations" => {}
+            _ => reading.other(&path.key(key), raw),
+        }
+    }
+    Ok(Some(Part::Text(text)))
 }
 
 fn tool_use(path: &Path<'_>, fields: &Fields<'_>) -> Result<Part, BadRequest> {
@@ -143,23 +168,30 @@ fn tool_use(path: &Path<'_>, fields: &Fields<'_>) -> Result<Part, BadRequest> {
     let name = json::required_string(path, fields, "name")?;
     let path = &path.key("input");
     let input = fields.get("input").ok_or_else(|| BadRequest::missing(path, "an object"))?;
-    json::object(path, input)?;
-    Ok(Part::ToolCall(ToolCall { id, name, arguments: input.get().to_owned() }))
+    Ok(Part::ToolCall(ToolCall { id, name, arguments: json::arguments(path, input)? }))
 }
 
 fn tool_result(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Part, BadRequest> {
     let call_id = json::required_string(path, fields, "tool_use_id")?;
     let is_error = fields.get("is_error").map_or(Ok(false), |raw| json::boolean(&path.key("is_error"), raw))?;
-    let mut text = String::new();
-    if let Some(raw) = fields.get("content") {
-        for (index, part) in texts(&path.key("content"), raw, reading)?.into_iter().enumerate() {
-            if index > 0 {
-                text.push('\n');
-            }
-            if let Part::Text(more) = part {
-                text.push_str(&more);
-            }
+    let content = &path.key("content");
+    let parts = match fields.get("content") {
+        Some(raw) if raw.get().starts_with('[') => result_parts(content, raw, reading)?,
+        Some(raw) => texts(content, raw, reading)?,
+        None => Vec::new(),
+    };
+    Ok(chat::tool_result(call_id, None, parts, is_error))
+}
+
+fn result_parts(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Part>, BadRequest> {
+    let mut parts = Vec::new();
+    json::objects(path, raw, |path, fields| {
+        match block(path, fields, reading)? {
+            Some(part @ (Part::Text(_) | Part::Image(_))) => parts.push(part),
+            Some(_) => reading.refuse(path),
+            None => {}
         }
-    }
-    Ok(Part::ToolResult { call_id, name: None, text, is_error })
+        Ok(())
+    })?;
+    Ok(parts)
 }

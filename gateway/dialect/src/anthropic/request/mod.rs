@@ -4,10 +4,11 @@ mod message;
 
 use serde_json::value::RawValue;
 
-use crate::chat::{Chat, Format, Message, Role, Tool, ToolChoice};
+use crate::chat::{Chat, Effort, Format, Message, Role, Thinking, Tool, ToolChoice};
+use crate::fields::Hint;
 use crate::json::{self, BadRequest, Path};
 use crate::reading::{self, Reading};
-use crate::types::Bounds;
+use crate::types::{Bounds, Dialect};
 
 /// Reads a request body.
 pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
@@ -22,7 +23,7 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
 pub(crate) fn decode_prompt(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
-    let mut reading = Reading::new(bounds);
+    let mut reading = Reading::new(Dialect::Anthropic, bounds);
     let mut model = None;
     let mut messages = None;
     let mut system = None;
@@ -43,11 +44,9 @@ pub(crate) fn decode_prompt(body: &[u8], bounds: &Bounds) -> Result<Chat, BadReq
             "stop_sequences" => chat.stop = reading::stop(path, raw)?,
             "stream" => chat.stream = json::boolean(path, raw)?,
             "metadata" => chat.user = user(path, raw, &mut reading)?,
-            "output_config" => chat.format = format(path, raw, &mut reading)?,
-            "thinking" if is_disabled(path, raw)? => {}
-            // The explicit default.
-            "service_tier" if raw.get() == r#""auto""# => {}
-            _ => reading.note(path),
+            "output_config" => output_config(path, raw, &mut chat, &mut reading)?,
+            "thinking" => thinking(path, raw, &mut chat, &mut reading)?,
+            _ => reading.other(path, raw),
         }
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
@@ -56,14 +55,24 @@ pub(crate) fn decode_prompt(body: &[u8], bounds: &Bounds) -> Result<Chat, BadReq
         chat.messages.insert(0, Message { role: Role::System, parts });
     }
     chat.include_usage = chat.stream;
-    chat.unportable = reading.unportable;
+    reading.finish(&mut chat);
     Ok(chat)
 }
 
-/// Whether `thinking` is off, which is the default.
-fn is_disabled(path: &Path<'_>, raw: &RawValue) -> Result<bool, BadRequest> {
+/// Off, which is the default, says nothing to a backend of another dialect.
+fn thinking(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) -> Result<(), BadRequest> {
     let fields = json::object(path, raw)?;
-    Ok(json::required_string(path, &fields, "type")? == "disabled")
+    match json::required_string(path, &fields, "type")?.as_str() {
+        "disabled" => {}
+        "adaptive" => chat.thinking = Some(Thinking::Adaptive),
+        "enabled" => {
+            let path = &path.key("budget_tokens");
+            let budget = fields.get("budget_tokens").map(|raw| json::count(path, raw, 0)).transpose()?;
+            chat.thinking = Some(budget.map_or(Thinking::On, Thinking::Budget));
+        }
+        _ => reading.leave_out(Hint::Thinking),
+    }
+    Ok(())
 }
 
 fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Tool>, BadRequest> {
@@ -76,7 +85,7 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
         let kind = fields.get("type").map_or(Ok("custom".into()), |raw| json::string(type_path, raw))?;
         if kind != "custom" {
             // Tools that the provider runs, or whose schema only its models know.
-            reading.note(type_path);
+            reading.refuse(type_path);
             continue;
         }
         let name = json::required_string(path, &fields, "name")?;
@@ -92,9 +101,7 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
                     tool.parameters = Some(raw.to_owned());
                 }
                 "strict" => tool.strict = Some(json::boolean(path, raw)?),
-                // It changes how arguments are split into fragments, not the arguments.
-                "eager_input_streaming" => {}
-                _ => reading.note(path),
+                _ => reading.other(path, raw),
             }
         }
         if tool.parameters.is_none() {
@@ -123,7 +130,7 @@ fn tool_choice(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut R
             "type" | "name" => {}
             _ if json::is_null(raw) => {}
             "disable_parallel_tool_use" => chat.parallel_tool_calls = Some(!json::boolean(path, raw)?),
-            _ => reading.note(path),
+            _ => reading.other(path, raw),
         }
     }
     Ok(())
@@ -136,33 +143,43 @@ fn user(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Op
         match key {
             _ if json::is_null(raw) => {}
             "user_id" => user = Some(json::string(path, raw)?.into_owned()),
-            _ => reading.note(path),
+            _ => reading.other(path, raw),
         }
     }
     Ok(user)
 }
 
-fn format(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
-    let mut format = None;
+fn output_config(
+    path: &Path<'_>,
+    raw: &RawValue,
+    chat: &mut Chat,
+    reading: &mut Reading<'_>,
+) -> Result<(), BadRequest> {
     for (key, raw) in json::object(path, raw)?.iter() {
         let path = &path.key(key);
         match key {
             _ if json::is_null(raw) => {}
-            "format" => format = schema(path, raw, reading)?,
-            _ => reading.note(path),
+            "format" => chat.format = schema(path, raw, reading)?,
+            "effort" => match raw.get().trim_matches('"') {
+                word if raw.get().starts_with('"') && Effort::from_word(word).is_some() => {
+                    chat.effort = Effort::from_word(word);
+                }
+                _ => reading.leave_out(Hint::Effort),
+            },
+            _ => reading.other(path, raw),
         }
     }
-    Ok(format)
+    Ok(())
 }
 
 fn schema(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
     let fields = json::object(path, raw)?;
     if json::required_string(path, &fields, "type")? != "json_schema" {
-        reading.note(&path.key("type"));
+        reading.refuse(&path.key("type"));
         return Ok(None);
     }
     for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "type" | "schema")) {
-        reading.note_unless_null(&path.key(key), raw);
+        reading.other(&path.key(key), raw);
     }
     let schema_path = &path.key("schema");
     let schema = fields.get("schema").ok_or_else(|| BadRequest::missing(schema_path, "an object"))?;

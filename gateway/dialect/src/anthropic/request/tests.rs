@@ -1,5 +1,6 @@
 use super::*;
 use crate::chat::{Image, Part};
+use crate::fields::Hints;
 
 fn with(members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };
@@ -44,6 +45,7 @@ fn tool_results_become_messages_of_their_own_in_their_order() {
         call_id: call_id.to_owned(),
         name: None,
         text: text.to_owned(),
+        images: Vec::new(),
         is_error,
     };
     assert_eq!(chat.messages[0].parts, [result("a", "1", false)]);
@@ -83,8 +85,8 @@ fn what_is_wrong_is_named() {
             "messages[0].content[0].source.media_type is missing; a string is expected",
         ),
         (
-            user(r#"[{"type":"tool_use","id":"a","name":"f","input":"{}"}]"#),
-            "messages[0].content[0].input is a string; an object is expected",
+            user(r#"[{"type":"tool_use","id":"a","name":"f","input":3}]"#),
+            "messages[0].content[0].input is a number; a string or an object is expected",
         ),
         (
             user(r#"[{"type":"tool_result","tool_use_id":"a","is_error":"no"}]"#),
@@ -96,26 +98,89 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn what_only_this_dialect_says_is_noted_and_kept() {
+fn content_of_this_dialect_alone_is_noted_by_its_path() {
     for (body, path) in [
-        (with(r#""thinking":{"type":"enabled","budget_tokens":1024}"#), "thinking"),
         (with(r#""container":"c""#), "container"),
-        (with(r#""service_tier":"standard_only""#), "service_tier"),
-        (with(r#""output_config":{"effort":"low"}"#), "output_config.effort"),
+        (with(r#""mcp_servers":[{"url":"https://x"}]"#), "mcp_servers"),
+        (with(r#""inference_geo":"us""#), "inference_geo"),
         (with(r#""tools":[{"type":"web_search_20250305","name":"web_search"}]"#), "tools[0].type"),
-        (user(r#"[{"type":"document","source":{}}]"#), "messages[0].content[0].type"),
-        (user(r#"[{"type":"text","text":"x","citations":[{}]}]"#), "messages[0].content[0].citations"),
+        (user(r#"[{"type":"document","source":{"type":"base64","data":"AA"}}]"#), "messages[0].content[0].type"),
+        (user(r#"[{"type":"brand_new"}]"#), "messages[0].content[0].type"),
         (user(r#"[{"type":"image","source":{"type":"file","file_id":"f"}}]"#), "messages[0].content[0].source.type"),
         (
-            user(
-                r#"[{"type":"tool_result","tool_use_id":"a","content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]"#,
-            ),
-            "messages[0].content[0].content[0]",
+            user(r#"[{"type":"tool_result","tool_use_id":"a","content":[{"type":"search_result"}]}]"#),
+            "messages[0].content[0].content[0].type",
         ),
     ] {
         let chat = decode(body.as_bytes(), &Bounds::default()).expect(&body);
         assert_eq!(chat.unportable.as_deref(), Some(path), "{body}");
     }
+}
+
+#[test]
+fn hints_of_this_dialect_alone_are_noted_and_keep_no_backend_out() {
+    for (body, hint, names) in [
+        (with(r#""context_management":{"edits":[]}"#), Hint::ContextManagement, vec![]),
+        (with(r#""thinking":{"type":"brand_new"}"#), Hint::Thinking, vec![]),
+        (with(r#""service_tier":"standard_only""#), Hint::ServiceTier, vec!["service_tier"]),
+        (with(r#""speed":"fast""#), Hint::ServiceTier, vec!["speed"]),
+        (with(r#""metadata":{"team":"a"}"#), Hint::Metadata, vec!["metadata.team"]),
+        (with(r#""output_config":{"effort":"extreme"}"#), Hint::Effort, vec![]),
+        (with(r#""brand_new":{"x":1}"#), Hint::Other, vec!["brand_new"]),
+        (
+            with(
+                r#""tools":[{"name":"f","input_schema":{},"defer_loading":true},{"name":"g","input_schema":{},"defer_loading":true}]"#,
+            ),
+            Hint::ToolLoading,
+            vec!["tools[].defer_loading"],
+        ),
+        (user(r#"[{"type":"text","text":"x","citations":[{}]}]"#), Hint::Citations, vec![]),
+        (user(r#"[{"type":"redacted_thinking","data":"x"}]"#), Hint::Reasoning, vec![]),
+    ] {
+        let chat = decode(body.as_bytes(), &Bounds::default()).expect(&body);
+        assert_eq!((chat.unportable, chat.unread), (None, Hints::default().with(hint)), "{body}");
+        assert_eq!(chat.unread_names, names, "{body}");
+    }
+}
+
+#[test]
+fn thinking_and_effort_are_read() {
+    for (members, thinking, effort, word) in [
+        (r#""thinking":{"type":"disabled"}"#, None, None, None),
+        (r#""thinking":{"type":"adaptive"}"#, Some(Thinking::Adaptive), None, None),
+        (
+            r#""thinking":{"type":"enabled","budget_tokens":1024}"#,
+            Some(Thinking::Budget(1024)),
+            None,
+            Some(Effort::Low),
+        ),
+        (
+            r#""thinking":{"type":"enabled","budget_tokens":31999}"#,
+            Some(Thinking::Budget(31999)),
+            None,
+            Some(Effort::High),
+        ),
+        (r#""output_config":{"effort":"max"}"#, None, Some(Effort::Max), Some(Effort::Max)),
+    ] {
+        let chat = decode(with(members).as_bytes(), &Bounds::default()).expect(members);
+        assert_eq!((chat.thinking, chat.effort, chat.effort()), (thinking, effort, word), "{members}");
+        assert_eq!((chat.unportable, chat.unread), (None, Hints::default()), "{members}");
+    }
+}
+
+#[test]
+fn results_come_before_the_rest_of_their_turn_and_keep_their_images() {
+    let body = user(
+        r#"[{"type":"text","text":"so?"},{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"1"},
+        {"type":"image","source":{"type":"url","url":"https://x/a.png"}}]}]"#,
+    );
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
+    let roles: Vec<_> = chat.messages.iter().map(|m| m.role).collect();
+    assert_eq!((roles.as_slice(), chat.images()), ([Role::Tool, Role::User].as_slice(), 1));
+    let document =
+        user(r#"[{"type":"document","title":"T","source":{"type":"text","media_type":"text/plain","data":"words"}}]"#);
+    let chat = decode(document.as_bytes(), &Bounds::default()).expect("valid");
+    assert_eq!(chat.messages[0].parts, [Part::Text("T\nwords".to_owned())]);
 }
 
 #[test]
@@ -127,8 +192,8 @@ fn what_changes_no_answer_is_not_noted() {
         {"type":"tool_use","id":"a","name":"f","input":{"b": 1},"caller":{"type":"direct"}}]}]}"#;
     let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.unportable, None);
-    assert_eq!(chat.messages[1].parts.len(), 2);
-    assert!(matches!(&chat.messages[1].parts[1], Part::ToolCall(call) if call.arguments == r#"{"b": 1}"#));
+    assert_eq!(chat.messages[1].parts.len(), 3);
+    assert!(matches!(&chat.messages[1].parts[2], Part::ToolCall(call) if call.arguments == r#"{"b": 1}"#));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use wasmgate_base::usage::Usage;
 
 /// Writes Anthropic's stream.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     facts: Facts,
     begun: bool,
     open: Open,
@@ -99,7 +99,7 @@ struct Ending {
 impl Encoder {
     /// An encoder for one stream.
     #[must_use]
-    pub fn new(facts: Facts) -> Self {
+    pub(crate) fn new(facts: Facts) -> Self {
         Self {
             facts,
             begun: false,
@@ -113,7 +113,7 @@ impl Encoder {
     }
 
     /// Writes one delta.
-    pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+    pub(crate) fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Start { .. } => self.begin(out),
             Delta::Text(text) => {
@@ -137,7 +137,7 @@ impl Encoder {
     }
 
     /// Writes the end of a complete stream.
-    pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
+    pub(crate) fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         self.begin(out);
         self.close(out);
         let stop_reason = finish_name(self.finish, self.calls);

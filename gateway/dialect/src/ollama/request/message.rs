@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde_json::value::RawValue;
 
-use crate::chat::{Image, Message, Part, Role, ToolCall};
+use crate::chat::{self, Image, Message, Part, Role, ToolCall};
 use crate::image;
 use crate::json::{self, BadRequest, Fields, Path};
 use crate::reading::Reading;
@@ -75,7 +75,7 @@ fn message(
     reading: &mut Reading<'_>,
 ) -> Result<Message, BadRequest> {
     let role = match json::required_string(path, fields, "role")?.to_ascii_lowercase().as_str() {
-        "system" => Role::System,
+        "system" | "developer" => Role::System,
         "user" => Role::User,
         "assistant" => Role::Assistant,
         "tool" => return tool_result(path, fields, calls, reading),
@@ -85,15 +85,12 @@ fn message(
         }
     };
     let mut parts = Vec::new();
-    // Always in this order: images, then the text about them, then calls.
-    if let Some(raw) = fields.get("images") {
-        let path = &path.key("images");
-        for (index, data) in json::strings(path, raw, reading.parts())?.into_iter().enumerate() {
-            reading.part(&path.index(index))?;
-            let media_type = image::media_type(None, &data).map(ToOwned::to_owned);
-            parts.push(Part::Image(Image::Base64 { media_type, data }));
-        }
+    // Always in this order: thinking, images, then the text about them, then calls.
+    if let Some(raw) = fields.get("thinking").filter(|raw| role == Role::Assistant && raw.get() != r#""""#) {
+        reading.part(&path.key("thinking"))?;
+        parts.push(Part::Reasoning(json::string(&path.key("thinking"), raw)?.into_owned()));
     }
+    images(path, fields, &mut parts, reading)?;
     if let Some(raw) = fields.get("content") {
         let text = json::string(&path.key("content"), raw)?.into_owned();
         if !text.is_empty() || fields.len() == 2 {
@@ -107,15 +104,30 @@ fn message(
     for (key, raw) in fields.iter() {
         match key {
             "role" | "content" | "images" | "tool_calls" => {}
-            // A model's earlier thinking, which the client sends back: other models do not need it, and templates omit
-            // it from later turns.
             "thinking" if role == Role::Assistant => {}
             // Some clients send these empty if there was no call.
             "tool_name" | "tool_call_id" if raw.get() == r#""""# => {}
-            _ => reading.note_unless_null(&path.key(key), raw),
+            _ => reading.other(&path.key(key), raw),
         }
     }
     Ok(Message { role, parts })
+}
+
+/// Reads the images of a message.
+fn images(
+    path: &Path<'_>,
+    fields: &Fields<'_>,
+    parts: &mut Vec<Part>,
+    reading: &mut Reading<'_>,
+) -> Result<(), BadRequest> {
+    let Some(raw) = fields.get("images") else { return Ok(()) };
+    let path = &path.key("images");
+    for (index, data) in json::strings(path, raw, reading.parts())?.into_iter().enumerate() {
+        reading.part(&path.index(index))?;
+        let media_type = image::media_type(None, &data).map(ToOwned::to_owned);
+        parts.push(Part::Image(Image::Base64 { media_type, data }));
+    }
+    Ok(())
 }
 
 fn tool_calls(
@@ -130,7 +142,7 @@ fn tool_calls(
         reading.part(path)?;
         let fields = json::object(path, raw)?;
         for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "id" | "type" | "function")) {
-            reading.note_unless_null(&path.key(key), raw);
+            reading.other(&path.key(key), raw);
         }
         let own = fields.get("id").map(|raw| json::string(&path.key("id"), raw)).transpose()?;
         let path = &path.key("function");
@@ -138,10 +150,7 @@ fn tool_calls(
         let function = json::object(path, function)?;
         let name = json::required_string(path, &function, "name")?;
         let arguments = match function.get("arguments") {
-            Some(raw) => {
-                json::object(&path.key("arguments"), raw)?;
-                raw.get().to_owned()
-            }
+            Some(raw) => json::arguments(&path.key("arguments"), raw)?,
             None => "{}".to_owned(),
         };
         let id = match own {
@@ -162,18 +171,19 @@ fn tool_result(
     reading: &mut Reading<'_>,
 ) -> Result<Message, BadRequest> {
     reading.part(path)?;
-    let text = json::required_string(path, fields, "content")?;
+    let mut parts = vec![Part::Text(json::required_string(path, fields, "content")?)];
+    images(path, fields, &mut parts, reading)?;
     let mut id = None;
     let mut name = None;
     for (key, raw) in fields.iter() {
         let path = &path.key(key);
         match key {
-            "role" | "content" => {}
+            "role" | "content" | "images" => {}
             _ if json::is_null(raw) => {}
             "tool_call_id" => id = Some(json::string(path, raw)?.into_owned()).filter(|id| !id.is_empty()),
             // `name` is the older name of `tool_name`.
             "tool_name" | "name" => name = Some(json::string(path, raw)?.into_owned()).filter(|n| !n.is_empty()),
-            _ => reading.note(path),
+            _ => reading.other(path, raw),
         }
     }
     let (mut answered, mut tool) = (None, None);
@@ -181,5 +191,5 @@ fn tool_result(
         (answered, tool) = (Some(call.id), Some(call.tool));
     }
     let (call_id, name) = (id.or(answered).unwrap_or_default(), name.or(tool));
-    Ok(Message { role: Role::Tool, parts: vec![Part::ToolResult { call_id, name, text, is_error: false }] })
+    Ok(Message { role: Role::Tool, parts: vec![chat::tool_result(call_id, name, parts, false)] })
 }

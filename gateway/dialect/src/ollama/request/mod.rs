@@ -4,17 +4,18 @@ mod message;
 
 use serde_json::value::RawValue;
 
-use crate::chat::{Chat, Format, Tool};
+use crate::chat::{Chat, Effort, Format, Thinking, Tool};
+use crate::fields::Hint;
 use crate::json::{self, BadRequest, Path};
 use crate::reading::{self, Reading};
-use crate::types::Bounds;
+use crate::types::{Bounds, Dialect};
 
 /// Reads a request body.
 pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     // Ollama streams by default.
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), stream: true, ..Chat::default() };
-    let mut reading = Reading::new(bounds);
+    let mut reading = Reading::new(Dialect::Ollama, bounds);
     let mut model = None;
     let mut messages = None;
     for (key, raw) in fields.iter() {
@@ -28,22 +29,28 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             "tools" => chat.tools = tools(path, raw, &mut reading)?,
             "format" => chat.format = format(path, raw)?,
             "options" => options(path, raw, &mut chat, &mut reading)?,
-            // How long the model stays in memory changes no answer.
-            "keep_alive" => {}
-            // Explicit defaults. `think: false` changes nothing for a model that does not think.
-            "think" if raw.get() == "false" => {}
-            "logprobs" | "raw" if raw.get() == "false" => {}
-            "top_logprobs" if raw.get() == "0" => {}
-            "template" | "system" | "suffix" if raw.get() == r#""""# => {}
-            _ => reading.note(path),
+            "think" => think(raw, &mut chat, &mut reading),
+            _ => reading.other(path, raw),
         }
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
     chat.messages = messages.ok_or_else(|| BadRequest::missing(&Path::top("messages"), "an array"))?;
     chat.include_usage = chat.stream;
     chat.load = chat.messages.is_empty();
-    chat.unportable = reading.unportable;
+    reading.finish(&mut chat);
     Ok(chat)
+}
+
+/// Reads whether, or how much, the model thinks.
+fn think(raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) {
+    match raw.get() {
+        "true" => chat.thinking = Some(Thinking::On),
+        "false" => chat.thinking = Some(Thinking::Off),
+        text => match Effort::from_word(text.trim_matches('"')) {
+            Some(effort) => chat.effort = Some(effort),
+            None => reading.leave_out(Hint::Effort),
+        },
+    }
 }
 
 fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) -> Result<(), BadRequest> {
@@ -54,26 +61,26 @@ fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Readi
             "num_predict" => match json::integer(path, raw, -2..=i64::from(u32::MAX))? {
                 -1 => {} // no limit, which is the default
                 // 0 means no token and -2 fills the context: no other dialect can express these.
-                -2 | 0 => reading.note(path),
+                -2 | 0 => reading.leave_out(Hint::OutputLimit),
                 limit => chat.max_tokens = u32::try_from(limit).ok(),
             },
-            "temperature" => {
-                let temperature = json::number(path, raw, 0.0..=f64::MAX)?;
-                if temperature <= 2.0 {
-                    chat.temperature = Some(temperature);
-                } else {
-                    reading.note(path);
-                }
-            }
+            "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=f64::MAX)?),
+            "frequency_penalty" => chat.frequency_penalty = penalty(path, raw)?,
+            "presence_penalty" => chat.presence_penalty = penalty(path, raw)?,
             "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
             "top_k" => chat.top_k = Some(json::count(path, raw, 0)?).filter(|&k| k > 0),
             "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
             "stop" if raw.get().starts_with('"') => chat.stop = vec![json::string(path, raw)?.into_owned()],
             "stop" => chat.stop = reading::stop(path, raw)?,
-            _ => reading.note(path),
+            _ => reading.other(path, raw),
         }
     }
     Ok(())
+}
+
+/// A penalty; 0 is the default.
+fn penalty(path: &Path<'_>, raw: &RawValue) -> Result<Option<f64>, BadRequest> {
+    Ok(Some(json::number(path, raw, f64::MIN..=f64::MAX)?).filter(|&penalty| penalty != 0.0))
 }
 
 fn format(path: &Path<'_>, raw: &RawValue) -> Result<Option<Format>, BadRequest> {
@@ -97,7 +104,7 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
         let path = &path.index(index);
         let fields = json::object(path, raw)?;
         for (key, raw) in fields.iter().filter(|(key, raw)| *key != "function" && raw.get() != r#""function""#) {
-            reading.note_unless_null(&path.key(key), raw);
+            reading.other(&path.key(key), raw);
         }
         let path = &path.key("function");
         let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
@@ -114,7 +121,8 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
                     json::object(path, raw)?;
                     tool.parameters = Some(raw.to_owned());
                 }
-                _ => reading.note(path),
+                "strict" => tool.strict = Some(json::boolean(path, raw)?),
+                _ => reading.other(path, raw),
             }
         }
         tools.push(tool);

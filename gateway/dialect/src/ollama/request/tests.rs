@@ -1,5 +1,6 @@
 use super::*;
 use crate::chat::{Part, Role};
+use crate::fields::Hints;
 
 fn with(members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };
@@ -40,8 +41,8 @@ fn calls_get_ids_and_results_find_their_calls() {
         {"role":"tool","tool_call_id":"own","content":"O"}]}"#;
     let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.unportable, None);
-    let calls: Vec<_> = chat.messages[1]
-        .parts
+    assert_eq!(chat.messages[1].parts[0], Part::Reasoning("hm".to_owned()));
+    let calls: Vec<_> = chat.messages[1].parts[1..]
         .iter()
         .map(|part| match part {
             Part::ToolCall(call) => (call.id.as_str(), call.name.as_str(), call.arguments.as_str()),
@@ -95,22 +96,47 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn what_only_this_dialect_says_is_noted_and_kept() {
-    for (members, path) in [
-        (r#""think":true"#, "think"),
-        (r#""raw":true"#, "raw"),
-        (r#""template":"x""#, "template"),
-        (r#""options":{"num_ctx":4096}"#, "options.num_ctx"),
-        (r#""options":{"num_predict":-2}"#, "options.num_predict"),
-        (r#""options":{"temperature":2.5}"#, "options.temperature"),
-        (r#""options":{"temperature":1,"mirostat":1}"#, "options.mirostat"),
-    ] {
+fn content_of_this_dialect_alone_is_noted_by_its_path() {
+    for (members, path) in
+        [(r#""raw":true"#, "raw"), (r#""template":"x""#, "template"), (r#""logprobs":true"#, "logprobs")]
+    {
         let chat = decode(with(members).as_bytes(), &Bounds::default()).expect(members);
         assert_eq!(chat.unportable.as_deref(), Some(path), "{members}");
     }
+}
+
+#[test]
+fn hints_of_this_dialect_alone_are_noted_and_keep_no_backend_out() {
+    for (members, hint, names) in [
+        (r#""keep_alive":"5m""#, Hint::KeepAlive, vec![]),
+        (r#""options":{"num_ctx":4096,"temperature":1}"#, Hint::ServerOptions, vec!["options.num_ctx"]),
+        (r#""options":{"mirostat":1}"#, Hint::ServerOptions, vec!["options.mirostat"]),
+        (r#""options":{"num_predict":-2}"#, Hint::OutputLimit, vec![]),
+        (r#""think":"brand_new""#, Hint::Effort, vec![]),
+        (r#""truncate":true"#, Hint::ContextManagement, vec!["truncate"]),
+        (r#""brand_new":1"#, Hint::Other, vec!["brand_new"]),
+    ] {
+        let chat = decode(with(members).as_bytes(), &Bounds::default()).expect(members);
+        assert_eq!((chat.unportable, chat.unread), (None, Hints::default().with(hint)), "{members}");
+        assert_eq!(chat.unread_names, names, "{members}");
+    }
     let silent = with(
-        r#""raw":false,"template":"","keep_alive":"5m","think":false,"format":"","options":{"num_predict":-1,"num_ctx":null}"#,
+        r#""raw":false,"template":"","format":"","options":{"num_predict":-1,"num_ctx":null,"presence_penalty":0}"#,
     );
     let chat = decode(silent.as_bytes(), &Bounds::default()).expect("valid");
-    assert_eq!((chat.unportable, chat.max_tokens), (None, None));
+    assert_eq!((chat.unportable, chat.unread, chat.max_tokens), (None, Hints::default(), None));
+}
+
+#[test]
+fn how_much_a_model_thinks_is_read() {
+    for (value, thinking, effort) in [
+        ("true", Some(Thinking::On), None),
+        ("false", Some(Thinking::Off), None),
+        (r#""high""#, None, Some(Effort::High)),
+    ] {
+        let chat = decode(with(&format!(r#""think":{value}"#)).as_bytes(), &Bounds::default()).expect(value);
+        assert_eq!((chat.thinking, chat.effort), (thinking, effort), "{value}");
+    }
+    let chat = decode(with(r#""options":{"temperature":2.5}"#).as_bytes(), &Bounds::default()).expect("valid");
+    assert_eq!(chat.temperature, Some(2.5));
 }

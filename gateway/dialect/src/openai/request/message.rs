@@ -9,9 +9,10 @@ use crate::reading::Reading;
 
 pub(super) fn messages(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Message>, BadRequest> {
     let mut messages = Vec::new();
+    let mut calls = FunctionCalls::default();
     json::objects(path, raw, |path, fields| {
         reading.message(path, messages.len())?;
-        message(path, fields, reading).map(|message| messages.push(message))
+        message(path, fields, &mut calls, reading).map(|message| messages.push(message))
     })?;
     if messages.is_empty() {
         return Err(BadRequest::wrong(path, "empty", "at least one message"));
@@ -19,7 +20,24 @@ pub(super) fn messages(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_
     Ok(messages)
 }
 
-fn message(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Message, BadRequest> {
+/// The calls in the older form, which has no ids: the gateway counts them.
+#[derive(Default)]
+struct FunctionCalls {
+    made: usize,
+}
+
+impl FunctionCalls {
+    fn last_id(&self) -> String {
+        format!("call_function_{}", self.made)
+    }
+}
+
+fn message(
+    path: &Path<'_>,
+    fields: &Fields<'_>,
+    calls: &mut FunctionCalls,
+    reading: &mut Reading<'_>,
+) -> Result<Message, BadRequest> {
     let role_path = &path.key("role");
     let role = fields.get("role").ok_or_else(|| BadRequest::missing(role_path, "a string"))?;
     let role = match &*json::string(role_path, role)? {
@@ -28,10 +46,8 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> R
         "user" => Role::User,
         "assistant" => Role::Assistant,
         "tool" => return tool_result(path, fields, reading),
-        "function" => {
-            reading.note(role_path);
-            return Ok(Message { role: Role::Tool, parts: Vec::new() });
-        }
+        // The form of a result before tools had ids.
+        "function" => return function_result(path, fields, calls, reading),
         _ => {
             let expected = "`system`, `developer`, `user`, `assistant` or `tool`";
             return Err(BadRequest::wrong(role_path, "an unknown word", expected));
@@ -43,67 +59,100 @@ fn message(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> R
         let path = &path.key(key);
         match key {
             "role" => {}
+            // An empty message, as SDKs write it.
+            "content" if json::is_null(raw) => other_than_text = true,
             _ if json::is_null(raw) => {}
             "content" => content(path, raw, &mut parts, reading)?,
             "tool_calls" if role == Role::Assistant => {
                 other_than_text = true;
                 tool_calls(path, raw, &mut parts, reading)?;
             }
+            "tool_calls" if raw.get() == "[]" => {}
+            "function_call" if role == Role::Assistant => {
+                other_than_text = true;
+                reading.part(path)?;
+                calls.made += 1;
+                parts.push(Part::ToolCall(call(path, raw, calls.last_id())?));
+            }
             // A refusal counts as the assistant's text.
             "refusal" if role == Role::Assistant => {
                 reading.part(path)?;
                 parts.push(Part::Text(json::string(path, raw)?.into_owned()));
             }
-            // A model's earlier thinking, which the client sends back: no other model needs it, and providers
-            // themselves omit it from later turns.
-            "reasoning" | "reasoning_content" | "reasoning_details" if role == Role::Assistant => {}
-            // The official SDKs send these back with an answer: empty annotations, and the parsed text.
-            "annotations" if raw.get() == "[]" => {}
+            // A model's earlier thinking, which the client sends back; `reasoning` is what newer servers call it.
+            "reasoning_content" | "reasoning" if role == Role::Assistant && raw.get().starts_with('"') => {
+                other_than_text = true;
+                reading.part(path)?;
+                reasoning(json::string(path, raw)?.into_owned(), &mut parts);
+            }
+            // The official SDK sends the parsed text back beside the text.
             "parsed" if role == Role::Assistant => {}
             _ => {
                 other_than_text = true;
-                reading.note(path);
+                reading.other(path, raw);
             }
         }
     }
     if fields.get("content").is_none() && parts.is_empty() && !other_than_text {
         return Err(BadRequest::missing(&path.key("content"), "a string or an array"));
     }
-    // Members come in any order; an assistant's text goes before its calls.
-    parts.sort_by_key(|part| matches!(part, Part::ToolCall(_)));
+    // Members come in any order: thinking comes first, then text, then calls.
+    parts.sort_by_key(|part| match part {
+        Part::Reasoning(_) => 0,
+        Part::ToolCall(_) => 2,
+        Part::Text(_) | Part::Image(_) | Part::ToolResult { .. } => 1,
+    });
     Ok(Message { role, parts })
+}
+
+/// Adds thinking, once: some clients send it under both names.
+fn reasoning(text: String, parts: &mut Vec<Part>) {
+    if !text.is_empty() && !parts.iter().any(|part| matches!(part, Part::Reasoning(_))) {
+        parts.push(Part::Reasoning(text));
+    }
 }
 
 fn tool_result(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Message, BadRequest> {
     let call_id = json::required_string(path, fields, "tool_call_id")?;
+    result(path, fields, call_id, reading)
+}
+
+fn function_result(
+    path: &Path<'_>,
+    fields: &Fields<'_>,
+    calls: &FunctionCalls,
+    reading: &mut Reading<'_>,
+) -> Result<Message, BadRequest> {
+    result(path, fields, calls.last_id(), reading)
+}
+
+fn result(
+    path: &Path<'_>,
+    fields: &Fields<'_>,
+    call_id: String,
+    reading: &mut Reading<'_>,
+) -> Result<Message, BadRequest> {
     let mut name = None;
     let mut parts = Vec::new();
+    let mut has_content = false;
     for (key, raw) in fields.iter() {
         let path = &path.key(key);
         match key {
             "role" | "tool_call_id" => {}
+            "content" if json::is_null(raw) => has_content = true,
             _ if json::is_null(raw) => {}
-            "content" => content(path, raw, &mut parts, reading)?,
+            "content" => {
+                has_content = true;
+                content(path, raw, &mut parts, reading)?;
+            }
             "name" => name = Some(json::string(path, raw)?.into_owned()),
-            _ => reading.note(path),
+            _ => reading.other(path, raw),
         }
     }
-    if fields.get("content").is_none() {
+    if !has_content {
         return Err(BadRequest::missing(&path.key("content"), "a string or an array"));
     }
-    let mut text = String::new();
-    for part in parts {
-        match part {
-            Part::Text(more) if text.is_empty() => text = more,
-            Part::Text(more) => {
-                text.push('\n');
-                text.push_str(&more);
-            }
-            // Between dialects, tool results are text only.
-            _ => reading.note(&path.key("content")),
-        }
-    }
-    Ok(Message { role: Role::Tool, parts: vec![Part::ToolResult { call_id, name, text, is_error: false }] })
+    Ok(Message { role: Role::Tool, parts: vec![crate::chat::tool_result(call_id, name, parts, false)] })
 }
 
 fn content(
@@ -135,13 +184,13 @@ fn part(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Resu
         "refusal" => "refusal",
         "image_url" => "image_url",
         _ => {
-            reading.note(type_path);
+            reading.refuse(type_path);
             return Ok(None);
         }
     };
     for (key, raw) in fields.iter() {
         if key != "type" && key != member {
-            reading.note_unless_null(&path.key(key), raw);
+            reading.other(&path.key(key), raw);
         }
     }
     let path = &path.key(member);
@@ -157,8 +206,7 @@ fn part(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Resu
         let path = &path.key(key);
         match key {
             "url" => url = Some(json::string(path, raw)?),
-            "detail" if raw.get() == r#""auto""# => {}
-            _ => reading.note_unless_null(path, raw),
+            _ => reading.other(path, raw),
         }
     }
     let url = url.ok_or_else(|| BadRequest::missing(&path.key("url"), "a string"))?;
@@ -179,21 +227,25 @@ fn tool_calls(
             if fields.get("type").is_none() {
                 return Err(BadRequest::missing(&path.key("function"), "an object"));
             }
-            reading.note(&path.key("type"));
+            reading.refuse(&path.key("type"));
             continue;
         };
         for (key, raw) in fields.iter() {
             // Some clients keep `index` from a stream's fragments.
             if !matches!(key, "id" | "type" | "function" | "index") {
-                reading.note_unless_null(&path.key(key), raw);
+                reading.other(&path.key(key), raw);
             }
         }
         let id = json::required_string(path, &fields, "id")?;
-        let path = &path.key("function");
-        let function = json::object(path, function)?;
-        let name = json::required_string(path, &function, "name")?;
-        let arguments = json::required_string(path, &function, "arguments")?;
-        parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
+        parts.push(Part::ToolCall(call(&path.key("function"), function, id)?));
     }
     Ok(())
+}
+
+fn call(path: &Path<'_>, raw: &RawValue, id: String) -> Result<ToolCall, BadRequest> {
+    let function = json::object(path, raw)?;
+    let name = json::required_string(path, &function, "name")?;
+    let path = &path.key("arguments");
+    let raw = function.get("arguments").ok_or_else(|| BadRequest::missing(path, "a string"))?;
+    Ok(ToolCall { id, name, arguments: json::arguments(path, raw)? })
 }

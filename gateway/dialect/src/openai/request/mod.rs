@@ -2,21 +2,25 @@
 
 mod message;
 
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
 
-use crate::chat::{Chat, Format, Tool, ToolChoice};
+use crate::chat::{Chat, Effort, Format, Tool, ToolChoice};
+use crate::fields::Hint;
 use crate::json::{self, BadRequest, Path};
 use crate::reading::{self, Reading};
-use crate::types::Bounds;
+use crate::types::{Bounds, Dialect};
 
 /// Reads a request body.
 pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
-    let mut reading = Reading::new(bounds);
+    let mut reading = Reading::new(Dialect::OpenAi, bounds);
     let mut model = None;
     let mut messages = None;
     let mut newer_max_tokens = None;
+    let mut choice = None;
     for (key, raw) in fields.iter() {
         chat.raw.push((key.to_owned(), raw.to_owned()));
         let path = &Path::top(key);
@@ -25,7 +29,7 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             "messages" => messages = Some(message::messages(path, raw, &mut reading)?),
             _ if json::is_null(raw) => {}
             "tools" => chat.tools = tools(path, raw, &mut reading)?,
-            "tool_choice" => chat.tool_choice = tool_choice(path, raw, &mut reading)?,
+            "tool_choice" => choice = Some(raw),
             "parallel_tool_calls" => chat.parallel_tool_calls = Some(json::boolean(path, raw)?),
             "max_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
             "max_completion_tokens" => newer_max_tokens = Some(json::count(path, raw, 1)?),
@@ -35,16 +39,21 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             "top_k" => {
                 chat.top_k = u32::try_from(json::integer(path, raw, -1..=i64::from(u32::MAX))?).ok().filter(|&k| k > 0)
             }
+            "frequency_penalty" => chat.frequency_penalty = penalty(path, raw)?,
+            "presence_penalty" => chat.presence_penalty = penalty(path, raw)?,
             "stop" => chat.stop = stop(path, raw)?,
             "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
+            "reasoning_effort" => match effort(raw) {
+                Some(effort) => chat.effort = Some(effort),
+                None => reading.leave_out(Hint::Effort),
+            },
             "response_format" => chat.format = format(path, raw, &mut reading)?,
             "stream" => chat.stream = json::boolean(path, raw)?,
             "stream_options" => chat.include_usage = include_usage(path, raw)?,
             // `safety_identifier` is the newer name of `user`.
             "safety_identifier" if chat.user.is_some() => {}
             "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
-            _ if harmless(key, raw.get()) => {}
-            _ => reading.note(path),
+            _ => reading.other(path, raw),
         }
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
@@ -56,26 +65,21 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
         return Err(BadRequest::new("max_tokens and max_completion_tokens differ; one of them is expected"));
     }
     chat.max_tokens = newer_max_tokens.or(chat.max_tokens);
-    chat.unportable = reading.unportable;
+    if let Some(raw) = choice {
+        tool_choice(&Path::top("tool_choice"), raw, &mut chat, &mut reading)?;
+    }
+    reading.finish(&mut chat);
     Ok(chat)
 }
 
-/// Whether a field may be dropped for another dialect, because the answer does not depend on it.
-fn harmless(key: &str, value: &str) -> bool {
-    match key {
-        // Metadata for OpenAI's own dashboards and prompt cache.
-        "metadata" | "prompt_cache_key" | "prompt_cache_retention" | "prompt_cache_options" => true,
-        // Explicit defaults.
-        "n" => value == "1",
-        "logprobs" | "store" => value == "false",
-        "top_logprobs" => value == "0",
-        "frequency_penalty" | "presence_penalty" => value.parse() == Ok(0.0),
-        "logit_bias" => value == "{}",
-        "modalities" => value.replace(' ', "") == r#"["text"]"#,
-        "service_tier" => matches!(value, r#""auto""# | r#""default""#),
-        "verbosity" => value == r#""medium""#,
-        _ => false,
-    }
+/// A penalty; 0 is the default.
+fn penalty(path: &Path<'_>, raw: &RawValue) -> Result<Option<f64>, BadRequest> {
+    Ok(Some(json::number(path, raw, -2.0..=2.0)?).filter(|&penalty| penalty != 0.0))
+}
+
+/// The effort, if it is a word that the gateway knows.
+fn effort(raw: &RawValue) -> Option<Effort> {
+    raw.get().strip_prefix('"')?.strip_suffix('"').and_then(Effort::from_word)
 }
 
 fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Tool>, BadRequest> {
@@ -87,11 +91,11 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
         let type_path = &path.key("type");
         let kind = fields.get("type").map_or(Ok("function".into()), |raw| json::string(type_path, raw))?;
         if kind != "function" {
-            reading.note(type_path);
+            reading.refuse(type_path);
             continue;
         }
         for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "type" | "function")) {
-            reading.note_unless_null(&path.key(key), raw);
+            reading.other(&path.key(key), raw);
         }
         let path = &path.key("function");
         let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
@@ -117,34 +121,69 @@ fn tool(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<To
                 tool.parameters = Some(raw.to_owned());
             }
             "strict" => tool.strict = Some(json::boolean(path, raw)?),
-            _ => reading.note(path),
+            _ => reading.other(path, raw),
         }
     }
     if named { Ok(tool) } else { Err(BadRequest::missing(&path.key("name"), "a string")) }
 }
 
-fn tool_choice(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<ToolChoice>, BadRequest> {
+/// Reads the choice after the tools, because it can limit them.
+fn tool_choice(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) -> Result<(), BadRequest> {
     const EXPECTED: &str = "`none`, `auto`, `required` or an object";
     if raw.get().starts_with('{') {
         let fields = json::object(path, raw)?;
+        if let Some(allowed) = fields.get("allowed_tools") {
+            return allowed_tools(&path.key("allowed_tools"), allowed, chat, reading);
+        }
         let Some(function) = fields.get("function") else {
-            // `allowed_tools`, `custom`
-            reading.note(path);
-            return Ok(None);
+            reading.refuse(path);
+            return Ok(());
         };
         let path = &path.key("function");
         let function = json::object(path, function)?;
-        return Ok(Some(ToolChoice::Named(json::required_string(path, &function, "name")?)));
+        chat.tool_choice = Some(ToolChoice::Named(json::required_string(path, &function, "name")?));
+        return Ok(());
     }
     if !raw.get().starts_with('"') {
         return Err(BadRequest::wrong(path, json::kind(raw), EXPECTED));
     }
-    match &*json::string(path, raw)? {
-        "none" => Ok(Some(ToolChoice::None)),
-        "auto" => Ok(Some(ToolChoice::Auto)),
-        "required" => Ok(Some(ToolChoice::Required)),
-        _ => Err(BadRequest::wrong(path, "an unknown word", EXPECTED)),
+    chat.tool_choice = Some(match &*json::string(path, raw)? {
+        "none" => ToolChoice::None,
+        "auto" => ToolChoice::Auto,
+        // `any` is what Mistral's servers call it.
+        "required" | "any" => ToolChoice::Required,
+        _ => return Err(BadRequest::wrong(path, "an unknown word", EXPECTED)),
+    });
+    Ok(())
+}
+
+/// Reads a choice among some of the tools. Other dialects get only these tools.
+fn allowed_tools(
+    path: &Path<'_>,
+    raw: &RawValue,
+    chat: &mut Chat,
+    reading: &mut Reading<'_>,
+) -> Result<(), BadRequest> {
+    let fields = json::object(path, raw)?;
+    let (Some(mode), Some(tools)) = (fields.get("mode"), fields.get("tools")) else {
+        reading.refuse(path);
+        return Ok(());
+    };
+    let mut names = HashSet::new();
+    let path = &path.key("tools");
+    for (index, tool) in reading.tools(path, tools)?.into_iter().enumerate() {
+        let path = &path.index(index);
+        let tool = json::object(path, tool)?;
+        let Some(function) = tool.get("function") else {
+            reading.refuse(path);
+            return Ok(());
+        };
+        let path = &path.key("function");
+        names.insert(json::required_string(path, &json::object(path, function)?, "name")?);
     }
+    chat.tools.retain(|tool| names.contains(&tool.name));
+    chat.tool_choice = Some(if mode.get() == r#""required""# { ToolChoice::Required } else { ToolChoice::Auto });
+    Ok(())
 }
 
 fn stop(path: &Path<'_>, raw: &RawValue) -> Result<Vec<String>, BadRequest> {
@@ -170,7 +209,7 @@ fn format(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<
             json_schema(path, schema, reading)
         }
         _ => {
-            reading.note(kind_path);
+            reading.refuse(kind_path);
             Ok(None)
         }
     }
@@ -188,11 +227,11 @@ fn json_schema(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Re
                 json::object(path, raw)?;
                 schema = Some(raw.to_owned());
             }
-            _ => reading.note(path),
+            _ => reading.other(path, raw),
         }
     }
     let Some(schema) = schema else {
-        reading.note(path);
+        reading.refuse(path);
         return Ok(None);
     };
     Ok(Some(Format::Schema { name, strict, schema }))

@@ -11,7 +11,7 @@ use wasmgate_base::usage::Usage;
 
 /// Writes OpenAI's stream.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     request_id: String,
     /// The bytes before and after the choices of each chunk, the same for the whole stream.
     head: Vec<u8>,
@@ -71,7 +71,7 @@ struct Head<'a> {
 impl Encoder {
     /// An encoder for one stream.
     #[must_use]
-    pub fn new(facts: Facts) -> Self {
+    pub(crate) fn new(facts: Facts) -> Self {
         let head = Head {
             id: write::id("chatcmpl-", &facts.request_id),
             object: "chat.completion.chunk",
@@ -97,7 +97,7 @@ impl Encoder {
     }
 
     /// Writes one delta.
-    pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+    pub(crate) fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Start { .. } => self.begin(out),
             Delta::Text(text) => self.chunk(Fragment { content: Some(&text), ..Fragment::default() }, out),
@@ -121,7 +121,7 @@ impl Encoder {
     }
 
     /// Writes the end of a complete stream.
-    pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
+    pub(crate) fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         self.begin(out);
         let finish_reason = Some(finish_name(self.finish, self.calls));
         self.choice(&Choice { index: 0, delta: Fragment::default(), logprobs: None, finish_reason }, out);

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::super::tools::{flat_name, wrap_input};
 use super::tools::Tools;
 use crate::chat::{Message, Part, Pin, PinReason, Role, ToolCall};
+use crate::fields::Hint;
 use crate::image;
 use crate::json::{self, BadRequest, Fields, Path};
 use crate::origin::Origin;
@@ -122,11 +123,14 @@ impl Conversation {
                 let raw = fields.get("tools").ok_or_else(|| BadRequest::missing(path, "an array"))?;
                 tools.read(path, raw, reading)
             }
-            // A model's earlier thinking: no other model needs it.
-            "reasoning" => Ok(()),
+            // A model's earlier thinking, mostly encrypted: no other model needs it.
+            "reasoning" => {
+                reading.leave_out(Hint::Reasoning);
+                Ok(())
+            }
             // What the provider has stored or encrypted, and calls of its own tools.
             _ => {
-                reading.note(path);
+                reading.refuse(path);
                 Ok(())
             }
         }
@@ -192,7 +196,7 @@ impl Conversation {
             }
         }
         self.end_turn_of_model();
-        let part = Part::ToolResult { call_id, name: None, text, is_error: false };
+        let part = Part::ToolResult { call_id, name: None, text, images: Vec::new(), is_error: false };
         self.messages.push(Message { role: Role::Tool, parts: vec![part] });
         Ok(())
     }
@@ -251,13 +255,13 @@ fn parts(path: &Path<'_>, raw: &RawValue, images: bool, reading: &mut Reading<'_
                         parts.push(Part::Image(image::from_url(url)));
                     }
                     // A file that the provider has stored.
-                    None => reading.note(&path.key("file_id")),
+                    None => reading.refuse(&path.key("file_id")),
                 }
                 Ok(())
             }
             // Files, sounds, and what newer clients add.
             _ => {
-                reading.note(path);
+                reading.refuse(path);
                 Ok(())
             }
         }

@@ -11,7 +11,7 @@ use crate::chat::{Chat, PinReason, Role, ToolChoice};
 use crate::json::{self, BadRequest, Path};
 use crate::origin::{Origin, unmarked};
 use crate::reading::Reading;
-use crate::types::Bounds;
+use crate::types::{Bounds, Dialect};
 use crate::write;
 use input::Conversation;
 use tools::Tools;
@@ -20,7 +20,7 @@ use tools::Tools;
 pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
-    let mut reading = Reading::new(bounds);
+    let mut reading = Reading::new(Dialect::Responses, bounds);
     let (mut model, mut tools, mut choice) = (None, Tools::default(), None);
     let mut conversation = Conversation::default();
     // Between dialects, instructions are the first system message.
@@ -44,20 +44,18 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             "max_output_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
             "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=2.0)?),
             "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
-            "text" => chat.format = settings::format(path, raw, &mut reading)?,
+            "text" => chat.format = settings::text(path, raw, &mut reading)?,
             "stream" => chat.stream = json::boolean(path, raw)?,
             // `safety_identifier` is the newer name of `user`.
             "safety_identifier" if chat.user.is_some() => {}
             "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
             "background" => settings::background(path, raw)?,
             "previous_response_id" => {
-                reading.note(path);
+                reading.refuse(path);
                 conversation.pin(PinReason::PreviousResponse, path, &json::string(path, raw)?);
             }
-            _ if settings::is_content(key, raw) => reading.note(path),
-            // The answer's content does not depend on the others: caches, storage, metadata, tiers, and what newer clients
-            // add.
-            _ => {}
+            "reasoning" => settings::reasoning(path, raw, &mut chat, &mut reading)?,
+            _ => reading.other(path, raw),
         }
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
@@ -72,7 +70,7 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     if tools.tools.is_empty() {
         // Other dialects refuse these without tools. A call that was required of tools that are left out is an obstacle.
         if matches!(chat.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))) {
-            reading.note(&Path::top("tool_choice"));
+            reading.refuse(&Path::top("tool_choice"));
         }
         (chat.tool_choice, chat.parallel_tool_calls) = (None, None);
     }
@@ -80,7 +78,7 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     // Streams of this dialect always report usage.
     chat.include_usage = true;
     chat.echo = Some(Arc::new(echo::echo(&fields, tools.renamed)));
-    chat.unportable = reading.unportable;
+    reading.finish(&mut chat);
     Ok(chat)
 }
 

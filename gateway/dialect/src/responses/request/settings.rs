@@ -1,19 +1,10 @@
-//! Reads the settings of a request: the format of the answer, and which fields other dialects cannot do without.
+//! Reads the settings of a request: the format of the answer, how much the model thinks.
 
 use serde_json::value::RawValue;
 
-use crate::chat::Format;
+use crate::chat::{Chat, Effort, Format};
 use crate::json::{self, BadRequest, Path};
 use crate::reading::Reading;
-
-/// Whether a field without a counterpart decides what the answer is: what the provider has stored, and token probabilities.
-pub(super) fn is_content(key: &str, raw: &RawValue) -> bool {
-    match key {
-        "conversation" | "prompt" => true,
-        "top_logprobs" => raw.get() != "0",
-        _ => false,
-    }
-}
 
 /// Refuses a request to answer in the background: the gateway could neither count its cost nor end it with its client.
 pub(super) fn background(path: &Path<'_>, raw: &RawValue) -> Result<(), BadRequest> {
@@ -25,9 +16,29 @@ pub(super) fn background(path: &Path<'_>, raw: &RawValue) -> Result<(), BadReque
     }
 }
 
+/// How much the model may think.
+pub(super) fn reasoning(
+    path: &Path<'_>,
+    raw: &RawValue,
+    chat: &mut Chat,
+    reading: &mut Reading<'_>,
+) -> Result<(), BadRequest> {
+    for (key, raw) in json::object(path, raw)?.iter() {
+        let word = raw.get().strip_prefix('"').and_then(|word| word.strip_suffix('"'));
+        match (key, word.and_then(Effort::from_word)) {
+            ("effort", Some(effort)) => chat.effort = Some(effort),
+            _ => reading.other(&path.key(key), raw),
+        }
+    }
+    Ok(())
+}
+
 /// The format in `text`. Its other member, `verbosity`, is a hint.
-pub(super) fn format(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
+pub(super) fn text(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
     let fields = json::object(path, raw)?;
+    for (key, raw) in fields.iter().filter(|(key, _)| *key != "format") {
+        reading.other(&path.key(key), raw);
+    }
     let path = &path.key("format");
     let Some(format) = fields.get("format") else { return Ok(None) };
     let fields = json::object(path, format)?;
@@ -44,7 +55,7 @@ pub(super) fn format(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>)
             Ok(Some(Format::Schema { name, strict, schema: schema.to_owned() }))
         }
         _ => {
-            reading.note(&path.key("type"));
+            reading.refuse(&path.key("type"));
             Ok(None)
         }
     }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::super::tools::{custom_description, custom_schema, flat_name};
 use crate::chat::{Tool, ToolChoice};
 use crate::echo::EchoedTool;
+use crate::fields::Hint;
 use crate::json::{self, BadRequest, Fields, Path};
 use crate::reading::Reading;
 
@@ -72,7 +73,7 @@ impl Tools {
                 json::objects(path, tools, |path, fields| self.tool(path, fields, Some(&name), reading))?;
             }
             // The provider's own tools, such as its search. A model without them answers from what it knows.
-            _ => {}
+            _ => reading.leave_out(Hint::ServerTools),
         }
         Ok(())
     }
@@ -100,7 +101,7 @@ impl Tools {
                 "allowed_tools" => self.allowed(path, &fields, reading).map(Some),
                 // A call of one of the provider's own tools.
                 _ => {
-                    reading.note(path);
+                    reading.refuse(path);
                     Ok(None)
                 }
             };

@@ -20,7 +20,7 @@ use wasmgate_base::usage::Usage;
 
 /// Writes a stream of the Responses dialect.
 #[derive(Debug)]
-pub struct Encoder {
+pub(crate) struct Encoder {
     request_id: String,
     object: Object,
     events: Events,
@@ -35,7 +35,7 @@ pub struct Encoder {
 impl Encoder {
     /// An encoder for one stream.
     #[must_use]
-    pub fn new(facts: Facts) -> Self {
+    pub(crate) fn new(facts: Facts) -> Self {
         Self {
             object: Object::new(&facts),
             request_id: facts.request_id,
@@ -49,7 +49,7 @@ impl Encoder {
     }
 
     /// Writes one delta.
-    pub fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
+    pub(crate) fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Start { .. } => self.begin(out),
             Delta::Text(text) => self.text(&text, out),
@@ -67,7 +67,7 @@ impl Encoder {
     }
 
     /// Writes the end of a complete stream.
-    pub fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
+    pub(crate) fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         self.begin(out);
         let standing = Standing::Ended(self.finish, total, self.usage);
         let status = Object::status(&standing);
@@ -82,7 +82,7 @@ impl Encoder {
     }
 
     /// Writes the end of a stream that failed.
-    pub fn fail(&mut self, error: &ErrorText, out: &mut Vec<u8>) {
+    pub(crate) fn fail(&mut self, error: &ErrorText, out: &mut Vec<u8>) {
         self.begin(out);
         let message = stream_message(error);
         let standing = Standing::Failed(Error { code: stream_code(error), message: &message });
@@ -244,6 +244,7 @@ pub(crate) fn stream_error(error: &ErrorText) -> Vec<u8> {
         include_usage: false,
         estimated_input_tokens: 0,
         routing: Routing::default(),
+        tool_names: None,
         echo: None,
     };
     let mut out = Vec::new();

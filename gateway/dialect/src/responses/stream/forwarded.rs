@@ -103,6 +103,7 @@ mod tests {
             include_usage: true,
             estimated_input_tokens: 1,
             routing: Routing::default(),
+            tool_names: None,
             echo: None,
         })
     }
