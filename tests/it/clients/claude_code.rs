@@ -1,4 +1,4 @@
-//! Claude Code, as it is installed, on backends of Anthropic.
+//! Claude Code, as it is installed, on backends of Anthropic and of OpenAI.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use super::{Backend, Place, the_same, told};
 
 /// The model that it asks for unless it is told otherwise.
 const MODEL: &str = "claude-opus-5-5";
-const BACKENDS: [Backend; 1] = [Backend::Anthropic];
+const BACKENDS: [Backend; 2] = [Backend::Anthropic, Backend::OpenAi];
 /// One pixel.
 const PNG: &[u8] = &[
     137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 1, 0, 0, 0, 1, 8, 6, 0, 0, 0, 31, 21, 196,

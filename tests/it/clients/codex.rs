@@ -45,7 +45,8 @@ fn run(place: &Place, url: &str, model: &str, prompt: &str) -> Value {
         item
     });
     let usage = told.iter().filter(|event| event["type"] == "turn.completed").map(|event| event["usage"].clone());
-    json!({"ended well": well, "items": items.collect::<Vec<_>>(), "usage": usage.collect::<Vec<_>>(),
+    let failed = told.iter().filter(|event| event["type"] == "turn.failed").map(|event| event["error"].clone());
+    json!({"ended well": well, "failed": failed.collect::<Vec<_>>(), "items": items.collect::<Vec<_>>(), "usage": usage.collect::<Vec<_>>(),
         "made": fs::read_to_string(place.work().join("made.txt")).ok()})
 }
 
