@@ -54,7 +54,7 @@ impl Dropped {
     }
 
     /// The names of a hint: those that the reader remembered, else the usual one.
-    fn names_of<'a>(&'a self, hint: Hint, from: Dialect) -> impl Iterator<Item = &'a str> {
+    fn names_of(&self, hint: Hint, from: Dialect) -> impl Iterator<Item = &str> {
         let field = hint.field();
         let is_of = move |name: &&str| match hint {
             Hint::Other => !HINTS.iter().any(|field| field.has_name(from, name)),

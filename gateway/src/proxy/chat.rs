@@ -42,6 +42,7 @@ pub(super) async fn serve(
 }
 
 /// What follows the preparation.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and an allocation of each request would cost more")]
 enum Next {
     /// A model is called.
     Call(Prepared),

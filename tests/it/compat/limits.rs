@@ -85,7 +85,8 @@ fn a_refusal_is_read_by_clients_that_write_everything_first() {
     let (gateway, backend) = start(Gateway::setup().server("max_body_bytes = 1048576"));
     let body = ask("/v1/messages", "only", &"A".repeat(LARGE), false).to_string();
     let evil = ("origin", "https://evil.example");
-    let refusals: [(&str, &[(&str, &str)], u16); 6] = [
+    type Refused<'a> = (&'a str, &'a [(&'a str, &'a str)], u16);
+    let refusals: [Refused<'_>; 6] = [
         ("/v1/messages", &[JSON], 413),
         ("/v1/messages", &[("content-type", "text/plain")], 415),
         ("/v1/messages", &[JSON, ("content-encoding", "br")], 415),

@@ -283,7 +283,7 @@ fn a_request_without_a_prompt_loads_the_model() {
             let before = loads.requests().len();
             let answer = gateway.post(path, &body).expect(200).json();
             assert_eq!((&answer["done"], &answer["done_reason"]), (&json!(true), &json!("load")), "{path} {model}");
-            assert_eq!(answer.get(if path == "/api/chat" { "message" } else { "response" }).is_some(), true);
+            assert!(answer.get(if path == "/api/chat" { "message" } else { "response" }).is_some());
             assert_eq!(loads.requests().len() - before, usize::from(backend.is_some()));
         }
     }

@@ -232,7 +232,7 @@ fn events(stream: &[u8]) -> Vec<(String, Value)> {
     let text = std::str::from_utf8(stream).expect("text");
     let event = |event: &str| {
         let (name, data) = event.split_once('\n').expect("two lines");
-        (name["event: ".len()..].to_owned(), json(data["data: ".len()..].as_bytes()))
+        (name["event: ".len()..].to_owned(), json(&data.as_bytes()["data: ".len()..]))
     };
     text.split_terminator("\n\n").map(event).collect()
 }
@@ -561,8 +561,8 @@ proptest! {
                 }
             }
         }
-        for at in 0..calls.len() {
-            deltas.push(piece(at, &mut calls[at], usize::MAX / 2));
+        for (at, call) in calls.iter_mut().enumerate() {
+            deltas.push(piece(at, call, usize::MAX / 2));
         }
         let (name, items) = accumulated(&written(facts_of(&with_tools()), deltas));
         prop_assert_eq!(name, "response.completed");
