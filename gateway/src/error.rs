@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use wasmgate_base::overflow::Overflow;
 
 /// Why a request did not get a complete answer.
 #[derive(Debug)]
@@ -17,18 +18,37 @@ pub struct Failure {
     /// For the client: what is wrong and what was expected. Never a guest's raw error text, and a backend's only if it
     /// speaks of the request (`RequestRefused`), bounded and without anything that looks like a key.
     pub message: String,
-    /// The parameter of the request that the backend named as wrong.
-    pub param: Option<String>,
+    /// What else the backend said of the request, if it refused the request itself.
+    pub said: Option<Box<Said>>,
     /// For the log.
     pub detail: String,
     /// How long to wait before another attempt, if known.
     pub retry_after: Option<Duration>,
+    /// Whether the backend says that another attempt is of no use.
+    pub is_final: bool,
+}
+
+/// What a backend says of a request that it refuses, besides its sentence. None of it is the gateway's secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The parameter of the request that it names as wrong.
+    pub param: Option<String>,
+    /// The error's type in its words.
+    pub kind: Option<String>,
+    /// By how much the prompt is too long.
+    pub overflow: Option<Overflow>,
 }
 
 impl Failure {
     /// A failure without a separate text for the log.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, detail: String::new(), retry_after: None }
+        Self { kind, message: message.into(), said: None, detail: String::new(), retry_after: None, is_final: false }
+    }
+
+    /// A prompt that is longer than a context window, or than the gateway allows.
+    pub fn too_long(message: impl Into<String>, overflow: Overflow) -> Self {
+        let said = Said { overflow: Some(overflow), ..Said::default() };
+        Self { said: Some(Box::new(said)), ..Self::new(Kind::ContextTooLong, message) }
     }
 
     /// Adds the text for the log.
@@ -92,7 +112,8 @@ pub enum Kind {
     Timeout,
     /// No time was left to call this model. The client sees this only if no model was called.
     NoTimeLeft,
-    /// The backend answered with a status of 500 or above.
+    /// The backend answered with a status of 500 or above. 529: it is overloaded. 200: it reported a failure in its answer,
+    /// without a status.
     BackendStatus(u16),
     /// The backend asked for less traffic (429).
     BackendBusy,
@@ -101,7 +122,7 @@ pub enum Kind {
     /// The backend refused the client's request (400, 404 of a parameter, 413, 422), with the status and the provider's own
     /// code. Any other model would get the same request, and any other client may send a better one.
     RequestRefused(u16, Option<String>),
-    /// The backend reported that the prompt exceeds its model's context window.
+    /// The prompt exceeds the model's context window, as its backend reports, or the limit that the operator set.
     ContextTooLong,
     /// The backend's content filter rejected the prompt.
     ContentFiltered,
@@ -262,11 +283,18 @@ impl Kind {
             // No retry: the backend may still be busy with the call that timed out.
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "backend_timeout", Error(E::Timeout), Fallback),
             Self::NoTimeLeft => (StatusCode::GATEWAY_TIMEOUT, "no_time_left", Error(E::Timeout), Fallback),
-            Self::BackendStatus(500 | 502..=504 | 529) => {
+            // 503, because some proxies do not know 529.
+            Self::BackendStatus(529) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "backend_overloaded", Error(E::Upstream5xx), Retry)
+            }
+            Self::BackendStatus(500 | 502..=504) => {
                 (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Retry)
             }
             Self::BackendStatus(_) => (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Fallback),
-            Self::BackendBusy => (StatusCode::SERVICE_UNAVAILABLE, "backend_busy", Error(E::Upstream429), Retry),
+            Self::BackendBusy => (StatusCode::TOO_MANY_REQUESTS, "backend_busy", Error(E::Upstream429), Retry),
+            Self::BackendRefused(401 | 403) => {
+                (StatusCode::BAD_GATEWAY, "backend_unauthorized", Error(E::Upstream4xx), Fallback)
+            }
             Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx), Fallback),
             Self::RequestRefused(status, code) => {
                 let rejection = if *status == 413 { R::TooLarge } else { R::BadRequest };
@@ -274,7 +302,8 @@ impl Kind {
                 (status, code.as_deref().unwrap_or("request_refused"), Rejected(rejection), Nothing)
             }
             Self::ContextTooLong => {
-                (StatusCode::BAD_REQUEST, "context_too_long", Rejected(R::TooLarge), FallbackLarger)
+                // The code by which agents tell that they must shorten their history.
+                (StatusCode::BAD_REQUEST, "context_length_exceeded", Rejected(R::TooLarge), FallbackLarger)
             }
             Self::ContentFiltered => {
                 (StatusCode::BAD_REQUEST, "content_filtered", Rejected(R::BadRequest), FallbackIfEnabled)
@@ -330,6 +359,17 @@ impl Kind {
             // An error in the stream of an answer that had begun with status 200.
             Self::BackendStatus(status) => *status == 200,
             _ => false,
+        }
+    }
+
+    /// Whether the same request may succeed later. If not, clients are told so: the official SDKs repeat many requests by
+    /// themselves.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self.fault() {
+            Fault::Rejected(Rejection::Overloaded) => true,
+            Fault::Rejected(_) => *self == Self::SlowRequest,
+            Fault::Error(_) => !matches!(self, Self::BackendRefused(_) | Self::BackendStatus(501 | 505)),
         }
     }
 

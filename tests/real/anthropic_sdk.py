@@ -11,6 +11,7 @@ from anthropic import (
     ContentTooLargeError,
     InternalServerError,
     NotFoundError,
+    RateLimitError,
 )
 from pydantic import BaseModel
 
@@ -285,8 +286,8 @@ def cut_stream(context: Context) -> None:
 @case
 def failing_backends(context: Context) -> None:
     outcomes = {
-        "refusing": ("backend_refused", 502, "api_error"),
-        "busy": ("backend_busy", 503, "overloaded_error"),
+        "refusing": ("backend_unauthorized", 502, "api_error"),
+        "busy": ("backend_busy", 429, "rate_limit_error"),
         "failing": ("backend_error", 502, "api_error"),
     }
     for fate, outcome in outcomes.items():
@@ -295,7 +296,8 @@ def failing_backends(context: Context) -> None:
             def ask(fate: str = fate, streamed: bool = streamed) -> Any:
                 return connect(context).create(**how(context, fate, stream=streamed))
 
-            check_error(raises(InternalServerError, ask), *outcome)
+            kind = RateLimitError if outcome[1] == 429 else InternalServerError
+            check_error(raises(kind, ask), *outcome)
     context.seen()
 
 

@@ -195,7 +195,7 @@ def cut_stream(context: Context) -> None:
 
 @case
 def failing_backends(context: Context) -> None:
-    outcomes = {"refusing": (502, "refused"), "busy": (503, "rate limiting"), "failing": (502, "failed")}
+    outcomes = {"refusing": (502, "refused"), "busy": (429, "rate limiting"), "failing": (502, "failed")}
     for fate, outcome in outcomes.items():
         for streamed in (False, True):
 

@@ -3,7 +3,16 @@
 import asyncio
 from typing import Any
 
-from openai import APIError, APIStatusError, AsyncOpenAI, BadRequestError, InternalServerError, NotFoundError, OpenAI
+from openai import (
+    APIError,
+    APIStatusError,
+    AsyncOpenAI,
+    BadRequestError,
+    InternalServerError,
+    NotFoundError,
+    OpenAI,
+    RateLimitError,
+)
 from pydantic import BaseModel
 
 from cases import CLIENT_KEY, PNG, QUESTION, Call, Context, Heard, Turn, case, main, once, raises, same
@@ -272,8 +281,8 @@ def cut_stream(context: Context) -> None:
 @case
 def failing_backends(context: Context) -> None:
     outcomes = {
-        "refusing": ("backend_refused", 502),
-        "busy": ("backend_busy", 503),
+        "refusing": ("backend_unauthorized", 502),
+        "busy": ("backend_busy", 429),
         "failing": ("backend_error", 502),
     }
     for fate, (code, status) in outcomes.items():
@@ -282,7 +291,8 @@ def failing_backends(context: Context) -> None:
             def ask(fate: str = fate, streamed: bool = streamed) -> Any:
                 return connect(context).create(model=context.model(fate), messages=HELLO, stream=streamed)
 
-            check_error(raises(InternalServerError, ask), code, status)
+            kind = RateLimitError if status == 429 else InternalServerError
+            check_error(raises(kind, ask), code, status)
     context.seen()
 
 

@@ -89,11 +89,13 @@ const fn before(calls: usize, status: u16, code: &'static str, reason: &'static 
 }
 
 const REFUSED: [Outcome; 2] = both(before(1, 502, "backend_refused", "upstream_4xx"));
-const BUSY_TWICE: [Outcome; 2] = both(before(2, 503, "backend_busy", "upstream_429"));
+const UNAUTHORIZED: [Outcome; 2] = both(before(1, 502, "backend_unauthorized", "upstream_4xx"));
+const OVERLOADED_TWICE: [Outcome; 2] = both(before(2, 503, "backend_overloaded", "upstream_5xx"));
+const BUSY_TWICE: [Outcome; 2] = both(before(2, 429, "backend_busy", "upstream_429"));
 /// Without a word on when to come back, another model is called at once.
 const BUSY: [Outcome; 2] =
-    both(Before { calls: 2, calls_if_another: 1, status: 503, code: "backend_busy", reason: "upstream_429" });
-const BUSY_ONCE: [Outcome; 2] = both(before(1, 503, "backend_busy", "upstream_429"));
+    both(Before { calls: 2, calls_if_another: 1, status: 429, code: "backend_busy", reason: "upstream_429" });
+const BUSY_ONCE: [Outcome; 2] = both(before(1, 429, "backend_busy", "upstream_429"));
 const FAILED_TWICE: [Outcome; 2] = both(before(2, 502, "backend_error", "upstream_5xx"));
 const UNREACHED: [Outcome; 2] = both(before(2, 502, "backend_unreachable", "connect"));
 const LATE: Outcome = before(1, 504, "backend_timeout", "timeout");
@@ -154,10 +156,36 @@ fn in_band(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::OpenAi => "data: {\"error\": {\"message\": \"words of the backend\"}}\n\n",
         Dialect::Anthropic => {
-            "event: error\ndata: {\"type\": \"error\", \"error\": {\"type\": \"overloaded_error\", \"message\": \"words of the backend\"}}\n\n"
+            "event: error\ndata: {\"type\": \"error\", \"error\": {\"message\": \"words of the backend\"}}\n\n"
         }
         Dialect::Ollama => "{\"error\": \"words of the backend\"}\n",
     }
+}
+
+/// An error that names a status, as a body and as a frame.
+fn coded(call: &Call, status: u16) -> (Value, String) {
+    let kind = if status == 429 { "rate_limit_error" } else { "overloaded_error" };
+    let message = "words of the backend";
+    match call.dialect {
+        Dialect::OpenAi => {
+            let body = json!({"id": null, "choices": null, "error": {"message": message, "code": status}});
+            (body.clone(), format!("data: {body}\n\n"))
+        }
+        Dialect::Anthropic => {
+            let body = json!({"type": "error", "error": {"type": kind, "message": message}});
+            (body.clone(), format!("event: error\ndata: {body}\n\n"))
+        }
+        Dialect::Ollama => {
+            let body = json!({"error": message, "code": status});
+            (body.clone(), format!("{body}\n"))
+        }
+    }
+}
+
+/// Status 200, and an error before any output.
+fn denied(call: &Call, status: u16) -> Reply {
+    let (body, frame) = coded(call, status);
+    whole_or(call, Reply::json(200, &body), || begun(call, 0).frames([frame]).end())
 }
 
 /// Says nothing, as a frame.
@@ -183,8 +211,8 @@ pub const FAULTS: &[Fault] = &[
     Fault { name: "status-400", reply: |_| refused(400, "tools"), outcomes: told(400) },
     Fault { name: "status-400-of-the-model", reply: |_| refused(400, "model"), outcomes: REFUSED },
     Fault { name: "status-400-of-a-proxy", reply: |_| Reply::whole(400, "text/html", b"<html>"), outcomes: told(400) },
-    Fault { name: "status-401", reply: |_| status(401), outcomes: REFUSED },
-    Fault { name: "status-403", reply: |_| status(403), outcomes: REFUSED },
+    Fault { name: "status-401", reply: |_| status(401), outcomes: UNAUTHORIZED },
+    Fault { name: "status-403", reply: |_| status(403), outcomes: UNAUTHORIZED },
     Fault { name: "status-404", reply: |_| status(404), outcomes: REFUSED },
     Fault { name: "status-404-of-a-parameter", reply: |_| refused(404, "tools"), outcomes: told(404) },
     Fault { name: "status-413", reply: |_| refused(413, "tools"), outcomes: told(413) },
@@ -214,14 +242,14 @@ pub const FAULTS: &[Fault] = &[
         reply: |_| refusal(503, "retry-after: 3600", &json!({})),
         outcomes: both(before(1, 502, "backend_error", "upstream_5xx")),
     },
-    Fault { name: "status-529", reply: |_| status(529), outcomes: FAILED_TWICE },
+    Fault { name: "status-529", reply: |_| status(529), outcomes: OVERLOADED_TWICE },
     Fault {
         name: "context-too-long",
         reply: |_| {
             let error = json!({"message": "words", "type": "invalid_request_error", "code": "context_length_exceeded"});
             Reply::json(400, &json!({"error": error}))
         },
-        outcomes: both(before(1, 400, "context_too_long", "upstream_4xx")),
+        outcomes: both(before(1, 400, "context_length_exceeded", "upstream_4xx")),
     },
     Fault {
         name: "prompt-too-long",
@@ -229,7 +257,7 @@ pub const FAULTS: &[Fault] = &[
             let error = json!({"type": "invalid_request_error", "message": "prompt is too long: 9 tokens > 8 maximum"});
             Reply::json(400, &json!({"type": "error", "error": error}))
         },
-        outcomes: both(before(1, 400, "context_too_long", "upstream_4xx")),
+        outcomes: both(before(1, 400, "context_length_exceeded", "upstream_4xx")),
     },
     Fault {
         name: "content-filter",
@@ -346,6 +374,26 @@ pub const FAULTS: &[Fault] = &[
         reply: |call| whole_or(call, status(500), || begun(call, 0).frames([in_band(call.dialect)]).stall()),
         outcomes: [FAILED_TWICE[0], before(1, 502, "backend_error", "upstream_5xx")],
     },
+    Fault { name: "overloaded-in-band-first", reply: |call| denied(call, 529), outcomes: OVERLOADED_TWICE },
+    Fault { name: "busy-in-band-first", reply: |call| denied(call, 429), outcomes: BUSY },
+    Fault {
+        name: "overloaded-in-band",
+        reply: |call| {
+            let (body, frame) = coded(call, 529);
+            whole_or(call, Reply::json(200, &body), || begun(call, 1).frames([frame]).stall())
+        },
+        outcomes: [OVERLOADED_TWICE[0], Within { code: "backend_overloaded" }],
+    },
+    Fault {
+        name: "nothing-in-between",
+        reply: |call| {
+            let nothing = if call.dialect == Dialect::Ollama { "null\n" } else { "data: null\n\n" };
+            let frames = call.dialect.frames(call.texts, USAGE);
+            let rest = &frames[call.dialect.opening() + 1..];
+            whole_or(call, whole(call), || begun(call, 1).frames([nothing; 40]).frames(rest).end())
+        },
+        outcomes: both(Answered { calls: 1 }),
+    },
     Fault {
         name: "wrong-content-type",
         reply: |_| Reply::whole(200, "text/html", b"<html>down for maintenance</html>"),
@@ -358,7 +406,7 @@ pub const FAULTS: &[Fault] = &[
             let bomb = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], &[0; 1000]].concat();
             Reply::raw(&[format!("{head}content-length: {}\r\n\r\n", bomb.len()).as_bytes(), &bomb].concat())
         },
-        outcomes: [NONSENSE, CUT],
+        outcomes: both(NONSENSE),
     },
     Fault {
         name: "fails-every-other-time",

@@ -6,6 +6,7 @@ pub mod json_text;
 pub mod log_limit;
 pub mod money;
 pub mod nearest;
+pub mod overflow;
 pub mod paths;
 pub mod time;
 pub mod tokens;

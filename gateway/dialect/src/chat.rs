@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use crate::backend_error::BackendError;
 use crate::echo::Echo;
 pub use crate::effort::{Effort, Thinking};
 use crate::fields::Hints;
@@ -332,6 +333,8 @@ pub struct Reply {
     pub finish: Option<Finish>,
     /// Token usage, if the backend reported it.
     pub usage: Option<Usage>,
+    /// Whether that counts the output too.
+    pub usage_is_whole: bool,
 }
 
 /// Why an answer ended.
@@ -389,10 +392,12 @@ pub enum Delta {
         /// prompt's count and one output token.
         is_final: bool,
     },
+    /// Output of a kind that only the backend's own dialect can express, such as a picture: its length in bytes.
+    Other(usize),
     /// The backend's own end marker: the answer is complete.
     End,
-    /// The backend reported a failure in band; its text is for the log only.
-    Failed(String),
+    /// The backend reported a failure in band.
+    Failed(Box<BackendError>),
 }
 
 /// Deltas decoded from a stream and not yet consumed.

@@ -13,14 +13,17 @@ pub mod frames;
 pub mod json;
 
 mod anthropic;
+mod backend_error;
 mod dropped;
 mod effort;
 mod image;
+mod lenient;
 mod names;
 mod native;
 mod ollama;
 mod openai;
 mod origin;
+mod overflow;
 mod quirks;
 mod reading;
 mod renaming;
@@ -35,16 +38,17 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use backend_error::BackendError;
 use chat::{Chat, Delta, Deltas, Reply};
 pub use dropped::Dropped;
 use frames::Framing;
 pub use json::BadRequest;
 pub use names::ToolNames;
 pub use origin::Origin;
+pub use overflow::OVERFLOW_CODE;
 pub use quirks::{Quirks, Target};
 pub use responses::Forwarded;
-pub use types::{Bounds, Dialect, ErrorText, Facts, Malformed, Routing, Total};
-use wasmgate_base::usage::Usage;
+pub use types::{Bounds, Dialect, ErrorText, Facts, Malformed, NoReply, Passed, Reported, Routing, Total};
 
 impl Dialect {
     /// Reads a request body. It refuses a body that is not UTF-8 or not JSON, is nested more than 64 deep, has a key
@@ -151,25 +155,43 @@ impl Dialect {
         if self == Self::Native { Self::OpenAi } else { self }
     }
 
-    /// Reads a backend's complete response.
+    /// Reads a backend's complete response, as leniently as the official SDKs read it.
     ///
     /// # Errors
-    /// If the body does not follow the dialect: `Malformed`.
-    pub fn decode_reply(self, body: &[u8]) -> Result<Reply, Malformed> {
-        match self {
-            Self::OpenAi | Self::Native => openai::decode_reply(body),
-            Self::Anthropic => anthropic::decode_reply(body),
-            Self::Ollama => ollama::decode_reply(body),
-            Self::Responses => responses::decode_reply(body),
-            Self::Completions => openai::completions::decode_reply(body),
-            Self::Generate => ollama::generate::decode_reply(body),
+    /// If the body is an error (`Failed`), or holds no answer, or one that cannot be read (`Malformed`).
+    pub fn decode_reply(self, body: &[u8]) -> Result<Reply, NoReply> {
+        self.read_reply(body, false)
+    }
+
+    /// Reads a backend's complete response that goes to a client of the same dialect as it came. What it holds need not be
+    /// understood.
+    ///
+    /// # Errors
+    /// If the body is an error (`Failed`), or holds no answer (`Malformed`).
+    pub fn decode_forwarded_reply(self, body: &[u8]) -> Result<Reply, NoReply> {
+        self.read_reply(body, true)
+    }
+
+    fn read_reply(self, body: &[u8], forwarded: bool) -> Result<Reply, NoReply> {
+        let read = match self {
+            Self::OpenAi | Self::Native | Self::Completions => openai::decode_reply,
+            Self::Anthropic => anthropic::decode_reply,
+            Self::Ollama | Self::Generate => ollama::decode_reply,
+            Self::Responses => responses::decode_reply,
+        };
+        match read(body, forwarded) {
+            Err(NoReply::Malformed(error)) => match lenient::repaired(body) {
+                Some(fixed) => read(&fixed, forwarded),
+                None => Err(NoReply::Malformed(error)),
+            },
+            other => other,
         }
     }
 
     /// The usage that a backend's complete response reports, also if `decode_reply` refuses it: the backend has worked for
     /// it.
     #[must_use]
-    pub fn usage_in(self, body: &[u8]) -> Option<Usage> {
+    pub fn usage_in(self, body: &[u8]) -> Option<Reported> {
         match self {
             Self::OpenAi | Self::Native | Self::Completions => openai::usage_in(body),
             Self::Anthropic => anthropic::usage_in(body),
@@ -250,23 +272,30 @@ pub enum Decoder {
     Ollama(ollama::Decoder),
     /// OpenAI's Responses.
     Responses(responses::Decoder),
-    /// OpenAI's completions.
-    Completions(openai::completions::Decoder),
-    /// Ollama's prompts.
-    Generate(ollama::generate::Decoder),
 }
 
 impl Decoder {
-    /// A decoder for one stream.
+    /// A decoder for one stream whose deltas are translated for a client of another dialect.
     #[must_use]
     pub fn new(dialect: Dialect) -> Self {
+        Self::of(dialect, false)
+    }
+
+    /// A decoder for one stream whose frames go to a client of the same dialect. What they hold need not be understood: the
+    /// deltas say only what the gateway itself needs, which is the end, the usage, errors, and how much output there is.
+    #[must_use]
+    pub fn forwarding(dialect: Dialect) -> Self {
+        Self::of(dialect, true)
+    }
+
+    fn of(dialect: Dialect, forwarded: bool) -> Self {
         match dialect {
-            Dialect::OpenAi | Dialect::Native => Self::OpenAi(openai::Decoder::default()),
-            Dialect::Anthropic => Self::Anthropic(anthropic::Decoder::default()),
-            Dialect::Ollama => Self::Ollama(ollama::Decoder::default()),
+            Dialect::OpenAi | Dialect::Native => Self::OpenAi(openai::Decoder::new(forwarded)),
+            // Only a backend's own answers are read: others answer in the dialect of chats.
+            Dialect::Completions => Self::OpenAi(openai::Decoder::new(true)),
+            Dialect::Anthropic => Self::Anthropic(anthropic::Decoder::new(forwarded)),
+            Dialect::Ollama | Dialect::Generate => Self::Ollama(ollama::Decoder::new(forwarded)),
             Dialect::Responses => Self::Responses(responses::Decoder::default()),
-            Dialect::Completions => Self::Completions(openai::completions::Decoder::default()),
-            Dialect::Generate => Self::Generate(ollama::generate::Decoder::default()),
         }
     }
 
@@ -274,15 +303,13 @@ impl Decoder {
     /// `out`. Comments and unknown events append nothing.
     ///
     /// # Errors
-    /// If a frame that must be JSON is not, or lacks a field that the dialect requires: `Malformed`.
-    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
+    /// If a frame is not JSON, or holds a piece of the answer that cannot be read: `Malformed`.
+    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<Passed, Malformed> {
         match self {
             Self::OpenAi(d) => d.frame(frame, out),
             Self::Anthropic(d) => d.frame(frame, out),
             Self::Ollama(d) => d.frame(frame, out),
             Self::Responses(d) => d.frame(frame, out),
-            Self::Completions(d) => d.frame(frame, out),
-            Self::Generate(d) => d.frame(frame, out),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::types::Passed;
+
 /// One server-sent event.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Event<'a> {
@@ -9,12 +11,21 @@ pub(super) struct Event<'a> {
     pub(super) name: Option<&'a [u8]>,
     /// Its `data` lines, joined. `None` for comments and blank lines.
     pub(super) data: Option<Cow<'a, [u8]>>,
+    /// Whether it has fields besides these two. A reader may take them for an event without data.
+    pub(super) has_other_fields: bool,
+}
+
+impl Event<'_> {
+    /// Whether the frame is nothing but comments and blank lines.
+    pub(super) fn is_comment(&self) -> bool {
+        self.name.is_none() && self.data.is_none() && !self.has_other_fields
+    }
 }
 
 /// Reads a frame. A field named `error` becomes the data of an event named `error`: older llama.cpp servers write
 /// `error: {…}` instead of `data: {"error": …}`.
 pub(super) fn event(frame: &[u8]) -> Event<'_> {
-    let mut event = Event { name: None, data: None };
+    let mut event = Event { name: None, data: None, has_other_fields: false };
     let mut rest = frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame);
     while !rest.is_empty() {
         let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
@@ -32,10 +43,23 @@ pub(super) fn event(frame: &[u8]) -> Event<'_> {
                 event.name = Some(b"error");
                 add(&mut event.data, value);
             }
-            _ => {}
+            b"" => {}
+            _ => event.has_other_fields = true,
         }
     }
     event
+}
+
+/// Whether a frame is written as this crate writes events, so that every reader takes it: one `data` line after, maybe, an
+/// `event` line, each with a space after its colon, all lines ended by `\n`.
+pub(super) fn is_plain(frame: &[u8], event: &Event<'_>) -> bool {
+    let Some(Cow::Borrowed(data)) = &event.data else { return false };
+    let named = event.name.map_or(0, |name| name.len() + 8);
+    let named = if frame.starts_with(b"event: ") { named } else { 0 };
+    frame.len() == named + data.len() + 8
+        && frame[named..].starts_with(b"data: ")
+        && frame.ends_with(b"\n\n")
+        && (named == 0 || frame[named - 1] == b'\n')
 }
 
 fn add<'a>(data: &mut Option<Cow<'a, [u8]>>, value: &'a [u8]) {
@@ -54,6 +78,29 @@ pub(super) fn data(json: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
     out.extend_from_slice(json);
     out.extend_from_slice(b"\n\n");
+}
+
+/// What becomes of a frame of comments: its lines end as all others do that a client gets.
+pub(super) fn comment(frame: &[u8]) -> Passed {
+    if memchr::memchr(b'\r', frame).is_none() && !frame.starts_with(b"\xef\xbb\xbf") {
+        return Passed::AsIs;
+    }
+    let text = String::from_utf8_lossy(frame);
+    Passed::Rewritten(text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n").into_bytes())
+}
+
+/// Writes an event with or without a name. Line ends in `json` are between its values.
+pub(super) fn event_of(name: Option<&[u8]>, json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len() + 32);
+    if let Some(name) = name {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(name);
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"data: ");
+    out.extend(json.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
+    out.extend_from_slice(b"\n\n");
+    out
 }
 
 /// Writes an event with a name.

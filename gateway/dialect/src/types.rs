@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::backend_error::BackendError;
 use crate::echo::Echo;
 use crate::names::ToolNames;
+use wasmgate_base::overflow::Overflow;
+use wasmgate_base::usage::Usage;
 
 /// A wire dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +83,44 @@ impl Malformed {
     }
 }
 
+/// Usage as a backend reported it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reported {
+    /// The counts.
+    pub usage: Usage,
+    /// Whether the count of output tokens is among them. If not, it is 0.
+    pub has_output: bool,
+}
+
+/// Why a backend's complete response is no answer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoReply {
+    /// It does not follow its dialect.
+    #[error("{0}")]
+    Malformed(Malformed),
+    /// It is an error, although its status says otherwise.
+    #[error("the answer is an error")]
+    Failed(Box<BackendError>),
+}
+
+impl From<Malformed> for NoReply {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+/// What becomes of a frame of a stream if the client speaks the backend's dialect. If it does not, what its deltas say is
+/// translated.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// It goes to the client as it came.
+    AsIs,
+    /// It goes to the client in this form: it says the same, and the client's SDK can read it.
+    Rewritten(Vec<u8>),
+    /// It holds nothing of the answer, and an SDK might fail on it: it is skipped and counted. Why, for the log.
+    Skipped(&'static str),
+}
+
 /// Facts that a response reports in addition to the model's text, known before the backend answers.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -134,7 +175,7 @@ pub struct Total {
 }
 
 /// An error as a client may see it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ErrorText {
     /// The HTTP status it has, or would have had before the answer began.
     pub status: u16,
@@ -145,6 +186,12 @@ pub struct ErrorText {
     /// The parameter of the request that is wrong, if the model's provider named one. Only OpenAI's errors have a place for
     /// it.
     pub param: Option<String>,
+    /// The error's type in the words of the model's provider, if it named one. Dialects whose types are a closed set use it only
+    /// if it is one of them.
+    pub kind: Option<String>,
+    /// By how much the prompt exceeds a context window, if that is the error. Each dialect says it in the words at which agents
+    /// compact their history.
+    pub overflow: Option<Overflow>,
     /// The request's id.
     pub request_id: String,
 }

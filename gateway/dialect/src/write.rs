@@ -72,14 +72,10 @@ pub(super) fn malformed(what: &str, error: &serde_json::Error) -> Malformed {
     Malformed::new(format!("{what}: {text}"))
 }
 
-/// The same for a frame of a stream. `pieces`: the fields that carry a piece of the answer in this dialect.
-pub(super) fn malformed_frame(what: &str, error: &serde_json::Error, frame: &[u8], pieces: &[&str]) -> Malformed {
+/// The same for a frame of a stream. `is_piece`: whether it holds a piece of the answer.
+pub(super) fn malformed_piece(what: &str, error: &serde_json::Error, is_piece: bool) -> Malformed {
     let text = malformed(what, error).to_string();
-    let json = serde_json::from_slice::<serde_json::Value>(frame).unwrap_or_default();
-    if pieces.iter().any(|piece| json.get(piece).is_some_and(|piece| !piece.is_null())) {
-        return Malformed::part_of_answer(text);
-    }
-    Malformed::new(text)
+    if is_piece { Malformed::part_of_answer(text) } else { Malformed::new(text) }
 }
 
 /// The arguments of a tool call as an object, for dialects that have no text there. Empty text means no arguments. Text

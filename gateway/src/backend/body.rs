@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body as _;
 
+use super::coding::Decoding;
 use super::http::Incoming;
 use super::queue::Permit;
 use super::sim;
@@ -27,7 +28,8 @@ pub struct Body {
 /// Where it comes from.
 #[derive(Debug)]
 pub(super) enum Source {
-    Http(Incoming),
+    /// A response's body, and what decodes it if it has a coding.
+    Http(Incoming, Option<Box<Decoding>>),
     Sim(sim::SimBody),
 }
 
@@ -36,9 +38,9 @@ impl Body {
         Self { source, _permit: Some(permit) }
     }
 
-    /// The body of an answer to a probe, which needs no permit.
-    pub(super) fn of_probe(body: Incoming) -> Self {
-        Self { source: Source::Http(body), _permit: None }
+    /// The body of an answer to a probe, or of an error, which need no permit.
+    pub(super) fn unpermitted(body: Incoming, decoding: Option<Decoding>) -> Self {
+        Self { source: Source::Http(body, decoding.map(Box::new)), _permit: None }
     }
 
     /// Ends an answer of which nothing more is wanted, such as a stream after its end marker. What is left of it is read
@@ -71,19 +73,35 @@ impl Body {
 
     /// The next piece; `None` at the end.
     pub fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
-        let body = match &mut self.source {
+        let (body, decoding) = match &mut self.source {
             Source::Sim(body) => return body.poll_chunk(context),
-            Source::Http(body) => body,
+            Source::Http(body, decoding) => (body, decoding),
         };
         loop {
+            if let Some(decoding) = decoding
+                && let Some(decoded) = decoding.next().map_err(|error| not_coded(&error)).transpose()
+            {
+                return Poll::Ready(Some(decoded));
+            }
             let failure = match std::task::ready!(Pin::new(&mut *body).poll_frame(context)) {
-                None => return Poll::Ready(None),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if data.is_empty() => continue,
-                    Ok(data) => return Poll::Ready(Some(Ok(data))),
-                    Err(_trailers) => continue,
+                None => {
+                    let Some(mut decoding) = decoding.take() else { return Poll::Ready(None) };
+                    match decoding.finish() {
+                        Ok(last) if last.is_empty() => return Poll::Ready(None),
+                        Ok(last) => return Poll::Ready(Some(Ok(last))),
+                        Err(error) => broke_off().with_detail(error),
+                    }
+                }
+                Some(Ok(frame)) => match (frame.into_data(), &mut *decoding) {
+                    (Ok(data), Some(decoding)) => {
+                        decoding.push(data);
+                        continue;
+                    }
+                    (Ok(data), None) if data.is_empty() => continue,
+                    (Ok(data), None) => return Poll::Ready(Some(Ok(data))),
+                    (Err(_trailers), _) => continue,
                 },
-                Some(Err(error)) => Failure::new(FailureKind::Cut, "the backend's answer broke off").with_detail(error),
+                Some(Err(error)) => broke_off().with_detail(error),
             };
             return Poll::Ready(Some(Err(failure)));
         }
@@ -93,4 +111,12 @@ impl Body {
     pub async fn chunk(&mut self) -> Option<Result<Bytes, Failure>> {
         std::future::poll_fn(|context| self.poll_chunk(context)).await
     }
+}
+
+fn broke_off() -> Failure {
+    Failure::new(FailureKind::Cut, "the backend's answer broke off")
+}
+
+fn not_coded(error: &std::io::Error) -> Failure {
+    Failure::new(FailureKind::Protocol, "the backend's answer is not valid in its content-encoding").with_detail(error)
 }

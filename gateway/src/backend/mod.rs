@@ -8,6 +8,7 @@ mod body;
 mod breaker;
 mod capabilities;
 mod catalog;
+mod coding;
 mod egress;
 mod error_response;
 mod health;
@@ -16,6 +17,7 @@ mod kind;
 mod probe;
 mod queue;
 mod quirks;
+mod redaction;
 pub mod retry;
 mod sent;
 mod settings;
@@ -28,7 +30,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Response, Uri};
 
 use crate::error::{Failure, Kind as FailureKind};
@@ -36,7 +38,7 @@ use crate::offload;
 use wasmgate_dialect::chat::{Chat, Pin};
 use wasmgate_dialect::embeddings::Form;
 use wasmgate_dialect::fields::Hint;
-use wasmgate_dialect::{Dialect, Dropped, Origin, Quirks, Target, forward_responses};
+use wasmgate_dialect::{BackendError, Dialect, Dropped, Origin, Quirks, Target, forward_responses};
 
 pub use averages::{Observed, Recent};
 pub use body::Body;
@@ -44,6 +46,7 @@ use body::Source;
 pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState, CallOutcome, Pass};
 pub use capabilities::{Capabilities, Capability};
 pub use catalog::{Catalog, LiveModel, Model};
+use coding::Decoding;
 pub use egress::{ClientCertificate, Egress, ExtraHeader, Proxy, ProxyBy, ProxyVariables, Roots, Tls, WrongClient};
 pub use health::{Health, HealthState};
 use http::{Http, Incoming, Lost, Outgoing};
@@ -52,6 +55,7 @@ use kind::Key;
 pub use kind::Kind;
 pub use queue::{Permit, QueueSettings};
 pub use quirks::{ModelQuirks, hint_labels};
+pub use redaction::Redaction;
 pub use sent::Sent;
 pub use settings::{LocatedBy, Location, Secret, Settings, Timeouts};
 pub(crate) use settings::{TimeoutsFile, seconds};
@@ -69,6 +73,7 @@ pub struct Backend {
     embeddings_url: Option<Uri>,
     probe_url: Option<Uri>,
     headers: HeaderMap,
+    redaction: Arc<Redaction>,
     live: Arc<Live>,
 }
 
@@ -117,12 +122,20 @@ pub struct Answer {
     pub strict: bool,
     /// What the backend did not get of the request.
     pub dropped: Dropped,
+    /// What clients must not read of its errors.
+    pub redaction: Arc<Redaction>,
     /// Its body.
     pub body: Body,
 }
 
 /// Most fields that one call spares one after the other.
 const MAX_SPARED: usize = 3;
+
+/// The failure for an error that a backend reports in an answer with status 200.
+#[must_use]
+pub fn failed_in_band(error: &BackendError, redaction: &Redaction) -> Failure {
+    error_response::in_band(error, redaction)
+}
 
 impl Backend {
     /// A backend, not yet probed.
@@ -173,6 +186,8 @@ impl Backend {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("wasmgate/", env!("CARGO_PKG_VERSION"))));
+        // Without it, a server or a proxy before it may compress answers.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         for (name, value) in kind.headers {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
@@ -189,8 +204,12 @@ impl Backend {
         for header in &settings.egress.headers {
             headers.insert(header.name(), header.value().clone());
         }
+        let chat_url = url(kind.chat_path)?;
+        let host = chat_url.as_ref().and_then(Uri::host).unwrap_or_default().to_owned();
+        let key = settings.api_key.as_ref().map_or(String::new(), |Secret(key)| key.clone());
         Ok(Self {
-            chat_url: url(kind.chat_path)?,
+            redaction: Arc::new(Redaction::new([key, host])),
+            chat_url,
             responses_url: maybe(kind.responses_path)?,
             origin: Origin::of(&settings.name),
             other_urls: others,
@@ -318,7 +337,7 @@ impl Backend {
             (None, Some(url)) => {
                 let (body, learned) = self.chat_with_quirks(url, &call).await?;
                 quirks = learned;
-                Source::Http(body)
+                body
             }
             (None, None) => return Err(Failure::new(FailureKind::Internal, "the backend has no address")),
         };
@@ -326,12 +345,13 @@ impl Backend {
         if call.from != dialect && call.dialect_headers.contains_key("anthropic-beta") {
             dropped.hints = dropped.hints.with(Hint::Beta);
         }
-        Ok(Answer { dialect, strict: self.settings.strict_streams, dropped, body: Body::new(body, permit) })
+        let (strict, redaction) = (self.settings.strict_streams, Arc::clone(&self.redaction));
+        Ok(Answer { dialect, strict, dropped, redaction, body: Body::new(body, permit) })
     }
 
     /// Sends a chat. If the server refuses a field that the gateway can spare, the chat is sent once more without it, and
     /// the model's later calls do without it for a while. A refusal is free, so one call may be sent for each such field.
-    async fn chat_with_quirks(&self, url: &Uri, call: &Call<'_>) -> Result<(Incoming, Quirks), Failure> {
+    async fn chat_with_quirks(&self, url: &Uri, call: &Call<'_>) -> Result<(Source, Quirks), Failure> {
         let dialect = self.dialect_for(call.from);
         let shared = (call.from == dialect).then_some(call.dialect_headers);
         let known = call.quirks.for_call(call.from == dialect, call.chat.include_usage);
@@ -344,7 +364,7 @@ impl Backend {
                 if quirks != known {
                     call.quirks.learn(&self.settings.name, call.model, dialect, quirks.without(known));
                 }
-                return Ok((response.into_body(), quirks));
+                return Ok((self.accept(response).await?, quirks));
             }
             let refusal = error_response::read(response).await;
             let status = refusal.status().as_u16();
@@ -380,7 +400,7 @@ impl Backend {
             return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend does not count tokens"));
         };
         let response = self.send(Method::POST, url, body, &sent, Some(headers), head_by).await?;
-        Ok(Body::new(Source::Http(self.accept(response).await?), permit))
+        Ok(Body::new(self.accept(response).await?, permit))
     }
 
     /// The form in which it serves embeddings; `None`: it serves none.
@@ -408,7 +428,7 @@ impl Backend {
             }
             (None, Some(url)) => {
                 let response = self.send(Method::POST, url, body, &sent, None, head_by).await?;
-                Source::Http(self.accept(response).await?)
+                self.accept(response).await?
             }
             (None, None) => {
                 return Err(Failure::new(FailureKind::NoCapableModel, "this model's backend serves no embeddings"));
@@ -432,7 +452,7 @@ impl Backend {
         let url = self.responses_url.as_ref().and_then(|url| format!("{url}{below}").parse::<Uri>().ok());
         let url = url.ok_or_else(|| Failure::new(FailureKind::BadRequest, "the query is not valid in an address"))?;
         let response = self.send(method, &url, Bytes::new(), &Sent::default(), None, head_by).await?;
-        Ok(Body::new(Source::Http(self.accept(response).await?), permit))
+        Ok(Body::new(self.accept(response).await?, permit))
     }
 
     /// Sends a request and waits for the head of the answer, whatever its status.
@@ -473,19 +493,22 @@ impl Backend {
     }
 
     /// The body of an answer, unless its status says that it is an error.
-    async fn accept(&self, response: Response<Incoming>) -> Result<Incoming, Failure> {
+    async fn accept(&self, response: Response<Incoming>) -> Result<Source, Failure> {
         if response.status().is_success() {
-            return Ok(response.into_body());
+            let decoding = Decoding::of(response.headers()).map_err(|name| {
+                let message = "the backend's answer has a content-encoding that the gateway did not ask for";
+                Failure::new(FailureKind::Protocol, message).with_detail(format_args!("content-encoding {name}"))
+            })?;
+            return Ok(Source::Http(response.into_body(), decoding.map(Box::new)));
         }
         Err(self.refused(&error_response::read(response).await))
     }
 
     /// The failure for an error response.
     fn refused(&self, refusal: &Response<Vec<u8>>) -> Failure {
-        let key = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
-        let mut failure = error_response::failure(refusal, key);
+        let mut failure = error_response::failure(refusal, &self.redaction);
         let (message, detail) = (&mut failure.message, &mut failure.detail);
-        [Some(message), Some(detail), failure.param.as_mut()]
+        [Some(message), Some(detail), failure.said.as_mut().and_then(|said| said.param.as_mut())]
             .into_iter()
             .flatten()
             .for_each(|text| self.settings.egress.redact(text));

@@ -64,7 +64,7 @@ async fn ask(backend: &Backend, http: &Http, url: &Uri) -> Option<(bool, Option<
     let body = if backend.settings.kind.loads_models && status.is_success() {
         Limited::new(response.into_body(), MAX_BYTES).collect().await.ok().map(Collected::to_bytes)
     } else {
-        Body::of_probe(response.into_body()).finish();
+        Body::unpermitted(response.into_body(), None).finish();
         None
     };
     Some((status.as_u16() < 500, body))

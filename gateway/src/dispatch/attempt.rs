@@ -112,6 +112,7 @@ pub(crate) async fn with_retries<A: Attempt>(
         }
         tracing::debug!(request_id = record.id, %failure, detail = failure.detail, "attempt failed");
         let pause = match failure.kind.recovery() {
+            _ if failure.is_final => None,
             // The backend wants less traffic and does not say for how long: another model answers sooner.
             Recovery::Retry if failure.kind == Kind::BackendBusy && failure.retry_after.is_none() => {
                 live.backend.settings().retries.busy_pause(attempts).filter(|_| last)

@@ -14,6 +14,7 @@ mod note;
 mod progress;
 pub(crate) mod relay;
 mod reply;
+mod told;
 mod writer;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use deadlines::Deadlines;
 use failures::{Failures, Next};
 pub(crate) use progress::Progress;
 use relay::Relay;
+pub(crate) use told::error_text;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{Dialect, Facts, Routing};
@@ -213,16 +215,15 @@ impl Attempt for Dispatch<'_> {
             relay.commit();
             return Ok(Answer::Stream(relay, self.call.decision.estimated_cost(index)));
         }
-        let spoken = answer.dialect;
+        let (spoken, redaction) = (answer.dialect, answer.redaction);
         let body = tokio::select! {
             biased;
             () = cutoff.cancelled() => Err(stopping()),
             // An answer that keeps arriving is not silent, so that it may take longer.
             body = whole(answer.body, |now| whole_by.max(deadlines.next(now, true))) => body,
         }?;
-        let reply = reply::read(spoken, &body, record).await?;
+        let reply = reply::read(spoken, call.dialect, &body, &redaction, record).await?;
         record.answered = Some(Instant::now());
-        record.note_usage(reply.usage, true);
         let calls = reply.tool_calls.iter().map(|call| call.arguments.len() + call.name.len()).sum::<usize>();
         record.output_bytes = (reply.text.len() + reply.reasoning.len() + calls) as u64;
         let same = spoken == call.dialect;

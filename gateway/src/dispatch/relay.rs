@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -23,21 +24,24 @@ use super::budgets::stopping;
 use super::deadlines::Deadlines;
 use super::note::note;
 use super::progress::Progress;
+use super::told::error_text;
 use super::writer::{Client, Writer};
-use crate::backend;
+use crate::backend::{self, Redaction};
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::{Abandonment, Ending};
 use crate::telemetry::Record;
 use wasmgate_base::money::Price;
 use wasmgate_dialect::chat::{Delta, Deltas};
 use wasmgate_dialect::frames::{Frames, Framing};
-use wasmgate_dialect::{Decoder, Dialect, ErrorText, Malformed, stream_end, stream_error};
+use wasmgate_dialect::{Decoder, Dialect, ErrorText, Malformed, Passed, stream_end, stream_error};
 
-/// Longest frame of a stream: 4 MiB. Tool arguments are split over many frames, so one this long is an error.
-const MAX_FRAME_BYTES: usize = 4 << 20;
+/// Longest frame of a stream: models that draw send a picture in one.
+const MAX_FRAME_BYTES: usize = MAX_REPLY_BYTES;
+/// Most bytes of frames held back before the first token.
+const MAX_HELD_BYTES: usize = 4 << 20;
 /// Most frames held back before the first token. A stream opens with two or three; pings add a few.
 const MAX_HELD_FRAMES: usize = 1000;
-/// Most frames of one stream that the relay skips because they are not of the backend's dialect.
+/// Most frames of one stream that the relay skips because they are not JSON.
 const MAX_SKIPPED_FRAMES: u32 = 32;
 
 /// What a client reads of a stream that has not begun in time.
@@ -65,7 +69,9 @@ pub(crate) struct Relay {
     finished: bool,
     // Whether a frame that is not of the dialect, or a missing end marker, is an error.
     strict: bool,
-    // Frames skipped so far.
+    // What clients must not read of the backend's errors.
+    redaction: Arc<Redaction>,
+    // Frames skipped so far because they are not JSON.
     skipped: u32,
     ending: Option<Ending>,
     deadlines: Deadlines,
@@ -93,10 +99,14 @@ impl Relay {
         let (now, Client { dialect: client, facts, price }) = (Instant::now(), client);
         let request_id = facts.request_id.clone();
         let writer = Writer::new(answer.dialect, client, facts);
+        let decoder = match writer.forwards() {
+            true => Decoder::forwarding(answer.dialect),
+            false => Decoder::new(answer.dialect),
+        };
         Self {
             upstream: Some(answer.body),
             frames: Frames::new(answer.dialect.framing(), MAX_FRAME_BYTES),
-            decoder: Decoder::new(answer.dialect),
+            decoder,
             deltas: Deltas::new(),
             writer,
             client,
@@ -106,6 +116,7 @@ impl Relay {
             received: 0,
             finished: false,
             strict: answer.strict,
+            redaction: answer.redaction,
             skipped: 0,
             ending: None,
             deadlines,
@@ -147,7 +158,7 @@ impl Relay {
                 }
                 held += self.out.range(counted..).map(Bytes::len).sum::<usize>();
                 counted = self.out.len();
-                let too_much = counted > MAX_HELD_FRAMES || held > MAX_FRAME_BYTES;
+                let too_much = counted > MAX_HELD_FRAMES || held > MAX_HELD_BYTES;
                 if record.first_token.is_none() && self.ending.is_none() && too_much {
                     let message = "the backend's stream has no token within 1000 frames or 4 MiB";
                     return Poll::Ready(Err(Failure::new(Kind::Protocol, message)));
@@ -284,11 +295,14 @@ impl Relay {
             if !relayed {
                 self.out.truncate(before);
             } else if self.out.len() > before && self.writer.forwards() {
-                // A translated frame has its terminator; a forwarded one lacks it.
-                self.out.push_back(Bytes::from_static(match self.client.framing() {
+                // A translated frame has its terminator; a forwarded one may lack it.
+                let terminator: &[u8] = match self.client.framing() {
                     Framing::Sse => b"\n\n",
                     Framing::Ndjson => b"\n",
-                }));
+                };
+                if !self.out.back().is_some_and(|frame| frame.ends_with(terminator)) {
+                    self.out.push_back(Bytes::from_static(terminator));
+                }
             }
         }
         if self.ending.is_some() {
@@ -306,9 +320,11 @@ impl Relay {
 
     /// Relays one frame.
     fn relay(&mut self, frame: Bytes, record: &mut Record) -> Result<(), Failure> {
-        if let Err(error) = self.decoder.frame(&frame, &mut self.deltas) {
-            return self.skip(&error, record);
-        }
+        let passed = match self.decoder.frame(&frame, &mut self.deltas) {
+            Ok(Passed::Skipped(why)) => return self.pass_over(why, record),
+            Ok(passed) => passed,
+            Err(error) => return self.skip(&error, record),
+        };
         let only_usage = matches!(self.deltas.make_contiguous(), [Delta::Usage { .. }]);
         let mut written = Vec::new();
         let mut ended = false;
@@ -321,17 +337,22 @@ impl Relay {
                     return Err(Failure::new(Kind::Cut, "the backend's stream ended without a finish reason"));
                 }
                 Delta::End => ended = true,
-                Delta::Failed(said) => {
-                    let failure = Failure::new(Kind::BackendStatus(200), "the backend reported an error in its stream");
-                    return Err(failure.with_detail(format_args!("in-band error of {} bytes", said.len())));
-                }
+                Delta::Failed(error) => return Err(backend::failed_in_band(&error, &self.redaction)),
                 delta => {
                     if let Writer::Translate(encoder) = &mut self.writer {
+                        // Nothing that the client's dialect can express is lost, and the operator can see it.
+                        if matches!(delta, Delta::Other(_)) {
+                            record.skip_frame();
+                        }
                         encoder.delta(delta, &mut written);
                     }
                 }
             }
         }
+        let frame = match passed {
+            Passed::Rewritten(bytes) => bytes.into(),
+            Passed::AsIs | Passed::Skipped(_) => frame,
+        };
         match &mut self.writer {
             Writer::Mark(forwarded) => self.out.push_back(forwarded.frame(frame)),
             Writer::Forward { hide_usage } if *hide_usage && only_usage => {}
@@ -351,6 +372,7 @@ impl Relay {
             Delta::Text(text) | Delta::Reasoning(text) => text.len(),
             Delta::ToolCallStart { id, name, .. } => id.len() + name.len(),
             Delta::ToolCallArguments { fragment, .. } => fragment.len(),
+            Delta::Other(bytes) => *bytes,
             Delta::Start { .. } | Delta::Finish(_) | Delta::Usage { .. } | Delta::End | Delta::Failed(_) => 0,
         };
         if self.received > MAX_REPLY_BYTES {
@@ -359,7 +381,17 @@ impl Relay {
         Ok(())
     }
 
-    /// Skips a frame that is not of the backend's dialect, unless it holds a piece of the answer. The record counts it.
+    /// Skips a frame that holds nothing of the answer. The record counts it.
+    fn pass_over(&mut self, why: &str, record: &mut Record) -> Result<(), Failure> {
+        if self.strict {
+            return Err(malformed(&why));
+        }
+        record.skip_frame();
+        tracing::debug!(request_id = self.request_id, why, "skipped a frame of the backend's stream");
+        Ok(())
+    }
+
+    /// Skips a frame that is not JSON, unless it holds a piece of the answer. The record counts it.
     fn skip(&mut self, error: &Malformed, record: &mut Record) -> Result<(), Failure> {
         self.deltas.clear();
         if self.strict || error.is_part_of_answer() || self.skipped == MAX_SKIPPED_FRAMES {
@@ -386,13 +418,7 @@ impl Relay {
     }
 
     fn fail(&mut self, failure: Failure, record: &mut Record) {
-        let error = ErrorText {
-            status: failure.kind.status().as_u16(),
-            code: failure.kind.code().to_owned(),
-            message: failure.message.clone(),
-            param: None,
-            request_id: self.request_id.clone(),
-        };
+        let error = error_text(&failure, &self.request_id);
         self.break_off(&error, Ending::of(&failure.kind));
         record.detail = if failure.detail.is_empty() { failure.message } else { failure.detail };
     }
@@ -404,8 +430,8 @@ impl Relay {
             status: 408,
             code: Abandonment::SlowClient.as_str().to_owned(),
             message: message.to_owned(),
-            param: None,
             request_id: self.request_id.clone(),
+            ..ErrorText::default()
         };
         self.break_off(&error, Ending::Abandoned(Abandonment::SlowClient));
         message.clone_into(&mut record.detail);

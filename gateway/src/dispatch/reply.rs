@@ -2,20 +2,43 @@
 
 use bytes::Bytes;
 
+use crate::backend::{self, Redaction};
 use crate::error::{Failure, Kind};
 use crate::offload;
 use crate::telemetry::Record;
 use wasmgate_dialect::chat::Reply;
-use wasmgate_dialect::{Dialect, Facts, Total, mark_response};
+use wasmgate_dialect::{Dialect, Facts, NoReply, Total, mark_response};
 
-/// Reads a backend's complete answer. One that is not valid may report usage all the same: the record notes it.
-pub(super) async fn read(dialect: Dialect, body: &Bytes, record: &mut Record) -> Result<Reply, Failure> {
+/// Reads a backend's complete answer, which goes to a client that speaks `client`. One that is not valid may report usage all
+/// the same: the record notes it.
+pub(super) async fn read(
+    dialect: Dialect,
+    client: Dialect,
+    body: &Bytes,
+    redaction: &Redaction,
+    record: &mut Record,
+) -> Result<Reply, Failure> {
     let (bytes, body) = (body.len(), body.clone());
-    let read = move || dialect.decode_reply(&body).map_err(|error| (error, dialect.usage_in(&body)));
-    offload::run(bytes, read).await?.map_err(|(error, usage)| {
-        record.note_usage(usage, true);
-        Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
-    })
+    let read = move || {
+        let read = if client == dialect { dialect.decode_forwarded_reply(&body) } else { dialect.decode_reply(&body) };
+        read.map_err(|error| (error, dialect.usage_in(&body)))
+    };
+    match offload::run(bytes, read).await? {
+        Ok(reply) => {
+            record.note_usage(reply.usage, reply.usage_is_whole);
+            Ok(reply)
+        }
+        Err((error, reported)) => {
+            record.note_usage(reported.map(|reported| reported.usage), reported.is_some_and(|it| it.has_output));
+            Err(match error {
+                NoReply::Failed(error) => backend::failed_in_band(&error, redaction),
+                NoReply::Malformed(error) => {
+                    let message = "the backend's answer is not valid in its dialect";
+                    Failure::new(Kind::Protocol, message).with_detail(error)
+                }
+            })
+        }
+    }
 }
 
 /// A backend's answer in the Responses dialect for a client of the same: unchanged, except for marks on what only the backend

@@ -15,6 +15,7 @@ use super::unread::Unread;
 use crate::config::{OWN_PROMPT_CHARS, Server};
 use crate::error::{Failure, Kind};
 use crate::offload;
+use wasmgate_base::overflow::{Overflow, Unit};
 use wasmgate_base::tokens::IMAGE_TOKENS;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{BadRequest, Bounds, Dialect};
@@ -194,6 +195,7 @@ fn too_long(dialect: Dialect, chars: usize, most: usize) -> Failure {
         let message = format!("the prompt has {chars} {counted}; at most {most} are expected");
         return Failure::new(Kind::TooLarge, message);
     }
-    let message = format!("prompt is too long: {chars} {counted} > {most} maximum");
-    Failure::new(Kind::ContextTooLong, message)
+    let count = |chars: usize| u64::try_from(chars).ok();
+    let overflow = Overflow { prompt: count(chars), limit: count(most), unit: Unit::Characters, ..Overflow::default() };
+    Failure::too_long(format!("the prompt has {chars} {counted}"), overflow)
 }

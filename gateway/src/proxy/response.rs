@@ -14,12 +14,12 @@ use super::codings;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::routes::dialect_of;
-use crate::dispatch::Answer;
+use crate::dispatch::{Answer, error_text};
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::Ending;
 use crate::telemetry::record::FailedAttempt;
 use wasmgate_base::money::NanoDollars;
-use wasmgate_dialect::{Dialect, ErrorText, stream_error};
+use wasmgate_dialect::{Dialect, stream_error};
 
 /// Initial capacity of a response's header map: most answers have nine headers.
 const HEADERS: usize = 12;
@@ -103,16 +103,6 @@ pub(crate) fn wait(
     response
 }
 
-fn error_text(failure: &Failure, request_id: &str) -> ErrorText {
-    ErrorText {
-        status: failure.kind.status().as_u16(),
-        code: failure.kind.code().to_owned(),
-        message: failure.message.clone(),
-        param: failure.param.clone(),
-        request_id: request_id.to_owned(),
-    }
-}
-
 /// Sets the request's id, which every answer carries: under the gateway's own name, and under the names that the
 /// official SDKs of OpenAI and Anthropic read.
 pub(crate) fn id_header(headers: &mut HeaderMap, id: &str) {
@@ -183,9 +173,14 @@ pub(crate) fn refuse(mut in_flight: InFlight, dialect: Dialect, failure: &Failur
     if failure.kind == Kind::UnknownCoding {
         response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(codings::ACCEPTED));
     }
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE || failure.retry_after.is_some() {
+    let asks_to_wait = matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    if asks_to_wait || failure.retry_after.is_some() {
         let seconds = failure.retry_after.unwrap_or_default().as_secs_f64().ceil().max(1.0);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds as u32));
+    }
+    // The official SDKs heed it: they repeat a 5xx by themselves.
+    if failure.is_final || !failure.kind.may_pass() {
+        response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
     }
     in_flight.fail(failure);
     response

@@ -3,7 +3,7 @@
 //!
 //! This module must not know: what such a part looks like, how a model is called.
 
-use crate::error::{Failure, Kind};
+use crate::error::{Failure, Kind, Said};
 use crate::state::Snapshot;
 use wasmgate_dialect::chat::{Chat, Pin, PinReason};
 
@@ -37,7 +37,7 @@ pub(super) fn pinned(
                 pin.field
             );
             let mut failure = Failure::new(Kind::NoCapableModel, message);
-            failure.param = Some(pin.field.clone());
+            failure.said = Some(Box::new(Said { param: Some(pin.field.clone()), ..Said::default() }));
             return Err(failure);
         }
     }

@@ -4,6 +4,7 @@ mod embeddings;
 mod limits;
 mod prompts;
 mod quirks;
+mod reading;
 mod routes;
 mod translation;
 mod web_pages;

@@ -26,7 +26,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The code of a prompt that is too long.
-pub(super) const OVERFLOW: &str = "context_too_long";
+pub(super) const OVERFLOW: &str = "context_length_exceeded";
 
 /// The errors that are no failures: how the gateway counts them.
 const REJECTIONS: [&str; 11] = [
@@ -44,11 +44,13 @@ const REJECTIONS: [&str; 11] = [
 ];
 
 /// The others, and the reason by which they are counted.
-const FAILURES: [(&str, &str); 8] = [
+const FAILURES: [(&str, &str); 10] = [
     ("backend_timeout", "timeout"),
     ("backend_unreachable", "connect"),
     ("backend_error", "upstream_5xx"),
     ("backend_busy", "upstream_429"),
+    ("backend_overloaded", "upstream_5xx"),
+    ("backend_unauthorized", "upstream_4xx"),
     ("backend_refused", "upstream_4xx"),
     ("backend_protocol", "protocol"),
     ("stream_cut", "protocol"),

@@ -1,69 +1,85 @@
 //! Reads and writes Anthropic's complete responses.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::finish::{finish, finish_name};
 use super::usage::{WireUsage, Written, written};
+use crate::backend_error::BackendError;
 use crate::chat::{Reply, ToolCall};
-use crate::json::Text;
-use crate::types::{Facts, Malformed, Total};
+use crate::lenient::{Content, Many, Word, arguments, object, says_something};
+use crate::types::{Facts, Malformed, NoReply, Total};
 use crate::write;
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    id: Option<String>,
-    model: Option<String>,
-    #[serde(borrow)]
-    content: Option<Vec<WireBlock<'a>>>,
-    #[serde(borrow)]
-    stop_reason: Option<Text<'a>>,
-    usage: Option<WireUsage>,
-}
-
-#[derive(Deserialize)]
-struct WireBlock<'a> {
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    #[serde(borrow)]
-    thinking: Option<Text<'a>>,
-    id: Option<String>,
-    name: Option<String>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-}
-
-/// Reads a complete response.
-pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
-    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the message", &e))?;
-    if wire.r#type.0 != "message" {
-        return Err(Malformed::new("the answer is not a message"));
+object! {
+    struct Wire<'a> {
+        "type" kind: Word<'a>,
+        "id" id: Word<'a>,
+        "model" model: Word<'a>,
+        "content" content: Option<&'a RawValue>,
+        "stop_reason" stop_reason: Word<'a>,
+        "usage" usage: WireUsage,
+        "error" error: Option<&'a RawValue>,
     }
-    let blocks = wire.content.ok_or_else(|| Malformed::new("the message has no content"))?;
+}
+
+object! {
+    struct WireBlock<'a> {
+        "type" kind: Word<'a>,
+        "text" text: Content,
+        "thinking" thinking: Content,
+        "id" id: Word<'a>,
+        "name" name: Word<'a>,
+        "input" input: Option<&'a RawValue>,
+    }
+}
+
+/// Reads a complete response. `forwarded`: it goes to a client of this dialect as it came.
+pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoReply> {
+    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the message", &e))?;
+    if wire.kind.get() == Some("error") || (wire.content.is_none() && wire.error.is_some_and(says_something)) {
+        return Err(NoReply::Failed(Box::new(BackendError::read(body))));
+    }
+    if wire.kind.get().is_some_and(|kind| kind != "message") {
+        return Err(Malformed::new("the answer is not a message").into());
+    }
+    let content = wire.content.ok_or_else(|| Malformed::new("the message has no content"))?;
+    let blocks = serde_json::from_str::<Many<WireBlock<'_>>>(content.get());
+    let blocks = blocks.map_err(|e| write::malformed("the message", &e))?.0;
+    let usage = wire.usage.read();
     let mut reply = Reply {
-        id: wire.id,
-        model: wire.model,
-        finish: wire.stop_reason.map(|reason| finish(&reason.0)),
-        usage: wire.usage.and_then(|usage| usage.read()),
+        id: wire.id.own(),
+        model: wire.model.own(),
+        finish: wire.stop_reason.get().map(finish),
+        usage: usage.map(|reported| reported.usage),
+        usage_is_whole: usage.is_some_and(|reported| reported.has_output),
         ..Reply::default()
     };
+    if content.get().starts_with('"') {
+        // Compatible servers may write the text alone.
+        reply.text = arguments(Some(content));
+    }
     for block in blocks {
-        match &*block.r#type.0 {
-            "text" => reply.text.push_str(&block.text.unwrap_or_default().0),
-            "thinking" => reply.reasoning.push_str(&block.thinking.unwrap_or_default().0),
-            "tool_use" => {
-                let name = block.name.ok_or_else(|| Malformed::new("a tool_use block has no name"))?;
-                let arguments = block.input.map_or("{}", RawValue::get).to_owned();
+        if block.kind.get() == Some("tool_use") {
+            let name = block.name.own().filter(|name| !name.is_empty());
+            let Some(name) = name.or_else(|| forwarded.then(String::new)) else {
+                return Err(Malformed::part_of_answer("a tool_use block has no name").into());
+            };
+            let input = arguments(block.input);
+            let arguments = if input.is_empty() { "{}".to_owned() } else { input };
+            if !forwarded {
                 Malformed::unless_few(reply.tool_calls.len() + 1)?;
-                reply.tool_calls.push(ToolCall { id: block.id.unwrap_or_default(), name, arguments });
             }
-            // Blocks of server tools: no client of another dialect can have requested them.
-            _ => {}
+            reply.tool_calls.push(ToolCall { id: block.id.own().unwrap_or_default(), name, arguments });
+            continue;
         }
+        if block.text.unreadable && !forwarded {
+            return Err(Malformed::part_of_answer("the text of a block is no text").into());
+        }
+        // Blocks of server tools and of redacted thinking have neither: no client of another dialect asked for them.
+        reply.text.push_str(&block.text.text);
+        reply.reasoning.push_str(&block.text.thinking);
+        reply.reasoning.push_str(&block.thinking.joined());
     }
     Ok(reply)
 }

@@ -1,44 +1,55 @@
 //! Token counts in Anthropic's dialect: `input_tokens` excludes tokens read from and written to the prompt cache.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::types::Total;
+use crate::lenient::{Count, object};
+use crate::types::{Reported, Total};
 use wasmgate_base::usage::Usage;
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-pub(super) struct WireUsage {
-    input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
+object! {
+    #[derive(Clone, Copy)]
+    pub(super) struct WireUsage {
+        "input_tokens" input: Count,
+        "cache_creation_input_tokens" cache_write: Count,
+        "cache_read_input_tokens" cache_read: Count,
+        "output_tokens" output: Count,
+    }
 }
 
 /// The usage of a complete response that may otherwise be invalid.
-pub(crate) fn usage_in(body: &[u8]) -> Option<Usage> {
-    #[derive(Deserialize)]
-    struct Reply {
-        usage: Option<WireUsage>,
-    }
-    serde_json::from_slice::<Reply>(body).ok()?.usage?.read()
+pub(crate) fn usage_in(body: &[u8]) -> Option<Reported> {
+    object! { struct Reply { "usage" usage: WireUsage, } }
+    serde_json::from_slice::<Reply>(body).ok()?.usage.read()
 }
 
 impl WireUsage {
-    /// Applies `later`, whose counts are totals and not increments.
+    /// Applies `later`, whose counts are totals and not increments. Compatible servers may know the prompt's count only in one
+    /// of the two and say 0 in the other.
     pub(super) fn update(&mut self, later: Self) {
-        self.input_tokens = later.input_tokens.or(self.input_tokens);
-        self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
-        self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
-        self.output_tokens = later.output_tokens.or(self.output_tokens);
+        let latest = |earlier: Count, later: Count| match later.0 {
+            None | Some(0) if earlier.0.is_some() => earlier,
+            _ => later,
+        };
+        self.input = latest(self.input, later.input);
+        self.cache_write = latest(self.cache_write, later.cache_write);
+        self.cache_read = latest(self.cache_read, later.cache_read);
+        self.output = later.output.0.map_or(self.output, |_| later.output);
     }
 
-    /// `None` while the input or the output count is unknown.
-    pub(super) fn read(&self) -> Option<Usage> {
-        Some(Usage {
-            input: self.input_tokens?,
-            cache_read: self.cache_read_input_tokens.unwrap_or(0),
-            cache_write: self.cache_creation_input_tokens.unwrap_or(0),
-            output: self.output_tokens?,
-        })
+    /// Whether it counts output.
+    pub(super) fn has_output(&self) -> bool {
+        self.output.0.is_some()
+    }
+
+    /// `None` while the input is unknown.
+    pub(super) fn read(&self) -> Option<Reported> {
+        let usage = Usage {
+            input: self.input.0?,
+            cache_read: self.cache_read.0.unwrap_or(0),
+            cache_write: self.cache_write.0.unwrap_or(0),
+            output: self.output.0.unwrap_or(0),
+        };
+        Some(Reported { usage, has_output: self.has_output() })
     }
 }
 

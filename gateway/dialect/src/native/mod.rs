@@ -4,9 +4,11 @@ mod reply;
 mod request;
 mod stream;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
-use super::{sse, write};
+use super::{overflow, sse, write};
 use crate::types::ErrorText;
 
 pub(super) use reply::encode_reply;
@@ -21,13 +23,13 @@ struct Body<'a> {
 #[derive(Serialize)]
 struct Error<'a> {
     code: &'a str,
-    message: &'a str,
+    message: Cow<'a, str>,
     request_id: &'a str,
 }
 
 /// An error as a response body.
 pub(super) fn error_body(error: &ErrorText) -> Vec<u8> {
-    let (code, message, request_id) = (&error.code, &error.message, &error.request_id);
+    let (code, message, request_id) = (&error.code, overflow::for_others(error), &error.request_id);
     write::to_vec(&Body { error: Error { code, message, request_id } })
 }
 

@@ -51,6 +51,7 @@ impl Encoder {
             | Delta::Start { .. }
             | Delta::Finish(_)
             | Delta::Usage { .. }
+            | Delta::Other(_)
             | Delta::End
             | Delta::Failed(_) => {}
         }

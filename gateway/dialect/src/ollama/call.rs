@@ -1,29 +1,37 @@
 //! Tool calls in Ollama's dialect: complete, with an object as arguments. Ids are a later addition and optional.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::chat::ToolCall;
+use crate::lenient::{Word, arguments, object};
+use crate::types::Malformed;
 use crate::write;
 
-#[derive(Deserialize)]
-pub(super) struct WireCall<'a> {
-    id: Option<String>,
-    #[serde(borrow)]
-    function: WireFunction<'a>,
+object! {
+    pub(super) struct WireCall<'a> {
+        "id" id: Word<'a>,
+        "function" function: WireFunction<'a>,
+    }
 }
 
-#[derive(Deserialize)]
-struct WireFunction<'a> {
-    name: String,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
+object! {
+    struct WireFunction<'a> {
+        "name" name: Word<'a>,
+        "arguments" arguments: Option<&'a RawValue>,
+    }
 }
 
 impl WireCall<'_> {
-    pub(super) fn read(self) -> ToolCall {
-        let arguments = self.function.arguments.map_or("{}", RawValue::get).to_owned();
-        ToolCall { id: self.id.unwrap_or_default(), name: self.function.name, arguments }
+    /// `forwarded`: nobody needs its name.
+    pub(super) fn read(self, forwarded: bool) -> Result<ToolCall, Malformed> {
+        let name = self.function.name.own().filter(|name| !name.is_empty());
+        let Some(name) = name.or_else(|| forwarded.then(String::new)) else {
+            return Err(Malformed::part_of_answer("a tool call has no name"));
+        };
+        let arguments = Some(arguments(self.function.arguments)).filter(|arguments| !arguments.is_empty());
+        let arguments = arguments.unwrap_or_else(|| "{}".to_owned());
+        Ok(ToolCall { id: self.id.own().unwrap_or_default(), name, arguments })
     }
 }
 

@@ -1,15 +1,13 @@
 //! `POST /api/generate`: a prompt that the model answers, or continues where `raw`, `suffix` or `template` say how. Ollama's
 //! servers get it as it is. For the others it becomes a chat, unless it says how the prompt is to be put.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::finish::finish;
 use super::reply::{Ending, ending};
-use super::usage::usage_in;
-use crate::chat::{Chat, Delta, Deltas, Finish, Reply};
-use crate::json::{self, BadRequest, Path, Text};
-use crate::types::{Bounds, Facts, Malformed, Total};
+use crate::chat::{Chat, Delta, Finish, Reply};
+use crate::json::{self, BadRequest, Path};
+use crate::types::{Bounds, Facts, Total};
 use crate::write;
 
 /// Reads a request body: as the chat that means the same.
@@ -76,71 +74,6 @@ fn member(key: &str, value: &str, out: &mut Vec<u8>) {
     out.push(b',');
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    model: Option<Text<'a>>,
-    response: Option<String>,
-    thinking: Option<String>,
-    #[serde(default)]
-    done: bool,
-    #[serde(borrow)]
-    done_reason: Option<Text<'a>>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-/// Reads a complete response.
-pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
-    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the answer", &e))?;
-    if !wire.done {
-        return Err(Malformed::new("the answer is incomplete: `done` is not true"));
-    }
-    Ok(Reply {
-        model: wire.model.map(|model| model.0.into_owned()),
-        reasoning: wire.thinking.unwrap_or_default(),
-        text: wire.response.unwrap_or_default(),
-        finish: Some(finish(wire.done_reason.as_ref().map(|reason| &*reason.0), false)),
-        usage: usage_in(body),
-        ..Reply::default()
-    })
-}
-
-/// Reads a stream.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    started: bool,
-}
-
-impl Decoder {
-    /// Reads one line.
-    ///
-    /// # Errors
-    /// If the line does not follow this dialect: `Malformed`.
-    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
-        if frame.trim_ascii().is_empty() {
-            return Ok(());
-        }
-        let line: Wire<'_> = serde_json::from_slice(frame)
-            .map_err(|e| write::malformed_frame("a line of the stream", &e, frame, &["response", "thinking"]))?;
-        if let Some(error) = line.error {
-            out.push_back(Delta::Failed(error.get().to_owned()));
-            return Ok(());
-        }
-        if !std::mem::replace(&mut self.started, true) {
-            out.push_back(Delta::Start { id: None, model: line.model.map(|model| model.0.into_owned()) });
-        }
-        out.extend(line.thinking.filter(|text| !text.is_empty()).map(Delta::Reasoning));
-        out.extend(line.response.filter(|text| !text.is_empty()).map(Delta::Text));
-        if line.done {
-            out.push_back(Delta::Finish(finish(line.done_reason.as_ref().map(|reason| &*reason.0), false)));
-            out.extend(usage_in(frame).map(|usage| Delta::Usage { usage, is_final: true }));
-            out.push_back(Delta::End);
-        }
-        Ok(())
-    }
-}
-
 #[derive(Serialize)]
 struct Written<'a> {
     model: &'a str,
@@ -189,7 +122,7 @@ impl Encoder {
             Delta::Finish(finish) => self.finish = Some(finish),
             // A prompt has no tools.
             Delta::ToolCallStart { .. } | Delta::ToolCallArguments { .. } => {}
-            Delta::Start { .. } | Delta::Usage { .. } | Delta::End | Delta::Failed(_) => {}
+            Delta::Start { .. } | Delta::Usage { .. } | Delta::Other(_) | Delta::End | Delta::Failed(_) => {}
         }
     }
 

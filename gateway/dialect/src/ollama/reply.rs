@@ -1,59 +1,85 @@
 //! Reads and writes Ollama's complete responses, and the parts that they share with the lines of a stream.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::call::{self, WireCall};
 use super::finish::{finish, finish_name};
 use super::usage::usage;
+use crate::backend_error::BackendError;
 use crate::chat::{Finish, Reply, ToolCall};
-use crate::json::Text;
-use crate::types::{Facts, Malformed, Total};
+use crate::lenient::{Content, Count, Many, Word, object, says_something};
+use crate::types::{Facts, Malformed, NoReply, Total};
 use crate::write;
 
-#[derive(Deserialize)]
-pub(super) struct Wire<'a> {
-    #[serde(borrow)]
-    pub(super) model: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) message: Option<Message<'a>>,
-    #[serde(default)]
-    pub(super) done: bool,
-    #[serde(borrow)]
-    pub(super) done_reason: Option<Text<'a>>,
-    pub(super) prompt_eval_count: Option<u64>,
-    pub(super) eval_count: Option<u64>,
-    #[serde(borrow)]
-    pub(super) error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Message<'a> {
-    pub(super) content: Option<String>,
-    pub(super) thinking: Option<String>,
-    #[serde(borrow)]
-    pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
-}
-
-/// Reads a complete response.
-pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
-    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the answer", &e))?;
-    let message = wire.message.ok_or_else(|| Malformed::new("the answer has no message"))?;
-    if !wire.done {
-        return Err(Malformed::new("the answer is incomplete: `done` is not true"));
+object! {
+    pub(super) struct Wire<'a> {
+        "model" pub(super) model: Word<'a>,
+        "created_at" created_at: Word<'a>,
+        "message" message: Option<Message<'a>>,
+        // What an answer to a prompt has instead of a message.
+        "response" response: Option<Content>,
+        "thinking" thinking: Content,
+        "done" pub(super) done: Option<&'a RawValue>,
+        "done_reason" pub(super) done_reason: Word<'a>,
+        "prompt_eval_count" pub(super) prompt_eval_count: Count,
+        "eval_count" pub(super) eval_count: Count,
+        "error" pub(super) error: Option<&'a RawValue>,
+        ..pub(super) other
     }
-    let calls = message.tool_calls.unwrap_or_default();
-    Malformed::unless_few(calls.len())?;
-    let tool_calls: Vec<ToolCall> = calls.into_iter().map(WireCall::read).collect();
-    let reason = wire.done_reason.as_ref().map(|reason| &*reason.0);
+}
+
+object! {
+    pub(super) struct Message<'a> {
+        "role" role: Word<'a>,
+        "content" pub(super) content: Content,
+        "thinking" pub(super) thinking: Content,
+        "tool_calls" pub(super) tool_calls: Many<WireCall<'a>>,
+        ..pub(super) other
+    }
+}
+impl<'a> Wire<'a> {
+    /// Takes its message, also of an answer to a prompt.
+    pub(super) fn take_message(&mut self) -> Option<Message<'a>> {
+        self.message.take().or_else(|| {
+            let thinking = std::mem::take(&mut self.thinking);
+            Some(Message { content: self.response.take()?, thinking, ..Message::default() })
+        })
+    }
+}
+
+/// Reads a complete response. `forwarded`: it goes to a client of this dialect as it came.
+pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoReply> {
+    let mut wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the answer", &e))?;
+    let message = wire.take_message();
+    if message.is_none() && wire.error.is_some_and(says_something) {
+        return Err(NoReply::Failed(Box::new(BackendError::read(body))));
+    }
+    let message = message.ok_or_else(|| Malformed::new("the answer has no message"))?;
+    if wire.done.is_some_and(|done| done.get() == "false") {
+        return Err(Malformed::new("the answer is incomplete: `done` is not true").into());
+    }
+    if message.content.unreadable && !forwarded {
+        return Err(Malformed::part_of_answer("the content is no text").into());
+    }
+    let calls = message.tool_calls.0;
+    if !forwarded {
+        Malformed::unless_few(calls.len())?;
+    }
+    let tool_calls =
+        calls.into_iter().map(|call| call.read(forwarded)).collect::<Result<Vec<ToolCall>, Malformed>>()?;
+    let usage = usage(wire.prompt_eval_count, wire.eval_count);
+    let mut reasoning = message.thinking.joined();
+    reasoning.push_str(&message.content.thinking);
     Ok(Reply {
         id: None,
-        model: wire.model.map(|model| model.0.into_owned()),
-        reasoning: message.thinking.unwrap_or_default(),
-        text: message.content.unwrap_or_default(),
-        finish: Some(finish(reason, !tool_calls.is_empty())),
+        model: wire.model.own(),
+        reasoning,
+        text: message.content.text,
+        finish: Some(finish(wire.done_reason.get(), !tool_calls.is_empty())),
         tool_calls,
-        usage: usage(wire.prompt_eval_count, wire.eval_count),
+        usage: usage.map(|reported| reported.usage),
+        usage_is_whole: usage.is_some_and(|reported| reported.has_output),
     })
 }
 

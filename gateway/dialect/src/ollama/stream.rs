@@ -1,59 +1,125 @@
 //! Reads and writes Ollama's streams: lines of JSON, the last one with `done: true`.
 
-use super::call::{self, WireCall};
+use serde_json::value::RawValue;
+
+use super::call;
 use super::finish::finish;
-use super::reply::{Wire, Written, WrittenMessage, ending};
+use super::reply::{Message, Wire, Written, WrittenMessage, ending};
 use super::usage::usage;
+use crate::backend_error::BackendError;
 use crate::chat::{Delta, Deltas, Finish, ToolCall};
-use crate::types::{Facts, Malformed, Total};
+use crate::lenient::{repaired, says_something};
+use crate::types::{Facts, Malformed, Passed, Total};
 use crate::write;
 
 /// Reads Ollama's stream.
 #[derive(Debug, Default)]
 pub struct Decoder {
+    /// Whether the lines go to a client of the same dialect.
+    forwarded: bool,
     started: bool,
     /// How many tool calls were read.
     calls: usize,
 }
 
 impl Decoder {
+    pub(crate) fn new(forwarded: bool) -> Self {
+        Self { forwarded, ..Self::default() }
+    }
+
     /// Reads one line.
     ///
     /// # Errors
-    /// If the line does not follow this dialect: `Malformed`.
-    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
-        if frame.trim_ascii().is_empty() {
-            return Ok(());
+    /// If the line is not JSON, or holds a piece of the answer that cannot be read: `Malformed`.
+    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<Passed, Malformed> {
+        let line = frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame);
+        let text = line.trim_ascii();
+        match text.first() {
+            None => return Ok(Passed::AsIs),
+            Some(b'{') => {}
+            _ if serde_json::from_slice::<&RawValue>(text).is_ok() => {
+                return Ok(Passed::Skipped("a line that is no object"));
+            }
+            _ => return Err(Malformed::new("a line of the stream is not JSON")),
         }
-        let line: Wire<'_> = serde_json::from_slice(frame)
-            .map_err(|e| write::malformed_frame("a line of the stream", &e, frame, &["message"]))?;
-        if let Some(error) = line.error {
-            out.push_back(Delta::Failed(error.get().to_owned()));
-            return Ok(());
+        match serde_json::from_slice::<Wire<'_>>(text) {
+            Ok(read) if line.len() == frame.len() => self.line(read, text, None, out),
+            Ok(read) => self.line(read, text, Some(text), out),
+            Err(error) => {
+                let fixed = repaired(text);
+                match fixed.as_deref().and_then(|fixed| Some((serde_json::from_slice(fixed).ok()?, fixed))) {
+                    Some((read, fixed)) => self.line(read, fixed, Some(fixed), out),
+                    None => {
+                        let is_piece = memchr::memmem::find(text, b"\"message\"").is_some();
+                        Err(write::malformed_piece("a line of the stream", &error, is_piece))
+                    }
+                }
+            }
         }
-        if line.message.is_none() && !line.done {
-            return Err(Malformed::new("a line of the stream has no message"));
+    }
+
+    /// Reads the object of a line. `changed`: the line, if it is not as it came.
+    fn line(
+        &mut self,
+        mut line: Wire<'_>,
+        text: &[u8],
+        changed: Option<&[u8]>,
+        out: &mut Deltas,
+    ) -> Result<Passed, Malformed> {
+        let passed = changed.map_or(Passed::AsIs, |line| Passed::Rewritten([line, b"\n"].concat()));
+        if line.error.is_some_and(says_something) {
+            out.push_back(Delta::Failed(Box::new(BackendError::read(text))));
+            return Ok(passed);
+        }
+        let done = line.done.is_some_and(|done| done.get() == "true");
+        let message = line.take_message();
+        if message.is_none() && !done {
+            return Ok(match line.other.bytes {
+                0 => Passed::Skipped("a line without a message or anything else"),
+                _ => passed,
+            });
         }
         if !self.started {
             self.started = true;
-            out.push_back(Delta::Start { id: None, model: line.model.map(|model| model.0.into_owned()) });
+            out.push_back(Delta::Start { id: None, model: line.model.own() });
         }
-        if let Some(message) = line.message {
-            out.extend(message.thinking.filter(|text| !text.is_empty()).map(Delta::Reasoning));
-            out.extend(message.content.filter(|text| !text.is_empty()).map(Delta::Text));
-            for call in message.tool_calls.into_iter().flatten().map(WireCall::read) {
-                let index = self.calls;
-                self.calls += 1;
-                Malformed::unless_few(self.calls)?;
-                out.push_back(Delta::ToolCallStart { index, id: call.id, name: call.name });
-                out.push_back(Delta::ToolCallArguments { index, fragment: call.arguments });
+        if let Some(message) = message {
+            self.message(message, out)?;
+        }
+        if done {
+            out.push_back(Delta::Finish(finish(line.done_reason.get(), self.calls > 0)));
+            if let Some(reported) = usage(line.prompt_eval_count, line.eval_count) {
+                out.push_back(Delta::Usage { usage: reported.usage, is_final: reported.has_output });
             }
-        }
-        if line.done {
-            out.push_back(Delta::Finish(finish(line.done_reason.as_ref().map(|r| &*r.0), self.calls > 0)));
-            let usage = usage(line.prompt_eval_count, line.eval_count);
-            out.extend(usage.map(|usage| Delta::Usage { usage, is_final: true }));
             out.push_back(Delta::End);
+        }
+        Ok(passed)
+    }
+
+    fn message(&mut self, message: Message<'_>, out: &mut Deltas) -> Result<(), Malformed> {
+        if message.content.unreadable && !self.forwarded {
+            return Err(Malformed::part_of_answer("the content of a line is no text"));
+        }
+        let mut thinking = message.thinking.joined();
+        thinking.push_str(&message.content.thinking);
+        if !thinking.is_empty() {
+            out.push_back(Delta::Reasoning(thinking));
+        }
+        if !message.content.text.is_empty() {
+            out.push_back(Delta::Text(message.content.text));
+        }
+        if message.other.has_content {
+            out.push_back(Delta::Other(message.other.bytes));
+        }
+        for call in message.tool_calls.0 {
+            let call = call.read(self.forwarded)?;
+            let index = self.calls;
+            self.calls += 1;
+            if !self.forwarded {
+                Malformed::unless_few(self.calls)?;
+            }
+            out.push_back(Delta::ToolCallStart { index, id: call.id, name: call.name });
+            out.push_back(Delta::ToolCallArguments { index, fragment: call.arguments });
         }
         Ok(())
     }
@@ -91,7 +157,7 @@ impl Encoder {
                 }
             }
             Delta::Finish(finish) => self.finish = Some(finish),
-            Delta::Start { .. } | Delta::Usage { .. } | Delta::End | Delta::Failed(_) => {}
+            Delta::Start { .. } | Delta::Usage { .. } | Delta::Other(_) | Delta::End | Delta::Failed(_) => {}
         }
     }
 

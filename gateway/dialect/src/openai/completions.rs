@@ -1,16 +1,16 @@
 //! `POST /v1/completions`: a raw prompt that the model continues, as editors send it for the text at the cursor. There is no
 //! chat in it, so that only backends which serve the same route can answer.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::finish::{finish, finish_name};
-use super::usage::{Written, usage_in, written};
-use crate::chat::{Chat, Delta, Deltas, Finish, Message, Part, Reply, Role};
-use crate::json::{self, BadRequest, Path, Text};
+use super::finish::finish_name;
+use super::usage::{Written, written};
+use crate::chat::{Chat, Delta, Finish, Message, Part, Reply, Role};
+use crate::json::{self, BadRequest, Path};
 use crate::reading::Reading;
-use crate::types::{Bounds, Dialect, Facts, Malformed, Total};
-use crate::{sse, write};
+use crate::types::{Bounds, Dialect, Facts, Total};
+use crate::write;
 use wasmgate_base::usage::Usage;
 
 /// Reads a request body. Each prompt is a message of the user; one of tokens is shown as the list of their numbers.
@@ -75,95 +75,6 @@ fn prompts(path: &Path<'_>, raw: &RawValue, reading: &Reading<'_>) -> Result<Vec
 
 fn message(text: String) -> Message {
     Message { role: Role::User, parts: vec![Part::Text(text)] }
-}
-
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    id: Option<Text<'a>>,
-    #[serde(borrow)]
-    model: Option<Text<'a>>,
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow)]
-    usage: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    text: Option<String>,
-    #[serde(borrow)]
-    finish_reason: Option<Text<'a>>,
-}
-
-/// Reads a complete response.
-pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
-    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the completion", &e))?;
-    let choices = wire.choices.filter(|choices| !choices.is_empty());
-    let choices = choices.ok_or_else(|| Malformed::new("the completion has no choices"))?;
-    let reason = choices.iter().find_map(|choice| choice.finish_reason.as_ref());
-    let own = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned());
-    Ok(Reply {
-        id: own(wire.id),
-        model: own(wire.model),
-        finish: Some(reason.map_or(Finish::Stop, |reason| finish(&reason.0, false))),
-        text: choices.into_iter().filter_map(|choice| choice.text).collect(),
-        usage: usage_in(body),
-        ..Reply::default()
-    })
-}
-
-/// Reads a stream.
-#[derive(Debug, Default)]
-pub struct Decoder {
-    started: bool,
-    finished: bool,
-}
-
-impl Decoder {
-    /// Reads one event.
-    ///
-    /// # Errors
-    /// If the event is not a chunk, an error or the end: `Malformed`.
-    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
-        let event = sse::event(frame);
-        let Some(data) = event.data else { return Ok(()) };
-        if data.starts_with(b"[DONE]") {
-            out.push_back(Delta::End);
-            return Ok(());
-        }
-        if event.name == Some(b"error") {
-            out.push_back(Delta::Failed(String::from_utf8_lossy(&data).into_owned()));
-            return Ok(());
-        }
-        if matches!(data.trim_ascii(), b"" | b"null") {
-            return Ok(());
-        }
-        let chunk: Wire<'_> = serde_json::from_slice(&data)
-            .map_err(|e| write::malformed_frame("a chunk of the stream", &e, &data, &["choices"]))?;
-        if let Some(error) = chunk.error {
-            out.push_back(Delta::Failed(error.get().to_owned()));
-            return Ok(());
-        }
-        if !std::mem::replace(&mut self.started, true) {
-            let own = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned());
-            out.push_back(Delta::Start { id: own(chunk.id), model: own(chunk.model) });
-        }
-        let without_choices = chunk.choices.as_ref().is_none_or(Vec::is_empty);
-        for choice in chunk.choices.into_iter().flatten() {
-            out.extend(choice.text.filter(|text| !text.is_empty()).map(Delta::Text));
-            if let Some(reason) = choice.finish_reason.filter(|reason| !reason.0.is_empty()) {
-                self.finished = true;
-                out.push_back(Delta::Finish(finish(&reason.0, false)));
-            }
-        }
-        if let Some(usage) = chunk.usage.and_then(|_| usage_in(&data)) {
-            out.push_back(Delta::Usage { usage, is_final: without_choices || self.finished });
-        }
-        Ok(())
-    }
 }
 
 #[derive(Serialize)]
@@ -231,6 +142,7 @@ impl Encoder {
             | Delta::Reasoning(_)
             | Delta::ToolCallStart { .. }
             | Delta::ToolCallArguments { .. }
+            | Delta::Other(_)
             | Delta::End
             | Delta::Failed(_) => {}
         }

@@ -1,9 +1,11 @@
 //! Errors in OpenAI's format. The official SDKs raise `APIError` for a `data:` event whose object has an `error`.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::types::ErrorText;
-use crate::{sse, write};
+use crate::{overflow, sse, write};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -12,8 +14,8 @@ struct Body<'a> {
 
 #[derive(Serialize)]
 struct Error<'a> {
-    message: &'a str,
-    r#type: &'static str,
+    message: Cow<'a, str>,
+    r#type: &'a str,
     param: Option<&'a str>,
     code: &'a str,
     request_id: &'a str,
@@ -21,7 +23,7 @@ struct Error<'a> {
 
 /// An error as a response body.
 pub(crate) fn error_body(error: &ErrorText) -> Vec<u8> {
-    let r#type = match error.status {
+    let by_status = match error.status {
         401 => "authentication_error",
         402 => "insufficient_quota",
         403 => "permission_error",
@@ -29,8 +31,11 @@ pub(crate) fn error_body(error: &ErrorText) -> Vec<u8> {
         400..=499 => "invalid_request_error",
         _ => "server_error",
     };
-    let (message, code, request_id) = (&error.message, &error.code, &error.request_id);
-    write::to_vec(&Body { error: Error { message, r#type, param: error.param.as_deref(), code, request_id } })
+    let r#type = error.kind.as_deref().unwrap_or(by_status);
+    let (message, code, request_id) = (overflow::for_others(error), &error.code, &error.request_id);
+    let messages = error.overflow.map(|_| "messages");
+    let param = error.param.as_deref().or(messages);
+    write::to_vec(&Body { error: Error { message, r#type, param, code, request_id } })
 }
 
 /// An error as the last event of a stream. No `[DONE]` follows: the answer is not complete.

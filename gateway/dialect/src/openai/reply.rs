@@ -1,87 +1,130 @@
 //! Reads and writes OpenAI's complete responses.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::finish::{finish, finish_name};
 use super::usage::{WireUsage, Written, written};
+use crate::backend_error::BackendError;
 use crate::chat::{Reply, ToolCall};
-use crate::json::Text;
-use crate::types::{Facts, Malformed, Total};
+use crate::lenient::{Content, Many, Word, arguments, object, says_something};
+use crate::types::{Facts, Malformed, NoReply, Total};
 use crate::write;
 
-#[derive(Deserialize)]
-struct Completion<'a> {
-    id: Option<String>,
-    model: Option<String>,
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    usage: Option<WireUsage>,
+object! {
+    struct Completion<'a> {
+        "id" id: Word<'a>,
+        "model" model: Word<'a>,
+        "choices" choices: Many<Choice<'a>>,
+        "usage" usage: WireUsage,
+        "error" error: Option<&'a RawValue>,
+        "object" object: Word<'a>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow)]
-    message: Message<'a>,
-    #[serde(borrow)]
-    finish_reason: Option<Text<'a>>,
+object! {
+    struct Choice<'a> {
+        "message" message: Option<Message<'a>>,
+        // What a completion without messages has instead.
+        "text" text: Content,
+        "finish_reason" finish_reason: Word<'a>,
+        "error" error: Option<&'a RawValue>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Message<'a> {
-    content: Option<String>,
-    refusal: Option<String>,
-    reasoning_content: Option<String>,
-    reasoning: Option<String>,
-    #[serde(borrow)]
-    tool_calls: Option<Vec<Call<'a>>>,
+object! {
+    struct Message<'a> {
+        "content" content: Content,
+        "refusal" refusal: Content,
+        "reasoning_content" reasoning_content: Content,
+        "reasoning" reasoning: Content,
+        "reasoning_details" reasoning_details: Option<&'a RawValue>,
+        "tool_calls" tool_calls: Many<Call<'a>>,
+        // What tool calls were called at first.
+        "function_call" function_call: Option<Function<'a>>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Call<'a> {
-    id: Option<String>,
-    #[serde(borrow)]
-    function: Function<'a>,
+object! {
+    struct Call<'a> {
+        "id" id: Word<'a>,
+        "function" function: Function<'a>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Function<'a> {
-    name: String,
-    #[serde(borrow)]
-    arguments: Option<&'a RawValue>,
+object! {
+    struct Function<'a> {
+        "name" name: Word<'a>,
+        "arguments" arguments: Option<&'a RawValue>,
+    }
 }
 
-/// Reads a complete response.
-pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
-    let completion: Completion<'_> =
-        serde_json::from_slice(body).map_err(|e| write::malformed("the completion", &e))?;
-    let choice = completion.choices.and_then(|choices| choices.into_iter().next());
-    let choice = choice.ok_or_else(|| Malformed::new("the completion has no choices"))?;
-    let message = choice.message;
-    let calls = message.tool_calls.unwrap_or_default();
-    Malformed::unless_few(calls.len())?;
+/// Reads a complete response. `forwarded`: it goes to a client of this dialect as it came.
+pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoReply> {
+    let no_json = |error| write::malformed("the completion", &error);
+    let completion: Completion<'_> = serde_json::from_slice(body).map_err(no_json)?;
+    let failed = |error: &[u8]| NoReply::Failed(Box::new(BackendError::read(error)));
+    let Some(choice) = completion.choices.0.into_iter().next() else {
+        // OpenRouter answers status 200 with an error; Gemini lists its errors.
+        let is_error = completion.error.is_some_and(says_something) || completion.object.get() == Some("error");
+        let is_list = body.trim_ascii_start().starts_with(b"[") && memchr::memmem::find(body, b"\"error\"").is_some();
+        return Err(match is_error || is_list {
+            true => failed(body),
+            false => Malformed::new("the completion has no choices").into(),
+        });
+    };
+    if choice.finish_reason.get() == Some("error") || choice.error.is_some_and(says_something) {
+        let error = choice.error.or(completion.error);
+        return Err(error.map_or_else(|| failed(b"{}"), |error| failed(error.get().as_bytes())));
+    }
+    let message = choice.message.or_else(|| {
+        let says = forwarded || !choice.text.text.is_empty();
+        says.then(|| Message { content: choice.text, ..Message::default() })
+    });
+    let message = message.ok_or_else(|| Malformed::new("the completion's choice has no message"))?;
+    if message.content.unreadable && !forwarded {
+        return Err(Malformed::part_of_answer("the content is neither a text nor a list of parts").into());
+    }
+    let legacy = message.function_call.filter(|call| call.name.get().is_some());
+    let legacy = legacy.map(|function| Call { id: Word::default(), function });
+    let calls: Vec<Call<'_>> = message.tool_calls.0.into_iter().chain(legacy).collect();
+    let nameless = calls.iter().any(|call| call.function.name.get().is_none());
+    if !forwarded {
+        Malformed::unless_few(calls.len())?;
+        if nameless {
+            return Err(Malformed::part_of_answer("a tool call has no name").into());
+        }
+    }
     let tool_calls: Vec<ToolCall> = calls.into_iter().map(tool_call).collect();
-    let finish = choice.finish_reason.map(|reason| finish(&reason.0, !tool_calls.is_empty()));
+    let finish = choice.finish_reason.get().map(|reason| finish(reason, !tool_calls.is_empty()));
+    let details = message.reasoning_details.and_then(|details| serde_json::from_str::<Content>(details.get()).ok());
+    let mut reasoning = [message.reasoning_content, message.reasoning, details.unwrap_or_default()]
+        .into_iter()
+        .map(Content::joined)
+        .find(|text| !text.is_empty())
+        .unwrap_or_default();
+    reasoning.push_str(&message.content.thinking);
     // A refusal replaces the text.
-    let text = message.content.filter(|text| !text.is_empty()).or(message.refusal).unwrap_or_default();
+    let text = if message.content.text.is_empty() { message.refusal.text } else { message.content.text };
+    let usage = completion.usage.read();
     Ok(Reply {
-        id: completion.id,
-        model: completion.model,
-        reasoning: message.reasoning_content.or(message.reasoning).unwrap_or_default(),
+        id: completion.id.own(),
+        model: completion.model.own(),
+        reasoning,
         text,
         tool_calls,
         finish,
-        usage: completion.usage.and_then(|usage| usage.read()),
+        usage: usage.map(|reported| reported.usage),
+        usage_is_whole: usage.is_some_and(|reported| reported.has_output),
     })
 }
 
 fn tool_call(call: Call<'_>) -> ToolCall {
-    let arguments = match call.function.arguments.map(RawValue::get) {
-        None | Some("null") => String::new(),
-        // Some servers write the object instead of its text.
-        Some(raw) => serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()),
-    };
-    ToolCall { id: call.id.unwrap_or_default(), name: call.function.name, arguments }
+    ToolCall {
+        id: call.id.own().unwrap_or_default(),
+        name: call.function.name.own().unwrap_or_default(),
+        arguments: arguments(call.function.arguments),
+    }
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use crate::overflow;
 use crate::types::ErrorText;
 
 pub(crate) use crate::openai::error_body;
@@ -11,9 +12,9 @@ pub(crate) use crate::openai::error_body;
 /// The code of an error in a stream.
 pub(super) fn stream_code(error: &ErrorText) -> &str {
     match (error.status, error.code.as_str()) {
-        (_, "context_too_long" | "context_length_exceeded") => "context_length_exceeded",
+        (_, overflow::OVERFLOW_CODE) => overflow::OVERFLOW_CODE,
         (_, "insufficient_quota") | (402, _) => "insufficient_quota",
-        (429, _) | (_, "backend_busy") => "rate_limit_exceeded",
+        (429, _) => "rate_limit_exceeded",
         (503 | 529, _) => "server_is_overloaded",
         // The client's own time was over: the same request may succeed.
         (408, _) => "server_error",
@@ -24,7 +25,7 @@ pub(super) fn stream_code(error: &ErrorText) -> &str {
 
 /// The message, without what only the gateway's own dialect tells.
 pub(super) fn stream_message(error: &ErrorText) -> Cow<'_, str> {
-    format!("{} (request {})", error.message, error.request_id).into()
+    format!("{} (request {})", overflow::for_others(error), error.request_id).into()
 }
 
 #[cfg(test)]
@@ -34,11 +35,11 @@ mod tests {
     #[test]
     fn agents_get_the_codes_that_they_act_on() {
         for (status, code, expected) in [
-            (400, "context_too_long", "context_length_exceeded"),
+            (400, "context_length_exceeded", "context_length_exceeded"),
             (402, "x", "insufficient_quota"),
             (429, "insufficient_quota", "insufficient_quota"),
             (429, "x", "rate_limit_exceeded"),
-            (503, "backend_busy", "rate_limit_exceeded"),
+            (429, "backend_busy", "rate_limit_exceeded"),
             (503, "breaker_open", "server_is_overloaded"),
             (529, "x", "server_is_overloaded"),
             (400, "content_filtered", "invalid_prompt"),
@@ -46,13 +47,7 @@ mod tests {
             (502, "stream_cut", "server_error"),
             (200, "x", "server_error"),
         ] {
-            let error = ErrorText {
-                status,
-                code: code.to_owned(),
-                message: String::new(),
-                param: None,
-                request_id: String::new(),
-            };
+            let error = ErrorText { status, code: code.to_owned(), ..ErrorText::default() };
             assert_eq!(stream_code(&error), expected, "{status} {code}");
         }
     }

@@ -1,102 +1,98 @@
 //! Reads and writes complete responses of the Responses dialect.
 
-use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::items::{Entry, Kind};
 use super::object::{Object, Standing};
 use super::usage::WireUsage;
+use crate::backend_error::BackendError;
 use crate::chat::{Finish, Reply, ToolCall};
-use crate::json::Text;
+use crate::lenient::{Content, Many, Word, arguments, object, says_something};
 use crate::origin::{Marked, Origin};
-use crate::types::{Facts, Malformed, Total};
+use crate::types::{Facts, Malformed, NoReply, Total};
 use crate::write;
 
-#[derive(Deserialize)]
-struct Response<'a> {
-    id: Option<String>,
-    model: Option<String>,
-    #[serde(borrow)]
-    output: Option<Vec<Item<'a>>>,
-    usage: Option<WireUsage>,
-    #[serde(borrow)]
-    status: Option<Text<'a>>,
-    #[serde(borrow)]
-    incomplete_details: Option<Part<'a>>,
+object! {
+    struct Response<'a> {
+        "id" id: Word<'a>,
+        "model" model: Word<'a>,
+        "output" output: Option<Many<Item<'a>>>,
+        "usage" usage: WireUsage,
+        "status" status: Word<'a>,
+        "incomplete_details" details: Details<'a>,
+        "error" error: Option<&'a RawValue>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    #[serde(borrow)]
-    content: Option<Vec<Part<'a>>>,
-    #[serde(borrow)]
-    summary: Option<Vec<Part<'a>>>,
-    call_id: Option<String>,
-    name: Option<String>,
-    arguments: Option<String>,
-    input: Option<String>,
+object! {
+    struct Item<'a> {
+        "type" kind: Word<'a>,
+        "content" content: Content,
+        "summary" summary: Content,
+        "call_id" call_id: Word<'a>,
+        "name" name: Word<'a>,
+        "arguments" arguments: Option<&'a RawValue>,
+        "input" input: Option<&'a RawValue>,
+    }
 }
 
-/// A part of an item, or the reason why an answer is not complete.
-#[derive(Deserialize)]
-pub(super) struct Part<'a> {
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    #[serde(borrow)]
-    refusal: Option<Text<'a>>,
-    #[serde(borrow)]
-    reason: Option<Text<'a>>,
+object! {
+    /// Why an answer is not complete.
+    pub(super) struct Details<'a> {
+        "reason" reason: Word<'a>,
+    }
 }
 
 /// The finish reason of an answer that is not complete.
-pub(super) fn finish(details: Option<&Part<'_>>) -> Finish {
-    match details.and_then(|details| details.reason.as_ref()) {
-        Some(Text(reason)) if reason == "content_filter" => Finish::ContentFilter,
+pub(super) fn finish(details: &Details<'_>) -> Finish {
+    match details.reason.get() {
+        Some("content_filter") => Finish::ContentFilter,
         _ => Finish::Length,
     }
 }
 
 /// Reads a complete response: for what the gateway counts, since it goes only to clients of the same dialect, unchanged.
 /// Items of the provider's own tools are skipped.
-pub(crate) fn decode_reply(body: &[u8]) -> Result<Reply, Malformed> {
+pub(crate) fn decode_reply(body: &[u8], _forwarded: bool) -> Result<Reply, NoReply> {
     let response: Response<'_> = serde_json::from_slice(body).map_err(|e| write::malformed("the response", &e))?;
-    let output = response.output.ok_or_else(|| Malformed::new("the response has no output"))?;
-    let mut reply = Reply { id: response.id, model: response.model, ..Reply::default() };
+    if response.status.get() == Some("failed")
+        || response.output.is_none() && response.error.is_some_and(says_something)
+    {
+        return Err(NoReply::Failed(Box::new(BackendError::read(body))));
+    }
+    let output = response.output.ok_or_else(|| Malformed::new("the response has no output"))?.0;
+    let usage = response.usage.read();
+    let mut reply = Reply {
+        id: response.id.own(),
+        model: response.model.own(),
+        usage: usage.map(|reported| reported.usage),
+        usage_is_whole: usage.is_some_and(|reported| reported.has_output),
+        ..Reply::default()
+    };
     for item in output {
-        let parts = item.content.into_iter().flatten().chain(item.summary.into_iter().flatten());
-        match &*item.r#type.0 {
-            "message" => parts.for_each(|part| push(&mut reply.text, part)),
-            "reasoning" => parts.for_each(|part| push(&mut reply.reasoning, part)),
-            "function_call" | "custom_tool_call" => {
-                Malformed::unless_few(reply.tool_calls.len() + 1)?;
-                reply.tool_calls.push(ToolCall {
-                    id: item.call_id.unwrap_or_default(),
-                    name: item.name.unwrap_or_default(),
-                    arguments: item.arguments.or(item.input).unwrap_or_default(),
-                });
-            }
+        let texts = [item.content, item.summary].map(Content::joined).concat();
+        match item.kind.get() {
+            Some("message") => reply.text.push_str(&texts),
+            Some("reasoning") => reply.reasoning.push_str(&texts),
+            Some("function_call" | "custom_tool_call") => reply.tool_calls.push(ToolCall {
+                id: item.call_id.own().unwrap_or_default(),
+                name: item.name.own().unwrap_or_default(),
+                arguments: arguments(item.arguments.or(item.input)),
+            }),
             _ => {}
         }
     }
-    reply.finish = match response.status {
-        Some(Text(status)) if status == "incomplete" => Some(finish(response.incomplete_details.as_ref())),
+    reply.finish = match response.status.get() {
+        Some("incomplete") => Some(finish(&response.details)),
         _ if reply.tool_calls.is_empty() => Some(Finish::Stop),
         _ => Some(Finish::ToolCalls),
     };
-    reply.usage = response.usage.and_then(|usage| usage.read());
     Ok(reply)
 }
 
 /// A backend's complete response for a client of the same dialect: marked with the origin of what only it understands.
 pub(crate) fn mark_reply(body: &[u8], backend: &str) -> Option<Vec<u8>> {
     Origin::of(backend).mark(body, body, Marked::Response)
-}
-
-fn push(text: &mut String, part: Part<'_>) {
-    for Text(more) in [part.text, part.refusal].into_iter().flatten() {
-        text.push_str(&more);
-    }
 }
 
 /// Writes a complete response.

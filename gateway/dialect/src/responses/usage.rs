@@ -1,41 +1,45 @@
 //! Token counts in the Responses dialect: `input_tokens` includes tokens read from the prompt cache and written to it.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::types::Total;
+use crate::lenient::{Count, object};
+use crate::types::{Reported, Total};
 use wasmgate_base::usage::Usage;
 
-#[derive(Deserialize)]
-pub(super) struct WireUsage {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    input_tokens_details: Option<InputDetails>,
+object! {
+    pub(super) struct WireUsage {
+        "input_tokens" input: Count,
+        "output_tokens" output: Count,
+        "total_tokens" total: Count,
+        "input_tokens_details" details: InputDetails,
+    }
 }
 
-#[derive(Deserialize)]
-struct InputDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
+object! {
+    struct InputDetails {
+        "cached_tokens" cached: Count,
+        "cache_write_tokens" written: Count,
+    }
 }
 
 /// The usage of a complete response that may otherwise be invalid.
-pub(crate) fn usage_in(body: &[u8]) -> Option<Usage> {
-    #[derive(Deserialize)]
-    struct Reply {
-        usage: Option<WireUsage>,
-    }
-    serde_json::from_slice::<Reply>(body).ok()?.usage?.read()
+pub(crate) fn usage_in(body: &[u8]) -> Option<Reported> {
+    object! { struct Reply { "usage" usage: WireUsage, } }
+    serde_json::from_slice::<Reply>(body).ok()?.usage.read()
 }
 
 impl WireUsage {
-    /// `None` if the server omitted either count.
-    pub(super) fn read(&self) -> Option<Usage> {
-        let (input, output) = (self.input_tokens?, self.output_tokens?);
-        let details = self.input_tokens_details.as_ref();
+    /// `None` if nobody can tell the prompt's tokens.
+    pub(super) fn read(&self) -> Option<Reported> {
+        let without = |part: Count| self.total.0?.checked_sub(part.0?);
+        let input = self.input.0.or_else(|| without(self.output))?;
+        let output = self.output.0.or_else(|| self.total.0?.checked_sub(input));
         // The parts are capped at the total, as in the chat dialect.
-        let cache_read = details.and_then(|d| d.cached_tokens).unwrap_or(0).min(input);
-        let cache_write = details.and_then(|d| d.cache_write_tokens).unwrap_or(0).min(input - cache_read);
-        Some(Usage { input: input - cache_read - cache_write, cache_read, cache_write, output })
+        let cache_read = self.details.cached.0.unwrap_or(0).min(input);
+        let cache_write = self.details.written.0.unwrap_or(0).min(input - cache_read);
+        let (input, has_output) = (input - cache_read - cache_write, output.is_some());
+        let usage = Usage { input, cache_read, cache_write, output: output.unwrap_or(0) };
+        Some(Reported { usage, has_output })
     }
 }
 

@@ -4,14 +4,15 @@ use serde_json::json;
 
 use super::super::{ErrorText, stream_error};
 use super::{ALL, Dialect, json};
+use wasmgate_base::overflow::{Overflow, Unit};
 
 fn error(status: u16) -> ErrorText {
     ErrorText {
         status,
         code: "unknown_model".to_owned(),
         message: "no \"such\" model".to_owned(),
-        param: None,
         request_id: "r1".to_owned(),
+        ..ErrorText::default()
     }
 }
 
@@ -68,5 +69,70 @@ fn in_band_errors_are_one_frame_with_the_same_object() {
             Dialect::Responses => continue,
         };
         assert_eq!(frame, expected);
+    }
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_told_in_the_words_by_which_agents_compact() {
+    let overflow = |prompt, output, limit, unit| Overflow { prompt, output, limit, unit };
+    let of_tokens = |prompt, output, limit| overflow(prompt, output, limit, Unit::Tokens);
+    let sum = "input length and `max_tokens` exceed context limit: 180000 + 32000 > 200000, decrease it";
+    for (said, overflow, anthropic, others) in [
+        (
+            "prompt is too long: 9 tokens > 8 maximum",
+            of_tokens(Some(9), None, Some(8)),
+            "prompt is too long: 9 tokens > 8 maximum",
+            "This model's maximum context length is 8 tokens. However, your messages resulted in 9 tokens. Please reduce the length of the messages.",
+        ),
+        (
+            "This model's maximum context length is 8 tokens. However, your messages resulted in 9 tokens.",
+            of_tokens(Some(9), None, Some(8)),
+            "prompt is too long: 9 tokens > 8 maximum",
+            "This model's maximum context length is 8 tokens. However, your messages resulted in 9 tokens.",
+        ),
+        (
+            sum,
+            of_tokens(Some(180_000), Some(32_000), Some(200_000)),
+            sum,
+            "This model's maximum context length is 200000 tokens. However, you requested 212000 tokens (180000 in the messages, 32000 in the completion). Please reduce the length of the messages or completion.",
+        ),
+        (
+            "This model's maximum context length is 8 tokens. However, you requested 9 tokens (7 in the messages, 2 in the completion).",
+            of_tokens(Some(7), Some(2), Some(8)),
+            "input length and `max_tokens` exceed context limit: 7 + 2 > 8, decrease input length or `max_tokens` and try again",
+            "This model's maximum context length is 8 tokens. However, you requested 9 tokens (7 in the messages, 2 in the completion).",
+        ),
+        (
+            "the request exceeds the available context size",
+            of_tokens(None, None, None),
+            "prompt is too long: the request exceeds the available context size",
+            "The request exceeds the model's maximum context length: the request exceeds the available context size",
+        ),
+        (
+            "words",
+            overflow(Some(9), None, Some(8), Unit::Characters),
+            "prompt is too long: 9 characters > 8 maximum",
+            "The gateway's maximum context length is 8 characters. However, your messages resulted in 9 characters. Please reduce the length of the messages.",
+        ),
+    ] {
+        let error = ErrorText { message: said.to_owned(), overflow: Some(overflow), ..error(400) };
+        for dialect in ALL {
+            let body = json(&dialect.error_body(&error));
+            let message = if dialect == Dialect::Ollama { &body["error"] } else { &body["error"]["message"] };
+            assert_eq!(message, if dialect == Dialect::Anthropic { anthropic } else { others }, "{dialect:?}: {said}");
+        }
+        assert_eq!(json(&Dialect::OpenAi.error_body(&error))["error"]["param"], "messages");
+    }
+}
+
+#[test]
+fn a_type_of_the_provider_is_told_where_the_dialect_has_it() {
+    for (kind, openai, anthropic) in [
+        ("image_parse_error", "image_parse_error", "invalid_request_error"),
+        ("overloaded_error", "overloaded_error", "overloaded_error"),
+    ] {
+        let error = ErrorText { kind: Some(kind.to_owned()), ..error(400) };
+        assert_eq!(json(&Dialect::OpenAi.error_body(&error))["error"]["type"], openai);
+        assert_eq!(json(&Dialect::Anthropic.error_body(&error))["error"]["type"], anthropic);
     }
 }

@@ -33,6 +33,7 @@ fn answers_of_backends_are_read() {
             tool_calls: vec![call("c1", "f", "{\"a\": 1}"), call("c2", "g", "{\"b\":2}")],
             finish: Some(Finish::ToolCalls),
             usage: Some(Usage { input: 4, cache_read: 6, cache_write: 0, output: 4 }),
+            usage_is_whole: true,
         }
     );
     let anthropic = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "stop_reason": "tool_use", "stop_sequence": null,
@@ -51,6 +52,7 @@ fn answers_of_backends_are_read() {
             tool_calls: vec![call("t1", "f", "{\"a\":1}")],
             finish: Some(Finish::ToolCalls),
             usage: Some(Usage { input: 4, cache_read: 6, cache_write: 3, output: 4 }),
+            usage_is_whole: true,
         }
     );
     let ollama = json!({"model": "llama3", "created_at": "2026-01-01T00:00:00Z", "done": true, "done_reason": "stop",
@@ -66,6 +68,7 @@ fn answers_of_backends_are_read() {
             tool_calls: vec![call("", "f", "{\"a\":1}")],
             finish: Some(Finish::ToolCalls),
             usage: Some(Usage { input: 10, cache_read: 0, cache_write: 0, output: 4 }),
+            usage_is_whole: true,
         }
     );
 }
@@ -103,7 +106,9 @@ fn half_a_count_and_a_refusal() {
         Dialect::OpenAi,
         &json!({"choices": [{"message": {"content": null, "refusal": "No."}}], "usage": {"prompt_tokens": 3}}),
     );
-    assert_eq!((reply.text.as_str(), reply.finish, reply.usage), ("No.", None, None));
+    let usage = Usage { input: 3, ..Usage::default() };
+    assert_eq!((reply.text.as_str(), reply.finish, reply.usage), ("No.", None, Some(usage)));
+    assert!(!reply.usage_is_whole);
     let impossible = json!({"choices": [{"message": {}}], "usage": {"prompt_tokens": 3, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 9}}});
     let usage = decoded(Dialect::OpenAi, &impossible).usage;
     assert_eq!(usage, Some(Usage { input: 0, cache_read: 3, cache_write: 0, output: 1 }));
@@ -116,9 +121,8 @@ fn what_is_no_answer_is_malformed_and_its_words_are_not_repeated() {
         (Dialect::OpenAi, "{}"),
         (Dialect::OpenAi, r#"{"choices":[]}"#),
         (Dialect::OpenAi, r#"{"choices":"SECRET"}"#),
-        (Dialect::OpenAi, r#"{"choices":[{"message":{"content":["SECRET"]}}]}"#),
-        (Dialect::OpenAi, r#"{"choices":[{"message":{"content":"x"},"finish_reason":5}]}"#),
-        (Dialect::OpenAi, r#"{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":"SECRET"}}"#),
+        (Dialect::OpenAi, r#"{"choices":[{"message":{"content":7,"x":"SECRET"}}]}"#),
+        (Dialect::OpenAi, r#"{"choices":[{"message":{"tool_calls":[{"function":{"arguments":"SECRET"}}]}}]}"#),
         (Dialect::OpenAi, r#"{"error":{"message":"SECRET"}}"#),
         (Dialect::Anthropic, "{}"),
         (Dialect::Anthropic, r#"{"type":"error","error":{"message":"SECRET"}}"#),
@@ -126,7 +130,7 @@ fn what_is_no_answer_is_malformed_and_its_words_are_not_repeated() {
         (Dialect::Anthropic, r#"{"type":"message","content":[{"type":"tool_use","input":{}}]}"#),
         (Dialect::Ollama, r#"{"error":"SECRET"}"#),
         (Dialect::Ollama, r#"{"message":{"content":"x"},"done":false}"#),
-        (Dialect::Ollama, r#"{"message":"SECRET","done":true}"#),
+        (Dialect::Ollama, r#"{"message":{"content":{},"tool_calls":[{"function":{}}]},"done":true,"x":"SECRET"}"#),
         (Dialect::Ollama, ""),
     ] {
         let text = dialect.decode_reply(body.as_bytes()).expect_err(body).to_string();
@@ -143,6 +147,7 @@ fn reply() -> Reply {
         tool_calls: vec![call("c1", "f", "{\"a\":1}"), call("", "g", ""), call("c3", "h", "oops")],
         finish: Some(Finish::ToolCalls),
         usage: Some(Usage { input: 4, cache_read: 6, cache_write: 2, output: 5 }),
+        usage_is_whole: true,
     }
 }
 

@@ -453,8 +453,8 @@ fn a_failure_is_the_last_event_of_the_same_response() {
         status: 502,
         code: "stream_cut".into(),
         message: "it broke".into(),
-        param: None,
         request_id: "0198-ab".into(),
+        ..ErrorText::default()
     };
     let (mut out, mut encoder) = (Vec::new(), Encoder::new(RESPONSES, facts()));
     encoder.delta(Delta::Text("Hi".into()), &mut out);

@@ -1,21 +1,28 @@
 //! Reads Anthropic's stream.
+//!
+//! Events are told by the type in their data. The official SDKs tell them by their `event` line alone, so that a forwarded
+//! event gets that line if its server left it out.
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::finish::finish;
 use super::super::usage::WireUsage;
-use crate::chat::{Delta, Deltas};
-use crate::json::Text;
-use crate::types::Malformed;
+use crate::backend_error::BackendError;
+use crate::chat::{Delta, Deltas, Finish};
+use crate::lenient::{Content, Count, Word, arguments, object, repaired, says_something};
+use crate::types::{Malformed, Passed};
 use crate::{sse, write};
 
 /// Reads Anthropic's stream.
 #[derive(Debug, Default)]
 pub struct Decoder {
+    /// Whether the frames go to a client of the same dialect.
+    forwarded: bool,
     usage: WireUsage,
+    /// Whether a stop reason came.
+    finished: bool,
     /// How many tool calls have started: the index of the next.
     calls: usize,
     /// The latest call of each block, by the block's index.
@@ -26,120 +33,192 @@ pub struct Decoder {
     arguments: bool,
 }
 
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    index: Option<u64>,
-    message: Option<Message>,
-    #[serde(borrow)]
-    content_block: Option<Block<'a>>,
-    #[serde(borrow)]
-    delta: Option<Fragment<'a>>,
-    usage: Option<WireUsage>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
+object! {
+    struct Event<'a> {
+        "type" kind: Word<'a>,
+        "index" index: Count,
+        "message" message: Option<Message<'a>>,
+        "content_block" block: Option<Block<'a>>,
+        "delta" delta: Option<Fragment<'a>>,
+        "usage" usage: Option<WireUsage>,
+        "error" error: Option<&'a RawValue>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Message {
-    id: Option<String>,
-    model: Option<String>,
-    usage: Option<WireUsage>,
+object! {
+    struct Message<'a> {
+        "id" id: Word<'a>,
+        "model" model: Word<'a>,
+        "usage" usage: Option<WireUsage>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Block<'a> {
-    #[serde(borrow)]
-    r#type: Text<'a>,
-    id: Option<String>,
-    name: Option<String>,
-    text: Option<String>,
-    thinking: Option<String>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
+object! {
+    struct Block<'a> {
+        "type" kind: Word<'a>,
+        "id" id: Word<'a>,
+        "name" name: Word<'a>,
+        "text" text: Content,
+        "thinking" thinking: Content,
+        "input" input: Option<&'a RawValue>,
+        ..other
+    }
 }
 
-#[derive(Deserialize)]
-struct Fragment<'a> {
-    #[serde(borrow)]
-    r#type: Option<Text<'a>>,
-    text: Option<String>,
-    thinking: Option<String>,
-    partial_json: Option<String>,
-    #[serde(borrow)]
-    stop_reason: Option<Text<'a>>,
+object! {
+    struct Fragment<'a> {
+        "type" kind: Word<'a>,
+        "text" text: Content,
+        "thinking" thinking: Content,
+        "partial_json" partial_json: Option<&'a RawValue>,
+        "stop_reason" stop_reason: Word<'a>,
+    }
 }
 
-/// Fields of events that carry a piece of the answer.
-const PIECES: [&str; 2] = ["content_block", "delta"];
+const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
 
 impl Decoder {
+    pub(crate) fn new(forwarded: bool) -> Self {
+        Self { forwarded, ..Self::default() }
+    }
+
     /// Reads one event.
     ///
     /// # Errors
-    /// If the event does not follow this dialect: `Malformed`.
-    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
-        let Some(data) = sse::event(frame).data else { return Ok(()) };
-        let event: Event<'_> = serde_json::from_slice(&data)
-            .map_err(|e| write::malformed_frame("an event of the stream", &e, &data, &PIECES))?;
-        match &*event.r#type.0 {
-            "message_start" => self.start(event.message, out),
-            "content_block_start" => return self.block_start(event.index, event.content_block, out),
-            "content_block_delta" => return self.block_delta(event.index, event.delta, out),
-            "content_block_stop" => self.block_stop(event.index, out),
-            "message_delta" => {
-                if let Some(reason) = event.delta.and_then(|delta| delta.stop_reason) {
-                    out.push_back(Delta::Finish(finish(&reason.0)));
-                }
-                self.usage(event.usage, true, out);
-            }
-            "message_stop" => out.push_back(Delta::End),
-            "error" => out.push_back(Delta::Failed(event.error.map_or_else(String::new, |e| e.get().to_owned()))),
-            // `ping` and future events: the dialect tells readers to skip unknown events.
-            _ => {}
+    /// If the event is not JSON, or holds a piece of the answer that cannot be read: `Malformed`.
+    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<Passed, Malformed> {
+        let event = sse::event(frame);
+        let text = event.data.as_deref().unwrap_or_default().trim_ascii();
+        // Whatever a ping says: SDKs do not read it.
+        if event.name == Some(b"ping") {
+            let usual = sse::is_plain(frame, &event) && text.starts_with(b"{") && text.len() > 2;
+            return Ok(if usual { Passed::AsIs } else { Passed::Rewritten(PING.to_vec()) });
         }
-        Ok(())
+        if event.is_comment() {
+            return Ok(sse::comment(frame));
+        }
+        match text.first() {
+            Some(b'{') => {}
+            None => return Ok(Passed::Skipped("an event without data")),
+            _ if event.name == Some(b"error") => {
+                out.push_back(Delta::Failed(Box::new(BackendError::read(text))));
+                return Ok(Passed::AsIs);
+            }
+            _ if text.starts_with(b"[DONE]") || serde_json::from_slice::<&RawValue>(text).is_ok() => {
+                return Ok(Passed::Skipped("an event that is no object"));
+            }
+            _ => return Err(Malformed::new("an event of the stream is not JSON")),
+        }
+        let (read, error) = match serde_json::from_slice::<Event<'_>>(text) {
+            Ok(read) => return self.event(read, frame, &event, text, false, out),
+            Err(error) => (repaired(text), error),
+        };
+        let again = read.as_deref().and_then(|fixed| Some((serde_json::from_slice(fixed).ok()?, fixed)));
+        match again {
+            Some((read, fixed)) => self.event(read, frame, &event, fixed, true, out),
+            None => {
+                let pieces = [&b"\"content_block\""[..], b"\"delta\""];
+                let is_piece = pieces.iter().any(|piece| memchr::memmem::find(text, piece).is_some());
+                Err(write::malformed_piece("an event of the stream", &error, is_piece))
+            }
+        }
     }
 
-    fn start(&mut self, message: Option<Message>, out: &mut Deltas) {
+    /// Reads the data of an event. `text`: the data, `changed` if they are not as they came.
+    fn event(
+        &mut self,
+        read: Event<'_>,
+        frame: &[u8],
+        event: &sse::Event<'_>,
+        text: &[u8],
+        changed: bool,
+        out: &mut Deltas,
+    ) -> Result<Passed, Malformed> {
+        let name = event.name.and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
+        let typed = read.kind.get().is_some();
+        let error = if name == Some("error") || read.error.is_some_and(says_something) { Some("error") } else { None };
+        let kind = read.kind.get().map(str::to_owned);
+        let Some(kind) = kind.as_deref().or(error).or(name) else {
+            return Ok(Passed::Skipped("an event without a type"));
+        };
+        match kind {
+            "message_start" => self.start(read.message, out),
+            "content_block_start" => self.block_start(read.index.0, read.block, out)?,
+            "content_block_delta" => self.block_delta(read.index.0, read.delta, out)?,
+            "content_block_stop" => self.block_stop(read.index.0, out),
+            "message_delta" => {
+                if let Some(reason) = read.delta.as_ref().and_then(|delta| delta.stop_reason.get()) {
+                    self.finished = true;
+                    out.push_back(Delta::Finish(finish(reason)));
+                }
+                self.usage(read.usage, true, out);
+            }
+            "message_stop" => self.end(out),
+            "ping" => return Ok(self.ping(name, frame, event)),
+            _ if error.is_some() => out.push_back(Delta::Failed(Box::new(BackendError::read(text)))),
+            // Future events: the dialect tells readers to skip unknown events.
+            _ => {}
+        }
+        let is_word = kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !self.forwarded || !is_word || (name == Some(kind) && typed && !changed && sse::is_plain(frame, event)) {
+            return Ok(Passed::AsIs);
+        }
+        let written = if typed { text.to_vec() } else { with_type(kind, text) };
+        Ok(Passed::Rewritten(sse::event_of(Some(kind.as_bytes()), &written)))
+    }
+
+    fn ping(&self, name: Option<&str>, frame: &[u8], event: &sse::Event<'_>) -> Passed {
+        let usual = name == Some("ping") && sse::is_plain(frame, event);
+        if usual || !self.forwarded { Passed::AsIs } else { Passed::Rewritten(PING.to_vec()) }
+    }
+
+    fn start(&mut self, message: Option<Message<'_>>, out: &mut Deltas) {
         let Some(message) = message else { return };
-        out.push_back(Delta::Start { id: message.id, model: message.model });
+        out.push_back(Delta::Start { id: message.id.own(), model: message.model.own() });
         self.usage(message.usage, false, out);
     }
 
-    fn usage(&mut self, usage: Option<WireUsage>, is_final: bool, out: &mut Deltas) {
+    fn usage(&mut self, usage: Option<WireUsage>, is_last: bool, out: &mut Deltas) {
         let Some(usage) = usage else { return };
+        let is_final = is_last && usage.has_output();
         self.usage.update(usage);
-        if let Some(usage) = self.usage.read() {
-            out.push_back(Delta::Usage { usage, is_final });
+        if let Some(reported) = self.usage.read() {
+            out.push_back(Delta::Usage { usage: reported.usage, is_final });
         }
     }
 
     fn block_start(&mut self, index: Option<u64>, block: Option<Block<'_>>, out: &mut Deltas) -> Result<(), Malformed> {
-        let (Some(number), Some(block)) = (index, block) else {
-            return Err(Malformed::part_of_answer("a content_block_start has no index or no block"));
+        let (number, block) = match (index, block) {
+            (Some(number), Some(block)) => (number, block),
+            _ if self.forwarded => return Ok(()),
+            _ => return Err(Malformed::part_of_answer("a content_block_start has no index or no block")),
         };
-        match &*block.r#type.0 {
-            "tool_use" => {
-                let name = block.name.ok_or_else(|| Malformed::part_of_answer("a tool_use block has no name"))?;
-                let index = self.calls;
-                self.calls += 1;
-                Malformed::unless_few(self.calls)?;
-                self.by_block.insert(number, index);
-                self.latest = Some(number);
-                out.push_back(Delta::ToolCallStart { index, id: block.id.unwrap_or_default(), name });
-                // Anthropic starts with `{}` and sends the arguments later; compatible servers may start with all of
-                // them.
-                let whole = block.input.map(RawValue::get).filter(|input| input.len() > 2 && input.starts_with('{'));
-                self.arguments = whole.is_some();
-                if let Some(input) = whole {
-                    out.push_back(Delta::ToolCallArguments { index, fragment: input.to_owned() });
-                }
+        if block.kind.get() != Some("tool_use") {
+            let other = block.other.bytes + block.input.map_or(0, |input| input.get().len());
+            let said = push_text(block.text, out) | push_reasoning(block.thinking, out);
+            // Blocks of server tools, of redacted thinking, and of the future.
+            if !said && other > 0 && !matches!(block.kind.get(), Some("text" | "thinking")) {
+                out.push_back(Delta::Other(other));
             }
-            "text" => push_text(block.text, out),
-            "thinking" => push_reasoning(block.thinking, out),
-            _ => {}
+            return Ok(());
+        }
+        let name = block.name.own().filter(|name| !name.is_empty());
+        let Some(name) = name.or_else(|| self.forwarded.then(String::new)) else {
+            return Err(Malformed::part_of_answer("a tool_use block has no name"));
+        };
+        let index = self.calls;
+        self.calls += 1;
+        if !self.forwarded {
+            Malformed::unless_few(self.calls)?;
+            self.by_block.insert(number, index);
+        }
+        self.latest = Some(number);
+        out.push_back(Delta::ToolCallStart { index, id: block.id.own().unwrap_or_default(), name });
+        // Anthropic starts with `{}` and sends the arguments later; compatible servers may start with all of them.
+        let whole = arguments(block.input.filter(|input| input.get() != "{}"));
+        self.arguments = !whole.is_empty();
+        if !whole.is_empty() {
+            out.push_back(Delta::ToolCallArguments { index, fragment: whole });
         }
         Ok(())
     }
@@ -150,40 +229,67 @@ impl Decoder {
         delta: Option<Fragment<'_>>,
         out: &mut Deltas,
     ) -> Result<(), Malformed> {
-        let (Some(number), Some(delta)) = (index, delta) else {
-            return Err(Malformed::part_of_answer("a content_block_delta has no index or no delta"));
+        let (number, delta) = match (index, delta) {
+            (Some(number), Some(delta)) => (number, delta),
+            (_, delta) if self.forwarded => (0, delta.unwrap_or_default()),
+            _ => return Err(Malformed::part_of_answer("a content_block_delta has no index or no delta")),
         };
-        match delta.r#type.as_ref().map(|kind| &*kind.0) {
-            Some("text_delta") => push_text(delta.text, out),
-            Some("thinking_delta") => push_reasoning(delta.thinking, out),
-            Some("input_json_delta") => {
-                let fragment = delta.partial_json.filter(|fragment| !fragment.is_empty());
-                // A server tool's arguments belong to none of these calls.
-                let call = self.by_block.get(&number).copied();
-                if let (Some(fragment), Some(index)) = (fragment, call) {
-                    self.arguments = true;
-                    out.push_back(Delta::ToolCallArguments { index, fragment });
-                }
-            }
-            _ => {}
+        if delta.text.unreadable && !self.forwarded {
+            return Err(Malformed::part_of_answer("the text of a delta is no text"));
+        }
+        push_text(delta.text, out);
+        push_reasoning(delta.thinking, out);
+        let fragment = arguments(delta.partial_json);
+        // A server tool's arguments belong to none of these calls.
+        let call = if self.forwarded { Some(0) } else { self.by_block.get(&number).copied() };
+        if let (false, Some(index)) = (fragment.is_empty(), call) {
+            self.arguments = true;
+            out.push_back(Delta::ToolCallArguments { index, fragment });
         }
         Ok(())
     }
 
     /// Ends a call without arguments with `{}`: in the other dialects, empty text is not valid JSON.
     fn block_stop(&mut self, index: Option<u64>, out: &mut Deltas) {
-        if !self.arguments && self.latest.is_some() && self.latest == index {
+        if !self.arguments && !self.forwarded && self.latest.is_some() && self.latest == index {
             self.arguments = true;
             let fragment = "{}".to_owned();
             out.push_back(Delta::ToolCallArguments { index: self.calls - 1, fragment });
         }
     }
+
+    /// The end marker. Some servers give no reason for the end of an answer that calls tools.
+    fn end(&mut self, out: &mut Deltas) {
+        if !self.finished && self.calls > 0 {
+            out.push_back(Delta::Finish(Finish::ToolCalls));
+        }
+        out.push_back(Delta::End);
+    }
 }
 
-fn push_text(text: Option<String>, out: &mut Deltas) {
-    out.extend(text.filter(|text| !text.is_empty()).map(Delta::Text));
+/// An object with its type as its first member.
+fn with_type(kind: &str, object: &[u8]) -> Vec<u8> {
+    let members = object.get(1..).unwrap_or_default().trim_ascii_start();
+    let comma = if members.starts_with(b"}") { "" } else { "," };
+    [format!("{{\"type\":\"{kind}\"{comma}").as_bytes(), members].concat()
 }
 
-fn push_reasoning(text: Option<String>, out: &mut Deltas) {
-    out.extend(text.filter(|text| !text.is_empty()).map(Delta::Reasoning));
+fn push_text(text: Content, out: &mut Deltas) -> bool {
+    let said = !text.text.is_empty();
+    if said {
+        out.push_back(Delta::Text(text.text));
+    }
+    said | push_joined(text.thinking, out)
+}
+
+fn push_reasoning(thinking: Content, out: &mut Deltas) -> bool {
+    push_joined(thinking.joined(), out)
+}
+
+fn push_joined(thinking: String, out: &mut Deltas) -> bool {
+    let said = !thinking.is_empty();
+    if said {
+        out.push_back(Delta::Reasoning(thinking));
+    }
+    said
 }

@@ -1,258 +1,247 @@
 //! Reads OpenAI's stream.
 
-use std::collections::HashMap;
-
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::finish::finish;
 use super::super::usage::WireUsage;
-use crate::chat::{Delta, Deltas};
-use crate::json::Text;
-use crate::types::Malformed;
+use super::calls::{Calls, Fragment as CallFragment};
+use crate::backend_error::BackendError;
+use crate::chat::{Delta, Deltas, Finish};
+use crate::lenient::{Content, Count, Many, Word, object, repaired, says_something};
+use crate::types::{Malformed, Passed};
 use crate::{sse, write};
 
 /// Reads OpenAI's stream.
 #[derive(Debug, Default)]
 pub struct Decoder {
+    /// Whether the frames go to a client of the same dialect.
+    forwarded: bool,
     started: bool,
+    /// The choice that is translated: the first that came. Other dialects have no more than one.
+    choice: Option<u64>,
     /// Whether a finish reason came. From then on, usage is that of the whole answer.
     finished: bool,
-    calls: Vec<Call>,
-    /// The latest call of each key, and the call of each key and id: positions in `calls`.
-    latest: HashMap<Key, usize>,
-    by_id: HashMap<(Key, String), usize>,
-    /// How many calls were reported: the index of the next. The name of a later call may arrive first.
-    reported: usize,
-    /// Bytes of all ids, and of all arguments that waited for a name.
-    kept: usize,
+    calls: Calls,
 }
 
-/// The choice, and the index that the server gave the call.
-type Key = (u64, u64);
-
-/// A started tool call.
-#[derive(Debug)]
-struct Call {
-    id: String,
-    /// Its index; `None` until its name arrives. Until then the call is not reported and its arguments wait.
-    index: Option<usize>,
-    waiting: String,
+object! {
+    struct Chunk<'a> {
+        // Borrowed, because it is the same in every chunk and needed once.
+        "id" id: Word<'a>,
+        "model" model: Word<'a>,
+        "object" object: Word<'a>,
+        "created" created: Count,
+        "system_fingerprint" fingerprint: Word<'a>,
+        "choices" choices: Many<Choice<'a>>,
+        "usage" usage: Option<WireUsage>,
+        "error" error: Option<&'a RawValue>,
+        ..other
+    }
 }
 
-/// Maximum of ids, and of arguments that wait for the name of their call, in bytes. The name comes first, or a few fragments
-/// later.
-const MAX_KEPT_BYTES: usize = 1 << 20;
-
-#[derive(Deserialize)]
-struct Chunk<'a> {
-    // Borrowed, because it is the same in every chunk and needed once.
-    #[serde(borrow)]
-    id: Option<Text<'a>>,
-    #[serde(borrow)]
-    model: Option<Text<'a>>,
-    #[serde(borrow)]
-    object: Option<Text<'a>>,
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    usage: Option<WireUsage>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
+object! {
+    struct Choice<'a> {
+        "index" index: Count,
+        "delta" delta: Piece<'a>,
+        // What a completion without messages has instead of a delta.
+        "text" text: Content,
+        "finish_reason" finish_reason: Word<'a>,
+        "error" error: Option<&'a RawValue>,
+    }
 }
 
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(default)]
-    index: u64,
-    delta: Option<Fragment>,
-    #[serde(borrow)]
-    finish_reason: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Fragment {
-    content: Option<String>,
-    refusal: Option<String>,
-    reasoning_content: Option<String>,
-    reasoning: Option<String>,
-    tool_calls: Option<Vec<CallFragment>>,
-}
-
-#[derive(Deserialize)]
-struct CallFragment {
-    index: Option<u64>,
-    id: Option<String>,
-    function: Option<FunctionFragment>,
-}
-
-#[derive(Deserialize)]
-struct FunctionFragment {
-    name: Option<String>,
-    arguments: Option<String>,
+object! {
+    struct Piece<'a> {
+        "role" role: Word<'a>,
+        "content" content: Content,
+        "refusal" refusal: Content,
+        "reasoning_content" reasoning_content: Content,
+        "reasoning" reasoning: Content,
+        // OpenRouter repeats its reasoning in them.
+        "reasoning_details" reasoning_details: Option<&'a RawValue>,
+        "tool_calls" tool_calls: Many<CallFragment<'a>>,
+        // What tool calls were called at first.
+        "function_call" function_call: Option<&'a RawValue>,
+        ..other
+    }
 }
 
 impl Decoder {
+    pub(crate) fn new(forwarded: bool) -> Self {
+        Self { forwarded, ..Self::default() }
+    }
+
     /// Reads one event.
     ///
     /// # Errors
-    /// If the event is not a chunk, an error or the end: `Malformed`.
-    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<(), Malformed> {
+    /// If the event is not JSON, or holds a piece of the answer that cannot be read: `Malformed`.
+    pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<Passed, Malformed> {
         let event = sse::event(frame);
-        let Some(data) = event.data else { return Ok(()) };
-        if data.starts_with(b"[DONE]") {
-            out.push_back(Delta::End);
-            return Ok(());
+        let Some(data) = &event.data else {
+            // SDKs read an event without data as one whose data is not JSON.
+            let comment = event.is_comment();
+            return Ok(if comment { sse::comment(frame) } else { Passed::Skipped("an event without data") });
+        };
+        let text = data.trim_ascii();
+        if text.starts_with(b"[DONE]") {
+            self.end(out);
+            return Ok(if data.starts_with(b"[DONE]") { as_it_is(frame, &event) } else { done() });
         }
         if event.name == Some(b"error") {
-            out.push_back(Delta::Failed(String::from_utf8_lossy(&data).into_owned()));
-            return Ok(());
+            out.push_back(Delta::Failed(Box::new(BackendError::read(text))));
+            return Ok(Passed::AsIs);
         }
-        let chunk: Chunk<'_> = match serde_json::from_slice(&data) {
-            Ok(chunk) => chunk,
-            // A named event is not a chunk.
-            Err(_) if event.name.is_some() => return Ok(()),
-            Err(e) => return Err(write::malformed_frame("a chunk of the stream", &e, &data, &["choices"])),
-        };
-        self.chunk(chunk, event.name.is_some(), out)
+        match text.first() {
+            Some(b'{') => {}
+            None => return Ok(Passed::Skipped("an event with empty data")),
+            // Gemini lists its errors.
+            Some(b'[') if memchr::memmem::find(text, b"\"error\"").is_some() => {
+                out.push_back(Delta::Failed(Box::new(BackendError::read(text))));
+                return Ok(Passed::AsIs);
+            }
+            _ if serde_json::from_slice::<&RawValue>(text).is_ok() => {
+                return Ok(Passed::Skipped("an event that is no object"));
+            }
+            _ if event.name.is_some() => return Ok(Passed::Skipped("a named event that is not JSON")),
+            _ => return Err(Malformed::new("a chunk of the stream is not JSON")),
+        }
+        match serde_json::from_slice::<Chunk<'_>>(text) {
+            Ok(chunk) => Ok(self.chunk(chunk, text, out)?.unwrap_or_else(|| as_it_is(frame, &event))),
+            Err(error) => {
+                let Some(fixed) = repaired(text) else { return self.not_json(&error, text, event.name.is_some()) };
+                match serde_json::from_slice::<Chunk<'_>>(&fixed) {
+                    Ok(chunk) => {
+                        let passed = self.chunk(chunk, &fixed, out)?;
+                        Ok(passed.unwrap_or_else(|| Passed::Rewritten(sse::event_of(event.name, &fixed))))
+                    }
+                    Err(error) => self.not_json(&error, text, event.name.is_some()),
+                }
+            }
+        }
     }
 
-    fn chunk(&mut self, chunk: Chunk<'_>, named: bool, out: &mut Deltas) -> Result<(), Malformed> {
-        if let Some(error) = chunk.error {
-            out.push_back(Delta::Failed(error.get().to_owned()));
-            return Ok(());
+    fn not_json(&self, error: &serde_json::Error, text: &[u8], named: bool) -> Result<Passed, Malformed> {
+        let is_piece = memchr::memmem::find(text, b"\"choices\"").is_some();
+        match named && !is_piece {
+            true => Ok(Passed::Skipped("a named event that is not JSON")),
+            false => Err(write::malformed_piece("a chunk of the stream", error, is_piece)),
         }
-        // vLLM's error format before it adopted OpenAI's.
-        if chunk.object.is_some_and(|object| object.0 == "error") {
-            out.push_back(Delta::Failed(chunk.message.map_or_else(String::new, |m| m.get().to_owned())));
-            return Ok(());
+    }
+
+    /// Reads a chunk. `None`: it goes to a client of this dialect.
+    fn chunk(&mut self, chunk: Chunk<'_>, text: &[u8], out: &mut Deltas) -> Result<Option<Passed>, Malformed> {
+        let failed = chunk.choices.0.iter().find(|choice| choice.failed());
+        // The second is vLLM's error format before it adopted OpenAI's.
+        if chunk.error.is_some_and(says_something) || chunk.object.get() == Some("error") {
+            out.push_back(Delta::Failed(Box::new(BackendError::read(text))));
+            return Ok(None);
         }
-        if chunk.choices.is_none() && chunk.usage.is_none() && !named {
-            return Err(Malformed::new("a chunk of the stream has no choices"));
+        if let Some(choice) = failed {
+            let error = choice.error.map(|error| BackendError::read(error.get().as_bytes())).unwrap_or_default();
+            out.push_back(Delta::Failed(Box::new(error)));
+            return Ok(None);
         }
-        if !self.started && (chunk.id.is_some() || chunk.model.is_some()) {
+        if chunk.choices.0.is_empty() && chunk.usage.is_none() && chunk.other.bytes == 0 {
+            return Ok(Some(Passed::Skipped("a chunk without choices, usage or anything else")));
+        }
+        if !self.started && (chunk.id.0.is_some() || chunk.model.0.is_some()) {
             self.started = true;
-            let own = |text: Option<Text<'_>>| text.map(|text| text.0.into_owned());
-            out.push_back(Delta::Start { id: own(chunk.id), model: own(chunk.model) });
+            out.push_back(Delta::Start { id: chunk.id.own(), model: chunk.model.own() });
         }
         // Usage in a chunk without choices is the total. Some servers also send a count with each chunk.
-        let without_choices = chunk.choices.as_ref().is_none_or(Vec::is_empty);
-        for choice in chunk.choices.unwrap_or_default() {
-            if let Some(fragment) = choice.delta {
-                self.fragment(choice.index, fragment, out)?;
+        let without_choices = chunk.choices.0.is_empty();
+        for choice in chunk.choices.0 {
+            let index = choice.index.0.unwrap_or(0);
+            if !self.forwarded && *self.choice.get_or_insert(index) != index {
+                continue;
             }
-            if let Some(reason) = choice.finish_reason {
-                self.finish(&reason.0, out)?;
+            self.fragment(index, choice.delta, out)?;
+            if !choice.text.text.is_empty() {
+                out.push_back(Delta::Text(choice.text.text));
+            }
+            if let Some(reason) = choice.finish_reason.get() {
+                self.finish(reason, out)?;
             }
         }
         if let Some(usage) = chunk.usage.and_then(|usage| usage.read()) {
-            out.push_back(Delta::Usage { usage, is_final: without_choices || self.finished });
+            let is_final = usage.has_output && (without_choices || self.finished);
+            out.push_back(Delta::Usage { usage: usage.usage, is_final });
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn fragment(&mut self, choice: u64, fragment: Fragment, out: &mut Deltas) -> Result<(), Malformed> {
+    fn fragment(&mut self, choice: u64, fragment: Piece<'_>, out: &mut Deltas) -> Result<(), Malformed> {
+        let Piece { content, refusal, reasoning_content, reasoning, reasoning_details, .. } = fragment;
         // Some servers send the same text under the old and the new name.
-        if let Some(text) = fragment.reasoning_content.or(fragment.reasoning).filter(|text| !text.is_empty()) {
-            out.push_back(Delta::Reasoning(text));
+        let mut thinking = [reasoning_content, reasoning].map(Content::joined);
+        let [first, second] = &mut thinking;
+        let mut thought = std::mem::take(if first.is_empty() { second } else { first });
+        if thought.is_empty()
+            && let Some(details) = reasoning_details
+        {
+            thought = serde_json::from_str::<Content>(details.get()).unwrap_or_default().joined();
         }
-        for text in [fragment.content, fragment.refusal].into_iter().flatten().filter(|text| !text.is_empty()) {
-            out.push_back(Delta::Text(text));
+        thought.push_str(&content.thinking);
+        if !thought.is_empty() {
+            out.push_back(Delta::Reasoning(thought));
         }
-        for (position, call) in fragment.tool_calls.into_iter().flatten().enumerate() {
-            self.call_fragment(choice, position as u64, call, out)?;
+        if content.unreadable && !self.forwarded {
+            return Err(Malformed::part_of_answer("the content of a chunk is neither a text nor a list of parts"));
+        }
+        for text in [content.text, refusal.text] {
+            if !text.is_empty() {
+                out.push_back(Delta::Text(text));
+            }
+        }
+        let other = content.other + if fragment.other.has_content { fragment.other.bytes } else { 0 };
+        if other > 0 {
+            out.push_back(Delta::Other(other));
+        }
+        let legacy = fragment.function_call.filter(|call| call.get().starts_with('{'));
+        let legacy = legacy.map(CallFragment::legacy);
+        for (position, call) in fragment.tool_calls.0.into_iter().chain(legacy).enumerate() {
+            if self.forwarded {
+                self.calls.count(call, out);
+            } else {
+                self.calls.fragment(choice, position as u64, call, out)?;
+            }
         }
         Ok(())
-    }
-
-    fn call_fragment(
-        &mut self,
-        choice: u64,
-        position: u64,
-        fragment: CallFragment,
-        out: &mut Deltas,
-    ) -> Result<(), Malformed> {
-        let key = (choice, fragment.index.unwrap_or(position));
-        let at = self.call_of(key, fragment.id.filter(|id| !id.is_empty()))?;
-        let call = &mut self.calls[at];
-        let (name, arguments) = fragment.function.map_or((None, None), |f| (f.name, f.arguments));
-        let mut arguments = arguments.unwrap_or_default();
-        let index = match (call.index, name.filter(|name| !name.is_empty())) {
-            (Some(index), _) => index,
-            (None, Some(name)) => {
-                let index = self.reported;
-                self.reported += 1;
-                call.index = Some(index);
-                out.push_back(Delta::ToolCallStart { index, id: call.id.clone(), name });
-                arguments.insert_str(0, &std::mem::take(&mut call.waiting));
-                index
-            }
-            (None, None) => {
-                keep(&mut self.kept, arguments.len())?;
-                call.waiting.push_str(&arguments);
-                return Ok(());
-            }
-        };
-        if !arguments.is_empty() {
-            out.push_back(Delta::ToolCallArguments { index, fragment: arguments });
-        }
-        Ok(())
-    }
-
-    /// The position of the call that a fragment belongs to: the latest one with its key. Another id under the same key is
-    /// another call: some servers send complete calls without counting them.
-    fn call_of(&mut self, key: Key, id: Option<String>) -> Result<usize, Malformed> {
-        let latest = self.latest.get(&key).copied();
-        let Some(id) = id else {
-            return latest.map_or_else(|| self.begin(key, String::new()), Ok);
-        };
-        if let Some(at) = latest {
-            let call = &mut self.calls[at];
-            if call.id.is_empty() {
-                keep(&mut self.kept, id.len())?;
-                call.id.clone_from(&id);
-                self.by_id.insert((key, id), at);
-                return Ok(at);
-            }
-            if call.id == id {
-                return Ok(at);
-            }
-        }
-        let named = (key, id);
-        if let Some(&at) = self.by_id.get(&named) {
-            return Ok(at);
-        }
-        let at = self.begin(key, named.1.clone())?;
-        self.by_id.insert(named, at);
-        Ok(at)
-    }
-
-    fn begin(&mut self, key: Key, id: String) -> Result<usize, Malformed> {
-        let at = self.calls.len();
-        Malformed::unless_few(at + 1)?;
-        keep(&mut self.kept, id.len())?;
-        self.calls.push(Call { id, index: None, waiting: String::new() });
-        self.latest.insert(key, at);
-        Ok(at)
     }
 
     fn finish(&mut self, reason: &str, out: &mut Deltas) -> Result<(), Malformed> {
-        if self.reported < self.calls.len() {
-            return Err(Malformed::part_of_answer("a tool call of the stream has no name"));
+        if !self.forwarded {
+            self.calls.are_named()?;
         }
         self.finished = true;
-        out.push_back(Delta::Finish(finish(reason, !self.calls.is_empty())));
+        out.push_back(Delta::Finish(finish(reason, self.calls.any())));
         Ok(())
+    }
+
+    /// The end marker. Some servers give no reason for the end of an answer that calls tools.
+    fn end(&mut self, out: &mut Deltas) {
+        if !self.finished && self.calls.any() && self.calls.are_named().is_ok() {
+            out.push_back(Delta::Finish(Finish::ToolCalls));
+        }
+        out.push_back(Delta::End);
     }
 }
 
-/// Counts bytes that the decoder keeps.
-fn keep(kept: &mut usize, bytes: usize) -> Result<(), Malformed> {
-    *kept += bytes;
-    if *kept > MAX_KEPT_BYTES {
-        let text = "the stream has more than 1 MiB of tool calls' ids and of arguments without a name";
-        return Err(Malformed::part_of_answer(text));
+impl Choice<'_> {
+    /// Whether it reports that the provider failed, as OpenRouter does in the middle of an answer.
+    fn failed(&self) -> bool {
+        self.finish_reason.get() == Some("error") || self.error.is_some_and(says_something)
     }
-    Ok(())
+}
+
+/// A frame that the client gets: unchanged if every SDK reads it as it is written.
+fn as_it_is(frame: &[u8], event: &sse::Event<'_>) -> Passed {
+    match &event.data {
+        Some(data) if !sse::is_plain(frame, event) => Passed::Rewritten(sse::event_of(event.name, data)),
+        _ => Passed::AsIs,
+    }
+}
+
+fn done() -> Passed {
+    Passed::Rewritten(b"data: [DONE]\n\n".to_vec())
 }

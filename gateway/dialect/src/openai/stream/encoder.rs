@@ -116,7 +116,7 @@ impl Encoder {
             }
             Delta::Finish(finish) => self.finish = Some(finish),
             Delta::Usage { usage, .. } => self.usage = Some(usage),
-            Delta::End | Delta::Failed(_) => {}
+            Delta::Other(_) | Delta::End | Delta::Failed(_) => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! Reads and writes OpenAI's streams.
 
+mod calls;
 mod decoder;
 mod encoder;
 

@@ -62,7 +62,7 @@ impl Encoder {
             Delta::ToolCallArguments { index, fragment } => self.arguments(index, &fragment, out),
             Delta::Finish(finish) => self.finish = Some(finish),
             Delta::Usage { usage, .. } => self.usage = Some(usage),
-            Delta::End | Delta::Failed(_) => {}
+            Delta::Other(_) | Delta::End | Delta::Failed(_) => {}
         }
     }
 

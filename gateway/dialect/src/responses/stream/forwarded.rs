@@ -138,8 +138,8 @@ mod tests {
                 status: 502,
                 code: "stream_cut".into(),
                 message: "it broke".into(),
-                param: None,
                 request_id: "r1".into(),
+                ..ErrorText::default()
             };
             let mut out = Vec::new();
             forwarded.fail(&error, &mut out);
