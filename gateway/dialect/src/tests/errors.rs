@@ -118,7 +118,8 @@ fn a_prompt_that_is_too_long_is_told_in_the_words_by_which_agents_compact() {
         let error = ErrorText { message: said.to_owned(), overflow: Some(overflow), ..error(400) };
         for dialect in ALL {
             let body = json(&dialect.error_body(&error));
-            let message = if dialect == Dialect::Ollama { &body["error"] } else { &body["error"]["message"] };
+            let whole = matches!(dialect, Dialect::Ollama | Dialect::Generate);
+            let message = if whole { &body["error"] } else { &body["error"]["message"] };
             assert_eq!(message, if dialect == Dialect::Anthropic { anthropic } else { others }, "{dialect:?}: {said}");
         }
         assert_eq!(json(&Dialect::OpenAi.error_body(&error))["error"]["param"], "messages");

@@ -3,6 +3,7 @@
 mod errors;
 mod fields;
 mod properties;
+mod reading;
 mod replies;
 mod requests;
 mod responses;

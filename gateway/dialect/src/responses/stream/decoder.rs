@@ -74,12 +74,7 @@ impl Decoder {
         })?;
         let kind = read.kind.get().unwrap_or_default().to_owned();
         self.event(&kind, read, text, out);
-        let is_word = kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
-        let as_it_is = event.name.is_some() && sse::is_plain(frame, &event);
-        Ok(match as_it_is || !is_word || kind.is_empty() {
-            true => Passed::AsIs,
-            false => Passed::Rewritten(sse::event_of(Some(kind.as_bytes()), text)),
-        })
+        Ok(Passed::AsIs)
     }
 
     fn event(&mut self, kind: &str, read: Event<'_>, text: &[u8], out: &mut Deltas) {
