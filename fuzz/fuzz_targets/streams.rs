@@ -28,7 +28,8 @@ fuzz_target!(|input: (u8, &[u8])| {
 });
 
 fn read(dialect: Dialect, stream: &[u8], chunk: usize) -> Vec<Delta> {
-    let (mut frames, mut decoder, mut deltas) = (Frames::new(dialect.framing(), 1 << 16), Decoder::new(dialect), Deltas::new());
+    let (mut frames, mut decoder, mut deltas) =
+        (Frames::new(dialect.framing(), 1 << 16), Decoder::new(dialect), Deltas::new());
     for bytes in stream.chunks(chunk) {
         frames.push(Bytes::copy_from_slice(bytes));
         loop {
