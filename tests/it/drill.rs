@@ -482,7 +482,7 @@ const POLICIES: &[Drill] = &[
         setup: |_| {
             let flaky = MODELS.replace("fault = { every = 2,", "fault = { every = 8,");
             let canary = "percent = 30, abort = { min_samples = 1_000_000 }";
-            beside("canary", "second", canary, Gateway::setup().reloading().models(&flaky))
+            beside("canary", "second", canary, Gateway::setup().reloading().server("affinity = false").models(&flaky))
         },
         inject: |stack| touch(stack, 10),
         repair: |stack| ask(stack, 1, &[("good", 1)]),

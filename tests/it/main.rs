@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod admin;
+mod affinity;
 mod author;
 mod bad_input;
 mod bindings;

@@ -185,6 +185,7 @@ fn large() -> Setup {
     let setup = setup
         .file("cost-decides.wasm", &guests::build("cost-decides"))
         .file("second.wasm", &guests::build("second"))
+        .server("affinity = false")
         .routing("canary = { file = \"second.wasm\", percent = 50, abort = { min_samples = 1_000_000 } }");
     others.iter().fold(setup, |setup, other| {
         let file = format!("{other}.wasm");

@@ -81,6 +81,7 @@ struct ServerFile {
     guarded_max_bytes: usize,
     keep_alive_seconds: f64,
     label_headers: Vec<String>,
+    affinity: bool,
     cors: CorsFile,
     // The older name of `cors.origins`.
     allowed_origins: Option<Vec<String>>,
@@ -118,6 +119,7 @@ impl Default for ServerFile {
             guarded_max_bytes: 1 << 20,
             keep_alive_seconds: 0.0,
             label_headers: Vec::new(),
+            affinity: true,
             cors: CorsFile::default(),
             allowed_origins: None,
             allowed_hosts: Vec::new(),
@@ -336,6 +338,7 @@ fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
         },
         guarded_max_bytes: count("guarded_max_bytes", file.guarded_max_bytes, 1 << 10, 1 << 26)?,
         label_headers: file.label_headers,
+        affinity: file.affinity,
         cors,
         allowed_hosts: file.allowed_hosts,
         metrics_for_clients: file.metrics_for_clients,

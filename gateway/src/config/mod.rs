@@ -137,6 +137,8 @@ pub struct Server {
     pub translation: Translation,
     /// Request headers that policies may see, in lower case.
     pub label_headers: Vec<String>,
+    /// Whether the gateway tells conversations apart: for canaries, and to remember which model answered.
+    pub affinity: bool,
     /// Web pages of other origins.
     pub cors: Cors,
     /// Names by which clients may call a gateway that listens on a loopback address, besides `localhost`.

@@ -116,6 +116,7 @@ impl InFlight {
                 let first = self.record.first_token.map(|first| first.duration_since(called));
                 let recent = &self.snapshot.catalog.models()[model].recent;
                 recent.note(took, first, self.record.billable().output);
+                self.gateway.router.answered(&self.record, &self.snapshot);
             }
             // The breaker counted the stream as answered when it began; a broken stream corrects that.
             if let (Ending::Failed(_), Some(_), Some(model)) = (ending, self.record.first_token, self.record.model) {

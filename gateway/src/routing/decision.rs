@@ -58,6 +58,8 @@ pub(super) struct Routing<'a> {
     /// The candidates: positions in the catalog; at least one.
     pub(super) permitted: &'a [usize],
     pub(super) header: Header<'a>,
+    /// What tells the request's conversation from others.
+    pub(super) session: Option<&'a str>,
 }
 
 impl Routing<'_> {
@@ -104,7 +106,7 @@ impl Routing<'_> {
         record: &mut Record,
         candidates: &[Candidate<'_>],
     ) -> Result<Option<Vec<CostEstimate>>, Failure> {
-        let Some(decider) = self.snapshot.cost.pick(self.header, self.request.id) else { return Ok(None) };
+        let Some(decider) = self.snapshot.cost.pick(self.header, self.sticks()) else { return Ok(None) };
         record.costed_by = Some(Arc::clone(decider));
         let began = Instant::now();
         let estimated = match decider.version.is_open() {
@@ -119,6 +121,11 @@ impl Routing<'_> {
         }
     }
 
+    /// What keeps a request with one version of a policy: its conversation, else nothing.
+    fn sticks(&self) -> &str {
+        self.session.unwrap_or(self.request.id)
+    }
+
     /// The decision with the model first that the client named, unless the policy left it out: the others are fallbacks.
     fn with_named_first(&self, mut decision: Decision) -> Decision {
         if let Some(place) = decision.ranking.iter().position(|&index| Some(index) == self.named) {
@@ -129,7 +136,7 @@ impl Routing<'_> {
 
     async fn route(&self, record: &mut Record, candidates: &[Candidate<'_>]) -> Result<Decision, Failure> {
         let estimates = candidates.iter().map(|candidate| candidate.estimate).collect();
-        let reason = match self.snapshot.routing.pick(self.header, self.request.id) {
+        let reason = match self.snapshot.routing.pick(self.header, self.sticks()) {
             None => "no routing policy is enabled: the first usable model in the configured order",
             Some(decider) => {
                 record.routed_by = Some(Arc::clone(decider));

@@ -2,6 +2,7 @@
 //!
 //! This module must not know: how a model is called, how a client is answered.
 
+mod affinity;
 mod candidate;
 mod decision;
 mod pin;
@@ -16,6 +17,7 @@ use crate::config::Translation;
 use crate::error::{Failure, Kind};
 use crate::state::{Serving, Snapshot};
 use crate::telemetry::Record;
+use affinity::{Affinity, Session};
 pub use decision::Decision;
 use decision::Routing;
 use shadow::Shadows;
@@ -24,12 +26,16 @@ use wasmgate_base::tokens::{IMAGE_TOKENS, TokenEstimator};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
 
+/// The hint that names the model that answered the conversation before.
+const LAST_MODEL: &str = "last-model";
+
 /// Ranks models for requests.
 #[derive(Debug)]
 pub struct Router {
     serving: Arc<Serving>,
     tokens: TokenEstimator,
     shadows: Shadows,
+    affinity: Affinity,
 }
 
 /// A request as it arrived.
@@ -47,7 +53,7 @@ impl Router {
     /// A router that notifies `serving` of failing policies.
     #[must_use]
     pub fn new(serving: Arc<Serving>) -> Self {
-        Self { serving, tokens: TokenEstimator::new(), shadows: Shadows::default() }
+        Self { serving, tokens: TokenEstimator::new(), shadows: Shadows::default(), affinity: Affinity::default() }
     }
 
     /// Whether the backend of the model that a request names loads models from disk.
@@ -71,11 +77,20 @@ impl Router {
         inbound: Inbound<'_>,
     ) -> Result<Decision, Failure> {
         let Inbound { dialect, chat, headers } = inbound;
-        let view = View::new(chat, headers, &snapshot.limits.label_headers, pin::reason(snapshot, chat));
+        let mut view = View::new(chat, headers, &snapshot.limits.label_headers, pin::reason(snapshot, chat));
         let named = named(snapshot, chat)?;
         let permitted = permitted(snapshot, dialect, chat, &view, named)?;
         let permitted = pin::pinned(snapshot, chat, permitted, named)?;
         record.pinned = pin::reason(snapshot, chat);
+        let by = snapshot.routing.canary.as_ref().and_then(|canary| canary.sticky_header.as_deref());
+        let session = snapshot.limits.affinity.then(|| Session::of(chat, headers, by)).flatten();
+        record.session = session.as_ref().map(|session| self.affinity.hash(session));
+        let models = permitted.iter().map(|&index| &*snapshot.catalog.models()[index].model.name);
+        let last = record.session.and_then(|session| self.affinity.last(session, models));
+        view.hints.extend(last.map(|model| (LAST_MODEL, model)));
+        // Only a canary needs it.
+        let has_canary = snapshot.routing.canary.is_some() || snapshot.cost.canary.is_some();
+        let key = session.as_ref().filter(|_| has_canary).map(Session::key);
         let messages = view.messages();
         let images = IMAGE_TOKENS.saturating_mul(view.images);
         record.estimated_input_tokens = self.tokens.estimate(chat.texts()).saturating_add(images);
@@ -83,8 +98,24 @@ impl Router {
         let request = view.request(&id, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (serving, shadows) = (&self.serving, &self.shadows);
-        let routing = Routing { serving, shadows, snapshot, request, named, permitted: &permitted, header: &header };
+        let routing = Routing {
+            serving,
+            shadows,
+            snapshot,
+            request,
+            named,
+            permitted: &permitted,
+            header: &header,
+            session: key.as_deref(),
+        };
         routing.decide(record).await
+    }
+
+    /// Remembers which model answered a request's conversation.
+    pub fn answered(&self, record: &Record, snapshot: &Snapshot) {
+        if let (Some(session), Some(model)) = (record.session, record.model) {
+            self.affinity.answered(session, &snapshot.catalog.models()[model].model.name);
+        }
     }
 }
 

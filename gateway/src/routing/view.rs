@@ -14,7 +14,7 @@ pub(super) struct View<'a> {
     /// Each message's role and text.
     messages: Vec<(policy_host::Role, Cow<'a, str>)>,
     labels: Vec<(&'a str, &'a str)>,
-    hints: Vec<(&'a str, &'a str)>,
+    pub hints: Vec<(&'a str, &'a str)>,
     /// The number of images.
     pub images: u32,
     /// Capabilities that the request needs beyond text.

@@ -193,11 +193,11 @@ impl Snapshot {
 
 impl Deciders {
     /// Picks the policy that decides a request: the canary for its share, else the active policy. `header` returns a
-    /// header's value; `id` is the request's id.
+    /// header's value; `key` is what counts if the request does not have the canary's header.
     #[must_use]
-    pub fn pick<'a>(&self, header: &dyn Fn(&str) -> Option<&'a str>, id: &str) -> Option<&Arc<Decider>> {
+    pub fn pick<'a>(&self, header: &dyn Fn(&str) -> Option<&'a str>, key: &str) -> Option<&Arc<Decider>> {
         if let Some(canary) = &self.canary {
-            let key = canary.sticky_header.as_deref().and_then(header).unwrap_or(id);
+            let key = canary.sticky_header.as_deref().and_then(header).unwrap_or(key);
             if lot(key) < canary.percent {
                 return Some(&canary.decider);
             }

@@ -49,6 +49,8 @@ pub struct Record {
     pub dialect: Option<Dialect>,
     /// Whether the answer is streamed.
     pub stream: bool,
+    /// The hash of the conversation that the request belongs to, if that is known.
+    pub session: Option<u64>,
     /// Tokens of the prompt as estimated before routing.
     pub estimated_input_tokens: u32,
     /// The whole routing decision, host overhead included.
@@ -125,6 +127,7 @@ impl Record {
             started: Instant::now(),
             dialect: None,
             stream: false,
+            session: None,
             estimated_input_tokens: 0,
             routing_took: None,
             costed_by: None,

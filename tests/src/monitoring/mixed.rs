@@ -49,6 +49,8 @@ pub fn setup(ollama: &Ollama) -> Setup {
         format!("[backends.ollama]\nkind = \"ollama\"\nurl = \"{}\"\nprobe_interval_seconds = 1\n", ollama.url());
     Gateway::setup()
         .reloading()
+        // Its prompts are few, and the canary shall decide its share of the requests.
+        .server("affinity = false")
         // Hedged, so that there are series of that.
         .models(&format!("{CONFIG}{ollama}[models.llama]\nbackend = \"ollama\"\ntimeouts = {{ hedge_seconds = 60 }}\n"))
         .component("live", builtin::component("complexity").expect("built in"))

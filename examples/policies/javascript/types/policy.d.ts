@@ -79,8 +79,9 @@ declare module 'wasmgate:policy/types@1.0.0' {
     /** The dialect in which the client spoke. */
     dialect: Dialect;
     /**
-     * The model the client asked for: `auto`, or a configured name. With a configured name there is
-     * one candidate only, and the policy may accept it or deny the request.
+     * The model the client asked for: `auto`, or a configured name. With a configured name the
+     * candidates are that model and the fallbacks that the operator configured for it. That model comes
+     * first whatever the policy ranks, unless the policy leaves it out; the policy may also deny the request.
      */
     requestedModel: string;
     /**
@@ -110,7 +111,9 @@ declare module 'wasmgate:policy/types@1.0.0' {
     /**
      * Further facts, by name, without a new version of this contract. Ignore names you do not know.
      * `messages-left-out`, `bytes-cut` and `labels-left-out` say in decimal how many messages, bytes of
-     * the shown messages and labels the policy is not shown; each is absent if it would be 0.
+     * the shown messages and labels the policy is not shown; each is absent if it would be 0. `last-model` is the
+     * name of the candidate that answered this conversation before, if the gateway remembers it: its provider
+     * may still have the conversation in a cache, which makes it cheaper and faster.
      */
     hints: [string, string][];
   }

@@ -93,8 +93,9 @@ typedef struct wasmgate_request_t {
   policy_string_t   id;
   // The dialect in which the client spoke.
   wasmgate_dialect_t   dialect;
-  // The model the client asked for: `auto`, or a configured name. With a configured name there is
-  // one candidate only, and the policy may accept it or deny the request.
+  // The model the client asked for: `auto`, or a configured name. With a configured name the
+  // candidates are that model and the fallbacks that the operator configured for it. That model comes
+  // first whatever the policy ranks, unless the policy leaves it out; the policy may also deny the request.
   policy_string_t   requested_model;
   // The conversation, oldest message first, at least one. What a policy is shown is bounded by the
   // operator's input limit (1 MiB unless configured, above what the default limits of a request let
@@ -120,7 +121,10 @@ typedef struct wasmgate_request_t {
   policy_list_tuple2_string_string_t   labels;
   // Further facts, by name, without a new version of this contract. Ignore names you do not know.
   // `messages-left-out`, `bytes-cut` and `labels-left-out` say in decimal how many messages, bytes of
-  // the shown messages and labels the policy is not shown; each is absent if it would be 0.
+  // the shown messages and labels the policy is not shown; each is absent if it would be 0. `pinned` says why
+  // only one backend can answer: `previous_response`, `reasoning` or `encrypted_content`. `last-model` is the
+  // name of the candidate that answered this conversation before, if the gateway remembers it: its provider
+  // may still have the conversation in a cache, which makes it cheaper and faster.
   policy_list_tuple2_string_string_t   hints;
 } wasmgate_request_t;
 
