@@ -66,11 +66,11 @@ fn a_policy_learns_which_model_answered_the_conversation_before() {
     let canary = CANARY.replace("PERCENT", "0");
     let (setup, _backend) = alternating();
     let gateway = setup.file("other.wasm", &guests::build("second")).routing(&canary).start();
-    for way in 0..WAYS.len() {
+    for (way, sent) in WAYS.iter().enumerate() {
         let (one, other) = (format!("one-{way}"), format!("other-{way}"));
         let answered = [turn(&gateway, way, &one, 0), turn(&gateway, way, &one, 1), turn(&gateway, way, &one, 2)];
-        assert_eq!(answered.each_ref().map(model), ["a", "b", "a"], "{:?}", WAYS[way]);
-        assert_eq!(model(&turn(&gateway, way, &other, 1)), "a", "another conversation: {:?}", WAYS[way]);
+        assert_eq!(answered.each_ref().map(model), ["a", "b", "a"], "{:?}", sent);
+        assert_eq!(model(&turn(&gateway, way, &other, 1)), "a", "another conversation: {:?}", sent);
     }
     let (setup, _backend) = alternating();
     let gateway = setup.server("affinity = false").start();
@@ -91,14 +91,14 @@ fn a_canary_keeps_each_conversation_by_its_key() {
     };
     let policy = |response: &Response| response.header("x-wasmgate-policy").to_owned();
     let (gateway, _backend) = start("");
-    for way in 0..WAYS.len() {
+    for (way, sent) in WAYS.iter().enumerate() {
         let mut versions = BTreeSet::new();
         for name in 0..30 {
             let of = [0, 1, 2].map(|number| policy(&turn(&gateway, way, &format!("name-{name}"), number)));
-            assert!(of.iter().all(|version| *version == of[0]), "{:?}: {of:?}", WAYS[way]);
+            assert!(of.iter().all(|version| *version == of[0]), "{:?}: {of:?}", sent);
             versions.insert(of[0].clone());
         }
-        assert_eq!(versions.len(), 2, "{:?}", WAYS[way]);
+        assert_eq!(versions.len(), 2, "{:?}", sent);
     }
     let (gateway, _backend) = start("affinity = false");
     let versions: BTreeSet<String> = (0..60).map(|_| policy(&turn(&gateway, 3, "one", 0))).collect();

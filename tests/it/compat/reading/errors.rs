@@ -111,13 +111,16 @@ fn a_backend_that_says_that_no_retry_helps_is_not_asked_again() {
     assert_eq!((response.header("x-should-retry"), backend.requests().len()), ("false", 1));
 }
 
-/// Forms in which a prompt is said to be too long; its tokens and the limit, if the sentence has them.
+/// How a provider says that a prompt is too long: its name, dialect, status and body, and the prompt's tokens and the limit if
+/// the sentence has them.
+type TooLong = (&'static str, Dialect, u16, Value, Option<(u64, u64)>);
+
 #[test]
 fn a_full_context_is_told_in_the_words_at_which_agents_compact() {
     let openai = |message: &str| json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}});
     let anthropic =
         |message: &str| json!({"type": "error", "error": {"type": "invalid_request_error", "message": message}});
-    let cases: Vec<(&str, Dialect, u16, Value, Option<(u64, u64)>)> = vec![
+    let cases: Vec<TooLong> = vec![
         (
             "openai",
             Dialect::OpenAi,
