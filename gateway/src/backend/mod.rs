@@ -208,7 +208,7 @@ impl Backend {
         let host = chat_url.as_ref().and_then(Uri::host).unwrap_or_default().to_owned();
         let key = settings.api_key.as_ref().map_or(String::new(), |Secret(key)| key.clone());
         Ok(Self {
-            redaction: Arc::new(Redaction::new([key, host])),
+            redaction: Arc::new(Redaction::new([key, host].into_iter().chain(settings.egress.secrets()))),
             chat_url,
             responses_url: maybe(kind.responses_path)?,
             origin: Origin::of(&settings.name),
@@ -506,16 +506,7 @@ impl Backend {
 
     /// The failure for an error response.
     fn refused(&self, refusal: &Response<Vec<u8>>) -> Failure {
-        let mut failure = error_response::failure(refusal, &self.redaction);
-        let (message, detail) = (&mut failure.message, &mut failure.detail);
-        [Some(message), Some(detail), failure.said.as_mut().and_then(|said| said.param.as_mut())]
-            .into_iter()
-            .flatten()
-            .for_each(|text| self.settings.egress.redact(text));
-        if let FailureKind::RequestRefused(_, Some(code)) = &mut failure.kind {
-            self.settings.egress.redact(code);
-        }
-        failure
+        error_response::failure(refusal, &self.redaction)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a client may read of a backend's sentence: one bounded line without keys and without the gateway's own addresses.
 
+use std::borrow::Cow;
+
 /// Longest message of a provider that a client gets, in characters.
 const MAX_MESSAGE: usize = 500;
 /// How keys of well-known providers begin.
@@ -10,7 +12,8 @@ const SHORTEST_KEY: usize = 9;
 /// What is taken out of sentences.
 #[derive(Debug, Clone, Default)]
 pub struct Redaction {
-    /// The gateway's key for the backend, which some backends repeat in their errors, and the backend's host.
+    /// The gateway's key for the backend, which some backends repeat in their errors, the backend's host, and the operator's
+    /// secret headers and proxy credentials.
     secrets: Vec<String>,
 }
 
@@ -27,6 +30,12 @@ impl Redaction {
 
     /// The sentence as a client may read it. `None` if there is none.
     pub(super) fn sentence(&self, message: &str) -> Option<String> {
+        // A secret of several words would pass the look at each word.
+        let long = self.secrets.iter().filter(|secret| secret.contains(char::is_whitespace));
+        let message = long.fold(Cow::Borrowed(message), |message, secret| match message.contains(secret.as_str()) {
+            true => message.replace(secret.as_str(), "[removed]").into(),
+            false => message,
+        });
         let words = message.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
         let shown = |word| if self.allows(word) && !has_key(word) { word } else { "[removed]" };
         let mut said = String::new();
@@ -63,6 +72,8 @@ mod tests {
     fn a_client_reads_one_bounded_line_without_keys_and_addresses() {
         let redaction = Redaction::new(["secret-1".to_owned(), String::new(), "models.internal".to_owned()]);
         let read = |message: &str| redaction.sentence(message);
+        let words = Redaction::new(["of two  words".to_owned()]);
+        assert_eq!(words.sentence("a secret of two  words here").as_deref(), Some("a secret [removed] here"));
         assert_eq!(read("a\nb\u{1b} c").as_deref(), Some("a b c"));
         assert_eq!(
             read("key 'secret-1', sk-abcdefghij, key=sk-abcdefghij and risk-free").as_deref(),
