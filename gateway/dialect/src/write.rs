@@ -72,10 +72,15 @@ pub(super) fn malformed(what: &str, error: &serde_json::Error) -> Malformed {
     Malformed::new(format!("{what}: {text}"))
 }
 
-/// The same for a frame of a stream. `is_piece`: whether it holds a piece of the answer.
-pub(super) fn malformed_piece(what: &str, error: &serde_json::Error, is_piece: bool) -> Malformed {
+/// The same for a frame of a stream. It holds a piece of the answer if it has one of `texts`.
+pub(super) fn malformed_frame(what: &str, error: &serde_json::Error, frame: &[u8], texts: &[&str]) -> Malformed {
     let text = malformed(what, error).to_string();
-    if is_piece { Malformed::part_of_answer(text) } else { Malformed::new(text) }
+    if has_one_of(frame, texts) { Malformed::part_of_answer(text) } else { Malformed::new(text) }
+}
+
+/// Whether a frame has one of `texts`.
+pub(super) fn has_one_of(frame: &[u8], texts: &[&str]) -> bool {
+    texts.iter().any(|text| memchr::memmem::find(frame, text.as_bytes()).is_some())
 }
 
 /// The arguments of a tool call as an object, for dialects that have no text there. Empty text means no arguments. Text

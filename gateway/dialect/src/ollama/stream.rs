@@ -12,6 +12,9 @@ use crate::lenient::{repaired, says_something};
 use crate::types::{Facts, Malformed, Passed, Total};
 use crate::write;
 
+/// Keys of a line that hold a piece of the answer.
+const PIECES: [&str; 4] = ["\"content\"", "\"tool_calls\"", "\"thinking\"", "\"response\""];
+
 /// Reads Ollama's stream.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -49,10 +52,7 @@ impl Decoder {
                 let fixed = repaired(text);
                 match fixed.as_deref().and_then(|fixed| Some((serde_json::from_slice(fixed).ok()?, fixed))) {
                     Some((read, fixed)) => self.line(read, fixed, Some(fixed), out),
-                    None => {
-                        let is_piece = memchr::memmem::find(text, b"\"message\"").is_some();
-                        Err(write::malformed_piece("a line of the stream", &error, is_piece))
-                    }
+                    None => Err(write::malformed_frame("a line of the stream", &error, text, &PIECES)),
                 }
             }
         }

@@ -15,6 +15,9 @@ use crate::lenient::{Content, Count, Word, arguments, object, repaired, says_som
 use crate::types::{Malformed, Passed};
 use crate::{sse, write};
 
+/// Keys of an event that hold a piece of the answer.
+const PIECES: [&str; 4] = ["\"content_block\"", "\"text\"", "\"partial_json\"", "\"thinking\""];
+
 /// Reads Anthropic's stream.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -116,11 +119,7 @@ impl Decoder {
         let again = read.as_deref().and_then(|fixed| Some((serde_json::from_slice(fixed).ok()?, fixed)));
         match again {
             Some((read, fixed)) => self.event(read, frame, &event, fixed, true, out),
-            None => {
-                let pieces = [&b"\"content_block\""[..], b"\"delta\""];
-                let is_piece = pieces.iter().any(|piece| memchr::memmem::find(text, piece).is_some());
-                Err(write::malformed_piece("an event of the stream", &error, is_piece))
-            }
+            None => Err(write::malformed_frame("an event of the stream", &error, text, &PIECES)),
         }
     }
 

@@ -11,6 +11,10 @@ use crate::lenient::{Content, Count, Many, Word, object, repaired, says_somethin
 use crate::types::{Malformed, Passed};
 use crate::{sse, write};
 
+/// Keys of a chunk that hold a piece of the answer.
+const PIECES: [&str; 6] =
+    ["\"content\"", "\"tool_calls\"", "\"function_call\"", "\"text\"", "\"reasoning_content\"", "\"reasoning\""];
+
 /// Reads OpenAI's stream.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -121,10 +125,9 @@ impl Decoder {
     }
 
     fn not_json(&self, error: &serde_json::Error, text: &[u8], named: bool) -> Result<Passed, Malformed> {
-        let is_piece = memchr::memmem::find(text, b"\"choices\"").is_some();
-        match named && !is_piece {
+        match named && !write::has_one_of(text, &PIECES) {
             true => Ok(Passed::Skipped("a named event that is not JSON")),
-            false => Err(write::malformed_piece("a chunk of the stream", error, is_piece)),
+            false => Err(write::malformed_frame("a chunk of the stream", error, text, &PIECES)),
         }
     }
 

@@ -68,10 +68,8 @@ impl Decoder {
             }
             _ => return Err(Malformed::new("an event of the stream is not JSON")),
         }
-        let read: Event<'_> = serde_json::from_slice(text).map_err(|error| {
-            let is_piece = memchr::memmem::find(text, b".delta\"").is_some();
-            write::malformed_piece("the event", &error, is_piece)
-        })?;
+        let read: Event<'_> = serde_json::from_slice(text)
+            .map_err(|error| write::malformed_frame("the event", &error, text, &[".delta\""]))?;
         let kind = read.kind.get().unwrap_or_default().to_owned();
         self.event(&kind, read, text, out);
         Ok(Passed::AsIs)
