@@ -160,6 +160,36 @@ fn claude_code_reads_five_files_of_29_000_characters() {
 }
 
 #[test]
+fn claude_code_compacts_a_conversation_that_is_too_long() {
+    // It is asked for a summary in words that come with each version; these have come with all so far.
+    let is_for_a_summary = |heard: &Heard| {
+        let last = heard.turns.last().map_or("", |turn| turn.text.as_str());
+        last.contains("Do NOT call any tools") || last.contains("create a detailed summary")
+    };
+    let assistant = move |heard: &Heard| {
+        if is_for_a_summary(heard) {
+            return Said::Text("<analysis>It is long.</analysis><summary>Three files were read.</summary>".to_owned());
+        }
+        if heard.turns.iter().any(|turn| turn.text.contains("Three files were read.")) {
+            return Said::Text("Going on after the summary.".to_owned());
+        }
+        if heard.results().iter().map(|result| result.text.len()).sum::<usize>() > 90_000 {
+            return Said::TooLong(210_000, 200_000);
+        }
+        self::assistant(heard)
+    };
+    let place = Place::new();
+    let (files, prompt) = large_files(&place);
+    let told = the_same(
+        MODEL,
+        &BACKENDS,
+        || Model::start(assistant),
+        |url, _| run(&place, url, MODEL, &borrowed(&files), &prompt),
+    );
+    contains(&told, "Going on after the summary.");
+}
+
+#[test]
 fn claude_code_waits_for_a_model_that_is_overloaded() {
     let place = Place::new();
     let model = || {
@@ -171,4 +201,20 @@ fn claude_code_waits_for_a_model_that_is_overloaded() {
     };
     let told = the_same(MODEL, &BACKENDS, model, |url, _| run(&place, url, MODEL, &[], "Hello there"));
     contains(&told, "Hello there");
+}
+
+#[test]
+fn claude_code_says_that_a_model_is_overloaded() {
+    let place = Place::new();
+    let model = || Model::start(|_| Said::Overloaded);
+    let client = |url: &str, _| {
+        let mut told = run(&place, url, MODEL, &[], "Hello there");
+        // The gateway says it with a status of HTTP's own; the type of the error is Anthropic's in both.
+        if told["status"] == 503 {
+            told["status"] = json!(529);
+        }
+        told
+    };
+    let told = the_same(MODEL, &BACKENDS, model, client);
+    contains(&told, "529 Overloaded");
 }

@@ -105,3 +105,18 @@ fn codex_runs_a_program_that_calls_its_tools() {
     let told = the_same(NEWEST, &BACKENDS, || Model::start(assistant), |url, _| run(&place, url, NEWEST, &prompt));
     assert_eq!(told["made"], "made by a program\n", "{told:#}");
 }
+
+#[test]
+fn codex_learns_that_a_conversation_is_too_long() {
+    let place = Place::new();
+    let prompt = r#"Please CALL exec_command {"cmd": "echo made by a tool > made.txt"}"#;
+    let model = || {
+        Model::start(|heard| match heard.results().is_empty() {
+            true => assistant(heard),
+            false => Said::TooLong(300_000, 200_000),
+        })
+    };
+    let told = the_same(MODEL, &BACKENDS, model, |url, _| run(&place, url, MODEL, prompt));
+    let message = told["failed"][0]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("ran out of room in the model's context window"), "{told:#}");
+}
