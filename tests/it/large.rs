@@ -239,7 +239,7 @@ fn tools_and_images_are_part_of_the_longest_prompt() {
     }
     for body in [with("tools", tools(10_000)), with("messages", pictures(3))] {
         let response = gateway.send(body).expect(400);
-        assert!(response.text().contains("> 10000 maximum"), "{}", response.text());
+        assert!(response.text().contains("maximum context length is 10000 characters"), "{}", response.text());
     }
     assert_eq!(backend.requests().len(), 2);
 }
