@@ -81,7 +81,7 @@ class Context:
         same("number of requests at the backend", len(seen), 1)
         if self.dialect == "anthropic" and expected.max_tokens is None:
             # The gateway's default, as this dialect demands a number.
-            expected = replace(expected, max_tokens=4096)
+            expected = replace(expected, max_tokens=32000)
         said = json.loads(json.dumps(asdict(expected)))
         same("request at the backend", self.comparable(seen[0]["heard"]), self.comparable(said))
 
