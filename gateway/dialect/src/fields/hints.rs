@@ -52,7 +52,7 @@ hints! {
         responses ["reasoning.effort"],
         says_nothing [];
     /// Earlier thinking in the history.
-    Reasoning "reasoning" Beside:
+    Reasoning "reasoning" Annotation:
         openai ["messages[].reasoning_content", "messages[].reasoning", "messages[].reasoning_details"]
             => Some("messages[].reasoning_content"),
         anthropic ["messages[].content[].thinking", "messages[].content[].redacted_thinking"] => None,
@@ -67,21 +67,21 @@ hints! {
         responses ["truncation", "context_management"],
         says_nothing [];
     /// What the provider caches.
-    CacheControl "cache_control" Beside:
+    CacheControl "cache_control" Annotation:
         openai ["*.cache_control", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"] => None,
         anthropic ["*.cache_control"] => None,
         ollama [] => None,
         responses ["prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"],
         says_nothing [];
     /// The client's id for its user.
-    User "user" Beside:
+    User "user" Annotation:
         openai ["user", "safety_identifier"] => Some("user"),
         anthropic ["metadata.user_id"] => Some("metadata.user_id"),
         ollama [] => None,
         responses ["user", "safety_identifier"],
         says_nothing [];
     /// Marks for the provider's dashboards.
-    Metadata "metadata" Beside:
+    Metadata "metadata" Annotation:
         openai ["metadata"] => None,
         anthropic ["metadata.*"] => None,
         ollama [] => None,
@@ -102,7 +102,7 @@ hints! {
         responses ["service_tier"],
         says_nothing ["\"auto\"", "\"default\""];
     /// Features that a header asks for: `anthropic-beta`.
-    Beta "beta" Beside:
+    Beta "beta" Annotation:
         openai [] => None,
         anthropic ["anthropic-beta"] => None,
         ollama [] => None,
@@ -172,7 +172,7 @@ hints! {
         ollama ["options.*"] => None,
         says_nothing [];
     /// How long a server keeps the model in memory.
-    KeepAlive "keep_alive" Beside:
+    KeepAlive "keep_alive" Annotation:
         openai ["keep_alive"] => None,
         anthropic [] => None,
         ollama ["keep_alive"] => None,
@@ -191,7 +191,7 @@ hints! {
         ollama [] => None,
         says_nothing [];
     /// How a stream is reported.
-    StreamOptions "stream_options" Beside:
+    StreamOptions "stream_options" Annotation:
         openai ["stream_options"] => Some("stream_options"),
         anthropic [] => None,
         ollama [] => None,
@@ -219,7 +219,7 @@ hints! {
         ollama [] => None,
         says_nothing ["false", "[\"direct\"]"];
     /// The name and description of an answer's schema.
-    SchemaName "schema_name" Beside:
+    SchemaName "schema_name" Annotation:
         openai ["response_format.json_schema.name", "response_format.json_schema.description"]
             => Some("response_format.json_schema.name"),
         anthropic [] => None,
@@ -252,7 +252,7 @@ hints! {
         responses ["tools[].type", "max_tool_calls"],
         says_nothing [];
     /// What the answer reports about itself.
-    Report "report" Beside:
+    Report "report" Annotation:
         openai [] => None,
         anthropic [] => None,
         ollama [] => None,

@@ -20,7 +20,7 @@ pub enum Class {
     /// Translated or left out; refused by name if the operator wants strict translation.
     Hint,
     /// Translated or left out, also in strict translation: the answer does not depend on it.
-    Beside,
+    Annotation,
 }
 
 /// A row of the table. In `[]`: OpenAI's, Anthropic's, Ollama's and the Responses dialect, of which the last is only read.

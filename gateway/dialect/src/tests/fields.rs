@@ -269,7 +269,7 @@ fn table() -> String {
             Class::Content if field.written == [None; 3] => "content, refused",
             Class::Content => "content",
             Class::Hint => "hint",
-            Class::Beside => "beside",
+            Class::Annotation => "annotation",
         };
         let _ = write!(page, "| {} | {kind} |", field.label);
         let written = field.written.into_iter().map(Some).chain([None]);
