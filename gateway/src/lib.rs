@@ -10,7 +10,7 @@
 //! operators' requests from `admin` under the rules of `rollout` (slots, canary analysis), and swaps in the next
 //! snapshot while the gateway serves.
 //!
-//! Shared: `config` reads the configuration; `error` is the table of failures; `net` bounds the listeners' connections;
+//! Shared: `config` reads the configuration; `demo` is what serves without one; `error` is the table of failures; `net` bounds the listeners' connections;
 //! `log` buffers log lines and writes them aside, so that a slow reader stops no request.
 //! The crates below the gateway: `wasmgate-base` (utilities), `wasmgate-dialect` (the wire dialects of chat) and
 //! `wasmgate-policy-host` (compiles and runs policies; only it names the Wasm runtime).
@@ -42,7 +42,9 @@ pub mod log;
 pub mod net;
 pub mod offload;
 
+mod demo;
 mod run;
 
 pub use crate::control::StartError;
+pub use crate::demo::Demo;
 pub use crate::run::{Options, check, run};

@@ -21,7 +21,7 @@ use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use wasmgate::config::{Config, LogFormat, Overrides};
 use wasmgate::log;
-use wasmgate::{Options, StartError};
+use wasmgate::{Demo, Options, StartError};
 use wasmgate_policy_host::compile_component;
 
 /// An AI gateway that operators program with WebAssembly policies.
@@ -60,7 +60,7 @@ enum Command {
 /// A flag overrides the environment, which overrides the file.
 #[derive(Args)]
 struct Serve {
-    /// The configuration file; without it, the gateway serves simulated models.
+    /// The configuration file; without it, the gateway serves the demo: simulated models, and a policy to edit.
     #[arg(long, env = "WASMGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Address to listen on for clients, such as 127.0.0.1:8080; port 0 picks a free port.
@@ -87,13 +87,14 @@ fn main() -> ExitCode {
                 }
             };
         }
-        Command::Serve(serve) => read(serve.config.as_deref()).and_then(|config| {
+        Command::Serve(serve) => read(serve.config.as_deref()).and_then(|mut config| {
             start_log(&config, serve.log_format)?;
+            let demo = serve.config.is_none().then(|| Demo::begin(&mut config));
             let overrides = Overrides { listen: serve.listen, admin_listen: serve.admin_listen };
             block_on(async {
                 let stop = stop_on_signal()
                     .map_err(|error| StartError::Failed(format!("cannot install signal handlers: {error}")))?;
-                wasmgate::run(config, options(overrides), stop, |_| ()).await
+                wasmgate::run(config, Options { demo, ..options(overrides) }, stop, |_| ()).await
             })
         }),
         Command::Check { config: file } => read(Some(&file))
@@ -121,7 +122,7 @@ fn read(file: Option<&Path>) -> Result<Config, StartError> {
 
 fn options(overrides: Overrides) -> Options {
     // The running executable, even if its file was replaced since the start.
-    Options { overrides, compiler: Some(PathBuf::from("/proc/self/exe")) }
+    Options { overrides, compiler: Some(PathBuf::from("/proc/self/exe")), demo: None }
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {

@@ -12,6 +12,7 @@ use crate::admin;
 use crate::config::{Config, Overrides};
 use crate::control;
 use crate::control::{Control, StartError};
+use crate::demo::Demo;
 use crate::net::files::{Files, raise_limit};
 use crate::proxy;
 use crate::proxy::gateway::Gateway;
@@ -30,6 +31,8 @@ pub struct Options {
     pub overrides: Overrides,
     /// The program that compiles components when called with `compile-component`; `None`: this process compiles them.
     pub compiler: Option<PathBuf>,
+    /// The demo, if it is what serves.
+    pub demo: Option<Demo>,
 }
 
 fn loader(config: &Config, options: &Options) -> Result<Loader, StartError> {
@@ -87,6 +90,9 @@ pub async fn run(
         None => None,
     };
     tell(&gateway, pooling, addr, admin_listener.as_ref().map(|(_, addr)| (*addr, admin.token.is_some())));
+    if let Some(demo) = &options.demo {
+        demo.tell();
+    }
     let (operator, questions) = mpsc::channel(QUESTIONS);
     listening(addr);
     let operators = async {

@@ -10,7 +10,8 @@ use wasmgate_tests::real;
 use wasmgate_tests::wait::until;
 
 /// Commands that only look: they change nothing, so a test can repeat them until a change has been applied.
-const LOOKS: [&str; 4] = ["./ask", "curl", "wasmgate policies list", "wasmgate policies show"];
+const LOOKS: [&str; 5] =
+    ["./ask", "examples/hot-reload/ask", "curl", "wasmgate policies list", "wasmgate policies show"];
 
 pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -85,7 +86,7 @@ fn follow(example: &str, words: &[(&str, String)], language: &'static str, wante
 }
 
 /// A gateway with the configuration of an example, and its `ask` beside it.
-pub(super) fn gateway_of(example: &str) -> Gateway {
+fn gateway_of(example: &str) -> Gateway {
     let read = |name: &str| fs::read_to_string(root().join("examples").join(example).join(name)).unwrap();
     let gateway = Gateway::setup().whole(&read("wasmgate.toml")).file("ask", read("ask").as_bytes());
     // The harness reads where it listens from lines of JSON.
@@ -174,6 +175,7 @@ impl Place<'_> {
     fn run(&self, commands: &str) -> (String, bool) {
         let commands = commands
             .replace("../../policies", &root().join("policies").display().to_string())
+            .replace("~/.local/state", &self.gateway.path("state").display().to_string())
             .replace("http://127.0.0.1:8080", &format!("http://{}", self.gateway.address));
         let folder = binary().parent().unwrap().display().to_string();
         let output = Command::new("sh")

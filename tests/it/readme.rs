@@ -2,11 +2,14 @@
 //! would build: a gateway without a file, which is what it starts, takes its place.
 
 use std::fs;
+use std::process::Command;
 
+use serde_json::Value;
 use wasmgate_tests::gateway::{Gateway, serve_without_file};
 use wasmgate_tests::real;
+use wasmgate_tests::wait::until;
 
-use crate::examples::{Place, Step, blocks, gateway_of, root, steps};
+use crate::examples::{Place, Step, blocks, root, steps};
 
 fn read(document: &str) -> String {
     fs::read_to_string(root().join(document)).unwrap()
@@ -14,33 +17,68 @@ fn read(document: &str) -> String {
 
 #[test]
 fn the_readme_works_as_it_is_written() {
-    let (embedded, edited) = (serve_without_file(), gateway_of("hot-reload"));
+    let demo = serve_without_file();
     let clone = tempfile::tempdir().unwrap();
-    let in_clone = Place { gateway: &embedded, folder: clone.path().to_owned(), language: "script" };
-    let in_copy = Place { gateway: &edited, folder: edited.path(""), language: "script" };
-    let (mut place, mut begun, mut ran) = (&in_clone, Vec::new(), 0);
+    let ask = "examples/hot-reload/ask";
+    fs::create_dir_all(clone.path().join(ask).parent().unwrap()).unwrap();
+    fs::copy(root().join(ask), clone.path().join(ask)).unwrap();
+    let place = Place { gateway: &demo, folder: clone.path().to_owned(), language: "script" };
+    let (mut begun, mut ran) = (0, 0);
     for step in steps(&read("README.md")) {
-        let command = step.command.as_str();
-        // What starts and ends gateways is what this test does itself.
-        let now = match command {
-            "make run" => Some((&in_clone, "make run")),
-            _ if command.contains("\nwasmgate serve") => Some((&in_copy, "wasmgate serve")),
-            _ if command.starts_with("kill %1") => Some((&in_clone, "kill")),
-            _ => None,
-        };
-        match now {
-            Some((there, what)) => {
-                place = there;
-                begun.push(what);
-            }
-            None => {
-                place.follow(&step);
-                ran += 1;
-            }
+        // What starts gateways is what this test does itself.
+        if step.command == "make run" {
+            begun += 1;
+        } else {
+            place.follow(&step);
+            ran += 1;
         }
     }
-    assert_eq!(begun, ["make run", "wasmgate serve", "kill"]);
-    assert!(ran >= 9, "{ran} commands were found");
+    assert_eq!(begun, 1);
+    assert!(ran >= 11, "{ran} commands were found");
+}
+
+/// The start-up log of the demo names the policy's file, and the commands that change it, break it and bring it back.
+#[test]
+fn the_demo_is_swapped_by_the_commands_that_its_log_prints() {
+    let demo = serve_without_file();
+    let file = demo.wait_for_log("where the script is", |line| line["file"].is_string())["file"].clone();
+    assert_eq!(file, *demo.path("state/wasmgate/demo/route.rhai").to_str().unwrap());
+    assert_eq!(model(&demo), "tinyllama");
+    runs(&demo, "so that phi2 answers");
+    until("phi2 answers", || (model(&demo) == "phi2").then_some(()));
+    runs(&demo, "to break it (the version before keeps serving)");
+    demo.wait_place("routing", "the refusal", |place| place["refused"].to_string().contains("Expecting"));
+    assert_eq!(model(&demo), "phi2");
+    // What somebody wrote is still there after a restart, and so is the version that served.
+    let broken = fs::read(demo.path("state/wasmgate/demo/route.rhai")).unwrap();
+    let demo = demo.restart("TERM");
+    assert_eq!(fs::read(demo.path("state/wasmgate/demo/route.rhai")).unwrap(), broken);
+    assert_eq!(model(&demo), "phi2");
+    runs(&demo, "to bring it back");
+    until("tinyllama answers", || (model(&demo) == "tinyllama").then_some(()));
+}
+
+fn model(demo: &Gateway) -> String {
+    demo.chat("What is Rust?").expect(200).header("x-wasmgate-model").to_owned()
+}
+
+/// Runs the command that the log prints for this purpose, as it stands there.
+fn runs(demo: &Gateway, purpose: &str) {
+    let prefix = format!("try, {purpose}: ");
+    let is_it = |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with(&prefix));
+    let line = demo.wait_for_log(purpose, is_it);
+    let command = &line["message"].as_str().unwrap()[prefix.len()..];
+    assert!(Command::new("sh").args(["-e", "-c", command]).status().unwrap().success(), "{command}");
+}
+
+/// Where nothing can be written, the demo serves all the same, and says why there is nothing to edit.
+#[test]
+fn the_demo_serves_where_it_cannot_write() {
+    let demo = Gateway::setup().without_file().file("state", b"a file, where a folder would be").start();
+    let _ = demo.chat("What is Rust?").expect(200);
+    let line = demo.wait_for_log("the reason", |line| line["level"] == "WARN" && line["reason"].is_string());
+    assert!(line["message"].as_str().unwrap().contains("no policy file to edit"), "{line}");
+    assert!(demo.chat("What is Rust?").header("x-wasmgate-policy").starts_with("complexity@"));
 }
 
 #[test]

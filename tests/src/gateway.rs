@@ -47,10 +47,7 @@ output_usd_per_million_tokens = 15.0
 /// Serves without a configuration file.
 #[must_use]
 pub fn serve_without_file() -> Gateway {
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    let process = Process::start(command(&binary()).args(arguments));
-    let (address, admin) = process.wait_addresses();
-    Gateway { process, address, admin, setup: None }
+    Gateway::setup().without_file().start()
 }
 
 /// A gateway to be started. Where nothing is said of models, it has the three simulated ones.
@@ -71,6 +68,7 @@ pub struct Setup {
     any_port: bool,
     any_admin_port: bool,
     by_environment: bool,
+    without_file: bool,
 }
 
 impl Default for Setup {
@@ -92,6 +90,7 @@ impl Default for Setup {
             any_port: true,
             any_admin_port: true,
             by_environment: false,
+            without_file: false,
         }
     }
 }
@@ -270,6 +269,13 @@ impl Setup {
         self
     }
 
+    /// Starts it without a configuration file: the demo, whose folder is `state/wasmgate/demo` beside where the file would be.
+    #[must_use]
+    pub fn without_file(mut self) -> Self {
+        self.without_file = true;
+        self
+    }
+
     /// Runs it through a shell that does this first.
     #[must_use]
     pub fn after(mut self, shell: &str) -> Self {
@@ -309,6 +315,7 @@ impl Setup {
         let mut command = self.command();
         command.arg("serve");
         match self.by_environment {
+            _ if self.without_file => &mut command,
             true => command.env("WASMGATE_CONFIG", self.written()),
             false => command.arg("--config").arg(self.written()),
         };
