@@ -45,6 +45,6 @@ pub mod offload;
 mod demo;
 mod run;
 
-pub use crate::control::StartError;
+pub use crate::control::{Checked, StartError};
 pub use crate::demo::Demo;
 pub use crate::run::{Options, check, run};

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
-use wasmgate::config::{Config, LogFormat, Overrides};
+use wasmgate::config::{Config, Examined, LogFormat, Overrides, WrongFilter, check_filter, listen_address};
 use wasmgate::log;
 use wasmgate::{Demo, Options, StartError};
 use wasmgate_policy_host::compile_component;
@@ -41,6 +41,9 @@ enum Command {
         /// The configuration file.
         #[arg(long, env = "WASMGATE_CONFIG", value_name = "FILE")]
         config: PathBuf,
+        /// Print all problems as JSON, for programs.
+        #[arg(long)]
+        json: bool,
     },
     /// Inspect and operate the policies of a running gateway.
     Policies(cli::policies::Policies),
@@ -64,10 +67,10 @@ struct Serve {
     #[arg(long, env = "WASMGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Address to listen on for clients, such as 127.0.0.1:8080; port 0 picks a free port.
-    #[arg(long, env = "WASMGATE_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "WASMGATE_LISTEN", value_name = "ADDR", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// Address to listen on for operators, such as 127.0.0.1:8081; port 0 picks a free port.
-    #[arg(long, env = "WASMGATE_ADMIN_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "WASMGATE_ADMIN_LISTEN", value_name = "ADDR", value_parser = listen_address)]
     admin_listen: Option<SocketAddr>,
     /// Format of log lines.
     #[arg(long, value_enum)]
@@ -97,9 +100,13 @@ fn main() -> ExitCode {
                 wasmgate::run(config, Options { demo, ..options(overrides) }, stop, |_| ()).await
             })
         }),
-        Command::Check { config: file } => read(Some(&file))
-            .and_then(|config| block_on(wasmgate::check(&config, &options(Overrides::default()))))
-            .map(|summary| println!("{}: {summary}", file.display())),
+        Command::Check { config: file, json } => {
+            let examined = Examined::file(&file);
+            match block_on(wasmgate::check(examined, &options(Overrides::default()))) {
+                Ok(checked) => return cli::check::print(&file, &checked.summary, &checked.problems, json),
+                Err(error) => Err(error),
+            }
+        }
         Command::Policies(policies) => return cli::policies::run(&policies),
         Command::Policy(policy) => return cli::policy::run(policy),
         Command::Health(health) => return cli::health::run(&health),
@@ -107,7 +114,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::print(&format!("wasmgate: {error}"));
+            for line in error.to_string().lines() {
+                log::print(&format!("wasmgate: {line}"));
+            }
             match error {
                 StartError::Refused(_) => ExitCode::from(2),
                 StartError::Failed(_) => ExitCode::from(1),
@@ -137,8 +146,11 @@ fn start_log(config: &Config, format: Option<LogFormat>) -> Result<(), StartErro
     let named = |name| std::env::var(name).ok().filter(|filter| !filter.is_empty()).map(|filter| (name, filter));
     let (origin, level) =
         named("WASMGATE_LOG").or(named("RUST_LOG")).unwrap_or_else(|| ("log.level", config.log.level.clone()));
-    let mut filter = EnvFilter::try_new(&level)
-        .map_err(|error| StartError::Refused(format!("{origin}: {level:?} is not a log filter: {error}")))?;
+    check_filter(&level).map_err(|WrongFilter { found, expected, nearest }| {
+        let near = nearest.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+        StartError::Refused(format!("{origin}: {found}, expected {expected}{near}"))
+    })?;
+    let mut filter = EnvFilter::new(&level);
     // `trace` is meant for the gateway; the policy compiler would log megabytes per policy.
     for loud in ["cranelift=warn", "regalloc2=warn", "wasmtime=warn"] {
         filter = filter.add_directive(loud.parse().expect("a directive as the library writes them"));

@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Examined, Overrides, Problem};
 use crate::control;
-use crate::control::{Control, StartError};
+use crate::control::{Checked, Control, StartError};
 use crate::demo::Demo;
 use crate::net::files::{Files, raise_limit};
 use crate::proxy;
@@ -41,17 +41,24 @@ fn loader(config: &Config, options: &Options) -> Result<Loader, StartError> {
     Loader::new(options).map_err(|error| StartError::Failed(error.to_string()))
 }
 
-/// Loads and checks everything that the configuration names, and summarizes what would serve.
+/// Loads and checks everything that a configuration names, as far as it can be read. Reports what would serve and all
+/// problems, in the file's order.
 ///
 /// # Errors
-/// If something cannot be loaded.
-pub async fn check(config: &Config, options: &Options) -> Result<String, StartError> {
-    let files = fit_files(config)?;
-    let summary = control::check(config, loader(config, options)?).await?;
-    Ok(match files.lowered(config.server.max_connections, config.server.max_in_flight) {
-        Some(lowered) => format!("{summary}\nwarning: {lowered}"),
-        None => summary,
-    })
+/// If the machine does not allow it, or a backend cannot be set up.
+pub async fn check(examined: Examined, options: &Options) -> Result<Checked, StartError> {
+    let Examined { config, mut problems } = examined;
+    let Some(config) = config else { return Ok(Checked { summary: String::new(), problems }) };
+    let is_wrong = problems.iter().any(Problem::is_error);
+    let files = fit_files(&config)?;
+    let Checked { summary, problems: more } = control::check(&config, loader(&config, options)?).await?;
+    // Advice on a configuration that is wrong may follow from what is wrong.
+    problems.extend(more.into_iter().filter(|problem| problem.is_error() || !is_wrong));
+    if let Some(lowered) = files.lowered(config.server.max_connections, config.server.max_in_flight) {
+        problems.push(Problem::advice(&config.routing.active.place.file, &lowered));
+    }
+    problems.sort_by_key(|problem| problem.line);
+    Ok(Checked { summary, problems })
 }
 
 /// Raises the limit of open files, and fits the configured connections into it.

@@ -9,6 +9,7 @@ mod author;
 mod bad_input;
 mod bindings;
 mod breaker;
+mod broken_configs;
 mod browsers;
 mod bypass;
 mod chaos;

@@ -121,14 +121,14 @@ fn what_a_queue_may_be_is_said() {
         let text = format!("[backends.b]\nkind = \"sim\"\n[backends.b.queue]\n{queue}\n[models.m]\nbackend = \"b\"\n");
         Gateway::setup().models(&text).check()
     };
-    queue("max_wait_seconds = 601").expect(2, &["backends.b.queue: ", "max_wait_seconds is 601, expected 0 to 600"]);
+    queue("max_wait_seconds = 601").expect(2, &["backends.b.queue.max_wait_seconds: 601, expected 0 to 600 seconds"]);
     queue("max_inflight = 1").expect(2, &["backends.b.queue.max_inflight", "did you mean `max_in_flight`?"]);
     let told = Gateway::setup()
         .models("[backends.b]\nkind = \"sim\"\nretries = { attempts = 0 }\n[models.m]\nbackend = \"b\"\n");
-    told.check().expect(2, &["backends.b.retries: ", "attempts is 0, expected 1 to 10"]);
+    told.check().expect(2, &["backends.b.retries.attempts: 0, expected 1 to 10"]);
     let told = Gateway::setup()
         .models("[backends.b]\nkind = \"sim\"\nbreaker = { failure_ratio = 0 }\n[models.m]\nbackend = \"b\"\n");
-    told.check().expect(2, &["backends.b.breaker: ", "failure_ratio is 0, expected a number above 0, at most 1"]);
+    told.check().expect(2, &["backends.b.breaker.failure_ratio: 0, expected a number above 0, at most 1"]);
     let told = Gateway::setup()
         .models("[backends.b]\nkind = \"sim\"\n[models.m]\nbackend = \"b\"\ntimeouts = { connect_seconds = 1 }\n");
     told.check().expect(2, &["models.m.timeouts.connect_seconds: ", "the backend's"]);

@@ -315,6 +315,14 @@ pub fn run(arguments: &[&str]) -> Exit {
     Process::start(command(&binary()).args(arguments)).wait_exit()
 }
 
+/// Runs the command with these arguments and variables in a folder.
+#[must_use]
+pub fn run_in(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Exit {
+    let mut command = command(&binary());
+    command.args(arguments).current_dir(folder).envs(variables.iter().copied());
+    Process::start(&mut command).wait_exit()
+}
+
 /// Runs `wasmgate policies` with these arguments and variables against the admin listener at `url`.
 #[must_use]
 pub fn policies(url: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Exit {

@@ -2,12 +2,14 @@
 
 pub mod digest;
 pub mod document;
+pub mod io_reason;
 pub mod json_text;
 pub mod log_limit;
 pub mod money;
 pub mod nearest;
 pub mod overflow;
 pub mod paths;
+pub mod range;
 pub mod time;
 pub mod tokens;
 pub mod usage;

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use wasmgate_base::range::Range;
 
 /// How guest instances are reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
@@ -112,18 +113,24 @@ impl Limits {
 
     /// The sentence that names a field out of range, if there is one.
     fn out_of_range(&self) -> Option<String> {
-        fn check(name: &str, value: u64, low: u64, high: u64) -> Option<String> {
-            (value < low || value > high).then(|| format!("{name} is {value}, expected {low} to {high}"))
+        let values = [
+            self.call_time_ms,
+            self.memory_bytes as u64,
+            self.hostcall_bytes as u64,
+            self.input_bytes as u64,
+            self.concurrent_calls as u64,
+            self.warm_instances as u64,
+            u64::from(self.calls_per_instance),
+            self.instance_age_seconds,
+            self.instance_memory_bytes as u64,
+        ];
+        let wrong =
+            GivenLimits::RANGES.iter().zip(values).find(|((_, range), value)| !range.has_whole((*value).into()));
+        if let Some(((name, range), value)) = wrong {
+            return Some(format!("{name} is {value}, expected {range}"));
         }
-        check("call_time_ms", self.call_time_ms, 1, 10_000)
-            .or(check("memory_bytes", self.memory_bytes as u64, 64 << 10, super::engine::MAX_MEMORY_BYTES as u64))
-            .or(check("hostcall_bytes", self.hostcall_bytes as u64, 1 << 10, 64 << 20))
-            .or(check("input_bytes", self.input_bytes as u64, 1 << 10, 64 << 20))
-            .or(check("concurrent_calls", self.concurrent_calls as u64, 1, 128))
-            .or(check("warm_instances", self.warm_instances as u64, 1, 64))
-            .or(check("calls_per_instance", u64::from(self.calls_per_instance), 1, 1_000_000))
-            .or(check("instance_age_seconds", self.instance_age_seconds, 1, 86_400))
-            .or(check("instance_memory_bytes", self.instance_memory_bytes as u64, 0, self.memory_bytes as u64))
+        let (mark, most) = (self.instance_memory_bytes, self.memory_bytes);
+        (mark > most).then(|| format!("instance_memory_bytes is {mark}, expected 0 to {most}"))
     }
 }
 
@@ -145,6 +152,19 @@ pub struct GivenLimits {
 }
 
 impl GivenLimits {
+    /// The numbers that each limit may have, in the order of their fields.
+    pub const RANGES: &[(&str, Range)] = &[
+        ("call_time_ms", Range::Whole(1, 10_000)),
+        ("memory_bytes", Range::Whole(64 << 10, super::engine::MAX_MEMORY_BYTES as u64)),
+        ("hostcall_bytes", Range::Whole(1 << 10, 64 << 20)),
+        ("input_bytes", Range::Whole(1 << 10, 64 << 20)),
+        ("concurrent_calls", Range::Whole(1, 128)),
+        ("warm_instances", Range::Whole(1, 64)),
+        ("calls_per_instance", Range::Whole(1, 1_000_000)),
+        ("instance_age_seconds", Range::Whole(1, 86_400)),
+        ("instance_memory_bytes", Range::Whole(0, super::engine::MAX_MEMORY_BYTES as u64)),
+    ];
+
     /// The limits of a component of this profile.
     ///
     /// # Errors

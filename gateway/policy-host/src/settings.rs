@@ -17,10 +17,13 @@ pub(super) fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>
     let mut settings = Settings::new();
     for (name, json) in given {
         let Some(setting) = manifest.settings.iter().find(|s| &s.name == name) else {
-            let names = manifest.settings.iter().map(|s| s.name.as_str());
-            return Err(match wasmgate_base::nearest::nearest(name, names) {
+            let names = || manifest.settings.iter().map(|s| s.name.as_str());
+            return Err(match wasmgate_base::nearest::nearest(name, names()) {
                 Some(near) => format!("unknown setting `{name}`, did you mean `{near}`?"),
-                None => format!("unknown setting `{name}`; {} has {} settings", manifest.name, manifest.settings.len()),
+                None if manifest.settings.is_empty() => format!("unknown setting `{name}`; {} has none", manifest.name),
+                None => {
+                    format!("unknown setting `{name}`, expected one of `{}`", names().collect::<Vec<_>>().join("`, `"))
+                }
             });
         };
         let value = typed(json, &setting.default)

@@ -58,7 +58,7 @@ pub use quirks::{ModelQuirks, hint_labels};
 pub use redaction::Redaction;
 pub use sent::Sent;
 pub use settings::{LocatedBy, Location, Secret, Settings, Timeouts};
-pub(crate) use settings::{TimeoutsFile, seconds};
+pub(crate) use settings::{SECONDS, TimeoutsFile, seconds};
 pub use sim::SimSettings;
 
 /// A backend: its settings, and its live state.

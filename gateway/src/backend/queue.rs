@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{Backend, Live};
 use crate::error::{Failure, Kind};
+use wasmgate_base::range::Range;
 
 /// The queue's settings, as in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -31,19 +32,12 @@ impl Default for QueueSettings {
 }
 
 impl QueueSettings {
-    /// The first value out of range: its key, its value and the expected range.
-    #[must_use]
-    pub fn out_of_range(&self) -> Option<String> {
-        const MOST: u32 = 1_000_000;
-        if self.max_in_flight > MOST as usize {
-            return Some(format!("max_in_flight is {}, expected 0 to {MOST}", self.max_in_flight));
-        }
-        if self.max_waiting > MOST {
-            return Some(format!("max_waiting is {}, expected 0 to {MOST}", self.max_waiting));
-        }
-        let in_range = (0.0..=600.0).contains(&self.max_wait_seconds);
-        (!in_range).then(|| format!("max_wait_seconds is {}, expected 0 to 600", self.max_wait_seconds))
-    }
+    /// The numbers that each setting may have.
+    pub const RANGES: &[(&str, Range)] = &[
+        ("max_in_flight", Range::ZeroOrWhole("no limit", 1, 1_000_000)),
+        ("max_waiting", Range::Whole(0, 1_000_000)),
+        ("max_wait_seconds", Range::Number(0.0, 600.0)),
+    ];
 }
 
 /// The queue of one backend.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
+use wasmgate_base::range::Range;
 
 /// Longest pause, unless the backend requests a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(2);
@@ -39,21 +40,13 @@ impl Default for Retries {
 }
 
 impl Retries {
-    /// The first value out of range: its key, its value and the expected range.
-    #[must_use]
-    pub fn out_of_range(&self) -> Option<String> {
-        if !(1..=10).contains(&self.attempts) {
-            return Some(format!("attempts is {}, expected 1 to 10", self.attempts));
-        }
-        if !(1..=10_000).contains(&self.pause_ms) {
-            return Some(format!("pause_ms is {}, expected 1 to 10000", self.pause_ms));
-        }
-        if !(1..=60_000).contains(&self.busy_pause_ms) {
-            return Some(format!("busy_pause_ms is {}, expected 1 to 60000", self.busy_pause_ms));
-        }
-        let in_range = (0.0..=600.0).contains(&self.max_wait_seconds);
-        (!in_range).then(|| format!("max_wait_seconds is {}, expected 0 to 600", self.max_wait_seconds))
-    }
+    /// The numbers that each setting may have.
+    pub const RANGES: &[(&str, Range)] = &[
+        ("attempts", Range::Whole(1, 10)),
+        ("pause_ms", Range::Whole(1, 10_000)),
+        ("busy_pause_ms", Range::Whole(1, 60_000)),
+        ("max_wait_seconds", Range::Number(0.0, 600.0)),
+    ];
 
     /// The pause after failed attempt number `failed` (from 1); `None`: no retry. `asked`: the backend's `Retry-After`.
     #[must_use]

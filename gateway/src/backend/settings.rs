@@ -13,6 +13,7 @@ use super::kind::Kind;
 use super::queue::QueueSettings;
 use super::retry::Retries;
 use super::sim::SimSettings;
+use wasmgate_base::range::Range;
 use wasmgate_dialect::Quirks;
 
 /// The configuration of a backend.
@@ -202,39 +203,45 @@ impl Timeouts {
     }
 }
 
-/// A duration from a number of seconds. A shorter one than a millisecond is a mistake, and rounds to nothing.
-pub(crate) fn seconds(value: f64) -> Result<Duration, String> {
-    if (0.001..=86_400.0).contains(&value) {
-        Ok(Duration::from_secs_f64(value))
-    } else {
-        Err(format!("{value}, expected 0.001 to 86400 seconds"))
-    }
+/// Seconds of a timeout: a shorter one than a millisecond is a mistake, and rounds to nothing; a longer one than a day is no
+/// timeout.
+pub(crate) const SECONDS: Range = Range::Number(0.001, 86_400.0);
+
+/// A duration from a number of seconds that is in its range.
+pub(crate) fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value).unwrap_or_default()
 }
 
 impl TimeoutsFile {
+    /// The numbers that each setting may have.
+    pub(crate) const RANGES: &[(&str, Range)] = &[
+        ("connect_seconds", SECONDS),
+        ("head_seconds", SECONDS),
+        ("first_token_seconds", SECONDS),
+        ("answer_seconds", SECONDS),
+        ("hedge_seconds", Range::ZeroOr("never", 0.001, 86_400.0)),
+        ("loading_seconds", SECONDS),
+        ("idle_seconds", SECONDS),
+        ("total_seconds", SECONDS),
+    ];
+
     /// The written values; `otherwise` supplies the rest.
-    pub(crate) fn or(&self, otherwise: &Timeouts) -> Result<Timeouts, (&'static str, String)> {
-        let seconds = |key: &'static str, value: Option<f64>, otherwise: Duration| match value {
-            None => Ok(otherwise),
-            Some(value) => seconds(value).map_err(|message| (key, message)),
-        };
-        Ok(Timeouts {
-            connect: seconds("connect_seconds", self.connect_seconds, otherwise.connect)?,
-            head: seconds("head_seconds", self.head_seconds, otherwise.head)?,
-            first_token: seconds("first_token_seconds", self.first_token_seconds, otherwise.first_token)?,
-            answer: match self.answer_seconds {
-                None => otherwise.answer,
-                set => Some(seconds("answer_seconds", set, Duration::MAX)?),
-            },
+    pub(crate) fn or(&self, otherwise: &Timeouts) -> Timeouts {
+        let or = |value: Option<f64>, otherwise: Duration| value.map_or(otherwise, seconds);
+        Timeouts {
+            connect: or(self.connect_seconds, otherwise.connect),
+            head: or(self.head_seconds, otherwise.head),
+            first_token: or(self.first_token_seconds, otherwise.first_token),
+            answer: self.answer_seconds.map(seconds).or(otherwise.answer),
             hedge: match self.hedge_seconds {
                 None => otherwise.hedge,
                 Some(0.0) => None,
-                after => Some(seconds("hedge_seconds", after, Duration::MAX)?),
+                Some(after) => Some(seconds(after)),
             },
-            loading: seconds("loading_seconds", self.loading_seconds, otherwise.loading)?,
-            idle: seconds("idle_seconds", self.idle_seconds, otherwise.idle)?,
-            total: seconds("total_seconds", self.total_seconds, otherwise.total)?,
-        })
+            loading: or(self.loading_seconds, otherwise.loading),
+            idle: or(self.idle_seconds, otherwise.idle),
+            total: or(self.total_seconds, otherwise.total),
+        }
     }
 }
 

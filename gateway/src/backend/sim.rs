@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::Call;
 use crate::error::{Failure, Kind};
+use wasmgate_base::range::Range;
 use wasmgate_dialect::chat::{Chat, Part, Role};
 
 /// How a simulated model behaves.
@@ -35,22 +36,13 @@ impl Default for SimSettings {
 }
 
 impl SimSettings {
-    /// The first value out of range: its key, its value and the expected range.
-    pub(crate) fn out_of_range(&self) -> Option<String> {
-        if self.latency_ms > 600_000 {
-            return Some(format!("latency_ms is {}, expected 0 to 600000", self.latency_ms));
-        }
-        if self.tokens_per_second.is_nan() || self.tokens_per_second <= 0.0 {
-            return Some(format!("tokens_per_second is {}, expected a number above 0", self.tokens_per_second));
-        }
-        if !(1..=100_000).contains(&self.output_tokens) {
-            return Some(format!("output_tokens is {}, expected 1 to 100000", self.output_tokens));
-        }
-        match &self.fault {
-            Some(Fault { every: 0, .. }) => Some("fault.every is 0, expected at least 1 (every call)".into()),
-            _ => None,
-        }
-    }
+    /// The numbers that each setting may have.
+    pub const RANGES: &[(&str, Range)] = &[
+        ("latency_ms", Range::Whole(0, 600_000)),
+        ("tokens_per_second", Range::Above0(f64::INFINITY)),
+        ("output_tokens", Range::Whole(1, 100_000)),
+        ("fault.every", Range::Whole(1, u32::MAX as u64)),
+    ];
 }
 
 /// A fault of a simulated model.

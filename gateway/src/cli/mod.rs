@@ -1,6 +1,7 @@
-//! The subcommands besides `serve` and `check`: `policies` calls a running gateway's admin API, `policy` is for authors
+//! The subcommands besides `serve`: `check` reports what is wrong with a configuration, `policies` calls a running gateway's admin API, `policy` is for authors
 //! and needs no gateway, `health` is for health checks.
 
+pub(crate) mod check;
 mod client;
 pub(crate) mod health;
 pub(crate) mod policies;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::Token;
-use super::error::{Wrong, wrong};
+use super::address::listen_address;
+use super::problem::{Code, Problems, Wrong, wrong};
 use super::secret::{self, Readers};
 
 /// Environment variable with the token. It overrides the file, so that a secret store need not write one.
@@ -50,17 +51,20 @@ impl Default for AdminFile {
 
 impl AdminFile {
     /// Checks and converts the table. Relative paths are relative to `folder`.
-    pub(super) fn meant(self, folder: &Path) -> Result<Admin, Wrong> {
-        let listen = self.listen.parse().map_err(|_| {
-            let message = format!("{:?} is not an address, expected one like 127.0.0.1:8081", self.listen);
-            wrong(&["admin", "listen"], message)
-        })?;
-        let token = token(self.token_file.as_deref(), folder)?;
-        if !self.enabled {
-            return Ok(Admin { listen: None, token });
+    pub(super) fn meant(self, folder: &Path, problems: &mut Problems) -> Admin {
+        let listen = problems.take(listen_address(&self.listen).map_err(|expected| {
+            let found = format!("{:?} is not an address", self.listen);
+            wrong(&["admin", "listen"], Code::InvalidValue, found, expected.replace("8080", "8081"))
+        }));
+        let token = problems.take(token(self.token_file.as_deref(), folder));
+        let listen = listen.filter(|_| self.enabled);
+        // If the token cannot be read, that is the mistake.
+        if let (Some(listen), Some(token)) = (listen, &token)
+            && let Err(message) = check(listen, token.as_ref())
+        {
+            problems.add(wrong(&["admin", "listen"], Code::Conflict, message, ""));
         }
-        check(listen, token.as_ref()).map_err(|message| wrong(&["admin", "listen"], message))?;
-        Ok(Admin { listen: Some(listen), token })
+        Admin { listen, token: token.flatten() }
     }
 }
 
@@ -77,12 +81,15 @@ fn check(listen: SocketAddr, token: Option<&Token>) -> Result<(), String> {
 
 fn token(file: Option<&Path>, folder: &Path) -> Result<Option<Token>, Wrong> {
     if let Some(text) = std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) {
-        let refused = |message| wrong(&["admin"], format!("the environment variable {VARIABLE}: {message}"));
+        let refused = |message| {
+            wrong(&["admin"], Code::InvalidValue, format!("the environment variable {VARIABLE}: {message}"), "")
+        };
         return Token::new(&text.to_string_lossy()).map(Some).map_err(refused);
     }
     let Some(file) = file else { return Ok(None) };
-    let refused = |message| wrong(&["admin", "token_file"], message);
+    let refused = |code, message: String| wrong(&["admin", "token_file"], code, message, "");
     let path = folder.join(file);
-    let text = secret::read(&path, Readers::Owner).map_err(refused)?;
-    Token::new(&text).map(Some).map_err(|message| refused(format!("{}: {message}", path.display())))
+    let text = secret::read(&path, Readers::Owner).map_err(|message| refused(Code::Unreadable, message))?;
+    let invalid = |message| refused(Code::InvalidValue, format!("{}: {message}", path.display()));
+    Token::new(&text).map(Some).map_err(invalid)
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::error::{Wrong, wrong};
 use super::policies::is_header_name;
+use super::problem::{Code, Problems, wrong};
+use wasmgate_base::range::Range;
 
 /// Longest time that a browser may remember an answer, in seconds: a day, as browsers themselves bound it.
 const LONGEST_AGE: u64 = 86_400;
@@ -36,34 +37,30 @@ impl Default for CorsFile {
     }
 }
 
+/// The numbers that each setting may have.
+pub(super) const RANGES: &[(&str, Range)] = &[("max_age_seconds", Range::Whole(0, LONGEST_AGE))];
+
 impl CorsFile {
     /// The checked form; `older`: the origins under their older name, `server.allowed_origins`.
-    pub(super) fn meant(self, older: Option<Vec<String>>) -> Result<Cors, Wrong> {
-        let (key, origins): (&[&str], _) = match (self.origins, older) {
-            (Some(_), Some(_)) => {
-                let message = "it is the older name of server.cors.origins, expected one of the two";
-                return Err(wrong(&["server", "allowed_origins"], message));
-            }
-            (None, Some(older)) => (&["server", "allowed_origins"], Some(older)),
-            (origins, None) => (&["server", "cors", "origins"], origins),
+    pub(super) fn meant(self, older: Option<Vec<String>>, problems: &mut Problems) -> Cors {
+        if self.origins.is_some() && older.is_some() {
+            let found = "it is the older name of server.cors.origins";
+            problems.add(wrong(&["server", "allowed_origins"], Code::Conflict, found, "one of the two"));
+        }
+        let (key, origins): (&[&str], _) = match older {
+            Some(older) => (&["server", "allowed_origins"], Some(older)),
+            None => (&["server", "cors", "origins"], self.origins),
         };
-        if let Some(origin) = origins.iter().flatten().find(|origin| !is_origin(origin)) {
-            let message = format!(
-                "{origin:?} is not an origin, expected one like \"https://app.example\", \"http://localhost:*\" or \"*\""
-            );
-            return Err(wrong(key, message));
+        for origin in origins.iter().flatten().filter(|origin| !is_origin(origin)) {
+            let expected = "one like \"https://app.example\", \"http://localhost:*\" or \"*\"";
+            problems.add(wrong(key, Code::InvalidValue, format!("{origin:?} is not an origin"), expected));
         }
-        for header in &self.headers {
-            if header != "*" && !is_header_name(header) {
-                let message = format!("{header:?} is not a header name in lower case, nor \"*\"");
-                return Err(wrong(&["server", "cors", "headers"], message));
-            }
+        for header in self.headers.iter().filter(|header| *header != "*" && !is_header_name(header)) {
+            let found = format!("{header:?} is not a header name");
+            let expected = "lower-case letters, digits and `-`, or \"*\"";
+            problems.add(wrong(&["server", "cors", "headers"], Code::InvalidValue, found, expected));
         }
-        if self.max_age_seconds > LONGEST_AGE {
-            let message = format!("{}, expected 0 to {LONGEST_AGE}", self.max_age_seconds);
-            return Err(wrong(&["server", "cors", "max_age_seconds"], message));
-        }
-        Ok(Cors { origins, headers: self.headers, max_age: Duration::from_secs(self.max_age_seconds) })
+        Cors { origins, headers: self.headers, max_age: Duration::from_secs(self.max_age_seconds) }
     }
 }
 

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
-use super::error::Wrong;
+use super::problem::{Code, Problems, wrong};
 use super::secret::{self, Readers};
 use crate::backend::{ClientCertificate, Egress, ExtraHeader, Proxy, ProxyBy, ProxyVariables, Roots, Tls, WrongClient};
 
@@ -69,40 +69,35 @@ pub(super) struct Shared<'a> {
 }
 
 /// The root certificates of `[server]`.
-pub(super) fn mean_roots(file: Option<&Path>, folder: &Path) -> Result<Roots, Wrong> {
-    let at = || ["server", "ca_file"].map(str::to_owned).to_vec();
-    file.map_or(Ok(Roots::default()), |path| read_roots(&folder.join(path)).map_err(|message| (at(), message)))
+pub(super) fn mean_roots(file: Option<&Path>, folder: &Path, problems: &mut Problems) -> Roots {
+    let read = file.map(|path| {
+        let wrong = |message| wrong(&["server", "ca_file"], Code::Unreadable, message, "");
+        read_roots(&folder.join(path)).map_err(wrong)
+    });
+    read.and_then(|read| problems.take(read)).unwrap_or_default()
 }
 
-/// `url`: the checked address of the backend; `None`: it is simulated.
+/// `url`: the checked address of the backend; `None`: it is simulated, or its address is wrong.
 pub(super) fn mean_egress(
     name: &str,
     file: EgressFile,
     url: Option<&str>,
     shared: &Shared<'_>,
-) -> Result<Egress, Wrong> {
-    let at = |key: &str| vec!["backends".to_owned(), name.to_owned(), key.to_owned()];
-    let Some(url) = url else {
-        let set = [
-            ("proxy", file.proxy.is_some()),
-            ("ca_file", file.ca_file.is_some()),
-            ("client_cert_file", file.client_cert_file.is_some()),
-            ("client_key_file", file.client_key_file.is_some()),
-            ("headers", !file.headers.is_empty()),
-        ];
-        return match set.into_iter().find(|(_, set)| *set) {
-            Some((key, _)) => Err((at(key), "a simulated backend has no connections".into())),
-            None => Ok(Egress::default()),
-        };
-    };
+    problems: &mut Problems,
+) -> Egress {
+    let at = |key: &'static str| ["backends", name, key];
+    let Some(url) = url else { return Egress::default() };
     let (proxy, proxy_by) = match file.proxy.as_deref() {
         Some("none") => (None, ProxyBy::Configuration),
         Some(address) => {
-            (Some(Proxy::parse(address).map_err(|message| (at("proxy"), message))?), ProxyBy::Configuration)
+            let proxy = Proxy::parse(address).map_err(|message| wrong(&at("proxy"), Code::InvalidValue, message, ""));
+            (problems.take(proxy), ProxyBy::Configuration)
         }
-        None => shared.variables.of(url).map_err(|message| {
-            (at("proxy"), format!("{message}; or set `proxy = \"none\"` to reach this backend without one"))
-        })?,
+        None => shared.variables.of(url).unwrap_or_else(|message| {
+            let found = format!("{message}; or set `proxy = \"none\"` to reach this backend without one");
+            problems.add(wrong(&at("proxy"), Code::InvalidValue, found, ""));
+            (None, ProxyBy::Default)
+        }),
     };
     if !url.starts_with("https:") {
         let tls = [
@@ -110,55 +105,76 @@ pub(super) fn mean_egress(
             ("client_cert_file", &file.client_cert_file),
             ("client_key_file", &file.client_key_file),
         ];
-        if let Some((key, _)) = tls.into_iter().find(|(_, path)| path.is_some()) {
-            return Err((at(key), format!("{url:?} has no TLS, expected an address that begins with https")));
+        for (key, _) in tls.into_iter().filter(|(_, path)| path.is_some()) {
+            let found = format!("{url:?} has no TLS");
+            problems.add(wrong(&at(key), Code::Conflict, found, "an address that begins with https"));
         }
     }
-    let roots = match &file.ca_file {
-        None => shared.roots.clone(),
-        Some(path) => {
-            let more = read_roots(&shared.folder.join(path)).map_err(|message| (at("ca_file"), message))?;
-            shared.roots.and(more)
-        }
-    };
+    let more = file.ca_file.as_ref().map(|path| {
+        read_roots(&shared.folder.join(path)).map_err(|message| wrong(&at("ca_file"), Code::Unreadable, message, ""))
+    });
+    let more = more.and_then(|read| problems.take(read));
+    let roots = more.map_or_else(|| shared.roots.clone(), |more| shared.roots.and(more));
     let client = match (&file.client_cert_file, &file.client_key_file) {
         (None, None) => None,
-        (Some(chain), Some(key)) => Some(
-            read_client(&shared.folder.join(chain), &shared.folder.join(key))
-                .map_err(|(key, message)| (at(key), message))?,
-        ),
+        (Some(chain), Some(key)) => {
+            let read = read_client(&shared.folder.join(chain), &shared.folder.join(key));
+            problems.take(read.map_err(|(key, message)| wrong(&at(key), Code::Unreadable, message, "")))
+        }
         (Some(_), None) => {
-            return Err((at("client_key_file"), "missing, expected the key of `client_cert_file`".into()));
+            problems.add(wrong(&at("client_key_file"), Code::Missing, "missing", "the key of `client_cert_file`"));
+            None
         }
         (None, Some(_)) => {
-            return Err((at("client_cert_file"), "missing, expected the certificate of `client_key_file`".into()));
+            let expected = "the certificate of `client_key_file`";
+            problems.add(wrong(&at("client_cert_file"), Code::Missing, "missing", expected));
+            None
         }
     };
     let mut headers: Vec<ExtraHeader> = Vec::with_capacity(file.headers.len());
     for (header, value) in file.headers {
-        let here = || vec!["backends".to_owned(), name.to_owned(), "headers".to_owned(), header.clone()];
-        let (value, secret) = mean_value(value, shared.folder).map_err(|message| (here(), message))?;
-        let extra = ExtraHeader::new(&header, &value, secret).map_err(|message| (here(), message))?;
+        let here = ["backends", name, "headers", &header];
+        let value = mean_value(value, shared.folder).map_err(|(code, message)| wrong(&here, code, message, ""));
+        let Some((value, secret)) = problems.take(value) else { continue };
+        let extra = ExtraHeader::new(&header, &value, secret);
+        let extra = extra.map_err(|message| wrong(&here, Code::InvalidValue, message, ""));
+        let Some(extra) = problems.take(extra) else { continue };
         if headers.iter().any(|known| known.name() == extra.name()) {
-            return Err((here(), "this header is there twice, expected each once".into()));
+            problems.add(wrong(&here, Code::DuplicateKey, "this header is there twice", "each once"));
         }
         headers.push(extra);
     }
-    Ok(Egress { proxy, proxy_by, tls: Tls { roots, client }, headers })
+    Egress { proxy, proxy_by, tls: Tls { roots, client }, headers }
+}
+
+/// Refuses what a simulated backend cannot have.
+pub(super) fn check_simulated(name: &str, file: &EgressFile, problems: &mut Problems) {
+    let set = [
+        ("proxy", file.proxy.is_some()),
+        ("ca_file", file.ca_file.is_some()),
+        ("client_cert_file", file.client_cert_file.is_some()),
+        ("client_key_file", file.client_key_file.is_some()),
+        ("headers", !file.headers.is_empty()),
+    ];
+    for (key, _) in set.into_iter().filter(|(_, set)| *set) {
+        let found = "a simulated backend has no connections";
+        problems.add(wrong(&["backends", name, key], Code::Conflict, found, ""));
+    }
 }
 
 /// A header's value, and whether it is secret.
-fn mean_value(value: HeaderFile, folder: &Path) -> Result<(String, bool), String> {
+fn mean_value(value: HeaderFile, folder: &Path) -> Result<(String, bool), (Code, String)> {
     match value {
         HeaderFile::Value(value) => Ok((value, false)),
         HeaderFile::Secret(SecretFile { env: Some(variable), file: None }) => match std::env::var(&variable) {
             Ok(value) if !value.trim().is_empty() => Ok((value.trim().to_owned(), true)),
-            _ => Err(format!("the environment variable {variable} is not set")),
+            _ => Err((Code::Missing, format!("the environment variable {variable} is not set"))),
         },
         HeaderFile::Secret(SecretFile { env: None, file: Some(path) }) => {
-            secret::read(&folder.join(path), Readers::Anyone).map(|value| (value, true))
+            let read = secret::read(&folder.join(path), Readers::Anyone);
+            read.map(|value| (value, true)).map_err(|message| (Code::Unreadable, message))
         }
-        HeaderFile::Secret(_) => Err("expected one of `env` and `file`".into()),
+        HeaderFile::Secret(_) => Err((Code::Conflict, "expected one of `env` and `file`".into())),
     }
 }
 

@@ -1,23 +1,27 @@
 //! The file as written, and its conversion into the checked configuration.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::address::listen_address;
 use super::admin::AdminFile;
 use super::backends::{BackendFile, mean_backend};
-use super::checks::seconds;
 use super::cors::CorsFile;
+use super::document;
 use super::egress::{Shared, mean_roots};
-use super::error::{ConfigError, Wrong, wrong};
-use super::locate::{key_at, line_at, line_of};
+use super::log_filter::{WrongFilter, check_filter};
 use super::models::{ModelFile, mean_models};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
-use super::{Config, Log, LogFormat, Reload, Server, Translation};
-use crate::backend::ProxyVariables;
+use super::problem::{Code, Problems, wrong};
+use super::warnings;
+use super::{Config, Examined, Log, LogFormat, Place, Reload, Server, Translation};
+use crate::backend::{self, ProxyVariables, seconds};
 use wasmgate_base::digest::sha256;
+use wasmgate_base::range::Range;
 use wasmgate_dialect::Bounds;
 use wasmgate_policy_host::Hook;
 
@@ -159,188 +163,188 @@ impl Default for LogFile {
     }
 }
 
-pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Config, ConfigError> {
-    let file: File = toml::from_str(text).map_err(|error| {
-        let offset = error.span().map(|span| span.start);
-        ConfigError {
-            file: name.to_owned(),
-            line: offset.map(|offset| line_at(text, offset)),
-            key: offset.map(|offset| key_at(text, offset)).unwrap_or_default(),
-            message: with_nearest(error.message()),
-        }
-    })?;
-    let at = |path: &[&str], message: String| ConfigError {
-        file: name.to_owned(),
-        line: line_of(text, path),
-        key: path.join("."),
-        message,
-    };
-    let mut config = mean(file, folder)
-        .map_err(|(path, message)| at(&path.iter().map(String::as_str).collect::<Vec<_>>(), message))?;
-    let place = |path: &[&str]| {
-        let line = line_of(text, &[path, &["settings"]].concat());
-        format!("{name}{}: {}", line.map_or(String::new(), |line| format!(":{line}")), path.join("."))
-    };
-    for (hook, choice) in [("routing", &mut config.routing), ("cost", &mut config.cost)] {
-        choice.active.place = place(&["policies", hook]);
-        if let Some(canary) = &mut choice.canary {
-            canary.policy.place = place(&["policies", hook, "canary"]);
-        }
-        for (shadow, policy) in &mut choice.shadows {
-            policy.place = place(&["policies", hook, "shadows", shadow]);
-        }
-    }
-    config.digest = sha256(text.as_bytes());
-    Ok(config)
-}
+/// The numbers that the settings of `[server]` may have.
+pub(super) const SERVER: &[(&str, Range)] = &[
+    ("max_in_flight", Range::Whole(1, 1_000_000)),
+    ("max_connections", Range::Whole(1, 1_000_000)),
+    ("max_connections_per_address", Range::ZeroOrWhole("no limit", 1, 1_000_000)),
+    ("max_connection_age_seconds", Range::ZeroOr("any age", 0.001, 86_400.0)),
+    ("max_concurrent_streams", Range::Whole(1, 10_000)),
+    ("max_body_bytes", Range::Whole(1 << 10, 1 << 30)),
+    ("max_buffered_bytes", Range::Whole(3 << 10, 1 << 40)),
+    ("max_prompt_chars", Range::Whole(1, 1 << 30)),
+    ("max_messages", Range::Whole(1, 1_000_000)),
+    ("max_parts", Range::Whole(1, 1_000_000)),
+    ("max_tools", Range::Whole(1, 1_000_000)),
+    ("max_head_bytes", Range::Whole(8 << 10, 1 << 20)),
+    ("head_timeout_seconds", backend::SECONDS),
+    ("body_timeout_seconds", backend::SECONDS),
+    ("write_timeout_seconds", backend::SECONDS),
+    ("drain_timeout_seconds", backend::SECONDS),
+    ("retry_budget_percent", Range::Whole(0, 100)),
+    ("hedge_budget_percent", Range::Whole(0, 100)),
+    ("max_models_per_request", Range::Whole(1, 100)),
+    ("guarded_max_bytes", Range::Whole(1 << 10, 1 << 26)),
+    ("keep_alive_seconds", Range::ZeroOr("none", 0.001, 86_400.0)),
+];
 
-/// Suggests the nearest known key or value, taken from the parser's message.
-fn with_nearest(message: &str) -> String {
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    match quoted.next() {
-        Some(unknown) if message.starts_with("unknown field") || message.starts_with("unknown variant") => {
-            match wasmgate_base::nearest::nearest(unknown, quoted) {
-                Some(near) => format!("unknown key `{unknown}`, did you mean `{near}`?").replace(
-                    "unknown key",
-                    if message.starts_with("unknown field") { "unknown key" } else { "unknown value" },
-                ),
-                None => message.replace("unknown field", "unknown key").replace("unknown variant", "unknown value"),
+/// The same for `[reload]`.
+pub(super) const RELOAD: &[(&str, Range)] = &[
+    ("settle_ms", Range::Whole(10, 60_000)),
+    ("rescan_seconds", backend::SECONDS),
+    ("drain_seconds", backend::SECONDS),
+    ("keep_series_seconds", backend::SECONDS),
+];
+
+/// Reads a text: the configuration, as far as it can be read, and all mistakes.
+pub(super) fn examine(text: &str, name: &str, folder: &Path) -> Examined {
+    let mut problems = Problems::default();
+    if text.trim().is_empty() {
+        let expected = "at least one [backends.NAME] and one [models.NAME]";
+        problems.add(wrong(&[], Code::Missing, "the file is empty", expected));
+        return Examined { config: None, problems: problems.finish(name, None) };
+    }
+    let (file, tree) = document::read::<File>(text, &mut problems);
+    let mut config = file.map(|file| mean(file, folder, &mut problems));
+    if let Some(config) = &mut config {
+        warnings::add(config, &mut problems);
+        let place = |path: &[&str]| {
+            let settings: Vec<String> = path.iter().chain(&["settings"]).map(|&part| part.to_owned()).collect();
+            Place { file: name.to_owned(), line: tree.line_of(&settings), key: path.join(".") }
+        };
+        for (hook, choice) in [("routing", &mut config.routing), ("cost", &mut config.cost)] {
+            choice.active.place = place(&["policies", hook]);
+            if let Some(canary) = &mut choice.canary {
+                canary.policy.place = place(&["policies", hook, "canary"]);
+            }
+            for (shadow, policy) in &mut choice.shadows {
+                policy.place = place(&["policies", hook, "shadows", shadow]);
             }
         }
-        _ => message.to_owned(),
+        config.digest = sha256(text.as_bytes());
     }
+    let problems = problems.finish(name, Some(&tree));
+    if let Some(config) = &mut config {
+        config.warnings = problems.iter().filter(|problem| !problem.is_error()).cloned().collect();
+    }
+    Examined { config, problems }
 }
 
-fn mean(file: File, folder: &Path) -> Result<Config, Wrong> {
-    let listen = file.listen.parse().map_err(|_| {
-        wrong(&["listen"], format!("{:?} is not an address, expected one like 127.0.0.1:8080", file.listen))
-    })?;
-    let admin = file.admin.meant(folder)?;
-    let roots = mean_roots(file.server.ca_file.as_deref(), folder)?;
+fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
+    let listen = problems.take(listen_address(&file.listen).map_err(|expected| {
+        wrong(&["listen"], Code::InvalidValue, format!("{:?} is not an address", file.listen), expected)
+    }));
+    let admin = file.admin.meant(folder, problems);
+    if let (Some(listen), Some(admin)) = (listen, admin.listen)
+        && listen == admin
+        && listen.port() != 0
+    {
+        let found = format!("{listen} is also the address for clients");
+        problems.add(wrong(&["admin", "listen"], Code::Conflict, found, "another port"));
+    }
+    let roots = mean_roots(file.server.ca_file.as_deref(), folder, problems);
     let variables = ProxyVariables::read(|name| std::env::var(name).ok());
     let shared = Shared { folder, roots: &roots, variables: &variables };
-    let server = mean_server(file.server)?;
+    let server = mean_server(file.server, problems);
     if file.models.is_empty() {
-        return Err(wrong(&["models"], "no model is configured, expected at least one [models.NAME]"));
+        let expected = "at least one table [models.NAME]";
+        problems.add(wrong(&["models"], Code::Missing, "no model is configured", expected));
     }
     let mut backends = Vec::with_capacity(file.backends.len());
     for (name, backend) in file.backends {
-        backends.push(mean_backend(name, backend, &shared)?);
+        backends.extend(mean_backend(name, backend, &shared, problems));
     }
-    let models = mean_models(file.models, &backends)?;
-    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&file.log.level) {
-        return Err(wrong(
-            &["log", "level"],
-            format!("{:?} is not a filter like \"info,policy=debug\": {error}", file.log.level),
-        ));
+    let models = mean_models(file.models, &backends, problems);
+    match check_filter(&file.log.level) {
+        Err(WrongFilter { found, expected, nearest }) => {
+            problems.add(wrong(&["log", "level"], Code::UnknownValue, found, expected).near(nearest));
+        }
+        Ok(false) => {
+            let found = format!("{:?} names no level for everything else, which then logs nothing", file.log.level);
+            problems.warn(wrong(&["log", "level"], Code::Advice, found, format!("\"info,{}\"", file.log.level)));
+        }
+        Ok(true) => {}
     }
-    let rescan = seconds(&["reload", "rescan_seconds"], file.reload.rescan_seconds)?;
-    let drain = seconds(&["reload", "drain_seconds"], file.reload.drain_seconds)?;
-    let keep_series = seconds(&["reload", "keep_series_seconds"], file.reload.keep_series_seconds)?;
-    if !(10..=60_000).contains(&file.reload.settle_ms) {
-        return Err(wrong(&["reload", "settle_ms"], format!("{}, expected 10 to 60000", file.reload.settle_ms)));
-    }
-    Ok(Config {
+    Config {
         file: None,
         digest: String::new(),
-        listen,
+        warnings: Vec::new(),
+        listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         admin,
         server,
         reload: Reload {
             enabled: file.reload.enabled,
             settle: Duration::from_millis(file.reload.settle_ms),
-            rescan,
-            drain,
-            keep_series,
+            rescan: seconds(file.reload.rescan_seconds),
+            drain: seconds(file.reload.drain_seconds),
+            keep_series: seconds(file.reload.keep_series_seconds),
         },
         state_dir: file.state_dir.map(|path| folder.join(path)),
         cache_dir: file.cache_dir.map(|path| folder.join(path)),
         log: Log { format: file.log.format, level: file.log.level, requests: file.log.requests },
         backends,
         models,
-        routing: mean_hook(Hook::Routing, file.policies.routing, folder)?,
-        cost: mean_hook(Hook::Cost, file.policies.cost, folder)?,
-    })
+        routing: mean_hook(Hook::Routing, file.policies.routing, folder, problems),
+        cost: mean_hook(Hook::Cost, file.policies.cost, folder, problems),
+    }
 }
 
-fn mean_server(file: ServerFile) -> Result<Server, Wrong> {
-    let count = |key: &str, value: usize, low: usize, high: usize| {
-        if (low..=high).contains(&value) {
-            Ok(value)
-        } else {
-            Err(wrong(&["server", key], format!("{value}, expected {low} to {high}")))
-        }
-    };
+fn mean_server(file: ServerFile, problems: &mut Problems) -> Server {
     for header in &file.label_headers {
+        let path = ["server", "label_headers"];
         let secret = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
         if !is_header_name(header) {
-            let message = format!("{header:?} is not a header name, expected lower-case letters, digits and `-`");
-            return Err(wrong(&["server", "label_headers"], message));
-        }
-        if secret.contains(&header.as_str()) {
-            return Err(wrong(&["server", "label_headers"], format!("{header} holds secrets; policies never see it")));
+            let found = format!("{header:?} is not a header name");
+            problems.add(wrong(&path, Code::InvalidValue, found, "lower-case letters, digits and `-`"));
+        } else if secret.contains(&header.as_str()) {
+            let found = format!("{header} holds secrets; policies never see it");
+            problems.add(wrong(&path, Code::Conflict, found, ""));
         }
     }
-    let percent = |key: &str, value: u32| match value {
-        0..=100 => Ok(value),
-        _ => Err(wrong(&["server", key], format!("{value}, expected 0 to 100"))),
-    };
-    let cors = file.cors.meant(file.allowed_origins)?;
+    let cors = file.cors.meant(file.allowed_origins, problems);
     for host in &file.allowed_hosts {
         if host.is_empty() || !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
-            let message = format!("{host:?} is not a host name, expected one like \"gateway.example\", without a port");
-            return Err(wrong(&["server", "allowed_hosts"], message));
+            let found = format!("{host:?} is not a host name");
+            let expected = "one like \"gateway.example\", without a port";
+            problems.add(wrong(&["server", "allowed_hosts"], Code::InvalidValue, found, expected));
         }
     }
-    let max_body_bytes = count("max_body_bytes", file.max_body_bytes, 1 << 10, 1 << 30)?;
     // Less would have no room for the largest body, which is in memory three times.
-    let least = 3 * max_body_bytes;
+    let least = 3 * file.max_body_bytes;
     let max_buffered_bytes = file.max_buffered_bytes.unwrap_or(least.max(512 << 20));
-    let max_buffered_bytes = count("max_buffered_bytes", max_buffered_bytes, least, 1 << 40)?;
-    if !(1..=10_000).contains(&file.max_concurrent_streams) {
-        let message = format!("{}, expected 1 to 10000", file.max_concurrent_streams);
-        return Err(wrong(&["server", "max_concurrent_streams"], message));
+    if max_buffered_bytes < least {
+        let expected = format!("at least {least}, three times `max_body_bytes`");
+        let found = max_buffered_bytes.to_string();
+        problems.add(wrong(&["server", "max_buffered_bytes"], Code::Conflict, found, expected));
     }
-    Ok(Server {
-        max_in_flight: count("max_in_flight", file.max_in_flight, 1, 1_000_000)?,
-        max_connections: count("max_connections", file.max_connections, 1, 1_000_000)?,
-        max_connections_per_address: match file.max_connections_per_address {
-            0 => None,
-            most => Some(count("max_connections_per_address", most, 1, 1_000_000)?),
-        },
-        max_connection_age: match file.max_connection_age_seconds {
-            0.0 => None,
-            age => Some(seconds(&["server", "max_connection_age_seconds"], age)?),
-        },
+    let unless_0 = |value: f64| (value != 0.0).then(|| seconds(value));
+    Server {
+        max_in_flight: file.max_in_flight,
+        max_connections: file.max_connections,
+        max_connections_per_address: Some(file.max_connections_per_address).filter(|most| *most != 0),
+        max_connection_age: unless_0(file.max_connection_age_seconds),
         max_concurrent_streams: file.max_concurrent_streams,
-        max_body_bytes,
+        max_body_bytes: file.max_body_bytes,
         max_buffered_bytes,
-        max_prompt_chars: file.max_prompt_chars.map(|most| count("max_prompt_chars", most, 1, 1 << 30)).transpose()?,
-        bounds: Bounds {
-            messages: count("max_messages", file.max_messages, 1, 1_000_000)?,
-            parts: count("max_parts", file.max_parts, 1, 1_000_000)?,
-            tools: count("max_tools", file.max_tools, 1, 1_000_000)?,
-        },
-        max_head_bytes: count("max_head_bytes", file.max_head_bytes, 8 << 10, 1 << 20)?,
-        head_timeout: seconds(&["server", "head_timeout_seconds"], file.head_timeout_seconds)?,
-        body_timeout: seconds(&["server", "body_timeout_seconds"], file.body_timeout_seconds)?,
-        write_timeout: seconds(&["server", "write_timeout_seconds"], file.write_timeout_seconds)?,
-        drain_timeout: seconds(&["server", "drain_timeout_seconds"], file.drain_timeout_seconds)?,
-        retry_budget_percent: percent("retry_budget_percent", file.retry_budget_percent)?,
-        hedge_budget_percent: percent("hedge_budget_percent", file.hedge_budget_percent)?,
-        max_models_per_request: count("max_models_per_request", file.max_models_per_request, 1, 100)?,
+        max_prompt_chars: file.max_prompt_chars,
+        bounds: Bounds { messages: file.max_messages, parts: file.max_parts, tools: file.max_tools },
+        max_head_bytes: file.max_head_bytes,
+        head_timeout: seconds(file.head_timeout_seconds),
+        body_timeout: seconds(file.body_timeout_seconds),
+        write_timeout: seconds(file.write_timeout_seconds),
+        drain_timeout: seconds(file.drain_timeout_seconds),
+        retry_budget_percent: file.retry_budget_percent,
+        hedge_budget_percent: file.hedge_budget_percent,
+        max_models_per_request: file.max_models_per_request,
         content_filter_falls_back: file.content_filter_falls_back,
         strip_reasoning: file.strip_reasoning,
         translation: file.translation,
-        keep_alive: match file.keep_alive_seconds {
-            0.0 => None,
-            every => Some(seconds(&["server", "keep_alive_seconds"], every)?),
-        },
-        guarded_max_bytes: count("guarded_max_bytes", file.guarded_max_bytes, 1 << 10, 1 << 26)?,
+        keep_alive: unless_0(file.keep_alive_seconds),
+        guarded_max_bytes: file.guarded_max_bytes,
         label_headers: file.label_headers,
         affinity: file.affinity,
         cors,
         allowed_hosts: file.allowed_hosts,
         metrics_for_clients: file.metrics_for_clients,
-    })
+    }
 }

@@ -3,21 +3,29 @@
 //!
 //! Only this module and its parts know the file's format. Errors name the file, the line and the key.
 
+mod address;
 mod admin;
 mod backends;
 mod checks;
 mod cors;
+mod document;
 mod egress;
-mod error;
+mod encoding;
 mod file;
-mod locate;
+mod log_filter;
 mod models;
 mod policies;
+mod problem;
 mod quirks;
+mod ranges;
 mod secret;
+mod suggest;
 mod token;
+mod tree;
+mod warnings;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,9 +36,11 @@ use crate::backend;
 use crate::backend::Model;
 use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{Role, Slot};
+pub use address::listen_address;
 pub use admin::Admin;
 pub use cors::Cors;
-pub use error::ConfigError;
+pub use log_filter::{WrongFilter, check_filter};
+pub use problem::{Code, ConfigError, Problem, Severity};
 pub use token::Token;
 use wasmgate_dialect::Bounds;
 use wasmgate_policy_host::{GivenLimits, Hook};
@@ -48,6 +58,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// SHA-256 of its text, in hexadecimal digits.
     pub digest: String,
+    /// What is valid, but probably not meant.
+    pub warnings: Vec<Problem>,
     /// Address for clients.
     pub listen: SocketAddr,
     /// The admin listener.
@@ -209,8 +221,8 @@ pub struct CanaryChoice {
 /// The configuration of one slot: a component with its limits and settings.
 #[derive(Debug, Clone)]
 pub struct PolicyChoice {
-    /// Its location in the configuration, for messages: file, line and key.
-    pub place: String,
+    /// Its location in the configuration, for messages.
+    pub place: Place,
     /// Whether the slot is enabled.
     pub enabled: bool,
     /// Its component: built in or a file.
@@ -250,6 +262,25 @@ impl PolicyChoice {
             PolicySource::BuiltIn(_) => None,
         };
         component.into_iter().chain(self.setting_files.values()).map(PathBuf::as_path)
+    }
+}
+
+/// A place in the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line, from 1, if the key is in the file.
+    pub line: Option<usize>,
+    /// The key.
+    pub key: String,
+}
+
+/// As in `wasmgate.toml:7: policies.routing`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.line.map_or(String::new(), |line| format!(":{line}"));
+        write!(f, "{}{line}: {}", self.file, self.key)
     }
 }
 
@@ -348,29 +379,20 @@ impl Config {
     /// Reads a file, or the embedded configuration if `path` is `None`.
     ///
     /// # Errors
-    /// If the file cannot be read, is not TOML, or has an unknown key or an invalid value.
+    /// If the file cannot be read, is not TOML, or has an unknown key or an invalid value: all mistakes.
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let Some(path) = path else {
-            return Self::parse(EMBEDDED, "embedded configuration", Path::new("."));
-        };
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
-            file: file.clone(),
-            line: None,
-            key: String::new(),
-            message: format!("cannot be read: {error}"),
-        })?;
-        Self::parse_file(&text, path)
+        match path {
+            None => Self::parse(EMBEDDED, "embedded configuration", Path::new(".")),
+            Some(path) => Examined::file(path).valid(),
+        }
     }
 
-    /// Reads the text of a file.
+    /// Reads the content of a file.
     ///
     /// # Errors
     /// As `read`.
-    pub fn parse_file(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let config = Self::parse(text, &path.display().to_string(), folder)?;
-        Ok(Self { file: Some(path.to_owned()), ..config })
+    pub fn parse_file(content: &[u8], path: &Path) -> Result<Self, ConfigError> {
+        Examined::content(content, path).valid()
     }
 
     /// Reads a text. Relative paths in it are relative to `folder`.
@@ -378,6 +400,56 @@ impl Config {
     /// # Errors
     /// As `read`.
     pub fn parse(text: &str, file: &str, folder: &Path) -> Result<Self, ConfigError> {
-        file::parse(text, file, folder)
+        file::examine(text, file, folder).valid()
+    }
+}
+
+/// What was found in a configuration.
+#[derive(Debug)]
+pub struct Examined {
+    /// The configuration, as far as it can be read. It may serve only if no problem is an error.
+    pub config: Option<Config>,
+    /// All mistakes, and what is valid but probably not meant, in the file's order.
+    pub problems: Vec<Problem>,
+}
+
+impl Examined {
+    /// Reads a file as far as possible.
+    #[must_use]
+    pub fn file(path: &Path) -> Self {
+        match encoding::read(path) {
+            Ok(content) => Self::content(&content, path),
+            Err(wrong) => Self::refused(path, None, wrong),
+        }
+    }
+
+    /// Reads the content of a file as far as possible.
+    #[must_use]
+    pub fn content(content: &[u8], path: &Path) -> Self {
+        let text = match encoding::text(content) {
+            Ok(text) => text,
+            Err((line, wrong)) => return Self::refused(path, line, wrong),
+        };
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let Self { config, problems } = file::examine(text, &path.display().to_string(), folder);
+        Self { config: config.map(|config| Config { file: Some(path.to_owned()), ..config }), problems }
+    }
+
+    fn refused(path: &Path, line: Option<usize>, wrong: problem::Wrong) -> Self {
+        let mut problems = problem::Problems::default();
+        problems.add_at(line, wrong);
+        Self { config: None, problems: problems.finish(&path.display().to_string(), None) }
+    }
+
+    /// The configuration if nothing is wrong with it.
+    ///
+    /// # Errors
+    /// If something is: all errors.
+    pub fn valid(self) -> Result<Config, ConfigError> {
+        let errors: Vec<Problem> = self.problems.into_iter().filter(Problem::is_error).collect();
+        match self.config {
+            Some(config) if errors.is_empty() => Ok(config),
+            _ => Err(ConfigError(errors)),
+        }
     }
 }

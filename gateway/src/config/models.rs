@@ -3,9 +3,11 @@
 use indexmap::IndexMap;
 use serde::Deserialize;
 use wasmgate_base::money::{self, Price};
+use wasmgate_base::nearest::close;
+use wasmgate_base::range::Range;
 
 use super::checks::check_name;
-use super::error::Wrong;
+use super::problem::{Code, Problems, wrong};
 use super::quirks::QuirksFile;
 use crate::backend::{self, Capability, Location, Model};
 
@@ -16,7 +18,7 @@ const DEFAULT_OUTPUT_TOKENS: u32 = 32_000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ModelFile {
-    backend: String,
+    backend: Option<String>,
     name: Option<String>,
     context_window: Option<u32>,
     max_output_tokens: Option<u32>,
@@ -36,44 +38,68 @@ pub(super) struct ModelFile {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PriceFile {
-    input_usd_per_million_tokens: f64,
-    output_usd_per_million_tokens: f64,
+    input_usd_per_million_tokens: Option<f64>,
+    output_usd_per_million_tokens: Option<f64>,
     cache_read_usd_per_million_tokens: Option<f64>,
     cache_write_usd_per_million_tokens: Option<f64>,
 }
+
+/// The numbers that each setting of a model may have.
+pub(super) const RANGES: &[(&str, Range)] =
+    &[("context_window", Range::Whole(1, u32::MAX as u64)), ("max_output_tokens", Range::Whole(1, u32::MAX as u64))];
+
+/// The same for prices.
+pub(super) const PRICES: &[(&str, Range)] = &[
+    ("input_usd_per_million_tokens", USD),
+    ("output_usd_per_million_tokens", USD),
+    ("cache_read_usd_per_million_tokens", USD),
+    ("cache_write_usd_per_million_tokens", USD),
+];
+
+const USD: Range = Range::Number(0.0, 1_000_000.0);
 
 /// The models of the file, each with its backend and its fallbacks resolved.
 pub(super) fn mean_models(
     file: IndexMap<String, ModelFile>,
     backends: &[backend::Settings],
-) -> Result<Vec<Model>, Wrong> {
+    problems: &mut Problems,
+) -> Vec<Model> {
     let names: Vec<String> = file.keys().cloned().collect();
-    let model = |(name, model): (String, ModelFile)| {
-        let fallbacks = mean_fallbacks(&name, &model.fallbacks, &names)?;
-        mean_model(name, model, fallbacks, backends)
-    };
-    file.into_iter().map(model).collect()
+    let mut models = Vec::with_capacity(names.len());
+    for (name, model) in file {
+        let fallbacks = mean_fallbacks(&name, &model.fallbacks, &names, problems);
+        models.extend(mean_model(name, model, fallbacks, backends, problems));
+    }
+    models
 }
 
 /// The positions of a model's fallbacks. Fallbacks of fallbacks do not count, so two models may name each other.
-fn mean_fallbacks(name: &str, fallbacks: &[String], names: &[String]) -> Result<Vec<usize>, Wrong> {
-    let refused = |message: String| Err((["models", name, "fallbacks"].map(str::to_owned).to_vec(), message));
+fn mean_fallbacks(name: &str, fallbacks: &[String], names: &[String], problems: &mut Problems) -> Vec<usize> {
     let mut positions = Vec::with_capacity(fallbacks.len());
     for fallback in fallbacks {
+        let path = ["models", name, "fallbacks"];
         let Some(position) = names.iter().position(|known| known == fallback) else {
-            let near = wasmgate_base::nearest::nearest(fallback, names.iter().map(String::as_str));
-            let hint = near.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
-            return refused(format!("there is no [models.{fallback}]{hint}"));
+            let near = close(fallback, names.iter().map(String::as_str));
+            if !problems.is_left_out(&["models", fallback]) {
+                problems.add(wrong(&path, Code::UnknownName, no_table("models", fallback), "").near(near));
+            }
+            continue;
         };
         if fallback == name {
-            return refused(format!("{fallback:?} is this model itself, expected other models"));
+            problems.add(wrong(&path, Code::Conflict, format!("{fallback:?} is this model itself"), "other models"));
+        } else if positions.contains(&position) {
+            problems.add(wrong(&path, Code::DuplicateKey, format!("{fallback:?} is there twice"), "each model once"));
+        } else {
+            positions.push(position);
         }
-        if positions.contains(&position) {
-            return refused(format!("{fallback:?} is there twice, expected each model once"));
-        }
-        positions.push(position);
     }
-    Ok(positions)
+    positions
+}
+
+/// As in `there is no [models.gpt]`.
+fn no_table(section: &str, name: &str) -> String {
+    let bare = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if bare { format!("there is no [{section}.{name}]") } else { format!("there is no [{section}.{name:?}]") }
 }
 
 fn mean_model(
@@ -81,79 +107,70 @@ fn mean_model(
     file: ModelFile,
     fallbacks: Vec<usize>,
     backends: &[backend::Settings],
-) -> Result<Model, Wrong> {
-    let at = |key: &str| vec!["models".to_owned(), name.clone(), key.to_owned()];
-    check_name(&["models", &name], &name)?;
+    problems: &mut Problems,
+) -> Option<Model> {
+    let at = |key: &'static str| ["models", &*name, key];
+    problems.take(check_name(&["models", &name], &name));
     if ["auto", "none", "other"].contains(&name.as_str()) {
-        return Err((
-            vec!["models".to_owned(), name.clone()],
-            "`auto`, `none` and `other` are reserved, expected another name".into(),
-        ));
-    }
-    let Some(backend) = backends.iter().position(|backend| backend.name == file.backend) else {
-        let near = wasmgate_base::nearest::nearest(&file.backend, backends.iter().map(|b| b.name.as_str()));
-        let hint = near.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
-        return Err((at("backend"), format!("there is no [backends.{}]{hint}", file.backend)));
-    };
-    for (key, value) in [("context_window", file.context_window), ("max_output_tokens", file.max_output_tokens)] {
-        if value == Some(0) {
-            return Err((at(key), "0, expected at least 1".into()));
-        }
+        let found = "`auto`, `none` and `other` are reserved";
+        problems.add(wrong(&["models", &name], Code::Conflict, found, "another name"));
     }
     if file.timeouts.connect_seconds.is_some() {
-        let message = "models share their backend's connections: set this in the backend's `timeouts`";
-        return Err((
-            vec!["models".to_owned(), name.clone(), "timeouts".to_owned(), "connect_seconds".to_owned()],
-            message.into(),
-        ));
+        let found = "models share their backend's connections: set this in the backend's `timeouts`";
+        problems.add(wrong(&["models", &name, "timeouts", "connect_seconds"], Code::Conflict, found, ""));
     }
-    let quirks = file.quirks.mean(backends[backend].kind.dialect).map_err(|(key, message)| {
-        (vec!["models".to_owned(), name.clone(), "quirks".to_owned(), key.to_owned()], message)
-    })?;
-    let quirks = quirks.or(backends[backend].quirks);
-    let timeouts = file.timeouts.or(&backends[backend].timeouts).map_err(|(key, message)| {
-        (vec!["models".to_owned(), name.clone(), "timeouts".to_owned(), key.to_owned()], message)
-    })?;
-    let location = backends[backend].location;
-    let price = match file.price {
-        Some(price) => Some(mean_price(&price).map_err(|(key, message)| {
-            (vec!["models".to_owned(), name.clone(), "price".to_owned(), key.to_owned()], message)
-        })?),
-        // A local model is free: nobody bills its electricity. A cloud model without a price is unpriced, not free.
-        // `wasmgate check` names both.
-        None if location == Location::Local => Some(Price {
-            input: money::NanoDollars(0),
-            output: money::NanoDollars(0),
-            cache_read: money::NanoDollars(0),
-            cache_write: money::NanoDollars(0),
-        }),
-        None => None,
+    let price = file.price.and_then(|price| mean_price(&price, &name, problems));
+    let Some(wanted) = &file.backend else {
+        let expected = "the NAME of one of the tables [backends.NAME]";
+        problems.add(wrong(&at("backend"), Code::Missing, "missing", expected));
+        return None;
     };
-    Ok(Model {
+    let Some(backend) = backends.iter().position(|backend| backend.name == *wanted) else {
+        if !problems.is_left_out(&["backends", wanted]) {
+            let near = close(wanted, backends.iter().map(|backend| backend.name.as_str()));
+            problems.add(wrong(&at("backend"), Code::UnknownName, no_table("backends", wanted), "").near(near));
+        }
+        return None;
+    };
+    let quirks = file.quirks.mean(backends[backend].kind.dialect, &at("quirks"), problems);
+    // A local model is free: nobody bills its electricity. A cloud model without a price is unpriced, not free.
+    // `wasmgate check` names both.
+    let free = || Price {
+        input: money::NanoDollars(0),
+        output: money::NanoDollars(0),
+        cache_read: money::NanoDollars(0),
+        cache_write: money::NanoDollars(0),
+    };
+    Some(Model {
         backend_name: file.name.unwrap_or_else(|| name.clone()),
-        name,
         backend,
         context_window: file.context_window,
         max_output_tokens: file.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS),
         capabilities: file.capabilities.into_iter().collect(),
-        timeouts,
-        price,
+        timeouts: file.timeouts.or(&backends[backend].timeouts),
+        price: price.or_else(|| (backends[backend].location == Location::Local).then(free)),
         fallbacks,
         guarded: file.guarded,
-        quirks,
+        quirks: quirks.or(backends[backend].quirks),
+        name,
     })
 }
 
-fn mean_price(file: &PriceFile) -> Result<Price, (&'static str, String)> {
-    let amount = |key: &'static str, usd: f64| {
-        money::from_usd(usd).ok_or_else(|| (key, format!("{usd}, expected 0 to 1000000 US dollars")))
-    };
-    let input = amount("input_usd_per_million_tokens", file.input_usd_per_million_tokens)?;
-    let cached = |key, usd: Option<f64>| usd.map_or(Ok(input), |usd| amount(key, usd));
-    Ok(Price {
+fn mean_price(file: &PriceFile, name: &str, problems: &mut Problems) -> Option<Price> {
+    let required = [
+        ("input_usd_per_million_tokens", file.input_usd_per_million_tokens),
+        ("output_usd_per_million_tokens", file.output_usd_per_million_tokens),
+    ];
+    for (key, _) in required.into_iter().filter(|(_, usd)| usd.is_none()) {
+        problems.add(wrong(&["models", name, "price", key], Code::Missing, "missing", format!("{USD} US dollars")));
+    }
+    // In range, as all numbers of the file.
+    let input = money::from_usd(file.input_usd_per_million_tokens?)?;
+    let cached = |usd: Option<f64>| usd.and_then(money::from_usd).unwrap_or(input);
+    Some(Price {
         input,
-        output: amount("output_usd_per_million_tokens", file.output_usd_per_million_tokens)?,
-        cache_read: cached("cache_read_usd_per_million_tokens", file.cache_read_usd_per_million_tokens)?,
-        cache_write: cached("cache_write_usd_per_million_tokens", file.cache_write_usd_per_million_tokens)?,
+        output: money::from_usd(file.output_usd_per_million_tokens?)?,
+        cache_read: cached(file.cache_read_usd_per_million_tokens),
+        cache_write: cached(file.cache_write_usd_per_million_tokens),
     })
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
-use super::error::{Wrong, wrong};
-use super::{CanaryChoice, HookChoice, OnFailure, PolicyChoice, PolicySource};
+use super::document::one_of;
+use super::problem::{Code, Problems, wrong};
+use super::{CanaryChoice, HookChoice, OnFailure, Place, PolicyChoice, PolicySource};
 use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{MAX_SHADOWS, Role, is_shadow_name};
+use wasmgate_base::range::Range;
 use wasmgate_policy_host::{GivenLimits, Hook, Profile};
 
 #[derive(Deserialize, Default)]
@@ -42,7 +44,7 @@ pub(super) struct SlotFile {
 
 impl SlotFile {
     /// Refuses keys that belong to another role.
-    fn check_role(&self, path: &[&str], role: &Role) -> Result<(), Wrong> {
+    fn check_role(&self, path: &[&str], role: &Role, problems: &mut Problems) {
         let active = [
             ("on_failure", self.on_failure.is_some()),
             ("breaker", self.breaker.is_some()),
@@ -54,23 +56,27 @@ impl SlotFile {
             ("sticky_header", self.sticky_header.is_some()),
             ("abort", self.abort.is_some()),
         ];
-        let refused = |keys: &[(&str, bool)], whose: &str| match keys.iter().find(|(_, given)| *given) {
-            None => Ok(()),
-            Some((key, _)) => Err(wrong(&[path, &[*key]].concat(), format!("this key belongs to {whose}"))),
+        let mut refused = |keys: &[(&str, bool)], whose: &str, expected: &str| {
+            for (key, _) in keys.iter().filter(|(_, given)| *given) {
+                let found = format!("this key belongs to {whose}");
+                problems.add(wrong(&[path, &[*key]].concat(), Code::Conflict, found, expected));
+            }
         };
         if *role != Role::Active {
-            refused(&active, "the active policy, expected it one table up")?;
+            refused(&active, "the active policy", "it one table up");
         }
         if *role != Role::Canary {
-            refused(&canary, "a canary, expected it in the table `canary`")?;
+            refused(&canary, "a canary", "it in the table `canary`");
         }
-        Ok(())
     }
 }
 
-pub(super) fn mean_hook(hook: Hook, mut file: SlotFile, folder: &Path) -> Result<HookChoice, Wrong> {
+/// The numbers that the settings of a canary may have.
+pub(super) const CANARY: &[(&str, Range)] = &[("percent", Range::Number(0.0, 100.0))];
+
+pub(super) fn mean_hook(hook: Hook, mut file: SlotFile, folder: &Path, problems: &mut Problems) -> HookChoice {
     let path = ["policies", hook.as_str()];
-    file.check_role(&path, &Role::Active)?;
+    file.check_role(&path, &Role::Active, problems);
     let default = match hook {
         Hook::Routing => "complexity",
         Hook::Cost => "token-cost",
@@ -79,75 +85,103 @@ pub(super) fn mean_hook(hook: Hook, mut file: SlotFile, folder: &Path) -> Result
         file.builtin.get_or_insert_with(|| default.to_owned());
     }
     let breaker = file.breaker.unwrap_or_default();
-    if let Some(message) = breaker.out_of_range() {
-        return Err(wrong(&[path[0], path[1], "breaker"], message));
-    }
     let canary = file.canary.take();
-    let canary = canary.map(|canary| mean_canary(&[path[0], path[1], "canary"], *canary, folder)).transpose()?;
+    let canary = canary.and_then(|canary| mean_canary(&[path[0], path[1], "canary"], *canary, folder, problems));
     let written = file.shadows.take().unwrap_or_default();
     if written.len() > MAX_SHADOWS {
-        let message = format!("{} shadows, expected at most {MAX_SHADOWS}", written.len());
-        return Err(wrong(&[path[0], path[1], "shadows"], message));
+        let found = format!("{} shadows", written.len());
+        problems.add(wrong(&[path[0], path[1], "shadows"], Code::OutOfRange, found, format!("at most {MAX_SHADOWS}")));
     }
     let mut shadows = IndexMap::new();
     for (name, shadow) in written {
         let path = [path[0], path[1], "shadows", &*name];
         if !is_shadow_name(&name) {
-            return Err(wrong(&path, "invalid name of a shadow, expected 1 to 32 letters, digits, `-` and `_`"));
+            let expected = "1 to 32 letters, digits, `-` and `_`";
+            problems.add(wrong(&path, Code::InvalidValue, "invalid name of a shadow", expected));
+            continue;
         }
-        shadow.check_role(&path, &Role::Shadow(name.clone()))?;
-        shadows.insert(name.clone(), mean_policy(&path, shadow, folder)?);
+        shadow.check_role(&path, &Role::Shadow(name.clone()), problems);
+        if let Some(shadow) = mean_policy(&path, shadow, folder, problems) {
+            shadows.insert(name.clone(), shadow);
+        }
     }
-    Ok(HookChoice { on_failure: file.on_failure, breaker, active: mean_policy(&path, file, folder)?, canary, shadows })
+    let on_failure = file.on_failure;
+    let active = mean_policy(&path, file, folder, problems).unwrap_or_else(|| built_in(default));
+    HookChoice { on_failure, breaker, active, canary, shadows }
 }
 
-fn mean_canary(path: &[&str], mut canary: SlotFile, folder: &Path) -> Result<CanaryChoice, Wrong> {
-    canary.check_role(path, &Role::Canary)?;
-    let Some(percent) = canary.percent else {
-        return Err(wrong(&[path, &["percent"]].concat(), "missing, expected 0 to 100"));
-    };
-    if !(0.0..=100.0).contains(&percent) {
-        return Err(wrong(&[path, &["percent"]].concat(), format!("{percent}, expected 0 to 100")));
+/// What stands for a policy whose table is wrong, so that the rest of the file can be checked. It is never loaded.
+fn built_in(name: &str) -> PolicyChoice {
+    PolicyChoice {
+        place: Place::default(),
+        enabled: false,
+        source: PolicySource::BuiltIn(name.to_owned()),
+        limits: GivenLimits::default(),
+        settings: serde_json::Map::new(),
+        setting_files: BTreeMap::new(),
+    }
+}
+
+fn mean_canary(path: &[&str], mut canary: SlotFile, folder: &Path, problems: &mut Problems) -> Option<CanaryChoice> {
+    canary.check_role(path, &Role::Canary, problems);
+    let percent = canary.percent;
+    if percent.is_none() {
+        problems.add(wrong(&[path, &["percent"]].concat(), Code::Missing, "missing", "0 to 100"));
     }
     let sticky_header = canary.sticky_header.take();
     if let Some(header) = sticky_header.as_deref().filter(|header| !is_header_name(header)) {
-        let message = format!("{header:?} is not a header name, expected lower-case letters, digits and `-`");
-        return Err(wrong(&[path, &["sticky_header"]].concat(), message));
+        let found = format!("{header:?} is not a header name");
+        let expected = "lower-case letters, digits and `-`";
+        problems.add(wrong(&[path, &["sticky_header"]].concat(), Code::InvalidValue, found, expected));
     }
     let abort = canary.abort.unwrap_or_default();
-    if let Some(message) = abort.out_of_range() {
-        return Err(wrong(&[path, &["abort"]].concat(), message));
-    }
-    Ok(CanaryChoice { policy: mean_policy(path, canary, folder)?, percent, sticky_header, abort })
+    let policy = mean_policy(path, canary, folder, problems)?;
+    Some(CanaryChoice { policy, percent: percent?, sticky_header, abort })
 }
 
 pub(super) fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-fn mean_policy(path: &[&str], file: SlotFile, folder: &Path) -> Result<PolicyChoice, Wrong> {
-    let at = |key: &str, message: String| wrong(&[path, &[key]].concat(), message);
+fn mean_policy(path: &[&str], file: SlotFile, folder: &Path, problems: &mut Problems) -> Option<PolicyChoice> {
+    let before = problems.len();
+    let mut refused = |key: &str, code: Code, found: String, expected: &str| {
+        problems.add(wrong(&[path, &[key]].concat(), code, found, expected));
+    };
+    // Checked against the wider profile, because only the component says which one applies.
+    if let Err(message) = file.limits.over(Profile::Engine) {
+        refused("limits", Code::OutOfRange, message, "");
+    }
+    if let Some(name) = file.setting_files.keys().find(|name| file.settings.contains_key(*name)) {
+        let found = format!("`{name}` is also in `settings`");
+        refused("setting_files", Code::Conflict, found, "it in only one of them");
+    }
     let source = match (file.builtin, file.file) {
-        (Some(_), Some(_)) => return Err(at("file", "`builtin` is also set, expected only one of them".into())),
-        (None, None) => return Err(wrong(path, "expected `builtin` or `file`")),
+        (Some(_), Some(_)) => {
+            refused("file", Code::Conflict, "`builtin` is also set".into(), "only one of them");
+            return None;
+        }
+        (None, None) => {
+            problems.add(wrong(path, Code::Missing, "no policy", "`builtin` or `file`"));
+            return None;
+        }
         (None, Some(file)) => PolicySource::File(folder.join(file)),
         (Some(name), None) => {
             let known = wasmgate_policy_host::builtin::names();
             if !known.contains(&name.as_str()) {
-                let hint = wasmgate_base::nearest::nearest(&name, known.iter().copied())
-                    .map_or_else(|| format!(", expected one of {known:?}"), |near| format!(", did you mean {near:?}?"));
-                return Err(at("builtin", format!("there is no built-in policy {name:?}{hint}")));
+                let near = wasmgate_base::nearest::close(&name, known.iter().copied());
+                let expected = if near.is_some() { String::new() } else { one_of(&known) };
+                let found = format!("there is no built-in policy {name:?}");
+                let path = [path, &["builtin"]].concat();
+                problems.add(wrong(&path, Code::UnknownName, found, expected).near(near));
+                return None;
             }
             PolicySource::BuiltIn(name)
         }
     };
-    // Checked against the wider profile, because only the component says which one applies.
-    file.limits.over(Profile::Engine).map_err(|message| at("limits", message))?;
-    if let Some(name) = file.setting_files.keys().find(|name| file.settings.contains_key(*name)) {
-        return Err(at("setting_files", format!("`{name}` is also in `settings`, expected it in only one of them")));
-    }
-    Ok(PolicyChoice {
-        place: String::new(),
+    let usable = problems.len() == before && !problems.is_left_out(path);
+    usable.then(|| PolicyChoice {
+        place: Place::default(),
         enabled: file.enabled.unwrap_or(true),
         source,
         limits: file.limits,

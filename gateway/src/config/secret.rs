@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use wasmgate_base::io_reason::io_reason;
+
 /// Longest secret file, in bytes. A longer file is not a secret.
 const MAX_BYTES: u64 = 4096;
 /// Longest file of certificates, in bytes: several times what operating systems have.
@@ -31,7 +33,7 @@ pub(super) fn read_pem(path: &Path) -> Result<String, String> {
 
 fn read_up_to(path: &Path, readers: Readers, most: u64) -> Result<String, String> {
     let refused = |message: String| format!("{}: {message}", path.display());
-    let cannot = |error: io::Error| refused(format!("cannot be read: {error}"));
+    let cannot = |error: io::Error| refused(format!("cannot be read: {}", io_reason(&error)));
     let opened = File::open(path).map_err(cannot)?;
     // The mode of the open file: its path may name another file by now.
     let mode = opened.metadata().map_err(cannot)?.permissions().mode() & 0o777;

@@ -18,7 +18,7 @@ use super::slots::Slots;
 use super::store::{State, Store};
 use super::{By, Control};
 use crate::backend::Catalog;
-use crate::config::{Config, PolicyChoice};
+use crate::config::{Config, PolicyChoice, Problem};
 use crate::metrics::Metrics;
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::{Begin, Override, SlotState, Spec, UPLOADED};
@@ -69,7 +69,11 @@ impl Control {
             .into_iter()
             .filter(|(_, state)| state.serving.as_ref().is_some_and(|serving| serving.spec.origin == UPLOADED))
             .collect();
-        let mut firsts = join_all(tasks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let (mut firsts, refused) = firsts(tasks).await;
+        if !refused.is_empty() {
+            let lines: Vec<String> = refused.iter().map(ToString::to_string).collect();
+            return Err(StartError::Refused(lines.join("\n")));
+        }
         for (slot, state) in uploaded {
             firsts.extend(uploaded_before(&loader, store.as_ref(), slot, state).await);
         }
@@ -115,7 +119,8 @@ impl Control {
     /// Logs what the configuration should say differently.
     pub(super) fn advise(&self) {
         let loaded = self.slots.iter().filter_map(|(slot, entry)| Some((slot, &entry.version.as_ref()?.policy)));
-        for sentence in advice(&self.config, loaded) {
+        let warnings = self.config.warnings.iter().map(ToString::to_string);
+        for sentence in warnings.chain(advice(&self.config, loaded)) {
             tracing::warn!("{sentence}");
         }
     }
@@ -154,6 +159,18 @@ impl Control {
     }
 }
 
+/// The initial contents of all slots, and why some have none.
+async fn firsts(tasks: Vec<impl Future<Output = Result<First, Problem>>>) -> (Vec<First>, Vec<Problem>) {
+    let (mut firsts, mut refused) = (Vec::new(), Vec::new());
+    for outcome in join_all(tasks).await {
+        match outcome {
+            Ok(first) => firsts.push(first),
+            Err(problem) => refused.push(problem),
+        }
+    }
+    (firsts, refused)
+}
+
 /// Loads the initial content of a slot. `state` is its state at the last stop, `None` if it is new. A blocked version
 /// stays blocked.
 fn first<'a>(
@@ -163,7 +180,7 @@ fn first<'a>(
     slot: Slot,
     choice: &'a PolicyChoice,
     state: Option<SlotState>,
-) -> impl Future<Output = Result<First, StartError>> + 'a {
+) -> impl Future<Output = Result<First, Problem>> + 'a {
     // If the last process had this canary or shadow and its file went bad, the gateway must start without it.
     let may_be_empty = state.is_some() && slot.role != Role::Active;
     let state = state.unwrap_or_default();
@@ -207,7 +224,7 @@ fn first<'a>(
             Some(kept) => from_store(loader, store, slot, kept).await.ok(),
         };
         if stored.is_none() && !may_be_empty {
-            return Err(StartError::Refused(format!("{}: {error}", choice.place)));
+            return Err(Problem::refused(&choice.place, error.to_string()));
         }
         first.loaded = stored;
         // A missing file desires no version, so none was refused.
@@ -266,18 +283,27 @@ fn kept_state(store: &Store) -> State {
     }
 }
 
+/// What a check of a configuration found.
+#[derive(Debug)]
+pub struct Checked {
+    /// What would serve, as lines of text.
+    pub summary: String,
+    /// What is wrong with the policies, and advice.
+    pub problems: Vec<Problem>,
+}
+
 /// Loads everything that a configuration desires, without stored state, and reports what would serve.
 ///
 /// # Errors
-/// If a policy is refused or a backend cannot be set up.
-pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, StartError> {
+/// If a backend cannot be set up.
+pub(crate) async fn check(config: &Config, loader: Loader) -> Result<Checked, StartError> {
     Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
     let mut files = Files::new(config.reload.settle);
     let mut tasks = Vec::new();
     for (slot, choice) in config.policies() {
         tasks.push(first(&loader, None, &mut files, slot, choice, None));
     }
-    let firsts = join_all(tasks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let (firsts, mut problems) = firsts(tasks).await;
     let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let policies = firsts.iter().map(|First { slot, loaded, .. }| match loaded {
         None => format!("{slot} disabled"),
@@ -306,8 +332,7 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<String, Sta
         }
     }
     let loaded = firsts.iter().filter_map(|First { slot, loaded, .. }| Some((slot, &loaded.as_ref()?.policy)));
-    for sentence in advice(config, loaded) {
-        summary += &format!("\nwarning: {sentence}");
-    }
-    Ok(summary)
+    let file = config.routing.active.place.file.as_str();
+    problems.extend(advice(config, loaded).iter().map(|sentence| Problem::advice(file, sentence)));
+    Ok(Checked { summary, problems })
 }

@@ -24,6 +24,7 @@ mod status;
 mod store;
 mod watch;
 
+pub use bootstrap::Checked;
 pub(crate) use bootstrap::check;
 pub use error::StartError;
 

@@ -162,12 +162,9 @@ impl Reconciliation {
             Observed::Settled { digest, .. } if digest == serves => Text::Serves,
             Observed::Settled { digest, .. } => match files.read(&path, &digest) {
                 Err(_changing) => Text::Changing,
-                Ok(bytes) => match std::str::from_utf8(&bytes) {
-                    Err(error) => Text::Wrong { identity: digest, reason: format!("{}: {error}", path.display()) },
-                    Ok(text) => match Config::parse_file(text, &path) {
-                        Ok(config) => Text::New(Box::new(config)),
-                        Err(error) => Text::Wrong { identity: digest, reason: error.to_string() },
-                    },
+                Ok(bytes) => match Config::parse_file(&bytes, &path) {
+                    Ok(config) => Text::New(Box::new(config)),
+                    Err(error) => Text::Wrong { identity: digest, reason: error.to_string() },
                 },
             },
             Observed::Unsettled => Text::Changing,
@@ -176,7 +173,7 @@ impl Reconciliation {
         .await
     }
 
-    /// Loads everything that a new configuration desires, or gives the first reason why it cannot be applied. `None` if
+    /// Loads everything that a new configuration desires, or gives all reasons why it cannot be applied. `None` if
     /// it was refused before or a file is still changing.
     async fn attempt(&mut self, config: Config, unsettled: &mut bool) -> Option<Attempt> {
         let looked = self.look(&config).await;
@@ -192,10 +189,10 @@ impl Reconciliation {
         if self.refused.as_ref() == Some(&identity) {
             return None;
         }
-        let refused = |reason: String| Attempt { identity: identity.clone(), outcome: Err(reason) };
+        let mut reasons: Vec<String> = Vec::new();
         let catalog = match Catalog::new(Some(&self.catalog), config.backends.clone(), config.models.clone()) {
             Ok(catalog) => catalog,
-            Err(reason) => return Some(refused(reason)),
+            Err(reason) => return Some(Attempt { identity, outcome: Err(reason) }),
         };
         let mut wanted = Vec::new();
         for (slot, desire) in &looked.desires {
@@ -209,10 +206,10 @@ impl Reconciliation {
                     wanted.push((slot.clone(), (**spec).clone()));
                 }
                 Desired::Missing(path) if about || !serves => {
-                    return Some(refused(format!("{}: {path} does not exist", choice.place)));
+                    reasons.push(format!("{}: {path} does not exist", choice.place));
                 }
                 Desired::Unreadable(why) if about || !serves => {
-                    return Some(refused(format!("{}: {why}", choice.place)));
+                    reasons.push(format!("{}: {why}", choice.place));
                 }
                 _ => {}
             }
@@ -230,9 +227,12 @@ impl Reconciliation {
                 }
                 Tried::Refused(error) => {
                     let place = config.policy(&slot).map(|choice| choice.place.clone()).unwrap_or_default();
-                    return Some(refused(format!("{place}: {error}")));
+                    reasons.push(format!("{place}: {error}"));
                 }
             }
+        }
+        if !reasons.is_empty() {
+            return Some(Attempt { identity, outcome: Err(reasons.join("\n")) });
         }
         let applicable = Applicable { config, catalog, desires: looked.desires, loads };
         Some(Attempt { identity, outcome: Ok(Box::new(applicable)) })

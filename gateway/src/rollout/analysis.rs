@@ -6,6 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::stats::{Counts, KEPT, STEP};
+use wasmgate_base::range::Range;
+
+/// How far back both may look, in seconds: whole steps of the statistics, as many as are kept.
+const WINDOW: Range = Range::Steps(STEP.as_secs(), KEPT.as_secs(), STEP.as_secs());
 
 /// The breaker of a hook: when an active version is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -60,14 +64,13 @@ impl Default for AbortRules {
 }
 
 impl BreakerRules {
-    /// The first setting that is out of range, as an error text.
-    #[must_use]
-    pub fn out_of_range(&self) -> Option<String> {
-        window(self.window_seconds)
-            .or_else(|| count("min_calls", self.min_calls, 1, 1_000_000))
-            .or_else(|| ratio("failure_ratio", self.failure_ratio).or((self.failure_ratio == 0.0).then(zero)))
-            .or_else(|| count("retry_seconds", self.retry_seconds, 1, 3600))
-    }
+    /// The numbers that each setting may have.
+    pub const RANGES: &[(&str, Range)] = &[
+        ("window_seconds", WINDOW),
+        ("min_calls", Range::Whole(1, 1_000_000)),
+        ("failure_ratio", Range::Above0(1.0)),
+        ("retry_seconds", Range::Whole(1, 3600)),
+    ];
 
     /// How far back calls count.
     #[must_use]
@@ -93,19 +96,14 @@ impl BreakerRules {
 }
 
 impl AbortRules {
-    /// The first setting that is out of range, as an error text.
-    #[must_use]
-    pub fn out_of_range(&self) -> Option<String> {
-        let mean = self.max_mean_call_ms;
-        window(self.window_seconds)
-            .or_else(|| count("min_samples", self.min_samples, 1, 1_000_000))
-            .or_else(|| ratio("max_failure_ratio", self.max_failure_ratio))
-            .or_else(|| ratio("max_error_ratio_above_active", self.max_error_ratio_above_active))
-            .or_else(|| {
-                let wrong = !(mean > 0.0 && mean.is_finite());
-                wrong.then(|| format!("max_mean_call_ms is {mean}, expected a number above 0"))
-            })
-    }
+    /// The numbers that each setting may have.
+    pub const RANGES: &[(&str, Range)] = &[
+        ("window_seconds", WINDOW),
+        ("min_samples", Range::Whole(1, 1_000_000)),
+        ("max_failure_ratio", Range::Number(0.0, 1.0)),
+        ("max_error_ratio_above_active", Range::Number(0.0, 1.0)),
+        ("max_mean_call_ms", Range::Above0(f64::MAX)),
+    ];
 
     /// How far back calls and requests count.
     #[must_use]
@@ -138,25 +136,6 @@ impl AbortRules {
             )
         })
     }
-}
-
-fn window(seconds: u64) -> Option<String> {
-    let (low, high) = (STEP.as_secs(), KEPT.as_secs());
-    count("window_seconds", seconds, low, high).or_else(|| {
-        (!seconds.is_multiple_of(low)).then(|| format!("window_seconds is {seconds}, expected a multiple of {low}"))
-    })
-}
-
-fn count(name: &str, value: u64, low: u64, high: u64) -> Option<String> {
-    (value < low || value > high).then(|| format!("{name} is {value}, expected {low} to {high}"))
-}
-
-fn ratio(name: &str, value: f64) -> Option<String> {
-    (!(0.0..=1.0).contains(&value)).then(|| format!("{name} is {value}, expected 0 to 1"))
-}
-
-fn zero() -> String {
-    "failure_ratio is 0, expected above 0; `enabled = false` switches the breaker off".into()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use wasmgate_base::range::Range;
 
 /// Slices of the sliding window. A call counts until its slice leaves the window.
 const SLICES: usize = 10;
@@ -64,23 +65,17 @@ impl Default for BreakerSettings {
 }
 
 impl BreakerSettings {
-    /// The first value out of range: its key, its value and the expected range.
-    #[must_use]
-    pub fn out_of_range(&self) -> Option<String> {
-        let between = |key: &str, value: f64, low: f64, high: f64, expected: &str| {
-            (!(low..=high).contains(&value)).then(|| format!("{key} is {value}, expected {expected}"))
-        };
-        let above_0 = f64::MIN_POSITIVE;
-        let pause = |key: &str, value: f64| between(key, value, 0.001, 3600.0, "0.001 to 3600");
-        pause("window_seconds", self.window_seconds)
-            .or_else(|| between("min_calls", f64::from(self.min_calls), 1.0, 1e6, "1 to 1000000"))
-            .or_else(|| between("failure_ratio", self.failure_ratio, above_0, 1.0, "a number above 0, at most 1"))
-            .or_else(|| between("slow_seconds", self.slow_seconds, 0.0, 86_400.0, "0 to 86400"))
-            .or_else(|| between("slow_ratio", self.slow_ratio, above_0, 1.0, "a number above 0, at most 1"))
-            .or_else(|| pause("retry_seconds", self.retry_seconds))
-            .or_else(|| pause("max_retry_seconds", self.max_retry_seconds))
-            .or_else(|| between("ramp_seconds", self.ramp_seconds, 0.0, 3600.0, "0 to 3600"))
-    }
+    /// The numbers that each setting may have.
+    pub const RANGES: &[(&str, Range)] = &[
+        ("window_seconds", Range::Number(0.001, 3600.0)),
+        ("min_calls", Range::Whole(1, 1_000_000)),
+        ("failure_ratio", Range::Above0(1.0)),
+        ("slow_seconds", Range::Number(0.0, 86_400.0)),
+        ("slow_ratio", Range::Above0(1.0)),
+        ("retry_seconds", Range::Number(0.001, 3600.0)),
+        ("max_retry_seconds", Range::Number(0.001, 3600.0)),
+        ("ramp_seconds", Range::Number(0.0, 3600.0)),
+    ];
 }
 
 /// See the module.
