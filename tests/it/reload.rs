@@ -114,9 +114,12 @@ fn a_deleted_file_goes_on_serving_and_says_so() {
     let place = gateway.wait_place("routing", "its file is missing", |place| place["source_missing"] == true);
     assert_eq!(place["serving"]["policy"], "decides");
     let _ = gateway.process.wait_line("is missing; the last good version keeps serving");
+    gateway.wait_metric("api_gateway_policy_last_reload_successful", &[("policy", "decides")], 0.0);
+    gateway.wait_metric("api_gateway_policy_reloads_total", &[("policy", "decides"), ("result", "rejected_read")], 1.0);
     assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "decides@1.0.0");
     fs::write(gateway.path("live.wasm"), guests::build("decides")).unwrap();
     let _ = gateway.wait_place("routing", "its file is back", |place| place["source_missing"] == false);
+    gateway.wait_metric("api_gateway_policy_last_reload_successful", &[("policy", "decides")], 1.0);
     assert_eq!(success(&gateway), 0.0, "it is what served all the time");
 }
 
@@ -287,7 +290,9 @@ fn models_and_prices_change_with_their_configuration() {
 #[test]
 fn a_broken_configuration_is_refused_with_its_line_and_the_old_one_goes_on() {
     let gateway = live().start();
-    for (text, said) in [("[server\n", "wasmgate.toml:"), ("[serverr]\n", "did you mean `server`"), ("", "no model")] {
+    for (text, said) in
+        [("[server\n", "wasmgate.toml:"), ("[serverr]\n", "did you mean `server`"), ("", "the file is empty")]
+    {
         let good = fs::read_to_string(gateway.path("wasmgate.toml")).unwrap();
         gateway.put("wasmgate.toml", text.as_bytes());
         until(said, || {
@@ -298,6 +303,47 @@ fn a_broken_configuration_is_refused_with_its_line_and_the_old_one_goes_on() {
         gateway.put("wasmgate.toml", good.as_bytes());
         gateway.wait_metric("api_gateway_config_last_reload_successful", &[], 1.0);
     }
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_refused_like_one_that_is_wrong() {
+    let gateway = live().start();
+    let config = gateway.path("wasmgate.toml");
+    let good = fs::read(&config).unwrap();
+    let mut refusals = 0.0;
+    let mut check = |what: &str, reason: &str| {
+        let refused = until(what, || {
+            let status = gateway.admin_get("/policies").expect(200).json();
+            let refused = status["config"]["refused"].as_str()?.to_owned();
+            refused.contains(reason).then_some(refused)
+        });
+        assert!(refused.contains("wasmgate.toml:") && refused.contains("a restart fails"), "{what}: {refused}");
+        refusals += 1.0;
+        gateway.wait_metric("api_gateway_config_reloads_total", &[("result", "rejected")], refusals);
+        gateway.wait_metric("api_gateway_config_last_reload_successful", &[], 0.0);
+        gateway.policies(&["list"]).expect(0, &["current file refused", reason]);
+        let event = gateway.admin_get("/history").expect(200).json()["history"][0].clone();
+        assert_eq!(event["event"], "config_refused", "{what}: {event}");
+        let line = gateway.process.wait_line(reason);
+        assert!(line.contains("configuration refused; the last good one keeps serving"), "{line}");
+        let _ = gateway.chat("hello").expect(200);
+    };
+    fs::remove_file(&config).unwrap();
+    check("it is deleted", "the file does not exist");
+    fs::create_dir(&config).unwrap();
+    check("it is a folder", "a folder, expected a file");
+    fs::remove_dir(&config).unwrap();
+    symlink("nowhere", &config).unwrap();
+    check("its link leads nowhere", "the file does not exist");
+    fs::remove_file(&config).unwrap();
+    fs::write(&config, "").unwrap();
+    check("it is empty", "the file is empty");
+    fs::write(&config, b"# \xff\xfe").unwrap();
+    check("it is no text", "which is not UTF-8");
+    fs::write(&config, good).unwrap();
+    gateway.wait_metric("api_gateway_config_last_reload_successful", &[], 1.0);
+    let _ = gateway.process.wait_line("the configuration file has the content that serves again");
+    assert_eq!(gateway.admin_get("/policies").expect(200).json()["config"]["refused"], Value::Null);
 }
 
 #[test]

@@ -236,6 +236,10 @@ impl Control {
         let reload = self.config.reload;
         self.next_look = Instant::now() + if unsettled { reload.settle / 2 } else { reload.rescan };
         let mut changed = config_serves && self.config_refused.take().is_some();
+        if changed {
+            tracing::info!("the configuration file has the content that serves again");
+            self.event(None, "config_applied", By::Files, "the file has the content that serves again".into());
+        }
         let mut kept = Vec::new();
         match config {
             None => {}
@@ -284,6 +288,7 @@ impl Control {
                 tracing::warn!(%slot, path, "a policy's file is missing; the last good version keeps serving");
                 let detail = format!("{path} is missing; the last good version keeps serving");
                 self.event(Some(&slot), "source_missing", By::Files, detail);
+                self.count(&slot, Reload::RejectedRead);
                 true
             }
             Desired::Unreadable(why) => {

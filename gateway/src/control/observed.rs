@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmgate_base::digest::sha256;
+use wasmgate_base::io_reason::io_reason;
 use wasmgate_policy_host::MAX_COMPONENT_BYTES;
 
 /// Age at which content is compared again even if size, times and inode are the same: some file systems misreport them.
@@ -33,6 +34,8 @@ pub(super) enum Observed {
 #[derive(Debug)]
 pub(super) struct Files {
     seen: HashMap<PathBuf, Seen>,
+    /// Since when files that must be there are missing or unreadable.
+    away: HashMap<PathBuf, Instant>,
     settle: Duration,
 }
 
@@ -72,7 +75,7 @@ impl Print {
 impl Files {
     /// `settle`: how long a file must be unchanged before it is read.
     pub(super) fn new(settle: Duration) -> Self {
-        Self { seen: HashMap::new(), settle }
+        Self { seen: HashMap::new(), away: HashMap::new(), settle }
     }
 
     /// Changes how long a file must be unchanged before it is read.
@@ -115,6 +118,21 @@ impl Files {
         }
     }
 
+    /// Observes a file that must be there. An editor that replaces a file may remove it for a moment, so only one that stays
+    /// away for the settle time is missing.
+    pub(super) fn look_for(&mut self, path: &Path) -> Observed {
+        match self.look(path, false) {
+            sight @ (Observed::Missing | Observed::Unreadable(_)) => {
+                let since = *self.away.entry(path.to_owned()).or_insert_with(Instant::now);
+                if since.elapsed() < self.settle { Observed::Unsettled } else { sight }
+            }
+            sight => {
+                self.away.remove(path);
+                sight
+            }
+        }
+    }
+
     /// The content of an observed file; `Unsettled` if it no longer has this digest.
     pub(super) fn read(&self, path: &Path, digest: &str) -> Result<Arc<[u8]>, Observed> {
         let bytes = content(path, stat(path)?)?;
@@ -126,19 +144,21 @@ fn stat(path: &Path) -> Result<Print, Observed> {
     use std::io::ErrorKind;
     match std::fs::metadata(path) {
         // Opening anything else, such as a FIFO, could block forever.
+        Ok(metadata) if metadata.is_dir() => Err(Observed::Unreadable("a folder, expected a file".into())),
         Ok(metadata) if !metadata.is_file() => Err(Observed::Unreadable("not a regular file".into())),
         Ok(metadata) if metadata.size() > MAX_COMPONENT_BYTES as u64 => {
             Err(Observed::Unreadable(format!("{} bytes, expected at most {MAX_COMPONENT_BYTES}", metadata.size())))
         }
         Ok(metadata) => Ok(Print::of(&metadata)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Err(Observed::Missing),
-        Err(error) => Err(Observed::Unreadable(format!("cannot be read: {error}"))),
+        Err(error) => Err(Observed::Unreadable(format!("cannot be read: {}", io_reason(&error)))),
     }
 }
 
 /// Reads a file; `Unsettled` if it does not match `print` after the read.
 fn content(path: &Path, print: Print) -> Result<Vec<u8>, Observed> {
-    let bytes = std::fs::read(path).map_err(|error| Observed::Unreadable(format!("cannot be read: {error}")))?;
+    let cannot = |error| Observed::Unreadable(format!("cannot be read: {}", io_reason(&error)));
+    let bytes = std::fs::read(path).map_err(cannot)?;
     if stat(path)? == print && bytes.len() as u64 == print.bytes { Ok(bytes) } else { Err(Observed::Unsettled) }
 }
 
@@ -207,6 +227,28 @@ mod tests {
         assert_eq!(files.look(&path, false), Observed::Missing);
         std::fs::write(&path, b"one").unwrap();
         assert_eq!(digest(&settled(&mut files, &path)), (sha256(b"one"), false));
+    }
+
+    #[test]
+    fn a_file_that_must_be_there_is_missing_once_it_stays_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wasmgate.toml");
+        std::fs::write(&path, b"one").unwrap();
+        let mut files = Files::new(SETTLE);
+        while files.look_for(&path) == Observed::Unsettled {
+            std::thread::yield_now();
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(files.look_for(&path), Observed::Unsettled, "it may come back");
+        let sight = loop {
+            match files.look_for(&path) {
+                Observed::Unsettled => std::thread::yield_now(),
+                sight => break sight,
+            }
+        };
+        assert_eq!(sight, Observed::Missing);
+        std::fs::create_dir(&path).unwrap();
+        assert_eq!(files.look_for(&path), Observed::Unreadable("a folder, expected a file".into()));
     }
 
     #[test]

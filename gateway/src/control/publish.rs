@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::desired::Desired;
 use super::{By, Control};
 use crate::backend::Catalog;
 use crate::config::Config;
@@ -51,7 +52,8 @@ impl Control {
             let (version, state) = (entry.version.as_ref()?, &entry.state);
             Some(LastReload {
                 policy: version.policy.manifest().name.clone(),
-                successful: state.blocked.as_ref().is_none_or(|blocked| blocked.refusal.stage == "superseded"),
+                successful: !matches!(entry.desired, Some(Desired::Missing(_)))
+                    && state.blocked.as_ref().is_none_or(|blocked| blocked.refusal.stage == "superseded"),
                 at: state.serving.as_ref()?.since,
             })
         });

@@ -115,7 +115,6 @@ impl Reconciliation {
         };
         match self.read_config().await {
             Text::Serves => reconciled.config_serves = true,
-            Text::Away => {}
             Text::Changing => reconciled.unsettled = true,
             Text::Wrong { identity, reason } => reconciled.config = Some(Attempt { identity, outcome: Err(reason) }),
             Text::New(config) => reconciled.config = self.attempt(*config, &mut reconciled.unsettled).await,
@@ -157,18 +156,27 @@ impl Reconciliation {
     /// Reads and parses the configuration file.
     async fn read_config(&mut self) -> Text {
         let Some(path) = self.config.file.clone() else { return Text::Serves };
+        // Standard input and pipes of a shell are read once.
+        if path.starts_with("/dev") || path.starts_with("/proc") {
+            return Text::Serves;
+        }
         let serves = self.config.digest.clone();
-        self.block(move |files| match files.look(&path, false) {
+        let wrong = |identity: String, reason: String| Text::Wrong {
+            identity,
+            reason: format!("{reason}\nuntil this is mended, a restart fails"),
+        };
+        self.block(move |files| match files.look_for(&path) {
             Observed::Settled { digest, .. } if digest == serves => Text::Serves,
             Observed::Settled { digest, .. } => match files.read(&path, &digest) {
                 Err(_changing) => Text::Changing,
                 Ok(bytes) => match Config::parse_file(&bytes, &path) {
                     Ok(config) => Text::New(Box::new(config)),
-                    Err(error) => Text::Wrong { identity: digest, reason: error.to_string() },
+                    Err(error) => wrong(digest, error.to_string()),
                 },
             },
             Observed::Unsettled => Text::Changing,
-            Observed::Missing | Observed::Unreadable(_) => Text::Away,
+            Observed::Missing => wrong("missing".into(), format!("{}: the file does not exist", path.display())),
+            Observed::Unreadable(why) => wrong(why.clone(), format!("{}: {why}", path.display())),
         })
         .await
     }
@@ -342,11 +350,9 @@ enum Tried {
 enum Text {
     /// It is the content that serves.
     Serves,
-    /// It is missing or cannot be read: the serving configuration stays until the file is readable.
-    Away,
     /// It is still changing.
     Changing,
-    /// It is invalid: the reason.
+    /// It is missing, cannot be read or is invalid: the reason.
     Wrong { identity: String, reason: String },
     /// It is a new configuration.
     New(Box<Config>),

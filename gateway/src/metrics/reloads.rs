@@ -107,7 +107,7 @@ impl Reloads {
             ),
             policy_successful: families.gauges(
                 "api_gateway_policy_last_reload_successful",
-                "1: the version that a policy's files request serves. 0: the gateway refused it or rolled it back.",
+                "1: the version that a policy's files request serves. 0: the gateway refused it or rolled it back, or a file is missing.",
                 &["policy"],
             ),
             policy_success: families.gauges(
