@@ -243,7 +243,7 @@ fn a_policy_that_can_deny_fails_closed_unless_the_operator_says_otherwise() {
     let _ = gateway.chat("!").expect(200);
     // What an operator chose, `check` comments.
     let chosen = spinning("on_failure = \"default-decision\"").settings(&samples);
-    chosen.check().expect(0, &["warning: policies.routing: on_failure is \"default-decision\", but routing can deny"]);
+    chosen.check().expect(0, &["policies.routing: on_failure is \"default-decision\", but routing can deny"]);
 }
 
 /// The contract has no field for it, so the gateway learns it once and remembers it.
@@ -277,16 +277,12 @@ fn a_policy_that_has_denied_fails_closed_after_a_restart_and_in_its_later_versio
     assert_eq!(can_deny(&gateway), "declared");
     let chosen = Gateway::setup().guest("denies-if-asked").routing("on_failure = \"default-decision\"").check();
     assert!(!chosen.stdout.contains("warning"), "{}", chosen.stdout);
-    Gateway::setup()
-        .guest("decides")
-        .check()
-        .expect(0, &["warning: policies.routing: decides in routing does not say"]);
+    Gateway::setup().guest("decides").check().expect(0, &["policies.routing: decides in routing does not say"]);
 }
 
 #[test]
 fn limits_that_contradict_and_settings_without_effect_are_said() {
-    let largest =
-        "warning: policies.routing.limits: input_bytes is 262144, but the limits in [server] let in requests of ";
+    let largest = "policies.routing.limits: input_bytes is 262144, but the limits in [server] let in requests of ";
     Gateway::setup()
         .server("max_prompt_chars = 100000")
         .limits("input_bytes = 262144")
@@ -296,11 +292,11 @@ fn limits_that_contradict_and_settings_without_effect_are_said() {
         .server("max_prompt_chars = 1000000")
         .check()
         .expect(0, &["policies.cost.limits: input_bytes is 1048576"]);
-    let budget = "warning: policies.routing: budget-guard decides by tenants or budgets, and the gateway does not yet";
+    let budget = "policies.routing: budget-guard decides by tenants or budgets, and the gateway does not yet";
     Gateway::setup().routing("builtin = \"budget-guard\"").check().expect(0, &[budget]);
     let script = "script = 'fn route(request, candidates) { if request.budget == () { pass() } else { pass() } }'";
     let reads = Gateway::setup().routing("builtin = \"script\"").settings(script);
-    reads.check().expect(0, &["warning: policies.routing: script decides by tenants or budgets"]);
+    reads.check().expect(0, &["policies.routing: script decides by tenants or budgets"]);
     // The gateway says so too when it starts.
     let gateway = Gateway::setup().routing("builtin = \"budget-guard\"").start();
     let _ = gateway.process.wait_line("decides by tenants or budgets");
