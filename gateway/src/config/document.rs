@@ -98,6 +98,14 @@ fn syntax(text: &str, error: &SyntaxError) -> (Code, String, String) {
             if found.is_empty() {
                 return (Code::Syntax, "a key without a value".into(), "KEY = VALUE".into());
             }
+            let line = line_around(text, error.span.start);
+            if is_secret(line) {
+                return (
+                    Code::Syntax,
+                    "a value without quotes, or with a quote too few".into(),
+                    "a text in quotes".into(),
+                );
+            }
             let plain = found.trim_matches(['"', '\'', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}']);
             let expected = match plain.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit()) {
                 true if plain == found => "a number without a unit, or a text in quotes".to_owned(),
@@ -107,6 +115,21 @@ fn syntax(text: &str, error: &SyntaxError) -> (Code, String, String) {
         }
         _ => (Code::Syntax, format!("this is not TOML: {what}"), expected.into()),
     }
+}
+
+/// The line around a byte offset.
+fn line_around(text: &str, offset: usize) -> &str {
+    let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
+    let begin = before.rfind('\n').map_or(0, |at| at + 1);
+    let end = after.find('\n').map_or(text.len(), |at| before.len() + at);
+    &text[begin..end]
+}
+
+/// Whether a key, or a line that has one, may hold a secret, which no message repeats.
+fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.trim_start().starts_with("headers")
+        || ["key", "token", "secret", "password", "authorization", "bearer"].iter().any(|word| key.contains(word))
 }
 
 /// Reports numbers that are out of range, and other values where numbers belong, and takes them out.
@@ -186,7 +209,7 @@ fn mistake(tree: &mut Tree<'_>, problems: &mut Problems, path: &[String], offset
         }
     } else {
         // What a header or a key might be is not repeated.
-        let is_secret = names.iter().any(|name| *name == "headers" || name.contains("key") || name.contains("token"));
+        let is_secret = names.iter().any(|name| is_secret(name));
         let found = tree.get(path).map_or_else(|| what.to_owned(), |value| in_words(value.get_ref(), is_secret));
         let within = tree.get(path).is_some_and(|value| value.get_ref().is_array() && value.span().start != offset);
         let expected = match expected {
@@ -223,8 +246,7 @@ fn unknown_key(tree: &mut Tree<'_>, problems: &mut Problems, path: &[String], kn
         return unquoted(tree, problems, path, line);
     } else if TOP.contains(key) {
         about = wrong(&names, Code::UnknownKey, format!("`{key}` belongs to no table"), "it above the first [table]");
-    } else if known.is_empty() {
-    } else {
+    } else if !known.is_empty() {
         about = wrong(&names, Code::UnknownKey, format!("unknown key `{key}`"), one_of_keys(known));
     }
     problems.add_at(line, about);
