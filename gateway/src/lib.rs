@@ -10,8 +10,8 @@
 //! operators' requests from `admin` under the rules of `rollout` (slots, canary analysis), and swaps in the next
 //! snapshot while the gateway serves.
 //!
-//! Shared: `config` reads the configuration; `demo` is what serves without one; `error` is the table of failures; `net` bounds the listeners' connections;
-//! `log` buffers log lines and writes them aside, so that a slow reader stops no request.
+//! Shared: `config` reads the configuration; `demo` is what serves without one; `error` is the table of failures; `net` bounds
+//! the listeners' connections; `log` buffers log lines and writes them aside, so that a slow reader stops no request.
 //! The crates below the gateway: `wasmgate-base` (utilities), `wasmgate-dialect` (the wire dialects of chat) and
 //! `wasmgate-policy-host` (compiles and runs policies; only it names the Wasm runtime).
 //!

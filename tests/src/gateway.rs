@@ -269,7 +269,7 @@ impl Setup {
         self
     }
 
-    /// Starts it without a configuration file: the demo, whose folder is `state/wasmgate/demo` beside where the file would be.
+    /// Starts it without a configuration file: the demo. Its folder is `state/wasmgate/demo` in the test's folder.
     #[must_use]
     pub fn without_file(mut self) -> Self {
         self.without_file = true;

@@ -1,4 +1,4 @@
-//! Ranges of numbers in settings, each stated once beside its setting, with the words in which errors name it.
+//! Ranges of the numbers in settings, and the words in which errors name them.
 
 use std::fmt;
 

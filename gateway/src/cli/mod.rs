@@ -1,5 +1,5 @@
-//! The subcommands besides `serve`: `check` reports what is wrong with a configuration, `policies` calls a running gateway's admin API, `policy` is for authors
-//! and needs no gateway, `health` is for health checks.
+//! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `policies` calls a running gateway's
+//! admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
 
 pub(crate) mod check;
 mod client;

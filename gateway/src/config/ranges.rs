@@ -1,4 +1,4 @@
-//! The ranges of all numbers in the file, by their place. Each is stated beside its setting; this is the list of them.
+//! The ranges of all numbers in the file, by their path. The type that has a setting states its range; this module lists them.
 
 use wasmgate_base::range::Range;
 use wasmgate_policy_host::GivenLimits;
