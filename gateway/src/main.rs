@@ -45,6 +45,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a configuration for this machine: models of Ollama, API keys in the environment.
+    Init(cli::init::Init),
     /// Inspect and operate the policies of a running gateway.
     Policies(cli::policies::Policies),
     /// Develop a policy: create, inspect, test, run and benchmark it.
@@ -107,6 +109,7 @@ fn main() -> ExitCode {
                 Err(error) => Err(error),
             }
         }
+        Command::Init(init) => return cli::init::run(&init),
         Command::Policies(policies) => return cli::policies::run(&policies),
         Command::Policy(policy) => return cli::policy::run(policy),
         Command::Health(health) => return cli::health::run(&health),

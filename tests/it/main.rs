@@ -30,6 +30,7 @@ mod examples;
 mod faults;
 mod guarded;
 mod hedging;
+mod init;
 mod languages;
 mod large;
 mod log;

@@ -1,9 +1,10 @@
-//! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `policies` calls a running gateway's
-//! admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
+//! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `init` writes one, `policies` calls a
+//! running gateway's admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
 
 pub(crate) mod check;
 mod client;
 pub(crate) mod health;
+pub(crate) mod init;
 pub(crate) mod policies;
 pub(crate) mod policy;
 mod show;
