@@ -10,7 +10,8 @@ use wasmgate_tests::process::run_in;
 
 /// Ollama with these models: name, parameters, and whether it writes text.
 fn ollama(models: &'static [(&'static str, &'static str, bool)]) -> Backend {
-    let tag = |(name, size, _): &(&str, &str, bool)| json!({"name": name, "size": 1, "details": {"parameter_size": size}});
+    let tag =
+        |(name, size, _): &(&str, &str, bool)| json!({"name": name, "size": 1, "details": {"parameter_size": size}});
     let tags = json!({"models": models.iter().map(tag).collect::<Vec<_>>()});
     let show = |request: &Request| {
         let asked = request.json()["model"].clone();
@@ -38,7 +39,7 @@ fn check_accepts(folder: &TempDir, text: &str, variables: &[(&str, &str)]) {
     fs::write(folder.path().join("checked.toml"), text).expect("a file");
     let check = run_in(folder.path(), &["check", "--config", "checked.toml", "--json"], variables);
     let result: Value = serde_json::from_str(&check.stdout).expect("JSON");
-    assert_eq!((check.code, &result["problems"]), (0, &json!([])), "{}\n{text}", check.stdout);
+    assert_eq!((check.code(), &result["problems"]), (0, &json!([])), "{}\n{text}", check.stdout);
 }
 
 #[test]

@@ -10,7 +10,8 @@ const HEAD: &str =
 
 ";
 
-const SIMULATED: &str = "# Neither an Ollama with models nor an uncommented provider: these models are simulated. They answer with filler
+const SIMULATED: &str =
+    "# Neither an Ollama with models nor an uncommented provider: these models are simulated. They answer with filler
 # words and say so. Replace them.
 [backends.simulated]
 kind = \"sim\"
