@@ -2,6 +2,7 @@
 //! into the folder, and is bounded like any other. What `wasmgate policy new` writes builds and passes its fixtures, and what a
 //! hostile author makes of it does no harm.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -122,8 +123,12 @@ impl Project {
     }
 
     fn build(&self) {
+        self.build_with(&real::toolchain(self.language));
+    }
+
+    fn build_with(&self, variables: &[(&str, OsString)]) {
         let mut command = Command::new("./build.sh");
-        command.current_dir(self.path("")).envs(real::toolchain(self.language));
+        command.current_dir(self.path("")).envs(variables.iter().map(|(name, value)| (name, value)));
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -164,6 +169,24 @@ fn a_new_project_builds_and_passes(language: &'static str) -> Project {
     let name = if language == "script" { "script@0.1.0" } else { "mine@1.0.0" };
     project.policy(&["run", &component, "--prompt", "Hello!"]).expect(0, &[name, "local models first", "tokens in"]);
     project
+}
+
+/// The version that the guide, the template and its build name is the one that this builds with.
+#[test]
+fn a_policy_in_javascript_builds_on_the_oldest_node_that_is_promised() {
+    let variables = real::oldest_node();
+    let node = Command::new("node").arg("--version").envs(variables.iter().cloned()).output().unwrap();
+    let version = String::from_utf8(node.stdout).unwrap();
+    let promised = version.trim().trim_start_matches('v').trim_end_matches(".0").to_owned();
+    assert_eq!(promised.split('.').count(), 2, "the first of its minor version: {version}");
+    let project = Project::new("javascript", "both");
+    let guide = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/write-a-policy/README.md");
+    for page in [guide, project.path("README.md"), project.path("build.sh")] {
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(text.contains(&format!("{promised}, 22.12 or newer")), "{} promises another version", page.display());
+    }
+    project.build_with(&variables);
+    project.policy(&["test", &project.component()]).expect(0, &["3 of 3 fixtures as expected"]);
 }
 
 macro_rules! languages {

@@ -61,6 +61,16 @@ pub fn toolchain(language: &str) -> [(&'static str, OsString); 3] {
     [("TOOLS", tools.join(of).into()), ("CARGO_TARGET_DIR", tools.join("cargo").into()), ("PATH", path)]
 }
 
+/// What it takes to build a policy in JavaScript with the oldest Node.js that its template promises.
+#[must_use]
+pub fn oldest_node() -> [(&'static str, OsString); 2] {
+    let node = part("oldest-node/bin/node");
+    let mut path = node.parent().unwrap_or(Path::new("")).as_os_str().to_owned();
+    path.push(":");
+    path.push(env::var_os("PATH").unwrap_or_default());
+    [("TOOLS", folder().join("toolchains/javascript-oldest").into()), ("PATH", path)]
+}
+
 fn part(name: &str) -> PathBuf {
     let path = folder().join(name);
     assert!(path.is_file(), "{} is not there: `make test` makes it before it runs the tests", path.display());
