@@ -144,15 +144,20 @@ pub enum Rejection {
     BadRequest,
     /// The body or the prompt is too long.
     TooLarge,
+    /// The gateway is not for this client: its page's origin, or the host that it named, is not allowed (403).
+    Forbidden,
     /// A policy denied it.
     PolicyDenied,
-    /// Too many requests are in flight, or a backend is full.
+    /// Too many requests are in flight, or hold too much memory.
     Overloaded,
+    /// Each backend that may answer is at its concurrency limit, and its queue is full or the wait in it was too long.
+    BackendFull,
 }
 
 impl Rejection {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::BadRequest, Self::TooLarge, Self::PolicyDenied, Self::Overloaded];
+    pub const ALL: [Self; 6] =
+        [Self::BadRequest, Self::TooLarge, Self::Forbidden, Self::PolicyDenied, Self::Overloaded, Self::BackendFull];
 
     /// The label.
     #[must_use]
@@ -160,8 +165,10 @@ impl Rejection {
         match self {
             Self::BadRequest => "bad_request",
             Self::TooLarge => "too_large",
+            Self::Forbidden => "forbidden",
             Self::PolicyDenied => "policy_denied",
             Self::Overloaded => "overloaded",
+            Self::BackendFull => "backend_full",
         }
     }
 }
@@ -178,7 +185,9 @@ pub enum Reason {
     Upstream5xx,
     /// The backend answered with 429.
     Upstream429,
-    /// The backend answered with another 4xx: it refused the gateway's credentials or configuration, or the request.
+    /// The backend answered with 401 or 403: it refused the gateway's credentials.
+    UpstreamAuth,
+    /// The backend answered with another 4xx: it refused the gateway's configuration, or the request.
     Upstream4xx,
     /// The backend's answer is not valid in its dialect, or its stream was cut.
     Protocol,
@@ -194,11 +203,12 @@ pub enum Reason {
 
 impl Reason {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Timeout,
         Self::Connect,
         Self::Upstream5xx,
         Self::Upstream429,
+        Self::UpstreamAuth,
         Self::Upstream4xx,
         Self::Protocol,
         Self::BreakerOpen,
@@ -215,6 +225,7 @@ impl Reason {
             Self::Connect => "connect",
             Self::Upstream5xx => "upstream_5xx",
             Self::Upstream429 => "upstream_429",
+            Self::UpstreamAuth => "upstream_auth",
             Self::Upstream4xx => "upstream_4xx",
             Self::Protocol => "protocol",
             Self::BreakerOpen => "breaker_open",
@@ -269,8 +280,8 @@ impl Kind {
             Self::UnknownModel => (StatusCode::NOT_FOUND, "unknown_model", Rejected(R::BadRequest), Nothing),
             Self::UnknownResponse => (StatusCode::NOT_FOUND, "unknown_response", Rejected(R::BadRequest), Nothing),
             Self::NoWebSocket => (StatusCode::UPGRADE_REQUIRED, "no_websocket", Rejected(R::BadRequest), Nothing),
-            Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed", Rejected(R::BadRequest), Nothing),
-            Self::HostRefused => (StatusCode::FORBIDDEN, "host_not_allowed", Rejected(R::BadRequest), Nothing),
+            Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed", Rejected(R::Forbidden), Nothing),
+            Self::HostRefused => (StatusCode::FORBIDDEN, "host_not_allowed", Rejected(R::Forbidden), Nothing),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge), Nothing),
             Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow_request", Rejected(R::BadRequest), Nothing),
             Self::NoCapableModel => (StatusCode::BAD_REQUEST, "no_capable_model", Rejected(R::BadRequest), Nothing),
@@ -293,7 +304,7 @@ impl Kind {
             Self::BackendStatus(_) => (StatusCode::BAD_GATEWAY, "backend_error", Error(E::Upstream5xx), Fallback),
             Self::BackendBusy => (StatusCode::TOO_MANY_REQUESTS, "backend_busy", Error(E::Upstream429), Retry),
             Self::BackendRefused(401 | 403) => {
-                (StatusCode::BAD_GATEWAY, "backend_unauthorized", Error(E::Upstream4xx), Fallback)
+                (StatusCode::BAD_GATEWAY, "backend_unauthorized", Error(E::UpstreamAuth), Fallback)
             }
             Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx), Fallback),
             Self::RequestRefused(status, code) => {
@@ -309,7 +320,7 @@ impl Kind {
                 (StatusCode::BAD_REQUEST, "content_filtered", Rejected(R::BadRequest), FallbackIfEnabled)
             }
             Self::BreakerOpen => (StatusCode::SERVICE_UNAVAILABLE, "breaker_open", Error(E::BreakerOpen), Fallback),
-            Self::BackendFull => (StatusCode::SERVICE_UNAVAILABLE, "backend_full", Rejected(R::Overloaded), Fallback),
+            Self::BackendFull => (StatusCode::SERVICE_UNAVAILABLE, "backend_full", Rejected(R::BackendFull), Fallback),
             Self::Protocol => (StatusCode::BAD_GATEWAY, "backend_protocol", Error(E::Protocol), Fallback),
             Self::Cut => (StatusCode::BAD_GATEWAY, "stream_cut", Error(E::Protocol), Fallback),
         }
@@ -367,7 +378,7 @@ impl Kind {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self.fault() {
-            Fault::Rejected(Rejection::Overloaded) => true,
+            Fault::Rejected(Rejection::Overloaded | Rejection::BackendFull) => true,
             Fault::Rejected(_) => *self == Self::SlowRequest,
             Fault::Error(_) => !matches!(self, Self::BackendRefused(_) | Self::BackendStatus(501 | 505)),
         }

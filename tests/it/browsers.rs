@@ -47,7 +47,7 @@ fn a_page_of_another_origin_spends_nothing() {
     }
     let preflight = [EVIL, ("access-control-request-method", "POST")];
     let _ = gateway.send(request_to(&own, "OPTIONS", CLIENT_PATHS[0], &preflight, b"")).expect(403);
-    gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "bad_request")], count + 1.0);
+    gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "forbidden")], count + 1.0);
     assert!(backend.requests().is_empty());
     assert_eq!(gateway.metrics().value("api_gateway_cost_total", &[]), 0.0);
 }

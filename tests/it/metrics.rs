@@ -15,7 +15,9 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_requests_total", "counter", &["model", "backend", "status", "complexity"], true),
     ("api_gateway_request_duration_seconds", "histogram", &["model", "backend"], true),
     ("api_gateway_requests_in_progress", "gauge", &[], true),
+    ("api_gateway_requests_in_progress_limit", "gauge", &[], true),
     ("api_gateway_buffered_bytes", "gauge", &[], true),
+    ("api_gateway_buffered_bytes_limit", "gauge", &[], true),
     ("api_gateway_cost_total", "counter", &["model"], true),
     ("api_gateway_cost_per_request", "gauge", &["model"], true),
     ("api_gateway_model_latency_seconds", "histogram", &["model"], true),
@@ -39,6 +41,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_policy_last_reload_successful", "gauge", &["policy"], true),
     ("api_gateway_policy_last_reload_success_timestamp_seconds", "gauge", &["policy"], true),
     ("api_gateway_policy_traffic_ratio", "gauge", &["policy", "version"], true),
+    ("api_gateway_policy_call_limit_seconds", "gauge", &["policy", "version", "mode"], true),
     ("api_gateway_policy_breaker_open", "gauge", &["policy", "version", "mode"], true),
     (
         "api_gateway_policy_shadow_comparisons_total",
@@ -62,6 +65,8 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_unaccounted_calls_total", "counter", &["model", "reason"], true),
     ("api_gateway_time_to_first_token_seconds", "histogram", &["model"], true),
     ("api_gateway_upstream_connections", "gauge", &["upstream", "protocol"], true),
+    ("api_gateway_upstream_calls", "gauge", &["upstream", "state"], true),
+    ("api_gateway_model_priced", "gauge", &["model"], true),
     ("api_gateway_upstream_up", "gauge", &["upstream"], true),
     ("api_gateway_breaker_state", "gauge", &["upstream", "model", "state"], true),
     ("api_gateway_retries_total", "counter", &["upstream", "reason"], true),
@@ -365,4 +370,20 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
         })
         .collect();
     assert_eq!(metrics, table);
+}
+
+#[test]
+fn the_limits_that_alerts_compare_with_are_those_of_the_configuration() {
+    let server = "max_in_flight = 7\nmax_buffered_bytes = 300_000_000";
+    let models = "[backends.far]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.unpriced]\nbackend = \"far\"\n\
+                  [models.priced]\nbackend = \"far\"\nprice = { input_usd_per_million_tokens = 1, \
+                  output_usd_per_million_tokens = 2 }\n";
+    let gateway = Gateway::setup().server(server).models(models).limits("call_time_ms = 40").start();
+    let metrics = gateway.metrics();
+    assert_eq!(metrics.value("api_gateway_requests_in_progress_limit", &[]), 7.0);
+    assert_eq!(metrics.value("api_gateway_buffered_bytes_limit", &[]), 300_000_000.0);
+    let limit = metrics.value("api_gateway_policy_call_limit_seconds", &[("policy", "complexity")]);
+    assert!((limit - 0.04).abs() < 1e-9, "{limit}");
+    assert_eq!(metrics.value("api_gateway_model_priced", &[("model", "unpriced")]), 0.0);
+    assert_eq!(metrics.value("api_gateway_model_priced", &[("model", "priced")]), 1.0);
 }

@@ -48,7 +48,11 @@ fn calls_beyond_the_limit_wait_for_their_turn_and_one_more_is_refused_at_once() 
     assert_eq!(told.header("x-wasmgate-failed-attempts"), "small backend_full");
     backend.wait_requests(2);
     assert_eq!(backend.requests().len(), 2);
-    gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "overloaded")], 1.0);
+    gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "backend_full")], 1.0);
+    assert_eq!(gateway.metrics().value("api_gateway_rejected_requests_total", &[("reason", "overloaded")]), 0.0);
+    for (state, calls) in [("in_flight", 2.0), ("waiting", 3.0)] {
+        assert_eq!(gateway.metrics().value("api_gateway_upstream_calls", &[("state", state)]), calls, "{state}");
+    }
     gate.open();
     for client in &mut clients {
         let _ = client.response().expect(200);

@@ -199,7 +199,7 @@ fn the_next_model_answers_where_the_first_fails() {
     let failures: [(&str, Reply); 4] = [
         ("upstream_5xx", Reply::json(500, &json!({"error": {"message": "the secret of the backend"}}))),
         ("upstream_429", Reply::json(429, &json!({}))),
-        ("upstream_4xx", Reply::json(401, &json!({"error": {"message": "bad key sk-123"}}))),
+        ("upstream_auth", Reply::json(401, &json!({"error": {"message": "bad key sk-123"}}))),
         ("protocol", Reply::whole(200, "application/json", b"<html>")),
     ];
     for (reason, reply) in failures {

@@ -89,7 +89,7 @@ const fn before(calls: usize, status: u16, code: &'static str, reason: &'static 
 }
 
 const REFUSED: [Outcome; 2] = both(before(1, 502, "backend_refused", "upstream_4xx"));
-const UNAUTHORIZED: [Outcome; 2] = both(before(1, 502, "backend_unauthorized", "upstream_4xx"));
+const UNAUTHORIZED: [Outcome; 2] = both(before(1, 502, "backend_unauthorized", "upstream_auth"));
 const OVERLOADED_TWICE: [Outcome; 2] = both(before(2, 503, "backend_overloaded", "upstream_5xx"));
 const BUSY_TWICE: [Outcome; 2] = both(before(2, 429, "backend_busy", "upstream_429"));
 /// Without a word on when to come back, another model is called at once.

@@ -1,6 +1,7 @@
 //! The metrics of policies, by version and mode: decisions, estimated costs, failures and latency.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use prometheus::{
     Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -33,6 +34,8 @@ pub struct InSlot<'a> {
     pub digest: &'a str,
     /// Whether its circuit breaker is open.
     pub open: bool,
+    /// How long one call of it may run.
+    pub call_limit: Duration,
     /// Its share of the requests, 0 to 1; `None` for a shadow.
     pub share: Option<f64>,
 }
@@ -56,6 +59,7 @@ struct PolicyGauges {
     memory: IntGaugeVec,
     traffic: GaugeVec,
     breaker_open: IntGaugeVec,
+    call_limit: GaugeVec,
     live_snapshots: IntGauge,
     draining_seconds: Gauge,
 }
@@ -151,10 +155,12 @@ impl Policies {
         gauges.info.reset();
         gauges.traffic.reset();
         gauges.breaker_open.reset();
-        for InSlot { labels: PolicyLabels { policy, version, mode }, digest, open, share } in slots {
+        gauges.call_limit.reset();
+        for InSlot { labels: PolicyLabels { policy, version, mode }, digest, open, call_limit, share } in slots {
             let (policy, version, mode) = (&**policy, &**version, *mode);
             gauges.info.with_label_values(&[policy, version, mode, digest]).set(1);
             gauges.breaker_open.with_label_values(&[policy, version, mode]).set(i64::from(*open));
+            gauges.call_limit.with_label_values(&[policy, version, mode]).set(call_limit.as_secs_f64());
             if let Some(share) = share {
                 // Added up: a canary may be the same component with other settings.
                 gauges.traffic.with_label_values(&[policy, version]).add(*share);
@@ -217,6 +223,11 @@ impl PolicyGauges {
             breaker_open: families.gauges(
                 "api_gateway_policy_breaker_open",
                 "1: the version failed too often, and the gateway does not call it.",
+                &["policy", "version", "mode"],
+            ),
+            call_limit: families.ratios(
+                "api_gateway_policy_call_limit_seconds",
+                "How long one call of the version may run (`call_time_ms`), in seconds.",
                 &["policy", "version", "mode"],
             ),
             live_snapshots: families.gauge(

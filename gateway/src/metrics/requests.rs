@@ -18,7 +18,9 @@ pub const PINNED: [&str; 3] = ["previous_response", "reasoning", "encrypted_cont
 #[derive(Debug)]
 pub(super) struct Requests {
     in_progress: IntGauge,
+    in_progress_limit: IntGauge,
     buffered: IntGauge,
+    buffered_limit: IntGauge,
     routing_seconds: Histogram,
     rejected: Vec<IntCounter>,
     // By the model's location, then reason.
@@ -70,6 +72,12 @@ impl Requests {
                 "api_gateway_requests_in_progress",
                 "Requests in flight, streams included, from the arrival of their body on.",
             ),
+            in_progress_limit: families.gauge(
+                "api_gateway_requests_in_progress_limit",
+                "Requests in flight at which the gateway rejects the next one: server.max_in_flight, or fewer if the \
+                 process may open too few files.",
+            ),
+            buffered_limit: families.gauge("api_gateway_buffered_bytes_limit", "server.max_buffered_bytes."),
             buffered: families.gauge(
                 "api_gateway_buffered_bytes",
                 "Bytes that requests and complete answers hold in memory, bounded by server.max_buffered_bytes.",
@@ -129,6 +137,10 @@ impl Requests {
     }
 }
 
+fn gauge(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
 impl super::Metrics {
     /// A request got its permit.
     pub fn request_began(&self) {
@@ -142,7 +154,13 @@ impl super::Metrics {
 
     /// Updates how many bytes requests and answers hold.
     pub fn set_buffered(&self, bytes: usize) {
-        self.requests.buffered.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.requests.buffered.set(gauge(bytes));
+    }
+
+    /// Updates the limits at which the gateway rejects requests as overloaded: requests in flight, and bytes held.
+    pub fn set_limits(&self, in_flight: usize, bytes: usize) {
+        self.requests.in_progress_limit.set(gauge(in_flight));
+        self.requests.buffered_limit.set(gauge(bytes));
     }
 
     /// A request was rejected.

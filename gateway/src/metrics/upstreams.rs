@@ -15,6 +15,8 @@ pub(super) struct Upstreams {
     ollama_models_loaded: IntGauge,
     up: IntGaugeVec,
     connections: IntGaugeVec,
+    calls: IntGaugeVec,
+    priced: IntGaugeVec,
     breaker_state: IntGaugeVec,
 }
 
@@ -30,6 +32,16 @@ impl Upstreams {
                 "api_gateway_upstream_connections",
                 "Open connections to the backend, idle ones included.",
                 &["upstream", "protocol"],
+            ),
+            calls: families.gauges(
+                "api_gateway_upstream_calls",
+                "Calls to the backend, in flight and waiting for its concurrency limit.",
+                &["upstream", "state"],
+            ),
+            priced: families.gauges(
+                "api_gateway_model_priced",
+                "1: the model has a price, or is local and therefore free. 0: its spend is unknown and counts as 0.",
+                &["model"],
             ),
             breaker_state: families.gauges(
                 "api_gateway_breaker_state",
@@ -51,10 +63,14 @@ impl Upstreams {
                 let labels = [&*backend.settings().name, protocol.as_str()];
                 self.connections.with_label_values(&labels).set(backend.connections(protocol).into());
             }
+            for (state, calls) in [("in_flight", backend.in_flight()), ("waiting", backend.waiting())] {
+                self.calls.with_label_values(&[&*backend.settings().name, state]).set(calls.into());
+            }
             loaded += i64::try_from(backend.loaded_models()).unwrap_or(i64::MAX);
         }
         self.ollama_models_loaded.set(loaded);
         for live in catalog.models() {
+            self.priced.with_label_values(&[&*live.model.name]).set(i64::from(live.model.price.is_some()));
             let is = live.breaker.state(Instant::now());
             for state in BreakerState::ALL {
                 let labels = [&*live.backend.settings().name, &*live.model.name, state.as_str()];

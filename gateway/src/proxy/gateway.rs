@@ -11,7 +11,7 @@ use crate::dispatch::Budgets;
 use crate::metrics::Metrics;
 use crate::net::files::Files;
 use crate::routing::Router;
-use crate::state::Serving;
+use crate::state::{Serving, Snapshot};
 
 /// See the module.
 #[derive(Debug)]
@@ -59,5 +59,11 @@ impl Gateway {
             watchdog: Watchdog::default(),
             started: Instant::now(),
         }
+    }
+
+    /// Requests in flight at which the next one is refused.
+    #[must_use]
+    pub fn limit(&self, snapshot: &Snapshot) -> usize {
+        snapshot.limits.max_in_flight.min(self.most_in_flight)
     }
 }

@@ -76,7 +76,7 @@ impl InFlight {
     }
 
     fn limit(&self) -> usize {
-        self.snapshot.limits.max_in_flight.min(self.gateway.most_in_flight)
+        self.gateway.limit(&self.snapshot)
     }
 
     /// A switch for the owner of a future that holds this request: set it before the future is dropped because the

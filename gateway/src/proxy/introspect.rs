@@ -162,6 +162,7 @@ fn own_models(snapshot: &Snapshot) -> Value {
 pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
     let snapshot = gateway.serving.snapshot();
     gateway.metrics.set_buffered(gateway.memory.used());
+    gateway.metrics.set_limits(gateway.limit(&snapshot), snapshot.limits.max_buffered_bytes);
     gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.serving.live())
 }
 

@@ -23,6 +23,7 @@ fn in_slots(deciders: &Deciders) -> impl Iterator<Item = InSlot<'_>> {
         labels: &decider.metrics.labels,
         digest: decider.version.policy.digest(),
         open: decider.version.is_open(),
+        call_limit: Duration::from_millis(decider.version.policy.limits().call_time_ms),
         share: percent.map(|percent| percent / 100.0),
     })
 }

@@ -50,7 +50,7 @@ const FAILURES: [(&str, &str); 10] = [
     ("backend_error", "upstream_5xx"),
     ("backend_busy", "upstream_429"),
     ("backend_overloaded", "upstream_5xx"),
-    ("backend_unauthorized", "upstream_4xx"),
+    ("backend_unauthorized", "upstream_auth"),
     ("backend_refused", "upstream_4xx"),
     ("backend_protocol", "protocol"),
     ("stream_cut", "protocol"),
