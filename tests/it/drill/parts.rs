@@ -1,0 +1,163 @@
+//! Faults of the parts of the stack.
+
+use std::net::TcpListener;
+
+use wasmgate_tests::backend::Backend;
+use wasmgate_tests::gateway::Gateway;
+
+use super::faults::{GONE, MODELS, SHAKY, ask, backend, first_choice, models, with_ollama};
+use super::{Drill, To};
+
+pub(super) const PARTS: &[Drill] = &[
+    Drill {
+        fault: "Ollama is gone",
+        setup: with_ollama,
+        inject: |stack| {
+            stack.ollama.set_up(false);
+            Vec::new()
+        },
+        repair: |stack| {
+            stack.ollama.set_up(true);
+            Vec::new()
+        },
+        told: &[(To::Critical, "OllamaDown")],
+        inhibited: &["BackendDown"],
+        remembered: &[],
+    },
+    Drill {
+        fault: "the gateway is gone",
+        setup: |ollama| {
+            // The same port after the restart.
+            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            models(ollama).argument("--listen").argument(&address.to_string())
+        },
+        inject: |stack| {
+            stack.gateway.process.signal("KILL");
+            Vec::new()
+        },
+        repair: |stack| {
+            stack.restart_gateway();
+            Vec::new()
+        },
+        told: &[(To::Critical, "GatewayDown")],
+        inhibited: &[],
+        remembered: &[],
+    },
+    Drill {
+        fault: "no backend is reached",
+        setup: |ollama| Gateway::setup().reloading().models(&backend("only", &ollama.url())),
+        inject: |stack| {
+            stack.gateway.edit_config(&stack.ollama.url(), &Backend::nowhere());
+            Vec::new()
+        },
+        repair: |stack| {
+            let url = stack.ollama.url();
+            stack.gateway.put_config(&backend("only", &url));
+            Vec::new()
+        },
+        told: &[(To::Critical, "GatewayUnhealthy")],
+        inhibited: &["BackendDown"],
+        remembered: &[],
+    },
+    Drill {
+        fault: "one backend of several is not reached",
+        setup: |ollama| models(ollama).models(&backend("second", &ollama.url())),
+        inject: |stack| {
+            stack.gateway.edit_config(&stack.ollama.url(), &Backend::nowhere());
+            Vec::new()
+        },
+        repair: |stack| {
+            let url = stack.ollama.url();
+            stack.gateway.put_config(&format!("{MODELS}{}", backend("second", &url)));
+            Vec::new()
+        },
+        told: &[(To::Warning, "BackendDown")],
+        inhibited: &[],
+        remembered: &[],
+    },
+    Drill {
+        fault: "the backend of the first choice is gone",
+        setup: |_| first_choice(&GONE, 0.05),
+        inject: |stack| {
+            GONE.fail_every(1);
+            ask(stack, 100, &[("auto", 1)])
+        },
+        // A probe finds it well before the breaker lets a call through.
+        repair: |stack| {
+            GONE.fail_every(0);
+            ask(stack, 100, &[("auto", 1)])
+        },
+        told: &[(To::Warning, "BackendDown")],
+        inhibited: &[],
+        remembered: &[],
+    },
+    Drill {
+        fault: "the model of the first choice fails every other time",
+        setup: |_| first_choice(&SHAKY, 10.0),
+        inject: |stack| {
+            SHAKY.fail_every(2);
+            ask(stack, 100, &[("auto", 1)])
+        },
+        repair: |stack| {
+            SHAKY.fail_every(0);
+            ask(stack, 100, &[("auto", 1)])
+        },
+        told: &[(To::Warning, "BreakerOpen")],
+        inhibited: &[],
+        remembered: &[],
+    },
+    Drill {
+        fault: "the gateway's configuration is broken",
+        setup: models,
+        inject: |stack| {
+            stack.gateway.put_config("[backends.\n");
+            Vec::new()
+        },
+        repair: |stack| {
+            stack.gateway.put_config(MODELS);
+            Vec::new()
+        },
+        told: &[(To::Warning, "ConfigReloadRejected")],
+        inhibited: &[],
+        remembered: &[],
+    },
+    Drill {
+        fault: "Prometheus' configuration is broken",
+        setup: models,
+        inject: |stack| {
+            let file = stack.prometheus.folder().join("prometheus.yml");
+            std::fs::rename(&file, file.with_extension("good")).unwrap();
+            std::fs::write(&file, "scrape_configs: nothing\n").unwrap();
+            assert_eq!(stack.prometheus.api.reload(), 500);
+            Vec::new()
+        },
+        repair: |stack| {
+            let file = stack.prometheus.folder().join("prometheus.yml");
+            std::fs::rename(file.with_extension("good"), &file).unwrap();
+            assert_eq!(stack.prometheus.api.reload(), 200);
+            Vec::new()
+        },
+        told: &[(To::Warning, "PrometheusConfigReloadFailed")],
+        inhibited: &[],
+        remembered: &[],
+    },
+    Drill {
+        fault: "the gateway has far too many series",
+        setup: |ollama| models(ollama).top("keep_series_seconds = 0.1"),
+        inject: |stack| {
+            stack.gateway.edit_config("[models.good]", &(many_models() + "[models.good]"));
+            Vec::new()
+        },
+        repair: |stack| {
+            stack.gateway.edit_config(&many_models(), "");
+            Vec::new()
+        },
+        told: &[(To::Warning, "GatewaySeriesTooMany")],
+        inhibited: &[],
+        remembered: &[],
+    },
+];
+
+pub(super) fn many_models() -> String {
+    (0..150).map(|number| format!("[models.m{number}]\nbackend = \"quick\"\n")).collect()
+}
