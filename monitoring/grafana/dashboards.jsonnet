@@ -2,14 +2,22 @@
 //
 //     cd monitoring/grafana && jsonnet -m . dashboards.jsonnet
 //
-// In queries {J} selects the gateways that the user picked, {K} these gateways and the policies that the user picked, and
-// [I] is Grafana's own interval. `>= 0` after a quotient or a quantile drops series without events: NaN is not >= 0.
+// In queries {J} selects the gateways that the user picked, {P} these gateways and the policies that the user picked, {K} also
+// the versions and modes, and [I] is Grafana's own interval. (V) are the labels of a version in a place. `>= 0` after a quotient or a quantile drops series without events: NaN is not >= 0.
 
+// The labels of a version in a place, in the order of legends and columns. A label more is a word here: sums, joins, legends,
+// the columns of the table and the variables follow.
+local place = ['policy', 'version', 'mode'];
+local placeLegend = std.join(' ', ['{{%s}}' % label for label in place]);
+
+local gateways = 'job=~"$job",instance=~"$instance"';
 local query(text) = std.foldl(
   function(text, short) std.strReplace(text, short[0], short[1]),
   [
-    ['{J', '{job=~"$job",instance=~"$instance"'],
-    ['{K', '{job=~"$job",instance=~"$instance",policy=~"$policy"'],
+    ['{J', '{' + gateways],
+    ['{P', '{%s,policy=~"$policy"' % gateways],
+    ['{K', '{%s,%s' % [gateways, std.join(',', ['%s=~"$%s"' % [label, label] for label in place])]],
+    ['(V', '(' + std.join(', ', place)],
     ['[I]', '[$__rate_interval]'],
   ],
   text
@@ -29,6 +37,20 @@ local targets(queries, how) = std.mapWithIndex(
 );
 local once = { instant: true, range: false };
 
+// Grafana's own default is red from 80 on, whatever is shown.
+local neutral = { mode: 'absolute', steps: [{ color: 'text', value: null }] };
+// Colours from a value on: pairs of value and colour, the first for all below.
+local thresholds(below, steps) = {
+  fieldConfig+: {
+    defaults+: {
+      thresholds: {
+        mode: 'absolute',
+        steps: [{ color: below, value: null }] + [{ color: step[1], value: step[0] } for step in steps],
+      },
+    },
+  },
+};
+
 // --- Kinds of panels; `place` is [x, y, width, height] ---
 
 local panel(type, id, title, place, unit, description) = {
@@ -38,7 +60,7 @@ local panel(type, id, title, place, unit, description) = {
   description: std.strReplace(std.rstripChars(description, '\n'), '\n', ' '),
   datasource: datasource,
   gridPos: { x: place[0], y: place[1], w: place[2], h: place[3] },
-  fieldConfig: { defaults: { unit: unit }, overrides: [] },
+  fieldConfig: { defaults: { unit: unit, thresholds: neutral }, overrides: [] },
 };
 
 local stat(id, title, place, unit, description, queries) = panel('stat', id, title, place, unit, description) {
@@ -59,7 +81,7 @@ local stat(id, title, place, unit, description, queries) = panel('stat', id, tit
 local timeseries(id, title, place, unit, description, queries) =
   panel('timeseries', id, title, place, unit, description) {
     targets: targets(queries, { range: true }),
-    fieldConfig+: { defaults+: { custom: { drawStyle: 'line', fillOpacity: 10 } } },
+    fieldConfig+: { defaults+: { min: 0, custom: { drawStyle: 'line', fillOpacity: 10 } } },
     options: {
       legend: { calcs: [], displayMode: 'list', placement: 'bottom', showLegend: true },
       tooltip: { mode: 'multi', sort: 'desc' },
@@ -134,6 +156,26 @@ local row(id, title, y) = {
 // --- Options of some panels ---
 
 local defaults(fields) = { fieldConfig+: { defaults+: fields } };
+// Values may be below 0.
+local signed = { fieldConfig+: { defaults+: { min:: null } } };
+// Many series: a table beside the graph, the largest first.
+local many = {
+  options+: {
+    legend+: { calcs: ['lastNotNull'], displayMode: 'table', placement: 'right', sortBy: 'Last *', sortDesc: true },
+  },
+};
+// The same colour for the same word in all panels; of series whose legend ends with that word.
+local colors(words) = {
+  fieldConfig+: {
+    overrides+: [{
+      matcher: { id: 'byRegexp', options: '/(^|.* )%s$/' % word },
+      properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: words[word] } }],
+    } for word in std.objectFields(words)],
+  },
+};
+local places = colors({ 'local': 'green', cloud: 'blue', none: 'gray' });
+local quantiles = colors({ p50: 'green', p95: 'yellow', p99: 'red' });
+local outcomes = colors({ route: 'green', deny: 'blue', pass: 'gray', fallback: 'red' });
 local column(name, fields) = {
   fieldConfig+: {
     overrides+: [{
@@ -177,6 +219,39 @@ local annotation(name, color, text, title) = {
   titleFormat: title,
 };
 
+// What clients experienced: to the requests that ended it adds those that the gateway refused with 503 for lack of capacity.
+local refused = 'api_gateway_rejected_requests_total{J,reason=~"overloaded|backend_full"}';
+local experienced(of, window) = 'sum(%s(api_gateway_requests_total{J}[%s]) or %s(%s[%s]))' % [of, window, of, refused, window];
+local failed(of, window) =
+  'sum(%s(api_gateway_requests_total{J,status="error"}[%s]) or %s(%s[%s]))' % [of, window, of, refused, window];
+
+// Where the runbooks are: the folder of this repository, as people reach it. `alertmanager/messages.tmpl` has the same.
+local runbooks = 'https://git.example.com/wasmgate/monitoring/runbooks/';
+local escape(text) = std.foldl(
+  function(text, pair) std.strReplace(text, pair[0], pair[1]),
+  [['%', '%25'], [' ', '%20'], ['"', '%22'], ['{', '%7B'], ['}', '%7D'], ['|', '%7C'], ['+', '%2B'], ['\\', '%5C'], ['=', '%3D']],
+  text
+);
+local logs(text) = '/explore?schemaVersion=1&panes=' + escape(std.manifestJsonMinified({
+  logs: {
+    datasource: 'loki',
+    queries: [{ refId: 'A', expr: text, datasource: { type: 'loki', uid: 'loki' } }],
+    range: { from: 'now-1h', to: 'now' },
+  },
+}));
+local link(title, url, icon) = {
+  type: 'link',
+  title: title,
+  url: url,
+  icon: icon,
+  tooltip: '',
+  tags: [],
+  asDropdown: false,
+  includeVars: false,
+  keepTime: true,
+  targetBlank: icon != 'dashboard',
+};
+
 local dashboard(uid, title, description, other) = {
   uid: uid,
   title: title,
@@ -211,23 +286,31 @@ local dashboard(uid, title, description, other) = {
       annotation(
         'Refused reloads',
         'red',
-        'sum by (policy, result) (increase(api_gateway_policy_reloads_total{J,result=~"rejected_.+|rolled_back"}[I])) > 0',
+        'sum by (policy, result) (increase(api_gateway_policy_reloads_total{J,result=~"rejected_.+"}[I])) > 0',
         '{{policy}}: {{result}}'
+      ),
+      annotation(
+        'Rollbacks',
+        'purple',
+        'sum by (policy) (increase(api_gateway_policy_reloads_total{J,result="rolled_back"}[I])) > 0',
+        '{{policy}} rolled back'
+      ),
+      // Promoted, aborted, or taken out.
+      annotation(
+        'Canaries that ended',
+        'orange',
+        'max by (policy, version) (api_gateway_policy_info{J,mode="canary"} offset $__rate_interval) unless on (policy, version) api_gateway_policy_info{J,mode="canary"}',
+        'canary {{policy}} {{version}} ended'
       ),
     ],
   },
-  links: [{
-    type: 'link',
-    title: other.title,
-    url: '/d/' + other.uid,
-    icon: 'dashboard',
-    tooltip: '',
-    tags: [],
-    asDropdown: false,
-    includeVars: true,
-    keepTime: true,
-    targetBlank: false,
-  }],
+  links: [
+    link(other.title, '/d/' + other.uid, 'dashboard') { includeVars: true },
+    link('Logs of failed requests', logs('{job="api-gateway"} | json | ending=~"failed|shutdown"'), 'doc'),
+    link('Logs of policies', logs('{job="api-gateway"} | json | message=~"policy.*"'), 'doc'),
+    link('Alerts', 'http://127.0.0.1:9090/alerts', 'external link'),
+    link('Runbooks', runbooks, 'question'),
+  ],
 };
 
 local names = {
@@ -243,34 +326,55 @@ local main = dashboard(
 ) {
   time: { from: 'now-24h', to: 'now' },
   panels: [
-    stat(1, 'Total Requests (24h)', [0, 0, 6, 4], 'short', |||
-      Requests that reached routing and ended in the last 24 hours, whatever range is shown. Rejected Requests by Reason
-      shows requests rejected before routing.
-    |||, [['sum(increase(api_gateway_requests_total{J}[24h]))', 'requests']]),
-    piechart(2, 'Local vs Cloud Requests', [6, 0, 6, 4], 'short', |||
+    stat(1, 'Total Requests (24h)', [0, 0, 4, 4], 'locale', |||
+      Requests of the last 24 hours as clients experienced them, whatever range is shown: those that ended, and those that
+      the gateway refused with 503 for lack of capacity. Rejected Requests by Reason shows all refusals.
+    |||, [[experienced('increase', '24h'), 'requests']]) + defaults({ decimals: 0 }),
+    stat(21, 'Answered', [4, 0, 4, 4], 'percentunit', |||
+      Share of these requests that was answered, as of now; the objective is 99 % of 30 days. It counts failures in the
+      gateway and at backends and refusals with 503, but no mistakes of clients. See Error Ratio and Errors by Reason.
+    |||, [['1 - %s / %s >= 0' % [failed('rate', '$__rate_interval'), experienced('rate', '$__rate_interval')], 'answered']])
+    + thresholds('red', [[0.9, 'orange'], [0.99, 'green']]) + defaults({ noValue: 'no traffic', max: 1 }),
+    piechart(2, 'Local vs Cloud Requests', [8, 0, 4, 4], 'locale', |||
       Where models answered the requests of the shown range; none: the request reached no model. More cloud than you
       planned costs money: the policies' dashboard shows which policy decides so.
-    |||, [['sum by (backend) (increase(api_gateway_requests_total{J}[$__range]))', '{{backend}}']]),
-    stat(3, 'Total API Costs (30d)', [12, 0, 6, 4], 'currencyUSD', |||
+    |||, [['sum by (backend) (increase(api_gateway_requests_total{J}[$__range]))', '{{backend}}']]) + places + defaults({ decimals: 0 }),
+    stat(3, 'Total API Costs (30d)', [12, 0, 4, 4], 'currencyUSD', |||
       Estimated spend of the last 30 days, as far back as Prometheus keeps samples. Compare it with the providers'
       bills: models without a price count as 0.
     |||, [['sum(increase(api_gateway_cost_total{J}[30d]))', 'spend']]),
-    stat(4, 'Average Latency', [18, 0, 6, 4], 's', |||
+    stat(4, 'Average Latency', [16, 0, 4, 4], 's', |||
       Mean time of a whole request, to the last byte of its answer, as of now. Long answers are slow answers: look at
       Response Latency by Model before you blame a model.
     |||, [[
       'sum(rate(api_gateway_request_duration_seconds_sum{J}[I])) / sum(rate(api_gateway_request_duration_seconds_count{J}[I])) >= 0',
       'mean',
-    ]]) + defaults({ noValue: 'no traffic' }),
+    ]]) + thresholds('green', [[5, 'yellow'], [10, 'red']]) + defaults({ noValue: 'no traffic' }),
+    stat(22, 'Firing Alerts', [20, 0, 4, 4], 'locale', |||
+      Alerts that fire in this Prometheus, on any gateway. Firing Alerts by Name lists them, with their runbooks.
+    |||, [['count(ALERTS{alertstate="firing",severity!="none"}) or vector(0)', 'alerts']])
+    + thresholds('green', [[1, 'red']]) + defaults({ decimals: 0 }),
     timeseries(5, 'Requests by Model Over Time', [0, 4, 12, 8], 'reqps', |||
       Requests that ended, by the model that answered. If a model drops to zero while others grow, it failed or policies
       no longer choose it.
-    |||, [['sum by (model) (rate(api_gateway_requests_total{J}[I]))', '{{model}}']]) + defaults({ min: 0 }),
-    timeseries(6, 'Cost Accumulation', [12, 4, 12, 8], 'currencyUSD', |||
-      At each point, the estimated spend of one shown range up to that point; at the right edge, the spend of the shown
-      range. If a line climbs, its model became more expensive, or policies choose it more often.
-    |||, [['sum by (model) (increase(api_gateway_cost_total{J}[$__range]))', '{{model}}']]) + defaults({ min: 0 }),
-    timeseries(7, 'Response Latency by Model', [0, 12, 24, 8], 's', |||
+    |||, [['sum by (model) (rate(api_gateway_requests_total{J}[I]))', '{{model}}']]),
+    piechart(23, 'Request Distribution by Model', [12, 4, 12, 8], 'locale', |||
+      Requests of the shown range by the model that answered; none: the request reached no model. It shows what policies
+      chose, less what failed.
+    |||, [['sum by (model) (increase(api_gateway_requests_total{J}[$__range]))', '{{model}}']]) + defaults({ decimals: 0 }),
+    timeseries(24, 'API Costs Over Time', [0, 12, 12, 8], 'suffix: $/h', |||
+      Estimated spend per hour at the current pace, by model. HighAPICosts fires above 10 dollars in one hour of all models.
+      If a line climbs, its model became more expensive, or policies choose it more often.
+    |||, [['sum by (model) (rate(api_gateway_cost_total{J}[I])) * 3600', '{{model}}']]),
+    // A difference of the counters themselves: an increase over the range would fall where the range began with spend.
+    timeseries(6, 'Cost Accumulation', [12, 12, 12, 8], 'currencyUSD', |||
+      Estimated spend since the beginning of the shown range; at the right edge, that of the whole range. It never falls,
+      except to 0 when a gateway starts again.
+    |||, [[
+      'clamp_min(sum by (model) (api_gateway_cost_total{J}) - (sum by (model) (api_gateway_cost_total{J} @ start()) or sum by (model) (api_gateway_cost_total{J}) * 0), 0)',
+      '{{model}}',
+    ]]),
+    timeseries(7, 'Response Latency by Model', [0, 20, 24, 8], 's', |||
       Half, 95 % and 99 % of a model's requests end within this time. A p99 far above p50 means that few requests
       suffer: find them in the log by their duration.
     |||, [
@@ -279,77 +383,134 @@ local main = dashboard(
         '{{model}} ' + q[1],
       ]
       for q in [['0.50', 'p50'], ['0.95', 'p95'], ['0.99', 'p99']]
-    ]) + defaults({ min: 0 }),
+    ]) + many,
 
-    row(17, 'Failures', 20),
-    stat(14, 'Gateway and Backends', [0, 21, 6, 8], 'short', |||
+    row(17, 'Failures', 28),
+    stat(14, 'Gateway and Backends', [0, 29, 6, 8], 'short', |||
       Whether the gateway can serve, and whether each backend answers. Policies see which backend is down and choose
       others: repair it before the others are overloaded or the cost rises.
     |||, [
       ['min(api_gateway_health{J})', 'gateway'],
       ['min by (upstream) (api_gateway_upstream_up{J})', '{{upstream}}'],
     ]) + defaults({ mappings: words('down', 'up', bad=0) }) + { options+: { colorMode: 'background', orientation: 'horizontal' } },
-    timeseries(9, 'Error Ratio', [6, 21, 9, 8], 'percentunit', |||
-      Share of requests that failed in the gateway or at a backend: all requests, and by the model called last.
-      HighErrorRate fires above 10 % of all requests.
+    timeseries(9, 'Error Ratio', [6, 29, 9, 8], 'percentunit', |||
+      Share of requests that failed as clients experienced it, with refusals for lack of capacity: of all, the refusals
+      alone, and by the model called last. HighErrorRate fires above 10 % of all requests.
     |||, [
-      ['sum(rate(api_gateway_requests_total{J,status="error"}[I])) / sum(rate(api_gateway_requests_total{J}[I])) >= 0', 'all'],
+      ['%s / %s >= 0' % [failed('rate', '$__rate_interval'), experienced('rate', '$__rate_interval')], 'all'],
+      ['sum(rate(%s[I])) / %s >= 0' % [refused, experienced('rate', '$__rate_interval')], 'refused'],
       [
         'sum by (model) (rate(api_gateway_requests_total{J,status="error"}[I])) / sum by (model) (rate(api_gateway_requests_total{J}[I])) >= 0',
         '{{model}}',
       ],
-    ]) + defaults({ min: 0 }),
-    bars(13, 'Errors by Reason', [15, 21, 9, 8], 'reqps', |||
+    ]),
+    bars(13, 'Errors by Reason', [15, 29, 9, 8], 'reqps', |||
       Why requests failed, and where the model runs; none: the request reached no model. timeout, connect, upstream_*
       and protocol are a backend's failures, internal and shutdown the gateway's.
     |||, [['sum by (backend, reason) (rate(api_gateway_errors_total{J}[I])) > 0', '{{backend}} {{reason}}']]),
-    bars(12, 'Rejected Requests by Reason', [0, 29, 8, 8], 'reqps', |||
-      Requests that the gateway rejected before it called a model. overloaded: too many in flight, in the gateway or at
-      a backend, so raise the limit; policy_denied: a policy refuses; the others are mistakes of clients.
+    bars(12, 'Rejected Requests by Reason', [0, 37, 8, 8], 'reqps', |||
+      Requests that the gateway rejected. overloaded: too many in flight, or too much memory; backend_full: the backends'
+      queues; policy_denied: a policy refuses; forbidden: origin or host; the others are mistakes of clients.
     |||, [['sum by (reason) (rate(api_gateway_rejected_requests_total{J}[I])) > 0', '{{reason}}']]),
-    bars(16, 'Fallbacks', [8, 29, 8, 8], 'reqps', |||
+    bars(16, 'Fallbacks', [8, 37, 8, 8], 'reqps', |||
       Requests that another model answered because the chosen model failed; the panel does not show the first of each
       kind after a start. Clients do not notice, but pay in time or money: repair the first model's backend.
     |||, [[
       'sum by (from_model, to_model, reason) (rate(api_gateway_fallbacks_total{J}[I])) > 0',
       '{{from_model}} to {{to_model}}, {{reason}}',
     ]]),
-    timeseries(15, 'Requests in Progress', [16, 29, 8, 8], 'short', |||
-      Requests in flight, including streams. At server.max_in_flight the gateway refuses new ones as overloaded; growth
+    timeseries(15, 'Requests in Progress', [16, 37, 8, 8], 'short', |||
+      Requests in flight, including streams, and the limit at which the gateway refuses new ones as overloaded; growth
       without more traffic means that a backend hangs.
-    |||, [['sum by (instance) (api_gateway_requests_in_progress{J})', '{{instance}}']]) + defaults({ min: 0 }),
+    |||, [
+      ['sum by (instance) (api_gateway_requests_in_progress{J})', '{{instance}}'],
+      ['max(api_gateway_requests_in_progress_limit{J})', 'limit'],
+    ]) + colors({ limit: 'red' }),
 
-    timeseries(19, 'Retries', [0, 37, 12, 8], 'cps', |||
+    timeseries(19, 'Retries', [0, 45, 12, 8], 'cps', |||
       Retries at the same backend, by the reason why the call before failed. upstream_429: the provider limits your
       traffic; for other reasons repair that backend. If a retry did not help, see Fallbacks or Errors by Reason.
     |||, [['sum by (upstream, reason) (rate(api_gateway_retries_total{J}[I]))', '{{upstream}} {{reason}}']])
-    + defaults({ min: 0 }),
-    timeseries(20, 'Breakers Not Closed', [12, 37, 12, 8], 'short', |||
+   ,
+    timeseries(20, 'Breakers Not Closed', [12, 45, 12, 8], 'short', |||
       Number of gateways where a model's circuit breaker is open or half open, because the model failed too often or was
       too slow. Zero is good; if a line stays above zero for five minutes, BreakerOpen fires.
     |||, [[
       'sum by (upstream, model) (api_gateway_breaker_state{J,state!="closed"})',
       '{{model}} at {{upstream}}',
-    ]]) + defaults({ min: 0, decimals: 0 }),
+    ]]) + defaults({ decimals: 0 }),
 
-    row(18, 'Latency and Tokens', 45),
-    heatmap(8, 'Response Latency Distribution', [0, 46, 12, 8], 's', |||
+    table(25, 'Firing Alerts by Name', [0, 53, 12, 8], |||
+      Alerts that fire in this Prometheus, on any gateway, and since when. A name leads to its runbook.
+    |||, [
+      'min by (alertname, severity) (ALERTS_FOR_STATE{alertname!="Watchdog"} and ignoring (alertstate) ALERTS{alertstate="firing",severity!="none"}) * 1000',
+    ], [['alertname', 'Alert'], ['severity', 'Severity'], ['Value', 'Since']])
+    + column('Since', { unit: 'dateTimeFromNow' })
+    + column('Alert', { links: [{ title: 'Runbook', url: runbooks + '${__value.raw}.md', targetBlank: true }] }),
+    timeseries(26, 'Calls at Backends', [12, 53, 12, 8], 'locale', |||
+      Calls in flight at each backend, and calls that wait for its concurrency limit. If calls wait, the backend is the
+      bottleneck; when its queue is full, the gateway refuses requests as backend_full.
+    |||, [['sum by (upstream, state) (api_gateway_upstream_calls{J})', '{{upstream}} {{state}}']]) + defaults({ decimals: 0 }),
+    timeseries(27, 'Room in the Gateway', [0, 61, 8, 8], 'percentunit', |||
+      Share in use of what the gateway may hold: requests in flight, and bytes of requests and answers. At 100 % it refuses
+      requests as overloaded; BuffersNearlyFull fires at 80 % of the bytes.
+    |||, [
+      ['max(api_gateway_requests_in_progress{J} / api_gateway_requests_in_progress_limit{J})', 'requests'],
+      ['max(api_gateway_buffered_bytes{J} / api_gateway_buffered_bytes_limit{J})', 'bytes'],
+    ]) + defaults({ max: 1 }),
+    timeseries(28, 'Abandoned Requests', [8, 61, 8, 8], 'reqps', |||
+      Requests whose client did not take the whole answer: it disconnected, or read too slowly. They are no errors; many of
+      them mean that people do not want to wait.
+    |||, [['sum by (reason) (rate(api_gateway_abandoned_requests_total{J}[I]))', '{{reason}}']]),
+    timeseries(29, 'Lost to Logs and Bills', [16, 61, 8, 8], 'cps', |||
+      Log lines that were dropped, frames of streams that no dialect knows, and calls whose output nobody knows. Zero is good:
+      otherwise the log has gaps, a provider changed its API, or the spend is too low.
+    |||, [
+      ['sum(rate(api_gateway_log_lines_dropped_total{J}[I]))', 'log lines'],
+      ['sum by (upstream) (rate(api_gateway_skipped_frames_total{J}[I]))', 'frames of {{upstream}}'],
+      ['sum by (model) (rate(api_gateway_unaccounted_calls_total{J}[I]))', 'calls of {{model}}'],
+    ]) + many,
+
+    row(18, 'Latency and Tokens', 69),
+    heatmap(8, 'Response Latency Distribution', [0, 70, 12, 8], 's', |||
       How many requests took how long. Two bands are two kinds of requests or models, which a mean hides.
     |||, [['sum by (le) (increase(api_gateway_request_duration_seconds_bucket{J}[I]))', '{{le}}']]),
-    timeseries(11, 'Time to First Token p95', [12, 46, 6, 8], 's', |||
-      95 % of streamed answers begin within this time: what a person waits. If it grows and tokens do not, requests
-      queue at the backend.
-    |||, [[
+    timeseries(11, 'Time to First Token', [12, 70, 6, 8], 's', |||
+      Half, 95 % and 99 % of all streamed answers begin within this time, and 95 % by model: what a person waits. If it grows
+      and tokens do not, requests queue at the backend.
+    |||, [
+      ['histogram_quantile(%s, sum by (le) (rate(api_gateway_time_to_first_token_seconds_bucket{J}[I]))) >= 0' % q[0], 'all ' + q[1]]
+      for q in [['0.50', 'p50'], ['0.95', 'p95'], ['0.99', 'p99']]
+    ] + [[
       'histogram_quantile(0.95, sum by (model, le) (rate(api_gateway_time_to_first_token_seconds_bucket{J}[I]))) >= 0',
       '{{model}}',
-    ]]) + defaults({ min: 0 }),
-    timeseries(10, 'Tokens per Second', [18, 46, 6, 8], 'short', |||
+    ]]) + quantiles,
+    timeseries(10, 'Tokens per Second', [18, 70, 6, 8], 'short', |||
       Tokens that the backends counted, and tokens that the gateway estimated if a backend reported none. Spend follows
       these; an estimate is not a bill.
     |||, [
       ['sum by (model, type) (rate(api_gateway_tokens_total{J}[I]))', '{{model}} {{type}}'],
       ['sum by (model, type) (rate(api_gateway_estimated_tokens_total{J}[I])) > 0', '{{model}} {{type}} (estimated)'],
-    ]) + defaults({ min: 0 }),
+    ]),
+    timeseries(30, 'Routing Latency', [0, 78, 8, 8], 's', |||
+      Half, 95 % and 99 % of the routing decisions take at most this long, both policies included: what the gateway itself
+      adds before a model is called.
+    |||, [
+      ['histogram_quantile(%s, sum by (le) (rate(api_gateway_routing_latency_seconds_bucket{J}[I]))) >= 0' % q[0], q[1]]
+      for q in [['0.50', 'p50'], ['0.95', 'p95'], ['0.99', 'p99']]
+    ]) + quantiles,
+    timeseries(31, 'Model Latency p95', [8, 78, 8, 8], 's', |||
+      95 % of the calls that gave the answer took at most this long at the backend. The difference to Response Latency by
+      Model is what failed calls before, queues and slow clients added.
+    |||, [[
+      'histogram_quantile(0.95, sum by (model, le) (rate(api_gateway_model_latency_seconds_bucket{J}[I]))) >= 0',
+      '{{model}}',
+    ]]),
+    timeseries(32, 'Hedges', [16, 78, 8, 8], 'reqps', |||
+      Requests for which the next model was called in addition to a slow one. won: the next one answered; if most are lost,
+      hedge_seconds is too short and costs money.
+    |||, [['sum by (model, result) (rate(api_gateway_hedges_total{J}[I]))', '{{model}} {{result}}']])
+    + colors({ won: 'green', lost: 'orange' }),
   ],
 };
 
@@ -366,26 +527,49 @@ local policies = dashboard(
   names.main
 ) {
   time: { from: 'now-6h', to: 'now' },
-  templating+: { list+: [variable('policy', 'Policy', 'api_gateway_policy_info{J}')] },
+  templating+: { list+: [variable(label, std.asciiUpper(label[0]) + label[1:], 'api_gateway_policy_info{J}') for label in place] },
   panels: [
     table(1, 'Policies Loaded', [0, 0, 24, 7], |||
-      Versions in place now, on how many gateways, and the share of requests that each decides; shadows decide none. If
-      a version's breaker is open, it failed too often and the gateway does not call it: roll it back or fix it.
+      A row for each version in a place: its share of requests now (shadows decide none), and what it did in the shown range.
+      If its breaker is open, it failed too often and the gateway does not call it: roll it back or fix it.
     |||, [
-      'sum by (policy, version, mode, digest) (api_gateway_policy_info{K})',
+      'sum by (V, digest) (api_gateway_policy_info{K})',
       // The share has no mode: a shadow of the active component would show its share, and a canary of it shows both shares.
-      'avg by (policy, version, mode, digest) (api_gateway_policy_info{K,mode!="shadow"} * on (job, instance, policy, version) group_left () api_gateway_policy_traffic_ratio{K})',
-      'max by (policy, version, mode, digest) (api_gateway_policy_info{K} * on (job, instance, policy, version, mode) group_left () api_gateway_policy_breaker_open{K})',
-    ], [
-      ['policy', 'Policy'],
-      ['version', 'Version'],
-      ['mode', 'Mode'],
+      'avg by (V) (api_gateway_policy_info{K,mode!="shadow"} * on (job, instance, policy, version) group_left () api_gateway_policy_traffic_ratio{P})',
+      'max by (V) (api_gateway_policy_breaker_open{K})',
+      'sum by (V) (increase(%s{K}[$__range]))' % decided,
+      'sum by (V) (increase(%s{K,backend="local"}[$__range])) / sum by (V) (increase(%s{K,backend=~"local|cloud"}[$__range])) >= 0' % [decided, decided],
+      'sum by (V) (increase(%s{K}[$__range])) / sum by (V) (increase(%s{K,%s}[$__range])) >= 0' % [cost, decided, verdicts],
+      'sum by (V) (increase(api_gateway_policy_failures_total{K}[$__range]))',
+      'sum by (V) (increase(%s{K,outcome="fallback"}[$__range])) / sum by (V) (increase(%s{K}[$__range])) >= 0' % [decided, decided],
+      'histogram_quantile(0.50, sum by (V, le) (increase(api_gateway_policy_evaluation_seconds_bucket{K}[$__range]))) >= 0',
+      'histogram_quantile(0.99, sum by (V, le) (increase(api_gateway_policy_evaluation_seconds_bucket{K}[$__range]))) >= 0',
+      'sum by (V) (increase(api_gateway_policy_requests_total{K,status="success"}[$__range])) / sum by (V) (increase(api_gateway_policy_requests_total{K}[$__range])) >= 0',
+      'max by (V) (api_gateway_policy_info{K} * on (job, instance, policy) group_left () api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
+    ], [[label, std.asciiUpper(label[0]) + label[1:]] for label in place] + [
       ['Value #B', 'Traffic'],
+      ['Value #D', 'Decisions'],
+      ['Value #E', 'Local'],
+      ['Value #F', 'Expected $'],
+      ['Value #K', 'Success'],
+      ['Value #G', 'Failures'],
+      ['Value #H', 'Fallbacks'],
+      ['Value #I', 'p50'],
+      ['Value #J', 'p99'],
       ['Value #C', 'Breaker'],
       ['Value #A', 'Gateways'],
+      ['Value #L', 'Since'],
       ['digest', 'Digest'],
     ])
+    + defaults({ decimals: 0 })
     + column('Traffic', { unit: 'percentunit' })
+    + column('Local', { unit: 'percentunit' })
+    + column('Success', { unit: 'percentunit', decimals: 1 })
+    + column('Fallbacks', { unit: 'percentunit', decimals: 1 })
+    + column('Expected $', { unit: 'currencyUSD', decimals: 6 })
+    + column('p50', { unit: 's', decimals: 1 })
+    + column('p99', { unit: 's', decimals: 1 })
+    + column('Since', { unit: 'dateTimeFromNow' })
     + column('Breaker', { mappings: words('closed', 'open', bad=1), 'custom.cellOptions': colored }),
 
     row(17, 'Decisions', 7),
@@ -393,9 +577,9 @@ local policies = dashboard(
       What each version did with its requests: chose a model (route), refused (deny), had no opinion (pass), or failed,
       so that the default decided (fallback). If fallback is above zero, see Failures by Reason.
     |||, [[
-      'sum by (policy, version, mode, outcome) (rate(%s{K}[I]))' % decided,
-      '{{policy}} {{version}} {{mode}} {{outcome}}',
-    ]]) + defaults({ min: 0 }),
+      'sum by (V, outcome) (rate(%s{K}[I]))' % decided,
+      placeLegend + ' {{outcome}}',
+    ]]) + many + outcomes,
     piechart(3, 'Chosen Model', [12, 8, 6, 8], 'short', |||
       Models that active and canary versions chose in the shown range; none: denied or passed. Fallbacks at backends do
       not change it: the main dashboard shows them.
@@ -404,52 +588,68 @@ local policies = dashboard(
       Where the models run that each deciding version chose in the shown range. If a canary differs much from the active
       version, its promotion will change the bill.
     |||, [[
-      'sum by (policy, version, mode, backend) (increase(%s{K,mode=~"active|canary"}[$__range]))' % decided,
-      '{{policy}} {{version}} {{mode}} {{backend}}',
+      'sum by (V, backend) (increase(%s{K,mode=~"active|canary"}[$__range]))' % decided,
+      placeLegend + ' {{backend}}',
     ]]),
     timeseries(9, 'Success Ratio by Version', [0, 16, 8, 8], 'percentunit', |||
       Share of the requests routed by a version that succeeded. A canary below the active version chooses models that
       fail: set its share to 0.
     |||, [[
-      'sum by (policy, version, mode) (rate(api_gateway_policy_requests_total{K,status="success"}[I])) / sum by (policy, version, mode) (rate(api_gateway_policy_requests_total{K}[I])) >= 0',
-      '{{policy}} {{version}} {{mode}}',
+      'sum by (V) (rate(api_gateway_policy_requests_total{K,status="success"}[I])) / sum by (V) (rate(api_gateway_policy_requests_total{K}[I])) >= 0',
+      placeLegend,
     ]]) + defaults({ max: 1 }),
-    timeseries(8, 'Estimated Cost: Live vs Shadow', [8, 16, 8, 8], 'currencyUSD', |||
+    timeseries(8, 'Estimated Cost: Live vs Shadow', [8, 16, 8, 8], 'suffix: $/h', |||
       US dollars per hour that the cost policy expects of the models each routing version chose. It grows with a
       version's traffic; to compare versions use Estimated Cost per Decision.
     |||, [[
-      'sum by (policy, version, mode) (rate(%s{K}[I])) * 3600' % cost,
-      '{{policy}} {{version}} {{mode}}',
-    ]]) + defaults({ min: 0 }),
+      'sum by (V) (rate(%s{K}[I])) * 3600' % cost,
+      placeLegend,
+    ]]),
     timeseries(16, 'Estimated Cost per Decision', [16, 16, 8, 8], 'currencyUSD', |||
       US dollars that the cost policy expects of one decision of a version; denials count as 0. Here you can compare
       versions with different shares of the traffic before you promote one.
     |||, [[
-      'sum by (policy, version, mode) (rate(%s{K}[I])) / sum by (policy, version, mode) (rate(%s{K,%s}[I])) >= 0' % [cost, decided, verdicts],
-      '{{policy}} {{version}} {{mode}}',
-    ]]) + defaults({ min: 0 }),
+      'sum by (V) (rate(%s{K}[I])) / sum by (V) (rate(%s{K,%s}[I])) >= 0' % [cost, decided, verdicts],
+      placeLegend,
+    ]]),
 
-    row(18, 'Failures and Latency', 24),
-    bars(6, 'Failures by Reason', [0, 25, 12, 8], 'cps', |||
+    timeseries(21, 'Expected and Billed', [0, 24, 12, 8], 'suffix: $/h', |||
+      What the cost policy expected of the deciding versions' choices, and what the models cost by the tokens that backends
+      counted. If billed is above expected, answers are longer than expected, or calls failed and others were paid.
+    |||, [
+      ['sum(rate(%s{J,mode=~"active|canary"}[I])) * 3600' % cost, 'expected'],
+      ['sum(rate(api_gateway_cost_total{J}[I])) * 3600', 'billed'],
+    ]) + colors({ expected: 'blue', billed: 'orange' }),
+    timeseries(22, 'Snapshots', [12, 24, 6, 8], 'locale', |||
+      Snapshots of policies and models that requests hold, with the serving one. After a swap the old one stays until its last
+      request ends.
+    |||, [['sum by (instance) (api_gateway_live_snapshots{J})', '{{instance}}']]) + defaults({ decimals: 0 }),
+    timeseries(23, 'Oldest Draining Snapshot', [18, 24, 6, 8], 's', |||
+      How long the oldest replaced snapshot has been held by a request. If it only grows, one stream does not end, and what was
+      replaced still serves it.
+    |||, [['max by (instance) (api_gateway_oldest_snapshot_draining_seconds{J})', '{{instance}}']]),
+
+    row(18, 'Failures and Latency', 32),
+    bars(6, 'Failures by Reason', [0, 33, 12, 8], 'cps', |||
       Calls of a version that returned no valid answer, by class; an empty panel is good. The log has the details;
       breaker_open: it failed so often that the gateway does not call it.
     |||, [[
-      'sum by (policy, version, mode, reason) (rate(api_gateway_policy_failures_total{K}[I])) > 0',
-      '{{policy}} {{version}} {{mode}} {{reason}}',
-    ]]),
-    timeseries(5, 'Evaluation Latency', [12, 25, 12, 8], 's', |||
+      'sum by (V, reason) (rate(api_gateway_policy_failures_total{K}[I])) > 0',
+      placeLegend + ' {{reason}}',
+    ]]) + many,
+    timeseries(5, 'Evaluation Latency', [12, 33, 12, 8], 's', |||
       Half and 99 % of a version's calls take at most this long, including failed calls. Each request waits for one
       routing and one cost policy; no request waits for a shadow.
     |||, [
       [
-        'histogram_quantile(%s, sum by (policy, version, mode, le) (rate(api_gateway_policy_evaluation_seconds_bucket{K}[I]))) >= 0' % q[0],
-        '{{policy}} {{version}} {{mode}} ' + q[1],
+        'histogram_quantile(%s, sum by (V, le) (rate(api_gateway_policy_evaluation_seconds_bucket{K}[I]))) >= 0' % q[0],
+        placeLegend + ' ' + q[1],
       ]
-      for q in [['0.50', 'p50'], ['0.99', 'p99']]
-    ]) + defaults({ min: 0 }),
+      for q in [['0.50', 'p50'], ['0.95', 'p95'], ['0.99', 'p99']]
+    ]) + many,
 
-    row(19, 'Shadows', 33),
-    timeseries(7, 'Shadow Agreement', [0, 34, 8, 8], 'percentunit', |||
+    row(19, 'Shadows', 41),
+    timeseries(7, 'Shadow Agreement', [0, 42, 8, 8], 'percentunit', |||
       Share of compared requests that a shadow would have decided the same (agrees), and share of all requests that the
       gateway sent to it (asked). Much disagreement: read Shadow Choices before you promote; few asked: the machine is
       busy.
@@ -462,17 +662,17 @@ local policies = dashboard(
         'sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy",result!="skipped"}[I])) / sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy"}[I])) >= 0',
         '{{shadow_policy}} {{shadow_version}} asked',
       ],
-    ]) + defaults({ min: 0, max: 1 }),
+    ]) + defaults({ max: 1 }),
     // A shadow sees the requests that the active version decides, less the skipped ones. Its mean stands for all of them.
-    timeseries(13, 'Saved if the Shadow Decided', [8, 34, 8, 8], 'currencyUSD', |||
-      US dollars per hour that a routing shadow's choices would have cost less than the active version's, as the cost
-      policy expects; it excludes the canary's requests. Below zero the shadow is more expensive.
+    timeseries(13, 'Saved if the Shadow Decided', [8, 42, 8, 8], 'percentunit', |||
+      Share of the active version's expected cost per decision that a routing shadow's choices would save, as the cost policy
+      expects both. Below zero the shadow is more expensive. Expected and Billed shows how much the expectation is worth.
     |||, [[
-      '3600 * (sum(rate(%(cost)s{J,mode="active"}[I])) - on () group_right () sum by (policy, version) (rate(%(cost)s{K,mode="shadow"}[I])) / (sum by (policy, version) (rate(%(decided)s{K,mode="shadow",%(verdicts)s}[I])) > 0) * on () group_left () sum(rate(%(decided)s{J,mode="active",%(verdicts)s}[I])))'
+      '1 - sum by (policy, version) (rate(%(cost)s{K,mode="shadow"}[I])) / (sum by (policy, version) (rate(%(decided)s{K,mode="shadow",%(verdicts)s}[I])) > 0) / on () group_left () (sum(rate(%(cost)s{J,mode="active"}[I])) / sum(rate(%(decided)s{J,mode="active",%(verdicts)s}[I])) > 0)'
       % { cost: cost, decided: decided, verdicts: verdicts },
       '{{policy}} {{version}}',
-    ]]),
-    table(14, 'Shadow Choices', [16, 34, 8, 8], |||
+    ]]) + signed + defaults({ max: 1 }),
+    table(14, 'Shadow Choices', [16, 42, 8, 8], |||
       Model that the active version chose and model that a shadow would have chosen, in the shown range, less the first
       request of each pair; none: denied. Rows with two models show what a promotion changes.
     |||, [
@@ -487,13 +687,13 @@ local policies = dashboard(
     + defaults({ decimals: 0 })
     + { options+: { sortBy: [{ displayName: 'Requests', desc: true }] } },
 
-    row(20, 'Reloads and Resources', 42),
-    table(15, 'Last Reload', [0, 43, 8, 8], |||
+    row(20, 'Reloads and Resources', 50),
+    table(15, 'Last Reload', [0, 51, 8, 8], |||
       Whether the version that a policy's files request serves, and when the policy last started to serve. refused: the
       version before keeps serving; wasmgate policies list says why.
     |||, [
-      'min by (policy) (api_gateway_policy_last_reload_successful{K})',
-      'max by (policy) (api_gateway_policy_last_reload_success_timestamp_seconds{K}) * 1000',
+      'min by (policy) (api_gateway_policy_last_reload_successful{P})',
+      'max by (policy) (api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
     ], [
       ['policy', 'Policy'],
       ['Value #A', 'Last change'],
@@ -501,21 +701,21 @@ local policies = dashboard(
     ])
     + column('Last change', { mappings: words('refused', 'serves', bad=0), 'custom.cellOptions': colored })
     + column('Serves since', { unit: 'dateTimeFromNow' }),
-    bars(10, 'Reloads by Result', [8, 43, 8, 8], 'short', |||
+    bars(10, 'Reloads by Result', [8, 51, 8, 8], 'short', |||
       Changes of policies' files and of the configuration, by result. rejected_*: the gateway refused it, and nothing
       changed; rolled_back: it served and failed too often.
     |||, [
-      ['sum by (policy, result) (increase(api_gateway_policy_reloads_total{K}[I])) > 0', '{{policy}} {{result}}'],
+      ['sum by (policy, result) (increase(api_gateway_policy_reloads_total{P}[I])) > 0', '{{policy}} {{result}}'],
       ['sum by (result) (increase(api_gateway_config_reloads_total{J}[I])) > 0', 'configuration {{result}}'],
     ]),
-    timeseries(11, 'Instances', [16, 43, 4, 8], 'short', |||
+    timeseries(11, 'Instances', [16, 51, 4, 8], 'short', |||
       Guest instances, waiting (idle) and in a call (busy). If busy ones reach limits.concurrent_calls, more calls fail
       as saturated.
-    |||, [['sum by (policy, state) (api_gateway_policy_instances{K})', '{{policy}} {{state}}']]) + defaults({ min: 0 }),
-    timeseries(12, 'Memory', [20, 43, 4, 8], 'bytes', |||
-      Largest memory of a policy's idle instances. If it grows from call to call, the policy leaks;
+    |||, [['sum by (policy, state) (api_gateway_policy_instances{P})', '{{policy}} {{state}}']]),
+    timeseries(12, 'Memory', [20, 51, 4, 8], 'bytes', |||
+      Largest memory of a policy's idle instances in each interval: one in a call is not measured. If it grows from call to call, the policy leaks;
       limits.instance_memory_bytes makes the gateway replace such an instance.
-    |||, [['max by (policy) (api_gateway_policy_memory_bytes{K})', '{{policy}}']]) + defaults({ min: 0 }),
+    |||, [['max by (policy) (max_over_time(api_gateway_policy_memory_bytes{P}[I]))', '{{policy}}']]),
   ],
 };
 

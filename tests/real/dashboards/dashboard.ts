@@ -47,7 +47,7 @@ interface Of<Type extends string, Options, Custom>
   fieldConfig: {
     defaults: Fields<Custom>;
     overrides: {
-      matcher: { id: 'byName'; options: string };
+      matcher: { id: 'byName' | 'byRegexp'; options: string };
       properties: { id: string; value: unknown }[];
     }[];
   };

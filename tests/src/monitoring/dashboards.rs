@@ -158,6 +158,8 @@ impl View {
             .replace("$job", ".+")
             .replace("$instance", ".+")
             .replace("$policy", ".+")
+            .replace("$version", ".+")
+            .replace("$mode", ".+")
     }
 }
 
