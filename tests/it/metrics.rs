@@ -233,7 +233,7 @@ fn labels_come_from_the_configuration_and_closed_sets_alone() {
         ("mode", &["active"]),
         ("outcome", &["route", "deny", "pass", "fallback"]),
         ("type", &["input", "output"]),
-        ("state", &["idle", "busy", "closed", "half_open", "open"]),
+        ("state", &["idle", "busy", "closed", "half_open", "open", "in_flight", "waiting"]),
         ("upstream", &["local-sim", "cloud-sim"]),
     ];
     for (label, values) in allowed {

@@ -51,7 +51,12 @@ fn prometheus_takes_its_files_and_the_alerts_pass_their_tests() {
     for rules in ["alert.rules.yml", "recording.rules.yml"] {
         said(Command::new(program("promtool")).args(["check", "rules", "--lint-fatal"]).arg(prometheus.join(rules)));
     }
-    said(Command::new(program("promtool")).args(["test", "rules"]).arg(prometheus.join("tests.yml")));
+    std::thread::scope(|scope| {
+        for tests in ["tests.yml", "ends.tests.yml"] {
+            let tests = prometheus.join(tests);
+            scope.spawn(|| said(Command::new(program("promtool")).args(["test", "rules"]).arg(tests)));
+        }
+    });
 }
 
 #[test]
@@ -84,12 +89,30 @@ fn each_alert_has_a_runbook_and_a_test_that_it_fires_and_one_that_it_is_silent()
         assert!(silent > 0 || alert == "Watchdog", "{alert}: no test that it is silent");
         assert!(fires > 0, "{alert}: no test that it fires");
     }
+    for annotation in ["summary", "description", "impact", "dashboard", "runbook_url"] {
+        let count = rules.matches(&format!("          {annotation}: ")).count();
+        assert_eq!(count, alerts().len(), "alerts with {annotation}");
+    }
     let runbooks = files(".md").into_iter().filter(|path| path.to_string_lossy().contains("runbooks"));
     let runbooks: BTreeSet<String> =
         runbooks.map(|path| path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
     let mut known: BTreeSet<String> = alerts().into_iter().collect();
     known.insert("README".into());
     assert_eq!(runbooks, known, "runbooks and alerts");
+}
+
+/// GatewayDown comes two minutes after the gateway went: until then its alerts must not end.
+#[test]
+fn each_alert_on_the_gateways_series_outlives_the_gateway() {
+    let rules = read("prometheus/alert.rules.yml");
+    for rule in rules.split("- alert: ").skip(1) {
+        let name = rule.lines().next().unwrap();
+        let (expr, annotations) = rule.split_once("annotations:").unwrap();
+        assert!(annotations.contains("runbook_url"), "{name}");
+        if expr.contains("api_gateway_") || expr.contains("scrape_samples") {
+            assert!(expr.contains("keep_firing_for: "), "{name} ends when its series do");
+        }
+    }
 }
 
 /// A gateway whose page has each metric that there is.

@@ -1,5 +1,6 @@
 //! What the drills make their faults of: models that do as they are called, a backend that fails on demand, and policies.
 
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -31,8 +32,21 @@ sim = { latency_ms = 12000, tokens_per_second = inf }
 kind = "sim"
 location = "cloud"
 sim = { latency_ms = 0, tokens_per_second = inf, output_tokens = 48 }
+[backends.narrow]
+kind = "sim"
+queue = { max_in_flight = 1, max_waiting = 0 }
+sim = { latency_ms = 9000, tokens_per_second = inf }
+[backends.late]
+kind = "sim"
+sim = { latency_ms = 7000, tokens_per_second = inf }
 [models.good]
 backend = "quick"
+[models.narrow]
+backend = "narrow"
+[models.late]
+backend = "late"
+[models.unpriced]
+backend = "far"
 [models.flaky]
 backend = "flaky"
 [models.slow]
@@ -119,8 +133,18 @@ pub(super) fn first_choice(faulty: &Faulty, retry_seconds: f64) -> Setup {
          breaker = {{ retry_seconds = {retry_seconds}, ramp_seconds = 0 }}\n[models.first]\nbackend = \"first\"\n",
         faulty.server.url()
     );
-    let in_order = r#"fn route(request, candidates) { route_to(candidates, "in order") }"#;
-    script(in_order, Gateway::setup().models(&(first + MODELS)))
+    in_order(Gateway::setup().models(&(first + MODELS)))
+}
+
+/// A policy that takes the models in the order of the configuration.
+pub(super) fn in_order(setup: Setup) -> Setup {
+    script(r#"fn route(request, candidates) { route_to(candidates, "in order") }"#, setup)
+}
+
+/// The port is the same after a restart.
+pub(super) fn at_one_port(setup: Setup) -> Setup {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    setup.argument("--listen").argument(&address.to_string())
 }
 
 /// A policy as a script that fails where the prompt begins with an exclamation mark.

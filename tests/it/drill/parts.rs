@@ -1,11 +1,9 @@
 //! Faults of the parts of the stack.
 
-use std::net::TcpListener;
-
 use wasmgate_tests::backend::Backend;
 use wasmgate_tests::gateway::Gateway;
 
-use super::faults::{GONE, MODELS, SHAKY, ask, backend, first_choice, models, with_ollama};
+use super::faults::{GONE, MODELS, SHAKY, ask, at_one_port, backend, first_choice, models, with_ollama};
 use super::{Drill, To};
 
 pub(super) const PARTS: &[Drill] = &[
@@ -22,15 +20,11 @@ pub(super) const PARTS: &[Drill] = &[
         },
         told: &[(To::Critical, "OllamaDown")],
         inhibited: &["BackendDown"],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "the gateway is gone",
-        setup: |ollama| {
-            // The same port after the restart.
-            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            models(ollama).argument("--listen").argument(&address.to_string())
-        },
+        setup: |ollama| at_one_port(models(ollama)),
         inject: |stack| {
             stack.gateway.process.signal("KILL");
             Vec::new()
@@ -41,7 +35,7 @@ pub(super) const PARTS: &[Drill] = &[
         },
         told: &[(To::Critical, "GatewayDown")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "no backend is reached",
@@ -57,7 +51,7 @@ pub(super) const PARTS: &[Drill] = &[
         },
         told: &[(To::Critical, "GatewayUnhealthy")],
         inhibited: &["BackendDown"],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "one backend of several is not reached",
@@ -73,7 +67,7 @@ pub(super) const PARTS: &[Drill] = &[
         },
         told: &[(To::Warning, "BackendDown")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "the backend of the first choice is gone",
@@ -89,7 +83,7 @@ pub(super) const PARTS: &[Drill] = &[
         },
         told: &[(To::Warning, "BackendDown")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "the model of the first choice fails every other time",
@@ -104,7 +98,7 @@ pub(super) const PARTS: &[Drill] = &[
         },
         told: &[(To::Warning, "BreakerOpen")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "the gateway's configuration is broken",
@@ -119,7 +113,7 @@ pub(super) const PARTS: &[Drill] = &[
         },
         told: &[(To::Warning, "ConfigReloadRejected")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "Prometheus' configuration is broken",
@@ -139,7 +133,7 @@ pub(super) const PARTS: &[Drill] = &[
         },
         told: &[(To::Warning, "PrometheusConfigReloadFailed")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "the gateway has far too many series",
@@ -154,7 +148,7 @@ pub(super) const PARTS: &[Drill] = &[
         },
         told: &[(To::Warning, "GatewaySeriesTooMany")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
 ];
 

@@ -13,8 +13,8 @@ pub(super) const POLICIES: &[Drill] = &[
         inject: |stack| touch(stack, 10),
         repair: calm,
         told: &[(To::Critical, "PolicyTrapping")],
-        inhibited: &["PolicyFallbackHigh"],
-        remembered: &[],
+        inhibited: &[],
+        says: &["x guest_error."],
     },
     Drill {
         fault: "the policy fails for every request",
@@ -22,17 +22,17 @@ pub(super) const POLICIES: &[Drill] = &[
         inject: |stack| touch(stack, 1),
         repair: calm,
         told: &[(To::Warning, "PolicyBreakerOpen")],
-        inhibited: &["PolicyFallbackHigh"],
-        remembered: &[],
+        inhibited: &[],
+        says: &[],
     },
     Drill {
         fault: "the policy is slow",
         setup: |ollama| models(ollama).guest("ponders").limits("call_time_ms = 10_000"),
-        inject: |stack| touch(stack, 8),
+        inject: |stack| touch(stack, 8).into_iter().chain(ask(stack, 20, &[("auto", 1)])).collect(),
         repair: quiet,
         told: &[(To::Warning, "PolicyLatencyHigh")],
         inhibited: &[],
-        remembered: &[],
+        says: &["one call may take 10s."],
     },
     Drill {
         fault: "a policy's new file is broken",
@@ -47,7 +47,7 @@ pub(super) const POLICIES: &[Drill] = &[
         },
         told: &[(To::Warning, "PolicyReloadRejected")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "a shadow fails for one request in ten",
@@ -56,7 +56,7 @@ pub(super) const POLICIES: &[Drill] = &[
         repair: flood,
         told: &[(To::Warning, "PolicyTrappingNonActive")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "a shadow decides otherwise",
@@ -65,7 +65,7 @@ pub(super) const POLICIES: &[Drill] = &[
         repair: quiet,
         told: &[(To::Info, "ShadowDisagreement")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "a canary's choices fail",
@@ -78,6 +78,6 @@ pub(super) const POLICIES: &[Drill] = &[
         repair: |stack| ask(stack, 1, &[("good", 1)]),
         told: &[(To::Warning, "CanaryErrorsHigh")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
 ];

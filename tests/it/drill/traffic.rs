@@ -1,6 +1,14 @@
 //! Faults of traffic.
 
-use super::faults::{ask, flood, models, quiet};
+use std::time::Duration;
+
+use serde_json::json;
+use wasmgate_tests::backend::{Backend, Reply};
+use wasmgate_tests::gateway::Gateway;
+use wasmgate_tests::monitoring::load::{Load, streamed};
+use wasmgate_tests::monitoring::stack::Stack;
+
+use super::faults::{MODELS, ask, flood, in_order, models, quiet};
 use super::{Drill, To};
 
 pub(super) const TRAFFIC: &[Drill] = &[
@@ -8,10 +16,11 @@ pub(super) const TRAFFIC: &[Drill] = &[
         fault: "one request in eight fails",
         setup: models,
         inject: |stack| ask(stack, 20, &[("flaky", 2), ("good", 6)]),
-        repair: flood,
+        // No more than before: what the windows remember must not be told again.
+        repair: |stack| ask(stack, 20, &[("good", 1)]),
         told: &[(To::Critical, "HighErrorRate")],
-        inhibited: &["ErrorBudgetBurnSlow"],
-        remembered: &["ErrorBudgetBurnSlow"],
+        inhibited: &[],
+        says: &["x upstream_5xx (local).", "Worst model: flaky ("],
     },
     Drill {
         fault: "half of very few requests fail",
@@ -19,8 +28,8 @@ pub(super) const TRAFFIC: &[Drill] = &[
         inject: |stack| ask(stack, 1200, &[("flaky", 1)]),
         repair: flood,
         told: &[(To::Critical, "ErrorBudgetBurnFast")],
-        inhibited: &["ErrorBudgetBurnSlow"],
-        remembered: &["ErrorBudgetBurnSlow"],
+        inhibited: &[],
+        says: &["x upstream_5xx (local)."],
     },
     Drill {
         fault: "one request in twelve fails",
@@ -29,7 +38,7 @@ pub(super) const TRAFFIC: &[Drill] = &[
         repair: flood,
         told: &[(To::Warning, "ErrorBudgetBurnSlow")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "answers take twelve seconds",
@@ -38,7 +47,7 @@ pub(super) const TRAFFIC: &[Drill] = &[
         repair: quiet,
         told: &[(To::Warning, "SlowResponses")],
         inhibited: &[],
-        remembered: &[],
+        says: &[],
     },
     Drill {
         fault: "a few answers cost much",
@@ -51,7 +60,7 @@ pub(super) const TRAFFIC: &[Drill] = &[
         repair: quiet,
         told: &[(To::Warning, "HighAPICosts")],
         inhibited: &[],
-        remembered: &[],
+        says: &["Most of it: dear, "],
     },
     Drill {
         fault: "all goes to the cloud",
@@ -60,6 +69,69 @@ pub(super) const TRAFFIC: &[Drill] = &[
         repair: flood,
         told: &[(To::Warning, "ExcessiveCloudUsage")],
         inhibited: &["LowLocalRouting"],
-        remembered: &["LowLocalRouting"],
+        says: &["Most of them to cloudy ("],
+    },
+    Drill {
+        fault: "one request in eight finds its backend full",
+        setup: models,
+        inject: |stack| full(stack, 7),
+        repair: |stack| ask(stack, 20, &[("good", 1)]),
+        told: &[(To::Critical, "HighErrorRate")],
+        inhibited: &[],
+        says: &["x backend_full."],
+    },
+    Drill {
+        fault: "one request in thirty finds its backend full",
+        setup: models,
+        inject: |stack| full(stack, 29),
+        repair: |stack| ask(stack, 20, &[("good", 1)]),
+        told: &[(To::Warning, "GatewayOverloaded")],
+        inhibited: &[],
+        says: &["x backend_full."],
+    },
+    Drill {
+        fault: "the first choice does not know its model",
+        setup: |_| {
+            let url = UNKNOWING.url();
+            let first =
+                format!("[backends.first]\nkind = \"openai\"\nurl = \"{url}\"\n[models.first]\nbackend = \"first\"\n");
+            in_order(Gateway::setup().models(&(first + MODELS)))
+        },
+        inject: |stack| ask(stack, 50, &[("auto", 1), ("good", 1)]),
+        repair: |stack| ask(stack, 50, &[("good", 1)]),
+        told: &[(To::Warning, "FallbackSurge")],
+        inhibited: &[],
+        says: &["x first to ", "upstream_4xx."],
+    },
+    Drill {
+        fault: "a model has no price",
+        setup: models,
+        inject: |stack| ask(stack, 50, &[("unpriced", 1), ("good", 3)]),
+        repair: quiet,
+        told: &[(To::Warning, "UnpricedTraffic")],
+        inhibited: &[],
+        says: &["Model unpriced answered"],
+    },
+    Drill {
+        fault: "streams begin late",
+        setup: models,
+        inject: |stack| {
+            let late = || Load::start(stack.gateway.address, Duration::ZERO, vec![streamed("late", "hello")]);
+            (0..16).map(|_| late()).collect()
+        },
+        repair: quiet,
+        told: &[(To::Warning, "SlowFirstToken")],
+        inhibited: &[],
+        says: &["of model late is"],
     },
 ];
+
+static UNKNOWING: std::sync::LazyLock<Backend> =
+    std::sync::LazyLock::new(|| Backend::start(|_| Reply::json(404, &json!({"error": {"code": "model_not_found"}}))));
+
+/// One request has the only place of a backend, and one in so many others asks for it.
+fn full(stack: &Stack, others: usize) -> Vec<Load> {
+    let mut load = ask(stack, 0, &[("narrow", 1)]);
+    load.extend(ask(stack, 20, &[("narrow", 1), ("good", others)]));
+    load
+}

@@ -32,6 +32,8 @@ pub struct Told {
     pub alert: String,
     /// Whether it was told that all is well again.
     pub resolved: bool,
+    /// What the message says.
+    pub text: String,
 }
 
 impl Alertmanager {
@@ -58,6 +60,7 @@ impl Alertmanager {
             .with("'smtp.example.com:587'", &format!("'{}'\n  smtp_require_tls: false", mailbox.address()))
             .faster()
             .write(folder.path());
+        Shipped::read("alertmanager/messages.tmpl").write(folder.path());
         let server = Server::start("prometheus-alertmanager", |command| {
             command
                 .arg(format!("--config.file={}", folder.path().join("config.yml").display()))
@@ -102,13 +105,17 @@ fn told_by_slack(message: &Value) -> Option<Told> {
         to: message["channel"].as_str()?.to_owned(),
         alert: alert_in(attachment["title"].as_str()?),
         resolved: attachment["color"] == "good",
+        text: format!("{}\n{}", attachment["title"].as_str()?, attachment["text"].as_str()?),
     })
 }
 
 fn told_by_mail(mail: &str) -> Option<Told> {
     let header = |name: &str| mail.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     let subject = header("Subject:")?;
-    Some(Told { to: header("To:")?.to_owned(), alert: alert_in(subject), resolved: subject.contains("RESOLVED") })
+    // Its lines are broken after a `=`.
+    let text = mail.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=");
+    let resolved = subject.starts_with("Resolved");
+    Some(Told { to: header("To:")?.to_owned(), alert: alert_in(subject), resolved, text })
 }
 
 /// The alert that a title names: the word that is a runbook's.

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::repository;
 
 /// The windows of queries, each with what stands for it in a test.
-const WINDOWS: [(&str, &str); 5] = [("5m", "8s"), ("10m", "12s"), ("30m", "16s"), ("1h", "30s"), ("6h", "40s")];
+const WINDOWS: [(&str, &str); 6] =
+    [("5m", "8s"), ("10m", "12s"), ("15m", "14s"), ("30m", "16s"), ("1h", "30s"), ("6h", "40s")];
 
 /// How long an alert's condition must hold, by the same pattern: the order of any two is kept.
 const HOLDING: [(&str, &str); 8] = [
@@ -15,13 +16,13 @@ const HOLDING: [(&str, &str); 8] = [
     ("2m", "2s"),
     ("3m", "5s"),
     ("5m", "6s"),
-    ("10m", "7s"),
-    ("15m", "8s"),
-    ("30m", "11s"),
+    ("10m", "9s"),
+    ("15m", "10s"),
+    ("30m", "13s"),
 ];
 
 /// How long an alert goes on after its condition ended: longer than what it explains.
-const KEEPING: [(&str, &str); 2] = [("2m", "6s"), ("10m", "12s")];
+const KEEPING: [(&str, &str); 4] = [("2m", "6s"), ("3m", "8s"), ("5m", "10s"), ("10m", "13s")];
 
 /// Intervals and waits, by their key.
 const INTERVALS: [(&str, &str); 7] = [
@@ -123,8 +124,8 @@ mod tests {
     #[test]
     fn spans_of_time_are_shorter_and_the_rest_is_as_it_was() {
         assert_eq!(faster("  expr: rate(a[5m]) / rate(b[1h]) > 5"), "  expr: rate(a[8s]) / rate(b[30s]) > 5");
-        assert_eq!(faster("        for: 30m"), "        for: 11s");
-        assert_eq!(faster("        keep_firing_for: 10m"), "        keep_firing_for: 12s");
+        assert_eq!(faster("        for: 30m"), "        for: 13s");
+        assert_eq!(faster("        keep_firing_for: 10m"), "        keep_firing_for: 13s");
         assert_eq!(faster("  - interval: 30s"), "  - interval: 1s");
         assert_eq!(faster("  - record: job:x:ratio_rate5m"), "  - record: job:x:ratio_rate5m");
     }

@@ -82,7 +82,8 @@ fn serve(mut stream: &TcpStream, inbox: &Shared<Inbox>) -> std::io::Result<()> {
                 if line == "." {
                     break;
                 }
-                mail += &line;
+                // The client doubles a dot with which a line begins.
+                mail += line.strip_prefix('.').unwrap_or(&line);
                 mail.push('\n');
             }
             inbox.with(|inbox| inbox.mails.push(mail));
