@@ -38,6 +38,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_policy_instances", "gauge", &["policy", "state"], true),
     ("api_gateway_policy_memory_bytes", "gauge", &["policy"], true),
     ("api_gateway_policy_reloads_total", "counter", &["policy", "result"], true),
+    ("api_gateway_policy_last_reload_info", "gauge", &["policy", "stage"], true),
     ("api_gateway_policy_last_reload_successful", "gauge", &["policy"], true),
     ("api_gateway_policy_last_reload_success_timestamp_seconds", "gauge", &["policy"], true),
     ("api_gateway_policy_traffic_ratio", "gauge", &["policy", "version"], true),

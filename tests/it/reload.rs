@@ -82,9 +82,18 @@ fn a_half_written_file_is_refused_and_its_whole_taken_in() {
     let place = gateway.wait_place("routing", "half a file is refused", |place| place["refused"]["stage"] == "parsed");
     assert_eq!(place["serving"]["policy"], "decides");
     gateway.wait_metric("api_gateway_policy_last_reload_successful", &[("policy", "decides")], 0.0);
+    let stages = |policy| {
+        gateway
+            .metrics()
+            .matching("api_gateway_policy_last_reload_info", &[("policy", policy)])
+            .map(|of| of.labels["stage"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(stages("decides"), ["parsed"]);
     fs::write(gateway.path("live.wasm"), &whole).unwrap();
     gateway.wait_policy("second@1.0.0");
     gateway.wait_metric("api_gateway_policy_last_reload_successful", &[("policy", "second")], 1.0);
+    assert_eq!(stages("second"), ["serves"]);
     assert_eq!(gateway.place("routing")["refused"], Value::Null);
 }
 

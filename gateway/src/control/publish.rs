@@ -50,10 +50,12 @@ impl Control {
     fn update_gauges(&self) {
         let last = self.slots.iter().filter_map(|(_, entry)| {
             let (version, state) = (entry.version.as_ref()?, &entry.state);
+            // A superseded version was replaced by a good one.
+            let refused = state.blocked.as_ref().map(|blocked| &blocked.refusal.stage).filter(|at| *at != "superseded");
+            let missing = matches!(entry.desired, Some(Desired::Missing(_))).then(|| "missing".to_owned());
             Some(LastReload {
                 policy: version.policy.manifest().name.clone(),
-                successful: !matches!(entry.desired, Some(Desired::Missing(_)))
-                    && state.blocked.as_ref().is_none_or(|blocked| blocked.refusal.stage == "superseded"),
+                refused: missing.or_else(|| refused.cloned()),
                 at: state.serving.as_ref()?.since,
             })
         });

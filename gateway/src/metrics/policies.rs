@@ -83,8 +83,8 @@ struct Decisions {
     fallback: Vec<IntCounter>,
     denied: IntCounter,
     passed: IntCounter,
-    // Requests that it routed and that ended, by status.
-    requests: [IntCounter; 2],
+    // Requests that it routed and that ended, by status. A shadow routes none.
+    requests: Option<[IntCounter; 2]>,
     estimated_cost: Counter,
 }
 
@@ -138,7 +138,9 @@ impl Policies {
             fallback: by_model("fallback"),
             denied: decided("none", "none", "deny"),
             passed: decided("none", "none", "pass"),
-            requests: Status::ALL.map(|status| self.requests.with_label_values(&[name, number, mode, status.as_str()])),
+            requests: (mode != "shadow").then(|| {
+                Status::ALL.map(|status| self.requests.with_label_values(&[name, number, mode, status.as_str()]))
+            }),
             estimated_cost: self.estimated_cost.with_label_values(&[name, number, mode]),
         };
         PolicyMetrics {
@@ -281,8 +283,8 @@ impl PolicyMetrics {
 
     /// Records the end of a request that it routed.
     pub fn observe_ending(&self, status: Status) {
-        if let Some(decisions) = &self.decisions {
-            decisions.requests[status as usize].inc();
+        if let Some(requests) = self.decisions.as_ref().and_then(|decisions| decisions.requests.as_ref()) {
+            requests[status as usize].inc();
         }
     }
 }

@@ -71,8 +71,8 @@ impl From<Stage> for Reload {
 pub struct LastReload {
     /// The policy that serves.
     pub policy: String,
-    /// Whether the current state of its files serves.
-    pub successful: bool,
+    /// The stage that the current state of its files did not reach, or what came of it; `None`: it serves.
+    pub refused: Option<String>,
     /// When a new version last started to serve.
     pub at: UnixSeconds,
 }
@@ -82,6 +82,7 @@ pub struct LastReload {
 pub(super) struct Reloads {
     policies: IntCounterVec,
     policy_successful: IntGaugeVec,
+    policy_stage: IntGaugeVec,
     policy_success: IntGaugeVec,
     config: IntCounterVec,
     config_successful: IntGauge,
@@ -109,6 +110,12 @@ impl Reloads {
                 "api_gateway_policy_last_reload_successful",
                 "1: the version that a policy's files request serves. 0: the gateway refused it or rolled it back, or a file is missing.",
                 &["policy"],
+            ),
+            policy_stage: families.gauges(
+                "api_gateway_policy_last_reload_info",
+                "1, with the stage that the version which a policy's files request did not reach, or what came of it; \
+                 serves: it serves.",
+                &["policy", "stage"],
             ),
             policy_success: families.gauges(
                 "api_gateway_policy_last_reload_success_timestamp_seconds",
@@ -138,9 +145,11 @@ impl Reloads {
     /// succeeded, and since when it serves.
     pub(super) fn set(&self, last: &[LastReload], config: (bool, UnixSeconds)) {
         let mut policies: BTreeMap<&str, (bool, UnixSeconds)> = BTreeMap::new();
-        for LastReload { policy, successful, at } in last {
+        self.policy_stage.reset();
+        for LastReload { policy, refused, at } in last {
             let entry = policies.entry(policy).or_insert((true, 0));
-            *entry = (entry.0 && *successful, entry.1.max(*at));
+            *entry = (entry.0 && refused.is_none(), entry.1.max(*at));
+            self.policy_stage.with_label_values(&[&**policy, refused.as_deref().unwrap_or("serves")]).set(1);
         }
         self.policy_successful.reset();
         self.policy_success.reset();
