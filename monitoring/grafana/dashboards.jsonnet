@@ -692,11 +692,12 @@ local policies = dashboard(
       Whether the version that a policy's files request serves, and when the policy last started to serve. refused: the
       version before keeps serving; wasmgate policies list says why.
     |||, [
-      'min by (policy) (api_gateway_policy_last_reload_successful{P})',
+      'min by (policy, stage) (api_gateway_policy_last_reload_successful{P} * on (job, instance, policy) group_right () api_gateway_policy_last_reload_info{P})',
       'max by (policy) (api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
     ], [
       ['policy', 'Policy'],
       ['Value #A', 'Last change'],
+      ['stage', 'Stage not reached'],
       ['Value #B', 'Serves since'],
     ])
     + column('Last change', { mappings: words('refused', 'serves', bad=0), 'custom.cellOptions': colored })

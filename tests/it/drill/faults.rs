@@ -35,18 +35,12 @@ sim = { latency_ms = 0, tokens_per_second = inf, output_tokens = 48 }
 [backends.narrow]
 kind = "sim"
 queue = { max_in_flight = 1, max_waiting = 0 }
-sim = { latency_ms = 9000, tokens_per_second = inf }
+sim = { latency_ms = 60000, tokens_per_second = inf }
 [backends.late]
 kind = "sim"
 sim = { latency_ms = 7000, tokens_per_second = inf }
 [models.good]
 backend = "quick"
-[models.narrow]
-backend = "narrow"
-[models.late]
-backend = "late"
-[models.unpriced]
-backend = "far"
 [models.flaky]
 backend = "flaky"
 [models.slow]
@@ -57,6 +51,12 @@ price = { input_usd_per_million_tokens = 0.1, output_usd_per_million_tokens = 0.
 [models.dear]
 backend = "far"
 price = { input_usd_per_million_tokens = 0, output_usd_per_million_tokens = 100_000 }
+[models.narrow]
+backend = "narrow"
+[models.late]
+backend = "late"
+[models.unpriced]
+backend = "far"
 "#;
 
 pub(super) fn models(_: &Ollama) -> Setup {

@@ -47,7 +47,7 @@ pub(super) const POLICIES: &[Drill] = &[
         },
         told: &[(To::Warning, "PolicyReloadRejected")],
         inhibited: &[],
-        says: &[],
+        says: &["Not parsed."],
     },
     Drill {
         fault: "a shadow fails for one request in ten",

@@ -132,6 +132,8 @@ static UNKNOWING: std::sync::LazyLock<Backend> =
 /// One request has the only place of a backend, and one in so many others asks for it.
 fn full(stack: &Stack, others: usize) -> Vec<Load> {
     let mut load = ask(stack, 0, &[("narrow", 1)]);
+    let of_narrow = [("upstream", "narrow"), ("state", "in_flight")];
+    stack.gateway.wait_metric("api_gateway_upstream_calls", &of_narrow, 1.0);
     load.extend(ask(stack, 20, &[("narrow", 1), ("good", others)]));
     load
 }
