@@ -158,7 +158,7 @@ local row(id, title, y) = {
 local defaults(fields) = { fieldConfig+: { defaults+: fields } };
 // Values may be below 0.
 local signed = { fieldConfig+: { defaults+: { min:: null } } };
-// Many series: a table beside the graph, the largest first.
+// Many series: a table next to the graph, the largest first.
 local many = {
   options+: {
     legend+: { calcs: ['lastNotNull'], displayMode: 'table', placement: 'right', sortBy: 'Last *', sortDesc: true },

@@ -47,7 +47,7 @@ pub(super) const POLICIES: &[Drill] = &[
         },
         told: &[(To::Warning, "PolicyReloadRejected")],
         inhibited: &[],
-        says: &["Not parsed."],
+        says: &["The version was not parsed."],
     },
     Drill {
         fault: "a shadow fails for one request in ten",
