@@ -174,14 +174,17 @@ fn place(slot: &str, fields: &Value) -> Value {
 }
 
 fn version(version: &str, digit: &str, since: u64) -> Value {
-    json!({"policy": "complexity", "version": version, "digest": digit.repeat(64), "since": since})
+    json!({
+        "policy": "complexity", "version": version, "digest": digit.repeat(64), "revision": digit.repeat(64),
+        "since": since,
+    })
 }
 
 /// An admin listener that always tells the same.
 fn scripted() -> Backend {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let refused = json!({
-        "digest": "c".repeat(64), "stage": "probed", "since": now - 30,
+        "policy": "complexity@1.2.1", "digest": "c".repeat(64), "revision": "c".repeat(64), "stage": "probed", "since": now - 30,
         "reason": format!("it trapped\u{1b}[31m: {}", "out of fuel ".repeat(12)),
     });
     let routing = place(
@@ -200,11 +203,11 @@ fn scripted() -> Backend {
     );
     let event = json!({
         "at": now - 200, "slot": "routing", "event": "placed", "by": "files", "policy": "complexity@1.2.0",
-        "digest": "a".repeat(64), "detail": "as its file changed",
+        "digest": "a".repeat(64), "revision": "a".repeat(64), "detail": "as its file changed",
     });
     let configuration = json!({
         "at": now - 7300, "slot": null, "event": "config_refused", "by": "files", "policy": null, "digest": null,
-        "detail": "wasmgate.toml:3: server.max_inflight: unknown key `max_inflight`, did you mean `max_in_flight`?",
+        "revision": null, "detail": "wasmgate.toml:3: server.max_inflight: unknown key `max_inflight`, did you mean `max_in_flight`?",
     });
     let history = json!([event, configuration]);
     let status = json!({
@@ -243,14 +246,15 @@ fn the_list_is_a_table_with_refusals_below() {
     let digest = |digit: &str| digit.repeat(12);
     assert_eq!(
         lines[0],
-        "SLOT            MODE    STATE    POLICY                 DIGEST        SINCE      SHARE  SOURCE"
+        "SLOT            MODE    STATE    POLICY                 REVISION      SINCE      SHARE  SOURCE"
     );
     let routing = format!(
         "routing         active  serving  complexity@1.2.0       {}  3 min ago         complexity (built in)",
         digest("a")
     );
     assert_eq!(lines[1], routing);
-    assert!(lines[2].starts_with(&format!("  refused {}, not probed, ", digest("c"))), "{text}");
+    let refused = format!("  refused complexity@1.2.1 {}, not probed, ", digest("c"));
+    assert!(lines[2].starts_with(&refused), "{text}");
     assert!(lines[2].len() <= 100 && lines[3].starts_with("    "), "{text}");
     let canary = lines.iter().find(|line| line.starts_with("routing.canary")).unwrap();
     assert!(canary.contains("complexity@1.3.0-rc.1") && canary.ends_with("2.5 %  next.wasm"), "{text}");
@@ -269,7 +273,9 @@ fn the_list_is_a_table_with_refusals_below() {
 fn a_place_is_shown_with_earlier_versions_and_its_history() {
     let admin = scripted();
     let text = printed(&policies(&admin.url(), &["show", "routing"], &[]));
-    for part in ["PREVIOUS", "complexity@1.1.0  bbbbbbbbbbbb  25 h ago", "AT ", "placed", "as its file changed"] {
+    for part in
+        ["PREVIOUS", "complexity@1.1.0  bbbbbbbbbbbb  bbbbbbbbbbbb  25 h ago", "AT ", "placed", "as its file changed"]
+    {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     let text = printed(&policies(&admin.url(), &["history"], &[]));

@@ -67,10 +67,8 @@ fn serves_when_its_file_is_dropped(language: &str) {
     let gateway = before(language).start();
     let ask = |prompt: &str| gateway.post("/api/v1/complexity", &json!({"prompt": prompt})).expect(200).json();
     let prompt = "Design a class that builds a report: def report(x)";
-    let (name, policy) = match language {
-        "script" => ("policy.rhai", "script".to_owned()),
-        _ => ("policy.wasm", format!("complexity-{language}")),
-    };
+    let name = if language == "script" { "policy.rhai" } else { "policy.wasm" };
+    let policy = format!("complexity-{language}");
     gateway.put(name, &std::fs::read(subject(language)).unwrap());
     let first = until(&format!("{policy} decides"), || {
         let answer = ask(prompt);
@@ -166,8 +164,9 @@ fn a_new_project_builds_and_passes(language: &'static str) -> Project {
         let checked = Command::new(tsc).current_dir(project.path("")).envs(real::toolchain(language)).output().unwrap();
         assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     }
-    let name = if language == "script" { "script@0.1.0" } else { "mine@1.0.0" };
-    project.policy(&["run", &component, "--prompt", "Hello!"]).expect(0, &[name, "local models first", "tokens in"]);
+    project
+        .policy(&["run", &component, "--prompt", "Hello!"])
+        .expect(0, &["mine@1.0.0", "local models first", "tokens in"]);
     project
 }
 

@@ -33,6 +33,7 @@ mod hedging;
 mod init;
 mod languages;
 mod large;
+mod lifecycle_words;
 mod log;
 mod metrics;
 mod modes;

@@ -75,7 +75,13 @@ impl Policy {
         &self.manifest
     }
 
-    /// SHA-256 of the component, in hex.
+    /// Its `name@version`, as its manifest says.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}@{}", self.manifest.name, self.manifest.version)
+    }
+
+    /// SHA-256 of the component, in hex; of a script: of its text.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest

@@ -16,6 +16,7 @@ pub mod inspect;
 mod link;
 mod loader;
 mod samples;
+pub mod script;
 mod settings;
 
 mod pool;

@@ -4,8 +4,8 @@
 //!
 //! This module must not know: where bytes come from, how a refusal is handled.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -14,6 +14,7 @@ use super::admission::{self, Outline};
 use super::background::aside;
 use super::builtin;
 use super::component::{LOAD_TIME, Policy, Probed};
+use super::contract::types::Manifest;
 use super::contract::{self, Answer, Call};
 use super::declared;
 use super::failure::PolicyFailure;
@@ -26,6 +27,7 @@ use super::loader::Loader;
 use super::pace::Pace;
 use super::pool::Pool;
 use super::sandbox::{CallTime, Instance};
+use super::script;
 use super::settings::resolve;
 use super::stage::{LoadError, Stage};
 use super::validate;
@@ -39,6 +41,8 @@ pub struct Source {
     pub bytes: Arc<[u8]>,
     /// The operator's fixtures.
     pub fixtures: Option<Fixtures>,
+    /// The name of a script that states none; `None` if it is a component, or there is no such name.
+    pub default_name: Option<String>,
 }
 
 impl Policy {
@@ -56,7 +60,11 @@ impl Policy {
         limits: &GivenLimits,
         pace: Pace,
     ) -> Result<Self, LoadError> {
-        let refuse = |stage: Stage, reason: String| LoadError { origin: source.origin.clone(), stage, reason };
+        let named = OnceLock::new();
+        let refuse = |stage: Stage, reason: String| {
+            let (origin, policy) = (source.origin.clone(), named.get().cloned());
+            LoadError { origin, stage, reason, policy }
+        };
         let reached = |stage: Stage| {
             tracing::debug!(stage = stage.as_str(), origin = source.origin, "policy stage reached");
         };
@@ -86,6 +94,10 @@ impl Policy {
         };
         drop(first);
         validate::check_manifest(&manifest).map_err(|reason| refuse(Stage::Configured, reason))?;
+        let name = |manifest: &Manifest| format!("{}@{}", manifest.name, manifest.version);
+        if manifest.name != script::COMPONENT {
+            let _ = named.set(name(&manifest));
+        }
         let settings = resolve(&manifest, given).map_err(|reason| refuse(Stage::Configured, reason))?;
 
         // The built-in policies that can deny have a setting for it.
@@ -93,6 +105,18 @@ impl Policy {
         let declares = declared::denies(&manifest, &settings).filter(|_| hook == Hook::Routing).or(other);
         let denied = AtomicBool::new(false);
         let reads_budgets = declared::reads_budgets(&manifest, &settings);
+        let (manifest, digest) = match script::of(&manifest, &settings) {
+            None => (manifest, digest),
+            Some(text) => {
+                let identity = script::identity(manifest, text, source.default_name.as_deref());
+                let (manifest, digest) = identity.map_err(|reason| refuse(Stage::Configured, reason))?;
+                validate::check_manifest(&manifest).map_err(|reason| {
+                    refuse(Stage::Configured, format!("setting {}, in its first comments: {reason}", script::SETTING))
+                })?;
+                (manifest, digest)
+            }
+        };
+        let _ = named.set(name(&manifest));
         let log = Arc::new(Log::new(manifest.name.clone()));
         let pool = Pool::new(linked, limits.clone(), pace, Arc::new(settings), log);
         pool.renew(at_load).await.map_err(configured)?;

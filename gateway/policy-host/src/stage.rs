@@ -66,6 +66,8 @@ pub struct LoadError {
     pub stage: Stage,
     /// What was found and what is expected.
     pub reason: String,
+    /// Its `name@version`, if it was refused after that was known.
+    pub policy: Option<String>,
 }
 
 impl fmt::Display for LoadError {

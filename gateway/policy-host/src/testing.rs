@@ -23,7 +23,7 @@ pub(super) async fn load(name: &str, limits: GivenLimits, fixtures: Option<&str>
     let loader = Loader::new(LoaderOptions::default()).expect("an engine");
     let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
     let fixtures = fixtures.map(|text| Fixtures { origin: format!("{name}.fixtures.json"), text: text.to_owned() });
-    let source = Source { origin: name.to_owned(), bytes: component(name), fixtures };
+    let source = Source { origin: name.to_owned(), bytes: component(name), fixtures, default_name: None };
     let mut settings = serde_json::Map::new();
     if name == "script" {
         settings.insert("script".into(), "fn route(request, candidates) { route_to(candidates, \"as given\") }".into());

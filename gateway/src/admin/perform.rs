@@ -2,6 +2,8 @@
 //!
 //! This module must not know: connections, access control, the form of answers on the wire.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
@@ -16,7 +18,7 @@ use super::{Admin, OPENAPI};
 use crate::rollout::api::{Event, Operation, PolicyStatus, Status};
 use crate::rollout::slot::Slot;
 use wasmgate_base::json_text;
-use wasmgate_policy_host::MAX_COMPONENT_BYTES;
+use wasmgate_policy_host::{MAX_COMPONENT_BYTES, script};
 
 /// A slot with its history.
 #[derive(Serialize)]
@@ -133,7 +135,7 @@ fn digest_prefix(fields: &Map<String, Value>) -> Result<Option<String>, Problem>
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(to)) if is_digest_prefix(to) => Ok(Some(to.to_ascii_lowercase())),
         Some(_) => {
-            let message = "`to`: expected the beginning of a version's digest, 1 to 64 hexadecimal digits";
+            let message = "`to`: expected the beginning of a version's revision or digest, 1 to 64 hexadecimal digits";
             Err(Problem::new(Kind::BadRequest, message))
         }
     }
@@ -150,16 +152,20 @@ async fn upload(
     audit: &mut Audit,
 ) -> Result<Operation, Problem> {
     let bad = |message: &str| Problem::new(Kind::BadRequest, message);
-    let parameters = input::query(&head.uri, &["percent", "settings"])?;
+    let parameters = input::query(&head.uri, &["name", "percent", "settings"])?;
     let text = |key: &str| parameters.get(key).and_then(Value::as_str);
     let percent = text("percent")
         .map(|percent| percent.parse().ok().filter(|percent: &f64| percent.is_finite()))
         .map(|percent| percent.ok_or_else(|| bad("`percent`: expected a number, as in percent=5")))
         .transpose()?;
     let settings = text("settings").map(|text| input::parse_object("`settings`", text.as_bytes())).transpose()?;
+    let name = text("name").map(|name| script::name_from(Path::new(name)).filter(|fits| fits == name));
+    let name = name
+        .map(|name| name.ok_or_else(|| bad("`name`: expected 1 to 64 lower-case letters, digits and inner `-`")))
+        .transpose()?;
     let component = input::read(&head.headers, body, MAX_COMPONENT_BYTES, COMPONENT_TIMEOUT).await?;
     if component.is_empty() {
-        return Err(bad("the body is empty, expected a component"));
+        return Err(bad("the body is empty, expected a component or a script"));
     }
     let hashed = component.clone();
     let digest = tokio::task::spawn_blocking(move || wasmgate_base::digest::sha256(&hashed)).await;
@@ -167,5 +173,5 @@ async fn upload(
     let share = percent.map_or(String::new(), |percent| format!(", {percent} percent"));
     let with = if settings.is_some() { ", with settings" } else { "" };
     audit.note(format!("{digest}, {} bytes{share}{with}", component.len()));
-    Ok(Operation::Upload { slot, component, settings, percent })
+    Ok(Operation::Upload { slot, component, name, settings, percent })
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use wasmgate::rollout::api::PolicyStatus;
 use wasmgate::rollout::slot::{Role, Slot};
-use wasmgate_policy_host::MAX_COMPONENT_BYTES;
+use wasmgate_policy_host::{MAX_COMPONENT_BYTES, script};
 
 use super::client::{Call, Client};
 use super::show;
@@ -53,11 +53,11 @@ enum Action {
     },
     /// List recent events.
     History,
-    /// Upload a component to a slot, as if the slot's file had changed.
+    /// Upload a component or a script to a slot, as if the slot's file had changed.
     Upload {
         /// The slot, as in routing, routing.canary, cost.shadows.NAME.
         slot: Slot,
-        /// File with the component.
+        /// File with the component or script.
         file: PathBuf,
         /// For a canary: its share in percent, 0 to 100.
         #[arg(long, value_name = "P", value_parser = percent)]
@@ -75,8 +75,8 @@ enum Action {
     Rollback {
         /// The slot, as in routing, cost.
         slot: Slot,
-        /// The beginning of the version's digest (default: the last earlier version).
-        #[arg(long, value_name = "DIGEST")]
+        /// The beginning of the version's revision or digest (default: the last earlier version).
+        #[arg(long, value_name = "REVISION")]
         to: Option<String>,
     },
     /// Set a canary's share.
@@ -214,6 +214,10 @@ fn upload(slot: &Slot, file: &Path, percent: Option<f64>, settings: Option<&Path
     let mut call = Call::new(Method::PUT, &["policies", &slot.to_string()]);
     if let Some(percent) = percent {
         call = call.parameter("percent", &percent.to_string());
+    }
+    // The name of a script that states none is that of its file.
+    if let Some(name) = script::name_from(file).filter(|_| !script::is_wasm(&component)) {
+        call = call.parameter("name", &name);
     }
     if let Some(path) = settings {
         let refused = |message: String| Failed::Refused(format!("{}: {message}", path.display()));

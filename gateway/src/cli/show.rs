@@ -37,9 +37,9 @@ pub(super) fn list(status: &Status) -> String {
 pub(super) fn policy(policy: &PolicyStatus, events: &Events) -> String {
     let mut text = done(policy);
     if !policy.previous.is_empty() {
-        let mut table = Table::new(&["PREVIOUS", "DIGEST", "SINCE"]);
+        let mut table = Table::new(&["PREVIOUS", "REVISION", "DIGEST", "SINCE"]);
         for version in &policy.previous {
-            table.row([label(version), short(&version.digest), ago(now(), version.since)]);
+            table.row([label(version), short(&version.revision), short(&version.digest), ago(now(), version.since)]);
         }
         text = text + "\n" + &table.to_string();
     }
@@ -60,15 +60,15 @@ pub(super) fn history(events: &Events) -> String {
         return "no events yet\n".into();
     }
     let now = now();
-    let mut table = Table::new(&["AT", "SLOT", "EVENT", "BY", "POLICY", "DIGEST", "DETAIL"]);
+    let mut table = Table::new(&["AT", "SLOT", "EVENT", "BY", "POLICY", "REVISION", "DETAIL"]);
     for event in &events.history {
         let slot = event.slot.as_ref().map_or("(configuration)".into(), ToString::to_string);
-        let digest = event.digest.as_deref().map(short).unwrap_or_default();
+        let revision = event.revision.as_deref().map(short).unwrap_or_default();
         let policy = event.policy.clone().unwrap_or_default();
         // A long detail would make the row too wide, so it follows as a note.
         let (detail, note) =
             if event.detail.chars().count() > 40 { ("", &*event.detail) } else { (&*event.detail, "") };
-        table.row([ago(now, event.at), slot, event.event.clone(), event.by.clone(), policy, digest, detail.into()]);
+        table.row([ago(now, event.at), slot, event.event.clone(), event.by.clone(), policy, revision, detail.into()]);
         if !note.is_empty() {
             table.note(note);
         }
@@ -77,7 +77,7 @@ pub(super) fn history(events: &Events) -> String {
 }
 
 fn policies(policies: &[PolicyStatus], now: u64) -> Table {
-    let mut table = Table::new(&["SLOT", "MODE", "STATE", "POLICY", "DIGEST", "SINCE", "SHARE", "SOURCE"]);
+    let mut table = Table::new(&["SLOT", "MODE", "STATE", "POLICY", "REVISION", "SINCE", "SHARE", "SOURCE"]);
     for policy in policies {
         let serving = policy.serving.as_ref();
         table.row([
@@ -85,7 +85,7 @@ fn policies(policies: &[PolicyStatus], now: u64) -> Table {
             policy.mode.clone(),
             policy.state.clone(),
             serving.map(label).unwrap_or_default(),
-            serving.map(|version| short(&version.digest)).unwrap_or_default(),
+            serving.map(|version| short(&version.revision)).unwrap_or_default(),
             serving.map(|version| ago(now, version.since)).unwrap_or_default(),
             policy.share_percent.map(|percent| format!("{percent} %")).unwrap_or_default(),
             policy.source.clone(),
@@ -105,22 +105,27 @@ fn policies(policies: &[PolicyStatus], now: u64) -> Table {
     table
 }
 
+/// What the files request and does not serve. A version that passed all stages was not refused: it is held back by what
+/// happened to it.
 fn refused(refusal: &Refusal, now: u64) -> String {
-    let Refusal { digest, stage, reason, since } = refusal;
-    let digest = digest.as_deref().map(|digest| format!(" {}", short(digest))).unwrap_or_default();
-    let what = match stage.as_str() {
-        "rolled_back" | "aborted" | "superseded" => stage.clone(),
+    let Refusal { policy, digest: _, revision, stage, reason, since } = refusal;
+    let names = policy.iter().cloned().chain(revision.as_deref().map(short));
+    let named: String = names.map(|name| format!(" {name}")).collect();
+    let ago = ago(now, *since);
+    match stage.as_str() {
+        "rolled_back" | "aborted" | "superseded" => {
+            format!("held back{named}, {} {ago}: {reason}; `retry` tries it", stage.replace('_', " "))
+        }
         // The stage that the version did not reach.
-        _ => format!("not {stage}"),
-    };
-    format!("refused{digest}, {what}, {}: {reason}", ago(now, *since))
+        _ => format!("refused{named}, not {stage}, {ago}: {reason}"),
+    }
 }
 
 fn label(version: &VersionStatus) -> String {
     format!("{}@{}", version.policy, version.version)
 }
 
-/// The beginning of a digest, enough to distinguish versions and to roll back to one.
+/// The beginning of a digest or revision, enough to distinguish versions and to roll back to one.
 fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
 }

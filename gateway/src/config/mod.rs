@@ -43,7 +43,7 @@ pub use log_filter::{WrongFilter, check_filter};
 pub use problem::{Code, ConfigError, Problem, Severity};
 pub use token::Token;
 use wasmgate_dialect::Bounds;
-use wasmgate_policy_host::{GivenLimits, Hook};
+use wasmgate_policy_host::{GivenLimits, Hook, script};
 
 /// The configuration without a file: the documented example, whose models are simulated.
 pub const EMBEDDED: &str = include_str!("../../../examples/wasmgate.toml");
@@ -250,9 +250,21 @@ impl PolicyChoice {
     pub fn fixtures(&self) -> Option<PathBuf> {
         let file = match &self.source {
             PolicySource::File(path) => Some(path),
-            PolicySource::BuiltIn(_) => self.setting_files.get("script"),
+            PolicySource::BuiltIn(_) => self.setting_files.get(script::SETTING),
         };
         file.map(|file| file.with_extension("fixtures.json"))
+    }
+
+    /// The name of its script if the script states none; `None` if it is a component.
+    #[must_use]
+    pub fn script(&self) -> Option<String> {
+        match &self.source {
+            PolicySource::BuiltIn(name) if name == script::COMPONENT => {
+                let file = self.setting_files.get(script::SETTING).and_then(|file| script::name_from(file));
+                Some(file.unwrap_or_else(|| script::COMPONENT.to_owned()))
+            }
+            PolicySource::BuiltIn(_) | PolicySource::File(_) => None,
+        }
     }
 
     /// All files that it consists of, whether or not they exist.

@@ -12,7 +12,7 @@ use super::{CanaryChoice, HookChoice, OnFailure, Place, PolicyChoice, PolicySour
 use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{MAX_SHADOWS, Role, is_shadow_name};
 use wasmgate_base::range::Range;
-use wasmgate_policy_host::{GivenLimits, Hook, Profile};
+use wasmgate_policy_host::{GivenLimits, Hook, Profile, script};
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -143,7 +143,7 @@ pub(super) fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-fn mean_policy(path: &[&str], file: SlotFile, folder: &Path, problems: &mut Problems) -> Option<PolicyChoice> {
+fn mean_policy(path: &[&str], mut file: SlotFile, folder: &Path, problems: &mut Problems) -> Option<PolicyChoice> {
     let before = problems.len();
     let mut refused = |key: &str, code: Code, found: String, expected: &str| {
         problems.add(wrong(&[path, &[key]].concat(), code, found, expected));
@@ -164,6 +164,15 @@ fn mean_policy(path: &[&str], file: SlotFile, folder: &Path, problems: &mut Prob
         (None, None) => {
             problems.add(wrong(path, Code::Missing, "no policy", "`builtin` or `file`"));
             return None;
+        }
+        // A script is text for the built-in policy that runs it.
+        (None, Some(script)) if script::is_script(&script) => {
+            if file.settings.contains_key(script::SETTING) || file.setting_files.contains_key(script::SETTING) {
+                let found = format!("it is a script, but the setting `{}` is also given", script::SETTING);
+                refused("file", Code::Conflict, found, "only one of them");
+            }
+            file.setting_files.insert(script::SETTING.into(), script);
+            PolicySource::BuiltIn(script::COMPONENT.into())
         }
         (None, Some(file)) => PolicySource::File(folder.join(file)),
         (Some(name), None) => {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::desired::Loaded;
 use super::operations::{Job, JobDone};
-use super::{By, Control};
+use super::{About, By, Control};
 use crate::metrics::Reload;
 use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::api::Refusal;
@@ -17,7 +17,6 @@ use crate::rollout::evidence::Size;
 use crate::rollout::slot::Slot;
 use crate::rollout::stats::{Counts, KEPT};
 use crate::state::Version;
-use wasmgate_base::time::now;
 use wasmgate_policy_host::{Hook, PolicyFailure, Stage};
 
 /// An open breaker.
@@ -97,7 +96,7 @@ impl Control {
         }
         match outcome {
             Ok(Loaded { policy, .. }) => {
-                let refusal = refusal(self.slots.version(&slot), "rolled_back", reason.clone());
+                let refusal = refusal("rolled_back", reason.clone());
                 self.count(&slot, Reload::RolledBack);
                 let version = self.version(policy);
                 let revision = self.revision(&version, spec);
@@ -161,7 +160,7 @@ impl Control {
     pub(super) fn abort_canary(&mut self, slot: &Slot, canary: &Arc<Version>, reason: String) {
         tracing::error!(%slot, policy = canary.label, reason, "canary aborted");
         self.count(slot, Reload::RolledBack);
-        let refusal = refusal(Some(canary), "aborted", reason.clone());
+        let refusal = refusal("aborted", reason.clone());
         self.event(Some(slot), "aborted", By::CanaryRules, reason);
         self.slots.unload(slot);
         if let Some(entry) = self.slots.get_mut(slot) {
@@ -219,12 +218,7 @@ impl Control {
     }
 }
 
-/// The refusal of a version that is taken out.
-pub(super) fn refusal(version: Option<&Arc<Version>>, stage: &str, reason: String) -> Refusal {
-    Refusal {
-        digest: version.map(|version| version.policy.digest().to_owned()),
-        stage: stage.to_owned(),
-        reason,
-        since: now(),
-    }
+/// The refusal of a version that is taken out. The slot's state adds which one it is.
+pub(super) fn refusal(stage: &str, reason: String) -> Refusal {
+    About::default().refused(stage, reason)
 }

@@ -16,7 +16,7 @@ use super::persist::Persister;
 use super::revive::from_store;
 use super::slots::Slots;
 use super::store::{State, Store};
-use super::{By, Control};
+use super::{About, By, Control};
 use crate::backend::Catalog;
 use crate::config::{Config, PolicyChoice, Problem};
 use crate::metrics::Metrics;
@@ -34,8 +34,8 @@ struct First {
     state: SlotState,
     desire: Option<Desired>,
     loaded: Option<Loaded>,
-    /// Why the desired version does not serve: its identity, digest and error.
-    refused: Option<(String, Option<String>, LoadError)>,
+    /// Why the desired version does not serve: its identity, what it is, and the error.
+    refused: Option<(String, About, LoadError)>,
 }
 
 impl Control {
@@ -51,8 +51,9 @@ impl Control {
         let mut versions = HashMap::new();
         for revision in places.values().flat_map(SlotState::revisions) {
             // A label that ends in the digest belongs to a second build of the version.
-            if !revision.version.ends_with(&format!("+{}", &revision.spec.digest[..8])) {
-                versions.insert((revision.policy.clone(), revision.version.clone()), revision.spec.digest.clone());
+            let digest = revision.spec.content();
+            if !revision.version.ends_with(&format!("+{}", &digest[..8])) {
+                versions.insert((revision.policy.clone(), revision.version.clone()), digest);
             }
         }
         let loader = Arc::new(loader);
@@ -153,8 +154,8 @@ impl Control {
                 self.put_in_slot(&slot, version, By::Start, |state| state.deploy(revision));
             }
         }
-        if let Some((identity, digest, error)) = refused {
-            self.refuse(&slot, identity, digest, &error);
+        if let Some((identity, about, error)) = refused {
+            self.refuse(&slot, identity, about, &error);
         }
     }
 }
@@ -207,13 +208,13 @@ fn first<'a>(
             }
             (Begin::Files | Begin::Kept, _) => {}
         }
-        let (identity, digest, error) = match (spec, desire, bytes) {
+        let (identity, about, error) = match (spec, desire, bytes) {
             (Some(spec), _, Some(Ok(bytes))) => match desired::load(loader, slot, spec.clone(), bytes).await {
                 Ok(loaded) => {
                     first.loaded = Some(loaded);
                     return Ok(first);
                 }
-                Err(error) => (spec.identity(), Some(spec.digest), error),
+                Err(error) => (spec.identity(), About::of(&spec, error.policy.clone()), error),
             },
             (_, Some(Desired::Unreadable(why)), _) => unread(choice, why.clone()),
             (_, _, Some(Err(Desired::Unreadable(why)))) => unread(choice, why),
@@ -229,14 +230,14 @@ fn first<'a>(
         first.loaded = stored;
         // A missing file desires no version, so none was refused.
         if !matches!(desire, Some(Desired::Missing(_))) {
-            first.refused = Some((identity, digest, error));
+            first.refused = Some((identity, about, error));
         }
         Ok(first)
     }
 }
 
-fn unread(choice: &PolicyChoice, why: String) -> (String, Option<String>, LoadError) {
-    (why.clone(), None, desired::unreadable(&desired::origin(choice), why))
+fn unread(choice: &PolicyChoice, why: String) -> (String, About, LoadError) {
+    (why.clone(), About::default(), desired::unreadable(&desired::origin(choice), why))
 }
 
 /// Loads what an operator uploaded to a slot that the configuration does not name.
@@ -307,7 +308,7 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<Checked, St
     let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let policies = firsts.iter().map(|First { slot, loaded, .. }| match loaded {
         None => format!("{slot} disabled"),
-        Some(Loaded { policy, .. }) => format!("{slot} {}@{}", policy.manifest().name, policy.manifest().version),
+        Some(Loaded { policy, .. }) => format!("{slot} {}", policy.label()),
     });
     let mut summary = format!(
         "valid: {}, {}, {}",

@@ -10,6 +10,7 @@ use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::Spec;
 use wasmgate_base::digest::sha256;
 use wasmgate_policy_host::MAX_SETTING_BYTES;
+use wasmgate_policy_host::script;
 use wasmgate_policy_host::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};
 
 /// The desired state of a slot, as far as its files show it.
@@ -44,11 +45,12 @@ pub(super) struct Bytes {
 
 /// The source of a choice's component, for messages.
 pub(super) fn origin(choice: &PolicyChoice) -> String {
-    let mut origin = match &choice.source {
-        PolicySource::BuiltIn(name) => format!("{name} (built in)"),
-        PolicySource::File(path) => path.display().to_string(),
+    let script = choice.script().and_then(|_| choice.setting_files.get(script::SETTING));
+    let mut origin = match (&choice.source, script) {
+        (PolicySource::File(path), _) | (_, Some(path)) => path.display().to_string(),
+        (PolicySource::BuiltIn(name), None) => format!("{name} (built in)"),
     };
-    for (setting, path) in &choice.setting_files {
+    for (setting, path) in choice.setting_files.iter().filter(|(_, path)| Some(*path) != script) {
         origin += &format!(", {setting} from {}", path.display());
     }
     origin
@@ -93,7 +95,8 @@ fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mu
         settings.insert(setting.clone(), text(&bytes, path)?.into());
     }
     let limits = choice.limits.clone();
-    Ok(Desired::Spec(Box::new(Spec { origin: origin(choice), digest, fixtures, settings, limits })))
+    let script = choice.script();
+    Ok(Desired::Spec(Box::new(Spec { origin: origin(choice), digest, script, fixtures, settings, limits })))
 }
 
 /// Reads the bytes of an observed spec. The error is `Unsettled` if a file has changed since.
@@ -141,8 +144,12 @@ pub(super) struct Loaded {
 /// # Errors
 /// If a stage refuses it.
 pub(super) async fn load(loader: &Loader, slot: &Slot, spec: Spec, bytes: Bytes) -> Result<Loaded, LoadError> {
-    let source =
-        Source { origin: spec.origin.clone(), bytes: Arc::clone(&bytes.component), fixtures: bytes.fixtures.clone() };
+    let source = Source {
+        origin: spec.origin.clone(),
+        bytes: Arc::clone(&bytes.component),
+        fixtures: bytes.fixtures.clone(),
+        default_name: spec.script.clone(),
+    };
     let pace = match slot.role {
         Role::Active | Role::Canary => Pace::Serving,
         Role::Shadow(_) => Pace::Background,
@@ -153,5 +160,5 @@ pub(super) async fn load(loader: &Loader, slot: &Slot, spec: Spec, bytes: Bytes)
 
 /// The error for a component whose files cannot be read.
 pub(super) fn unreadable(origin: &str, reason: String) -> LoadError {
-    LoadError { origin: origin.to_owned(), stage: Stage::Observed, reason }
+    LoadError { origin: origin.to_owned(), stage: Stage::Observed, reason, policy: None }
 }

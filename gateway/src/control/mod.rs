@@ -109,6 +109,27 @@ enum Done {
     Probed(Slot, Arc<Version>, Result<(), PolicyFailure>),
 }
 
+/// What identifies a version for operators.
+#[derive(Debug, Clone, Default)]
+struct About {
+    /// Its `name@version`, if it is known.
+    policy: Option<String>,
+    /// Digest of its component or script.
+    digest: Option<String>,
+    revision: Option<String>,
+}
+
+impl About {
+    fn of(spec: &Spec, policy: Option<String>) -> Self {
+        Self { policy, digest: Some(spec.content()), revision: Some(spec.identity()) }
+    }
+
+    fn refused(self, stage: &str, reason: String) -> Refusal {
+        let Self { policy, digest, revision } = self;
+        Refusal { policy, digest, revision, stage: stage.to_owned(), reason, since: now() }
+    }
+}
+
 /// The actor that caused an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
@@ -264,7 +285,8 @@ impl Control {
                 Err(error) => {
                     let entry = self.slots.entry(&slot);
                     if entry.state.needs_attempt(&spec.identity(), entry.version.is_some()) {
-                        self.refuse(&slot, spec.identity(), Some(spec.digest), &error);
+                        let about = About::of(&spec, error.policy.clone());
+                        self.refuse(&slot, spec.identity(), about, &error);
                         changed = true;
                     }
                 }
@@ -299,7 +321,7 @@ impl Control {
                     return false;
                 }
                 let error = desired::unreadable(&slot.to_string(), why.clone());
-                self.refuse(&slot, why.clone(), None, &error);
+                self.refuse(&slot, why.clone(), About::default(), &error);
                 true
             }
             Desired::Spec(spec) => {
@@ -331,10 +353,9 @@ impl Control {
             }
             Admission::Late => {
                 let reason = "an operator changed the slot while the version was loading".to_owned();
-                tracing::warn!(%slot, digest = spec.digest, reason, "policy blocked");
-                let digest = Some(spec.digest.clone());
-                let refusal = Refusal { digest, stage: "superseded".into(), reason, since: now() };
-                entry.state.refuse(spec.identity(), refusal);
+                tracing::warn!(%slot, policy = policy.label(), digest = spec.content(), reason, "policy blocked");
+                let about = About::of(&spec, Some(policy.label()));
+                entry.state.refuse(spec.identity(), about.refused("superseded", reason));
                 true
             }
             // The desired version of a disabled slot is tried once the slot is enabled.
@@ -358,6 +379,7 @@ impl Control {
             %slot,
             policy = version.label,
             digest = version.policy.digest(),
+            revision = self.slots.serving(slot).map(|serving| serving.spec.identity()),
             by = by.as_str(),
             probe_seconds = probed.median.as_secs_f64(),
             probe_worst_seconds = probed.worst.as_secs_f64(),
@@ -370,27 +392,23 @@ impl Control {
     }
 
     /// Blocks a desired version that did not pass a stage. The last good version keeps serving.
-    fn refuse(&mut self, slot: &Slot, identity: String, digest: Option<String>, error: &LoadError) {
-        let refusal = Refusal {
-            digest: digest.clone(),
-            stage: error.stage.as_str().to_owned(),
-            reason: error.reason.clone(),
-            since: now(),
-        };
+    fn refuse(&mut self, slot: &Slot, identity: String, about: About, error: &LoadError) {
+        let refusal = about.clone().refused(error.stage.as_str(), error.reason.clone());
         self.slots.entry(slot).state.refuse(identity, refusal);
         self.count(slot, Reload::from(error.stage));
         let serving = self.slots.version(slot).map(|version| version.label.clone());
         tracing::warn!(
             %slot,
             origin = error.origin,
-            digest,
+            policy = about.policy,
+            digest = about.digest,
+            revision = about.revision,
             stage = error.stage.as_str(),
             reason = error.reason,
             serving,
             "policy refused; the last good version keeps serving"
         );
-        let detail = format!("not {}: {}", error.stage.as_str(), error.reason);
-        self.event(Some(slot), "rejected", By::Files, detail);
+        self.rejected(slot, By::Files, about, error);
     }
 
     /// Adds the metric labels to a loaded policy.
@@ -424,17 +442,26 @@ impl Control {
     }
 
     fn event(&mut self, slot: Option<&Slot>, event: &str, by: By, detail: String) {
-        let version = slot.and_then(|slot| self.slots.version(slot));
-        let event = Event {
-            at: now(),
-            slot: slot.cloned(),
-            event: event.to_owned(),
-            by: by.as_str().to_owned(),
-            policy: version.map(|version| version.label.clone()),
-            digest: version.map(|version| version.policy.digest().to_owned()),
-            detail,
-        };
-        self.history.push_back(event);
+        let about = slot.map_or_else(About::default, |slot| About {
+            policy: self.slots.version(slot).map(|version| version.label.clone()),
+            digest: self.slots.version(slot).map(|version| version.policy.digest().to_owned()),
+            revision: self.slots.serving(slot).map(|serving| serving.spec.identity()),
+        });
+        self.event_about(slot, event, by, about, detail);
+    }
+
+    /// Records that a version was refused, and what it was.
+    fn rejected(&mut self, slot: &Slot, by: By, about: About, error: &LoadError) {
+        // The origin identifies a version without a name.
+        let origin = if about.policy.is_none() { format!("{}: ", error.origin) } else { String::new() };
+        let detail = format!("{origin}not {}: {}", error.stage.as_str(), error.reason);
+        self.event_about(Some(slot), "rejected", by, about, detail);
+    }
+
+    fn event_about(&mut self, slot: Option<&Slot>, event: &str, by: By, about: About, detail: String) {
+        let About { policy, digest, revision } = about;
+        let (event, by) = (event.to_owned(), by.as_str().to_owned());
+        self.history.push_back(Event { at: now(), slot: slot.cloned(), event, by, policy, digest, revision, detail });
         while self.history.len() > HISTORY {
             self.history.pop_front();
         }

@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 
 use super::auto_rollback::refusal;
 use super::desired::{self, Bytes, Loaded};
-use super::{By, Control};
+use super::{About, By, Control};
 use crate::metrics::Reload;
 use crate::rollout::api::{NotDone, Operation, PolicyStatus, Question};
 use crate::rollout::slot::{MAX_SHADOWS, Role, Slot};
 use crate::rollout::slot_state::{Override, Revision, Spec, UPLOADED};
 use wasmgate_base::digest::sha256;
-use wasmgate_policy_host::LoadError;
+use wasmgate_policy_host::{LoadError, MAX_SETTING_BYTES, builtin, script};
 
 /// The channel for a command's result.
 pub(super) type Reply = oneshot::Sender<Result<PolicyStatus, NotDone>>;
@@ -79,8 +79,8 @@ impl Control {
             return;
         }
         let done = match operation {
-            Operation::Upload { component, settings, percent, .. } => {
-                return self.upload(slot, component, settings, percent, reply);
+            Operation::Upload { component, name, settings, percent, .. } => {
+                return self.upload(slot, (component, name), settings, percent, reply);
             }
             Operation::Promote(_) => return self.promote(slot, reply),
             Operation::Rollback(_, digest) => return self.roll_back(slot, digest.as_deref(), reply),
@@ -95,7 +95,7 @@ impl Control {
     fn upload(
         &mut self,
         slot: Slot,
-        component: Body,
+        (component, name): (Body, Option<String>),
         settings: Option<Map<String, Value>>,
         percent: Option<f64>,
         reply: Reply,
@@ -131,13 +131,29 @@ impl Control {
             }
             settings
         };
+        let uploaded = match Uploaded::of(component, name) {
+            Ok(uploaded) => uploaded,
+            Err(message) => return refuse(reply, message),
+        };
+        // A script and a component have no settings in common.
+        let alike = uploaded.script.is_some() == like.script().is_some();
+        if uploaded.script.is_some() && settings.as_ref().is_some_and(|given| given.contains_key(script::SETTING)) {
+            let message = format!("the upload is a script, but its settings also have `{}`", script::SETTING);
+            return refuse(reply, message);
+        }
+        let mut settings = settings.unwrap_or_else(|| if alike { like_settings() } else { Map::new() });
+        if let Some(Script { text, .. }) = &uploaded.script {
+            settings.insert(script::SETTING.into(), text.clone().into());
+        }
         let mut spec = Spec {
             origin: UPLOADED.to_owned(),
             digest: String::new(),
+            script: uploaded.script.map(|script| script.default_name),
             fixtures: None,
-            settings: settings.unwrap_or_else(like_settings),
+            settings,
             limits: like.limits.clone(),
         };
+        let component = uploaded.component;
         let loader = Arc::clone(&self.loader);
         self.spawn(async move {
             let read = tokio::task::spawn_blocking(move || (sha256(&component), Arc::from(&component[..]))).await;
@@ -196,8 +212,8 @@ impl Control {
     /// Moves a version from its slot to the active slot.
     fn promoted(&mut self, from: &Slot, to: &Slot, version: Arc<crate::state::Version>, revision: Revision) {
         let because = |label: &str| format!("an operator promoted {label} from {from}");
-        let refusal_there = refusal(self.slots.version(to), "superseded", because(&version.label));
-        let refusal_here = refusal(Some(&version), "superseded", because(&version.label));
+        let refusal_there = refusal("superseded", because(&version.label));
+        let refusal_here = refusal_there.clone();
         self.slots.unload(from);
         if let Some(entry) = self.slots.get_mut(from) {
             entry.state.vacate(refusal_here);
@@ -342,7 +358,7 @@ impl Control {
                 tracing::warn!(%slot, %error, "a command was refused; the last good version keeps serving");
                 let message = format!("not {}: {}", error.stage.as_str(), error.reason);
                 self.count(&slot, Reload::from(error.stage));
-                self.event(Some(&slot), "rejected", By::Operator, message.clone());
+                self.rejected(&slot, By::Operator, About::of(&spec, error.policy.clone()), &error);
                 self.keep(Vec::new());
                 self.flush_counted();
                 return answer(Err(NotDone::Refused(message)));
@@ -361,8 +377,7 @@ impl Control {
         let revision = self.revision(&version, spec.clone());
         match job {
             Purpose::Upload(percent) => {
-                let refusal =
-                    refusal(self.slots.version(&slot), "superseded", "an operator uploaded another component".into());
+                let refusal = refusal("superseded", format!("an operator uploaded {}", version.label));
                 let configured = self.config.percent(&slot);
                 self.put_in_slot(&slot, version, By::Operator, |state| {
                     state.supersede(revision, refusal);
@@ -378,7 +393,7 @@ impl Control {
             Purpose::Rollback => {
                 let label = version.label.clone();
                 let reason = format!("an operator rolled back to {label}");
-                let refusal = refusal(self.slots.version(&slot), "rolled_back", reason);
+                let refusal = refusal("rolled_back", reason);
                 self.count(&slot, Reload::RolledBack);
                 self.put_in_slot(&slot, version, By::Operator, |state| {
                     state.roll_back(revision, refusal, false);
@@ -394,6 +409,39 @@ impl Control {
             }
         }
         answer(Ok(self.policy_status(&slot)));
+    }
+}
+
+/// What an operator uploaded: a component, or a script with the component that runs it.
+struct Uploaded {
+    component: Body,
+    script: Option<Script>,
+}
+
+struct Script {
+    text: String,
+    /// Its name if it states none.
+    default_name: String,
+}
+
+impl Uploaded {
+    /// What does not begin like a component is a script.
+    fn of(body: Body, name: Option<String>) -> Result<Self, String> {
+        if script::is_wasm(&body) {
+            return match name {
+                None => Ok(Self { component: body, script: None }),
+                Some(_) => Err("`name` is for scripts, but this is a component; its manifest has its name".into()),
+            };
+        }
+        let wrong = |found: String| format!("the upload is neither a component nor a script: {found}");
+        let text = std::str::from_utf8(&body).map_err(|error| wrong(error.to_string()))?;
+        if body.len() > MAX_SETTING_BYTES {
+            let found = format!("{} bytes, expected at most {MAX_SETTING_BYTES} of a script", body.len());
+            return Err(wrong(found));
+        }
+        let default_name = name.unwrap_or_else(|| script::COMPONENT.to_owned());
+        let component = Body::from_static(builtin::component(script::COMPONENT).unwrap_or_default());
+        Ok(Self { component, script: Some(Script { text: text.to_owned(), default_name }) })
     }
 }
 

@@ -13,8 +13,12 @@ pub(super) async fn from_store(
     slot: &Slot,
     spec: &Spec,
 ) -> Result<Loaded, LoadError> {
-    let missing =
-        |reason: &str| LoadError { origin: spec.origin.clone(), stage: Stage::Observed, reason: reason.to_owned() };
+    let missing = |reason: &str| LoadError {
+        origin: spec.origin.clone(),
+        stage: Stage::Observed,
+        reason: reason.to_owned(),
+        policy: None,
+    };
     let Some(store) = store else { return Err(missing("no earlier version is stored: there is no state folder")) };
     let (store, spec_read) = (store.clone(), spec.clone());
     let read = tokio::task::spawn_blocking(move || {

@@ -261,6 +261,7 @@ mod tests {
                 by: "test".into(),
                 policy: None,
                 digest: None,
+                revision: None,
                 detail: detail.into(),
             };
             State::new(BTreeMap::new(), vec![event], BTreeSet::new())

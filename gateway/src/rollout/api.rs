@@ -76,8 +76,11 @@ pub struct VersionStatus {
     pub policy: String,
     /// Its version, as in the label of its metrics.
     pub version: String,
-    /// SHA-256 of the component.
+    /// SHA-256 of the component, or of the script.
     pub digest: String,
+    /// SHA-256 of all that determines its decisions: component or script, settings, limits and fixtures.
+    #[serde(default)]
+    pub revision: String,
     /// When the version was put into its slot.
     pub since: UnixSeconds,
 }
@@ -85,8 +88,14 @@ pub struct VersionStatus {
 /// A version that does not serve, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// SHA-256 of the component; null if it could not be read.
+    /// Its `name@version`; null if it was refused before that was known.
+    #[serde(default)]
+    pub policy: Option<String>,
+    /// SHA-256 of the component or script; null if it could not be read.
     pub digest: Option<String>,
+    /// As of a version; null if it could not be read.
+    #[serde(default)]
+    pub revision: Option<String>,
     /// The stage that it did not reach, or its outcome: `rolled_back`, `aborted`, `superseded`.
     pub stage: String,
     /// The reason.
@@ -107,10 +116,14 @@ pub struct Event {
     pub event: String,
     /// The actor: `files`, `operator`, `breaker`, `canary rules`, `start`.
     pub by: String,
-    /// `name@version`; null if there is none.
+    /// `name@version` of the version that was placed, refused or removed; null if there is none, or it was refused before that
+    /// was known.
     pub policy: Option<String>,
-    /// SHA-256 of the component; null if there is none.
+    /// SHA-256 of its component or script; null if there is none.
     pub digest: Option<String>,
+    /// Its revision; null if there is none.
+    #[serde(default)]
+    pub revision: Option<String>,
     /// Details, as a sentence; may be empty.
     pub detail: String,
 }
@@ -118,13 +131,15 @@ pub struct Event {
 /// An operator's command.
 #[derive(Debug, Clone)]
 pub enum Operation {
-    /// Uploads a component to a slot, as if its file had changed. A canary or shadow need not be configured; it then
+    /// Uploads a component or a script to a slot, as if its file had changed. A canary or shadow need not be configured; it then
     /// has the limits of the active policy.
     Upload {
         /// The slot.
         slot: Slot,
-        /// The component.
+        /// The component or script.
         component: Bytes,
+        /// The name of a script that states none.
+        name: Option<String>,
         /// Its settings; the default is the slot's configuration, else the active policy's.
         settings: Option<serde_json::Map<String, serde_json::Value>>,
         /// For a canary: its share in percent, 0 to 100.
@@ -132,7 +147,7 @@ pub enum Operation {
     },
     /// Moves a canary or shadow into the active slot.
     Promote(Slot),
-    /// Rolls back to an earlier version: the last one, or the one whose digest has this prefix.
+    /// Rolls back to an earlier version: the last one, or the one whose revision or digest has this prefix.
     Rollback(Slot, Option<String>),
     /// Sets a canary's share, in percent, 0 to 100.
     Share(Slot, f64),

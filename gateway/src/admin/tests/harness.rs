@@ -218,7 +218,7 @@ async fn answer_questions(mut questions: mpsc::Receiver<Question>, asked: Arc<Mu
 
 fn words(operation: &Operation) -> String {
     match operation {
-        Operation::Upload { slot, component, settings, percent } => {
+        Operation::Upload { slot, component, name: _, settings, percent } => {
             let settings = settings.clone().map(Value::from);
             let settings = settings.map_or("None".into(), |settings| format!("Some({settings})"));
             format!("Upload {slot} {} {settings} {percent:?}", component.len())
@@ -234,7 +234,13 @@ fn words(operation: &Operation) -> String {
 
 fn version(digit: char) -> VersionStatus {
     let digest = digit.to_string().repeat(64);
-    VersionStatus { policy: "complexity".into(), version: "1.2.0".into(), digest, since: 1_750_000_000 }
+    VersionStatus {
+        policy: "complexity".into(),
+        version: "1.2.0".into(),
+        revision: digest.clone(),
+        digest,
+        since: 1_750_000_000,
+    }
 }
 
 /// A slot with few fields set.
@@ -256,8 +262,14 @@ fn policy(slot: Slot) -> PolicyStatus {
 /// A status in which each field is set somewhere, and each optional field is also missing somewhere.
 fn status() -> Status {
     let canary: Slot = "routing.canary".parse().unwrap();
-    let refusal =
-        |digest| Refusal { digest, stage: "probed".into(), reason: "it trapped".into(), since: 1_750_000_000 };
+    let refusal = |digest: Option<String>| Refusal {
+        policy: digest.as_ref().map(|_| "complexity@1.2.0".into()),
+        revision: digest.clone(),
+        digest,
+        stage: "probed".into(),
+        reason: "it trapped".into(),
+        since: 1_750_000_000,
+    };
     let event = |slot, event: &str, policy: Option<&str>| Event {
         at: 1_750_000_000,
         slot,
@@ -265,6 +277,7 @@ fn status() -> Status {
         by: "operator".into(),
         policy: policy.map(str::to_owned),
         digest: policy.map(|_| "a".repeat(64)),
+        revision: policy.map(|_| "f".repeat(64)),
         detail: String::new(),
     };
     Status {

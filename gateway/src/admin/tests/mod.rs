@@ -87,7 +87,7 @@ async fn each_operation_asks_the_lifecycle_for_what_the_request_says() {
 #[test]
 fn the_words_of_actions_are_those_of_the_lifecycle() {
     let slot = || "routing".parse().unwrap();
-    let upload = Operation::Upload { slot: slot(), component: "".into(), settings: None, percent: None };
+    let upload = Operation::Upload { slot: slot(), component: "".into(), name: None, settings: None, percent: None };
     let operations = [
         upload,
         Operation::Promote(slot()),

@@ -11,15 +11,13 @@ use wasmgate_base::paths::cache_folder;
 use wasmgate_policy_host::MAX_SETTING_BYTES;
 use wasmgate_policy_host::builtin;
 use wasmgate_policy_host::inspect::Inspection;
+use wasmgate_policy_host::script;
 use wasmgate_policy_host::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
 
 use super::Failed;
 use super::format::bytes;
 use super::progress;
 use crate::cli::table::clean;
-
-/// The built-in policy that runs scripts, and its setting that holds one.
-const SCRIPT: &str = "script";
 
 /// See the module.
 #[derive(Args)]
@@ -81,7 +79,7 @@ impl Subject {
     }
 
     fn is_script(&self) -> bool {
-        self.policy.extension().is_some_and(|extension| extension == "rhai")
+        script::is_script(&self.policy)
     }
 
     /// Reads all files of the subject.
@@ -97,7 +95,7 @@ impl Subject {
             .map_err(|error| Failed::Machine(error.to_string()))?;
         Ok(Loaded {
             name: origin.clone(),
-            source: Source { origin, bytes: component, fixtures: None },
+            source: Source { origin, bytes: component, fixtures: None, default_name: script::name_from(&self.policy) },
             inspection,
             settings,
             limits: limits(&self.limits)?,
@@ -111,13 +109,13 @@ impl Subject {
     fn component(&self, settings: &mut Map<String, Json>) -> Result<(String, Arc<[u8]>), Failed> {
         let shown = self.policy.display().to_string();
         if self.is_script() {
-            let script = text(&self.policy)?;
-            if script.len() > MAX_SETTING_BYTES {
-                let found = script.len();
+            let text = text(&self.policy)?;
+            if text.len() > MAX_SETTING_BYTES {
+                let found = text.len();
                 return Err(Failed::Refused(format!("{shown}: {found} bytes, expected at most {MAX_SETTING_BYTES}")));
             }
-            settings.insert(SCRIPT.into(), script.into());
-            return Ok((shown, builtin::component(SCRIPT).unwrap_or_default().into()));
+            settings.insert(script::SETTING.into(), text.into());
+            return Ok((shown, builtin::component(script::COMPONENT).unwrap_or_default().into()));
         }
         if let Some(component) = builtin::component(&shown).filter(|_| !self.policy.exists()) {
             return Ok((shown, component.into()));

@@ -10,10 +10,13 @@ use serde_json::{Map, Value};
 use super::api::{Refusal, VersionStatus};
 use wasmgate_base::digest::sha256;
 use wasmgate_base::time::UnixSeconds;
-use wasmgate_policy_host::GivenLimits;
+use wasmgate_policy_host::{GivenLimits, script};
 
 /// Maximum of earlier revisions kept for rollback.
 const KEPT: usize = 4;
+
+/// Digits of a revision that operators see.
+const SHORT: usize = 12;
 
 /// The origin of a component that came through the admin API.
 pub const UPLOADED: &str = "uploaded";
@@ -25,6 +28,9 @@ pub struct Spec {
     pub origin: String,
     /// SHA-256 of the component.
     pub digest: String,
+    /// The name of its script if the script states none; `None` if it is a component.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
     /// SHA-256 of the operator's fixtures, if there are any.
     pub fixtures: Option<String>,
     /// Settings.
@@ -34,11 +40,25 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// A digest that tells two specs apart, regardless of their origin.
+    /// A digest that tells two specs apart, regardless of their origin. Operators see it as the revision.
     #[must_use]
     pub fn identity(&self) -> String {
-        let Self { origin: _, digest, fixtures, settings, limits } = self;
-        sha256(&serde_json::to_vec(&(digest, fixtures, settings, limits)).unwrap_or_default())
+        let Self { origin: _, digest, script, fixtures, settings, limits } = self;
+        // A component's is the same as before scripts had names: saved states hold it.
+        let bytes = match script {
+            None => serde_json::to_vec(&(digest, fixtures, settings, limits)),
+            Some(name) => serde_json::to_vec(&(digest, name, fixtures, settings, limits)),
+        };
+        sha256(&bytes.unwrap_or_default())
+    }
+
+    /// The digest of what its author wrote: of the script, else of the component.
+    #[must_use]
+    pub fn content(&self) -> String {
+        match self.script.as_ref().and_then(|_| self.settings.get(script::SETTING)) {
+            Some(Value::String(text)) => sha256(text.as_bytes()),
+            _ => self.digest.clone(),
+        }
     }
 
     /// Digests of the bytes that the spec needs to run.
@@ -61,13 +81,25 @@ pub struct Revision {
 }
 
 impl Revision {
+    /// Its `name@version`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}@{}", self.policy, self.version)
+    }
+
+    /// As a choice in a sentence: name, version, and the beginning of its revision.
+    fn in_words(&self) -> String {
+        format!("{} (revision {})", self.label(), &self.spec.identity()[..SHORT])
+    }
+
     /// As operators see it.
     #[must_use]
     pub fn status(&self) -> VersionStatus {
         VersionStatus {
             policy: self.policy.clone(),
             version: self.version.clone(),
-            digest: self.spec.digest.clone(),
+            digest: self.spec.content(),
+            revision: self.spec.identity(),
             since: self.since,
         }
     }
@@ -225,8 +257,9 @@ impl SlotState {
     /// served. The override of the share ends.
     pub fn vacate(&mut self, refusal: Refusal) {
         self.percent = None;
-        let left = self.serving.take().map(|left| left.spec.identity());
+        let left = self.serving.as_ref().map(|left| left.spec.identity());
         self.block(self.desired.clone().or(left), refusal);
+        self.serving = None;
     }
 
     /// Removes an earlier revision that no longer loads.
@@ -250,23 +283,34 @@ impl SlotState {
         self.serving.iter().chain(&self.previous)
     }
 
-    /// The revision for a rollback: the last one, or the one whose digest has this prefix.
+    /// The revision for a rollback: the last one, or the one whose revision or digest begins so.
     ///
     /// # Errors
     /// If there is none, or more than one: the error text.
-    pub fn earlier(&self, digest: Option<&str>) -> Result<&Revision, String> {
-        let Some(prefix) = digest else {
+    pub fn earlier(&self, prefix: Option<&str>) -> Result<&Revision, String> {
+        let Some(prefix) = prefix else {
             return self.previous.first().ok_or_else(|| "there is no earlier version to roll back to".into());
         };
-        let mut found = self.previous.iter().filter(|previous| previous.spec.digest.starts_with(prefix));
-        match (found.next(), found.next()) {
-            (None, _) => {
-                Err(format!("none of {} earlier versions has a digest that begins with {prefix}", self.previous.len()))
-            }
-            (Some(_), Some(_)) if prefix.len() < 64 => {
-                Err(format!("several earlier versions have a digest that begins with {prefix}; give more digits"))
-            }
-            (Some(one), _) => Ok(one),
+        let begins = |revision: &&Revision| {
+            revision.spec.identity().starts_with(prefix) || revision.spec.content().starts_with(prefix)
+        };
+        let found: Vec<&Revision> = self.previous.iter().filter(begins).collect();
+        let listed = |revisions: &mut dyn Iterator<Item = &Revision>| {
+            revisions.map(Revision::in_words).collect::<Vec<_>>().join(", ")
+        };
+        match &found[..] {
+            [one] => Ok(one),
+            [] if self.previous.is_empty() => Err("there is no earlier version to roll back to".into()),
+            [] => Err(format!(
+                "no earlier version has a revision or digest that begins with {prefix}, expected one of {}",
+                listed(&mut self.previous.iter())
+            )),
+            several => Err(format!(
+                "{} earlier versions have a revision or digest that begins with {prefix}: {}; expected the beginning of \
+                 one revision",
+                several.len(),
+                listed(&mut several.iter().copied())
+            )),
         }
     }
 
@@ -278,10 +322,19 @@ impl SlotState {
         self.blocked.as_ref().is_some_and(|blocked| blocked.identity == identity)
     }
 
-    fn block(&mut self, identity: Option<String>, refusal: Refusal) {
-        if let Some(identity) = identity {
-            self.blocked = Some(Blocked { identity, refusal });
+    /// Blocks what the files desire, and adds to the refusal what is known of it.
+    fn block(&mut self, identity: Option<String>, mut refusal: Refusal) {
+        let Some(identity) = identity else { return };
+        if let Some(known) = self.revisions().find(|revision| revision.spec.identity() == identity) {
+            refusal.policy = Some(known.label());
+            refusal.digest = Some(known.spec.content());
+            refusal.revision = Some(identity.clone());
+        } else if let Some(Blocked { refusal: before, .. }) =
+            self.blocked.take_if(|blocked| blocked.identity == identity)
+        {
+            (refusal.policy, refusal.digest, refusal.revision) = (before.policy, before.digest, before.revision);
         }
+        self.blocked = Some(Blocked { identity, refusal });
     }
 
     /// Unblocks a revision that is about to serve, and removes it from the earlier ones.

@@ -71,6 +71,7 @@ fn spec(content: u8) -> Spec {
     Spec {
         origin: "a file".into(),
         digest: format!("{content:064}"),
+        script: None,
         fixtures: None,
         settings: Map::new(),
         limits: GivenLimits::default(),
@@ -86,7 +87,7 @@ fn content(revision: &Revision) -> u8 {
 }
 
 fn refusal(stage: &str) -> Refusal {
-    Refusal { digest: None, stage: stage.into(), reason: "a reason".into(), since: 0 }
+    Refusal { policy: None, digest: None, revision: None, stage: stage.into(), reason: "a reason".into(), since: 0 }
 }
 
 /// One slot as the gateway has it, without I/O.
@@ -173,7 +174,7 @@ impl World {
             }
             H::PromoteShadow(content) if is_good(content) => self.supersede(ACTIVE, content),
             H::RollBack(by) => {
-                let earlier = self.driven[ACTIVE].state.previous.get(by).map(|revision| revision.spec.digest.clone());
+                let earlier = self.driven[ACTIVE].state.previous.get(by).map(|revision| revision.spec.identity());
                 if let Ok(earlier) = self.driven[ACTIVE].state.earlier(earlier.as_deref()) {
                     self.rolling_back = Some(earlier.clone());
                 }
