@@ -452,8 +452,8 @@ fn a_script_that_is_saved_is_swapped_in_or_refused_with_the_place_of_its_mistake
             .wait_place("routing", what, |place| words.iter().all(|word| place["refused"].to_string().contains(word)));
         assert_eq!(reason(), "as given", "the last good one decides: {place}");
     };
-    refused("a typing error", b"fn route(request, candidates) {\n  let x = ;\n}", &["configured", "line 2, column 11"]);
-    refused("another hook's function", b"fn estimate(request, candidates) { [] }", &["configured", "fn route"]);
+    refused("a typing error", b"fn route(request, candidates) {\n  let x = ;\n}", &["compiled", "line 2, column 11"]);
+    refused("another hook's function", b"fn estimate(request, candidates) { [] }", &["compiled", "fn route"]);
     refused(
         "an unknown function",
         b"fn route(request, candidates) {\n  cheapest_of(request)\n}",

@@ -82,7 +82,7 @@ fn a_refused_script_is_named_in_the_log_the_list_and_the_history() {
         (&rejected["digest"], &rejected["revision"]),
         (&place["refused"]["digest"], &place["refused"]["revision"])
     );
-    gateway.wait_for_log("the refusal", |line| line["policy"] == "other@2.0.0" && line["stage"] == "configured");
+    gateway.wait_for_log("the refusal", |line| line["policy"] == "other@2.0.0" && line["stage"] == "compiled");
     // The origin identifies a script whose comments are wrong.
     gateway.put("My Route.rhai", b"// version: not one\nfn route(request, candidates) { pass() }");
     let place =

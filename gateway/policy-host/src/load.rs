@@ -17,7 +17,7 @@ use super::component::{LOAD_TIME, Policy, Probed};
 use super::contract::types::Manifest;
 use super::contract::{self, Answer, Call};
 use super::declared;
-use super::failure::PolicyFailure;
+use super::failure::{FailureClass, PolicyFailure};
 use super::fixtures::{self, Checked, Fixture, Fixtures};
 use super::hook::Hook;
 use super::host::Log;
@@ -105,7 +105,9 @@ impl Policy {
         let declares = declared::denies(&manifest, &settings).filter(|_| hook == Hook::Routing).or(other);
         let denied = AtomicBool::new(false);
         let reads_budgets = declared::reads_budgets(&manifest, &settings);
-        let (manifest, digest) = match script::of(&manifest, &settings) {
+        let script = script::of(&manifest, &settings);
+        let is_script = script.is_some();
+        let (manifest, digest) = match script {
             None => (manifest, digest),
             Some(text) => {
                 let identity = script::identity(manifest, text, source.default_name.as_deref());
@@ -119,7 +121,11 @@ impl Policy {
         let _ = named.set(name(&manifest));
         let log = Arc::new(Log::new(manifest.name.clone()));
         let pool = Pool::new(linked, limits.clone(), pace, Arc::new(settings), log);
-        pool.renew(at_load).await.map_err(configured)?;
+        pool.renew(at_load).await.map_err(|failure| match failure.class {
+            // A script compiles when its component is configured with it.
+            FailureClass::GuestError if is_script => refuse(Stage::Compiled, failure.detail),
+            _ => configured(failure),
+        })?;
         reached(Stage::Configured);
         let none = Probed { calls: 0, median: Duration::ZERO, worst: Duration::ZERO, memory_bytes: 0 };
         let mut policy =

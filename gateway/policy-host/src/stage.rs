@@ -14,7 +14,7 @@ pub enum Stage {
     Parsed,
     /// It imports only what policies may, exports its hook, and its limits are in range.
     Admitted,
-    /// It was compiled to machine code.
+    /// It was compiled to machine code. A script: it compiles, and its top level ran.
     Compiled,
     /// Its imports are resolved and its exports are those of the contract.
     Linked,

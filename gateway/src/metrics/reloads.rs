@@ -19,7 +19,7 @@ pub enum Reload {
     RejectedRead,
     /// The component imports more than it is granted, or does not export what the contract requires.
     RejectedAbi,
-    /// The component could not be compiled.
+    /// The component or script could not be compiled.
     RejectedCompile,
     /// The policy refused its settings, or failed on a sample request.
     RejectedSelftest,
