@@ -14,6 +14,21 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// These counts, which came after `earlier` ones of the same answer. A count of 0 after another one only shows that the
+    /// server no longer counts.
+    #[must_use]
+    pub fn after(self, earlier: Self) -> Self {
+        let input = if self.input_total() == 0 { earlier } else { self };
+        let output = if self.output == 0 { earlier.output } else { self.output };
+        Self { output, ..input }
+    }
+
+    /// Whether all counts are 0. No prompt is empty, so that they say nothing.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// All input tokens.
     #[must_use]
     pub fn input_total(&self) -> u64 {

@@ -14,8 +14,10 @@ pub mod json;
 
 mod anthropic;
 mod backend_error;
+mod balance;
 mod dropped;
 mod effort;
+mod finish;
 mod image;
 mod lenient;
 mod names;

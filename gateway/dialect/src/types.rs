@@ -92,6 +92,14 @@ pub struct Reported {
     pub has_output: bool,
 }
 
+impl Reported {
+    /// These counts, which came after `earlier` ones of the same answer.
+    pub(crate) fn after(self, earlier: Option<Self>) -> Self {
+        let Some(earlier) = earlier else { return self };
+        Self { usage: self.usage.after(earlier.usage), has_output: self.has_output || earlier.has_output }
+    }
+}
+
 /// Why a backend's complete response is no answer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoReply {
@@ -101,6 +109,12 @@ pub enum NoReply {
     /// It is an error, although its status says otherwise.
     #[error("the answer is an error")]
     Failed(Box<BackendError>),
+}
+
+impl From<Box<BackendError>> for NoReply {
+    fn from(error: Box<BackendError>) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl From<Malformed> for NoReply {

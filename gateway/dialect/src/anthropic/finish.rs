@@ -1,19 +1,8 @@
-//! Converts finish reasons from and to their wire names.
+//! Writes finish reasons.
 
 use crate::chat::Finish;
 
-/// Reads a finish reason.
-pub(crate) fn finish(reason: &str) -> Finish {
-    match reason {
-        "max_tokens" | "model_context_window_exceeded" => Finish::Length,
-        "stop_sequence" => Finish::StopSequence,
-        "tool_use" => Finish::ToolCalls,
-        "refusal" => Finish::ContentFilter,
-        // `end_turn`; `pause_turn`, which only server tools cause; and future reasons.
-        _ => Finish::Stop,
-    }
-}
-
+/// The word for a finish reason. `calls`: whether the answer calls tools.
 pub(crate) fn finish_name(finish: Option<Finish>, calls: bool) -> &'static str {
     match finish {
         Some(Finish::Length) => "max_tokens",

@@ -3,13 +3,13 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::finish::{finish, finish_name};
+use super::finish::finish_name;
 use super::usage::{WireUsage, Written, written};
 use crate::backend_error::BackendError;
 use crate::chat::{Reply, ToolCall};
 use crate::lenient::{Content, Many, Word, arguments, object, says_something};
 use crate::types::{Facts, Malformed, NoReply, Total};
-use crate::write;
+use crate::{finish, write};
 
 object! {
     struct Wire<'a> {
@@ -50,7 +50,6 @@ pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoRepl
     let mut reply = Reply {
         id: wire.id.own(),
         model: wire.model.own(),
-        finish: wire.stop_reason.get().map(finish),
         usage: usage.map(|reported| reported.usage),
         usage_is_whole: usage.is_some_and(|reported| reported.has_output),
         ..Reply::default()
@@ -81,6 +80,8 @@ pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoRepl
         reply.reasoning.push_str(&block.text.thinking);
         reply.reasoning.push_str(&block.thinking.joined());
     }
+    let calls = !reply.tool_calls.is_empty();
+    reply.finish = wire.stop_reason.get().map(|reason| finish::read(reason, calls)).transpose()?;
     Ok(reply)
 }
 

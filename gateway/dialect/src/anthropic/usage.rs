@@ -13,6 +13,9 @@ object! {
         "cache_creation_input_tokens" cache_write: Count,
         "cache_read_input_tokens" cache_read: Count,
         "output_tokens" output: Count,
+        // OpenAI's names, which gateways of other models pass on. The prompt's count includes the cache's.
+        "prompt_tokens" prompt: Count,
+        "completion_tokens" completion: Count,
     }
 }
 
@@ -33,23 +36,25 @@ impl WireUsage {
         self.input = latest(self.input, later.input);
         self.cache_write = latest(self.cache_write, later.cache_write);
         self.cache_read = latest(self.cache_read, later.cache_read);
-        self.output = later.output.0.map_or(self.output, |_| later.output);
+        self.output = latest(self.output, later.output);
+        self.prompt = latest(self.prompt, later.prompt);
+        self.completion = latest(self.completion, later.completion);
     }
 
     /// Whether it counts output.
     pub(super) fn has_output(&self) -> bool {
-        self.output.0.is_some()
+        self.output.0.or(self.completion.0).is_some()
     }
 
-    /// `None` while the input is unknown.
+    /// `None` while the input is unknown, or all counts are 0.
     pub(super) fn read(&self) -> Option<Reported> {
-        let usage = Usage {
-            input: self.input.0?,
-            cache_read: self.cache_read.0.unwrap_or(0),
-            cache_write: self.cache_write.0.unwrap_or(0),
-            output: self.output.0.unwrap_or(0),
-        };
-        Some(Reported { usage, has_output: self.has_output() })
+        let said = |count: Count| count.0.filter(|&count| count > 0);
+        let (cache_read, cache_write) = (self.cache_read.0.unwrap_or(0), self.cache_write.0.unwrap_or(0));
+        let prompt = || Some(said(self.prompt)?.saturating_sub(cache_read + cache_write));
+        let input = said(self.input).or_else(prompt).or(self.input.0)?;
+        let output = said(self.output).or(self.completion.0).unwrap_or(0);
+        let usage = Usage { input, cache_read, cache_write, output };
+        (!usage.is_zero()).then_some(Reported { usage, has_output: self.has_output() })
     }
 }
 

@@ -4,13 +4,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::call::{self, WireCall};
-use super::finish::{finish, finish_name};
+use super::finish::finish_name;
 use super::usage::usage;
 use crate::backend_error::BackendError;
 use crate::chat::{Finish, Reply, ToolCall};
 use crate::lenient::{Content, Count, Many, Word, object, says_something};
 use crate::types::{Facts, Malformed, NoReply, Total};
-use crate::write;
+use crate::{finish, write};
 
 object! {
     pub(super) struct Wire<'a> {
@@ -68,6 +68,7 @@ pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoRepl
     }
     let tool_calls =
         calls.into_iter().map(|call| call.read(forwarded)).collect::<Result<Vec<ToolCall>, Malformed>>()?;
+    let finish = finish::read(wire.done_reason.get().unwrap_or_default(), !tool_calls.is_empty())?;
     let usage = usage(wire.prompt_eval_count, wire.eval_count);
     let mut reasoning = message.thinking.joined();
     reasoning.push_str(&message.content.thinking);
@@ -76,7 +77,7 @@ pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoRepl
         model: wire.model.own(),
         reasoning,
         text: message.content.text,
-        finish: Some(finish(wire.done_reason.get(), !tool_calls.is_empty())),
+        finish: Some(finish),
         tool_calls,
         usage: usage.map(|reported| reported.usage),
         usage_is_whole: usage.is_some_and(|reported| reported.has_output),

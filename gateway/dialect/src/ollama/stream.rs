@@ -3,14 +3,13 @@
 use serde_json::value::RawValue;
 
 use super::call;
-use super::finish::finish;
 use super::reply::{Message, Wire, Written, WrittenMessage, ending};
 use super::usage::usage;
 use crate::backend_error::BackendError;
 use crate::chat::{Delta, Deltas, Finish, ToolCall};
 use crate::lenient::{repaired, says_something};
 use crate::types::{Facts, Malformed, Passed, Total};
-use crate::write;
+use crate::{finish, write};
 
 /// Keys of a line that hold a piece of the answer.
 const PIECES: [&str; 4] = ["\"content\"", "\"tool_calls\"", "\"thinking\"", "\"response\""];
@@ -87,7 +86,13 @@ impl Decoder {
             self.message(message, out)?;
         }
         if done {
-            out.push_back(Delta::Finish(finish(line.done_reason.get(), self.calls > 0)));
+            match finish::read(line.done_reason.get().unwrap_or_default(), self.calls > 0) {
+                Ok(finish) => out.push_back(Delta::Finish(finish)),
+                Err(error) => {
+                    out.push_back(Delta::Failed(error));
+                    return Ok(passed);
+                }
+            }
             if let Some(reported) = usage(line.prompt_eval_count, line.eval_count) {
                 out.push_back(Delta::Usage { usage: reported.usage, is_final: reported.has_output });
             }

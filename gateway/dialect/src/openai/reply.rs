@@ -3,13 +3,13 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::finish::{finish, finish_name};
-use super::usage::{WireUsage, Written, written};
+use super::finish::finish_name;
+use super::usage::{Groq, WireUsage, Written, written};
 use crate::backend_error::BackendError;
 use crate::chat::{Reply, ToolCall};
 use crate::lenient::{Content, Many, Word, arguments, object, says_something};
 use crate::types::{Facts, Malformed, NoReply, Total};
-use crate::write;
+use crate::{finish, write};
 
 object! {
     struct Completion<'a> {
@@ -17,6 +17,7 @@ object! {
         "model" model: Word<'a>,
         "choices" choices: Many<Choice<'a>>,
         "usage" usage: WireUsage,
+        "x_groq" groq: Groq,
         "error" error: Option<&'a RawValue>,
         "object" object: Word<'a>,
     }
@@ -28,6 +29,8 @@ object! {
         // What a completion without messages has instead.
         "text" text: Content,
         "finish_reason" finish_reason: Word<'a>,
+        // Where Moonshot has it.
+        "usage" usage: WireUsage,
         "error" error: Option<&'a RawValue>,
     }
 }
@@ -73,9 +76,12 @@ pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoRepl
             false => Malformed::new("the completion has no choices").into(),
         });
     };
-    if choice.finish_reason.get() == Some("error") || choice.error.is_some_and(says_something) {
-        let error = choice.error.or(completion.error);
-        return Err(error.map_or_else(|| failed(b"{}"), |error| failed(error.get().as_bytes())));
+    let ending = |calls| choice.finish_reason.get().map(|reason| finish::read(reason, calls)).transpose();
+    let broke_off = ending(false).err();
+    if broke_off.is_some() || choice.error.is_some_and(says_something) {
+        let error = choice.error.or(completion.error).filter(|error| says_something(error));
+        let error = error.map(|error| failed(error.get().as_bytes()));
+        return Err(error.unwrap_or_else(|| NoReply::Failed(broke_off.unwrap_or_default())));
     }
     let message = choice.message.or_else(|| {
         let says = forwarded || !choice.text.text.is_empty();
@@ -96,7 +102,7 @@ pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoRepl
         }
     }
     let tool_calls: Vec<ToolCall> = calls.into_iter().map(tool_call).collect();
-    let finish = choice.finish_reason.get().map(|reason| finish(reason, !tool_calls.is_empty()));
+    let finish = ending(!tool_calls.is_empty())?;
     let details = message.reasoning_details.and_then(|details| serde_json::from_str::<Content>(details.get()).ok());
     let mut reasoning = [message.reasoning_content, message.reasoning, details.unwrap_or_default()]
         .into_iter()
@@ -106,7 +112,7 @@ pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoRepl
     reasoning.push_str(&message.content.thinking);
     // A refusal replaces the text.
     let text = if message.content.text.is_empty() { message.refusal.text } else { message.content.text };
-    let usage = completion.usage.read();
+    let usage = [&completion.usage, &completion.groq.usage, &choice.usage].into_iter().find_map(WireUsage::read);
     Ok(Reply {
         id: completion.id.own(),
         model: completion.model.own(),

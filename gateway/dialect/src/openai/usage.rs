@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::lenient::{Count, object};
+use crate::lenient::{Count, Many, object};
 use crate::types::{Reported, Total};
 use wasmgate_base::usage::Usage;
 
@@ -15,6 +15,19 @@ object! {
         "completion_tokens_details" completion_details: CompletionDetails,
         // DeepSeek's names for the parts of the prompt.
         "prompt_cache_hit_tokens" cache_hit: Count,
+        // Anthropic's names, which gateways of its models pass on, and those of the Responses dialect.
+        "input_tokens" input: Count,
+        "output_tokens" output: Count,
+        "cache_read_input_tokens" cache_read: Count,
+        "cache_creation_input_tokens" cache_write: Count,
+        "input_tokens_details" input_details: PromptDetails,
+    }
+}
+
+object! {
+    /// Groq's own member, which has the usage of its streams.
+    pub(super) struct Groq {
+        "usage" pub(super) usage: WireUsage,
     }
 }
 
@@ -33,32 +46,50 @@ object! {
 
 /// The usage of a complete response that may otherwise be invalid.
 pub(crate) fn usage_in(body: &[u8]) -> Option<Reported> {
-    object! { struct Reply { "usage" usage: WireUsage, } }
-    serde_json::from_slice::<Reply>(body).ok()?.usage.read()
+    object! { struct Choice { "usage" usage: WireUsage, } }
+    object! {
+        struct Reply {
+            "usage" usage: WireUsage,
+            "x_groq" groq: Groq,
+            "choices" choices: Many<Choice>,
+        }
+    }
+    let reply = serde_json::from_slice::<Reply>(body).ok()?;
+    let of_choices = reply.choices.0.iter().map(|choice| &choice.usage);
+    [&reply.usage, &reply.groq.usage].into_iter().chain(of_choices).find_map(WireUsage::read)
 }
 
 impl WireUsage {
-    /// `None` if nobody can tell the prompt's tokens. A count that is missing or impossible is derived from the total, if that
-    /// allows it.
+    /// `None` if nobody can tell the prompt's tokens, or all counts are 0. A count that is missing or impossible is derived from
+    /// the total, if that allows it.
     pub(super) fn read(&self) -> Option<Reported> {
         let total = self.total.0;
         let without = |part: Option<u64>| total?.checked_sub(part?);
-        let prompt = self.prompt.0.or_else(|| without(self.completion.0))?;
-        let output = self.output(prompt);
+        let completion = said(self.completion, || self.output.0);
+        let prompt = said(self.prompt, || self.anthropic_prompt()).or_else(|| without(completion))?;
+        let output = self.output(prompt, completion);
         // A server may report more cached tokens than the prompt has: the parts are capped at the total.
-        let details = &self.prompt_details;
-        let cache_read = details.cached.0.or(self.cache_hit.0).unwrap_or(0).min(prompt);
-        let cache_write = details.written.0.unwrap_or(0).min(prompt - cache_read);
+        let details = [&self.prompt_details, &self.input_details];
+        let cached = details.iter().find_map(|details| details.cached.0).or(self.cache_hit.0).or(self.cache_read.0);
+        let written = details.iter().find_map(|details| details.written.0).or(self.cache_write.0);
+        let cache_read = cached.unwrap_or(0).min(prompt);
+        let cache_write = written.unwrap_or(0).min(prompt - cache_read);
         let input = prompt - cache_read - cache_write;
         let usage = Usage { input, cache_read, cache_write, output: output.unwrap_or(0) };
-        Some(Reported { usage, has_output: output.is_some() })
+        (!usage.is_zero()).then_some(Reported { usage, has_output: output.is_some() })
+    }
+
+    /// The prompt's tokens by Anthropic's names: `input_tokens` excludes the cache's.
+    fn anthropic_prompt(&self) -> Option<u64> {
+        let cached = self.cache_read.0.unwrap_or(0) + self.cache_write.0.unwrap_or(0);
+        Some(self.input.0? + cached)
     }
 
     /// xAI leaves reasoning out of `completion_tokens`, and Gemini its thoughts; both bill them as output, and both count them in
     /// the total.
-    fn output(&self, prompt: u64) -> Option<u64> {
+    fn output(&self, prompt: u64, completion: Option<u64>) -> Option<u64> {
         let by_total = self.total.0.and_then(|total| total.checked_sub(prompt));
-        let Some(completion) = self.completion.0 else { return by_total };
+        let Some(completion) = completion else { return by_total };
         let beside = by_total.and_then(|output| output.checked_sub(completion)).filter(|&beside| beside > 0);
         match (beside, self.completion_details.reasoning.0) {
             (None, _) => Some(completion),
@@ -67,6 +98,14 @@ impl WireUsage {
             (Some(beside), None) if Some(beside) == self.prompt_details.cached.0 => Some(completion),
             (Some(beside), None) => Some(completion + beside),
         }
+    }
+}
+
+/// A count, or the one under its other name if it is missing or 0.
+fn said(count: Count, other: impl FnOnce() -> Option<u64>) -> Option<u64> {
+    match count.0 {
+        None | Some(0) => other().or(count.0),
+        said => said,
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn usage_in(body: &[u8]) -> Option<Reported> {
 }
 
 impl WireUsage {
-    /// `None` if nobody can tell the prompt's tokens.
+    /// `None` if nobody can tell the prompt's tokens, or all counts are 0.
     pub(super) fn read(&self) -> Option<Reported> {
         let without = |part: Count| self.total.0?.checked_sub(part.0?);
         let input = self.input.0.or_else(|| without(self.output))?;
@@ -39,7 +39,7 @@ impl WireUsage {
         let cache_write = self.details.written.0.unwrap_or(0).min(input - cache_read);
         let (input, has_output) = (input - cache_read - cache_write, output.is_some());
         let usage = Usage { input, cache_read, cache_write, output: output.unwrap_or(0) };
-        Some(Reported { usage, has_output })
+        (!usage.is_zero()).then_some(Reported { usage, has_output })
     }
 }
 

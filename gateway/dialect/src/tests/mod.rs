@@ -1,5 +1,6 @@
 //! Tests across the dialects.
 
+mod calls;
 mod errors;
 mod fields;
 mod properties;
@@ -8,6 +9,7 @@ mod replies;
 mod requests;
 mod responses;
 mod streams;
+mod usage;
 
 use serde_json::Value;
 

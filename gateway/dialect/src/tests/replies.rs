@@ -81,22 +81,34 @@ fn reasons_are_read() {
     for (dialect, body, finish) in [
         (Dialect::OpenAi, openai("stop"), Finish::Stop),
         (Dialect::OpenAi, openai("length"), Finish::Length),
-        (Dialect::OpenAi, openai("tool_calls"), Finish::ToolCalls),
-        (Dialect::OpenAi, openai("function_call"), Finish::ToolCalls),
+        // An answer that calls no tool.
+        (Dialect::OpenAi, openai("tool_calls"), Finish::Stop),
+        (Dialect::OpenAi, openai("MAX_TOKENS"), Finish::Length),
         (Dialect::OpenAi, openai("content_filter"), Finish::ContentFilter),
-        (Dialect::OpenAi, openai("abort"), Finish::Stop),
+        (Dialect::OpenAi, openai("eos"), Finish::Stop),
         (Dialect::Anthropic, anthropic("end_turn"), Finish::Stop),
         (Dialect::Anthropic, anthropic("stop_sequence"), Finish::StopSequence),
         (Dialect::Anthropic, anthropic("max_tokens"), Finish::Length),
         (Dialect::Anthropic, anthropic("model_context_window_exceeded"), Finish::Length),
-        (Dialect::Anthropic, anthropic("tool_use"), Finish::ToolCalls),
+        (Dialect::Anthropic, anthropic("tool_use"), Finish::Stop),
         (Dialect::Anthropic, anthropic("refusal"), Finish::ContentFilter),
         (Dialect::Anthropic, anthropic("pause_turn"), Finish::Stop),
         (Dialect::Ollama, ollama("stop"), Finish::Stop),
         (Dialect::Ollama, ollama("length"), Finish::Length),
         (Dialect::Ollama, ollama("load"), Finish::Stop),
+        (Dialect::Ollama, ollama("content_filter"), Finish::ContentFilter),
     ] {
         assert_eq!(decoded(dialect, &body).finish, Some(finish), "{body}");
+    }
+    for (dialect, body) in [
+        (Dialect::OpenAi, openai("abort")),
+        (Dialect::Anthropic, anthropic("network_error")),
+        (Dialect::Ollama, ollama("error")),
+    ] {
+        for read in [Dialect::decode_reply, Dialect::decode_forwarded_reply] {
+            let failed = read(dialect, body.to_string().as_bytes());
+            assert!(matches!(failed, Err(crate::NoReply::Failed(_))), "{body}: {failed:?}");
+        }
     }
 }
 

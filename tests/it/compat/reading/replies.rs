@@ -112,7 +112,9 @@ fn what_usage_says_is_billed_and_what_it_does_not_say_is_estimated() {
             Some(10),
             Some(5),
         ),
+        ("other-names", json!({"input_tokens": 12, "output_tokens": 5}), Some(12), Some(5)),
         ("nothing", json!({}), None, None),
+        ("zeros", json!({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}), None, None),
         ("words", json!({"prompt_tokens": "many", "completion_tokens": "few"}), None, None),
     ];
     let models = cases.iter().map(|(name, usage, ..)| ((*name).to_owned(), Dialect::OpenAi, usage.clone())).collect();

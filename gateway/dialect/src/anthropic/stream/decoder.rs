@@ -7,13 +7,12 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use super::super::finish::finish;
 use super::super::usage::WireUsage;
 use crate::backend_error::BackendError;
 use crate::chat::{Delta, Deltas, Finish};
 use crate::lenient::{Content, Count, Word, arguments, object, repaired, says_something};
 use crate::types::{Malformed, Passed};
-use crate::{sse, write};
+use crate::{finish, sse, write};
 
 /// Keys of an event that hold a piece of the answer.
 const PIECES: [&str; 4] = ["\"content_block\"", "\"text\"", "\"partial_json\"", "\"thinking\""];
@@ -29,12 +28,26 @@ pub struct Decoder {
     /// How many tool calls have started: the index of the next.
     calls: usize,
     /// The latest call of each block, by the block's index.
-    by_block: HashMap<u64, usize>,
+    by_block: HashMap<u64, Call>,
     /// The block of the latest call.
     latest: Option<u64>,
-    /// Whether the latest call has arguments so far.
-    arguments: bool,
+    /// Bytes of the inputs with which blocks began and that are not reported yet.
+    held: usize,
 }
+
+/// The call of a block.
+#[derive(Debug)]
+struct Call {
+    index: usize,
+    /// The input with which its block began. Anthropic begins with `{}` and sends the arguments later, compatible servers may
+    /// begin with all of them, and some do both: then SDKs believe the later ones.
+    first: String,
+    /// Whether arguments were reported.
+    has_arguments: bool,
+}
+
+/// Maximum of inputs with which blocks begin and that wait for the ends of their blocks, in bytes.
+const MAX_HELD_BYTES: usize = 32 << 20;
 
 object! {
     struct Event<'a> {
@@ -147,8 +160,7 @@ impl Decoder {
             "content_block_stop" => self.block_stop(read.index.0, out),
             "message_delta" => {
                 if let Some(reason) = read.delta.as_ref().and_then(|delta| delta.stop_reason.get()) {
-                    self.finished = true;
-                    out.push_back(Delta::Finish(finish(reason)));
+                    self.finish(reason, out);
                 }
                 self.usage(read.usage, true, out);
             }
@@ -207,18 +219,24 @@ impl Decoder {
         };
         let index = self.calls;
         self.calls += 1;
-        if !self.forwarded {
-            Malformed::unless_few(self.calls)?;
-            self.by_block.insert(number, index);
+        let first = arguments(block.input.filter(|input| !is_empty_object(input.get())));
+        if self.forwarded {
+            out.push_back(Delta::ToolCallStart { index, id: block.id.own().unwrap_or_default(), name });
+            if !first.is_empty() {
+                out.push_back(Delta::ToolCallArguments { index, fragment: first });
+            }
+            return Ok(());
         }
+        Malformed::unless_few(self.calls)?;
+        self.held += first.len();
+        if self.held > MAX_HELD_BYTES {
+            return Err(Malformed::part_of_answer("the inputs of tool_use blocks have more than 32 MiB"));
+        }
+        // A server that does not count its blocks.
+        self.settle(number, out);
+        self.by_block.insert(number, Call { index, first, has_arguments: false });
         self.latest = Some(number);
         out.push_back(Delta::ToolCallStart { index, id: block.id.own().unwrap_or_default(), name });
-        // Anthropic starts with `{}` and sends the arguments later; compatible servers may start with all of them.
-        let whole = arguments(block.input.filter(|input| input.get() != "{}"));
-        self.arguments = !whole.is_empty();
-        if !whole.is_empty() {
-            out.push_back(Delta::ToolCallArguments { index, fragment: whole });
-        }
         Ok(())
     }
 
@@ -239,31 +257,64 @@ impl Decoder {
         push_text(delta.text, out);
         push_reasoning(delta.thinking, out);
         let fragment = arguments(delta.partial_json);
-        // A server tool's arguments belong to none of these calls.
-        let call = if self.forwarded { Some(0) } else { self.by_block.get(&number).copied() };
-        if let (false, Some(index)) = (fragment.is_empty(), call) {
-            self.arguments = true;
-            out.push_back(Delta::ToolCallArguments { index, fragment });
+        if fragment.is_empty() {
+            return Ok(());
+        }
+        if self.forwarded {
+            out.push_back(Delta::ToolCallArguments { index: 0, fragment });
+        } else if let Some(call) = self.by_block.get_mut(&number) {
+            // A server tool's arguments belong to none of these calls.
+            self.held -= call.first.len();
+            call.first = String::new();
+            call.has_arguments = true;
+            out.push_back(Delta::ToolCallArguments { index: call.index, fragment });
         }
         Ok(())
     }
 
-    /// Ends a call without arguments with `{}`: in the other dialects, empty text is not valid JSON.
-    fn block_stop(&mut self, index: Option<u64>, out: &mut Deltas) {
-        if !self.arguments && !self.forwarded && self.latest.is_some() && self.latest == index {
-            self.arguments = true;
-            let fragment = "{}".to_owned();
-            out.push_back(Delta::ToolCallArguments { index: self.calls - 1, fragment });
+    /// Ends the call of a block, of the latest one if the event does not say which. A call without arguments ends with `{}`: in
+    /// the other dialects, empty text is not valid JSON.
+    fn block_stop(&mut self, number: Option<u64>, out: &mut Deltas) {
+        if let Some(number) = number.or(self.latest) {
+            self.settle(number, out);
         }
+    }
+
+    fn settle(&mut self, number: u64, out: &mut Deltas) {
+        let Some(call) = self.by_block.get_mut(&number).filter(|call| !call.has_arguments) else { return };
+        let first = std::mem::take(&mut call.first);
+        self.held -= first.len();
+        call.has_arguments = true;
+        let fragment = if first.is_empty() { "{}".to_owned() } else { first };
+        out.push_back(Delta::ToolCallArguments { index: call.index, fragment });
+    }
+
+    /// Ends the calls whose blocks a server did not end.
+    fn settle_all(&mut self, out: &mut Deltas) {
+        let mut open: Vec<u64> = self.by_block.keys().copied().collect();
+        open.sort_unstable();
+        open.into_iter().for_each(|number| self.settle(number, out));
+    }
+
+    fn finish(&mut self, reason: &str, out: &mut Deltas) {
+        self.finished = true;
+        self.settle_all(out);
+        out.push_back(finish::read(reason, self.calls > 0).map_or_else(Delta::Failed, Delta::Finish));
     }
 
     /// The end marker. Some servers give no reason for the end of an answer that calls tools.
     fn end(&mut self, out: &mut Deltas) {
         if !self.finished && self.calls > 0 {
+            self.settle_all(out);
             out.push_back(Delta::Finish(Finish::ToolCalls));
         }
         out.push_back(Delta::End);
     }
+}
+
+fn is_empty_object(text: &str) -> bool {
+    let inside = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    inside.is_some_and(|inside| inside.trim().is_empty())
 }
 
 /// An object with its type as its first member.

@@ -1,14 +1,17 @@
 //! Writes Anthropic's stream.
 //!
 //! The order is strict: the message's start; then each block's start, fragments and stop, one block after the other;
-//! then the finish reason, the usage and the end. Other dialects may interleave the fragments of several tool calls. If
-//! a call begins before the previous one is complete, the encoder buffers it and writes it when the order allows.
+//! then the finish reason, the usage and the end. Other dialects may interleave the fragments of several tool calls with
+//! each other and with text. The block of a call stays open until its arguments are whole; the encoder buffers what
+//! begins before that and writes it when the order allows. The relay bounds the whole answer, and so the buffer.
+
+use std::collections::VecDeque;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::super::finish::finish_name;
 use super::super::usage::{Written, written};
+use crate::balance::Balance;
 use crate::chat::{Delta, Finish};
 use crate::types::{Facts, Total};
 use crate::write;
@@ -23,7 +26,8 @@ pub(crate) struct Encoder {
     /// The index of the open block, or of the next one.
     block: usize,
     calls: bool,
-    waiting: Vec<Call>,
+    /// Blocks that began before the open call was whole, in order. Empty if no call is open.
+    waiting: VecDeque<Waiting>,
     finish: Option<Finish>,
     usage: Option<Usage>,
 }
@@ -33,16 +37,16 @@ enum Open {
     Nothing,
     Text,
     Thinking,
-    Call(Call),
+    /// The call of this index.
+    Call(usize, Balance),
 }
 
-/// A tool call and its arguments so far.
+/// A block that waits, and what it holds so far.
 #[derive(Debug)]
-struct Call {
-    index: usize,
-    id: String,
-    name: String,
-    arguments: String,
+enum Waiting {
+    Text(String),
+    Thinking(String),
+    Call { index: usize, id: String, name: String, arguments: String },
 }
 
 #[derive(Serialize)]
@@ -106,7 +110,7 @@ impl Encoder {
             open: Open::Nothing,
             block: 0,
             calls: false,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
             finish: None,
             usage: None,
         }
@@ -116,18 +120,10 @@ impl Encoder {
     pub(crate) fn delta(&mut self, delta: Delta, out: &mut Vec<u8>) {
         match delta {
             Delta::Start { .. } => self.begin(out),
-            Delta::Text(text) => {
-                if !matches!(self.open, Open::Text) {
-                    self.open(Open::Text, &Block::Text { text: "" }, out);
-                }
-                self.fragment(Fragment::Text { text: &text }, out);
-            }
-            Delta::Reasoning(thinking) => {
-                if !matches!(self.open, Open::Thinking) {
-                    self.open(Open::Thinking, &Block::Thinking { thinking: "", signature: "" }, out);
-                }
-                self.fragment(Fragment::Thinking { thinking: &thinking }, out);
-            }
+            Delta::Text(text) if self.must_wait() => self.hold_text(text),
+            Delta::Text(text) => self.text(&text, out),
+            Delta::Reasoning(thinking) if self.must_wait() => self.hold_thinking(thinking),
+            Delta::Reasoning(thinking) => self.thinking(&thinking, out),
             Delta::ToolCallStart { index, id, name } => self.call_start(index, &id, name, out),
             Delta::ToolCallArguments { index, fragment } => self.call_arguments(index, &fragment, out),
             Delta::Finish(finish) => self.finish = Some(finish),
@@ -139,6 +135,8 @@ impl Encoder {
     /// Writes the end of a complete stream.
     pub(crate) fn end(&mut self, total: &Total, out: &mut Vec<u8>) {
         self.begin(out);
+        // Calls that are not whole stay as they are: the model broke them off.
+        while self.next(out) {}
         self.close(out);
         let stop_reason = finish_name(self.finish, self.calls);
         let delta = Ending { stop_reason, stop_sequence: None };
@@ -167,54 +165,95 @@ impl Encoder {
         event("message_start", &Event::MessageStart { message }, out);
     }
 
+    /// Whether the open block is a call that is not whole.
+    fn must_wait(&self) -> bool {
+        matches!(&self.open, Open::Call(_, arguments) if !arguments.is_whole())
+    }
+
+    fn hold_text(&mut self, more: String) {
+        match self.waiting.back_mut() {
+            Some(Waiting::Text(text)) => text.push_str(&more),
+            _ => self.waiting.push_back(Waiting::Text(more)),
+        }
+    }
+
+    fn hold_thinking(&mut self, more: String) {
+        match self.waiting.back_mut() {
+            Some(Waiting::Thinking(thinking)) => thinking.push_str(&more),
+            _ => self.waiting.push_back(Waiting::Thinking(more)),
+        }
+    }
+
+    fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        if !matches!(self.open, Open::Text) {
+            self.start(Open::Text, &Block::Text { text: "" }, out);
+        }
+        self.fragment(Fragment::Text { text }, out);
+    }
+
+    fn thinking(&mut self, thinking: &str, out: &mut Vec<u8>) {
+        if !matches!(self.open, Open::Thinking) {
+            self.start(Open::Thinking, &Block::Thinking { thinking: "", signature: "" }, out);
+        }
+        self.fragment(Fragment::Thinking { thinking }, out);
+    }
+
     fn call_start(&mut self, index: usize, id: &str, name: String, out: &mut Vec<u8>) {
         self.calls = true;
         let id = write::call_id(id, &self.facts.request_id, index);
-        let call = Call { index, id, name, arguments: String::new() };
-        let wait = match &self.open {
-            Open::Call(open) => !self.waiting.is_empty() || !is_whole(&open.arguments),
-            _ => false,
-        };
-        if wait {
-            self.waiting.push(call);
+        if self.must_wait() {
+            self.waiting.push_back(Waiting::Call { index, id, name, arguments: String::new() });
         } else {
-            self.open_call(call, out);
+            self.open_call(index, &id, &name, out);
         }
     }
 
-    fn call_arguments(&mut self, index: usize, fragment: &str, out: &mut Vec<u8>) {
-        if let Open::Call(call) = &mut self.open
-            && call.index == index
+    fn call_arguments(&mut self, of: usize, fragment: &str, out: &mut Vec<u8>) {
+        if let Open::Call(index, arguments) = &mut self.open
+            && *index == of
         {
-            call.arguments.push_str(fragment);
+            arguments.push(fragment);
             self.fragment(Fragment::Input { partial_json: fragment }, out);
-        } else if let Some(call) = self.waiting_call(index) {
-            call.arguments.push_str(fragment);
+            while !self.must_wait() && self.next(out) {}
+            return;
         }
-        // Otherwise the call was complete and its block is closed: text after a complete object is not JSON.
+        let waiting = self.waiting.iter_mut().rev().find_map(|block| match block {
+            Waiting::Call { index, arguments, .. } if *index == of => Some(arguments),
+            _ => None,
+        });
+        // Otherwise the call was whole and its block is closed: text after a complete object is not JSON.
+        if let Some(arguments) = waiting {
+            arguments.push_str(fragment);
+        }
     }
 
-    /// The buffered call with this index. Calls are numbered in the order they begin, so the buffer has no gaps.
-    fn waiting_call(&mut self, index: usize) -> Option<&mut Call> {
-        let first = self.waiting.first()?.index;
-        self.waiting.get_mut(index.checked_sub(first)?)
+    /// Writes the next block that waits. Returns whether there was one.
+    fn next(&mut self, out: &mut Vec<u8>) -> bool {
+        match self.waiting.pop_front() {
+            None => return false,
+            Some(Waiting::Text(text)) => self.text(&text, out),
+            Some(Waiting::Thinking(thinking)) => self.thinking(&thinking, out),
+            Some(Waiting::Call { index, id, name, arguments }) => {
+                self.open_call(index, &id, &name, out);
+                if let Open::Call(_, balance) = &mut self.open
+                    && !arguments.is_empty()
+                {
+                    balance.push(&arguments);
+                    self.fragment(Fragment::Input { partial_json: &arguments }, out);
+                }
+            }
+        }
+        true
+    }
+
+    fn open_call(&mut self, index: usize, id: &str, name: &str, out: &mut Vec<u8>) {
+        self.start(Open::Call(index, Balance::default()), &Block::ToolUse { id, name, input: Empty {} }, out);
     }
 
     /// Opens a block after closing the one before it.
-    fn open(&mut self, open: Open, block: &Block<'_>, out: &mut Vec<u8>) {
+    fn start(&mut self, open: Open, block: &Block<'_>, out: &mut Vec<u8>) {
         self.begin(out);
         self.close(out);
-        self.start(open, block, out);
-    }
-
-    fn open_call(&mut self, call: Call, out: &mut Vec<u8>) {
-        self.begin(out);
-        self.close_block(out);
-        let (id, name) = (call.id.clone(), call.name.clone());
-        self.start(Open::Call(call), &Block::ToolUse { id: &id, name: &name, input: Empty {} }, out);
-    }
-
-    fn start(&mut self, open: Open, block: &Block<'_>, out: &mut Vec<u8>) {
         self.open = open;
         event("content_block_start", &Event::ContentBlockStart { index: self.block, content_block: block }, out);
     }
@@ -223,29 +262,12 @@ impl Encoder {
         event("content_block_delta", &Event::ContentBlockDelta { index: self.block, delta }, out);
     }
 
-    /// Closes the open block and writes the buffered calls.
     fn close(&mut self, out: &mut Vec<u8>) {
-        self.close_block(out);
-        for mut call in std::mem::take(&mut self.waiting) {
-            let arguments = std::mem::take(&mut call.arguments);
-            self.open_call(call, out);
-            if !arguments.is_empty() {
-                self.fragment(Fragment::Input { partial_json: &arguments }, out);
-            }
-        }
-        self.close_block(out);
-    }
-
-    fn close_block(&mut self, out: &mut Vec<u8>) {
         if !matches!(std::mem::replace(&mut self.open, Open::Nothing), Open::Nothing) {
             event("content_block_stop", &Event::ContentBlockStop { index: self.block }, out);
             self.block += 1;
         }
     }
-}
-
-fn is_whole(arguments: &str) -> bool {
-    serde_json::from_str::<&RawValue>(arguments).is_ok()
 }
 
 fn event(name: &str, event: &impl Serialize, out: &mut Vec<u8>) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
+use crate::balance::Balance;
 use crate::chat::{Delta, Deltas};
 use crate::lenient::{Count, Word, arguments, object};
 use crate::types::Malformed;
@@ -17,7 +18,7 @@ pub(super) struct Calls {
     by_id: HashMap<(Key, String), usize>,
     /// How many calls were reported: the index of the next. The name of a later call may arrive first.
     reported: usize,
-    /// Bytes of all ids, and of all arguments that waited for a name.
+    /// Bytes of all ids and names, and of all arguments that waited for a name.
     kept: usize,
     /// How many fragments were only counted.
     counted: usize,
@@ -30,14 +31,26 @@ type Key = (u64, u64);
 #[derive(Debug)]
 struct Call {
     id: String,
+    /// Its name, as soon as it arrives.
+    name: Option<String>,
     /// Its index; `None` until its name arrives. Until then the call is not reported and its arguments wait.
     index: Option<usize>,
     waiting: String,
-    /// Whether its first fragment held a name and all arguments.
-    is_whole: bool,
+    /// How far its arguments are.
+    balance: Balance,
 }
 
-/// Maximum of ids, and of arguments that wait for the name of their call, in bytes. The name comes first, or a few fragments
+/// What a fragment says of its call.
+struct Piece {
+    key: Key,
+    /// Whether the server gave the index in `key`.
+    is_counted: bool,
+    id: Option<String>,
+    name: Option<String>,
+    arguments: String,
+}
+
+/// Maximum of ids, names, and arguments that wait for the name of their call, in bytes. The name comes first, or a few fragments
 /// later.
 const MAX_KEPT_BYTES: usize = 1 << 20;
 
@@ -109,89 +122,101 @@ impl Calls {
         if fragment.is_empty() {
             return Ok(());
         }
-        let key = (choice, fragment.index.0.unwrap_or(position));
         let Function { name, arguments: raw } = fragment.function;
-        let name = name.own().filter(|name| !name.is_empty());
-        let mut arguments = arguments(raw);
-        let is_whole = name.is_some() && is_object(&arguments);
-        let id = fragment.id.own().filter(|id| !id.is_empty());
-        let at = self.call_of(key, id, is_whole)?;
+        let mut piece = Piece {
+            key: (choice, fragment.index.0.unwrap_or(position)),
+            is_counted: fragment.index.0.is_some(),
+            id: fragment.id.own().filter(|id| !id.is_empty()),
+            name: name.own().filter(|name| !name.is_empty()),
+            arguments: arguments(raw),
+        };
+        let at = self.call_of(&piece)?;
         let call = &mut self.calls[at];
-        let index = match (call.index, name) {
+        call.balance.push(&piece.arguments);
+        let index = match (call.index, piece.name.take()) {
             (Some(index), _) => index,
             (None, Some(name)) => {
+                keep(&mut self.kept, name.len())?;
                 let index = self.reported;
                 self.reported += 1;
                 call.index = Some(index);
-                call.is_whole = is_whole && call.waiting.is_empty();
+                call.name = Some(name.clone());
                 out.push_back(Delta::ToolCallStart { index, id: call.id.clone(), name });
-                arguments.insert_str(0, &std::mem::take(&mut call.waiting));
+                piece.arguments.insert_str(0, &std::mem::take(&mut call.waiting));
                 index
             }
             (None, None) => {
-                keep(&mut self.kept, arguments.len())?;
-                call.waiting.push_str(&arguments);
+                keep(&mut self.kept, piece.arguments.len())?;
+                call.waiting.push_str(&piece.arguments);
                 return Ok(());
             }
         };
-        if !arguments.is_empty() {
-            out.push_back(Delta::ToolCallArguments { index, fragment: arguments });
+        if !piece.arguments.is_empty() {
+            out.push_back(Delta::ToolCallArguments { index, fragment: piece.arguments });
         }
         Ok(())
     }
 
-    /// The position of the call that a fragment belongs to: the latest one with its key. Another id under the same key is
-    /// another call: some servers send complete calls without counting them. So is a fragment with a name and all arguments
-    /// (`is_whole`) after such a one, if neither has an id.
-    fn call_of(&mut self, key: Key, id: Option<String>, is_whole: bool) -> Result<usize, Malformed> {
-        let latest = self.latest.get(&key).copied();
-        let Some(id) = id else {
-            return match latest {
-                Some(at) if is_whole && self.calls[at].is_whole => self.begin(key, String::new()),
-                Some(at) => Ok(at),
-                None => self.begin(key, String::new()),
-            };
-        };
-        if let Some(at) = latest {
-            let call = &mut self.calls[at];
-            if call.id.is_empty() && !call.is_whole {
-                keep(&mut self.kept, id.len())?;
-                call.id.clone_from(&id);
-                self.by_id.insert((key, id), at);
-                return Ok(at);
-            }
-            if call.id == id {
-                return Ok(at);
-            }
-        }
-        let named = (key, id);
-        if let Some(&at) = self.by_id.get(&named) {
+    /// The position of the call that a fragment belongs to: the one with its id under its key, else the latest one with its
+    /// key if the fragment continues it, else a new one.
+    fn call_of(&mut self, piece: &Piece) -> Result<usize, Malformed> {
+        let latest = self.latest.get(&piece.key).copied();
+        let is_latest = |at: usize| piece.id.as_ref().is_none_or(|id| *id == self.calls[at].id);
+        let named = piece.id.clone().filter(|_| !latest.is_some_and(is_latest)).map(|id| (piece.key, id));
+        if let Some(&at) = named.as_ref().and_then(|named| self.by_id.get(named)) {
             return Ok(at);
         }
-        let at = self.begin(key, named.1.clone())?;
-        self.by_id.insert(named, at);
+        let at = match latest {
+            Some(at) if self.calls[at].is_continued_by(piece) => at,
+            _ => self.begin(piece.key)?,
+        };
+        let call = &mut self.calls[at];
+        if let Some(id) = piece.id.as_ref().filter(|_| call.id.is_empty()) {
+            keep(&mut self.kept, id.len())?;
+            call.id.clone_from(id);
+            self.by_id.insert((piece.key, id.clone()), at);
+        }
         Ok(at)
     }
 
-    fn begin(&mut self, key: Key, id: String) -> Result<usize, Malformed> {
+    fn begin(&mut self, key: Key) -> Result<usize, Malformed> {
         let at = self.calls.len();
         Malformed::unless_few(at + 1)?;
-        keep(&mut self.kept, id.len())?;
-        self.calls.push(Call { id, index: None, waiting: String::new(), is_whole: false });
+        let balance = Balance::default();
+        self.calls.push(Call { id: String::new(), name: None, index: None, waiting: String::new(), balance });
         self.latest.insert(key, at);
         Ok(at)
     }
 }
 
-fn is_object(arguments: &str) -> bool {
-    arguments.starts_with('{') && serde_json::from_str::<&RawValue>(arguments).is_ok()
+impl Call {
+    /// Whether a fragment of the same key belongs to this call and not to a new one. Servers repeat names, make a new id for
+    /// each fragment, or send complete calls without counting them. What tells these apart is whether the arguments are whole:
+    /// nothing can follow them.
+    fn is_continued_by(&self, piece: &Piece) -> bool {
+        let is_same_id = piece.id.as_ref().filter(|_| !self.id.is_empty()).map(|id| *id == self.id);
+        let Some(name) = &piece.name else {
+            return is_same_id != Some(false) || piece.is_counted || !self.balance.is_whole();
+        };
+        let is_same_name = self.name.as_ref().is_none_or(|own| own == name);
+        let begins = piece.arguments.trim_start().starts_with('{');
+        match is_same_id {
+            Some(true) => is_same_name || !self.balance.is_whole(),
+            Some(false) => {
+                let more = self.balance.has_begun() || (piece.is_counted && !piece.arguments.is_empty());
+                is_same_name && more && !self.balance.is_whole()
+            }
+            None if self.balance.is_whole() => is_same_name && !begins,
+            None => is_same_name || piece.is_counted || self.balance.has_begun(),
+        }
+    }
 }
 
 /// Counts bytes that the decoder keeps.
 fn keep(kept: &mut usize, bytes: usize) -> Result<(), Malformed> {
     *kept += bytes;
     if *kept > MAX_KEPT_BYTES {
-        let text = "the stream has more than 1 MiB of tool calls' ids and of arguments without a name";
+        let text = "the stream has more than 1 MiB of tool calls' ids and names and of arguments without a name";
         return Err(Malformed::part_of_answer(text));
     }
     Ok(())

@@ -2,14 +2,13 @@
 
 use serde_json::value::RawValue;
 
-use super::super::finish::finish;
-use super::super::usage::WireUsage;
+use super::super::usage::{Groq, WireUsage};
 use super::calls::{Calls, Fragment as CallFragment};
 use crate::backend_error::BackendError;
 use crate::chat::{Delta, Deltas, Finish};
 use crate::lenient::{Content, Count, Many, Word, object, repaired, says_something};
-use crate::types::{Malformed, Passed};
-use crate::{sse, write};
+use crate::types::{Malformed, Passed, Reported};
+use crate::{finish, sse, write};
 
 /// Keys of a chunk that hold a piece of the answer.
 const PIECES: [&str; 6] =
@@ -25,6 +24,8 @@ pub struct Decoder {
     choice: Option<u64>,
     /// Whether a finish reason came. From then on, usage is that of the whole answer.
     finished: bool,
+    /// The latest counts that say something.
+    usage: Option<Reported>,
     calls: Calls,
 }
 
@@ -38,6 +39,7 @@ object! {
         "system_fingerprint" fingerprint: Word<'a>,
         "choices" choices: Many<Choice<'a>>,
         "usage" usage: Option<WireUsage>,
+        "x_groq" groq: Groq,
         "error" error: Option<&'a RawValue>,
         ..other
     }
@@ -50,6 +52,8 @@ object! {
         // What a completion without messages has instead of a delta.
         "text" text: Content,
         "finish_reason" finish_reason: Word<'a>,
+        // Where Moonshot has it.
+        "usage" usage: WireUsage,
         "error" error: Option<&'a RawValue>,
     }
 }
@@ -133,15 +137,13 @@ impl Decoder {
 
     /// Reads a chunk. `None`: it goes to a client of this dialect.
     fn chunk(&mut self, chunk: Chunk<'_>, text: &[u8], out: &mut Deltas) -> Result<Option<Passed>, Malformed> {
-        let failed = chunk.choices.0.iter().find(|choice| choice.failed());
         // The second is vLLM's error format before it adopted OpenAI's.
         if chunk.error.is_some_and(says_something) || chunk.object.get() == Some("error") {
             out.push_back(Delta::Failed(Box::new(BackendError::read(text))));
             return Ok(None);
         }
-        if let Some(choice) = failed {
-            let error = choice.error.map(|error| BackendError::read(error.get().as_bytes())).unwrap_or_default();
-            out.push_back(Delta::Failed(Box::new(error)));
+        if let Some(error) = chunk.choices.0.iter().find_map(Choice::failed) {
+            out.push_back(Delta::Failed(error));
             return Ok(None);
         }
         if chunk.choices.0.is_empty() && chunk.usage.is_none() && chunk.other.bytes == 0 {
@@ -153,7 +155,9 @@ impl Decoder {
         }
         // Usage in a chunk without choices is the total. Some servers also send a count with each chunk.
         let without_choices = chunk.choices.0.is_empty();
+        let mut usage = chunk.usage.and_then(|usage| usage.read()).or_else(|| chunk.groq.usage.read());
         for choice in chunk.choices.0 {
+            usage = usage.or_else(|| choice.usage.read());
             let index = choice.index.0.unwrap_or(0);
             if !self.forwarded && *self.choice.get_or_insert(index) != index {
                 continue;
@@ -166,9 +170,11 @@ impl Decoder {
                 self.finish(reason, out)?;
             }
         }
-        if let Some(usage) = chunk.usage.and_then(|usage| usage.read()) {
-            let is_final = usage.has_output && (without_choices || self.finished);
-            out.push_back(Delta::Usage { usage: usage.usage, is_final });
+        if let Some(reported) = usage {
+            let reported = reported.after(self.usage);
+            let is_final = reported.has_output && (without_choices || self.finished);
+            self.usage = Some(reported);
+            out.push_back(Delta::Usage { usage: reported.usage, is_final });
         }
         Ok(None)
     }
@@ -217,7 +223,7 @@ impl Decoder {
             self.calls.are_named()?;
         }
         self.finished = true;
-        out.push_back(Delta::Finish(finish(reason, self.calls.any())));
+        out.push_back(finish::read(reason, self.calls.any()).map_or_else(Delta::Failed, Delta::Finish));
         Ok(())
     }
 
@@ -231,9 +237,11 @@ impl Decoder {
 }
 
 impl Choice<'_> {
-    /// Whether it reports that the provider failed, as OpenRouter does in the middle of an answer.
-    fn failed(&self) -> bool {
-        self.finish_reason.get() == Some("error") || self.error.is_some_and(says_something)
+    /// How the provider failed, as OpenRouter reports it in the middle of an answer.
+    fn failed(&self) -> Option<Box<BackendError>> {
+        let broke_off = self.finish_reason.get().and_then(|reason| finish::read(reason, false).err());
+        let error = self.error.filter(|error| says_something(error));
+        error.map(|error| Box::new(BackendError::read(error.get().as_bytes()))).or(broke_off)
     }
 }
 
