@@ -109,7 +109,7 @@ pub(super) const SEE_IMAGES: &str = "The next message has the image.";
 /// The schema of a tool's arguments, for dialects that require the schema of an object. `$schema`, which names the language
 /// of the schema, is left out: some servers refuse it. `properties`: whether they are required.
 pub(super) fn object_schema(schema: &RawValue, properties: bool) -> Cow<'_, RawValue> {
-    let Ok(fields) = json::object(&Path::Body, schema) else { return Cow::Borrowed(schema) };
+    let Ok(fields) = json::map(&Path::Body, schema) else { return Cow::Borrowed(schema) };
     let has = |key: &str| fields.iter().any(|(name, _)| name == key);
     let adds_properties = properties && !has("properties");
     if has("type") && !adds_properties && !has("$schema") {

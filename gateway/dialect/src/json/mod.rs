@@ -3,11 +3,12 @@
 //! A body is checked once (UTF-8, depth, syntax) and then opened level by level, and only at levels that a dialect
 //! knows. Values stay slices of the body, and unknown values stay unread, to be forwarded. Every refusal is one
 //! sentence that names the path, what was found and what was expected; it never repeats a client's text. Each opened
-//! level refuses a key that appears twice: parsers disagree on which of the two counts, so the gateway could judge one
-//! request and the backend answer another. This module must not know: any dialect.
+//! level refuses a key that appears twice, or that is a known key in another case: parsers disagree on which of the two
+//! counts, so the gateway could judge one request and the backend answer another. This module must not know: any dialect.
 
 mod list;
 mod path;
+mod spelling;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,6 +21,8 @@ use serde_json::value::RawValue;
 pub(crate) use list::ADMITTED;
 pub use list::{Most, array, length, objects, strings};
 pub use path::{BadRequest, Path};
+#[cfg(test)]
+pub(crate) use spelling::KNOWN;
 
 /// Maximum nesting of a body: some backends parse recursively.
 pub const MAX_DEPTH: usize = 64;
@@ -73,8 +76,28 @@ impl<'a> Fields<'a> {
         self.0.is_empty()
     }
 
-    /// Refuses too many members, and a key that appears twice.
+    /// Refuses too many members, a key that appears twice, and a known key in another case.
     fn check(&self, path: &Path<'_>) -> Result<(), BadRequest> {
+        self.refuse_duplicates(path)?;
+        self.refuse_spellings(path)
+    }
+
+    /// Refuses a known key in another case.
+    fn refuse_spellings(&self, path: &Path<'_>) -> Result<(), BadRequest> {
+        match self.0.iter().find_map(|(key, _)| Some((key, spelling::known_as(key)?))) {
+            None => Ok(()),
+            Some((key, known)) => {
+                let path = path.key(key);
+                Err(BadRequest::new(format!(
+                    "{path} is another spelling of {known}; backends that ignore case disagree \
+                    on which of two spellings counts, so {known} is expected"
+                )))
+            }
+        }
+    }
+
+    /// Refuses too many members, and a key that appears twice.
+    fn refuse_duplicates(&self, path: &Path<'_>) -> Result<(), BadRequest> {
         if self.0.len() > MAX_MEMBERS {
             return Err(BadRequest::new(format!("{path} has too many members; at most {MAX_MEMBERS} are expected")));
         }
@@ -214,13 +237,23 @@ fn string_end(bytes: &[u8], mut at: usize) -> usize {
 /// Opens an object.
 ///
 /// # Errors
-/// If the value is not an object or has a key twice: `BadRequest`.
+/// If the value is not an object, or has a key twice or a known key in another case: `BadRequest`.
 pub fn object<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Fields<'a>, BadRequest> {
+    let fields = map(path, raw)?;
+    fields.refuse_spellings(path)?;
+    Ok(fields)
+}
+
+/// Opens an object whose keys are the client's own words, like a schema or a call's arguments.
+///
+/// # Errors
+/// If the value is not an object or has a key twice: `BadRequest`.
+pub fn map<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<Fields<'a>, BadRequest> {
     if !raw.get().starts_with('{') {
         return Err(BadRequest::wrong(path, kind(raw), "an object"));
     }
     let fields: Fields<'_> = serde_json::from_str(raw.get()).map_err(|_| bad_escape(path))?;
-    fields.check(path)?;
+    fields.refuse_duplicates(path)?;
     Ok(fields)
 }
 
@@ -254,7 +287,7 @@ pub fn arguments(path: &Path<'_>, raw: &RawValue) -> Result<String, BadRequest> 
     match raw.get().as_bytes().first() {
         Some(b'"') => Ok(string(path, raw)?.into_owned()),
         Some(b'{') => {
-            object(path, raw)?;
+            map(path, raw)?;
             Ok(raw.get().to_owned())
         }
         _ => Err(BadRequest::wrong(path, kind(raw), "a string or an object")),

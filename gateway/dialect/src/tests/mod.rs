@@ -8,6 +8,7 @@ mod reading;
 mod replies;
 mod requests;
 mod responses;
+mod spellings;
 mod streams;
 mod usage;
 

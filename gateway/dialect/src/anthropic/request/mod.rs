@@ -97,7 +97,7 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
                 _ if json::is_null(raw) => {}
                 "description" => tool.description = Some(json::string(path, raw)?.into_owned()),
                 "input_schema" => {
-                    json::object(path, raw)?;
+                    json::map(path, raw)?;
                     tool.parameters = Some(raw.to_owned());
                 }
                 "strict" => tool.strict = Some(json::boolean(path, raw)?),
@@ -183,7 +183,7 @@ fn schema(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<
     }
     let schema_path = &path.key("schema");
     let schema = fields.get("schema").ok_or_else(|| BadRequest::missing(schema_path, "an object"))?;
-    json::object(schema_path, schema)?;
+    json::map(schema_path, schema)?;
     // This dialect always enforces a schema.
     Ok(Some(Format::Schema { name: None, strict: Some(true), schema: schema.to_owned() }))
 }

@@ -89,7 +89,7 @@ fn format(path: &Path<'_>, raw: &RawValue) -> Result<Option<Format>, BadRequest>
         r#""""# => Ok(None),
         r#""json""# => Ok(Some(Format::Json)),
         text if text.starts_with('{') => {
-            json::object(path, raw)?;
+            json::map(path, raw)?;
             Ok(Some(Format::Schema { name: None, strict: None, schema: raw.to_owned() }))
         }
         text if text.starts_with('"') => Err(BadRequest::wrong(path, "an unknown word", EXPECTED)),
@@ -118,7 +118,7 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
                 _ if json::is_null(raw) => {}
                 "description" => tool.description = Some(json::string(path, raw)?.into_owned()),
                 "parameters" => {
-                    json::object(path, raw)?;
+                    json::map(path, raw)?;
                     tool.parameters = Some(raw.to_owned());
                 }
                 "strict" => tool.strict = Some(json::boolean(path, raw)?),

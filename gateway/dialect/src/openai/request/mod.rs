@@ -117,7 +117,7 @@ fn tool(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<To
             _ if json::is_null(raw) => {}
             "description" => tool.description = Some(json::string(path, raw)?.into_owned()),
             "parameters" => {
-                json::object(path, raw)?;
+                json::map(path, raw)?;
                 tool.parameters = Some(raw.to_owned());
             }
             "strict" => tool.strict = Some(json::boolean(path, raw)?),
@@ -224,7 +224,7 @@ fn json_schema(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Re
             "name" => name = Some(json::string(path, raw)?.into_owned()),
             "strict" => strict = Some(json::boolean(path, raw)?),
             "schema" => {
-                json::object(path, raw)?;
+                json::map(path, raw)?;
                 schema = Some(raw.to_owned());
             }
             _ => reading.other(path, raw),

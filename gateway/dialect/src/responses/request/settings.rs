@@ -48,7 +48,7 @@ pub(super) fn text(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -
         "json_schema" => {
             let schema_path = &path.key("schema");
             let schema = fields.get("schema").ok_or_else(|| BadRequest::missing(schema_path, "an object"))?;
-            json::object(schema_path, schema)?;
+            json::map(schema_path, schema)?;
             let string = |key: &str| fields.get(key).map(|raw| json::string(&path.key(key), raw)).transpose();
             let name = string("name")?.map(std::borrow::Cow::into_owned);
             let strict = fields.get("strict").map(|raw| json::boolean(&path.key("strict"), raw)).transpose()?;

@@ -43,7 +43,7 @@ impl Tools {
                 let name = json::required_string(path, fields, "name")?;
                 let parameters = fields.get("parameters");
                 if let Some(parameters) = parameters {
-                    json::object(&path.key("parameters"), parameters)?;
+                    json::map(&path.key("parameters"), parameters)?;
                 }
                 let strict = fields.get("strict").map(|raw| json::boolean(&path.key("strict"), raw)).transpose()?;
                 let tool = Tool {
