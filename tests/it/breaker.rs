@@ -74,6 +74,27 @@ fn an_open_breaker_is_passed_over_until_one_call_finds_the_backend_well() {
     assert!(gateway.metrics().find("api_gateway_fallbacks_total", &labels).is_none_or(|count| count >= 1.0));
 }
 
+/// The breaker opens between two attempts of one request: the failure that opened it says more than that it is open.
+#[test]
+fn a_retry_that_the_breaker_holds_back_leaves_the_failure_as_it_was() {
+    let (first, _) = failing();
+    let gateway = Gateway::setup()
+        .server("retry_budget_percent = 100")
+        .models(&format!(
+            "[backends.first]\nkind = \"openai\"\nurl = {:?}\nprobe_interval_seconds = 0\n\
+             breaker = {{ min_calls = 2 }}\nretries = {{ attempts = 3, pause_ms = 1 }}\n\
+             [models.first]\nbackend = \"first\"\n",
+            first.url()
+        ))
+        .start();
+    let response = gateway.chat("hello").expect(502);
+    assert_eq!(error_code("/api/v1/chat", &response.json()), "backend_error");
+    assert_eq!(response.header("x-wasmgate-failed-attempts"), "first upstream_5xx, first upstream_5xx");
+    assert_eq!(first.requests().len(), 2);
+    gateway.wait_metric("api_gateway_retries_total", &[], 1.0);
+    assert_eq!(error_code("/api/v1/chat", &gateway.chat("hello").expect(503).json()), "breaker_open");
+}
+
 /// Only a call can show that a backend has recovered that no probe asks. If the default or a policy avoided it for good, none
 /// would be made.
 #[test]

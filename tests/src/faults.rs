@@ -89,6 +89,8 @@ const fn before(calls: usize, status: u16, code: &'static str, reason: &'static 
 }
 
 const REFUSED: [Outcome; 2] = both(before(1, 502, "backend_refused", "upstream_4xx"));
+/// The server could not take the request just now.
+const REFUSED_TWICE: [Outcome; 2] = both(before(2, 502, "backend_refused", "upstream_4xx"));
 const UNAUTHORIZED: [Outcome; 2] = both(before(1, 502, "backend_unauthorized", "upstream_auth"));
 const OVERLOADED_TWICE: [Outcome; 2] = both(before(2, 503, "backend_overloaded", "upstream_5xx"));
 const BUSY_TWICE: [Outcome; 2] = both(before(2, 429, "backend_busy", "upstream_429"));
@@ -280,7 +282,7 @@ pub const FAULTS: &[Fault] = &[
                 Reply::stream(call.dialect.stream_type()).frames(vec![ping(call.dialect); 1500]).stall()
             })
         },
-        outcomes: [LATE, NONSENSE],
+        outcomes: both(LATE),
     },
     Fault {
         name: "stalls",
@@ -394,6 +396,44 @@ pub const FAULTS: &[Fault] = &[
         },
         outcomes: both(Answered { calls: 1 }),
     },
+    Fault {
+        // A document, also where a stream was asked for; it arrives in pieces.
+        name: "never-streams",
+        reply: |call| {
+            let body = serde_json::to_string_pretty(&call.dialect.answer(&call.texts.concat(), USAGE)).expect("JSON");
+            match call.dialect {
+                // A line is a frame of such a stream.
+                Dialect::Ollama => whole(call),
+                _ => Reply::stream("application/json").frames(["\n  ", &body[..9], &body[9..]]).end(),
+            }
+        },
+        outcomes: both(Answered { calls: 1 }),
+    },
+    Fault {
+        name: "overloaded-in-a-document",
+        reply: |call| Reply::whole(200, call.dialect.stream_type(), coded(call, 529).0.to_string().as_bytes()),
+        outcomes: OVERLOADED_TWICE,
+    },
+    Fault {
+        name: "overloaded-in-a-last-frame-without-end",
+        reply: |call| {
+            let (body, frame) = coded(call, 529);
+            whole_or(call, Reply::json(200, &body), || begun(call, 0).frames([frame.trim_end()]).end())
+        },
+        outcomes: OVERLOADED_TWICE,
+    },
+    Fault {
+        name: "a-page-of-pings-first",
+        reply: |call| {
+            whole_or(call, whole(call), || {
+                let rest = &call.dialect.frames(call.texts, USAGE)[call.dialect.opening()..];
+                begun(call, 0).frames([ping(call.dialect).repeat(1500)]).frames(rest).end()
+            })
+        },
+        outcomes: both(Answered { calls: 1 }),
+    },
+    Fault { name: "status-408", reply: |_| status(408), outcomes: REFUSED_TWICE },
+    Fault { name: "status-409", reply: |_| status(409), outcomes: REFUSED_TWICE },
     Fault {
         name: "wrong-content-type",
         reply: |_| Reply::whole(200, "text/html", b"<html>down for maintenance</html>"),

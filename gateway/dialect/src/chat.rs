@@ -337,6 +337,24 @@ pub struct Reply {
     pub usage_is_whole: bool,
 }
 
+impl Reply {
+    /// The deltas of a stream that says the same, except for its end.
+    pub fn into_deltas(self) -> impl Iterator<Item = Delta> {
+        let text = |text: String, delta: fn(String) -> Delta| (!text.is_empty()).then(|| delta(text));
+        let finish = self.finish.unwrap_or(if self.tool_calls.is_empty() { Finish::Stop } else { Finish::ToolCalls });
+        let calls = self.tool_calls.into_iter().enumerate().flat_map(|(index, call)| {
+            let ToolCall { id, name, arguments } = call;
+            [Delta::ToolCallStart { index, id, name }, Delta::ToolCallArguments { index, fragment: arguments }]
+        });
+        std::iter::once(Delta::Start { id: self.id, model: self.model })
+            .chain(text(self.reasoning, Delta::Reasoning))
+            .chain(text(self.text, Delta::Text))
+            .chain(calls)
+            .chain(std::iter::once(Delta::Finish(finish)))
+            .chain(self.usage.map(|usage| Delta::Usage { usage, is_final: self.usage_is_whole }))
+    }
+}
+
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {

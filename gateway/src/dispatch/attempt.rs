@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::budgets::{Budgets, stopping};
 use super::progress::{Progress, Watched};
-use crate::backend::{Admission, CallOutcome};
+use crate::backend::{Admission, CallOutcome, LiveModel, Pass};
 use crate::error::{Failure, Fault, Kind, Reason, Recovery};
 use crate::state::Snapshot;
 use crate::telemetry::Record;
@@ -68,28 +68,31 @@ pub(crate) async fn with_retries<A: Attempt>(
     let live = &snapshot.catalog.models()[index];
     let until = record.started + live.model.timeouts.total;
     let mut attempts = 0;
+    // Why the call is repeated.
+    let mut earlier: Option<Failure> = None;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        if left < LEAST_TIME {
-            return Err(Failure::new(Kind::NoTimeLeft, "no time was left to call a model"));
-        }
-        attempts += 1;
-        let pass = match live.breaker.admit(Instant::now(), last) {
-            Admission::Pass(pass) => pass,
-            Admission::Wait(wait) => {
-                let mut failure = Failure::new(
-                    Kind::BreakerOpen,
-                    "the circuit breakers of all models that could answer are open; retry later",
-                );
-                failure.retry_after = Some(wait);
-                record.failed_attempts.push(FailedAttempt {
+        let pass = match admit(live, left, last) {
+            Ok(pass) => pass,
+            // The call that failed says more than the one that was not made.
+            Err(not_called) => {
+                let (reason, failure) = match earlier {
+                    Some(failure) => (Some(failure.kind.reason()), failure),
+                    None => ((not_called.kind == Kind::BreakerOpen).then_some(Reason::BreakerOpen), not_called),
+                };
+                record.failed_attempts.extend(reason.map(|reason| FailedAttempt {
                     model: index,
-                    reason: Reason::BreakerOpen,
+                    reason,
                     repeated: false,
-                });
+                }));
                 return Err(failure);
             }
         };
+        if let Some(failure) = earlier.take() {
+            let reason = failure.kind.reason();
+            record.failed_attempts.push(FailedAttempt { model: index, reason, repeated: true });
+        }
+        attempts += 1;
         let loads = live.backend.may_load(&live.model.backend_name);
         let watched = Watched::new(pass, progress, loads);
         let by = if last { until } else { Instant::now() + left / 2 };
@@ -120,14 +123,36 @@ pub(crate) async fn with_retries<A: Attempt>(
             Recovery::Retry => live.backend.settings().retries.pause(attempts, failure.retry_after),
             Recovery::Nothing | Recovery::Fallback | Recovery::FallbackLarger | Recovery::FallbackIfEnabled => None,
         };
+        let reason = failure.kind.reason();
         let pause = pause.filter(|&pause| Instant::now() + pause < until).filter(|_| budgets.retries.withdraw());
-        let (reason, repeated) = (failure.kind.reason(), pause.is_some());
-        record.failed_attempts.push(FailedAttempt { model: index, reason, repeated });
-        let Some(pause) = pause else { return Err(failure) };
-        tokio::select! {
-            biased;
-            () = budgets.cutoff.cancelled() => return Err(stopping()),
-            () = tokio::time::sleep(pause) => {}
+        let waited = match pause {
+            None => Err(failure),
+            Some(pause) => tokio::select! {
+                biased;
+                () = budgets.cutoff.cancelled() => Err(stopping()),
+                () = tokio::time::sleep(pause) => Ok(failure),
+            },
+        };
+        match waited {
+            Ok(failure) => earlier = Some(failure),
+            Err(failure) => {
+                record.failed_attempts.push(FailedAttempt { model: index, reason, repeated: false });
+                return Err(failure);
+            }
+        }
+    }
+}
+
+/// Admits a call to a model, or says why it is not made.
+fn admit(live: &LiveModel, left: Duration, last: bool) -> Result<Pass<'_>, Failure> {
+    if left < LEAST_TIME {
+        return Err(Failure::new(Kind::NoTimeLeft, "no time was left to call a model"));
+    }
+    match live.breaker.admit(Instant::now(), last) {
+        Admission::Pass(pass) => Ok(pass),
+        Admission::Wait(wait) => {
+            let message = "the circuit breakers of all models that could answer are open; retry later";
+            Err(Failure { retry_after: Some(wait), ..Failure::new(Kind::BreakerOpen, message) })
         }
     }
 }
@@ -139,7 +164,7 @@ fn took(record: &Record) -> Duration {
 }
 
 /// What the circuit breaker counts of a call that failed; `None`: nothing.
-pub(super) fn outcome(failure: &Failure) -> Option<CallOutcome> {
+fn outcome(failure: &Failure) -> Option<CallOutcome> {
     match failure.kind.fault() {
         // The backend was not called, or it refused the request for what the client wrote.
         Fault::Rejected(_) => None,

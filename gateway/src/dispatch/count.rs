@@ -1,5 +1,6 @@
 //! Asks a backend how many tokens a prompt has. Such a call is free: no bill, no retry, and a model that fails at it is not
-//! replaced by another. The circuit breaker counts it like any call. This module must not know: where the prompt came from.
+//! replaced by another. A model whose circuit breaker is not closed is not asked, and the breaker does not count the call: a
+//! server can count and not answer, or answer and not count. This module must not know: where the prompt came from.
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +8,9 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use serde::Deserialize;
 
-use super::attempt::outcome;
 use super::budgets::{Budgets, stopping};
 use super::whole;
-use crate::backend::{Admission, CallOutcome, Sent};
+use crate::backend::{BreakerState, Sent};
 use crate::error::{Failure, Kind};
 use crate::state::Snapshot;
 
@@ -34,9 +34,9 @@ pub(crate) async fn count(
     headers: &HeaderMap,
 ) -> Result<u64, Failure> {
     let live = &snapshot.catalog.models()[index];
-    let Admission::Pass(pass) = live.breaker.admit(Instant::now(), false) else {
+    if live.breaker.state(Instant::now()) != BreakerState::Closed {
         return Err(Failure::new(Kind::BreakerOpen, "the circuit breaker of the model is open"));
-    };
+    }
     let by = Instant::now() + live.model.timeouts.head.min(MAX_WAIT);
     let until = by.into();
     let counted = async {
@@ -48,20 +48,11 @@ pub(crate) async fn count(
         })?;
         Ok(counted.input_tokens)
     };
-    let counted = tokio::select! {
+    tokio::select! {
         biased;
         () = budgets.cutoff.cancelled() => Err(stopping()),
         counted = tokio::time::timeout_at(until, counted) => counted.unwrap_or_else(|_elapsed| {
             Err(Failure::new(Kind::Timeout, "the backend did not count in time"))
         }),
-    };
-    let outcome = match &counted {
-        Ok(_) => Some(CallOutcome::Answered(Duration::ZERO)),
-        Err(failure) => outcome(failure),
-    };
-    match outcome {
-        Some(outcome) => pass.note(Instant::now(), outcome),
-        None => drop(pass),
     }
-    counted
 }

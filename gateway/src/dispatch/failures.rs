@@ -1,5 +1,7 @@
 //! The failures of a dispatch so far. They decide which model is called next and which failure the client sees.
 
+use std::time::Duration;
+
 use crate::error::{Failure, Kind, Recovery};
 use crate::state::Snapshot;
 
@@ -49,7 +51,7 @@ impl Failures {
         self.called += usize::from(!matches!(failure.kind, Kind::BreakerOpen | Kind::BackendFull | Kind::NoTimeLeft));
         if !matches!(failure.kind, Kind::BreakerOpen | Kind::NoTimeLeft) {
             self.first.get_or_insert((index, failure));
-        } else if self.held_back.as_ref().is_none_or(|least| failure.retry_after < least.retry_after) {
+        } else if self.held_back.as_ref().is_none_or(|least| wait(&failure) < wait(least)) {
             self.held_back = Some(failure);
         }
         next
@@ -68,4 +70,9 @@ impl Failures {
             (None, None) => (None, Failure::new(Kind::Internal, "the ranking names no model")),
         }
     }
+}
+
+/// How long to wait before another attempt; the longest time if nobody knows.
+fn wait(failure: &Failure) -> Duration {
+    failure.retry_after.unwrap_or(Duration::MAX)
 }

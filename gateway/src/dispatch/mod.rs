@@ -35,7 +35,7 @@ pub(crate) use count::count;
 use deadlines::Deadlines;
 use failures::{Failures, Next};
 pub(crate) use progress::Progress;
-use relay::Relay;
+use relay::{Begun, Relay};
 pub(crate) use told::error_text;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::chat::Chat;
@@ -206,16 +206,28 @@ impl Attempt for Dispatch<'_> {
         }?;
         record.dropped.clone_from(&answer.dropped);
         let price = self.snapshot.price(Some(index));
+        let (spoken, redaction) = (answer.dialect, answer.redaction.clone());
         if call.chat.stream {
             let guarded = call.guarded || live.model.guarded;
             let client = Client { dialect: call.dialect, facts: self.facts(record, index), price };
             let mut relay = Box::new(Relay::new(answer, client, deadlines, cutoff.clone()));
             let hold = guarded.then_some(self.snapshot.limits.guarded_max_bytes);
-            relay.begin(record, hold, bounds.progress).await?;
+            if let Begun::Document(beginning) = relay.begin(record, hold, bounds.progress).await? {
+                let due = |now| whole_by.max(deadlines.next(now, true));
+                let body = tokio::select! {
+                    biased;
+                    () = cutoff.cancelled() => Err(stopping()),
+                    body = rest(beginning, relay.take_body(), due) => body,
+                }?;
+                let reply = reply::read(spoken, call.dialect, &body, &redaction, record).await?;
+                record.note_whole(&reply);
+                record.first_token = record.answered;
+                let (facts, total) = (self.facts(record, index), record.total(price));
+                relay.end_with(reply::write_stream(call.dialect, reply, facts, total, body.len()).await?);
+            }
             relay.commit();
             return Ok(Answer::Stream(relay, self.call.decision.estimated_cost(index)));
         }
-        let (spoken, redaction) = (answer.dialect, answer.redaction);
         let body = tokio::select! {
             biased;
             () = cutoff.cancelled() => Err(stopping()),
@@ -223,9 +235,7 @@ impl Attempt for Dispatch<'_> {
             body = whole(answer.body, |now| whole_by.max(deadlines.next(now, true))) => body,
         }?;
         let reply = reply::read(spoken, call.dialect, &body, &redaction, record).await?;
-        record.answered = Some(Instant::now());
-        let calls = reply.tool_calls.iter().map(|call| call.arguments.len() + call.name.len()).sum::<usize>();
-        record.output_bytes = (reply.text.len() + reply.reasoning.len() + calls) as u64;
+        record.note_whole(&reply);
         let same = spoken == call.dialect;
         if same {
             return Ok(Answer::Whole(match spoken {
@@ -240,12 +250,29 @@ impl Attempt for Dispatch<'_> {
 
 /// Reads a complete body, bounded by `MAX_REPLY_BYTES`. `due`: when the next piece must have arrived if the last one arrived
 /// at a given time.
-pub(crate) async fn whole(mut body: backend::Body, due: impl Fn(Instant) -> Instant) -> Result<Bytes, Failure> {
-    let mut next = async || match tokio::time::timeout_at(due(Instant::now()).into(), body.chunk()).await {
-        Ok(chunk) => chunk.transpose(),
-        Err(_elapsed) => Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time")),
+pub(crate) async fn whole(body: backend::Body, due: impl Fn(Instant) -> Instant) -> Result<Bytes, Failure> {
+    rest(Bytes::new(), Some(body), due).await
+}
+
+/// Reads the rest of a body, bounded by `MAX_REPLY_BYTES`, after its `beginning`. `due` as in [`whole`].
+async fn rest(
+    beginning: Bytes,
+    mut rest: Option<backend::Body>,
+    due: impl Fn(Instant) -> Instant,
+) -> Result<Bytes, Failure> {
+    let mut next = async || {
+        let Some(rest) = &mut rest else { return Ok(None) };
+        match tokio::time::timeout_at(due(Instant::now()).into(), rest.chunk()).await {
+            Ok(chunk) => chunk.transpose(),
+            Err(_elapsed) => Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time")),
+        }
     };
-    let Some(first) = next().await? else { return Ok(Bytes::new()) };
+    // One piece is not copied.
+    let mut first = beginning;
+    while first.is_empty() {
+        let Some(piece) = next().await? else { return Ok(first) };
+        first = piece;
+    }
     let Some(second) = next().await? else { return Ok(first) };
     let mut all = Vec::from(first);
     all.extend_from_slice(&second);

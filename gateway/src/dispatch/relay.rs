@@ -5,7 +5,8 @@
 //! After that, a stream that breaks off ends with the dialect's in-band error, never like a complete one.
 //!
 //! Compatible servers are not exact: some close a complete stream without its end marker, some write a frame that is not
-//! of the dialect. The relay supplies the end marker and skips such frames, unless the backend is configured as strict.
+//! of the dialect. The relay supplies the end marker and skips such frames, unless the backend is configured as strict. Some
+//! answer with a whole answer or an error in place of a stream: the relay hands such a body back.
 //!
 //! This module must not know: the response, the in-flight request.
 
@@ -39,7 +40,8 @@ use wasmgate_dialect::{Decoder, Dialect, ErrorText, Malformed, Passed, stream_en
 const MAX_FRAME_BYTES: usize = MAX_REPLY_BYTES;
 /// Most bytes of frames held back before the first token.
 const MAX_HELD_BYTES: usize = 4 << 20;
-/// Most frames held back before the first token. A stream opens with two or three; pings add a few.
+/// Most frames held back before the first token. A stream opens with two or three; pings add a few. Further pings are not
+/// kept.
 const MAX_HELD_FRAMES: usize = 1000;
 /// Most frames of one stream that the relay skips because they are not JSON.
 const MAX_SKIPPED_FRAMES: u32 = 32;
@@ -49,6 +51,14 @@ const FIRST_TOKEN_LATE: &str = "the backend did not send its first token in time
 
 /// A client that asks for more within this time is not behind, so that the backend's idle timer need not be moved.
 const BEHIND: Duration = Duration::from_millis(10);
+
+/// How a stream began.
+pub(super) enum Begun {
+    /// Its frames are ready for the client.
+    Stream,
+    /// It is none: a JSON document begins like this.
+    Document(Bytes),
+}
 
 /// A stream on its way from a backend to a client.
 pub(crate) struct Relay {
@@ -63,10 +73,16 @@ pub(crate) struct Relay {
     price: Option<Price>,
     // Frames that the client has not taken yet.
     out: VecDeque<Bytes>,
+    // Bytes of pings that were not kept.
+    unkept: usize,
     // Bytes of texts, thinking and tool calls so far.
     received: usize,
     // Whether the model sent a finish reason.
     finished: bool,
+    // Whether the first byte, which could be that of a JSON document, is still to come. Events never begin like one.
+    may_be_document: bool,
+    // The first bytes of such a document.
+    document: Option<Bytes>,
     // Whether a frame that is not of the dialect, or a missing end marker, is an error.
     strict: bool,
     // What clients must not read of the backend's errors.
@@ -113,8 +129,11 @@ impl Relay {
             request_id,
             price,
             out: VecDeque::new(),
+            unkept: 0,
             received: 0,
             finished: false,
+            may_be_document: answer.dialect.framing() == Framing::Sse,
+            document: None,
             strict: answer.strict,
             redaction: answer.redaction,
             skipped: 0,
@@ -132,33 +151,36 @@ impl Relay {
     ///
     /// # Errors
     /// If the first token or the end does not arrive. The client has seen nothing.
-    pub(crate) async fn begin(
+    pub(super) async fn begin(
         &mut self,
         record: &mut Record,
         hold: Option<usize>,
         progress: &Progress,
-    ) -> Result<(), Failure> {
+    ) -> Result<Begun, Failure> {
         // Nothing leaves `out` while this waits, so each frame is counted once.
         let (mut counted, mut held) = (0, 0);
         std::future::poll_fn(|context| {
             loop {
                 let has_begun = record.first_token.is_some();
-                let goes_on = match hold {
+                let may_wait = match hold {
                     _ if self.ending.is_some() => false,
                     Some(most) => !has_begun || held <= most,
                     None => !has_begun,
                 };
-                if !goes_on {
-                    return Poll::Ready(Ok(()));
+                if !may_wait {
+                    return Poll::Ready(Ok(Begun::Stream));
                 }
                 let came = ready!(self.poll_upstream(context, has_begun));
                 self.step(came, record)?;
+                if let Some(beginning) = self.document.take() {
+                    return Poll::Ready(Ok(Begun::Document(beginning)));
+                }
                 if !has_begun && record.first_token.is_some() {
                     progress.begin();
                 }
                 held += self.out.range(counted..).map(Bytes::len).sum::<usize>();
                 counted = self.out.len();
-                let too_much = counted > MAX_HELD_FRAMES || held > MAX_HELD_BYTES;
+                let too_much = counted > MAX_HELD_FRAMES || held + self.unkept > MAX_HELD_BYTES;
                 if record.first_token.is_none() && self.ending.is_none() && too_much {
                     let message = "the backend's stream has no token within 1000 frames or 4 MiB";
                     return Poll::Ready(Err(Failure::new(Kind::Protocol, message)));
@@ -166,6 +188,17 @@ impl Relay {
             }
         })
         .await
+    }
+
+    /// The rest of a body that is no stream.
+    pub(super) fn take_body(&mut self) -> Option<backend::Body> {
+        self.upstream.take()
+    }
+
+    /// Ends with this whole answer, written as a stream of the client's dialect.
+    pub(super) fn end_with(&mut self, written: Bytes) {
+        self.out = VecDeque::from([written]);
+        self.ending = Some(Ending::Finished);
     }
 
     /// From now on no other model can answer, so that none needs time.
@@ -276,6 +309,13 @@ impl Relay {
 
     /// Relays all complete frames of a chunk; the rest waits for the next chunk.
     fn take(&mut self, chunk: Bytes, record: &mut Record) -> Result<(), Failure> {
+        if let Some(first) = chunk.trim_ascii_start().first().filter(|_| self.may_be_document) {
+            self.may_be_document = false;
+            if matches!(first, b'{' | b'[') {
+                self.document = Some(chunk);
+                return Ok(());
+            }
+        }
         self.frames.push(chunk);
         while self.ending.is_none() {
             let Some(frame) = self.frames.next().map_err(|error| malformed(&error))? else { break };
@@ -291,7 +331,11 @@ impl Relay {
         if let Some(frame) = self.frames.take_leftover() {
             let before = self.out.len();
             // An incomplete frame is no error by itself: what matters is whether it completes the answer.
-            let relayed = self.relay(frame, record).is_ok() && (self.ending.is_some() || self.finished);
+            let relayed = match self.relay(frame, record) {
+                // It is whole enough to say that the answer failed.
+                Err(failure) if failure.kind != Kind::Protocol => return Err(failure),
+                relayed => relayed.is_ok() && (self.ending.is_some() || self.finished),
+            };
             if !relayed {
                 self.out.truncate(before);
             } else if self.out.len() > before && self.writer.forwards() {
@@ -325,6 +369,7 @@ impl Relay {
             Ok(passed) => passed,
             Err(error) => return self.skip(&error, record),
         };
+        let is_empty = self.deltas.is_empty();
         let only_usage = matches!(self.deltas.make_contiguous(), [Delta::Usage { .. }]);
         let mut written = Vec::new();
         let mut ended = false;
@@ -353,6 +398,10 @@ impl Relay {
             Passed::Rewritten(bytes) => bytes.into(),
             Passed::AsIs | Passed::Skipped(_) => frame,
         };
+        if is_empty && record.first_token.is_none() && self.out.len() >= MAX_HELD_FRAMES {
+            self.unkept += frame.len();
+            return Ok(());
+        }
         match &mut self.writer {
             Writer::Mark(forwarded) => self.out.push_back(forwarded.frame(frame)),
             Writer::Forward { hide_usage } if *hide_usage && only_usage => {}

@@ -7,7 +7,7 @@ use crate::error::{Failure, Kind};
 use crate::offload;
 use crate::telemetry::Record;
 use wasmgate_dialect::chat::Reply;
-use wasmgate_dialect::{Dialect, Facts, NoReply, Total, mark_response};
+use wasmgate_dialect::{Dialect, Encoder, Facts, NoReply, Total, mark_response};
 
 /// Reads a backend's complete answer, which goes to a client that speaks `client`. One that is not valid may report usage all
 /// the same: the record notes it.
@@ -58,4 +58,21 @@ pub(super) async fn write(
     bytes: usize,
 ) -> Result<Bytes, Failure> {
     Ok(offload::run(bytes, move || dialect.encode_reply(&reply, &facts, &total)).await?.into())
+}
+
+/// Writes an answer as a whole stream for a client that asked for one. `bytes` is the length of the backend's answer.
+pub(super) async fn write_stream(
+    dialect: Dialect,
+    reply: Reply,
+    facts: Facts,
+    total: Total,
+    bytes: usize,
+) -> Result<Bytes, Failure> {
+    let write = move || {
+        let (mut encoder, mut written) = (Encoder::new(dialect, facts), Vec::new());
+        reply.into_deltas().for_each(|delta| encoder.delta(delta, &mut written));
+        encoder.end(&total, &mut written);
+        written
+    };
+    Ok(offload::run(bytes, write).await?.into())
 }

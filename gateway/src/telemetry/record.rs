@@ -12,7 +12,7 @@ use crate::state::DEFAULT_LABEL;
 use crate::state::Decider;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_base::usage::Usage;
-use wasmgate_dialect::chat::PinReason;
+use wasmgate_dialect::chat::{PinReason, Reply};
 use wasmgate_dialect::{Dialect, Dropped};
 
 /// Most failed attempts that logs and headers name.
@@ -185,6 +185,13 @@ impl Record {
     pub fn note_usage(&mut self, usage: Option<Usage>, is_final: bool) {
         self.usage = usage;
         self.usage_is_final = is_final && usage.is_some();
+    }
+
+    /// Notes a whole answer, which has just arrived.
+    pub fn note_whole(&mut self, reply: &Reply) {
+        self.answered = Some(Instant::now());
+        let calls = reply.tool_calls.iter().map(|call| call.arguments.len() + call.name.len()).sum::<usize>();
+        self.output_bytes = (reply.text.len() + reply.reasoning.len() + calls) as u64;
     }
 
     /// Counts a skipped frame of the current attempt's stream.

@@ -102,6 +102,10 @@ impl Decoder {
                 let error = read.response.error.map_or(text, |error| error.get().as_bytes());
                 out.push_back(Delta::Failed(Box::new(BackendError::read(error))));
             }
+            // Output of a kind that the gateway does not know: audio, a picture, the code of a tool of the provider.
+            _ if kind.ends_with(".delta") || kind.ends_with(".partial_image") => {
+                out.push_back(Delta::Other(text.len()))
+            }
             _ => {}
         }
     }
