@@ -306,6 +306,10 @@ impl Kind {
             Self::BackendRefused(401 | 403) => {
                 (StatusCode::BAD_GATEWAY, "backend_unauthorized", Error(E::UpstreamAuth), Fallback)
             }
+            // The server gave the request up for its own reasons; the official SDKs repeat it too.
+            Self::BackendRefused(408 | 409) => {
+                (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx), Retry)
+            }
             Self::BackendRefused(_) => (StatusCode::BAD_GATEWAY, "backend_refused", Error(E::Upstream4xx), Fallback),
             Self::RequestRefused(status, code) => {
                 let rejection = if *status == 413 { R::TooLarge } else { R::BadRequest };
@@ -356,6 +360,8 @@ impl Kind {
         match self.fault() {
             Fault::Error(reason) => reason,
             Fault::Rejected(_) if *self == Self::BackendFull => Reason::BackendFull,
+            // The gateway had no thread for a large answer.
+            Fault::Rejected(_) if *self == Self::Overloaded => Reason::Internal,
             // The backend rejected the request itself.
             Fault::Rejected(_) => Reason::Upstream4xx,
         }
@@ -367,6 +373,8 @@ impl Kind {
     pub fn may_cost(&self) -> bool {
         match self {
             Self::Connect | Self::Timeout | Self::Protocol | Self::Cut | Self::Stopping => true,
+            // The answer came, and the gateway had no thread to read or write it.
+            Self::Overloaded => true,
             // An error in the stream of an answer that had begun with status 200.
             Self::BackendStatus(status) => *status == 200,
             _ => false,
@@ -380,7 +388,10 @@ impl Kind {
         match self.fault() {
             Fault::Rejected(Rejection::Overloaded | Rejection::BackendFull) => true,
             Fault::Rejected(_) => *self == Self::SlowRequest,
-            Fault::Error(_) => !matches!(self, Self::BackendRefused(_) | Self::BackendStatus(501 | 505)),
+            Fault::Error(_) => match self {
+                Self::BackendRefused(status) => matches!(status, 408 | 409),
+                _ => !matches!(self, Self::BackendStatus(501 | 505)),
+            },
         }
     }
 

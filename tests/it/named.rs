@@ -55,6 +55,21 @@ fn a_fallback_answers_if_the_named_model_fails() {
     assert_eq!(third.requests().len(), 0);
 }
 
+/// The model that the client named is called first, whatever order a policy gives: so it would be if a shadow decided.
+#[test]
+fn a_shadow_that_ranks_the_fallback_first_agrees() {
+    let (named, spare, third) = (good(), good(), good());
+    let gateway = setup(&named, &spare, &third)
+        .file("other.rhai", b"fn route(request, candidates) { candidates.reverse(); route_to(candidates, \"turned\") }")
+        .routing("shadows.other = { builtin = \"script\", setting_files = { script = \"other.rhai\" } }")
+        .start();
+    let response = gateway.post(PATH, &ask(PATH, "named", "hello", false)).expect(200);
+    assert_eq!(response.header("x-wasmgate-model"), "named");
+    gateway.wait_metric("api_gateway_policy_shadow_comparisons_total", &[("result", "agree")], 1.0);
+    let labels = [("active_model", "named"), ("shadow_model", "named")];
+    gateway.wait_metric("api_gateway_policy_shadow_choices_total", &labels, 1.0);
+}
+
 #[test]
 fn a_fallback_of_a_fallback_is_not_called() {
     let (named, spare, third) = (good(), failing(), good());

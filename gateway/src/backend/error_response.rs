@@ -40,7 +40,7 @@ pub(super) async fn read(response: Response<Incoming>) -> Response<Vec<u8>> {
 pub(super) fn failure(response: &Response<Vec<u8>>, redaction: &Redaction) -> Failure {
     let headers = response.headers();
     let mut failure = classify(response.status().as_u16(), &BackendError::read(response.body()), redaction);
-    failure.retry_after = retry_after(headers, SystemTime::now());
+    failure.retry_after = retry_after(headers, SystemTime::now()).or(failure.retry_after);
     failure.is_final = headers.get("x-should-retry").is_some_and(|value| value == "false");
     failure
 }
@@ -62,7 +62,7 @@ fn classify(status: u16, error: &BackendError, redaction: &Redaction) -> Failure
         429 if about.account() => (Kind::BackendRefused(429), REFUSED),
         429 => (Kind::BackendBusy, "the backend is rate limiting the gateway"),
         // Ollama and some gateways answer 500.
-        400 | 413 | 422 | 500.. if error.overflow.is_some() => {
+        200 | 400 | 413 | 422 | 500.. if error.overflow.is_some() => {
             (Kind::ContextTooLong, "the prompt is longer than the model's context window")
         }
         529 => (Kind::BackendStatus(529), OVERLOADED),
@@ -89,6 +89,7 @@ fn classify(status: u16, error: &BackendError, redaction: &Redaction) -> Failure
     let word = error.code.as_deref().or(error.kind.as_deref()).filter(|word| is_code(word) && redaction.allows(word));
     let word = word.map_or(String::new(), |word| format!(", {word}"));
     let mut failure = Failure::new(kind, message).with_detail(format_args!("status {status}{word}"));
+    failure.retry_after = error.retry_after;
     if is_refusal || is_overflow {
         let allowed = |text: &Option<String>, is: fn(&str) -> bool| {
             text.clone().filter(|text| is(text) && redaction.allows(text))
@@ -150,8 +151,31 @@ const OF_THE_GATEWAY: [&str; 15] = [
     "unauthorized",
     "unsupported_country_region_territory",
 ];
-/// Words of such errors in messages of servers that give them no code.
-const WORDS_OF_THE_GATEWAY: [&str; 5] = ["api key", "api_key", "credit balance", "billing", "model not found"];
+/// What such errors say in lower case, where a server gives them no code. Whole phrases, since a message about the request
+/// may repeat the client's words: the name of a tool or of a schema's property.
+const PHRASES_OF_THE_ACCOUNT: [&str; 7] = [
+    "credit balance is too low",
+    "billing hard limit",
+    "billing details",
+    "billing is not",
+    "billing account",
+    "enable billing",
+    "model not found",
+];
+const PHRASES_OF_CREDENTIALS: [&str; 12] = [
+    "api key not valid",
+    "api key not found",
+    "api key expired",
+    "api key is invalid",
+    "api key provided",
+    "invalid api key",
+    "incorrect api key",
+    "missing api key",
+    "no api key",
+    "provide an api key",
+    "valid api key",
+    "invalid api_key",
+];
 
 /// Those of them that speak of its key.
 const OF_CREDENTIALS: [&str; 6] = [
@@ -198,7 +222,12 @@ impl<'a> About<'a> {
 
     /// Whether it speaks of the gateway's credentials.
     fn credentials(&self) -> bool {
-        self.is_named(&OF_CREDENTIALS) || self.text.contains("api key") || self.text.contains("api_key")
+        self.is_named(&OF_CREDENTIALS) || self.says(&PHRASES_OF_CREDENTIALS)
+    }
+
+    /// Whether its sentence has one of these phrases. An error that names a parameter speaks of that one.
+    fn says(&self, phrases: &[&str]) -> bool {
+        self.error.param.is_none() && phrases.iter().any(|phrase| self.text.contains(phrase))
     }
 
     /// Whether the server says that it has too much to do.
@@ -214,7 +243,7 @@ impl<'a> About<'a> {
     fn request(&self, status: u16) -> bool {
         // The gateway chose the model's name.
         let of_model = self.error.param.as_deref() == Some("model");
-        let says_so = WORDS_OF_THE_GATEWAY.iter().any(|words| self.text.contains(words));
+        let says_so = self.says(&PHRASES_OF_THE_ACCOUNT) || self.says(&PHRASES_OF_CREDENTIALS);
         let of_parameter = status != 404 || self.error.param.is_some();
         of_parameter && !of_model && !self.is_named(&OF_THE_GATEWAY) && !says_so
     }
@@ -262,6 +291,17 @@ mod tests {
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }
 
+    #[test]
+    fn a_wait_that_only_the_body_names_is_kept() {
+        let body = r#"[{"error":{"code":429,"message":"no","status":"RESOURCE_EXHAUSTED",
+            "details":[{"@type":"x"},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.5s"}]}}]"#;
+        let failure = classified(429, body);
+        assert_eq!((failure.kind, failure.retry_after), (Kind::BackendBusy, Some(Duration::from_millis(34_500))));
+        for odd in ["soon", "-1s", "1e999s", "34"] {
+            assert_eq!(classified(429, &body.replace("34.5s", odd)).retry_after, None, "{odd}");
+        }
+    }
+
     fn classified(status: u16, body: &str) -> Failure {
         classify(status, &BackendError::read(body.as_bytes()), &Redaction::default())
     }
@@ -282,8 +322,28 @@ mod tests {
             (400, r#"{"error":{"message":"no","type":"authentication_error"}}"#, 401),
             (403, "", 403),
             (429, r#"{"error":{"message":"no","code":"insufficient_quota"}}"#, 429),
+            (400, r#"{"error":{"message":"Incorrect API key provided: sk-...ab."}}"#, 401),
+            (
+                400,
+                r#"{"error":{"message":"This API method requires billing to be enabled. Please enable billing on"}}"#,
+                400,
+            ),
         ] {
             assert_eq!(classified(status, body).kind, Kind::BackendRefused(refused), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn the_clients_own_words_in_a_refusal_are_not_taken_for_the_gateways_account() {
+        for word in ["billing", "api_key", "api key", "credit balance", "billing_update"] {
+            for error in [
+                serde_json::json!({"message": format!("Invalid schema for function '{word}'"), "type": "invalid_request_error"}),
+                serde_json::json!({"message": format!("tools.0.custom.input_schema: property '{word}' is not valid")}),
+                serde_json::json!({"message": format!("'enable {word}' and no API key"), "param": "tools[0].function"}),
+            ] {
+                let body = serde_json::json!({"error": error}).to_string();
+                assert_eq!(classified(400, &body).kind, Kind::RequestRefused(400, None), "{body}");
+            }
         }
     }
 
@@ -295,6 +355,7 @@ mod tests {
             (r#"{"error":{"type":"api_error"}}"#, Kind::BackendStatus(500)),
             (r#"{"error":{"code":503,"message":"The model is overloaded."}}"#, Kind::BackendStatus(529)),
             (r#"{"error":"words"}"#, Kind::BackendStatus(200)),
+            (r#"{"error":{"message":"This model's maximum context length is 9 tokens."}}"#, Kind::ContextTooLong),
             (r#"{"error":{"code":401,"message":"no"}}"#, Kind::BackendRefused(401)),
             (r#"{"error":{"code":400,"message":"no"}}"#, Kind::RequestRefused(400, None)),
             (r#"{"error":{"code":"context_length_exceeded","message":"no"}}"#, Kind::ContextTooLong),

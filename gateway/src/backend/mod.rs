@@ -47,7 +47,9 @@ pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState, CallOutcome
 pub use capabilities::{Capabilities, Capability};
 pub use catalog::{Catalog, LiveModel, Model};
 use coding::Decoding;
-pub use egress::{ClientCertificate, Egress, ExtraHeader, Proxy, ProxyBy, ProxyVariables, Roots, Tls, WrongClient};
+pub use egress::{
+    ClientCertificate, Egress, ExtraHeader, Proxy, ProxyBy, ProxyVariables, Roots, SECRET_HEADERS, Tls, WrongClient,
+};
 pub use health::{Health, HealthState};
 use http::{Http, Incoming, Lost, Outgoing};
 pub use http::{Http2, Protocol};
@@ -371,7 +373,7 @@ impl Backend {
             let spared = dialect.quirks_in(call.from, call.chat, &quirks, status, refusal.body());
             let Some(spared) = spared.filter(|_| left > 0) else { return Err(self.refused(&refusal)) };
             // No provider charges for a refusal.
-            call.sent.unnote();
+            call.sent.clear();
             quirks = quirks.or(spared);
             left -= 1;
         }

@@ -9,7 +9,7 @@ use hyper::{Method, Uri};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::http::{Http, Outgoing};
+use super::http::{Http, Lost, Outgoing};
 use super::{Backend, Body, Sent};
 
 /// Timeout of a probe. A local server that is busy with a prompt still answers probes.
@@ -46,7 +46,12 @@ pub(super) async fn run(backend: &Arc<Backend>, interval: Duration) {
 
 async fn once(backend: &Backend) {
     let (Some(http), Some(url)) = (&backend.live.http, &backend.probe_url) else { return };
-    let answer = tokio::time::timeout(TIMEOUT, ask(backend, http, url)).await.ok().flatten();
+    let answer = match tokio::time::timeout(TIMEOUT, ask(backend, http, url)).await {
+        // Its own calls use all connections: that says nothing of the server.
+        Ok(Err(Lost::Full)) => return,
+        Ok(answer) => answer.ok(),
+        Err(_elapsed) => None,
+    };
     backend.live.health.note(answer.as_ref().is_some_and(|(answered, _)| *answered));
     let body = answer.and_then(|(_, body)| body);
     let loaded = body.and_then(|body| serde_json::from_slice::<Loaded>(&body).ok());
@@ -55,10 +60,10 @@ async fn once(backend: &Backend) {
 }
 
 /// Whether the backend answered, and the body if the probe reads it.
-async fn ask(backend: &Backend, http: &Http, url: &Uri) -> Option<(bool, Option<Bytes>)> {
+async fn ask(backend: &Backend, http: &Http, url: &Uri) -> Result<(bool, Option<Bytes>), Lost> {
     let (headers, sent) = (&backend.headers, &Sent::default());
     let request = Outgoing { method: Method::GET, to: url, headers, body: Bytes::new(), sent };
-    let response = http.send(&request, backend.settings.timeouts.connect, Instant::now() + TIMEOUT).await.ok()?;
+    let response = http.send(&request, backend.settings.timeouts.connect, Instant::now() + TIMEOUT).await?;
     // Any status below 500 proves that the server is up. Traffic shows whether the server accepts the key.
     let status = response.status();
     let body = if backend.settings.kind.loads_models && status.is_success() {
@@ -67,5 +72,5 @@ async fn ask(backend: &Backend, http: &Http, url: &Uri) -> Option<(bool, Option<
         Body::unpermitted(response.into_body(), None).finish();
         None
     };
-    Some((status.as_u16() < 500, body))
+    Ok((status.as_u16() < 500, body))
 }

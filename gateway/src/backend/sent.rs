@@ -15,7 +15,7 @@ impl Sent {
     }
 
     /// Notes that the server did not process what was written.
-    pub(super) fn unnote(&self) {
+    pub(super) fn clear(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 

@@ -19,7 +19,7 @@ use super::policies::{PoliciesFile, is_header_name, mean_hook};
 use super::problem::{Code, Problems, wrong};
 use super::warnings;
 use super::{Config, Examined, Log, LogFormat, Place, Reload, Server, Translation};
-use crate::backend::{self, ProxyVariables, seconds};
+use crate::backend::{self, ProxyVariables, SECRET_HEADERS, seconds};
 use wasmgate_base::digest::sha256;
 use wasmgate_base::range::Range;
 use wasmgate_dialect::Bounds;
@@ -292,11 +292,10 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
 fn mean_server(file: ServerFile, problems: &mut Problems) -> Server {
     for header in &file.label_headers {
         let path = ["server", "label_headers"];
-        let secret = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
         if !is_header_name(header) {
             let found = format!("{header:?} is not a header name");
             problems.add(wrong(&path, Code::InvalidValue, found, "lower-case letters, digits and `-`"));
-        } else if secret.contains(&header.as_str()) {
+        } else if SECRET_HEADERS.contains(&header.as_str()) {
             let found = format!("{header} holds secrets; policies never see it");
             problems.add(wrong(&path, Code::Conflict, found, ""));
         }

@@ -52,7 +52,8 @@ impl Control {
         for revision in places.values().flat_map(SlotState::revisions) {
             // A label that ends in the digest belongs to a second build of the version.
             let digest = revision.spec.content();
-            if !revision.version.ends_with(&format!("+{}", &digest[..8])) {
+            let of_second_build = digest.get(..8).map(|digest| format!("+{digest}"));
+            if !of_second_build.is_some_and(|end| revision.version.ends_with(&end)) {
                 versions.insert((revision.policy.clone(), revision.version.clone()), digest);
             }
         }

@@ -43,7 +43,7 @@ impl Requests {
         );
         let rejected = families.counters(
             "api_gateway_rejected_requests_total",
-            "Requests rejected before a model was called, by reason.",
+            "Requests rejected, by the gateway or a policy before a model was called or by the backend itself, by reason.",
             &["reason"],
         );
         let pinned = families.counters(

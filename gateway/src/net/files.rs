@@ -54,6 +54,12 @@ impl Files {
         Ok(Self { limit, max_connections: max_connections_fit, max_in_flight: max_in_flight_fit })
     }
 
+    /// Requests in flight that fit next to the connections of clients, whatever is configured.
+    #[must_use]
+    pub fn room_in_flight(&self) -> usize {
+        self.limit.saturating_sub(RESERVE).saturating_sub(self.max_connections)
+    }
+
     /// What it lowered, for operators; `None`: nothing.
     #[must_use]
     pub fn lowered(&self, max_connections: usize, max_in_flight: usize) -> Option<String> {
@@ -103,6 +109,7 @@ mod tests {
             let files = Files::fit(limit, connections, in_flight).unwrap();
             assert_eq!((files.max_connections, files.max_in_flight), fit, "{limit} {connections} {in_flight}");
             assert!(files.max_connections.saturating_add(files.max_in_flight) <= limit - RESERVE);
+            assert!(files.room_in_flight() >= files.max_in_flight);
             assert_eq!(files.lowered(connections, in_flight).is_some(), fit != (connections, in_flight));
         }
         assert_eq!(Files::fit(175, 1, 1), Err(TooFewFiles { limit: 175 }));

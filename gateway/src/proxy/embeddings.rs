@@ -62,8 +62,7 @@ async fn steps(in_flight: &mut InFlight, form: Form, headers: &HeaderMap, body: 
     let ready = offload::run(bytes.len(), move || Ready::read(&catalog, form, &bytes)).await??;
     let Ready { model: index, asked, body: sent, form } = ready;
     let live = &snapshot.catalog.models()[index];
-    in_flight.record.model = Some(index);
-    let embedding = Embedding { gateway: &gateway, live, body: sent, inputs: asked.inputs };
+    let embedding = Embedding { gateway: &gateway, live, body: sent, asked: Arc::new(asked), form };
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);
     let target = Target {
         budgets: &gateway.budgets,
@@ -72,15 +71,7 @@ async fn steps(in_flight: &mut InFlight, form: Form, headers: &HeaderMap, body: 
         last: true,
         progress: &Progress::default(),
     };
-    let answer = with_retries(target, &mut in_flight.record, &embedding).await?;
-    in_flight.record.answered = Some(Instant::now());
-    let (raw, model) = (answer.clone(), live.model.name.clone());
-    let read = offload::run(raw.len(), move || asked.answer(form, &raw, &model)).await?;
-    let (translated, tokens) = read.map_err(|error| {
-        Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
-    })?;
-    in_flight.record.note_usage(tokens.map(|input| Usage { input, ..Usage::default() }), true);
-    Ok(translated.map_or(answer, Bytes::from))
+    with_retries(target, &mut in_flight.record, &embedding).await
 }
 
 /// One embeddings call.
@@ -88,7 +79,9 @@ struct Embedding<'a> {
     gateway: &'a Gateway,
     live: &'a LiveModel,
     body: Bytes,
-    inputs: usize,
+    asked: Arc<Asked>,
+    /// The backend's form.
+    form: Form,
 }
 
 impl Attempt for Embedding<'_> {
@@ -102,16 +95,26 @@ impl Attempt for Embedding<'_> {
             let called = Instant::now();
             record.begin_attempt(index, called);
             bounds.progress.call(called);
-            let body = backend.embeddings(permit, self.body.clone(), self.inputs, until, record.sent.clone()).await?;
+            let body =
+                backend.embeddings(permit, self.body.clone(), self.asked.inputs, until, record.sent.clone()).await?;
             whole(body, |_| bounds.by).await
         };
-        tokio::select! {
+        let answer = tokio::select! {
             biased;
             () = self.gateway.budgets.cutoff.cancelled() => Err(stopping()),
             answer = tokio::time::timeout_at(until, answered) => answer.unwrap_or_else(|_elapsed| {
                 Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time"))
             }),
-        }
+        }?;
+        record.answered = Some(Instant::now());
+        let (raw, model, asked, form) =
+            (answer.clone(), self.live.model.name.clone(), Arc::clone(&self.asked), self.form);
+        let read = offload::run(raw.len(), move || asked.answer(form, &raw, &model)).await?;
+        let (translated, tokens) = read.map_err(|error| {
+            Failure::new(Kind::Protocol, "the backend's answer is not valid in its dialect").with_detail(error)
+        })?;
+        record.note_usage(tokens.map(|input| Usage { input, ..Usage::default() }), true);
+        Ok(translated.map_or(answer, Bytes::from))
     }
 }
 

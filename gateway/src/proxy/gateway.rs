@@ -54,7 +54,7 @@ impl Gateway {
             budgets: Budgets::default(),
             in_flight: AtomicUsize::new(0),
             is_loopback,
-            most_in_flight: files.max_in_flight,
+            most_in_flight: files.room_in_flight(),
             memory: Arc::default(),
             watchdog: Watchdog::default(),
             started: Instant::now(),

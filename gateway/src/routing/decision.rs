@@ -15,7 +15,9 @@ use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation};
 use crate::state::{DEFAULT_NAME, Decider, Serving, Snapshot};
 use crate::telemetry::Record;
 use wasmgate_base::money::NanoDollars;
-use wasmgate_policy_host::{Breaker, Candidate, CostEstimate, FailureClass, Health, PolicyFailure, Request, Verdict};
+use wasmgate_policy_host::{
+    Breaker, Candidate, CostEstimate, FailureClass, Health, Observation, PolicyFailure, Request, Verdict,
+};
 
 /// Which models answer, in which order, and why.
 #[derive(Debug)]
@@ -95,7 +97,12 @@ impl Routing<'_> {
         let answered = matches!(&decided, Ok(_) | Err(Failure { kind: Kind::Denied(_), .. }));
         if by_active && answered {
             let model = decided.as_ref().ok().and_then(|decision| decision.ranking.first().copied());
-            self.shadows.ask(self.snapshot, &self.request, &candidates, Actual { model, estimates: estimated });
+            self.shadows.ask(
+                self.snapshot,
+                &self.request,
+                &candidates,
+                Actual { model, named: self.named, estimates: estimated },
+            );
         }
         decided
     }
@@ -217,12 +224,14 @@ pub(super) fn outcome_of(routed: &Result<Verdict, PolicyFailure>) -> Result<Deci
     }
 }
 
+/// Whether calls to the model would fail now.
+pub(super) fn is_down(now: &Observation) -> bool {
+    now.health == Health::Down || now.breaker == Breaker::Open
+}
+
 /// The configured order, with models last if their backend is down or their breaker is open.
 fn default_ranking(catalog: &Catalog, permitted: &[usize]) -> Vec<usize> {
-    let down = |index: &usize| {
-        let now = observe(&catalog.models()[*index]);
-        now.health == Health::Down || now.breaker == Breaker::Open
-    };
+    let down = |index: &usize| is_down(&observe(&catalog.models()[*index]));
     let (last, first): (Vec<usize>, Vec<usize>) = permitted.iter().partition(|index| down(index));
     [first, last].concat()
 }

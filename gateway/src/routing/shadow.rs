@@ -15,14 +15,12 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use super::candidate::candidate;
-use super::decision::outcome_of;
+use super::decision::{is_down, outcome_of};
 use crate::metrics::Comparison;
 use crate::metrics::labels::{DecisionOutcome, Evaluation};
 use crate::state::{Shadow, Snapshot};
 use wasmgate_base::money::NanoDollars;
-use wasmgate_policy_host::{
-    Candidate, CostEstimate, FailureClass, Health, Hook, Observation, OwnedRequest, Request, Verdict,
-};
+use wasmgate_policy_host::{Candidate, CostEstimate, FailureClass, Hook, Observation, OwnedRequest, Request, Verdict};
 
 /// Requests that may wait for the shadow thread.
 const QUEUE: usize = 64;
@@ -67,6 +65,8 @@ impl Drop for Held {
 pub(super) struct Actual {
     /// The first choice, by position in the catalog; `None` if the request was denied.
     pub model: Option<usize>,
+    /// The model that the client named.
+    pub named: Option<usize>,
     /// The deciding cost policy's estimate of each candidate; `None` if it failed or is disabled.
     pub estimates: Option<Vec<CostEstimate>>,
 }
@@ -178,16 +178,7 @@ impl Decided {
         let verdict = shadow.decider.version.policy.route(self.request.request(&lists), &candidates).await;
         let outcome = outcome_of(&verdict);
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
-        let first = match &verdict {
-            Ok(Verdict::Route(decision)) => {
-                decision.ranking.first().and_then(|&index| self.candidates.get(index as usize))
-            }
-            // A shadow without an opinion gets the gateway's default, as it would if it were active.
-            Ok(Verdict::Pass) => {
-                self.candidates.iter().find(|seen| seen.now.health != Health::Down).or(self.candidates.first())
-            }
-            Ok(Verdict::Deny(_)) | Err(_) => None,
-        };
+        let first = verdict.as_ref().ok().and_then(|verdict| self.first_choice(verdict));
         let model = first.map(|seen| seen.model);
         let cost = first.and_then(|seen| seen.estimate?.cost).map(NanoDollars);
         shadow.decider.metrics.observe_decision(Some(outcome), model, cost);
@@ -198,6 +189,23 @@ impl Decided {
                 let same = model == self.actual.model;
                 shadow.metrics.compared(if same { Comparison::Agree } else { Comparison::Disagree });
             }
+        }
+    }
+
+    /// The model that would be called first if the shadow were active.
+    fn first_choice(&self, verdict: &Verdict) -> Option<&Seen> {
+        let is_named = |seen: &&Seen| Some(seen.model) == self.actual.named;
+        match verdict {
+            Verdict::Route(decision) => {
+                let mut ranking = decision.ranking.iter().filter_map(|&index| self.candidates.get(index as usize));
+                ranking.clone().find(is_named).or_else(|| ranking.next())
+            }
+            Verdict::Pass => {
+                let is_usable = |seen: &&Seen| !is_down(&seen.now);
+                let mut all = self.candidates.iter();
+                all.clone().find(is_named).or_else(|| all.clone().find(is_usable)).or_else(|| all.next())
+            }
+            Verdict::Deny(_) => None,
         }
     }
 

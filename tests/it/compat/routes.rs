@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::{Response, request};
-use wasmgate_tests::wire::{Dialect, ask, error_code};
+use wasmgate_tests::wire::{Dialect, Usage, ask, error_code};
 
 const ANTHROPIC: (&str, &str) = ("anthropic-version", "2023-06-01");
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -236,6 +236,25 @@ fn tokens_are_counted_by_the_backend_or_estimated() {
     for free in ["api_gateway_cost_total", "api_gateway_tokens_total", "api_gateway_estimated_tokens_total"] {
         assert_eq!(metrics.value(free, &[]), 0.0, "{free}");
     }
+}
+
+/// A server can answer and not count, or count and not answer: counting says nothing of the model.
+#[test]
+fn counting_neither_opens_nor_closes_the_breaker_of_the_model() {
+    let backend = Backend::start(|request| match request.path.ends_with("/count_tokens") {
+        true => Reply::json(500, &json!({})),
+        false => Reply::json(200, &Dialect::Anthropic.answer("well", Usage { input: 11, output: 3 })),
+    });
+    let gateway = Gateway::setup()
+        .model("claude", Dialect::Anthropic, &backend)
+        .models("[backends.claude.breaker]\nmin_calls = 2\n")
+        .start();
+    for _ in 0..5 {
+        assert_eq!(count(&gateway, "claude", json!({})).expect(200).header("x-wasmgate-count"), "estimate");
+    }
+    gateway.chat("hello").expect(200);
+    let labels = [("model", "claude"), ("state", "closed")];
+    assert_eq!(gateway.metrics().value("api_gateway_breaker_state", &labels), 1.0);
 }
 
 /// What a backend says of the prompt is the client's; what it cannot do is estimated.

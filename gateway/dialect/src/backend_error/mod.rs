@@ -6,6 +6,8 @@
 mod numbers;
 mod recognise;
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::lenient::repaired;
@@ -24,6 +26,8 @@ pub struct BackendError {
     pub param: Option<String>,
     /// Its sentence.
     pub message: String,
+    /// How long to wait before another attempt, if it says that: Gemini's errors do.
+    pub retry_after: Option<Duration>,
     /// By how much the prompt exceeds the model's context window, if it says that.
     pub overflow: Option<Overflow>,
 }
@@ -80,6 +84,7 @@ impl BackendError {
             json,
         ];
         error.message = messages.into_iter().map(sentence).find(|text| !text.is_empty()).unwrap_or_default();
+        error.retry_after = inner["details"].as_array().into_iter().flatten().find_map(delay);
         if inner["innererror"]["code"].as_str() == Some("ResponsibleAIPolicyViolation") {
             error.code = Some("content_filter".to_owned());
         }
@@ -98,8 +103,15 @@ impl BackendError {
         self.code = self.code.take().or(within.code);
         self.kind = self.kind.take().or(within.kind);
         self.param = self.param.take().or(within.param);
+        self.retry_after = self.retry_after.or(within.retry_after);
         self.status = self.status.or(within.status);
     }
+}
+
+/// `google.rpc.RetryInfo`: seconds with the unit.
+fn delay(detail: &Value) -> Option<Duration> {
+    let seconds = detail["retryDelay"].as_str()?.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// An error's status, as a number or as text.

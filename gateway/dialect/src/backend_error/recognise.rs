@@ -16,7 +16,7 @@ const WORDS: [&str; 5] = [
 ];
 
 /// What such errors say, in lower case. The comments name who says it.
-const SENTENCES: [&str; 36] = [
+const SENTENCES: [&str; 37] = [
     "prompt is too long",           // Anthropic
     "exceed context limit",         // Anthropic
     "exceeds model context window", // Anthropic
@@ -49,6 +49,7 @@ const SENTENCES: [&str; 36] = [
     "prompt token count of",     // GitHub Copilot
     "prompt exceeds max length", // Zhipu
     "too many input tokens",
+    "too many tokens: size limit exceeded",       // Cohere
     "range of input length should be",            // DashScope
     "`inputs` must have less than",               // TGI
     "`inputs` tokens + `max_new_tokens` must be", // TGI

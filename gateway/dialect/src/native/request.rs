@@ -79,7 +79,11 @@ mod tests {
             (r#"{"prompt":"a","model":1}"#, "model is a number; a string is expected"),
             (r#"{"prompt":"a","max_token":5}"#, "max_token is not a known field; did you mean `max_tokens`?"),
             (r#"{"promt":"a"}"#, "promt is not a known field; did you mean `prompt`?"),
-            (r#"{"prompt":"a","Model":"x"}"#, "Model is not a known field; did you mean `model`?"),
+            (
+                r#"{"prompt":"a","Model":"x"}"#,
+                "Model is another spelling of model; backends that ignore case disagree on which of two spellings counts, \
+                 so model is expected",
+            ),
             (
                 r#"{"zzz":"a"}"#,
                 "zzz is not a known field; the known fields are `prompt`, `model`, `max_tokens`, `stream`",

@@ -25,8 +25,8 @@ const RESERVED: [&str; 17] = [
     "via",
 ];
 
-/// Headers whose value is a secret, so that it does not belong into the configuration.
-const SECRET: [&str; 4] = ["authorization", "cookie", "x-api-key", "api-key"];
+/// Headers whose value is a secret: it does not belong into the configuration, and policies never see it.
+pub const SECRET_HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"];
 
 /// A header. Its debug output does not show a secret value.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl ExtraHeader {
     /// the value.
     pub fn new(name: &str, value: &str, secret: bool) -> Result<Self, String> {
         let lower = name.to_ascii_lowercase();
-        if !secret && SECRET.contains(&lower.as_str()) {
+        if !secret && SECRET_HEADERS.contains(&lower.as_str()) {
             return Err("this header holds a secret, expected `{ env = \"NAME\" }` or `{ file = \"PATH\" }`".into());
         }
         if RESERVED.contains(&lower.as_str()) {

@@ -9,7 +9,7 @@ mod tls;
 
 use std::fmt;
 
-pub use headers::ExtraHeader;
+pub use headers::{ExtraHeader, SECRET_HEADERS};
 pub use proxy::{Proxy, ProxyVariables};
 pub use tls::{ClientCertificate, Roots, Tls, WrongClient};
 

@@ -115,7 +115,12 @@ impl Lease {
                 return Err(match self.connection.reused {
                     true if unsent => Lost::Unsent(detail),
                     true if raced => Lost::Raced(detail),
-                    _ => Lost::Broken(detail),
+                    _ => {
+                        if unsent {
+                            request.sent.clear();
+                        }
+                        Lost::Broken(detail)
+                    }
                 });
             }
         };

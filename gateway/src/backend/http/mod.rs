@@ -114,7 +114,7 @@ impl Http {
                 Lease::H2(stream) => stream.send(request, head_by).await,
             };
             if matches!(sent, Err(Lost::Unsent(_) | Lost::Unprocessed(_) | Lost::Raced(_))) {
-                request.sent.unnote();
+                request.sent.clear();
             }
             match sent {
                 // Ends, because such a connection leaves the pool.
