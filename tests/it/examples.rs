@@ -37,6 +37,11 @@ fn the_guide_to_writing_a_policy_works_in_rust() {
 }
 
 #[test]
+fn the_guide_to_writing_a_policy_works_in_go() {
+    writes_a_policy_in("go", "routing.go");
+}
+
+#[test]
 fn the_guide_to_writing_a_policy_works_in_javascript() {
     writes_a_policy_in("javascript", "src/routing.js");
 }

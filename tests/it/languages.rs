@@ -204,7 +204,7 @@ macro_rules! languages {
     )*};
 }
 
-languages!(rust javascript python c zig script);
+languages!(rust go javascript python c zig script);
 
 /// A project of each language, and what each of its hostile prompts ends as.
 struct Hostile {
@@ -272,6 +272,43 @@ fn a_hostile_author_of_rust_harms_nobody() {
             ends: &[
                 ("loop", "timeout", "the call exceeded its time limit"),
                 ("throw", "trap", "panicked at src/routing.rs"),
+                ("grow", "out_of_memory", "the limit is 67108864"),
+                ("lie", "invalid_decision", "the ranking names candidate 7 of 3"),
+            ],
+        },
+    );
+}
+
+#[test]
+fn a_hostile_author_of_go_harms_nobody() {
+    harms_nobody(
+        "go",
+        &Hostile {
+            file: "routing.go",
+            before: "preferred, tier := contract.Local",
+            lines: r#"
+	switch request.Messages[len(request.Messages)-1].Text {
+	case "loop":
+		for {
+		}
+	case "wait":
+		<-make(chan int)
+	case "throw":
+		panic("no such thing")
+	case "beyond":
+		request = nil
+	case "grow":
+		for hoard := [][]byte{}; ; {
+			hoard = append(hoard, make([]byte, 1<<20))
+		}
+	case "lie":
+		return contract.Decision{Ranking: []uint32{7}}, nil
+	}"#,
+            ends: &[
+                ("loop", "timeout", "the call exceeded its time limit"),
+                ("wait", "trap", "all goroutines are asleep"),
+                ("throw", "trap", "panic: no such thing, at policy/routing.go:"),
+                ("beyond", "trap", "nil pointer dereference"),
                 ("grow", "out_of_memory", "the limit is 67108864"),
                 ("lie", "invalid_decision", "the ranking names candidate 7 of 3"),
             ],
@@ -490,7 +527,11 @@ fn templates_and_examples_do_not_drift_apart() {
         "src/failures.js",
         "src/cost.js",
     ];
-    let shared: [(&str, &str, &[&str]); 5] = [
+    let go = ["types", "memory", "records", "host", "result", "panic", "routing", "cost"]
+        .map(|name| format!("contract/{name}.go"));
+    let go: Vec<&str> = go.iter().map(String::as_str).chain(["go.mod", "requirements.txt", "wasi.wat"]).collect();
+    let shared: [(&str, &str, &[&str]); 6] = [
+        ("go", "go", &go),
         ("js", "javascript", &javascript),
         ("python", "python", &["requirements.txt", "failures.py"]),
         ("c", "c", &["requirements.txt"]),

@@ -48,6 +48,7 @@ pub(super) struct New {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Language {
     Rust,
+    Go,
     Js,
     Python,
     C,
