@@ -159,6 +159,25 @@ fn a_policy_that_fails_says_why_and_its_log_is_shown() {
 }
 
 #[test]
+fn a_language_has_the_names_that_authors_give_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = |lang: &str| {
+        let path = folder.path().join(lang);
+        run(&["policy", "new", "mine", "--lang", lang, "--path", path.to_str().unwrap()])
+    };
+    for (lang, file) in [
+        ("rs", "Cargo.toml"),
+        ("golang", "go.mod"),
+        ("JavaScript", "package.json"),
+        ("py", "requirements.txt"),
+        ("C", "src/routing.c"),
+    ] {
+        new(lang).expect(0, &[file]);
+    }
+    new("cobol").expect(2, &["'cobol'", "possible values: rust, go, js, python, c, zig, script"]);
+}
+
+#[test]
 fn a_new_project_needs_a_good_name_and_an_empty_folder() {
     let files = folder(&[("there", b"x")]);
     let new = |name: &str, path: &str| {

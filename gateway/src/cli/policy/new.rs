@@ -35,7 +35,7 @@ pub(super) struct New {
     #[arg(value_parser = name)]
     name: String,
     /// Programming language.
-    #[arg(long)]
+    #[arg(long, ignore_case = true)]
     lang: Language,
     /// Hooks of the policy: routing (which model answers), cost (what a request costs), or both.
     #[arg(long, default_value = "routing")]
@@ -47,9 +47,13 @@ pub(super) struct New {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Language {
+    #[value(alias = "rs")]
     Rust,
+    #[value(alias = "golang")]
     Go,
+    #[value(alias = "javascript")]
     Js,
+    #[value(alias = "py")]
     Python,
     C,
     Zig,
