@@ -51,7 +51,9 @@ pub async fn check(examined: Examined, options: &Options) -> Result<Checked, Sta
     let Some(config) = config else { return Ok(Checked { summary: String::new(), problems }) };
     let is_wrong = problems.iter().any(Problem::is_error);
     let files = fit_files(&config)?;
-    let Checked { summary, problems: more } = control::check(&config, loader(&config, options)?).await?;
+    let is_about_models = |problem: &Problem| ["models", "backends"].iter().any(|table| problem.key.starts_with(table));
+    let all_models = !problems.iter().any(|problem| problem.is_error() && is_about_models(problem));
+    let Checked { summary, problems: more } = control::check(&config, loader(&config, options)?, all_models).await?;
     // Advice on a configuration that is wrong may follow from what is wrong.
     problems.extend(more.into_iter().filter(|problem| problem.is_error() || !is_wrong));
     if let Some(lowered) = files.lowered(config.server.max_connections, config.server.max_in_flight) {

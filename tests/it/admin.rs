@@ -165,7 +165,7 @@ fn the_command_works_on_the_gateway() {
 fn place(slot: &str, fields: &Value) -> Value {
     let mut place = json!({
         "slot": slot, "mode": "active", "state": "serving", "source": "complexity (built in)", "serving": null,
-        "share_percent": null, "can_deny": "no", "refused": null, "source_missing": false, "previous": [],
+        "share_percent": null, "can_deny": "no", "default_models": null, "unknown_models": {}, "refused": null, "source_missing": false, "previous": [],
     });
     for (key, value) in fields.as_object().unwrap() {
         place[key] = value.clone();

@@ -325,6 +325,9 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# total_seconds = ", "total_seconds = ")
         // Nor is there this file.
         .replace("# on_failure = ", "on_failure = ")
+        .replace("# low-models = ", "low-models = ")
+        .replace("# medium-models = ", "medium-models = ")
+        .replace("# high-models = ", "high-models = ")
         .replace("# script = \"route.rhai\"", "");
     let uncommented = with_limits(&uncommented);
     let settings = |text: &str| text.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")).count();

@@ -42,6 +42,7 @@ mod monitoring;
 mod n8n;
 mod named;
 mod overload;
+mod own_models;
 mod process;
 mod profiling;
 mod readme;

@@ -44,6 +44,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_policy_traffic_ratio", "gauge", &["policy", "version"], true),
     ("api_gateway_policy_call_limit_seconds", "gauge", &["policy", "version", "mode"], true),
     ("api_gateway_policy_breaker_open", "gauge", &["policy", "version", "mode"], true),
+    ("api_gateway_policy_unknown_models", "gauge", &["policy", "version", "mode"], true),
     (
         "api_gateway_policy_shadow_comparisons_total",
         "counter",

@@ -13,7 +13,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// A policy, loaded.
 pub(crate) async fn load(loader: &Loader, name: &str, component: &[u8], hook: Hook, limits: &GivenLimits) -> Policy {
     let source = Source { origin: name.into(), bytes: component.into(), fixtures: None, default_name: None };
-    Policy::load(loader, &source, hook, &serde_json::Map::new(), limits, Pace::Serving).await.expect("it loads")
+    Policy::load(loader, &source, hook, &serde_json::Map::new(), limits, None, Pace::Serving).await.expect("it loads")
 }
 
 /// The hook that a built-in policy is for.

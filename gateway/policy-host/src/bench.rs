@@ -98,7 +98,7 @@ pub async fn bench(
     let began = Time::now();
     // No cache: compiling is part of the measurement.
     let loader = Loader::new(LoaderOptions::default())?;
-    let policy = Policy::load(&loader, source, hook, settings, limits, Pace::Background).await?;
+    let policy = Policy::load(&loader, source, hook, settings, limits, None, Pace::Background).await?;
     let load = began.elapsed();
     let mut times = Times::default();
     for _ in 0..rounds.fresh {
@@ -154,7 +154,7 @@ async fn instructions(
     question: &Question,
 ) -> Result<Instructions, BenchError> {
     let loader = Loader::new(LoaderOptions { count_instructions: true, ..LoaderOptions::default() })?;
-    let policy = Policy::load(&loader, source, hook, settings, limits, Pace::Background).await?;
+    let policy = Policy::load(&loader, source, hook, settings, limits, None, Pace::Background).await?;
     policy.renew().await?;
     let mut counts = vec![policy.instructions()];
     for _ in 0..COUNTED_CALL {

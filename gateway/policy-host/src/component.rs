@@ -17,7 +17,9 @@ use crate::declared::CanDeny;
 use crate::failure::{FailureClass, PolicyFailure};
 use crate::hook::Hook;
 use crate::limits::{Limits, Profile};
+use crate::models::{KnownModel, MadeTiers, Named, Naming};
 use crate::pace::Pace;
+use crate::settings::Settings;
 use crate::shown::Shown;
 
 /// Time limit of calls that only happen at load (`describe`, the first `configure`): they touch the guest's code and
@@ -54,6 +56,10 @@ pub struct Policy {
     /// Whether it has denied a request or a sample, or an earlier version of it has.
     pub(crate) denied: AtomicBool,
     pub(crate) reads_budgets: bool,
+    /// The operator's settings.
+    pub(crate) given: Settings,
+    /// What its settings say of models.
+    pub(crate) naming: Naming,
 }
 
 impl fmt::Debug for Policy {
@@ -126,6 +132,34 @@ impl Policy {
     #[must_use]
     pub fn reads_budgets(&self) -> bool {
         self.reads_budgets
+    }
+
+    /// The operator's settings, without what the gateway added.
+    pub(crate) fn given(&self) -> &Settings {
+        &self.given
+    }
+
+    /// The tiers that the gateway made from the configured models; `None` if the operator set all, or it has none.
+    #[must_use]
+    pub fn made_tiers(&self) -> Option<&MadeTiers> {
+        self.naming.made.as_ref()
+    }
+
+    /// Whether the tiers that the gateway made are those that these models give.
+    #[must_use]
+    pub fn fits(&self, models: &[KnownModel]) -> bool {
+        self.naming.fits(models)
+    }
+
+    /// The names of models in its settings that are not configured, by setting.
+    pub fn unknown_models(&self, is_known: impl Fn(&str) -> bool) -> Named {
+        self.naming.unknown(is_known)
+    }
+
+    /// Why the gateway would refuse its settings with these models: the operator named models, and none is configured.
+    #[must_use]
+    pub fn names_none_of(&self, models: &[KnownModel]) -> Option<String> {
+        self.naming.refusal(models)
     }
 
     /// Its instances at this moment.

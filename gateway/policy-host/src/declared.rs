@@ -4,6 +4,8 @@
 //!   that. A policy declares it by a boolean setting named `deny`, or `deny-` and more, that is true in effect; a script by
 //!   calling `deny`.
 //! - Whether it decides by tenants' budgets.
+//!
+//! The module `models` has the settings that name models.
 
 use crate::contract::types::{Manifest, Value};
 use crate::settings::Settings;

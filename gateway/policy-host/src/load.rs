@@ -24,11 +24,12 @@ use super::host::Log;
 use super::limits::{GivenLimits, Limits, Profile};
 use super::link::link;
 use super::loader::Loader;
+use super::models::{KnownModel, Naming, in_words};
 use super::pace::Pace;
 use super::pool::Pool;
 use super::sandbox::{CallTime, Instance};
 use super::script;
-use super::settings::resolve;
+use super::settings::{resolve, with_tiers};
 use super::stage::{LoadError, Stage};
 use super::validate;
 
@@ -48,7 +49,8 @@ pub struct Source {
 impl Policy {
     /// Takes a component through all stages. Reading and compiling it take milliseconds for a Rust policy and seconds
     /// for one with a language engine inside, on other threads or in another process. The guest runs here as in
-    /// production: it yields at each tick. `pace` applies to this and to all later calls.
+    /// production: it yields at each tick. `pace` applies to this and to all later calls. `models` are the configured models;
+    /// without them, names in settings are not checked, and unset tiers have the manifest's defaults.
     ///
     /// # Errors
     /// If any stage refuses the component.
@@ -58,6 +60,7 @@ impl Policy {
         hook: Hook,
         given: &serde_json::Map<String, Json>,
         limits: &GivenLimits,
+        models: Option<&[KnownModel]>,
         pace: Pace,
     ) -> Result<Self, LoadError> {
         let named = OnceLock::new();
@@ -100,6 +103,11 @@ impl Policy {
         }
         let settings = resolve(&manifest, given).map_err(|reason| refuse(Stage::Configured, reason))?;
 
+        let naming = Naming::of(&manifest, &settings, models);
+        if let Some(reason) = models.and_then(|models| naming.refusal(models)) {
+            return Err(refuse(Stage::Configured, reason));
+        }
+
         // The built-in policies that can deny have a setting for it.
         let other = (hook == Hook::Cost || builtin::is(&source.bytes)).then_some(false);
         let declares = declared::denies(&manifest, &settings).filter(|_| hook == Hook::Routing).or(other);
@@ -120,16 +128,37 @@ impl Policy {
         };
         let _ = named.set(name(&manifest));
         let log = Arc::new(Log::new(manifest.name.clone()));
-        let pool = Pool::new(linked, limits.clone(), pace, Arc::new(settings), log);
-        pool.renew(at_load).await.map_err(|failure| match failure.class {
+        let with_tiers = Arc::new(with_tiers(settings.clone(), &naming));
+        let pool = Pool::new(linked, limits.clone(), pace, with_tiers, log);
+        pool.renew(at_load).await.map_err(|failure| match (&naming.made, failure.class) {
             // A script compiles when its component is configured with it.
-            FailureClass::GuestError if is_script => refuse(Stage::Compiled, failure.detail),
-            _ => configured(failure),
+            (_, FailureClass::GuestError) if is_script => refuse(Stage::Compiled, failure.detail),
+            // The author may not have expected an empty tier.
+            (Some(made), _) => refuse(
+                Stage::Configured,
+                format!(
+                    "{failure}; its settings leave tiers unset, which the gateway made from the configured models: {}",
+                    in_words(&made.models)
+                ),
+            ),
+            (None, _) => configured(failure),
         })?;
         reached(Stage::Configured);
         let none = Probed { calls: 0, median: Duration::ZERO, worst: Duration::ZERO, memory_bytes: 0 };
-        let mut policy =
-            Self { hook, digest, manifest, profile, limits, pool, probed: none, declares, denied, reads_budgets };
+        let mut policy = Self {
+            hook,
+            digest,
+            manifest,
+            profile,
+            limits,
+            pool,
+            probed: none,
+            declares,
+            denied,
+            reads_budgets,
+            given: settings,
+            naming,
+        };
         policy.probed = policy.probe().await.map_err(|failure| refuse(Stage::Probed, failure.to_string()))?;
         policy.satisfies(&fixtures).await.map_err(|reason| refuse(Stage::Probed, reason))?;
         // Requests must not see what samples and fixtures left in the guest's memory.

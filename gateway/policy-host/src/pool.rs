@@ -75,6 +75,20 @@ impl Pool {
         }
     }
 
+    /// A pool of the same machine code and limits with other settings, still without an instance.
+    pub(super) fn with_settings(&self, settings: Arc<Settings>) -> Result<Self, PolicyFailure> {
+        let linked = self.stock().linked.clone().ok_or_else(released)?;
+        Ok(Self {
+            stock: Mutex::new(Stock { idle: Vec::new(), linked: Some(linked) }),
+            time: self.time,
+            limits: self.limits.clone(),
+            settings,
+            log: Arc::clone(&self.log),
+            busy: AtomicUsize::new(0),
+            most_memory: AtomicUsize::new(0),
+        })
+    }
+
     /// Replaces all idle instances with a fresh one, created within `time`.
     pub(super) async fn renew(&self, time: CallTime) -> Result<(), PolicyFailure> {
         let old = std::mem::take(&mut self.stock().idle);

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use std::collections::HashMap;
 
 use crate::contract::types::{Manifest, Value};
+use crate::models::Naming;
 
 /// The operator's settings by name, in the types that the manifest asks for.
 pub type Settings = HashMap<String, Value>;
@@ -31,6 +32,14 @@ pub(super) fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>
         settings.insert(name.clone(), value);
     }
     Ok(settings)
+}
+
+/// The operator's settings, and the tiers that the gateway made.
+pub(super) fn with_tiers(mut given: Settings, naming: &Naming) -> Settings {
+    for (tier, models) in naming.made.iter().flat_map(|made| &made.models) {
+        given.insert(tier.clone(), Value::Texts(models.clone()));
+    }
+    given
 }
 
 fn typed(json: &Json, like: &Value) -> Option<Value> {

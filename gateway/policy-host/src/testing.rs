@@ -29,7 +29,7 @@ pub(super) async fn load(name: &str, limits: GivenLimits, fixtures: Option<&str>
         settings.insert("script".into(), "fn route(request, candidates) { route_to(candidates, \"as given\") }".into());
     }
     // Dropping the loader here stops the ticks, which is safe because these guests do not spin.
-    Policy::load(&loader, &source, hook, &settings, &limits, Pace::Serving).await
+    Policy::load(&loader, &source, hook, &settings, &limits, None, Pace::Serving).await
 }
 
 /// Limits that even a busy machine can meet.

@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use wasmgate::rollout::api::{Event, PolicyStatus, Refusal, Status, VersionStatus};
+use wasmgate::rollout::api::{DefaultModels, Event, PolicyStatus, Refusal, Status, VersionStatus};
+use wasmgate_policy_host::in_words;
 
 use super::table::{Table, ago, clean, wrap};
 
@@ -94,6 +95,12 @@ fn policies(policies: &[PolicyStatus], now: u64) -> Table {
             Some("declared") => table.note("can deny requests: its settings declare it"),
             Some("has_denied") => table.note("can deny requests: it has denied one"),
             _ => {}
+        }
+        if let Some(DefaultModels { models, order }) = &policy.default_models {
+            table.note(&format!("default models, by {order}: {}", in_words(models)));
+        }
+        if !policy.unknown_models.is_empty() {
+            table.note(&format!("names models that are not configured: {}", in_words(&policy.unknown_models)));
         }
         if let Some(refusal) = &policy.refused {
             table.note(&refused(refusal, now));

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::StartError;
 use super::advice::advice;
 use super::desired::{self, Bytes, Desired, Loaded};
+use super::models;
 use super::observed::Files;
 use super::persist::Persister;
 use super::revive::from_store;
@@ -26,7 +27,7 @@ use crate::state::Serving;
 use wasmgate_base::money::{NanoDollars, Price};
 use wasmgate_base::paths::platform;
 use wasmgate_base::time::now;
-use wasmgate_policy_host::{LoadError, Loader};
+use wasmgate_policy_host::{KnownModel, LoadError, Loader};
 
 /// The initial content of a slot.
 struct First {
@@ -58,6 +59,7 @@ impl Control {
             }
         }
         let loader = Arc::new(loader);
+        let known = models::known(&catalog);
         let mut files = Files::new(config.reload.settle);
         let mut tasks = Vec::new();
         for (slot, choice) in config.policies() {
@@ -65,7 +67,7 @@ impl Control {
             if let Some(state) = &mut state {
                 state.configured(choice.enabled, config.percent(&slot));
             }
-            tasks.push(first(&loader, store.as_ref(), &mut files, slot, choice, state));
+            tasks.push(first((&loader, Some(&known)), store.as_ref(), &mut files, slot, choice, state));
         }
         let uploaded: Vec<(Slot, SlotState)> = places
             .into_iter()
@@ -77,7 +79,7 @@ impl Control {
             return Err(StartError::Refused(lines.join("\n")));
         }
         for (slot, state) in uploaded {
-            firsts.extend(uploaded_before(&loader, store.as_ref(), slot, state).await);
+            firsts.extend(uploaded_before((&loader, Some(&known)), store.as_ref(), slot, state).await);
         }
         let catalog = Arc::new(catalog);
         let since = now();
@@ -176,7 +178,7 @@ async fn firsts(tasks: Vec<impl Future<Output = Result<First, Problem>>>) -> (Ve
 /// Loads the initial content of a slot. `state` is its state at the last stop, `None` if it is new. A blocked version
 /// stays blocked.
 fn first<'a>(
-    loader: &'a Loader,
+    (loader, models): (&'a Loader, Option<&'a [KnownModel]>),
     store: Option<&'a Store>,
     files: &mut Files,
     slot: Slot,
@@ -202,7 +204,7 @@ fn first<'a>(
         match (state.begin(identity.as_deref(), slot.role == Role::Active), &kept) {
             (Begin::Empty, _) => return Ok(first),
             (Begin::Kept, Some(kept)) => {
-                if let Ok(loaded) = from_store(loader, store, slot, kept).await {
+                if let Ok(loaded) = from_store(loader, models, store, slot, kept).await {
                     first.loaded = Some(loaded);
                     return Ok(first);
                 }
@@ -210,7 +212,7 @@ fn first<'a>(
             (Begin::Files | Begin::Kept, _) => {}
         }
         let (identity, about, error) = match (spec, desire, bytes) {
-            (Some(spec), _, Some(Ok(bytes))) => match desired::load(loader, slot, spec.clone(), bytes).await {
+            (Some(spec), _, Some(Ok(bytes))) => match desired::load(loader, models, slot, spec.clone(), bytes).await {
                 Ok(loaded) => {
                     first.loaded = Some(loaded);
                     return Ok(first);
@@ -223,7 +225,7 @@ fn first<'a>(
         };
         let stored = match &kept {
             None => None,
-            Some(kept) => from_store(loader, store, slot, kept).await.ok(),
+            Some(kept) => from_store(loader, models, store, slot, kept).await.ok(),
         };
         if stored.is_none() && !may_be_empty {
             return Err(Problem::refused(&choice.place, error.to_string()));
@@ -242,12 +244,17 @@ fn unread(choice: &PolicyChoice, why: String) -> (String, About, LoadError) {
 }
 
 /// Loads what an operator uploaded to a slot that the configuration does not name.
-async fn uploaded_before(loader: &Loader, store: Option<&Store>, slot: Slot, state: SlotState) -> Option<First> {
+async fn uploaded_before(
+    (loader, models): (&Loader, Option<&[KnownModel]>),
+    store: Option<&Store>,
+    slot: Slot,
+    state: SlotState,
+) -> Option<First> {
     let spec = state.serving.as_ref()?.spec.clone();
     if !Override::or(state.enabled, true) {
         return Some(First { slot, state, desire: None, loaded: None, refused: None });
     }
-    match from_store(loader, store, &slot, &spec).await {
+    match from_store(loader, models, store, &slot, &spec).await {
         Ok(loaded) => Some(First { slot, state, desire: None, loaded: Some(loaded), refused: None }),
         Err(error) => {
             tracing::warn!(%slot, %error, "the version uploaded before the stop does not load; its slot stays empty");
@@ -294,16 +301,18 @@ pub struct Checked {
     pub problems: Vec<Problem>,
 }
 
-/// Loads everything that a configuration desires, without stored state, and reports what would serve.
+/// Loads everything that a configuration desires, without stored state, and reports what would serve. `all_models`: whether all
+/// models of the file could be read, so that names in settings can be checked.
 ///
 /// # Errors
 /// If a backend cannot be set up.
-pub(crate) async fn check(config: &Config, loader: Loader) -> Result<Checked, StartError> {
-    Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
+pub(crate) async fn check(config: &Config, loader: Loader, all_models: bool) -> Result<Checked, StartError> {
+    let catalog = Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
+    let known = all_models.then(|| models::known(&catalog));
     let mut files = Files::new(config.reload.settle);
     let mut tasks = Vec::new();
     for (slot, choice) in config.policies() {
-        tasks.push(first(&loader, None, &mut files, slot, choice, None));
+        tasks.push(first((&loader, known.as_deref()), None, &mut files, slot, choice, None));
     }
     let (firsts, mut problems) = firsts(tasks).await;
     let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
@@ -333,8 +342,16 @@ pub(crate) async fn check(config: &Config, loader: Loader) -> Result<Checked, St
             Some(_) => {}
         }
     }
-    let loaded = firsts.iter().filter_map(|First { slot, loaded, .. }| Some((slot, &loaded.as_ref()?.policy)));
+    let loaded = || firsts.iter().filter_map(|First { slot, loaded, .. }| Some((slot, &loaded.as_ref()?.policy)));
+    for (slot, policy) in loaded() {
+        if let Some(made) = policy.made_tiers() {
+            summary += &format!("\n  policy {slot}: {}", models::tiers(made));
+        }
+    }
+    let unknown =
+        loaded().filter_map(|(slot, policy)| models::warning(slot, &models::unknown(policy, &catalog), &catalog));
     let file = config.routing.active.place.file.as_str();
-    problems.extend(advice(config, loaded).iter().map(|sentence| Problem::advice(file, sentence)));
+    let sentences = unknown.chain(advice(config, loaded()));
+    problems.extend(sentences.map(|sentence| Problem::advice(file, &sentence)));
     Ok(Checked { summary, problems })
 }

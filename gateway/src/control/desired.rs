@@ -11,7 +11,7 @@ use crate::rollout::slot_state::Spec;
 use wasmgate_base::digest::sha256;
 use wasmgate_policy_host::MAX_SETTING_BYTES;
 use wasmgate_policy_host::script;
-use wasmgate_policy_host::{Fixtures, LoadError, Loader, Pace, Policy, Source, Stage};
+use wasmgate_policy_host::{Fixtures, KnownModel, LoadError, Loader, Pace, Policy, Source, Stage};
 
 /// The desired state of a slot, as far as its files show it.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,11 +139,17 @@ pub(super) struct Loaded {
     pub(super) bytes: Bytes,
 }
 
-/// Takes a spec through all stages.
+/// Takes a spec through all stages. `models` are those that its settings may name, if all are known.
 ///
 /// # Errors
 /// If a stage refuses it.
-pub(super) async fn load(loader: &Loader, slot: &Slot, spec: Spec, bytes: Bytes) -> Result<Loaded, LoadError> {
+pub(super) async fn load(
+    loader: &Loader,
+    models: Option<&[KnownModel]>,
+    slot: &Slot,
+    spec: Spec,
+    bytes: Bytes,
+) -> Result<Loaded, LoadError> {
     let source = Source {
         origin: spec.origin.clone(),
         bytes: Arc::clone(&bytes.component),
@@ -154,7 +160,7 @@ pub(super) async fn load(loader: &Loader, slot: &Slot, spec: Spec, bytes: Bytes)
         Role::Active | Role::Canary => Pace::Serving,
         Role::Shadow(_) => Pace::Background,
     };
-    let policy = Policy::load(loader, &source, slot.hook, &spec.settings, &spec.limits, pace).await?;
+    let policy = Policy::load(loader, &source, slot.hook, &spec.settings, &spec.limits, models, pace).await?;
     Ok(Loaded { spec, policy, bytes })
 }
 

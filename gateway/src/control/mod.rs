@@ -13,6 +13,7 @@ mod compare;
 mod denials;
 mod desired;
 mod error;
+mod models;
 mod observed;
 mod operations;
 mod persist;
@@ -107,6 +108,8 @@ enum Done {
     Compared(Box<Compared>),
     /// A policy whose breaker is open was probed with its samples.
     Probed(Slot, Arc<Version>, Result<(), PolicyFailure>),
+    /// A version was given tiers made from the changed models.
+    Refitted(Slot, Arc<Version>, Box<Result<Policy, PolicyFailure>>),
 }
 
 /// What identifies a version for operators.
@@ -190,12 +193,16 @@ impl Control {
                     Ok(Done::Job(job)) => self.job_done(*job),
                     Ok(Done::Compared(compared)) => self.compared(*compared),
                     Ok(Done::Probed(slot, version, outcome)) => self.probed(slot, version, outcome),
+                    Ok(Done::Refitted(slot, version, outcome)) => self.refitted(&slot, &version, *outcome),
                     Err(error) => {
                         tracing::error!(%error, "a background task of the control task failed");
                         self.files.get_or_insert_with(|| Files::new(self.config.reload.settle));
                         self.waiting.append(&mut self.answering);
-                        // If it was a comparison, the rules may begin another.
-                        self.slots.iter_mut().for_each(|(_, entry)| entry.comparison = None);
+                        // If it was a comparison, the rules may begin another; a refit is repeated with the next snapshot.
+                        self.slots.iter_mut().for_each(|(_, entry)| {
+                            entry.comparison = None;
+                            entry.reported.refitting = false;
+                        });
                         // The next attempt may fail too: wait for a whole rescan interval.
                         self.next_look = Instant::now() + self.config.reload.rescan;
                     }
@@ -482,10 +489,11 @@ impl Control {
     fn stored(&self, job: Job, slot: Slot, revision: Revision) -> impl Future<Output = JobDone> + Send + 'static {
         let (loader, store) = (Arc::clone(&self.loader), self.persister.store().cloned());
         let fresh = self.persister.fresh(&revision.spec);
+        let models = models::known(&self.catalog);
         async move {
             let outcome = match fresh {
-                Some(bytes) => desired::load(&loader, &slot, revision.spec.clone(), bytes).await,
-                None => revive::from_store(&loader, store.as_ref(), &slot, &revision.spec).await,
+                Some(bytes) => desired::load(&loader, Some(&models), &slot, revision.spec.clone(), bytes).await,
+                None => revive::from_store(&loader, Some(&models), store.as_ref(), &slot, &revision.spec).await,
             };
             JobDone { job, slot, spec: revision.spec, outcome }
         }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::auto_rollback::refusal;
 use super::desired::{self, Bytes, Loaded};
-use super::{About, By, Control};
+use super::{About, By, Control, models};
 use crate::metrics::Reload;
 use crate::rollout::api::{NotDone, Operation, PolicyStatus, Question};
 use crate::rollout::slot::{MAX_SHADOWS, Role, Slot};
@@ -154,14 +154,14 @@ impl Control {
             limits: like.limits.clone(),
         };
         let component = uploaded.component;
-        let loader = Arc::clone(&self.loader);
+        let (loader, models) = (Arc::clone(&self.loader), models::known(&self.catalog));
         self.spawn(async move {
             let read = tokio::task::spawn_blocking(move || (sha256(&component), Arc::from(&component[..]))).await;
             let outcome = match read {
                 Ok((digest, component)) => {
                     spec.digest = digest;
                     let bytes = Bytes { component, fixtures: None };
-                    desired::load(&loader, &slot, spec.clone(), bytes).await
+                    desired::load(&loader, Some(&models), &slot, spec.clone(), bytes).await
                 }
                 Err(error) => Err(desired::unreadable(UPLOADED, error.to_string())),
             };

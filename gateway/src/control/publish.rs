@@ -44,6 +44,7 @@ impl Control {
         self.serving.swap(snapshot);
         self.update_gauges();
         self.flush_counted();
+        self.follow_models();
     }
 
     /// Sets the gauges that describe what serves.

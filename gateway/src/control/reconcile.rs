@@ -12,14 +12,16 @@ use futures_util::future::join_all;
 
 use super::desired;
 use super::desired::{Desired, Loaded};
+use super::models;
 use super::observed::{Files, Observed};
 use super::slots::SlotEntry;
 use crate::backend::Catalog;
 use crate::config::{Config, PolicyChoice};
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Override, SlotState, Spec};
+use crate::state::Version;
 use wasmgate_base::digest::sha256;
-use wasmgate_policy_host::{LoadError, Loader};
+use wasmgate_policy_host::{KnownModel, LoadError, Loader};
 
 /// The input of a reconciliation.
 pub(super) struct Reconciliation {
@@ -36,13 +38,13 @@ pub(super) struct Reconciliation {
 /// A slot as it was when the reconciliation began.
 pub(super) struct SlotView {
     pub(super) state: SlotState,
-    /// Whether its policy is loaded.
-    pub(super) loaded: bool,
+    /// Its policy, if it is loaded.
+    pub(super) version: Option<Arc<Version>>,
 }
 
 impl SlotView {
     pub(super) fn of(entry: &SlotEntry) -> Self {
-        Self { state: entry.state.clone(), loaded: entry.version.is_some() }
+        Self { state: entry.state.clone(), version: entry.version.clone() }
     }
 }
 
@@ -136,7 +138,7 @@ impl Reconciliation {
                 .filter(|(slot, spec)| self.is_wanted(slot, spec))
                 .collect();
             (reconciled.desires, reconciled.touched) = (looked.desires, looked.touched);
-            for (slot, spec, tried) in self.try_all(&config, wanted).await {
+            for (slot, spec, tried) in self.try_all(&config, &models::known(&self.catalog), wanted).await {
                 let operator_epoch = self.operator_epoch(&slot);
                 let outcome = match tried {
                     Tried::Changing => {
@@ -202,6 +204,7 @@ impl Reconciliation {
             Ok(catalog) => catalog,
             Err(reason) => return Some(Attempt { identity, outcome: Err(reason) }),
         };
+        let known = models::known(&catalog);
         let mut wanted = Vec::new();
         for (slot, desire) in &looked.desires {
             let choice = config.policy(slot)?;
@@ -213,6 +216,12 @@ impl Reconciliation {
                 Desired::Spec(spec) if self.is_wanted(slot, spec) || about && !self.serves(slot, spec) => {
                     wanted.push((slot.clone(), (**spec).clone()));
                 }
+                // It is not loaded anew, but the models that its settings name may have changed.
+                Desired::Spec(spec) if self.serves(slot, spec) => {
+                    let version = self.slots.get(slot).and_then(|view| view.version.as_ref());
+                    let refusal = version.and_then(|version| version.policy.names_none_of(&known));
+                    reasons.extend(refusal.map(|reason| format!("{}: {reason}", choice.place)));
+                }
                 Desired::Missing(path) if about || !serves => {
                     reasons.push(format!("{}: {path} does not exist", choice.place));
                 }
@@ -223,7 +232,7 @@ impl Reconciliation {
             }
         }
         let mut loads = Vec::new();
-        for (slot, _, tried) in self.try_all(&config, wanted).await {
+        for (slot, _, tried) in self.try_all(&config, &known, wanted).await {
             match tried {
                 Tried::Loaded(loaded) => {
                     let operator_epoch = self.operator_epoch(&slot);
@@ -276,7 +285,7 @@ impl Reconciliation {
     }
 
     fn is_loaded(&self, slot: &Slot) -> bool {
-        self.slots.get(slot).is_some_and(|view| view.loaded)
+        self.slots.get(slot).is_some_and(|view| view.version.is_some())
     }
 
     fn serves(&self, slot: &Slot, spec: &Spec) -> bool {
@@ -286,7 +295,7 @@ impl Reconciliation {
 
     /// Whether the spec needs an attempt: it neither serves nor is blocked.
     fn is_wanted(&self, slot: &Slot, spec: &Spec) -> bool {
-        self.slots.get(slot).is_none_or(|view| view.state.needs_attempt(&spec.identity(), view.loaded))
+        self.slots.get(slot).is_none_or(|view| view.state.needs_attempt(&spec.identity(), view.version.is_some()))
     }
 
     fn operator_epoch(&self, slot: &Slot) -> u64 {
@@ -294,7 +303,12 @@ impl Reconciliation {
     }
 
     /// Takes each spec through all stages, concurrently.
-    async fn try_all(&mut self, config: &Config, wanted: Vec<(Slot, Spec)>) -> Vec<(Slot, Spec, Tried)> {
+    async fn try_all(
+        &mut self,
+        config: &Config,
+        models: &[KnownModel],
+        wanted: Vec<(Slot, Spec)>,
+    ) -> Vec<(Slot, Spec, Tried)> {
         let mut ready = Vec::new();
         for (slot, spec) in wanted {
             let Some(choice) = config.policy(&slot).cloned() else { continue };
@@ -305,7 +319,7 @@ impl Reconciliation {
         let loader = &self.loader;
         join_all(ready.into_iter().map(|(slot, spec, bytes)| async move {
             let tried = match bytes {
-                Ok(bytes) => match desired::load(loader, &slot, spec.clone(), bytes).await {
+                Ok(bytes) => match desired::load(loader, Some(models), &slot, spec.clone(), bytes).await {
                     Ok(loaded) => Tried::Loaded(Box::new(loaded)),
                     Err(error) => Tried::Refused(error),
                 },

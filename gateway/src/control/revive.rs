@@ -4,11 +4,12 @@ use super::desired::{self, Bytes, Loaded};
 use super::store::Store;
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::Spec;
-use wasmgate_policy_host::{Fixtures, LoadError, Loader, Stage};
+use wasmgate_policy_host::{Fixtures, KnownModel, LoadError, Loader, Stage};
 
 /// Loads a stored version.
 pub(super) async fn from_store(
     loader: &Loader,
+    models: Option<&[KnownModel]>,
     store: Option<&Store>,
     slot: &Slot,
     spec: &Spec,
@@ -35,5 +36,5 @@ pub(super) async fn from_store(
         }),
     };
     let bytes = Bytes { component: component.ok_or_else(gone)?.into(), fixtures };
-    desired::load(loader, slot, spec.clone(), bytes).await
+    desired::load(loader, models, slot, spec.clone(), bytes).await
 }

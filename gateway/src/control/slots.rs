@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::auto_rollback::OpenBreaker;
 use super::compare::Comparison;
 use super::desired::Desired;
+use super::models::Reported;
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::SlotState;
 use crate::state::Version;
@@ -23,6 +24,8 @@ pub(super) struct SlotEntry {
     pub(super) breaker: Option<OpenBreaker>,
     /// The comparison of the version with another, if its failures made one necessary.
     pub(super) comparison: Option<Comparison>,
+    /// What was last reported of the models that the version's settings name.
+    pub(super) reported: Reported,
 }
 
 /// See the module.

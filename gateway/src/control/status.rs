@@ -3,8 +3,9 @@
 use super::Control;
 use super::desired;
 use super::desired::Desired;
+use super::models;
 use super::slots::SlotEntry;
-use crate::rollout::api::{ConfigStatus, PolicyStatus, Status};
+use crate::rollout::api::{ConfigStatus, DefaultModels, PolicyStatus, Status};
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::Revision;
 
@@ -50,6 +51,10 @@ impl Control {
             serving: state.and_then(|state| state.serving.as_ref()).map(Revision::status),
             share_percent: (slot.role == Role::Canary).then(|| self.percent(slot)),
             can_deny: loaded.map(|version| version.policy.can_deny().as_str().to_owned()),
+            default_models: loaded
+                .and_then(|version| version.policy.made_tiers())
+                .map(|made| DefaultModels { models: made.models.clone(), order: made.order.as_str().to_owned() }),
+            unknown_models: loaded.map(|version| models::unknown(&version.policy, &self.catalog)).unwrap_or_default(),
             refused: state.and_then(|state| state.blocked.as_ref()).map(|blocked| blocked.refusal.clone()),
             source_missing: matches!(self.slots.get(slot), Some(SlotEntry { desired: Some(Desired::Missing(_)), .. })),
             previous: state.map_or(Vec::new(), |state| state.previous.iter().map(Revision::status).collect()),

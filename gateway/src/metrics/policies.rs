@@ -38,6 +38,8 @@ pub struct InSlot<'a> {
     pub call_limit: Duration,
     /// Its share of the requests, 0 to 1; `None` for a shadow.
     pub share: Option<f64>,
+    /// How many names in its settings no configured model has.
+    pub unknown_models: usize,
 }
 
 /// The families of policies.
@@ -60,6 +62,7 @@ struct PolicyGauges {
     traffic: GaugeVec,
     breaker_open: IntGaugeVec,
     call_limit: GaugeVec,
+    unknown_models: IntGaugeVec,
     live_snapshots: IntGauge,
     draining_seconds: Gauge,
 }
@@ -158,11 +161,22 @@ impl Policies {
         gauges.traffic.reset();
         gauges.breaker_open.reset();
         gauges.call_limit.reset();
-        for InSlot { labels: PolicyLabels { policy, version, mode }, digest, open, call_limit, share } in slots {
+        gauges.unknown_models.reset();
+        for InSlot {
+            labels: PolicyLabels { policy, version, mode },
+            digest,
+            open,
+            call_limit,
+            share,
+            unknown_models,
+        } in slots
+        {
             let (policy, version, mode) = (&**policy, &**version, *mode);
             gauges.info.with_label_values(&[policy, version, mode, digest]).set(1);
             gauges.breaker_open.with_label_values(&[policy, version, mode]).set(i64::from(*open));
             gauges.call_limit.with_label_values(&[policy, version, mode]).set(call_limit.as_secs_f64());
+            let unknown = i64::try_from(*unknown_models).unwrap_or(i64::MAX);
+            gauges.unknown_models.with_label_values(&[policy, version, mode]).set(unknown);
             if let Some(share) = share {
                 // Added up: a canary may be the same component with other settings.
                 gauges.traffic.with_label_values(&[policy, version]).add(*share);
@@ -230,6 +244,11 @@ impl PolicyGauges {
             call_limit: families.ratios(
                 "api_gateway_policy_call_limit_seconds",
                 "How long one call of the version may run (`call_time_ms`), in seconds.",
+                &["policy", "version", "mode"],
+            ),
+            unknown_models: families.gauges(
+                "api_gateway_policy_unknown_models",
+                "Names of models in a policy's settings that no configured model has.",
                 &["policy", "version", "mode"],
             ),
             live_snapshots: families.gauge(

@@ -3,6 +3,8 @@
 //!
 //! This module must not know: HTTP, how an operation is done.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -61,12 +63,27 @@ pub struct PolicyStatus {
     /// its settings, `has_denied`, `no`, or `unknown`; null if none is loaded.
     #[serde(default)]
     pub can_deny: Option<String>,
+    /// The tiers that no setting names, which the gateway made from the configured models; null if there are none.
+    #[serde(default)]
+    pub default_models: Option<DefaultModels>,
+    /// Names in the settings that no configured model has, by setting.
+    #[serde(default)]
+    pub unknown_models: BTreeMap<String, Vec<String>>,
     /// The version that the files desire and why it does not serve; null if it serves.
     pub refused: Option<Refusal>,
     /// Whether a file is missing; the last good version then keeps serving.
     pub source_missing: bool,
     /// Earlier good versions to roll back to, newest first.
     pub previous: Vec<VersionStatus>,
+}
+
+/// Tiers that the gateway made from the configured models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DefaultModels {
+    /// The models of each tier, first choice first, by setting.
+    pub models: BTreeMap<String, Vec<String>>,
+    /// The order in which they were taken: `price` or `configuration`.
+    pub order: String,
 }
 
 /// One version.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backend::Location;
+use crate::backend::{Catalog, Location};
 use crate::metrics::{InSlot, LastReload, Metrics, Totals};
 use crate::state::{Deciders, Snapshot};
 use wasmgate_base::time::UnixSeconds;
@@ -10,11 +10,14 @@ use wasmgate_base::time::UnixSeconds;
 /// Sets the gauges of the serving snapshot. `last`: the result of each policy's last reload. `config`: whether the
 /// configuration's last reload succeeded, and since when it serves.
 pub fn set_serving(metrics: &Metrics, snapshot: &Snapshot, last: &[LastReload], config: (bool, UnixSeconds)) {
-    let slots: Vec<InSlot<'_>> = [&snapshot.routing, &snapshot.cost].into_iter().flat_map(in_slots).collect();
+    let slots: Vec<InSlot<'_>> = [&snapshot.routing, &snapshot.cost]
+        .into_iter()
+        .flat_map(|deciders| in_slots(deciders, &snapshot.catalog))
+        .collect();
     metrics.set_serving(&slots, &snapshot.catalog, last, config);
 }
 
-fn in_slots(deciders: &Deciders) -> impl Iterator<Item = InSlot<'_>> {
+fn in_slots<'a>(deciders: &'a Deciders, catalog: &'a Catalog) -> impl Iterator<Item = InSlot<'a>> {
     let percent = deciders.canary.as_ref().map_or(0.0, |canary| canary.percent);
     let active = deciders.active.iter().map(move |active| (active, Some(100.0 - percent)));
     let canary = deciders.canary.iter().map(move |canary| (&canary.decider, Some(percent)));
@@ -24,6 +27,13 @@ fn in_slots(deciders: &Deciders) -> impl Iterator<Item = InSlot<'_>> {
         digest: decider.version.policy.digest(),
         open: decider.version.is_open(),
         call_limit: Duration::from_millis(decider.version.policy.limits().call_time_ms),
+        unknown_models: decider
+            .version
+            .policy
+            .unknown_models(|name| catalog.find(name).is_some())
+            .values()
+            .map(Vec::len)
+            .sum(),
         share: percent.map(|percent| percent / 100.0),
     })
 }

@@ -30,7 +30,8 @@ const HIGH_ABOVE: Number = Number {
 const LOW_MODELS: Texts = Texts {
     name: "low-models",
     summary: "Models for low scores, the first choice first. Low, medium and high models in a row go from \
-              the least to the most capable: fallbacks go up that row first, then down.",
+              the least to the most capable: fallbacks go up that row first, then down. The gateway makes tiers that \
+              are not set from its models.",
     default: &["tinyllama"],
 };
 const MEDIUM_MODELS: Texts =

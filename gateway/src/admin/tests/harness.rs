@@ -1,5 +1,6 @@
 //! An admin listener on a free port, with a scripted control task and a captured log.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -253,6 +254,8 @@ fn policy(slot: Slot) -> PolicyStatus {
         serving: None,
         share_percent: None,
         can_deny: None,
+        default_models: None,
+        unknown_models: BTreeMap::new(),
         refused: None,
         source_missing: false,
         previous: Vec::new(),
@@ -293,6 +296,8 @@ fn status() -> Status {
                 serving: Some(version('a')),
                 share_percent: Some(5.0),
                 can_deny: Some("unknown".into()),
+                default_models: None,
+                unknown_models: BTreeMap::new(),
                 refused: Some(refusal(Some("b".repeat(64)))),
                 previous: vec![version('d')],
                 ..policy(canary.clone())

@@ -159,7 +159,7 @@ impl Loaded {
     /// Loads the policy through all stages, like a gateway. `Err` is the refusal.
     pub(super) async fn load(&self, hook: Hook) -> Result<Policy, Failed> {
         let what = format!("compiling {} ({})", self.name, bytes(self.source.bytes.len()));
-        let load = Policy::load(&self.loader, &self.source, hook, &self.settings, &self.limits, Pace::Background);
+        let load = Policy::load(&self.loader, &self.source, hook, &self.settings, &self.limits, None, Pace::Background);
         let loaded = super::quietly(progress::shown(&what, load)).await;
         loaded.map_err(|refusal| Failed::Refused(refusal.to_string()))
     }

@@ -303,7 +303,10 @@ typedef struct wasmgate_manifest_t {
   // Every setting it reads. An operator's file that names another is refused. A routing policy that can
   // deny requests says so with a boolean setting named `deny`, or `deny-` and more, which is true
   // while it can: if it fails, the gateway then refuses the request instead of deciding itself, unless
-  // the operator chose otherwise.
+  // the operator chose otherwise. A text or a list of texts called `model` or `models`, or whose name ends in
+  // `-model` or `-models`, names models: the gateway checks its names against the configured models. Lists called
+  // `low-models`, `medium-models` and `high-models` are tiers: the gateway makes those that the operator does not
+  // set from the configured models, and `get` returns them like the operator's.
   wasmgate_list_setting_t   settings;
 } wasmgate_manifest_t;
 
