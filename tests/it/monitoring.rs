@@ -52,7 +52,7 @@ fn prometheus_takes_its_files_and_the_alerts_pass_their_tests() {
         said(Command::new(program("promtool")).args(["check", "rules", "--lint-fatal"]).arg(prometheus.join(rules)));
     }
     std::thread::scope(|scope| {
-        for tests in ["tests.yml", "ends.tests.yml"] {
+        for tests in ["tests.yml", "ends.tests.yml", "days.tests.yml"] {
             let tests = prometheus.join(tests);
             scope.spawn(|| said(Command::new(program("promtool")).args(["test", "rules"]).arg(tests)));
         }

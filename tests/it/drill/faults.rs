@@ -35,7 +35,7 @@ sim = { latency_ms = 0, tokens_per_second = inf, output_tokens = 48 }
 [backends.narrow]
 kind = "sim"
 queue = { max_in_flight = 1, max_waiting = 0 }
-sim = { latency_ms = 60000, tokens_per_second = inf }
+sim = { latency_ms = 600_000, tokens_per_second = inf }
 [backends.late]
 kind = "sim"
 sim = { latency_ms = 7000, tokens_per_second = inf }
@@ -53,6 +53,7 @@ backend = "far"
 price = { input_usd_per_million_tokens = 0, output_usd_per_million_tokens = 100_000 }
 [models.narrow]
 backend = "narrow"
+timeouts = { first_token_seconds = 3600, total_seconds = 3600 }
 [models.late]
 backend = "late"
 [models.unpriced]

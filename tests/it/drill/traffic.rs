@@ -1,5 +1,7 @@
 //! Faults of traffic.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -7,6 +9,7 @@ use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::Gateway;
 use wasmgate_tests::monitoring::load::{Load, streamed};
 use wasmgate_tests::monitoring::stack::Stack;
+use wasmgate_tests::wire::{Dialect, Usage};
 
 use super::faults::{MODELS, ask, flood, in_order, models, quiet};
 use super::{Drill, To};
@@ -81,9 +84,9 @@ pub(super) const TRAFFIC: &[Drill] = &[
         says: &["x backend_full."],
     },
     Drill {
-        fault: "one request in thirty finds its backend full",
+        fault: "one request in twenty finds its backend full",
         setup: models,
-        inject: |stack| full(stack, 29),
+        inject: |stack| full(stack, 19),
         repair: |stack| ask(stack, 20, &[("good", 1)]),
         told: &[(To::Warning, "GatewayOverloaded")],
         inhibited: &[],
@@ -102,6 +105,39 @@ pub(super) const TRAFFIC: &[Drill] = &[
         told: &[(To::Warning, "FallbackSurge")],
         inhibited: &[],
         says: &["x first to ", "upstream_4xx."],
+    },
+    Drill {
+        fault: "a provider sends frames of no dialect",
+        setup: |_| {
+            let url = CHATTY.url();
+            Gateway::setup().models(&format!(
+                "[backends.chatty]\nkind = \"openai\"\nurl = \"{url}\"\n[models.chatty]\nbackend = \"chatty\"\n{MODELS}"
+            ))
+        },
+        inject: |stack| {
+            vec![Load::start(stack.gateway.address, Duration::from_millis(100), vec![streamed("chatty", "hello")])]
+        },
+        repair: quiet,
+        told: &[(To::Info, "FramesSkipped")],
+        inhibited: &[],
+        says: &["Streams of backend chatty had"],
+    },
+    Drill {
+        fault: "half of the calls of a cloud model break off, and another model answers",
+        setup: |_| {
+            let first = format!(
+                "[backends.first]\nkind = \"openai\"\nurl = \"{}\"\nlocation = \"cloud\"\n\
+                 retries = {{ attempts = 1 }}\nbreaker = {{ enabled = false }}\n[models.first]\nbackend = \"first\"\n\
+                 price = {{ input_usd_per_million_tokens = 0.1, output_usd_per_million_tokens = 0.1 }}\n",
+                BREAKS_OFF.url()
+            );
+            in_order(Gateway::setup().models(&(first + MODELS)))
+        },
+        inject: |stack| ask(stack, 20, &[("auto", 1), ("good", 5)]),
+        repair: |stack| ask(stack, 20, &[("good", 1)]),
+        told: &[(To::Info, "UnaccountedCalls")],
+        inhibited: &[],
+        says: &["calls of model first in", "x broken."],
     },
     Drill {
         fault: "a model has no price",
@@ -126,8 +162,27 @@ pub(super) const TRAFFIC: &[Drill] = &[
     },
 ];
 
-static UNKNOWING: std::sync::LazyLock<Backend> =
-    std::sync::LazyLock::new(|| Backend::start(|_| Reply::json(404, &json!({"error": {"code": "model_not_found"}}))));
+static UNKNOWING: LazyLock<Backend> =
+    LazyLock::new(|| Backend::start(|_| Reply::json(404, &json!({"error": {"code": "model_not_found"}}))));
+
+/// Two frames of each stream are JSON and of no dialect.
+static CHATTY: LazyLock<Backend> = LazyLock::new(|| {
+    Backend::start(|_| {
+        let frames = Dialect::OpenAi.frames(&["well"], USAGE);
+        Reply::stream("text/event-stream").frames(["data: {\"id\": 7}\n\n"; 2]).frames(frames).end()
+    })
+});
+
+/// Every other answer breaks off after its first byte.
+static BREAKS_OFF: LazyLock<Backend> = LazyLock::new(|| {
+    let calls = AtomicUsize::new(0);
+    Backend::start(move |_| match calls.fetch_add(1, Ordering::Relaxed) % 2 {
+        0 => Reply::json(200, &Dialect::OpenAi.answer("well", USAGE)),
+        _ => Reply::raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 64\r\n\r\n{").cut(),
+    })
+});
+
+const USAGE: Usage = Usage { input: 3, output: 1 };
 
 /// One request has the only place of a backend, and one in so many others asks for it.
 fn full(stack: &Stack, others: usize) -> Vec<Load> {
