@@ -175,7 +175,7 @@ impl Policy {
     pub async fn route(&self, request: Request<'_>, candidates: &[Candidate<'_>]) -> Result<Verdict, PolicyFailure> {
         let shown = Shown::of(&request, self.limits.input_bytes);
         let hints = shown.hints(&request);
-        match self.pool.call(Call::Route(shown.request(request, &hints), candidates)).await? {
+        match self.pool.call(Call::Route(shown.request(request, &hints), candidates), shown.bytes()).await? {
             Answer::Verdict(verdict) => {
                 validate::check_verdict(&verdict, candidates.len()).map_err(invalid)?;
                 if matches!(verdict, Verdict::Deny(_)) {
@@ -198,7 +198,7 @@ impl Policy {
     ) -> Result<Vec<CostEstimate>, PolicyFailure> {
         let shown = Shown::of(&request, self.limits.input_bytes);
         let hints = shown.hints(&request);
-        match self.pool.call(Call::Estimate(shown.request(request, &hints), candidates)).await? {
+        match self.pool.call(Call::Estimate(shown.request(request, &hints), candidates), shown.bytes()).await? {
             Answer::Estimates(estimates) => {
                 validate::check_estimates(&estimates, candidates.len()).map_err(invalid)?;
                 Ok(estimates)
@@ -268,3 +268,7 @@ fn invalid(detail: String) -> PolicyFailure {
 #[cfg(test)]
 #[path = "tests/component.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "tests/largest.rs"]
+mod largest;

@@ -80,9 +80,10 @@ impl Profile {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Limits {
     /// How long one call may run, in milliseconds, 1 to 10,000, accurate to 1 ms. Single instructions that fill or copy
-    /// much memory are not interrupted. If the call needs an instantiation, that has the same time in addition. Time in
-    /// which the machine does not run the guest does not count, up to a wall-clock limit of four times this plus 100
-    /// ms.
+    /// much memory are not interrupted. A call that is shown more than 64 KiB has as much time again for each further 64
+    /// KiB, but at most 10 ms for each: a policy may read what it is shown. If the call needs an instantiation, that has the same time in addition. Time in
+    /// which the machine does not run the guest does not count, up to a wall-clock limit of four times the sum plus
+    /// 100 ms.
     pub call_time_ms: u64,
     /// Linear memories and tables of one instance together, in bytes, 64 KiB to 512 MiB.
     pub memory_bytes: usize,
@@ -109,6 +110,14 @@ impl Limits {
     /// How long one call may run.
     pub(crate) fn call_time(&self) -> Duration {
         Duration::from_millis(self.call_time_ms)
+    }
+
+    /// What one call may run longer for what it is shown, in bytes. Whole steps, so that most calls have none.
+    pub(crate) fn time_to_read(&self, shown: usize) -> Duration {
+        const STEP_BYTES: usize = 64 << 10;
+        const MOST_EACH: Duration = Duration::from_millis(10);
+        let steps = u32::try_from(shown / STEP_BYTES).unwrap_or(u32::MAX);
+        self.call_time().min(MOST_EACH).saturating_mul(steps)
     }
 
     /// The sentence that names a field out of range, if there is one.

@@ -34,6 +34,7 @@ pub(super) struct Pool {
     stock: Mutex<Stock>,
     limits: Limits,
     time: CallTime,
+    pace: Pace,
     settings: Arc<Settings>,
     log: Arc<Log>,
     busy: AtomicUsize,
@@ -67,6 +68,7 @@ impl Pool {
         Self {
             stock: Mutex::new(Stock { idle: Vec::new(), linked: Some(linked) }),
             time: CallTime::new(limits.call_time(), pace),
+            pace,
             limits,
             settings,
             log,
@@ -81,6 +83,7 @@ impl Pool {
         Ok(Self {
             stock: Mutex::new(Stock { idle: Vec::new(), linked: Some(linked) }),
             time: self.time,
+            pace: self.pace,
             limits: self.limits.clone(),
             settings,
             log: Arc::clone(&self.log),
@@ -99,8 +102,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Runs one call, in a warm instance if there is one.
-    pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, PolicyFailure> {
+    /// Runs one call, in a warm instance if there is one. `shown`: how many bytes of a request the call shows.
+    pub(super) async fn call(&self, call: Call<'_>, shown: usize) -> Result<Answer, PolicyFailure> {
         let busy = self.busy.fetch_add(1, Ordering::Relaxed);
         let _busy = Busy(&self.busy);
         if busy >= self.limits.concurrent_calls {
@@ -111,7 +114,11 @@ impl Pool {
             Taken::Warm(instance) => instance,
             Taken::None(linked) => self.fresh(&linked, self.time).await?,
         };
-        let answer = instance.call(call, self.time).await;
+        let time = match self.limits.time_to_read(shown) {
+            Duration::ZERO => self.time,
+            more => CallTime::new(self.limits.call_time() + more, self.pace),
+        };
+        let answer = instance.call(call, time).await;
         let alive = match &answer {
             Ok(_) => true,
             Err(failure) => failure.class == FailureClass::GuestError,

@@ -39,6 +39,8 @@ pub(crate) struct Shown<'a> {
     labels: &'a [(&'a str, &'a str)],
     /// The hints' names and how much each says.
     left_out: Vec<(&'static str, String)>,
+    /// Its size in bytes, at most.
+    bytes: usize,
 }
 
 impl<'a> Shown<'a> {
@@ -47,8 +49,9 @@ impl<'a> Shown<'a> {
     /// quarter of the limit is cut to its beginning, and so is a newest message that does not fit.
     pub(crate) fn of(request: &Request<'a>, limit: usize) -> Self {
         let (all, all_labels) = (request.messages, request.labels);
-        if size(request) <= limit {
-            return Self { messages: Cow::Borrowed(all), labels: all_labels, left_out: Vec::new() };
+        let bytes = size(request);
+        if bytes <= limit {
+            return Self { messages: Cow::Borrowed(all), labels: all_labels, left_out: Vec::new(), bytes };
         }
         let mut used = 0;
         let fits = |label: &&(&str, &str)| {
@@ -87,7 +90,12 @@ impl<'a> Shown<'a> {
             (LABELS_LEFT_OUT, all_labels.len() - labels.len()),
         ];
         let left_out = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| (*name, count.to_string()));
-        Self { left_out: left_out.collect(), messages: Cow::Owned(shown), labels }
+        Self { left_out: left_out.collect(), messages: Cow::Owned(shown), labels, bytes: limit }
+    }
+
+    /// How much is shown, in bytes, at most.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// All hints: the request's, and those that say what was left out.

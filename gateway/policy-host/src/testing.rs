@@ -20,13 +20,23 @@ pub(super) fn digest(wasm: &[u8]) -> String {
 }
 
 pub(super) async fn load(name: &str, limits: GivenLimits, fixtures: Option<&str>) -> Result<Policy, LoadError> {
+    load_with(name, "fn route(request, candidates) { route_to(candidates, \"as given\") }", limits, fixtures).await
+}
+
+/// Loads the built-in of this name; `script` is what the built-in of that name runs.
+pub(super) async fn load_with(
+    name: &str,
+    script: &str,
+    limits: GivenLimits,
+    fixtures: Option<&str>,
+) -> Result<Policy, LoadError> {
     let loader = Loader::new(LoaderOptions::default()).expect("an engine");
     let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
     let fixtures = fixtures.map(|text| Fixtures { origin: format!("{name}.fixtures.json"), text: text.to_owned() });
     let source = Source { origin: name.to_owned(), bytes: component(name), fixtures, default_name: None };
     let mut settings = serde_json::Map::new();
     if name == "script" {
-        settings.insert("script".into(), "fn route(request, candidates) { route_to(candidates, \"as given\") }".into());
+        settings.insert("script".into(), script.into());
     }
     // Dropping the loader here stops the ticks, which is safe because these guests do not spin.
     Policy::load(&loader, &source, hook, &settings, &limits, None, Pace::Serving).await

@@ -22,9 +22,10 @@ const FUNCTION_EXPRESSIONS: usize = 48;
 const EXPRESSIONS: usize = 48;
 
 /// Maximum bytes of a text, and maximum entries of a list or map, that a script may create: a fraction of a policy's
-/// default memory. A prompt fits, unless the operator lets policies see far longer ones.
+/// default memory. A prompt fits, and the list of its characters, unless the operator lets policies see longer ones.
 const TEXT_BYTES: usize = 8 << 20;
-const ENTRIES: usize = 100_000;
+const LIST_ENTRIES: usize = 1 << 20;
+const MAP_ENTRIES: usize = 100_000;
 
 /// Maximum variables at a time, and maximum functions.
 const VARIABLES: usize = 512;
@@ -43,8 +44,8 @@ pub(crate) fn engine() -> Engine {
         .set_max_call_levels(CALL_LEVELS)
         .set_max_expr_depths(EXPRESSIONS, FUNCTION_EXPRESSIONS)
         .set_max_string_size(TEXT_BYTES)
-        .set_max_array_size(ENTRIES)
-        .set_max_map_size(ENTRIES)
+        .set_max_array_size(LIST_ENTRIES)
+        .set_max_map_size(MAP_ENTRIES)
         .set_max_variables(VARIABLES)
         .set_max_functions(FUNCTIONS)
         .disable_symbol("eval")

@@ -252,7 +252,7 @@ fn counting_neither_opens_nor_closes_the_breaker_of_the_model() {
     for _ in 0..5 {
         assert_eq!(count(&gateway, "claude", json!({})).expect(200).header("x-wasmgate-count"), "estimate");
     }
-    gateway.chat("hello").expect(200);
+    let _ = gateway.chat("hello").expect(200);
     let labels = [("model", "claude"), ("state", "closed")];
     assert_eq!(gateway.metrics().value("api_gateway_breaker_state", &labels), 1.0);
 }
