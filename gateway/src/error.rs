@@ -19,7 +19,7 @@ pub struct Failure {
     /// speaks of the request (`RequestRefused`), bounded and without anything that looks like a key.
     pub message: String,
     /// What else the backend said of the request, if it refused the request itself.
-    pub said: Option<Box<Said>>,
+    pub provider: Option<Box<ProviderError>>,
     /// For the log.
     pub detail: String,
     /// How long to wait before another attempt, if known.
@@ -30,7 +30,7 @@ pub struct Failure {
 
 /// What a backend says of a request that it refuses, besides its sentence. None of it is the gateway's secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct ProviderError {
     /// The parameter of the request that it names as wrong.
     pub param: Option<String>,
     /// The error's type in its words.
@@ -42,13 +42,20 @@ pub struct Said {
 impl Failure {
     /// A failure without a separate text for the log.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), said: None, detail: String::new(), retry_after: None, is_final: false }
+        Self {
+            kind,
+            message: message.into(),
+            provider: None,
+            detail: String::new(),
+            retry_after: None,
+            is_final: false,
+        }
     }
 
     /// A prompt that is longer than a context window, or than the gateway allows.
     pub fn too_long(message: impl Into<String>, overflow: Overflow) -> Self {
-        let said = Said { overflow: Some(overflow), ..Said::default() };
-        Self { said: Some(Box::new(said)), ..Self::new(Kind::ContextTooLong, message) }
+        let provider = ProviderError { overflow: Some(overflow), ..ProviderError::default() };
+        Self { provider: Some(Box::new(provider)), ..Self::new(Kind::ContextTooLong, message) }
     }
 
     /// Adds the text for the log.

@@ -31,7 +31,7 @@ pub(super) struct CallTime {
 impl CallTime {
     /// `run`, and the wall-clock limit that follows from it at this pace.
     pub(super) fn new(run: Duration, pace: Pace) -> Self {
-        let serving = run * WALL_FACTOR + WALL_BESIDE;
+        let serving = run * WALL_FACTOR + WALL_MARGIN;
         let wall = match pace {
             Pace::Serving => serving,
             Pace::Background => serving.max(WALL_IN_BACKGROUND),
@@ -132,7 +132,7 @@ fn ticks(time: Duration) -> u64 {
 
 /// The wall-clock limit of a call is its running time times this factor, plus this constant.
 const WALL_FACTOR: u32 = 4;
-const WALL_BESIDE: Duration = Duration::from_millis(100);
+const WALL_MARGIN: Duration = Duration::from_millis(100);
 /// The minimum wall-clock limit if no request waits.
 const WALL_IN_BACKGROUND: Duration = Duration::from_secs(60);
 

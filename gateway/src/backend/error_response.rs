@@ -14,7 +14,7 @@ use super::body::Body;
 use super::coding::Decoding;
 use super::http::Incoming;
 use super::redaction::Redaction;
-use crate::error::{Failure, Kind, Said};
+use crate::error::{Failure, Kind, ProviderError};
 use wasmgate_dialect::BackendError;
 
 /// Longest error body that the gateway reads, in bytes. Some servers repeat the request in it.
@@ -94,7 +94,7 @@ fn classify(status: u16, error: &BackendError, redaction: &Redaction) -> Failure
         let allowed = |text: &Option<String>, is: fn(&str) -> bool| {
             text.clone().filter(|text| is(text) && redaction.allows(text))
         };
-        failure.said = Some(Box::new(Said {
+        failure.provider = Some(Box::new(ProviderError {
             param: allowed(&error.param, is_param),
             kind: allowed(&error.kind, is_code).filter(|_| is_refusal),
             overflow: error.overflow.filter(|_| is_overflow),

@@ -130,8 +130,8 @@ pub struct Answer {
     pub body: Body,
 }
 
-/// Most fields that one call spares one after the other.
-const MAX_SPARED: usize = 3;
+/// Most fields that one call leaves out, one after the other, because the backend refused them by name.
+const MAX_FIELD_REFUSALS: usize = 3;
 
 /// The failure for an error that a backend reports in an answer with status 200.
 #[must_use]
@@ -358,7 +358,7 @@ impl Backend {
         let shared = (call.from == dialect).then_some(call.dialect_headers);
         let known = call.quirks.for_call(call.from == dialect, call.chat.include_usage);
         let mut quirks = known;
-        let mut left = MAX_SPARED;
+        let mut left = MAX_FIELD_REFUSALS;
         loop {
             let body = encode(dialect, call, &self.origin, quirks).await?;
             let response = self.send(Method::POST, url, body.into(), &call.sent, shared, call.head_by).await?;
@@ -370,11 +370,11 @@ impl Backend {
             }
             let refusal = error_response::read(response).await;
             let status = refusal.status().as_u16();
-            let spared = dialect.quirks_in(call.from, call.chat, &quirks, status, refusal.body());
-            let Some(spared) = spared.filter(|_| left > 0) else { return Err(self.refused(&refusal)) };
+            let removed = dialect.quirks_in(call.from, call.chat, &quirks, status, refusal.body());
+            let Some(removed) = removed.filter(|_| left > 0) else { return Err(self.refused(&refusal)) };
             // No provider charges for a refusal.
             call.sent.clear();
-            quirks = quirks.or(spared);
+            quirks = quirks.or(removed);
             left -= 1;
         }
     }

@@ -83,14 +83,14 @@ pub(crate) async fn with_retries<A: Attempt>(
                 record.failed_attempts.extend(reason.map(|reason| FailedAttempt {
                     model: index,
                     reason,
-                    repeated: false,
+                    retried: false,
                 }));
                 return Err(failure);
             }
         };
         if let Some(failure) = earlier.take() {
             let reason = failure.kind.reason();
-            record.failed_attempts.push(FailedAttempt { model: index, reason, repeated: true });
+            record.failed_attempts.push(FailedAttempt { model: index, reason, retried: true });
         }
         attempts += 1;
         let loads = live.backend.may_load(&live.model.backend_name);
@@ -136,7 +136,7 @@ pub(crate) async fn with_retries<A: Attempt>(
         match waited {
             Ok(failure) => earlier = Some(failure),
             Err(failure) => {
-                record.failed_attempts.push(FailedAttempt { model: index, reason, repeated: false });
+                record.failed_attempts.push(FailedAttempt { model: index, reason, retried: false });
                 return Err(failure);
             }
         }

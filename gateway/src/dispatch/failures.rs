@@ -63,7 +63,7 @@ impl Failures {
     }
 
     /// The failure that the client gets, and the model that failed; `None` if no model was called.
-    pub(super) fn told(self) -> (Option<usize>, Failure) {
+    pub(super) fn into_failure(self) -> (Option<usize>, Failure) {
         match (self.first, self.held_back) {
             (Some((index, failure)), _) => (Some(index), failure),
             (None, Some(failure)) => (None, failure),

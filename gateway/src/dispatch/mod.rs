@@ -6,6 +6,7 @@
 
 mod attempt;
 mod budgets;
+mod client_error;
 mod count;
 mod deadlines;
 mod failures;
@@ -14,7 +15,6 @@ mod note;
 mod progress;
 pub(crate) mod relay;
 mod reply;
-mod told;
 mod writer;
 
 use std::sync::Arc;
@@ -31,12 +31,12 @@ use crate::telemetry::Record;
 pub(crate) use attempt::{Attempt, Bounds, Target, with_retries};
 pub use budgets::Budgets;
 pub(crate) use budgets::stopping;
+pub(crate) use client_error::error_text;
 pub(crate) use count::count;
 use deadlines::Deadlines;
 use failures::{Failures, Next};
 pub(crate) use progress::Progress;
 use relay::{Begun, Relay};
-pub(crate) use told::error_text;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{Dialect, Facts, Routing};
@@ -118,7 +118,7 @@ impl Dispatch<'_> {
                 Err(Next::Client) => break,
             }
         }
-        let (model, failure) = failures.told();
+        let (model, failure) = failures.into_failure();
         record.model = model;
         Err(failure)
     }

@@ -22,10 +22,10 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::MAX_REPLY_BYTES;
 use super::budgets::stopping;
+use super::client_error::error_text;
 use super::deadlines::Deadlines;
 use super::note::note;
 use super::progress::Progress;
-use super::told::error_text;
 use super::writer::{Client, Writer};
 use crate::backend::{self, Redaction};
 use crate::error::{Failure, Kind};

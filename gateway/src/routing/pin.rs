@@ -3,7 +3,7 @@
 //!
 //! This module must not know: what such a part looks like, how a model is called.
 
-use crate::error::{Failure, Kind, Said};
+use crate::error::{Failure, Kind, ProviderError};
 use crate::state::Snapshot;
 use wasmgate_dialect::chat::{Chat, Pin, PinReason};
 
@@ -37,7 +37,8 @@ pub(super) fn pinned(
                 pin.field
             );
             let mut failure = Failure::new(Kind::NoCapableModel, message);
-            failure.said = Some(Box::new(Said { param: Some(pin.field.clone()), ..Said::default() }));
+            failure.provider =
+                Some(Box::new(ProviderError { param: Some(pin.field.clone()), ..ProviderError::default() }));
             return Err(failure);
         }
     }

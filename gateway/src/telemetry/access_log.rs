@@ -35,7 +35,7 @@ pub fn describe(record: &Record, snapshot: &Snapshot, ending: Ending, line: &mut
     });
     let failed_attempts = failed_attempts.chain((!more.is_empty()).then_some(&*more));
     let cost_of = |spent: &Bill| snapshot.price(Some(spent.model)).map(|price| price.of(&spent.usage).0);
-    let spent = record.wasted.iter().filter_map(cost_of).reduce(u64::saturating_add);
+    let spent = record.failed_calls.iter().filter_map(cost_of).reduce(u64::saturating_add);
     let took = |evaluation: Option<Evaluation>| evaluation.map(|evaluation| evaluation.took);
     let class = |evaluation: Option<Evaluation>| {
         evaluation.and_then(|evaluation| evaluation.outcome.err()).map(FailureClass::as_str)

@@ -67,7 +67,7 @@ impl Record {
     /// Ends a call that does not answer. What it used is not part of the response but is still billed. `why`: why it ended;
     /// `None`: it failed in a way that costs nothing, unless the backend had reported usage or sent output.
     pub fn end_attempt(&mut self, why: Option<Unaccounted>) {
-        self.wasted.extend(self.bill_if_charged(why));
+        self.failed_calls.extend(self.bill_if_charged(why));
         self.clear_attempt();
     }
 
@@ -139,7 +139,7 @@ mod tests {
 
     fn billed(record: &Record, ending: Ending) -> BTreeMap<usize, Tokens> {
         let mut sum = BTreeMap::new();
-        record.wasted.iter().for_each(|bill| add(&mut sum, bill));
+        record.failed_calls.iter().for_each(|bill| add(&mut sum, bill));
         record.bill_at(ending).iter().for_each(|bill| add(&mut sum, bill));
         sum
     }

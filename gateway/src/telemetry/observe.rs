@@ -28,7 +28,7 @@ pub fn observe_decision(metrics: &Metrics, record: &Record) {
 pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: Ending) {
     let models = snapshot.catalog.models();
     observe_decision(metrics, record);
-    for attempt in record.failed_attempts.iter().filter(|attempt| attempt.repeated) {
+    for attempt in record.failed_attempts.iter().filter(|attempt| attempt.retried) {
         metrics.retried(&models[attempt.model].backend.settings().name, attempt.reason);
     }
     if let Some(hedge) = record.hedge {
@@ -40,7 +40,7 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     for &(model, frames) in &record.skipped_frames {
         metrics.skipped_frames(&models[model].backend.settings().name, frames);
     }
-    for bill in record.wasted.iter().copied().chain(record.bill_at(ending)) {
+    for bill in record.failed_calls.iter().copied().chain(record.bill_at(ending)) {
         let series = &snapshot.models[bill.model];
         series.bill(&bill.usage, bill.reported, snapshot.price(Some(bill.model)));
         if let Some(why) = bill.unaccounted {

@@ -26,7 +26,7 @@ pub struct FailedAttempt {
     /// Why it failed.
     pub reason: Reason,
     /// Whether the attempt was retried at the same model.
-    pub repeated: bool,
+    pub retried: bool,
 }
 
 /// A hedge: the second model was called because the first was slow.
@@ -82,7 +82,7 @@ pub struct Record {
     /// The hedge, if a second model was called.
     pub hedge: Option<Hedge>,
     /// What calls that did not answer are billed.
-    pub wasted: Vec<Bill>,
+    pub failed_calls: Vec<Bill>,
     /// The model that answers, by position in the catalog.
     pub model: Option<usize>,
     /// When the call to it began.
@@ -143,7 +143,7 @@ impl Record {
             estimated_cost: None,
             failed_attempts: Vec::new(),
             hedge: None,
-            wasted: Vec::new(),
+            failed_calls: Vec::new(),
             model: None,
             called: None,
             sent: Sent::default(),
@@ -207,7 +207,7 @@ impl Record {
     #[must_use]
     pub fn fork(&self) -> Self {
         let mut fork =
-            Self { failed_attempts: Vec::new(), wasted: Vec::new(), skipped_frames: Vec::new(), ..self.clone() };
+            Self { failed_attempts: Vec::new(), failed_calls: Vec::new(), skipped_frames: Vec::new(), ..self.clone() };
         fork.clear_attempt();
         fork
     }
@@ -216,7 +216,7 @@ impl Record {
     pub fn swap_with(&mut self, second: &mut Self) {
         std::mem::swap(self, second);
         std::mem::swap(&mut self.failed_attempts, &mut second.failed_attempts);
-        std::mem::swap(&mut self.wasted, &mut second.wasted);
+        std::mem::swap(&mut self.failed_calls, &mut second.failed_calls);
         std::mem::swap(&mut self.skipped_frames, &mut second.skipped_frames);
     }
 
@@ -225,7 +225,7 @@ impl Record {
     pub fn absorb(&mut self, loser: &mut Self, why: Unaccounted) {
         loser.end_attempt(Some(why));
         self.failed_attempts.append(&mut loser.failed_attempts);
-        self.wasted.append(&mut loser.wasted);
+        self.failed_calls.append(&mut loser.failed_calls);
         self.skipped_frames.append(&mut loser.skipped_frames);
     }
 
