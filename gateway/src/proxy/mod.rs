@@ -29,7 +29,7 @@ mod in_flight;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::HOST;
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, Version};
 
@@ -50,7 +50,10 @@ pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>, busy: Busy
     let multiplexed = request.version() == Version::HTTP_2;
     let (head, mut body) = Unread::of(request);
     let snapshot = gateway.serving.snapshot();
-    let response = answer(&gateway, &snapshot.limits, head, &mut body).await;
+    let mut response = answer(&gateway, &snapshot.limits, head, &mut body).await;
+    if body.is_abandoned() && !multiplexed {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     body.finish(snapshot.limits.body_timeout);
     response.map(|body| body.sent_over(busy, &gateway.watchdog, multiplexed))
 }

@@ -52,6 +52,13 @@ impl Unread {
         self.ended || self.body.is_end_stream()
     }
 
+    /// Whether the connection must end with the answer, because the rest of the body will not be read: the client still
+    /// waits for a sign, or the body is larger than what is read aside. The client must be told, or it sends its next request
+    /// over a connection that closes (RFC 9112, section 9.6).
+    pub(super) fn is_abandoned(&self) -> bool {
+        !self.is_end() && (self.waits || self.body.size_hint().lower() > MAX_DRAIN_BYTES as u64)
+    }
+
     /// Reads what is left of the body aside, until `time` after the request came. A client that still waits for a sign gets
     /// none: it reads the answer at once and sends no body.
     pub(super) fn finish(mut self, time: Duration) {

@@ -133,9 +133,13 @@ fn who_expects_a_sign_is_refused_at_once() {
              expect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
         )
     };
-    let mut client = gateway.connect();
-    let _ = client.send(head(LARGE)).response().expect(413);
-    assert!(client.rest().is_empty(), "the connection ends: nobody knows whether a body follows");
+    for (path, status) in [("/v1/messages", 413), ("/v1/nothing", 404)] {
+        let mut client = gateway.connect();
+        let refused = client.send(head(LARGE).replace("/v1/messages", path)).response();
+        assert_eq!(refused.status(), status, "{path}");
+        assert_eq!(refused.header("connection"), "close", "{path}");
+        assert!(client.rest().is_empty(), "{path}: the connection ends: nobody knows whether a body follows");
+    }
     let body = ask("/v1/messages", "only", "hello", false).to_string();
     let mut client = gateway.connect();
     assert_eq!(client.send(head(body.len())).head().status, 100);
