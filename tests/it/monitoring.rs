@@ -3,14 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use serde_json::Value;
 use tempfile::TempDir;
 use wasmgate_tests::gateway::Gateway;
+use wasmgate_tests::monitoring::dashboards::Dashboard;
 use wasmgate_tests::monitoring::load::{Load, prompt};
 use wasmgate_tests::monitoring::prometheus::{Addresses, Prometheus};
 use wasmgate_tests::monitoring::{Server, mixed, program, repository, stack::Ollama};
+use wasmgate_tests::real;
 use wasmgate_tests::wait::until_slowly;
 
 /// Runs a program to its end; all that it said.
@@ -206,6 +210,67 @@ fn the_queries_of_the_documents_are_answered_by_a_real_prometheus() {
         });
     }
     drop(load);
+}
+
+/// The LogQL of the documents and of the dashboards' links. There is no Loki among what tests can have; this is the grammar of
+/// Grafana's editor.
+#[test]
+fn the_queries_of_logs_are_of_their_language() {
+    let mut logql = Vec::new();
+    for path in files(".md") {
+        let text = fs::read_to_string(&path).unwrap();
+        logql.extend(queries(&text, "logql").iter().map(|query| query.replace('\n', " ")));
+        logql.extend(text.split('`').filter(|code| code.starts_with("{job=")).map(str::to_owned));
+    }
+    let of_documents = logql.len();
+    for dashboard in Dashboard::all() {
+        let links = dashboard.model["links"].as_array().unwrap().iter();
+        let panes = links.filter_map(|link| link["url"].as_str().unwrap().split_once("panes="));
+        logql.extend(panes.map(|(_, panes)| {
+            let panes: Value = serde_json::from_str(&decoded(panes)).unwrap();
+            panes["logs"]["queries"][0]["expr"].as_str().unwrap().to_owned()
+        }));
+    }
+    assert!(of_documents > 15 && logql.len() == of_documents + 4, "{logql:?}");
+    let mut check = Command::new(real::folder().join("node/node"))
+        .current_dir(real::folder().join("monitoring/dashboards"))
+        .arg(repository("tests/real/dashboards/logql.mjs"))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Node.js");
+    check.stdin.take().unwrap().write_all(logql.join("\n").as_bytes()).unwrap();
+    let output = check.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What `%7B` and the like stand for.
+fn decoded(url: &str) -> String {
+    let mut parts = url.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push(char::from(u8::from_str_radix(&part[..2], 16).unwrap()));
+        text += &part[2..];
+    }
+    text
+}
+
+/// Operators replace it with one command, which the README has: it must reach each file that has the address.
+#[test]
+fn the_address_of_the_repository_is_where_the_readme_says() {
+    let address = "https://git.example.com/wasmgate";
+    let have: BTreeSet<String> = [".yml", ".tmpl", ".json", ".jsonnet"]
+        .iter()
+        .flat_map(|extension| files(extension))
+        .filter(|path| fs::read_to_string(path).unwrap().contains("git.example.com"))
+        .map(|path| path.strip_prefix(repository("monitoring")).unwrap().display().to_string())
+        .collect();
+    let readme = read("README.md");
+    let command = readme.lines().find(|line| line.contains(&format!("s#{address}#"))).expect("the command");
+    let named =
+        command.split_whitespace().filter(|word| word.starts_with("alertmanager/") || word.starts_with("grafana/"));
+    let named: BTreeSet<String> = named.map(str::to_owned).collect();
+    assert_eq!(named, have, "{command}");
 }
 
 #[test]
