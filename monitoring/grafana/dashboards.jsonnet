@@ -308,7 +308,8 @@ local dashboard(uid, title, description, other) = {
     link(other.title, '/d/' + other.uid, 'dashboard') { includeVars: true },
     link('Logs of failed requests', logs('{job="api-gateway"} | json | ending=~"failed|shutdown"'), 'doc'),
     link('Logs of policies', logs('{job="api-gateway"} | json | message=~"policy.*"'), 'doc'),
-    link('Alerts', 'http://127.0.0.1:9090/alerts', 'external link'),
+    // Grafana's own page of the rules in its data sources.
+    link('Alerts', '/alerting/list', 'info'),
     link('Runbooks', runbooks, 'question'),
   ],
 };
@@ -440,13 +441,18 @@ local main = dashboard(
       '{{model}} at {{upstream}}',
     ]]) + defaults({ decimals: 0 }),
 
-    table(25, 'Firing Alerts by Name', [0, 53, 12, 8], |||
+    table(25, 'Firing Alerts by Name', [0, 53, 8, 8], |||
       Alerts that fire in this Prometheus, on any gateway, and since when. A name leads to its runbook.
     |||, [
       'min by (alertname, severity) (ALERTS_FOR_STATE{alertname!="Watchdog"} and ignoring (alertstate) ALERTS{alertstate="firing",severity!="none"}) * 1000',
     ], [['alertname', 'Alert'], ['severity', 'Severity'], ['Value', 'Since']])
     + column('Since', { unit: 'dateTimeFromNow' })
     + column('Alert', { links: [{ title: 'Runbook', url: runbooks + '${__value.raw}.md', targetBlank: true }] }),
+    stat(33, 'Error Budget Left (30d)', [8, 53, 4, 8], 'percentunit', |||
+      Share left of the failures that the objective of 99 % allows in 30 days, at the traffic of these 30 days, as far back as
+      Prometheus keeps samples. Below zero the objective is missed: slow down risky changes until it recovers.
+    |||, [['1 - %s / %s / 0.01' % [failed('increase', '30d'), experienced('increase', '30d')], 'left']])
+    + thresholds('red', [[0, 'orange'], [0.25, 'green']]) + defaults({ decimals: 0, noValue: 'no traffic' }),
     timeseries(26, 'Calls at Backends', [12, 53, 12, 8], 'locale', |||
       Calls in flight at each backend, and calls that wait for its concurrency limit. If calls wait, the backend is the
       bottleneck; when its queue is full, the gateway refuses requests as backend_full.
@@ -689,18 +695,26 @@ local policies = dashboard(
 
     row(20, 'Reloads and Resources', 50),
     table(15, 'Last Reload', [0, 51, 8, 8], |||
-      Whether the version that a policy's files request serves, and when the policy last started to serve. refused: the
-      version before keeps serving; wasmgate policies list says why.
+      Whether the version that a policy's files request serves, the stage that it did not pass, and when the policy last
+      started to serve. refused: the version before keeps serving; wasmgate policies list says why.
     |||, [
       'min by (policy, stage) (api_gateway_policy_last_reload_successful{P} * on (job, instance, policy) group_right () api_gateway_policy_last_reload_info{P})',
       'max by (policy) (api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
     ], [
       ['policy', 'Policy'],
       ['Value #A', 'Last change'],
-      ['stage', 'Stage not reached'],
+      ['stage', 'Refused at'],
       ['Value #B', 'Serves since'],
     ])
     + column('Last change', { mappings: words('refused', 'serves', bad=0), 'custom.cellOptions': colored })
+    + column('Refused at', { mappings: [{
+      type: 'value',
+      options: {
+        serves: { text: '–' },
+        missing: { text: 'no file' },
+        rolled_back: { text: 'rolled back' },
+      },
+    }] })
     + column('Serves since', { unit: 'dateTimeFromNow' }),
     bars(10, 'Reloads by Result', [8, 51, 8, 8], 'short', |||
       Changes of policies' files and of the configuration, by result. rejected_*: the gateway refused it, and nothing
