@@ -492,11 +492,11 @@ local main = dashboard(
       '{{model}}',
     ]]) + quantiles,
     timeseries(10, 'Tokens per Second', [18, 70, 6, 8], 'short', |||
-      Tokens that the backends counted, and tokens that the gateway estimated if a backend reported none. Spend follows
-      these; an estimate is not a bill.
+      Tokens of all models that the backends counted, and tokens that the gateway estimated if a backend reported none. Spend
+      follows these; an estimate is not a bill. API Costs Over Time shows them by model, at their prices.
     |||, [
-      ['sum by (model, type) (rate(api_gateway_tokens_total{J}[I]))', '{{model}} {{type}}'],
-      ['sum by (model, type) (rate(api_gateway_estimated_tokens_total{J}[I])) > 0', '{{model}} {{type}} (estimated)'],
+      ['sum by (type) (rate(api_gateway_tokens_total{J}[I]))', '{{type}}'],
+      ['sum by (type) (rate(api_gateway_estimated_tokens_total{J}[I])) > 0', '{{type}} (estimated)'],
     ]),
     timeseries(30, 'Routing Latency', [0, 78, 8, 8], 's', |||
       Half, 95 % and 99 % of the routing decisions take at most this long, both policies included: what the gateway itself
@@ -526,6 +526,11 @@ local cost = 'api_gateway_policy_estimated_cost_usd_total';
 local decided = 'api_gateway_policy_decisions_total';
 local verdicts = 'outcome=~"route|deny"';
 
+// The share of the requests that both decided on which a shadow decided like the active version.
+local compared(results, window) =
+  'sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy",result=~"%s"}[%s]))' % [results, window];
+local agreement(window) = '%s / %s >= 0' % [compared('agree', window), compared('agree|disagree', window)];
+
 local policies = dashboard(
   names.policies.uid,
   names.policies.title,
@@ -537,7 +542,8 @@ local policies = dashboard(
   panels: [
     table(1, 'Policies Loaded', [0, 0, 24, 7], |||
       A row for each version in a place: its share of requests now (shadows decide none), and what it did in the shown range.
-      If its breaker is open, it failed too often and the gateway does not call it: roll it back or fix it.
+      Agreement: how often a shadow decided like the active version. If its breaker is open, it failed too often and the
+      gateway does not call it: roll it back or fix it.
     |||, [
       'sum by (V, digest) (api_gateway_policy_info{K})',
       // The share has no mode: a shadow of the active component would show its share, and a canary of it shows both shares.
@@ -552,12 +558,15 @@ local policies = dashboard(
       'histogram_quantile(0.99, sum by (V, le) (increase(api_gateway_policy_evaluation_seconds_bucket{K}[$__range]))) >= 0',
       'sum by (V) (increase(api_gateway_policy_requests_total{K,status="success"}[$__range])) / sum by (V) (increase(api_gateway_policy_requests_total{K}[$__range])) >= 0',
       'max by (V) (api_gateway_policy_info{K} * on (job, instance, policy) group_left () api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
+      // Comparisons have labels of their own for the shadow.
+      'sum by (policy, version, mode) (label_replace(label_replace(label_replace(%s, "policy", "$1", "shadow_policy", "(.*)"), "version", "$1", "shadow_version", "(.*)"), "mode", "shadow", "", ""))' % agreement('$__range'),
     ], [[label, std.asciiUpper(label[0]) + label[1:]] for label in place] + [
       ['Value #B', 'Traffic'],
       ['Value #D', 'Decisions'],
       ['Value #E', 'Local'],
       ['Value #F', 'Expected $'],
       ['Value #K', 'Success'],
+      ['Value #M', 'Agreement'],
       ['Value #G', 'Failures'],
       ['Value #H', 'Fallbacks'],
       ['Value #I', 'p50'],
@@ -571,6 +580,7 @@ local policies = dashboard(
     + column('Traffic', { unit: 'percentunit' })
     + column('Local', { unit: 'percentunit' })
     + column('Success', { unit: 'percentunit', decimals: 1 })
+    + column('Agreement', { unit: 'percentunit', decimals: 1 })
     + column('Fallbacks', { unit: 'percentunit', decimals: 1 })
     + column('Expected $', { unit: 'currencyUSD', decimals: 6 })
     + column('p50', { unit: 's', decimals: 1 })
@@ -661,7 +671,7 @@ local policies = dashboard(
       busy.
     |||, [
       [
-        'sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy",result="agree"}[I])) / sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy",result=~"agree|disagree"}[I])) >= 0',
+        agreement('$__rate_interval'),
         '{{shadow_policy}} {{shadow_version}} agrees',
       ],
       [
