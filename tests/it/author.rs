@@ -171,10 +171,11 @@ fn a_language_has_the_names_that_authors_give_it() {
         ("JavaScript", "package.json"),
         ("py", "requirements.txt"),
         ("C", "src/routing.c"),
+        ("c++", "src/routing.cpp"),
     ] {
         new(lang).expect(0, &[file]);
     }
-    new("cobol").expect(2, &["'cobol'", "possible values: rust, go, js, python, c, zig, script"]);
+    new("cobol").expect(2, &["'cobol'", "possible values: rust, go, js, python, c, cpp, zig, script"]);
 }
 
 #[test]

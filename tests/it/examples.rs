@@ -57,6 +57,11 @@ fn the_guide_to_writing_a_policy_works_in_c() {
 }
 
 #[test]
+fn the_guide_to_writing_a_policy_works_in_cpp() {
+    writes_a_policy_in("cpp", "src/routing.cpp");
+}
+
+#[test]
 fn the_guide_to_writing_a_policy_works_in_zig() {
     writes_a_policy_in("zig", "src/routing.zig");
 }

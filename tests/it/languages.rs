@@ -204,7 +204,7 @@ macro_rules! languages {
     )*};
 }
 
-languages!(rust go javascript python c zig script);
+languages!(rust go javascript python c cpp zig script);
 
 /// A project of each language, and what each of its hostile prompts ends as.
 struct Hostile {
@@ -419,6 +419,40 @@ fn a_hostile_author_of_c_harms_nobody() {
 }
 
 #[test]
+fn a_hostile_author_of_cpp_harms_nobody() {
+    harms_nobody(
+        "cpp",
+        &Hostile {
+            file: "src/routing.cpp",
+            before: "const bool is_long =",
+            lines: r#"
+    const std::string_view said = (request.messages.end() - 1)->text;
+    static volatile bool still = true;
+    while (said == "loop" && still)
+        ;
+    if (said == "throw")
+        __builtin_trap();
+    if (said == "beyond")
+        return contract::denial{"no", std::string(1, candidates[candidates.size()].model.view()[0])};
+    for (std::vector<std::string> hoard; said == "grow";)
+        hoard.emplace_back(1 << 20, 'x');
+    if (said == "lie")
+        return contract::decision{{7}, std::nullopt, std::nullopt, ""};
+    if (said == "odd")
+        return contract::denial{"no", "Ã("};"#,
+            ends: &[
+                ("loop", "timeout", "the call exceeded its time limit"),
+                ("throw", "trap", "unreachable"),
+                ("beyond", "trap", "unreachable"),
+                ("grow", "out_of_memory", "the limit is 67108864"),
+                ("lie", "invalid_decision", "the ranking names candidate 7 of 3"),
+                ("odd", "invalid_decision", "utf-8"),
+            ],
+        },
+    );
+}
+
+#[test]
 fn a_hostile_author_of_zig_harms_nobody() {
     harms_nobody(
         "zig",
@@ -529,12 +563,24 @@ fn templates_and_examples_do_not_drift_apart() {
     ];
     let go = ["types", "memory", "records", "host", "result", "panic", "routing", "cost"]
         .map(|name| format!("contract/{name}.go"));
-    let go: Vec<&str> = go.iter().map(String::as_str).chain(["go.mod", "requirements.txt", "wasi.wat"]).collect();
-    let shared: [(&str, &str, &[&str]); 6] = [
+    let go: Vec<&str> = go.iter().map(String::as_str).chain(["go.mod", "requirements.txt"]).collect();
+    let cpp = [
+        "requirements.txt",
+        "src/contract/types.hpp",
+        "src/contract/host.hpp",
+        "src/contract/memory.hpp",
+        "src/contract/memory.cpp",
+        "src/contract/routing.hpp",
+        "src/contract/routing.cpp",
+        "src/contract/cost.hpp",
+        "src/contract/cost.cpp",
+    ];
+    let shared: [(&str, &str, &[&str]); 7] = [
         ("go", "go", &go),
         ("js", "javascript", &javascript),
         ("python", "python", &["requirements.txt", "failures.py"]),
         ("c", "c", &["requirements.txt"]),
+        ("cpp", "cpp", &cpp),
         ("zig", "zig", &["requirements.txt", "src/contract.zig"]),
         ("rust", "rust", &["build.sh"]),
     ];

@@ -39,7 +39,7 @@ if [ "$(cat "$oldest/made-of" 2>/dev/null)" != "$wanted" ]; then
     printf '%s' "$wanted" >"$oldest/made-of"
 fi
 
-for language in rust go javascript python c zig; do
+for language in rust go javascript python c cpp zig; do
     project=$root/examples/policies/$language
     # What it is made of: its own files, the contract, and what projects share.
     wanted=$(
@@ -52,8 +52,8 @@ for language in rust go javascript python c zig; do
         continue
     fi
     echo "building the example policy in $language" >&2
-    # C and Zig have the same compiler.
-    case $language in c) toolchain=zig ;; *) toolchain=$language ;; esac
+    # C, C++ and Zig have the same compiler.
+    case $language in c | cpp) toolchain=zig ;; *) toolchain=$language ;; esac
     TOOLS=$venv/toolchains/$toolchain CARGO_TARGET_DIR=$venv/toolchains/cargo "$project/build.sh" "$output"
     printf '%s' "$wanted" >"$output.made-of"
 done

@@ -1,14 +1,17 @@
 #!/bin/sh
 # build.sh [OUTPUT]: builds the policy as policy.wasm beside this script, or as OUTPUT.
 #
-# Environment, all optional: TOOLS, where the pinned tools are or will be installed; WIT, the contract's folder.
+# Environment, all optional: TOOLS, where the pinned tools are or will be installed; WIT, the contract's folder;
+# WASI, the file wasi.wat.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 output=${1:-$here/policy.wasm}
 tools=${TOOLS:-$here/.tools}
 wit=${WIT:-$here/wit}
+wasi=${WASI:-$here/wasi.wat}
 [ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit
+[ -n "${WASI:-}" ] || [ -f "$wasi" ] || wasi=$here/../../../policies/bindings/wasi.wat
 
 # Two builds at once must not install into each other's folder.
 pins=$(sha256sum <"$here/requirements.txt")
@@ -27,7 +30,7 @@ if [ "$(cat "$tools/pins" 2>/dev/null)" != "$pins" ]; then
 fi
 flock -u 9
 
-# An absolute path, as the compiler runs in the project's folder.
+# The compiler runs in the project's folder.
 case $output in /*) ;; *) output=$PWD/$output ;; esac
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -49,6 +52,6 @@ wasm-tools component embed --world policy "$tmp/wit" "$tmp/stripped.wasm" -o "$t
 mkdir -p "$tmp/wasi/deps/wasmgate-policy"
 echo 'package local:wasi; world wasi { import wasmgate:policy/log@1.0.0; }' >"$tmp/wasi/world.wit"
 find "$wit" -name policy.wit -exec cp {} "$tmp/wasi/deps/wasmgate-policy" \;
-wasm-tools component embed --world wasi "$tmp/wasi" wasi.wat -o "$tmp/wasi.wasm"
+wasm-tools component embed --world wasi "$tmp/wasi" "$wasi" -o "$tmp/wasi.wasm"
 wasm-tools component new "$tmp/typed.wasm" --adapt "wasi_snapshot_preview1=$tmp/wasi.wasm" -o "$output.new"
 mv "$output.new" "$output"

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use super::{Failed, WIT};
 
 /// Path and text of each file: `LANGUAGE/…` and `common/…` for templates, `sdk/…` for the Rust crate,
-/// `bindings/c/WORLD/…` for C.
+/// `bindings/c/WORLD/…` for C, `bindings/wasi.wat` for those whose standard libraries import WASI's first version.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
 /// The world of a policy with both hooks. The contract has only one world per hook.
@@ -56,6 +56,8 @@ enum Language {
     #[value(alias = "py")]
     Python,
     C,
+    #[value(alias = "c++")]
+    Cpp,
     Zig,
     /// A script for the built-in policy `script`: no compiler needed.
     Script,
@@ -122,6 +124,8 @@ fn files(new: &New) -> Vec<(String, String)> {
             && new.lang == Language::C
         {
             files.push((format!("bindings/{path}"), (*text).to_owned()));
+        } else if *path == "bindings/wasi.wat" && matches!(new.lang, Language::Go | Language::Cpp) {
+            files.push(("wasi.wat".to_owned(), (*text).to_owned()));
         }
     }
     files.extend(new.wit());

@@ -1,6 +1,6 @@
 ;; WASI's first version, as far as a policy has it: no files, environment, arguments and input. The clock stands still, random
 ;; numbers repeat, and what is printed goes to the operator's log. `wasm-tools component new --adapt` puts this module between
-;; Go and the gateway. It has no memory of its own, because Go takes all memory that the module grows by for its own.
+;; the standard library of Go or C++ and the gateway. It takes no memory, because Go regards all memory that is added as its own.
 (module
   (import "env" "memory" (memory 0))
   (import "wasmgate:policy/log@1.0.0" "write" (func $log (param $level i32) (param $text i32) (param $size i32)))

@@ -1,0 +1,14 @@
+#include "cost.hpp"
+#include "memory.hpp"
+
+using namespace contract;
+
+WASMGATE_EXPORT("wasmgate:policy/cost@1.0.0#describe", describe_cost)() { return described(cost::describe()); }
+
+WASMGATE_EXPORT("wasmgate:policy/cost@1.0.0#configure", configure_cost)() { return configured(cost::configure()); }
+
+WASMGATE_EXPORT("wasmgate:policy/cost@1.0.0#estimate", estimate)(const arguments *given) {
+    using estimates = list<cost_estimate>;
+    const auto estimated = cost::estimate(given->request, given->candidates);
+    return estimated ? accepted(copy<cost_estimate>(*estimated)) : refused<estimates>(estimated.error());
+}
