@@ -169,13 +169,14 @@ fn a_language_has_the_names_that_authors_give_it() {
         ("rs", "Cargo.toml"),
         ("golang", "go.mod"),
         ("JavaScript", "package.json"),
+        ("typescript", "src/routing.ts"),
         ("py", "requirements.txt"),
         ("C", "src/routing.c"),
         ("c++", "src/routing.cpp"),
     ] {
         new(lang).expect(0, &[file]);
     }
-    new("cobol").expect(2, &["'cobol'", "possible values: rust, go, js, python, c, cpp, zig, script"]);
+    new("cobol").expect(2, &["'cobol'", "possible values: rust, go, js, ts, python, c, cpp, zig, script"]);
 }
 
 #[test]

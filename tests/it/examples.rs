@@ -47,6 +47,11 @@ fn the_guide_to_writing_a_policy_works_in_javascript() {
 }
 
 #[test]
+fn the_guide_to_writing_a_policy_works_in_typescript() {
+    writes_a_policy_in("ts", "src/routing.ts");
+}
+
+#[test]
 fn the_guide_to_writing_a_policy_works_in_python() {
     writes_a_policy_in("python", "routing.py");
 }

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use wasmgate_tests::gateway::{Gateway, Setup};
@@ -125,10 +125,14 @@ impl Project {
     }
 
     fn build_with(&self, variables: &[(&str, OsString)]) {
+        let output = self.try_build(variables);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn try_build(&self, variables: &[(&str, OsString)]) -> Output {
         let mut command = Command::new("./build.sh");
         command.current_dir(self.path("")).envs(variables.iter().map(|(name, value)| (name, value)));
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        command.output().unwrap()
     }
 
     fn component(&self) -> String {
@@ -168,6 +172,19 @@ fn a_new_project_builds_and_passes(language: &'static str) -> Project {
         .policy(&["run", &component, "--prompt", "Hello!"])
         .expect(0, &["mine@1.0.0", "local models first", "tokens in"]);
     project
+}
+
+/// It becomes JavaScript, so that its decisions and costs are those of JavaScript.
+#[test]
+fn a_policy_in_typescript_builds_unless_its_types_are_wrong() {
+    let project = a_new_project_builds_and_passes("ts");
+    project.edit("src/routing.ts", "const isLong =", "  const wrong: string = request.promptTokens;");
+    let output = project.try_build(&real::toolchain("ts"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && error.contains("src/routing.ts") && error.contains("not assignable"),
+        "{error}"
+    );
 }
 
 /// The version that the guide, the template and its build name is the one that this builds with.

@@ -53,8 +53,12 @@ pub fn policy(language: &str) -> PathBuf {
 #[must_use]
 pub fn toolchain(language: &str) -> [(&'static str, OsString); 3] {
     let tools = folder().join("toolchains");
-    // C, C++ and Zig have the same compiler.
-    let of = if ["c", "cpp"].contains(&language) { "zig" } else { language };
+    // C, C++ and Zig have the same compiler, and TypeScript the packages of JavaScript.
+    let of = match language {
+        "c" | "cpp" => "zig",
+        "ts" => "javascript",
+        own => own,
+    };
     let mut path = folder().join("node").into_os_string();
     path.push(":");
     path.push(env::var_os("PATH").unwrap_or_default());

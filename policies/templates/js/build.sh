@@ -62,8 +62,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work" "$output.new"' EXIT
 trap 'exit 1' HUP INT TERM
 # A copy, as the component remembers where its source was.
-cp -R src componentize.js package.json "$work"
+cp -R src types tsconfig.json componentize.js package.json "$work"
 ln -s "$installed/node_modules" "$work/node_modules"
 cd "$work"
-TMPDIR=$work node componentize.js src/policy.js "$wit" {{world}} "$output.new"
+source=src
+if [ -f src/policy.ts ]; then
+    node_modules/.bin/tsc --noEmit false >&2
+    source=built
+fi
+TMPDIR=$work node componentize.js "$source/policy.js" "$wit" {{world}} "$output.new"
 mv "$output.new" "$output"

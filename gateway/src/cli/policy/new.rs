@@ -53,6 +53,8 @@ enum Language {
     Go,
     #[value(alias = "javascript")]
     Js,
+    #[value(alias = "typescript")]
+    Ts,
     #[value(alias = "py")]
     Python,
     C,
@@ -112,6 +114,13 @@ fn files(new: &New) -> Vec<(String, String)> {
         if let Some(path) = path.strip_prefix(&template).or(path.strip_prefix("common/"))
             && new.hook.have(path)
         {
+            files.push((path.replace("dot-gitignore", ".gitignore"), new.filled(text)));
+        } else if let Some(path) = path.strip_prefix("js/")
+            && new.lang == Language::Ts
+            && !path.starts_with("src/")
+            && path != "README.md"
+        {
+            // TypeScript shares the build with JavaScript.
             files.push((path.replace("dot-gitignore", ".gitignore"), new.filled(text)));
         } else if let Some(path) = path.strip_prefix("sdk/")
             && new.lang == Language::Rust

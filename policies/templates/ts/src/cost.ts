@@ -1,0 +1,50 @@
+// What a request will cost by its tokens: the prompt's at the input price, the expected answer's at the output price.
+import type { Candidate, CostEstimate, Manifest, Price, Request } from 'wasmgate:policy/types@1.0.0';
+import { NAME, VERSION } from './identity.js';
+import { wholeNumber } from './settings.js';
+
+const EXPECTED_OUTPUT_TOKENS = wholeNumber(
+  'expected-output-tokens',
+  'Output tokens to expect of an answer, or fewer where the client\'s limit is lower: 0 to 10000000.',
+  [0, 10_000_000],
+  500,
+);
+
+// What prices are per.
+const TOKENS = 1_000_000n;
+
+// The contract's longest cost.
+const MOST = 2n ** 64n - 1n;
+
+let expectedOutputTokens = 0;
+
+export function describe(): Manifest {
+  return {
+    name: NAME,
+    version: VERSION,
+    summary: 'Prompt tokens at the input price and the expected answer at the output price.',
+    settings: [EXPECTED_OUTPUT_TOKENS.entry],
+  };
+}
+
+export function configure(): void {
+  expectedOutputTokens = EXPECTED_OUTPUT_TOKENS.read();
+}
+
+export function estimate(request: Request, candidates: Candidate[]): CostEstimate[] {
+  const inputTokens = request.promptTokens;
+  const outputTokens = Math.min(expectedOutputTokens, request.maxTokens ?? Infinity);
+  return candidates.map(({ price }) => ({
+    inputTokens,
+    outputTokens,
+    // A model without a price costs "not known", which is not nothing.
+    cost: price && costOf(price, inputTokens, outputTokens),
+  }));
+}
+
+// In nano-dollars, halves rounded up.
+function costOf(price: Price, inputTokens: number, outputTokens: number): bigint {
+  const sum = BigInt(inputTokens) * price.input + BigInt(outputTokens) * price.output;
+  const cost = (sum + TOKENS / 2n) / TOKENS;
+  return cost < MOST ? cost : MOST;
+}
