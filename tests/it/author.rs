@@ -37,6 +37,23 @@ fn the_contract_is_printed() {
     assert_eq!(exit.stdout, fs::read_to_string(contract).unwrap());
 }
 
+/// All functions of `wasi_snapshot_preview1`: a module that imports one which is missing here would be no component.
+#[test]
+fn wasi_is_printed_whole() {
+    let exit = run(&["policy", "wasi"]);
+    exit.expect(0, &["(module"]);
+    wat::parse_str(&exit.stdout).unwrap();
+    let functions = "args_get args_sizes_get clock_res_get clock_time_get environ_get environ_sizes_get fd_advise fd_allocate \
+        fd_close fd_datasync fd_fdstat_get fd_fdstat_set_flags fd_fdstat_set_rights fd_filestat_get fd_filestat_set_size \
+        fd_filestat_set_times fd_pread fd_prestat_dir_name fd_prestat_get fd_pwrite fd_read fd_readdir fd_renumber fd_seek \
+        fd_sync fd_tell fd_write path_create_directory path_filestat_get path_filestat_set_times path_link path_open \
+        path_readlink path_remove_directory path_rename path_symlink path_unlink_file poll_oneoff proc_exit proc_raise \
+        random_get sched_yield sock_accept sock_recv sock_send sock_shutdown";
+    for function in functions.split_whitespace() {
+        assert!(exit.stdout.contains(&format!("(export \"{function}\"")), "{function} is missing");
+    }
+}
+
 #[test]
 fn a_built_in_policy_can_be_looked_at_asked_and_measured() {
     run(&["policy", "inspect", "complexity"]).expect(

@@ -77,6 +77,24 @@ fn the_guide_to_writing_a_policy_works_without_a_compiler() {
     assert!(ran >= 6, "{ran} commands were found");
 }
 
+#[test]
+fn the_guide_to_another_language_works() {
+    let read = |name: &str| fs::read(root().join("examples/another-language").join(name)).unwrap();
+    let gateway = Gateway::setup().file("policy.wat", &read("policy.wat")).start();
+    let place = Place { gateway: &gateway, folder: gateway.path(""), language: "zig" };
+    // The tools are those that the build of other policies installed.
+    let installed = real::folder().join("toolchains/zig/venv");
+    std::os::unix::fs::symlink(installed, gateway.path(".tools")).unwrap();
+    let guide = String::from_utf8(read("README.md")).unwrap();
+    let (install, steps): (Vec<_>, Vec<_>) =
+        steps(&guide).into_iter().partition(|step| step.command.contains("pip install"));
+    let pins = fs::read_to_string(root().join("examples/policies/zig/requirements.txt")).unwrap();
+    let pin = pins.lines().find(|pin| pin.starts_with("wasm-tools")).unwrap();
+    assert!(install.len() == 1 && install[0].command.contains(pin), "the guide installs another version than {pin}");
+    steps.iter().for_each(|step| place.follow(step));
+    assert!(steps.len() >= 9, "{} commands were found", steps.len());
+}
+
 /// Runs the commands of a guide that are wanted, with some words replaced by others, and compares what they show with what the
 /// guide shows. How many there were.
 fn follow(example: &str, words: &[(&str, String)], language: &'static str, wanted: impl Fn(&str) -> bool) -> usize {

@@ -28,6 +28,9 @@ use target::Subject;
 /// The contract between gateway and policies.
 const WIT: &str = include_str!("../../../../wit/policy.wit");
 
+/// What the standard libraries of many languages import, as far as a policy has it.
+const WASI: &str = include_str!("../../../../policies/bindings/wasi.wat");
+
 /// See the module.
 #[derive(Args)]
 pub(crate) struct Policy {
@@ -92,6 +95,8 @@ enum Action {
     },
     /// Print the contract between gateway and policies.
     Wit,
+    /// Print a module in the text format that implements WASI's first version for a policy, for compilers that need it.
+    Wasi,
 }
 
 /// Why a command failed.
@@ -155,6 +160,7 @@ async fn perform(action: Action) -> Result<String, Failed> {
             bench::bench(&subject, &asked, against.as_deref(), calls as usize, json).await
         }
         Action::Wit => Ok(WIT.to_owned()),
+        Action::Wasi => Ok(WASI.to_owned()),
     }
 }
 

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Failed, WIT};
+use super::{Failed, WASI, WIT};
 
 /// Path and text of each file: `LANGUAGE/…` and `common/…` for templates, `sdk/…` for the Rust crate,
-/// `bindings/c/WORLD/…` for C, `bindings/wasi.wat` for those whose standard libraries import WASI's first version.
+/// `bindings/c/WORLD/…` for C.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/templates.rs"));
 
 /// The world of a policy with both hooks. The contract has only one world per hook.
@@ -133,9 +133,10 @@ fn files(new: &New) -> Vec<(String, String)> {
             && new.lang == Language::C
         {
             files.push((format!("bindings/{path}"), (*text).to_owned()));
-        } else if *path == "bindings/wasi.wat" && matches!(new.lang, Language::Go | Language::Cpp) {
-            files.push(("wasi.wat".to_owned(), (*text).to_owned()));
         }
+    }
+    if matches!(new.lang, Language::Go | Language::Cpp) {
+        files.push(("wasi.wat".to_owned(), WASI.to_owned()));
     }
     files.extend(new.wit());
     files.sort();

@@ -22,7 +22,7 @@ function catching(run: (...args: unknown[]) => unknown) {
   };
 }
 
-// What and where: `TypeError: price is undefined, at estimate@src/cost.js:30:9`.
+// What and where: `TypeError: price is undefined, at estimate@built/cost.js:30:9`.
 function sentence(error: Error, place: string | undefined): string {
   return `${error.name}: ${error.message.slice(0, LONGEST_MESSAGE)}, at ${place}`;
 }
