@@ -65,7 +65,7 @@ pub(super) const POLICIES: &[Drill] = &[
         repair: quiet,
         told: &[(To::Info, "ShadowDisagreement")],
         inhibited: &[],
-        says: &[],
+        says: &[" in place of "],
     },
     Drill {
         fault: "a canary's choices fail",
