@@ -281,7 +281,6 @@ fn content_that_cannot_be_translated_is_refused_and_never_dropped() {
     let cases = [
         (openai("n", json!(2)), Dialect::Ollama),
         (openai("logprobs", json!(true)), Dialect::Anthropic),
-        (openai("response_format", json!({"type": "json_object"})), Dialect::Anthropic),
         (openai("audio", json!({"voice": "alloy"})), Dialect::Ollama),
         (anthropic("container", json!("c1")), Dialect::Ollama),
         (anthropic("mcp_servers", json!([{"url": "https://x.test"}])), Dialect::OpenAi),

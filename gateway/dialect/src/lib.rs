@@ -31,7 +31,6 @@ mod reading;
 mod renaming;
 mod responses;
 mod sse;
-mod translatable;
 mod types;
 mod write;
 
@@ -91,14 +90,12 @@ impl Dialect {
         if let Some(field) = &chat.unportable {
             return Some(field.clone());
         }
-        // A prompt that can be put as a chat is put as one of the same server's.
-        let from = if from == Self::Generate { Self::Ollama } else { from };
         let field = match self {
             // No backend is sent a request of another dialect in these.
             Self::Native | Self::Responses | Self::Completions | Self::Generate => None,
             Self::OpenAi => openai::obstacle(chat),
-            Self::Anthropic => anthropic::obstacle(from, chat),
-            Self::Ollama => ollama::obstacle(from, chat),
+            Self::Anthropic => anthropic::obstacle(chat),
+            Self::Ollama => ollama::obstacle(chat),
         };
         match from {
             Self::Responses => field.map(|field| field.replacen("messages", "input", 1)),

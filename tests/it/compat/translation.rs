@@ -168,7 +168,6 @@ fn content_without_a_counterpart_is_refused_by_its_name() {
         (OpenAi, Anthropic, json!({"n": 2}), "n"),
         (OpenAi, Ollama, json!({"logprobs": true}), "logprobs"),
         (OpenAi, Anthropic, json!({"web_search_options": {}}), "web_search_options"),
-        (OpenAi, Anthropic, json!({"response_format": {"type": "json_object"}}), "response_format"),
         (OpenAi, Ollama, json!({"tools": tools, "tool_choice": "required"}), "tool_choice"),
         (OpenAi, Anthropic, message(json!({"type": "input_audio", "input_audio": {}})), "messages[0].content[0].type"),
         (Anthropic, OpenAi, json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}), "tools[0].type"),

@@ -11,17 +11,15 @@ use crate::fields::Hint;
 use crate::names::{ToolNames, mapped};
 use crate::quirks::Target;
 use crate::types::Dialect;
-use crate::{image, renaming, translatable, write};
+use crate::{image, renaming, write};
 
 /// The user's turn before a conversation that another role begins: this dialect requires one.
 const OPENING: &str = "(The conversation begins with the assistant.)";
+/// What a client asks for by a plain JSON mode. This dialect has schemas only, and no schema means any object.
+const JSON_MODE: &str = "Answer with one JSON object and nothing else: no other words and no Markdown around it.";
 
 /// The path of the first content in `chat` that this dialect cannot express.
-pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
-    // This dialect has schemas, and no plain JSON mode.
-    if matches!(chat.format, Some(Format::Json)) {
-        return Some(translatable::name(from, "format"));
-    }
+pub(crate) fn obstacle(chat: &Chat) -> Option<String> {
     let mut spoken = false;
     for (index, message) in chat.messages.iter().enumerate() {
         spoken |= message.parts.iter().any(says_something);
@@ -61,7 +59,10 @@ pub(crate) fn encode(chat: &Chat, target: &Target<'_>) -> Vec<u8> {
     let names = renaming::renamed(Dialect::Anthropic, chat);
     let names = names.as_ref();
     let takes = |hint| target.quirks.takes(hint);
-    let (system, messages) = turns(chat, names);
+    let (mut system, messages) = turns(chat, names);
+    if let Some(Format::Json) = chat.format {
+        system.push(Block::Text { text: JSON_MODE });
+    }
     let effort = chat.effort().and_then(Effort::common_word).filter(|_| takes(Hint::Effort));
     let format = chat.format.as_ref().and_then(format);
     write::to_vec(&Request {
@@ -264,7 +265,7 @@ fn image_block(image: &Image) -> Block<'_> {
     }
 }
 
-/// `None` for plain JSON, which is an obstacle.
+/// `None` for plain JSON, which the instructions ask for.
 fn format(format: &Format) -> Option<WireFormat<'_>> {
     match format {
         Format::Json => None,

@@ -62,7 +62,7 @@ pub static CONTENT: &[Field] = &[
         "json",
         [&["response_format"], &[], &["format"]],
         &["text.format"],
-        [Some("response_format"), None, Some("format")],
+        [Some("response_format"), Some("system"), Some("format")],
         &[],
     ),
     content("choices", [&["n"], &[], &[]], &[], NOWHERE, &["1"]),

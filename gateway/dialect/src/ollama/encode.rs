@@ -11,7 +11,7 @@ use crate::chat::{Chat, Format, Image, Message, Part, Role, Thinking, Tool, Tool
 use crate::fields::Hint;
 use crate::quirks::Target;
 use crate::types::Dialect;
-use crate::{quirks, translatable, write};
+use crate::{quirks, write};
 
 /// Forwards a request: the client's fields, with the backend's name of the model.
 pub(crate) fn forward(chat: &Chat, target: &Target<'_>) -> Vec<u8> {
@@ -23,10 +23,10 @@ pub(crate) fn forward(chat: &Chat, target: &Target<'_>) -> Vec<u8> {
 }
 
 /// The path of the first content in `chat` that this dialect cannot express.
-pub(crate) fn obstacle(from: Dialect, chat: &Chat) -> Option<String> {
+pub(crate) fn obstacle(chat: &Chat) -> Option<String> {
     let must_call = matches!(chat.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
     if must_call && !chat.tools.is_empty() {
-        return Some(translatable::name(from, "tool_choice"));
+        return Some("tool_choice".to_owned());
     }
     let is_image = |image: &Image| matches!(image, Image::Base64 { .. });
     for (index, message) in chat.messages.iter().enumerate() {

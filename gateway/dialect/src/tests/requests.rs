@@ -168,6 +168,18 @@ fn single_fields_are_translated() {
         let sent = sent(OPENAI, to, &openai(members.clone()));
         assert_eq!(sent.pointer(pointer).unwrap_or(&Value::Null), &expected, "{to:?} {members}");
     }
+    let instructed = json!({"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]});
+    for (members, instructions) in [(json!({}), 1), (instructed, 2)] {
+        let mut body = openai(members);
+        body["response_format"] = json!({"type": "json_object"});
+        let sent = sent(OPENAI, ANTHROPIC, &body);
+        let system = match &sent["system"] {
+            Value::Array(blocks) => blocks.iter().filter_map(|block| block["text"].as_str()).collect(),
+            one => vec![one.as_str().expect("instructions")],
+        };
+        assert_eq!(system.len(), instructions, "{sent}");
+        assert!(system.last().is_some_and(|text| text.contains("one JSON object")), "{sent}");
+    }
     let ollama = json!({"model": "m", "stream": false, "format": {"type": "object"}, "messages": [{"role": "user", "content": "hi"}]});
     assert_eq!(
         sent(OLLAMA, OPENAI, &ollama)["response_format"],
@@ -190,7 +202,7 @@ fn obstacles_are_named_as_the_client_names_them() {
     let call = json!({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"});
     let drawing = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgoA"}});
     for (to, members, path) in [
-        (ANTHROPIC, json!({"response_format": {"type": "json_object"}}), Some("response_format")),
+        (ANTHROPIC, json!({"response_format": {"type": "json_object"}}), None),
         (ANTHROPIC, json!({"logprobs": true}), Some("logprobs")),
         (ANTHROPIC, json!({"messages": [{"role": "user", "content": ""}]}), Some("messages")),
         (ANTHROPIC, url.clone(), None),
@@ -210,7 +222,7 @@ fn obstacles_are_named_as_the_client_names_them() {
         assert_eq!(obstacle(OPENAI, to, &openai(members.clone())).as_deref(), path, "{to:?} {members}");
     }
     let ollama = json!({"model": "m", "format": "json", "messages": [{"role": "user", "content": "hi"}]});
-    assert_eq!(obstacle(OLLAMA, ANTHROPIC, &ollama).as_deref(), Some("format"));
+    assert_eq!(obstacle(OLLAMA, ANTHROPIC, &ollama), None);
     let picture = json!({"model": "m", "messages": [{"role": "user", "content": "hi", "images": ["AAAA"]}]});
     assert_eq!(obstacle(OLLAMA, ANTHROPIC, &picture).as_deref(), Some("messages[0].content[0]"));
     assert_eq!(obstacle(OLLAMA, OPENAI, &picture).as_deref(), Some("messages[0].content[0]"));
