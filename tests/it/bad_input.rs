@@ -126,7 +126,10 @@ fn others() -> Vec<Case> {
     );
     add(
         "an unknown role",
-        json_body("/v1/chat/completions", br#"{"model": "auto", "messages": [{"role": "king", "content": "a"}]}"#),
+        json_body(
+            "/v1/messages",
+            br#"{"model": "auto", "max_tokens": 5, "messages": [{"role": "king", "content": "a"}]}"#,
+        ),
         400,
         "bad_request",
         "bad_request",

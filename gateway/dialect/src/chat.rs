@@ -15,6 +15,7 @@ use crate::backend_error::BackendError;
 use crate::echo::Echo;
 pub use crate::effort::{Effort, Thinking};
 use crate::fields::Hints;
+use crate::json::BadRequest;
 use crate::origin::Origin;
 use wasmgate_base::usage::Usage;
 
@@ -63,6 +64,9 @@ pub struct Chat {
     /// The path of the first content without a counterpart in the other dialects. Such a request can only go to backends
     /// of its own dialect.
     pub unportable: Option<String>,
+    /// What is wrong with the first value that the reader did not understand. A server of the request's own dialect may take it;
+    /// `unportable` keeps it out of the others.
+    pub misread: Option<BadRequest>,
     /// What an answer in the Responses dialect needs of the request; `None` in the others.
     pub echo: Option<Arc<Echo>>,
     /// What ties the request to the backend that made a part of it.

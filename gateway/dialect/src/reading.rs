@@ -24,6 +24,8 @@ pub(super) struct Reading<'b> {
     parts: usize,
     /// The path of the first content without a counterpart.
     unportable: Option<String>,
+    /// The first value that the reader does not understand.
+    misread: Option<BadRequest>,
     /// Hints that `Chat` has no field for.
     unread: Hints,
     /// Names of fields that `unread` does not tell.
@@ -32,7 +34,7 @@ pub(super) struct Reading<'b> {
 
 impl<'b> Reading<'b> {
     pub(super) fn new(dialect: Dialect, bounds: &'b Bounds) -> Self {
-        Self { bounds, dialect, parts: 0, unportable: None, unread: Hints::default(), names: Vec::new() }
+        Self { bounds, dialect, parts: 0, unportable: None, misread: None, unread: Hints::default(), names: Vec::new() }
     }
 
     /// Admits one more message after `before` others.
@@ -71,6 +73,24 @@ impl<'b> Reading<'b> {
     /// Notes content without a counterpart: the request cannot be translated.
     pub(super) fn refuse(&mut self, path: &Path<'_>) {
         self.unportable.get_or_insert_with(|| path.to_string());
+    }
+
+    /// What was read of a value; `None` if the reader does not understand it. Servers of one dialect differ in what they take,
+    /// and one of the client's own dialect gets the value as it is. So the request is only kept out of the others.
+    ///
+    /// # Errors
+    /// If the value is refused whatever a server takes: it is too long, or has a key twice.
+    pub(super) fn tolerate<T>(&mut self, read: Result<T, BadRequest>) -> Result<Option<T>, BadRequest> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(error) => {
+                let path = error.odd_value().map(ToOwned::to_owned);
+                let Some(path) = path else { return Err(error) };
+                self.unportable.get_or_insert(path);
+                self.misread.get_or_insert(error);
+                Ok(None)
+            }
+        }
     }
 
     /// Notes a hint that `Chat` has no field for.
@@ -115,7 +135,8 @@ impl<'b> Reading<'b> {
 
     /// Hands over what was noted.
     pub(super) fn finish(self, chat: &mut Chat) {
-        (chat.unportable, chat.unread, chat.unread_names) = (self.unportable, self.unread, self.names);
+        (chat.unportable, chat.misread) = (self.unportable, self.misread);
+        (chat.unread, chat.unread_names) = (self.unread, self.names);
     }
 }
 

@@ -166,7 +166,12 @@ fn permitted(
     if named.map_or(!able.is_empty(), |named| able.first() == Some(&named)) {
         return Ok(able);
     }
-    let message = match obstacles.into_iter().find_map(|(_, field)| field) {
+    let obstacle = obstacles.into_iter().find_map(|(_, field)| field);
+    // What is wrong says more than where it is.
+    if let (Some(_), Some(wrong)) = (&obstacle, &chat.misread) {
+        return Err(Failure::new(Kind::BadRequest, wrong.to_string()));
+    }
+    let message = match obstacle {
         Some(field) => format!("`{field}` cannot be translated into the dialect of any backend that could answer"),
         None => {
             "no configured model has the capabilities that the request needs (tools, images or an output format)".into()

@@ -188,6 +188,36 @@ fn content_without_a_counterpart_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_backend_judges_what_is_odd_in_its_own_dialect() {
+    use Dialect::{Anthropic, Ollama, OpenAi};
+    let world = World::new();
+    for (dialect, other, more, wrong) in [
+        (OpenAi, Anthropic, json!({"temperature": 3}), "temperature is 3; a number from 0 to 2 is expected"),
+        (OpenAi, Ollama, json!({"max_tokens": -1}), "max_tokens is -1; a whole number of at least 1 is expected"),
+        (OpenAi, Anthropic, json!({"stop": [1]}), "stop[0] is a number"),
+        (
+            OpenAi,
+            Ollama,
+            json!({"messages": [{"role": "critic", "content": "x"}]}),
+            "messages[0].role is an unknown word",
+        ),
+        (Anthropic, OpenAi, json!({"max_tokens": 0}), "max_tokens is 0"),
+        (Anthropic, Ollama, json!({"tool_choice": {"type": "new"}}), "tool_choice.type is an unknown word"),
+        (Ollama, OpenAi, json!({"format": "yaml"}), "format is an unknown word"),
+    ] {
+        let (response, seen) = world.ask(dialect, dialect, more.clone());
+        let _ = response.expect(200);
+        let mut expected = body(dialect, dialect, more.clone());
+        expected["model"] = json!("backend-model");
+        assert_eq!(seen, expected);
+        let (response, seen) = world.ask(dialect, other, more.clone());
+        let text = response.expect(400).text();
+        assert!(text.contains(wrong) && text.contains("bad_request"), "{dialect:?} to {other:?} {more}: {text}");
+        assert_eq!(seen, Value::Null);
+    }
+}
+
+#[test]
 fn strict_translation_refuses_what_lenient_translation_leaves_out() {
     let world = World::with(|setup| setup.server("translation = \"strict\""));
     for (client, to, more, name) in [

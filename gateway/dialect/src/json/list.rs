@@ -1,8 +1,11 @@
 //! Reads arrays within a maximum of elements. This module must not know: any dialect.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{BadRequest, Fields, Path, bad_escape, kind, object, string};
@@ -47,6 +50,32 @@ pub fn length<'a>(path: &Path<'_>, raw: &'a RawValue) -> Result<(Option<&'a RawV
     Ok((kept.first().copied(), kept.len() + more))
 }
 
+/// An element of an array of parts.
+#[derive(Debug)]
+pub enum Element<'a> {
+    /// A part.
+    Object(Fields<'a>),
+    /// A text without anything around it.
+    Text(Cow<'a, str>),
+}
+
+/// Opens the objects and the texts of an array one by one, in one pass over the array and never two at once.
+///
+/// # Errors
+/// As [`objects`].
+pub fn elements<'a>(
+    path: &Path<'_>,
+    raw: &'a RawValue,
+    mut each: impl FnMut(&Path<'_>, Element<'a>) -> Result<(), BadRequest>,
+) -> Result<(), BadRequest> {
+    visit(path, raw, |path, element| {
+        if let Element::Object(fields) = &element {
+            fields.check(path)?;
+        }
+        each(path, element)
+    })
+}
+
 /// Opens the objects of an array one by one, in one pass over the array and never two at once.
 ///
 /// # Errors
@@ -56,17 +85,27 @@ pub fn objects<'a>(
     raw: &'a RawValue,
     mut each: impl FnMut(&Path<'_>, &Fields<'a>) -> Result<(), BadRequest>,
 ) -> Result<(), BadRequest> {
+    visit(path, raw, |path, fields: Fields<'a>| fields.check(path).and_then(|()| each(path, &fields)))
+}
+
+fn visit<'a, T: Deserialize<'a>>(
+    path: &Path<'_>,
+    raw: &'a RawValue,
+    mut each: impl FnMut(&Path<'_>, T) -> Result<(), BadRequest>,
+) -> Result<(), BadRequest> {
     if !raw.get().starts_with('[') {
         return Err(BadRequest::wrong(path, kind(raw), "an array"));
     }
     let (mut count, mut refused) = (0, None);
-    let objects = Objects(|fields: Fields<'a>| {
-        let path = path.index(count);
-        let taken = fields.check(&path).and_then(|()| each(&path, &fields));
-        count += 1;
-        taken.map_err(|error| refused = Some(error)).is_ok()
-    });
-    match serde_json::Deserializer::from_str(raw.get()).deserialize_seq(objects) {
+    let each = Each(
+        |element: T| {
+            let taken = each(&path.index(count), element);
+            count += 1;
+            taken.map_err(|error| refused = Some(error)).is_ok()
+        },
+        PhantomData,
+    );
+    match serde_json::Deserializer::from_str(raw.get()).deserialize_seq(each) {
         Ok(()) => Ok(()),
         Err(_) => {
             let unopened = || object(&path.index(count), first(raw, count + 1).ok()?.0.get(count)?).err();
@@ -76,22 +115,48 @@ pub fn objects<'a>(
 }
 
 /// Passes each element of an array to a function until the function returns false.
-struct Objects<F>(F);
+struct Each<F, T>(F, PhantomData<T>);
 
-impl<'de, F: FnMut(Fields<'de>) -> bool> Visitor<'de> for Objects<F> {
+impl<'de, T: Deserialize<'de>, F: FnMut(T) -> bool> Visitor<'de> for Each<F, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of objects")
+        f.write_str("an array")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(fields) = seq.next_element()? {
-            if !(self.0)(fields) {
+        while let Some(element) = seq.next_element()? {
+            if !(self.0)(element) {
                 return Err(A::Error::custom("refused"));
             }
         }
         Ok(())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Element<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Element<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object or a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Element::Text(text.into()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Element::Text(text.to_owned().into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                Fields::deserialize(MapAccessDeserializer::new(map)).map(Element::Object)
+            }
+        }
+        deserializer.deserialize_any(Any)
     }
 }
 

@@ -19,7 +19,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 pub(crate) use list::ADMITTED;
-pub use list::{Most, array, length, objects, strings};
+pub use list::{Element, Most, array, elements, length, objects, strings};
 pub use path::{BadRequest, Path};
 #[cfg(test)]
 pub(crate) use spelling::KNOWN;

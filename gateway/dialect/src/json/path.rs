@@ -8,32 +8,44 @@ use std::fmt;
 pub struct BadRequest {
     sentence: String,
     too_large: bool,
+    /// The path of the value, if all that is wrong is that the gateway does not understand it.
+    odd: Option<String>,
 }
 
 impl BadRequest {
     /// A refusal with this sentence.
     #[must_use]
     pub fn new(sentence: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), too_large: false }
+        Self { sentence: sentence.into(), too_large: false, odd: None }
     }
 
     /// A member is missing.
     #[must_use]
     pub fn missing(path: &Path<'_>, expected: &str) -> Self {
-        Self::new(format!("{path} is missing; {expected} is expected"))
+        Self::odd(path, format!("{path} is missing; {expected} is expected"))
     }
 
     /// A value is not what was expected. `found` must not contain the client's text.
     #[must_use]
     pub fn wrong(path: &Path<'_>, found: impl fmt::Display, expected: impl fmt::Display) -> Self {
-        Self::new(format!("{path} is {found}; {expected} is expected"))
+        Self::odd(path, format!("{path} is {found}; {expected} is expected"))
+    }
+
+    fn odd(path: &Path<'_>, sentence: String) -> Self {
+        Self { odd: Some(path.to_string()), ..Self::new(sentence) }
     }
 
     /// An element above the limit of its kind.
     #[must_use]
     pub fn too_many(path: &Path<'_>, what: &str, limit: usize) -> Self {
         let sentence = format!("{path} is one {what} too many; at most {limit} in a request are expected");
-        Self { sentence, too_large: true }
+        Self { sentence, too_large: true, odd: None }
+    }
+
+    /// The path of the value, if all that is wrong is that the gateway does not understand it. A server of the client's own
+    /// dialect may.
+    pub(crate) fn odd_value(&self) -> Option<&str> {
+        self.odd.as_deref()
     }
 
     /// Whether the request is refused only for its size.

@@ -1,6 +1,8 @@
 //! `POST /v1/completions`: a raw prompt that the model continues, as editors send it for the text at the cursor. There is no
 //! chat in it, so that only backends which serve the same route can answer.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -17,7 +19,7 @@ use wasmgate_base::usage::Usage;
 pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
-    let reading = Reading::new(Dialect::Completions, bounds);
+    let mut reading = Reading::new(Dialect::Completions, bounds);
     let mut model = None;
     let mut suffix = None;
     for (key, raw) in fields.iter() {
@@ -28,14 +30,17 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             _ if json::is_null(raw) => {}
             "prompt" => chat.messages = prompts(path, raw, &reading)?,
             "suffix" => suffix = Some(json::string(path, raw)?.into_owned()),
-            "max_tokens" => chat.max_tokens = Some(json::count(path, raw, 0)?).filter(|&most| most > 0),
+            // No other dialect has such requests, so that only its server need understand these.
+            "max_tokens" => {
+                chat.max_tokens = reading.tolerate(json::count(path, raw, 0))?.filter(|&most| most > 0);
+            }
             "stream" => chat.stream = json::boolean(path, raw)?,
             "stream_options" => {
                 let options = json::object(path, raw)?;
                 let include = options.get("include_usage");
                 chat.include_usage = include.map_or(Ok(false), |raw| json::boolean(&path.key("include_usage"), raw))?;
             }
-            "user" => chat.user = Some(json::string(path, raw)?.into_owned()),
+            "user" => chat.user = reading.tolerate(json::string(path, raw))?.map(Cow::into_owned),
             _ => {}
         }
     }

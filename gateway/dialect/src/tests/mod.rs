@@ -3,6 +3,7 @@
 mod calls;
 mod errors;
 mod fields;
+mod own;
 mod properties;
 mod reading;
 mod replies;

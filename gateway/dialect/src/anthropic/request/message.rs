@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::{self, Image, Message, Part, Role, ToolCall};
 use crate::fields::Hint;
-use crate::json::{self, BadRequest, Fields, Path};
+use crate::json::{self, BadRequest, Element, Fields, Path};
 use crate::reading::Reading;
 
 pub(super) fn messages(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Message>, BadRequest> {
@@ -30,16 +30,18 @@ fn message(
         "assistant" => Role::Assistant,
         "system" => Role::System,
         _ => {
-            let expected = "`user`, `assistant` or `system`";
-            return Err(BadRequest::wrong(&path.key("role"), "an unknown word", expected));
+            let wrong = BadRequest::wrong(&path.key("role"), "an unknown word", "`user`, `assistant` or `system`");
+            reading.tolerate::<()>(Err(wrong))?;
+            // Policies see what it says as what a user says.
+            Role::User
         }
     };
     let content = &path.key("content");
     let raw = fields.get("content").ok_or_else(|| BadRequest::missing(content, "a string or an array"))?;
     let mut parts = Vec::new();
     if raw.get().starts_with('[') {
-        json::objects(content, raw, |path, fields| {
-            match block(path, fields, reading)? {
+        json::elements(content, raw, |path, element| {
+            match block_or_text(path, element, reading)? {
                 // The other dialects have a separate message for a tool's result, right behind the calls.
                 Some(result @ Part::ToolResult { .. }) => {
                     reading.message(path, messages.len())?;
@@ -72,8 +74,8 @@ pub(super) fn texts(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) 
         return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
     }
     let mut parts = Vec::new();
-    json::objects(path, raw, |path, fields| {
-        match block(path, fields, reading)? {
+    json::elements(path, raw, |path, element| {
+        match block_or_text(path, element, reading)? {
             Some(text @ Part::Text(_)) => parts.push(text),
             Some(_) => reading.refuse(path),
             None => {}
@@ -81,6 +83,17 @@ pub(super) fn texts(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) 
         Ok(())
     })?;
     Ok(parts)
+}
+
+/// Reads one block, or a text without one, as some servers take it.
+fn block_or_text(path: &Path<'_>, element: Element<'_>, reading: &mut Reading<'_>) -> Result<Option<Part>, BadRequest> {
+    match element {
+        Element::Object(fields) => block(path, &fields, reading),
+        Element::Text(text) => {
+            reading.part(path)?;
+            Ok(Some(Part::Text(text.into_owned())))
+        }
+    }
 }
 
 /// Reads one block; `None` for a block without a counterpart, which is noted.
@@ -115,8 +128,11 @@ fn block(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Res
     match kind.as_str() {
         "text" => Ok(Some(Part::Text(json::required_string(path, fields, "text")?))),
         "thinking" => Ok(Some(Part::Reasoning(json::required_string(path, fields, "thinking")?))),
-        "image" => image(path, fields, reading),
-        "tool_use" => tool_use(path, fields).map(Some),
+        "image" => {
+            let read = image(path, fields, reading);
+            Ok(reading.tolerate(read)?.flatten())
+        }
+        "tool_use" => tool_use(path, fields, reading).map(Some),
         _ => tool_result(path, fields, reading).map(Some),
     }
 }
@@ -163,17 +179,22 @@ fn document(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> 
     Ok(Some(Part::Text(text)))
 }
 
-fn tool_use(path: &Path<'_>, fields: &Fields<'_>) -> Result<Part, BadRequest> {
-    let id = json::required_string(path, fields, "id")?;
-    let name = json::required_string(path, fields, "name")?;
+/// Reads a call. One without input has an empty text there.
+fn tool_use(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Part, BadRequest> {
+    let id = reading.tolerate(json::required_string(path, fields, "id"))?.unwrap_or_default();
+    let name = reading.tolerate(json::required_string(path, fields, "name"))?.unwrap_or_default();
     let path = &path.key("input");
-    let input = fields.get("input").ok_or_else(|| BadRequest::missing(path, "an object"))?;
-    Ok(Part::ToolCall(ToolCall { id, name, arguments: json::arguments(path, input)? }))
+    let read = fields.get("input").map_or(Ok(String::new()), |raw| json::arguments(path, raw));
+    // Policies see what it is, also if it is no object.
+    let shown = || fields.get("input").map(|raw| raw.get().to_owned()).unwrap_or_default();
+    let arguments = reading.tolerate(read)?.unwrap_or_else(shown);
+    Ok(Part::ToolCall(ToolCall { id, name, arguments }))
 }
 
 fn tool_result(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Part, BadRequest> {
-    let call_id = json::required_string(path, fields, "tool_use_id")?;
-    let is_error = fields.get("is_error").map_or(Ok(false), |raw| json::boolean(&path.key("is_error"), raw))?;
+    let call_id = reading.tolerate(json::required_string(path, fields, "tool_use_id"))?.unwrap_or_default();
+    let is_error = fields.get("is_error").map_or(Ok(false), |raw| json::boolean(&path.key("is_error"), raw));
+    let is_error = reading.tolerate(is_error)?.unwrap_or_default();
     let content = &path.key("content");
     let parts = match fields.get("content") {
         Some(raw) if raw.get().starts_with('[') => result_parts(content, raw, reading)?,
@@ -185,8 +206,8 @@ fn tool_result(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) 
 
 fn result_parts(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Part>, BadRequest> {
     let mut parts = Vec::new();
-    json::objects(path, raw, |path, fields| {
-        match block(path, fields, reading)? {
+    json::elements(path, raw, |path, element| {
+        match block_or_text(path, element, reading)? {
             Some(part @ (Part::Text(_) | Part::Image(_))) => parts.push(part),
             Some(_) => reading.refuse(path),
             None => {}

@@ -12,15 +12,16 @@ use crate::types::{Bounds, Dialect};
 
 /// Reads a request body.
 pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
-    let chat = decode_prompt(body, bounds)?;
-    if chat.max_tokens.is_none() {
-        return Err(BadRequest::missing(&Path::top("max_tokens"), "a whole number of at least 1"));
-    }
-    Ok(chat)
+    read(body, bounds, true)
 }
 
 /// Reads a request body that may lack the limit of output tokens.
 pub(crate) fn decode_prompt(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
+    read(body, bounds, false)
+}
+
+/// Reads a request body. `limited`: it must have a limit of output tokens.
+fn read(body: &[u8], bounds: &Bounds, limited: bool) -> Result<Chat, BadRequest> {
     let fields = json::body(body)?;
     let mut chat = Chat { raw: Vec::with_capacity(fields.len()), ..Chat::default() };
     let mut reading = Reading::new(Dialect::Anthropic, bounds);
@@ -33,21 +34,19 @@ pub(crate) fn decode_prompt(body: &[u8], bounds: &Bounds) -> Result<Chat, BadReq
         match key {
             "model" => model = Some(json::string(path, raw)?.into_owned()),
             "messages" => messages = Some(message::messages(path, raw, &mut reading)?),
-            "max_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
             _ if json::is_null(raw) => {}
             "system" => system = Some(message::texts(path, raw, &mut reading)?),
-            "tools" => chat.tools = tools(path, raw, &mut reading)?,
-            "tool_choice" => tool_choice(path, raw, &mut chat, &mut reading)?,
-            "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=1.0)?),
-            "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
-            "top_k" => chat.top_k = Some(json::count(path, raw, 0)?),
-            "stop_sequences" => chat.stop = reading::stop(path, raw)?,
+            // The gateway acts on it itself.
             "stream" => chat.stream = json::boolean(path, raw)?,
-            "metadata" => chat.user = user(path, raw, &mut reading)?,
-            "output_config" => output_config(path, raw, &mut chat, &mut reading)?,
-            "thinking" => thinking(path, raw, &mut chat, &mut reading)?,
-            _ => reading.other(path, raw),
+            _ => {
+                let read = setting(key, path, raw, &mut chat, &mut reading);
+                reading.tolerate(read)?;
+            }
         }
+    }
+    if limited && chat.max_tokens.is_none() {
+        let missing = BadRequest::missing(&Path::top("max_tokens"), "a whole number of at least 1");
+        reading.tolerate::<()>(Err(missing))?;
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
     chat.messages = messages.ok_or_else(|| BadRequest::missing(&Path::top("messages"), "an array"))?;
@@ -57,6 +56,30 @@ pub(crate) fn decode_prompt(body: &[u8], bounds: &Bounds) -> Result<Chat, BadReq
     chat.include_usage = chat.stream;
     reading.finish(&mut chat);
     Ok(chat)
+}
+
+/// Reads a member that is for the model's server alone.
+fn setting(
+    key: &str,
+    path: &Path<'_>,
+    raw: &RawValue,
+    chat: &mut Chat,
+    reading: &mut Reading<'_>,
+) -> Result<(), BadRequest> {
+    match key {
+        "max_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
+        "tools" => chat.tools = tools(path, raw, reading)?,
+        "tool_choice" => tool_choice(path, raw, chat, reading)?,
+        "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=1.0)?),
+        "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
+        "top_k" => chat.top_k = Some(json::count(path, raw, 0)?),
+        "stop_sequences" => chat.stop = reading::stop(path, raw)?,
+        "metadata" => chat.user = user(path, raw, reading)?,
+        "output_config" => output_config(path, raw, chat, reading)?,
+        "thinking" => thinking(path, raw, chat, reading)?,
+        _ => reading.other(path, raw),
+    }
+    Ok(())
 }
 
 /// Off, which is the default, says nothing to a backend of another dialect.
@@ -79,37 +102,41 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
     let elements = reading.tools(path, raw)?;
     let mut tools = Vec::new();
     for (index, raw) in elements.into_iter().enumerate() {
-        let path = &path.index(index);
-        let fields = json::object(path, raw)?;
-        let type_path = &path.key("type");
-        let kind = fields.get("type").map_or(Ok("custom".into()), |raw| json::string(type_path, raw))?;
-        if kind != "custom" {
-            // Tools that the provider runs, or whose schema only its models know.
-            reading.refuse(type_path);
-            continue;
-        }
-        let name = json::required_string(path, &fields, "name")?;
-        let mut tool = Tool { name, description: None, parameters: None, strict: None };
-        for (key, raw) in fields.iter() {
-            let path = &path.key(key);
-            match key {
-                "name" | "type" => {}
-                _ if json::is_null(raw) => {}
-                "description" => tool.description = Some(json::string(path, raw)?.into_owned()),
-                "input_schema" => {
-                    json::map(path, raw)?;
-                    tool.parameters = Some(raw.to_owned());
-                }
-                "strict" => tool.strict = Some(json::boolean(path, raw)?),
-                _ => reading.other(path, raw),
-            }
-        }
-        if tool.parameters.is_none() {
-            return Err(BadRequest::missing(&path.key("input_schema"), "an object"));
-        }
-        tools.push(tool);
+        let read = tool(&path.index(index), raw, reading);
+        tools.extend(reading.tolerate(read)?.flatten());
     }
     Ok(tools)
+}
+
+fn tool(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Tool>, BadRequest> {
+    let fields = json::object(path, raw)?;
+    let type_path = &path.key("type");
+    let kind = fields.get("type").map_or(Ok("custom".into()), |raw| json::string(type_path, raw))?;
+    if kind != "custom" {
+        // Tools that the provider runs, or whose schema only its models know.
+        reading.refuse(type_path);
+        return Ok(None);
+    }
+    let name = json::required_string(path, &fields, "name")?;
+    let mut tool = Tool { name, description: None, parameters: None, strict: None };
+    for (key, raw) in fields.iter() {
+        let path = &path.key(key);
+        match key {
+            "name" | "type" => {}
+            _ if json::is_null(raw) => {}
+            "description" => tool.description = Some(json::string(path, raw)?.into_owned()),
+            "input_schema" => {
+                json::map(path, raw)?;
+                tool.parameters = Some(raw.to_owned());
+            }
+            "strict" => tool.strict = Some(json::boolean(path, raw)?),
+            _ => reading.other(path, raw),
+        }
+    }
+    if tool.parameters.is_none() {
+        return Err(BadRequest::missing(&path.key("input_schema"), "an object"));
+    }
+    Ok(Some(tool))
 }
 
 fn tool_choice(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) -> Result<(), BadRequest> {

@@ -81,7 +81,9 @@ fn message(
         "tool" => return tool_result(path, fields, calls, reading),
         _ => {
             let expected = "`system`, `user`, `assistant` or `tool`";
-            return Err(BadRequest::wrong(&path.key("role"), "an unknown word", expected));
+            reading.tolerate::<()>(Err(BadRequest::wrong(&path.key("role"), "an unknown word", expected)))?;
+            // Policies see what it says as what a user says.
+            Role::User
         }
     };
     let mut parts = Vec::new();
@@ -140,27 +142,45 @@ fn tool_calls(
     for (index, raw) in json::array(path, raw, reading.parts())?.into_iter().enumerate() {
         let path = &path.index(index);
         reading.part(path)?;
-        let fields = json::object(path, raw)?;
-        for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "id" | "type" | "function")) {
-            reading.other(&path.key(key), raw);
+        let read = tool_call(path, raw, calls.unanswered.len(), reading);
+        if let Some(call) = reading.tolerate(read)? {
+            calls.push(&call.id, &call.name);
+            parts.push(Part::ToolCall(call));
         }
-        let own = fields.get("id").map(|raw| json::string(&path.key("id"), raw)).transpose()?;
-        let path = &path.key("function");
-        let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
-        let function = json::object(path, function)?;
-        let name = json::required_string(path, &function, "name")?;
-        let arguments = match function.get("arguments") {
-            Some(raw) => json::arguments(&path.key("arguments"), raw)?,
-            None => "{}".to_owned(),
-        };
-        let id = match own {
-            Some(id) if !id.is_empty() => id.into_owned(),
-            _ => format!("call_{}", calls.unanswered.len()),
-        };
-        calls.push(&id, &name);
-        parts.push(Part::ToolCall(ToolCall { id, name, arguments }));
     }
     Ok(())
+}
+
+/// Reads a call, `number` in the conversation.
+fn tool_call(
+    path: &Path<'_>,
+    raw: &RawValue,
+    number: usize,
+    reading: &mut Reading<'_>,
+) -> Result<ToolCall, BadRequest> {
+    let fields = json::object(path, raw)?;
+    for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "id" | "type" | "function")) {
+        reading.other(&path.key(key), raw);
+    }
+    let own = fields.get("id").map(|raw| json::string(&path.key("id"), raw)).transpose();
+    let own = reading.tolerate(own)?.flatten();
+    let path = &path.key("function");
+    let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
+    let function = json::object(path, function)?;
+    let name = json::required_string(path, &function, "name")?;
+    let arguments = match function.get("arguments") {
+        Some(raw) => {
+            let read = json::arguments(&path.key("arguments"), raw);
+            // Policies see what they are, also if they are no object.
+            reading.tolerate(read)?.unwrap_or_else(|| raw.get().to_owned())
+        }
+        None => "{}".to_owned(),
+    };
+    let id = match own {
+        Some(id) if !id.is_empty() => id.into_owned(),
+        _ => format!("call_{number}"),
+    };
+    Ok(ToolCall { id, name, arguments })
 }
 
 /// Reads a tool result. `Calls::take` says which call it belongs to.
@@ -171,7 +191,8 @@ fn tool_result(
     reading: &mut Reading<'_>,
 ) -> Result<Message, BadRequest> {
     reading.part(path)?;
-    let mut parts = vec![Part::Text(json::required_string(path, fields, "content")?)];
+    let text = fields.get("content").map(|raw| json::string(&path.key("content"), raw)).transpose()?;
+    let mut parts = vec![Part::Text(text.unwrap_or_default().into_owned())];
     images(path, fields, &mut parts, reading)?;
     let mut id = None;
     let mut name = None;

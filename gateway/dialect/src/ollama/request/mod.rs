@@ -25,10 +25,14 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             "model" => model = Some(json::string(path, raw)?.into_owned()),
             "messages" => messages = Some(message::messages(path, raw, &mut reading)?),
             _ if json::is_null(raw) => {}
+            // The gateway acts on it itself.
             "stream" => chat.stream = json::boolean(path, raw)?,
             "tools" => chat.tools = tools(path, raw, &mut reading)?,
-            "format" => chat.format = format(path, raw)?,
-            "options" => options(path, raw, &mut chat, &mut reading)?,
+            "format" => chat.format = reading.tolerate(format(path, raw))?.flatten(),
+            "options" => {
+                let read = options(path, raw, &mut chat, &mut reading);
+                reading.tolerate(read)?;
+            }
             "think" => think(raw, &mut chat, &mut reading),
             _ => reading.other(path, raw),
         }
@@ -55,25 +59,36 @@ fn think(raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) {
 
 fn options(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) -> Result<(), BadRequest> {
     for (key, raw) in json::object(path, raw)?.iter() {
-        let path = &path.key(key);
-        match key {
-            _ if json::is_null(raw) => {}
-            "num_predict" => match json::integer(path, raw, -2..=i64::from(u32::MAX))? {
-                -1 => {} // no limit, which is the default
-                // 0 means no token and -2 fills the context: no other dialect can express these.
-                -2 | 0 => reading.leave_out(Hint::OutputLimit),
-                limit => chat.max_tokens = u32::try_from(limit).ok(),
-            },
-            "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=f64::MAX)?),
-            "frequency_penalty" => chat.frequency_penalty = penalty(path, raw)?,
-            "presence_penalty" => chat.presence_penalty = penalty(path, raw)?,
-            "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
-            "top_k" => chat.top_k = Some(json::count(path, raw, 0)?).filter(|&k| k > 0),
-            "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
-            "stop" if raw.get().starts_with('"') => chat.stop = vec![json::string(path, raw)?.into_owned()],
-            "stop" => chat.stop = reading::stop(path, raw)?,
-            _ => reading.other(path, raw),
-        }
+        let read = option(key, &path.key(key), raw, chat, reading);
+        reading.tolerate(read)?;
+    }
+    Ok(())
+}
+
+fn option(
+    key: &str,
+    path: &Path<'_>,
+    raw: &RawValue,
+    chat: &mut Chat,
+    reading: &mut Reading<'_>,
+) -> Result<(), BadRequest> {
+    match key {
+        _ if json::is_null(raw) => {}
+        "num_predict" => match json::integer(path, raw, -2..=i64::from(u32::MAX))? {
+            -1 => {} // no limit, which is the default
+            // 0 means no token and -2 fills the context: no other dialect can express these.
+            -2 | 0 => reading.leave_out(Hint::OutputLimit),
+            limit => chat.max_tokens = u32::try_from(limit).ok(),
+        },
+        "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=f64::MAX)?),
+        "frequency_penalty" => chat.frequency_penalty = penalty(path, raw)?,
+        "presence_penalty" => chat.presence_penalty = penalty(path, raw)?,
+        "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
+        "top_k" => chat.top_k = Some(json::count(path, raw, 0)?).filter(|&k| k > 0),
+        "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
+        "stop" if raw.get().starts_with('"') => chat.stop = vec![json::string(path, raw)?.into_owned()],
+        "stop" => chat.stop = reading::stop(path, raw)?,
+        _ => reading.other(path, raw),
     }
     Ok(())
 }
@@ -101,33 +116,37 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
     let elements = reading.tools(path, raw)?;
     let mut tools = Vec::new();
     for (index, raw) in elements.into_iter().enumerate() {
-        let path = &path.index(index);
-        let fields = json::object(path, raw)?;
-        for (key, raw) in fields.iter().filter(|(key, raw)| *key != "function" && raw.get() != r#""function""#) {
-            reading.other(&path.key(key), raw);
-        }
-        let path = &path.key("function");
-        let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
-        let function = json::object(path, function)?;
-        let name = json::required_string(path, &function, "name")?;
-        let mut tool = Tool { name, description: None, parameters: None, strict: None };
-        for (key, raw) in function.iter() {
-            let path = &path.key(key);
-            match key {
-                "name" => {}
-                _ if json::is_null(raw) => {}
-                "description" => tool.description = Some(json::string(path, raw)?.into_owned()),
-                "parameters" => {
-                    json::map(path, raw)?;
-                    tool.parameters = Some(raw.to_owned());
-                }
-                "strict" => tool.strict = Some(json::boolean(path, raw)?),
-                _ => reading.other(path, raw),
-            }
-        }
-        tools.push(tool);
+        let read = tool(&path.index(index), raw, reading);
+        tools.extend(reading.tolerate(read)?);
     }
     Ok(tools)
+}
+
+fn tool(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Tool, BadRequest> {
+    let fields = json::object(path, raw)?;
+    for (key, raw) in fields.iter().filter(|(key, raw)| *key != "function" && raw.get() != r#""function""#) {
+        reading.other(&path.key(key), raw);
+    }
+    let path = &path.key("function");
+    let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
+    let function = json::object(path, function)?;
+    let name = json::required_string(path, &function, "name")?;
+    let mut tool = Tool { name, description: None, parameters: None, strict: None };
+    for (key, raw) in function.iter() {
+        let path = &path.key(key);
+        match key {
+            "name" => {}
+            _ if json::is_null(raw) => {}
+            "description" => tool.description = Some(json::string(path, raw)?.into_owned()),
+            "parameters" => {
+                json::map(path, raw)?;
+                tool.parameters = Some(raw.to_owned());
+            }
+            "strict" => tool.strict = Some(json::boolean(path, raw)?),
+            _ => reading.other(path, raw),
+        }
+    }
+    Ok(tool)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Message, Part, Role, ToolCall};
 use crate::image;
-use crate::json::{self, BadRequest, Fields, Path};
+use crate::json::{self, BadRequest, Element, Fields, Path};
 use crate::reading::Reading;
 
 pub(super) fn messages(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Vec<Message>, BadRequest> {
@@ -50,7 +50,9 @@ fn message(
         "function" => return function_result(path, fields, calls, reading),
         _ => {
             let expected = "`system`, `developer`, `user`, `assistant` or `tool`";
-            return Err(BadRequest::wrong(role_path, "an unknown word", expected));
+            reading.tolerate::<()>(Err(BadRequest::wrong(role_path, "an unknown word", expected)))?;
+            // Policies see what it says as what a user says.
+            Role::User
         }
     };
     let mut parts = Vec::new();
@@ -72,7 +74,8 @@ fn message(
                 other_than_text = true;
                 reading.part(path)?;
                 calls.made += 1;
-                parts.push(Part::ToolCall(call(path, raw, calls.last_id())?));
+                let read = call(path, raw, calls.last_id(), reading);
+                parts.extend(reading.tolerate(read)?.map(Part::ToolCall));
             }
             // A refusal counts as the assistant's text.
             "refusal" if role == Role::Assistant => {
@@ -113,7 +116,7 @@ fn reasoning(text: String, parts: &mut Vec<Part>) {
 }
 
 fn tool_result(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Message, BadRequest> {
-    let call_id = json::required_string(path, fields, "tool_call_id")?;
+    let call_id = reading.tolerate(json::required_string(path, fields, "tool_call_id"))?.unwrap_or_default();
     result(path, fields, call_id, reading)
 }
 
@@ -169,16 +172,24 @@ fn content(
     if !raw.get().starts_with('[') {
         return Err(BadRequest::wrong(path, json::kind(raw), "a string or an array"));
     }
-    json::objects(path, raw, |path, fields| {
+    json::elements(path, raw, |path, element| {
         reading.part(path)?;
-        part(path, fields, reading).map(|part| parts.extend(part))
+        parts.extend(match element {
+            Element::Text(text) => Some(Part::Text(text.into_owned())),
+            Element::Object(fields) => part(path, &fields, reading)?,
+        });
+        Ok(())
     })
 }
 
 fn part(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Option<Part>, BadRequest> {
     let type_path = &path.key("type");
-    let kind = fields.get("type").ok_or_else(|| BadRequest::missing(type_path, "a string"))?;
-    let kind = json::string(type_path, kind)?;
+    let kind = match fields.get("type") {
+        // Some servers take a text without its type.
+        None if fields.get("text").is_some() => "text".into(),
+        None => return Err(BadRequest::missing(type_path, "a string")),
+        Some(kind) => json::string(type_path, kind)?,
+    };
     let member = match &*kind {
         "text" => "text",
         "refusal" => "refusal",
@@ -201,6 +212,10 @@ fn part(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Resu
     if member != "image_url" {
         return Ok(Some(Part::Text(json::string(path, raw)?.into_owned())));
     }
+    // Some servers take the address itself.
+    if raw.get().starts_with('"') {
+        return Ok(Some(Part::Image(image::from_url(json::string(path, raw)?))));
+    }
     let mut url = None;
     for (key, raw) in json::object(path, raw)?.iter() {
         let path = &path.key(key);
@@ -222,30 +237,39 @@ fn tool_calls(
     for (index, raw) in json::array(path, raw, reading.parts())?.into_iter().enumerate() {
         let path = &path.index(index);
         reading.part(path)?;
-        let fields = json::object(path, raw)?;
-        let Some(function) = fields.get("function") else {
-            if fields.get("type").is_none() {
-                return Err(BadRequest::missing(&path.key("function"), "an object"));
-            }
-            reading.refuse(&path.key("type"));
-            continue;
-        };
-        for (key, raw) in fields.iter() {
-            // Some clients keep `index` from a stream's fragments.
-            if !matches!(key, "id" | "type" | "function" | "index") {
-                reading.other(&path.key(key), raw);
-            }
-        }
-        let id = json::required_string(path, &fields, "id")?;
-        parts.push(Part::ToolCall(call(&path.key("function"), function, id)?));
+        let read = tool_call(path, raw, reading);
+        parts.extend(reading.tolerate(read)?.flatten());
     }
     Ok(())
 }
 
-fn call(path: &Path<'_>, raw: &RawValue, id: String) -> Result<ToolCall, BadRequest> {
+fn tool_call(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Part>, BadRequest> {
+    let fields = json::object(path, raw)?;
+    let Some(function) = fields.get("function") else {
+        if fields.get("type").is_none() {
+            return Err(BadRequest::missing(&path.key("function"), "an object"));
+        }
+        reading.refuse(&path.key("type"));
+        return Ok(None);
+    };
+    for (key, raw) in fields.iter() {
+        // Some clients keep `index` from a stream's fragments.
+        if !matches!(key, "id" | "type" | "function" | "index") {
+            reading.other(&path.key(key), raw);
+        }
+    }
+    let id = reading.tolerate(json::required_string(path, &fields, "id"))?.unwrap_or_default();
+    Ok(Some(Part::ToolCall(call(&path.key("function"), function, id, reading)?)))
+}
+
+/// Reads a call. One without arguments has an empty text there.
+fn call(path: &Path<'_>, raw: &RawValue, id: String, reading: &mut Reading<'_>) -> Result<ToolCall, BadRequest> {
     let function = json::object(path, raw)?;
     let name = json::required_string(path, &function, "name")?;
     let path = &path.key("arguments");
-    let raw = function.get("arguments").ok_or_else(|| BadRequest::missing(path, "a string"))?;
-    Ok(ToolCall { id, name, arguments: json::arguments(path, raw)? })
+    let read = function.get("arguments").map_or(Ok(String::new()), |raw| json::arguments(path, raw));
+    // Policies see what they are, also if they are no object.
+    let shown = || function.get("arguments").map(|raw| raw.get().to_owned()).unwrap_or_default();
+    let arguments = reading.tolerate(read)?.unwrap_or_else(shown);
+    Ok(ToolCall { id, name, arguments })
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::chat::{Chat, Effort, Format, Tool, ToolChoice};
 use crate::fields::Hint;
-use crate::json::{self, BadRequest, Path};
+use crate::json::{self, BadRequest, Fields, Path};
 use crate::reading::{self, Reading};
 use crate::types::{Bounds, Dialect};
 
@@ -28,32 +28,15 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             "model" => model = Some(json::string(path, raw)?.into_owned()),
             "messages" => messages = Some(message::messages(path, raw, &mut reading)?),
             _ if json::is_null(raw) => {}
-            "tools" => chat.tools = tools(path, raw, &mut reading)?,
-            "tool_choice" => choice = Some(raw),
-            "parallel_tool_calls" => chat.parallel_tool_calls = Some(json::boolean(path, raw)?),
-            "max_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
-            "max_completion_tokens" => newer_max_tokens = Some(json::count(path, raw, 1)?),
-            "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=2.0)?),
-            "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
-            // An extension of vLLM and llama.cpp; -1 and 0 mean all tokens.
-            "top_k" => {
-                chat.top_k = u32::try_from(json::integer(path, raw, -1..=i64::from(u32::MAX))?).ok().filter(|&k| k > 0)
-            }
-            "frequency_penalty" => chat.frequency_penalty = penalty(path, raw)?,
-            "presence_penalty" => chat.presence_penalty = penalty(path, raw)?,
-            "stop" => chat.stop = stop(path, raw)?,
-            "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
-            "reasoning_effort" => match effort(raw) {
-                Some(effort) => chat.effort = Some(effort),
-                None => reading.leave_out(Hint::Effort),
-            },
-            "response_format" => chat.format = format(path, raw, &mut reading)?,
+            // The gateway acts on these itself.
             "stream" => chat.stream = json::boolean(path, raw)?,
             "stream_options" => chat.include_usage = include_usage(path, raw)?,
-            // `safety_identifier` is the newer name of `user`.
-            "safety_identifier" if chat.user.is_some() => {}
-            "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
-            _ => reading.other(path, raw),
+            "tool_choice" => choice = Some(raw),
+            "max_completion_tokens" => newer_max_tokens = reading.tolerate(json::count(path, raw, 1))?,
+            _ => {
+                let read = setting(key, path, raw, &mut chat, &mut reading);
+                reading.tolerate(read)?;
+            }
         }
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
@@ -66,10 +49,46 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     }
     chat.max_tokens = newer_max_tokens.or(chat.max_tokens);
     if let Some(raw) = choice {
-        tool_choice(&Path::top("tool_choice"), raw, &mut chat, &mut reading)?;
+        let read = tool_choice(&Path::top("tool_choice"), raw, &mut chat, &mut reading);
+        reading.tolerate(read)?;
     }
     reading.finish(&mut chat);
     Ok(chat)
+}
+
+/// Reads a member that is for the model's server alone.
+fn setting(
+    key: &str,
+    path: &Path<'_>,
+    raw: &RawValue,
+    chat: &mut Chat,
+    reading: &mut Reading<'_>,
+) -> Result<(), BadRequest> {
+    match key {
+        "tools" => chat.tools = tools(path, raw, reading)?,
+        "parallel_tool_calls" => chat.parallel_tool_calls = Some(json::boolean(path, raw)?),
+        "max_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
+        "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=2.0)?),
+        "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
+        // An extension of vLLM and llama.cpp; -1 and 0 mean all tokens.
+        "top_k" => {
+            chat.top_k = u32::try_from(json::integer(path, raw, -1..=i64::from(u32::MAX))?).ok().filter(|&k| k > 0);
+        }
+        "frequency_penalty" => chat.frequency_penalty = penalty(path, raw)?,
+        "presence_penalty" => chat.presence_penalty = penalty(path, raw)?,
+        "stop" => chat.stop = stop(path, raw)?,
+        "seed" => chat.seed = Some(json::integer(path, raw, i64::MIN..=i64::MAX)?),
+        "reasoning_effort" => match effort(raw) {
+            Some(effort) => chat.effort = Some(effort),
+            None => reading.leave_out(Hint::Effort),
+        },
+        "response_format" => chat.format = format(path, raw, reading)?,
+        // `safety_identifier` is the newer name of `user`.
+        "safety_identifier" if chat.user.is_some() => {}
+        "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
+        _ => reading.other(path, raw),
+    }
+    Ok(())
 }
 
 /// A penalty; 0 is the default.
@@ -86,25 +105,25 @@ fn tools(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<V
     let elements = reading.tools(path, raw)?;
     let mut tools = Vec::new();
     for (index, raw) in elements.into_iter().enumerate() {
-        let path = &path.index(index);
-        let fields = json::object(path, raw)?;
-        let type_path = &path.key("type");
-        let kind = fields.get("type").map_or(Ok("function".into()), |raw| json::string(type_path, raw))?;
-        if kind != "function" {
-            reading.refuse(type_path);
-            continue;
-        }
-        for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "type" | "function")) {
-            reading.other(&path.key(key), raw);
-        }
-        let path = &path.key("function");
-        let function = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
-        tools.push(tool(path, function, reading)?);
+        let read = tool(&path.index(index), raw, reading);
+        tools.extend(reading.tolerate(read)?.flatten());
     }
     Ok(tools)
 }
 
-fn tool(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Tool, BadRequest> {
+fn tool(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Tool>, BadRequest> {
+    let fields = json::object(path, raw)?;
+    let type_path = &path.key("type");
+    let kind = fields.get("type").map_or(Ok("function".into()), |raw| json::string(type_path, raw))?;
+    if kind != "function" {
+        reading.refuse(type_path);
+        return Ok(None);
+    }
+    for (key, raw) in fields.iter().filter(|(key, _)| !matches!(*key, "type" | "function")) {
+        reading.other(&path.key(key), raw);
+    }
+    let path = &path.key("function");
+    let raw = fields.get("function").ok_or_else(|| BadRequest::missing(path, "an object"))?;
     let mut tool = Tool { name: String::new(), description: None, parameters: None, strict: None };
     let mut named = false;
     for (key, raw) in json::object(path, raw)?.iter() {
@@ -124,7 +143,7 @@ fn tool(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<To
             _ => reading.other(path, raw),
         }
     }
-    if named { Ok(tool) } else { Err(BadRequest::missing(&path.key("name"), "a string")) }
+    if named { Ok(Some(tool)) } else { Err(BadRequest::missing(&path.key("name"), "a string")) }
 }
 
 /// Reads the choice after the tools, because it can limit them.
@@ -202,11 +221,13 @@ fn format(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<
     let kind = fields.get("type").ok_or_else(|| BadRequest::missing(kind_path, "a string"))?;
     match &*json::string(kind_path, kind)? {
         "text" => Ok(None),
+        // Some servers take a schema in either kind, and in its own member or here.
+        "json_object" | "json_schema" if fields.get("schema").is_some() => schema_of(path, &fields, reading),
         "json_object" => Ok(Some(Format::Json)),
         "json_schema" => {
             let path = &path.key("json_schema");
             let schema = fields.get("json_schema").ok_or_else(|| BadRequest::missing(path, "an object"))?;
-            json_schema(path, schema, reading)
+            schema_of(path, &json::object(path, schema)?, reading)
         }
         _ => {
             reading.refuse(kind_path);
@@ -215,12 +236,14 @@ fn format(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<
     }
 }
 
-fn json_schema(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
+/// Reads a schema and what is said of it.
+fn schema_of(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
     let (mut name, mut strict, mut schema) = (None, None, None);
-    for (key, raw) in json::object(path, raw)?.iter() {
+    for (key, raw) in fields.iter() {
         let path = &path.key(key);
         match key {
             _ if json::is_null(raw) => {}
+            "type" => {}
             "name" => name = Some(json::string(path, raw)?.into_owned()),
             "strict" => strict = Some(json::boolean(path, raw)?),
             "schema" => {

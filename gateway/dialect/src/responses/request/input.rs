@@ -98,6 +98,8 @@ impl Conversation {
         let kind = match fields.get("type") {
             Some(raw) => json::string(&path.key("type"), raw)?,
             None if fields.get("role").is_some() => Cow::Borrowed("message"),
+            // What clients may write of an item that the provider has stored.
+            None if fields.get("id").is_some() => Cow::Borrowed("item_reference"),
             None => return Err(BadRequest::missing(&path.key("type"), "a string")),
         };
         if let Some(raw) = fields.get("encrypted_content") {
@@ -145,7 +147,9 @@ impl Conversation {
             "assistant" => Role::Assistant,
             _ => {
                 let expected = "`system`, `developer`, `user` or `assistant`";
-                return Err(BadRequest::wrong(role_path, "an unknown word", expected));
+                reading.tolerate::<()>(Err(BadRequest::wrong(role_path, "an unknown word", expected)))?;
+                // Policies see what it says as what a user says.
+                Role::User
             }
         };
         let path = &path.key("content");

@@ -40,22 +40,17 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
             "instructions" => {}
             "tools" => tools.read(path, raw, &mut reading)?,
             "tool_choice" => choice = Some(raw),
-            "parallel_tool_calls" => chat.parallel_tool_calls = Some(json::boolean(path, raw)?),
-            "max_output_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
-            "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=2.0)?),
-            "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
-            "text" => chat.format = settings::text(path, raw, &mut reading)?,
+            // The gateway acts on these itself.
             "stream" => chat.stream = json::boolean(path, raw)?,
-            // `safety_identifier` is the newer name of `user`.
-            "safety_identifier" if chat.user.is_some() => {}
-            "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
             "background" => settings::background(path, raw)?,
             "previous_response_id" => {
                 reading.refuse(path);
                 conversation.pin(PinReason::PreviousResponse, path, &json::string(path, raw)?);
             }
-            "reasoning" => settings::reasoning(path, raw, &mut chat, &mut reading)?,
-            _ => reading.other(path, raw),
+            _ => {
+                let read = settings::setting(key, path, raw, &mut chat, &mut reading);
+                reading.tolerate(read)?;
+            }
         }
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
@@ -65,7 +60,8 @@ pub(crate) fn decode(body: &[u8], bounds: &Bounds) -> Result<Chat, BadRequest> {
     }
     (chat.messages, chat.pins) = conversation.finish();
     if let Some(raw) = choice {
-        chat.tool_choice = tools.choice(&Path::top("tool_choice"), raw, &mut reading)?;
+        let read = tools.choice(&Path::top("tool_choice"), raw, &mut reading);
+        chat.tool_choice = reading.tolerate(read)?.flatten();
     }
     if tools.tools.is_empty() {
         // Other dialects refuse these without tools. A call that was required of tools that are left out is an obstacle.

@@ -16,13 +16,31 @@ pub(super) fn background(path: &Path<'_>, raw: &RawValue) -> Result<(), BadReque
     }
 }
 
-/// How much the model may think.
-pub(super) fn reasoning(
+/// Reads a member that is for the model's server alone.
+pub(super) fn setting(
+    key: &str,
     path: &Path<'_>,
     raw: &RawValue,
     chat: &mut Chat,
     reading: &mut Reading<'_>,
 ) -> Result<(), BadRequest> {
+    match key {
+        "parallel_tool_calls" => chat.parallel_tool_calls = Some(json::boolean(path, raw)?),
+        "max_output_tokens" => chat.max_tokens = Some(json::count(path, raw, 1)?),
+        "temperature" => chat.temperature = Some(json::number(path, raw, 0.0..=2.0)?),
+        "top_p" => chat.top_p = Some(json::number(path, raw, 0.0..=1.0)?),
+        "text" => chat.format = text(path, raw, reading)?,
+        "reasoning" => reasoning(path, raw, chat, reading)?,
+        // `safety_identifier` is the newer name of `user`.
+        "safety_identifier" if chat.user.is_some() => {}
+        "user" | "safety_identifier" => chat.user = Some(json::string(path, raw)?.into_owned()),
+        _ => reading.other(path, raw),
+    }
+    Ok(())
+}
+
+/// How much the model may think.
+fn reasoning(path: &Path<'_>, raw: &RawValue, chat: &mut Chat, reading: &mut Reading<'_>) -> Result<(), BadRequest> {
     for (key, raw) in json::object(path, raw)?.iter() {
         let word = raw.get().strip_prefix('"').and_then(|word| word.strip_suffix('"'));
         match (key, word.and_then(Effort::from_word)) {
@@ -34,7 +52,7 @@ pub(super) fn reasoning(
 }
 
 /// The format in `text`. Its other member, `verbosity`, is a hint.
-pub(super) fn text(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
+fn text(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) -> Result<Option<Format>, BadRequest> {
     let fields = json::object(path, raw)?;
     for (key, raw) in fields.iter().filter(|(key, _)| *key != "format") {
         reading.other(&path.key(key), raw);
