@@ -137,6 +137,6 @@ pub(crate) fn max_temperature(to: Dialect) -> f64 {
 }
 
 /// Whether a stop sequence is one that Anthropic's dialect refuses.
-pub(crate) fn is_blank(stop: &str) -> bool {
-    stop.trim().is_empty()
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }

@@ -1,10 +1,14 @@
 //! Embeddings: OpenAI's form (`POST /v1/embeddings`), Ollama's (`POST /api/embed`) and Ollama's older one for a single text
 //! (`POST /api/embeddings`). A request is forwarded as it is if the backend has the client's form, else translated.
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::backend_error::BackendError;
 use crate::json::{self, BadRequest, Path};
+use crate::lenient::{Count, object, says_something};
 use crate::types::Malformed;
 use crate::write;
 
@@ -87,23 +91,25 @@ impl Asked {
         let (vectors, tokens) = match from {
             Form::OpenAi => {
                 let mut wire: OpenAiWire<'_> = serde_json::from_slice(body).map_err(malformed)?;
-                wire.data.sort_by_key(|vector| vector.index);
-                (wire.data.into_iter().map(|vector| vector.embedding).collect(), reported(body).map_err(malformed)?)
+                // Vectors without an index keep their order.
+                wire.data.sort_by_key(|vector| vector.index.0.unwrap_or(0));
+                let vectors = wire.data.into_iter().map(|vector| numbers(vector.embedding));
+                (vectors.collect::<Result<Vec<_>, _>>()?, reported(body).map_err(malformed)?)
             }
             Form::Ollama | Form::OllamaSingle => {
                 let wire: OllamaWire<'_> = serde_json::from_slice(body).map_err(malformed)?;
-                (wire.embeddings, reported(body).map_err(malformed)?)
+                (wire.embeddings.into_iter().map(Cow::Borrowed).collect(), reported(body).map_err(malformed)?)
             }
         };
         let body = match self.form {
             Form::OpenAi => self.openai(&vectors, tokens, model)?,
             Form::Ollama => write::to_vec(&OllamaWritten { model, embeddings: &vectors, prompt_eval_count: tokens }),
-            Form::OllamaSingle => write::to_vec(&SingleWritten { embedding: vectors.first().copied() }),
+            Form::OllamaSingle => write::to_vec(&SingleWritten { embedding: vectors.first().map(AsRef::as_ref) }),
         };
         Ok((Some(body), tokens))
     }
 
-    fn openai(&self, vectors: &[&RawValue], tokens: Option<u64>, model: &str) -> Result<Vec<u8>, Malformed> {
+    fn openai(&self, vectors: &[Cow<'_, RawValue>], tokens: Option<u64>, model: &str) -> Result<Vec<u8>, Malformed> {
         let mut data = Vec::with_capacity(vectors.len());
         for (index, vector) in vectors.iter().enumerate() {
             let embedding = if self.base64 { Vector::Base64(base64_of(vector)?) } else { Vector::Numbers(vector) };
@@ -145,7 +151,22 @@ struct OpenAiVector<'a> {
     #[serde(borrow)]
     embedding: &'a RawValue,
     #[serde(default)]
-    index: u64,
+    index: Count,
+}
+
+/// The error in the body of an answer with status 200, as some servers and gateways write it. `None` if it is an answer.
+#[must_use]
+pub fn error_in(body: &[u8]) -> Option<BackendError> {
+    object! {
+        struct Answer<'a> {
+            "error" error: Option<&'a RawValue>,
+            "data" data: Option<&'a RawValue>,
+            "embeddings" embeddings: Option<&'a RawValue>,
+        }
+    }
+    let answer: Answer<'_> = serde_json::from_slice(body).ok()?;
+    let is_answer = [answer.data, answer.embeddings].into_iter().flatten().any(says_something);
+    (!is_answer && answer.error.is_some_and(says_something)).then(|| BackendError::read(body))
 }
 
 /// What each form reports besides the vectors.
@@ -207,7 +228,7 @@ struct UsageWritten {
 #[derive(Serialize)]
 struct OllamaWritten<'a> {
     model: &'a str,
-    embeddings: &'a [&'a RawValue],
+    embeddings: &'a [Cow<'a, RawValue>],
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt_eval_count: Option<u64>,
 }
@@ -217,6 +238,37 @@ struct SingleWritten<'a> {
     embedding: Option<&'a RawValue>,
 }
 
+/// A vector as numbers. Some servers write base64 although nobody asked for it.
+fn numbers(vector: &RawValue) -> Result<Cow<'_, RawValue>, Malformed> {
+    if !vector.get().starts_with('"') {
+        return Ok(Cow::Borrowed(vector));
+    }
+    let text: Cow<'_, str> =
+        serde_json::from_str(vector.get()).map_err(|error| write::malformed("a vector", &error))?;
+    let bytes = bytes_of(&text).filter(|bytes| bytes.len() % 4 == 0);
+    let bytes = bytes.ok_or_else(|| Malformed::new("a vector is neither a list of numbers nor base64 of them"))?;
+    let numbers =
+        bytes.chunks_exact(4).map(|four| four.iter().rev().fold(0, |bits, &byte| bits << 8 | u32::from(byte)));
+    let numbers: Vec<f32> = numbers.map(f32::from_bits).collect();
+    to_raw_value(&numbers).map(Cow::Owned).map_err(|error| write::malformed("a vector", &error))
+}
+
+/// The bytes of a text in base64, with or without padding; `None` if it is none.
+fn bytes_of(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=').as_bytes();
+    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
+    for four in digits.chunks(4) {
+        let mut number = 0_u32;
+        for at in 0..4 {
+            let digit = four.get(at).map_or(Some(0), |byte| DIGITS.iter().position(|digit| digit == byte))?;
+            number = number << 6 | u32::try_from(digit).ok()?;
+        }
+        let whole = four.len() * 6 / 8;
+        bytes.extend(number.to_be_bytes().into_iter().skip(1).take(whole));
+    }
+    Some(bytes)
+}
+
 /// A vector's numbers as little-endian floats of 32 bits, in base64.
 fn base64_of(vector: &RawValue) -> Result<String, Malformed> {
     let numbers: Vec<f32> = serde_json::from_str(vector.get()).map_err(|error| write::malformed("a vector", &error))?;
@@ -224,8 +276,9 @@ fn base64_of(vector: &RawValue) -> Result<String, Malformed> {
     Ok(base64(&bytes))
 }
 
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
         let number = three.iter().enumerate().fold(0_u32, |sum, (at, byte)| sum | u32::from(*byte) << (16 - 8 * at));
@@ -248,6 +301,40 @@ mod tests {
             [(&b""[..], ""), (b"f", "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"\xff\xfe\xfd\xfc", "//79/A==")]
         {
             assert_eq!(base64(bytes), text);
+            assert_eq!(bytes_of(text).as_deref(), Some(bytes));
+        }
+    }
+
+    #[test]
+    fn vectors_are_read_without_an_index_and_as_base64() {
+        let asked = Asked::read(Form::Ollama, br#"{"model": "m", "input": ["a", "b"]}"#).expect("a right request");
+        for (data, expected) in [
+            (r#"[{"embedding": [0.5], "index": 1}, {"embedding": [2], "index": 0}]"#, "[[2],[0.5]]"),
+            (r#"[{"embedding": [0.5], "index": null}, {"embedding": [2], "index": null}]"#, "[[0.5],[2]]"),
+            (r#"[{"embedding": [0.5]}, {"embedding": [2]}]"#, "[[0.5],[2]]"),
+            (r#"[{"embedding": "AAAAPwAAgL8=", "index": "0"}]"#, "[[0.5,-1.0]]"),
+        ] {
+            let body = format!(r#"{{"data": {data}}}"#);
+            let (written, _) = asked.answer(Form::OpenAi, body.as_bytes(), "m").expect("an answer");
+            let written = String::from_utf8(written.expect("translated")).expect("text");
+            assert_eq!(written, format!(r#"{{"model":"m","embeddings":{expected}}}"#), "{data}");
+        }
+        for odd in [r#""AA""#, r#""?""#] {
+            let body = format!(r#"{{"data": [{{"embedding": {odd}}}]}}"#);
+            assert!(asked.answer(Form::OpenAi, body.as_bytes(), "m").is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_no_answer() {
+        for (body, status) in [
+            (r#"{"error": {"message": "slow down", "code": 429}}"#, Some(Some(429))),
+            (r#"{"error": "out of memory", "embeddings": []}"#, Some(None)),
+            (r#"{"error": null, "data": [{"embedding": [1]}]}"#, None),
+            (r#"{"error": {"code": 429}, "data": [{"embedding": [1]}]}"#, None),
+            ("not JSON", None),
+        ] {
+            assert_eq!(error_in(body.as_bytes()).map(|error| error.status), status, "{body}");
         }
     }
 

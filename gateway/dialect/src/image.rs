@@ -15,13 +15,28 @@ pub(super) fn from_url(url: Cow<'_, str>) -> Image {
     }
 }
 
-/// The media type: the client's, else the one that the first bytes show. Ollama's dialect never gives it; the other
-/// dialects require it.
+/// The media type: the one that the first bytes show, since providers refuse an image of another type than was said, else
+/// the client's, without parameters. Ollama's dialect never gives it; the other dialects require it.
 pub(super) fn media_type<'a>(said: Option<&'a str>, data: &str) -> Option<&'a str> {
     // The signatures, in base64, of the formats that all providers accept.
     const SIGNATURES: [(&str, &str); 4] =
         [("iVBORw0KGgo", "image/png"), ("/9j/", "image/jpeg"), ("R0lGOD", "image/gif"), ("UklGR", "image/webp")];
-    said.or_else(|| SIGNATURES.iter().find(|(start, _)| data.starts_with(start)).map(|(_, media_type)| *media_type))
+    // The names of those formats, and names that other programs have for them.
+    const NAMES: [(&str, &str); 7] = [
+        ("image/jpeg", "image/jpeg"),
+        ("image/jpg", "image/jpeg"),
+        ("image/pjpeg", "image/jpeg"),
+        ("image/png", "image/png"),
+        ("image/x-png", "image/png"),
+        ("image/gif", "image/gif"),
+        ("image/webp", "image/webp"),
+    ];
+    if let Some((_, shown)) = SIGNATURES.iter().find(|(start, _)| data.starts_with(start)) {
+        return Some(shown);
+    }
+    let said = said?.split(';').next().unwrap_or_default().trim();
+    let known = NAMES.iter().find(|(name, _)| said.eq_ignore_ascii_case(name));
+    Some(known.map_or(said, |(_, media_type)| media_type)).filter(|said| !said.is_empty())
 }
 
 /// An inline image as a data URL.
@@ -53,7 +68,23 @@ mod tests {
     #[test]
     fn formats_are_known_by_their_first_bytes() {
         assert_eq!(media_type(None, "iVBORw0KGgoAAAA"), Some("image/png"));
-        assert_eq!(media_type(Some("image/x"), "/9j/4AAQ"), Some("image/x"));
+        assert_eq!(media_type(Some("image/png"), "/9j/4AAQ"), Some("image/jpeg"));
         assert_eq!(media_type(None, "AAAA"), None);
+        assert_eq!(media_type(Some(" ; q=1"), "AAAA"), None);
+    }
+
+    #[test]
+    fn types_have_the_names_that_providers_take() {
+        for (said, name) in [
+            ("image/jpg", "image/jpeg"),
+            ("IMAGE/JPG", "image/jpeg"),
+            ("image/pjpeg", "image/jpeg"),
+            ("image/png;charset=utf-8", "image/png"),
+            ("image/webp; q=1", "image/webp"),
+            ("image/x", "image/x"),
+        ] {
+            assert_eq!(media_type(Some(said), "AAAA"), Some(name));
+            assert_eq!(data_url(Some(said), "AAAA"), format!("data:{name};base64,AAAA"));
+        }
     }
 }

@@ -103,6 +103,13 @@ pub(super) fn event_of(name: Option<&[u8]>, json: &[u8]) -> Vec<u8> {
     out
 }
 
+/// An object with its type as its first member.
+pub(super) fn with_type(kind: &str, object: &[u8]) -> Vec<u8> {
+    let members = object.get(1..).unwrap_or_default().trim_ascii_start();
+    let comma = if members.starts_with(b"}") { "" } else { "," };
+    [format!("{{\"type\":\"{kind}\"{comma}").as_bytes(), members].concat()
+}
+
 /// Writes an event with a name.
 pub(super) fn named(name: &str, json: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"event: ");

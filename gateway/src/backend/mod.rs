@@ -439,6 +439,11 @@ impl Backend {
         Ok(Body::new(source, permit))
     }
 
+    /// The failure for an error that this backend wrote into an answer with status 200.
+    pub fn failed_in_band(&self, error: &BackendError) -> Failure {
+        failed_in_band(error, &self.redaction)
+    }
+
     /// Sends a request about a stored answer and waits for the head of the backend's. `below`: the path below that of the
     /// Responses API, with the query.
     ///

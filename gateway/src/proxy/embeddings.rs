@@ -21,7 +21,7 @@ use crate::offload;
 use crate::telemetry::Record;
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::Dialect;
-use wasmgate_dialect::embeddings::{Asked, Form};
+use wasmgate_dialect::embeddings::{Asked, Form, error_in};
 
 /// Answers one request.
 pub(crate) async fn serve(
@@ -97,7 +97,11 @@ impl Attempt for Embedding<'_> {
             bounds.progress.call(called);
             let body =
                 backend.embeddings(permit, self.body.clone(), self.asked.inputs, until, record.sent.clone()).await?;
-            whole(body, |_| bounds.by).await
+            let answer = whole(body, |_| bounds.by).await?;
+            match error_in(&answer) {
+                Some(error) => Err(backend.failed_in_band(&error)),
+                None => Ok(answer),
+            }
         };
         let answer = tokio::select! {
             biased;

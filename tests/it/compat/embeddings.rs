@@ -108,6 +108,26 @@ fn ollamas_requests_pass_to_ollama() {
 }
 
 #[test]
+fn an_error_in_an_answer_with_status_200_is_a_failure() {
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let backend = Backend::start(move |_| match calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        0 => Reply::json(200, &json!({"error": {"message": "slow down", "code": 503}})),
+        1 => Reply::json(200, &openai_answer(1)),
+        _ => Reply::json(
+            200,
+            &json!({"error": {"message": "no such input", "code": 400, "type": "invalid_request_error"}}),
+        ),
+    });
+    let gateway = setup(Dialect::OpenAi, &backend).server("retry_budget_percent = 100").start();
+    let asked = json!({"model": "vectors", "input": "a"});
+    let answer = gateway.post("/v1/embeddings", &asked).expect(200).json();
+    assert_eq!(answer["data"][0]["embedding"], json!(VECTORS[0]));
+    let refused = gateway.post("/v1/embeddings", &asked).expect(400).text();
+    assert!(refused.contains("no such input"), "{refused}");
+    assert_eq!(backend.requests().len(), 3);
+}
+
+#[test]
 fn who_has_no_vectors_says_so() {
     let backend = Backend::start(|_| Reply::json(200, &json!({"nothing": true})));
     let gateway = Gateway::setup()

@@ -34,7 +34,7 @@ pub(crate) fn obstacle(chat: &Chat) -> Option<String> {
             }
         }
     }
-    // Anthropic refuses empty texts, so a conversation of only empty texts cannot be sent.
+    // A conversation of only blank texts cannot be sent.
     (!spoken).then(|| "messages".to_owned())
 }
 
@@ -48,7 +48,8 @@ fn is_image(image: &Image) -> bool {
 /// Whether this dialect has a block for it. Earlier thinking needs a signature, which only Anthropic's own models give.
 fn says_something(part: &Part) -> bool {
     match part {
-        Part::Text(text) => !text.is_empty(),
+        // Anthropic refuses blank texts.
+        Part::Text(text) => !is_blank(text),
         Part::Reasoning(_) => false,
         Part::Image(_) | Part::ToolCall(_) | Part::ToolResult { .. } => true,
     }
@@ -114,6 +115,12 @@ fn turns<'a>(chat: &'a Chat, names: Option<&'a ToolNames>) -> (Vec<Block<'a>>, V
             turns.insert(0, Turn { role: "user", content: vec![Block::Text { text: OPENING }] });
         }
         Some(_) => {}
+    }
+    // Anthropic refuses an answer to continue that ends in blanks.
+    if let Some(Turn { role: "assistant", content }) = turns.last_mut()
+        && let Some(Block::Text { text }) = content.last_mut()
+    {
+        *text = text.trim_end();
     }
     for turn in &mut turns {
         turn.content.sort_by_key(|block| !matches!(block, Block::ToolResult { .. }));
@@ -248,7 +255,7 @@ fn block<'a>(part: &'a Part, names: Option<&'a ToolNames>) -> Block<'a> {
             input: write::arguments(&call.arguments),
         },
         Part::ToolResult { call_id, text, images, is_error, .. } => {
-            let text = (!text.is_empty()).then_some(Block::Text { text });
+            let text = (!is_blank(text)).then_some(Block::Text { text });
             let content = text.into_iter().chain(images.iter().map(image_block)).collect();
             Block::ToolResult { tool_use_id: plain_id(call_id), content, is_error: *is_error }
         }

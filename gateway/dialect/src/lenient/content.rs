@@ -26,6 +26,8 @@ object! {
         "type" kind: Word<'a>,
         "text" text: Content,
         "thinking" thinking: Content,
+        // A part of the model's thinking as it may be shown.
+        "summary" summary: Content,
         "content" content: Content,
         "value" value: Content,
         ..other
@@ -50,8 +52,10 @@ impl Content {
 
     fn add_part(&mut self, part: Part<'_>) {
         let is_thinking = part.kind.get().is_some_and(|kind| kind.contains("thinking") || kind.contains("reasoning"));
-        let Part { text, thinking, content, value, other, .. } = part;
-        for (said, thought) in [(text, is_thinking), (content, is_thinking), (value, is_thinking), (thinking, true)] {
+        let Part { text, thinking, summary, content, value, other, .. } = part;
+        for (said, thought) in
+            [(text, is_thinking), (content, is_thinking), (value, is_thinking), (thinking, true), (summary, true)]
+        {
             let target = if thought { &mut self.thinking } else { &mut self.text };
             target.push_str(&said.text);
             self.thinking.push_str(&said.thinking);

@@ -141,14 +141,15 @@ fn message_parts<'a>(
     };
     // Providers want the thinking behind a tool call back; DeepSeek refuses any other.
     let reasoning_content = reasoning.filter(|_| !tool_calls.is_empty() && quirks.takes(Hint::Reasoning));
-    out.push(WireMessage { tool_calls, reasoning_content, ..WireMessage::new(role, content(message.role, parts)) });
+    // Only a message with calls may have no content.
+    let content = if tool_calls.is_empty() || !parts.is_empty() { content(parts) } else { Content::Nothing };
+    out.push(WireMessage { tool_calls, reasoning_content, ..WireMessage::new(role, content) });
 }
 
 /// Many servers take texts only as one string. It means the same.
-fn content(role: Role, parts: Vec<WirePart<'_>>) -> Content<'_> {
+fn content(parts: Vec<WirePart<'_>>) -> Content<'_> {
     let texts = parts.iter().filter(|part| matches!(part, WirePart::Text { .. })).count();
     match parts.as_slice() {
-        [] if role == Role::Assistant => Content::Nothing,
         [] => Content::Text(""),
         [WirePart::Text { text }] => Content::Text(text),
         all if all.len() == texts => {

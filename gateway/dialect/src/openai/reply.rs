@@ -41,7 +41,10 @@ object! {
         "refusal" refusal: Content,
         "reasoning_content" reasoning_content: Content,
         "reasoning" reasoning: Content,
+        "thinking" thinking: Content,
         "reasoning_details" reasoning_details: Option<&'a RawValue>,
+        // What LiteLLM repeats its own in.
+        "thinking_blocks" thinking_blocks: Option<&'a RawValue>,
         "tool_calls" tool_calls: Many<Call<'a>>,
         // What tool calls were called at first.
         "function_call" function_call: Option<Function<'a>>,
@@ -103,12 +106,9 @@ pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoRepl
     }
     let tool_calls: Vec<ToolCall> = calls.into_iter().map(tool_call).collect();
     let finish = ending(!tool_calls.is_empty())?;
-    let details = message.reasoning_details.and_then(|details| serde_json::from_str::<Content>(details.get()).ok());
-    let mut reasoning = [message.reasoning_content, message.reasoning, details.unwrap_or_default()]
-        .into_iter()
-        .map(Content::joined)
-        .find(|text| !text.is_empty())
-        .unwrap_or_default();
+    let texts = [message.reasoning_content, message.reasoning, message.thinking];
+    let lists = [message.reasoning_details, message.thinking_blocks];
+    let mut reasoning = reasoning_in(texts, lists);
     reasoning.push_str(&message.content.thinking);
     // A refusal replaces the text.
     let text = if message.content.text.is_empty() { message.refusal.text } else { message.content.text };
@@ -123,6 +123,13 @@ pub(crate) fn decode_reply(body: &[u8], forwarded: bool) -> Result<Reply, NoRepl
         usage: usage.map(|reported| reported.usage),
         usage_is_whole: usage.is_some_and(|reported| reported.has_output),
     })
+}
+
+/// The thinking of an answer: under the first name that has any, since servers repeat it under several.
+pub(super) fn reasoning_in(texts: [Content; 3], lists: [Option<&RawValue>; 2]) -> String {
+    let lists = lists.into_iter().flatten().map(|list| serde_json::from_str::<Content>(list.get()).unwrap_or_default());
+    let mut all = texts.into_iter().chain(lists).map(Content::joined);
+    all.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
 fn tool_call(call: Call<'_>) -> ToolCall {

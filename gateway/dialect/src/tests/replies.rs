@@ -113,6 +113,31 @@ fn reasons_are_read() {
 }
 
 #[test]
+fn thinking_is_read_under_each_name_and_once() {
+    for members in [
+        json!({"reasoning_content": "hm"}),
+        json!({"reasoning": "hm", "reasoning_content": "hm"}),
+        json!({"thinking": "hm"}),
+        json!({"thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "s"}]}),
+        json!({"reasoning_content": "hm", "thinking_blocks": [{"type": "thinking", "thinking": "hm"}]}),
+        json!({"reasoning_details": [{"type": "reasoning.summary", "summary": "hm", "format": "x"}]}),
+        json!({"reasoning_details": [{"type": "reasoning.text", "text": "hm"}, {"type": "reasoning.encrypted", "data": "x"}]}),
+    ] {
+        let mut message = json!({"role": "assistant", "content": "Hi."});
+        message.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+        let reply = decoded(Dialect::OpenAi, &json!({"choices": [{"message": message, "finish_reason": "stop"}]}));
+        assert_eq!((reply.reasoning.as_str(), reply.text.as_str()), ("hm", "Hi."), "{message}");
+        let event = format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": message}]}));
+        for decoder in [crate::Decoder::new, crate::Decoder::forwarding] {
+            let mut deltas = crate::chat::Deltas::new();
+            decoder(Dialect::OpenAi).frame(event.as_bytes(), &mut deltas).expect("it is read");
+            let thought = crate::chat::Delta::Reasoning("hm".to_owned());
+            assert_eq!(deltas.iter().filter(|delta| **delta == thought).count(), 1, "{event}");
+        }
+    }
+}
+
+#[test]
 fn half_a_count_and_a_refusal() {
     let reply = decoded(
         Dialect::OpenAi,

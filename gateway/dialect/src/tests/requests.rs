@@ -160,6 +160,18 @@ fn single_fields_are_translated() {
         (OLLAMA, json!({"response_format": {"type": "json_object"}}), "/format", json!("json")),
         (
             OLLAMA,
+            json!({"response_format": {"type": "json_object", "schema": {"type": "object"}}}),
+            "/format",
+            json!({"type": "object"}),
+        ),
+        (
+            ANTHROPIC,
+            json!({"response_format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}}),
+            "/output_config/format/schema",
+            json!({"type": "object"}),
+        ),
+        (
+            OLLAMA,
             json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}}),
             "/format",
             json!({"type": "object"}),
@@ -168,7 +180,8 @@ fn single_fields_are_translated() {
         let sent = sent(OPENAI, to, &openai(members.clone()));
         assert_eq!(sent.pointer(pointer).unwrap_or(&Value::Null), &expected, "{to:?} {members}");
     }
-    let instructed = json!({"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]});
+    let instructed =
+        json!({"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]});
     for (members, instructions) in [(json!({}), 1), (instructed, 2)] {
         let mut body = openai(members);
         body["response_format"] = json!({"type": "json_object"});
@@ -180,6 +193,55 @@ fn single_fields_are_translated() {
         assert_eq!(system.len(), instructions, "{sent}");
         assert!(system.last().is_some_and(|text| text.contains("one JSON object")), "{sent}");
     }
+    let text = |text: &str| json!({"type": "text", "text": text});
+    let picture = |url: &str| json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]);
+    let source = "/messages/0/content/0/source";
+    for (to, messages, pointer, expected) in [
+        (
+            ANTHROPIC,
+            picture("data:image/jpg;base64,AAAA"),
+            source,
+            json!({"type": "base64", "media_type": "image/jpeg", "data": "AAAA"}),
+        ),
+        (
+            ANTHROPIC,
+            picture("data:image/png;x=1;base64,AAAA"),
+            source,
+            json!({"type": "base64", "media_type": "image/png", "data": "AAAA"}),
+        ),
+        (
+            ANTHROPIC,
+            json!([{"role": "user", "content": [text(" \n"), text("hi")]}, {"role": "assistant", "content": "So: \n"}]),
+            "/messages",
+            json!([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "So:"}]),
+        ),
+        // Only what the model is to continue must not end in blanks.
+        (
+            ANTHROPIC,
+            json!([{"role": "user", "content": "a "}, {"role": "assistant", "content": "b "}, {"role": "user", "content": "c "}]),
+            "/messages/1/content",
+            json!("b "),
+        ),
+        (
+            ANTHROPIC,
+            json!([{"role": "user", "content": ["a", "b"]}]),
+            "/messages/0/content",
+            json!([text("a"), text("b")]),
+        ),
+        (
+            ANTHROPIC,
+            json!([{"role": "user", "content": [{"type": "image_url", "image_url": "https://x/a.png"}]}]),
+            source,
+            json!({"type": "url", "url": "https://x/a.png"}),
+        ),
+        (OLLAMA, json!([{"role": "user", "content": ["a", "b"]}]), "/messages/0/content", json!("a\nb")),
+    ] {
+        let sent = sent(OPENAI, to, &json!({"model": "auto", "messages": messages}));
+        assert_eq!(sent.pointer(pointer), Some(&expected), "{to:?} {messages}");
+    }
+    let silent = json!({"model": "auto", "max_tokens": 5, "messages": [{"role": "user", "content": "a"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}]}, {"role": "user", "content": "b"}]});
+    assert_eq!(sent(ANTHROPIC, OPENAI, &silent)["messages"][1], json!({"role": "assistant", "content": ""}));
     let ollama = json!({"model": "m", "stream": false, "format": {"type": "object"}, "messages": [{"role": "user", "content": "hi"}]});
     assert_eq!(
         sent(OLLAMA, OPENAI, &ollama)["response_format"],

@@ -182,6 +182,7 @@ fn what_only_the_provider_can_do_is_named() {
         (with("tool_choice", json!({"type": "web_search"})), "tool_choice"),
         (with("tool_choice", json!("required")), "tool_choice"),
         (item(json!({"type": "item_reference", "id": "msg_1"})), "input[1]"),
+        (item(json!({"id": "msg_1"})), "input[1]"),
         (item(json!({"type": "web_search_call", "id": "ws_1", "status": "completed"})), "input[1]"),
         (item(json!({"type": "compaction", "encrypted_content": "x"})), "input[1]"),
         (part(json!({"type": "input_file", "file_id": "file_1"})), "input[0].content[0]"),
@@ -206,7 +207,7 @@ fn bad_requests_are_refused_by_name() {
         (json!({"model": "m"}), "input is missing"),
         (with("input", json!(5)), "input is a number"),
         (with("input", json!([])), "input is empty"),
-        (with("input", json!([{"id": "x"}])), "input[0].type is missing"),
+        (with("input", json!([{"x": "x"}])), "input[0].type is missing"),
         (with("input", json!([{"role": "robot", "content": ""}])), "input[0].role is an unknown word"),
         (
             with("input", json!([{"type": "function_call", "call_id": "c", "name": "f"}])),
@@ -222,7 +223,8 @@ fn bad_requests_are_refused_by_name() {
         (with("tool_choice", json!("maybe")), "tool_choice is an unknown word"),
         (with("text", json!({"format": {"type": "json_schema"}})), "text.format.schema is missing"),
     ] {
-        let refused = RESPONSES.decode(body.to_string().as_bytes(), &Bounds::default()).expect_err("refused");
+        let read = RESPONSES.decode(body.to_string().as_bytes(), &Bounds::default());
+        let refused = read.map_or_else(Some, |chat| chat.misread).expect("it is wrong");
         assert!(refused.to_string().starts_with(sentence), "{refused} for {body}");
     }
 }
@@ -465,6 +467,40 @@ fn a_failure_is_the_last_event_of_the_same_response() {
         assert_eq!(response["error"]["code"], "server_error");
         assert_eq!(response["id"], "resp_0198ab");
     }
+}
+
+#[test]
+fn an_odd_forwarded_stream_is_read_and_written_so_that_sdks_read_it() {
+    use crate::{BackendError, Passed};
+    let failed = |text: &str| Delta::Failed(Box::new(BackendError::read(text.as_bytes())));
+    let text = |text: &str| Delta::Text(text.to_owned());
+    for (event, expected, written) in [
+        (
+            "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\",\"score\":NaN}\n\n",
+            vec![text("a")],
+            Some("data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\",\"score\":null}\n\n"),
+        ),
+        (
+            "event: response.output_text.delta\ndata: {\"delta\":\"a\\ud83d\"}\n\n",
+            vec![text("a\u{fffd}")],
+            Some(
+                "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"a\u{fffd}\"}\n\n",
+            ),
+        ),
+        (
+            "data: {\"error\":{\"message\":\"boom\",\"code\":503}}\n\n",
+            vec![failed("{\"error\":{\"message\":\"boom\",\"code\":503}}")],
+            Some("event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"boom\",\"code\":503}}\n\n"),
+        ),
+        ("event: error\ndata: boom\n\n", vec![failed("boom")], None),
+        ("data: {\"type\":\"response.new\",\"error\":null}\n\n", vec![], None),
+    ] {
+        let mut deltas = Deltas::new();
+        let passed = Decoder::new(RESPONSES).frame(event.as_bytes(), &mut deltas).expect(event);
+        assert_eq!(Vec::from(deltas), expected, "{event}");
+        assert_eq!(passed, written.map_or(Passed::AsIs, |text| Passed::Rewritten(text.as_bytes().to_vec())), "{event}");
+    }
+    assert!(Decoder::new(RESPONSES).frame(b"data: {\"type\":NaN NaN}\n\n", &mut Deltas::new()).is_err());
 }
 
 #[test]

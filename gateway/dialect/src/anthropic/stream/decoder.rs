@@ -174,7 +174,7 @@ impl Decoder {
         if !self.forwarded || !is_word || (name == Some(kind) && typed && !changed && sse::is_plain(frame, event)) {
             return Ok(Passed::AsIs);
         }
-        let written = if typed { text.to_vec() } else { with_type(kind, text) };
+        let written = if typed { text.to_vec() } else { sse::with_type(kind, text) };
         Ok(Passed::Rewritten(sse::event_of(Some(kind.as_bytes()), &written)))
     }
 
@@ -315,13 +315,6 @@ impl Decoder {
 fn is_empty_object(text: &str) -> bool {
     let inside = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     inside.is_some_and(|inside| inside.trim().is_empty())
-}
-
-/// An object with its type as its first member.
-fn with_type(kind: &str, object: &[u8]) -> Vec<u8> {
-    let members = object.get(1..).unwrap_or_default().trim_ascii_start();
-    let comma = if members.starts_with(b"}") { "" } else { "," };
-    [format!("{{\"type\":\"{kind}\"{comma}").as_bytes(), members].concat()
 }
 
 fn push_text(text: Content, out: &mut Deltas) -> bool {

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::super::reply::reasoning_in;
 use super::super::usage::{Groq, WireUsage};
 use super::calls::{Calls, Fragment as CallFragment};
 use crate::backend_error::BackendError;
@@ -11,8 +12,15 @@ use crate::types::{Malformed, Passed, Reported};
 use crate::{finish, sse, write};
 
 /// Keys of a chunk that hold a piece of the answer.
-const PIECES: [&str; 6] =
-    ["\"content\"", "\"tool_calls\"", "\"function_call\"", "\"text\"", "\"reasoning_content\"", "\"reasoning\""];
+const PIECES: [&str; 7] = [
+    "\"content\"",
+    "\"tool_calls\"",
+    "\"function_call\"",
+    "\"text\"",
+    "\"reasoning_content\"",
+    "\"reasoning\"",
+    "\"thinking\"",
+];
 
 /// Reads OpenAI's stream.
 #[derive(Debug, Default)]
@@ -65,8 +73,11 @@ object! {
         "refusal" refusal: Content,
         "reasoning_content" reasoning_content: Content,
         "reasoning" reasoning: Content,
+        "thinking" thinking: Content,
         // OpenRouter repeats its reasoning in them.
         "reasoning_details" reasoning_details: Option<&'a RawValue>,
+        // What LiteLLM repeats its own in.
+        "thinking_blocks" thinking_blocks: Option<&'a RawValue>,
         "tool_calls" tool_calls: Many<CallFragment<'a>>,
         // What tool calls were called at first.
         "function_call" function_call: Option<&'a RawValue>,
@@ -180,16 +191,9 @@ impl Decoder {
     }
 
     fn fragment(&mut self, choice: u64, fragment: Piece<'_>, out: &mut Deltas) -> Result<(), Malformed> {
-        let Piece { content, refusal, reasoning_content, reasoning, reasoning_details, .. } = fragment;
-        // Some servers send the same text under the old and the new name.
-        let mut thinking = [reasoning_content, reasoning].map(Content::joined);
-        let [first, second] = &mut thinking;
-        let mut thought = std::mem::take(if first.is_empty() { second } else { first });
-        if thought.is_empty()
-            && let Some(details) = reasoning_details
-        {
-            thought = serde_json::from_str::<Content>(details.get()).unwrap_or_default().joined();
-        }
+        let Piece { content, refusal, reasoning_content, reasoning, thinking, .. } = fragment;
+        let lists = [fragment.reasoning_details, fragment.thinking_blocks];
+        let mut thought = reasoning_in([reasoning_content, reasoning, thinking], lists);
         thought.push_str(&content.thinking);
         if !thought.is_empty() {
             out.push_back(Delta::Reasoning(thought));

@@ -9,7 +9,7 @@ use super::super::reply::{Details, finish};
 use super::super::usage::WireUsage;
 use crate::backend_error::BackendError;
 use crate::chat::{Delta, Deltas, Finish};
-use crate::lenient::{Count, Word, object};
+use crate::lenient::{Count, Word, object, repaired, says_something};
 use crate::types::{Malformed, Passed};
 use crate::{sse, write};
 
@@ -27,6 +27,7 @@ object! {
         "delta" delta: Word<'a>,
         "item" item: Item<'a>,
         "response" response: Response<'a>,
+        "error" error: Option<&'a RawValue>,
     }
 }
 
@@ -52,7 +53,7 @@ impl Decoder {
     /// Reads one event. Events that carry no text, call or end are skipped.
     ///
     /// # Errors
-    /// If the event is not JSON: `Malformed`.
+    /// If the event is not JSON that can be repaired: `Malformed`.
     pub fn frame(&mut self, frame: &[u8], out: &mut Deltas) -> Result<Passed, Malformed> {
         let event = sse::event(frame);
         let text = event.data.as_deref().unwrap_or_default().trim_ascii();
@@ -61,6 +62,10 @@ impl Decoder {
         }
         match text.first() {
             Some(b'{') => {}
+            _ if event.name == Some(b"error") => {
+                out.push_back(Delta::Failed(Box::new(BackendError::read(text))));
+                return Ok(Passed::AsIs);
+            }
             None => return Ok(Passed::Skipped("an event without data")),
             // Some servers end the stream as the chat dialect does. The last event has ended the answer before.
             _ if text.starts_with(b"[DONE]") || serde_json::from_slice::<&RawValue>(text).is_ok() => {
@@ -68,14 +73,41 @@ impl Decoder {
             }
             _ => return Err(Malformed::new("an event of the stream is not JSON")),
         }
-        let read: Event<'_> = serde_json::from_slice(text)
-            .map_err(|error| write::malformed_frame("the event", &error, text, &[".delta\""]))?;
-        let kind = read.kind.get().unwrap_or_default().to_owned();
-        self.event(&kind, read, text, out);
-        Ok(Passed::AsIs)
+        let error = match serde_json::from_slice(text) {
+            Ok(read) => return Ok(self.event(read, &event, text, false, out)),
+            Err(error) => error,
+        };
+        let fixed = repaired(text);
+        match fixed.as_deref().and_then(|fixed| Some((serde_json::from_slice(fixed).ok()?, fixed))) {
+            Some((read, fixed)) => Ok(self.event(read, &event, fixed, true, out)),
+            None => Err(write::malformed_frame("the event", &error, text, &[".delta\""])),
+        }
     }
 
-    fn event(&mut self, kind: &str, read: Event<'_>, text: &[u8], out: &mut Deltas) {
+    /// Reads the data of an event. `text`: the data, `changed` if they are not as they came. The type of an event may be in its
+    /// `event` line alone; an error may have none.
+    fn event(
+        &mut self,
+        read: Event<'_>,
+        event: &sse::Event<'_>,
+        text: &[u8],
+        changed: bool,
+        out: &mut Deltas,
+    ) -> Passed {
+        let is_word = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte));
+        let name = event.name.and_then(|name| std::str::from_utf8(name).ok()).filter(is_word);
+        let typed = read.kind.get().is_some();
+        let error = read.error.is_some_and(says_something).then_some("error");
+        let kind = read.kind.get().or(error).or(name).unwrap_or_default().to_owned();
+        self.data(&kind, read, text, out);
+        match (typed || kind.is_empty(), changed) {
+            (true, false) => Passed::AsIs,
+            (true, true) => Passed::Rewritten(sse::event_of(event.name, text)),
+            (false, _) => Passed::Rewritten(sse::event_of(Some(kind.as_bytes()), &sse::with_type(&kind, text))),
+        }
+    }
+
+    fn data(&mut self, kind: &str, read: Event<'_>, text: &[u8], out: &mut Deltas) {
         match kind {
             "response.created" => {
                 out.push_back(Delta::Start { id: read.response.id.own(), model: read.response.model.own() });
