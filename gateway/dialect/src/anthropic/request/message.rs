@@ -37,8 +37,13 @@ fn message(
         }
     };
     let content = &path.key("content");
-    let raw = fields.get("content").ok_or_else(|| BadRequest::missing(content, "a string or an array"))?;
+    let raw = fields.get("content").ok_or_else(|| BadRequest::missing(content, "a string or an array"));
     let mut parts = Vec::new();
+    let Some(raw) = reading.tolerate(raw)? else {
+        reading.message(path, messages.len())?;
+        messages.push(Message { role, parts });
+        return Ok(());
+    };
     if raw.get().starts_with('[') {
         json::elements(content, raw, |path, element| {
             match block_or_text(path, element, reading)? {
@@ -88,7 +93,10 @@ pub(super) fn texts(path: &Path<'_>, raw: &RawValue, reading: &mut Reading<'_>) 
 /// Reads one block, or a text without one, as some servers take it.
 fn block_or_text(path: &Path<'_>, element: Element<'_>, reading: &mut Reading<'_>) -> Result<Option<Part>, BadRequest> {
     match element {
-        Element::Object(fields) => block(path, &fields, reading),
+        Element::Object(fields) => {
+            let read = block(path, &fields, reading);
+            Ok(reading.tolerate(read)?.flatten())
+        }
         Element::Text(text) => {
             reading.part(path)?;
             Ok(Some(Part::Text(text.into_owned())))
@@ -128,10 +136,7 @@ fn block(path: &Path<'_>, fields: &Fields<'_>, reading: &mut Reading<'_>) -> Res
     match kind.as_str() {
         "text" => Ok(Some(Part::Text(json::required_string(path, fields, "text")?))),
         "thinking" => Ok(Some(Part::Reasoning(json::required_string(path, fields, "thinking")?))),
-        "image" => {
-            let read = image(path, fields, reading);
-            Ok(reading.tolerate(read)?.flatten())
-        }
+        "image" => image(path, fields, reading),
         "tool_use" => tool_use(path, fields, reading).map(Some),
         _ => tool_result(path, fields, reading).map(Some),
     }

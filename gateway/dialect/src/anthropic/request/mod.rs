@@ -44,9 +44,8 @@ fn read(body: &[u8], bounds: &Bounds, limited: bool) -> Result<Chat, BadRequest>
             }
         }
     }
-    if limited && chat.max_tokens.is_none() {
-        let missing = BadRequest::missing(&Path::top("max_tokens"), "a whole number of at least 1");
-        reading.tolerate::<()>(Err(missing))?;
+    if limited && fields.get("max_tokens").is_none() {
+        return Err(BadRequest::missing(&Path::top("max_tokens"), "a whole number of at least 1"));
     }
     chat.model = model.ok_or_else(|| BadRequest::missing(&Path::top("model"), "a string"))?;
     chat.messages = messages.ok_or_else(|| BadRequest::missing(&Path::top("messages"), "an array"))?;

@@ -97,7 +97,8 @@ fn message(
         }
     }
     if fields.get("content").is_none() && parts.is_empty() && !other_than_text {
-        return Err(BadRequest::missing(&path.key("content"), "a string or an array"));
+        let missing = BadRequest::missing(&path.key("content"), "a string or an array");
+        reading.tolerate::<()>(Err(missing))?;
     }
     // Members come in any order: thinking comes first, then text, then calls.
     parts.sort_by_key(|part| match part {
@@ -153,7 +154,8 @@ fn result(
         }
     }
     if !has_content {
-        return Err(BadRequest::missing(&path.key("content"), "a string or an array"));
+        let missing = BadRequest::missing(&path.key("content"), "a string or an array");
+        reading.tolerate::<()>(Err(missing))?;
     }
     Ok(Message { role: Role::Tool, parts: vec![crate::chat::tool_result(call_id, name, parts, false)] })
 }
@@ -176,7 +178,10 @@ fn content(
         reading.part(path)?;
         parts.extend(match element {
             Element::Text(text) => Some(Part::Text(text.into_owned())),
-            Element::Object(fields) => part(path, &fields, reading)?,
+            Element::Object(fields) => {
+                let read = part(path, &fields, reading);
+                reading.tolerate(read)?.flatten()
+            }
         });
         Ok(())
     })
