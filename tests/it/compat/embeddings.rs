@@ -118,7 +118,12 @@ fn an_error_in_an_answer_with_status_200_is_a_failure() {
             &json!({"error": {"message": "no such input", "code": 400, "type": "invalid_request_error"}}),
         ),
     });
-    let gateway = setup(Dialect::OpenAi, &backend).server("retry_budget_percent = 100").start();
+    let models = format!(
+        "[backends.vectors]\nkind = \"openai\"\nurl = \"{}\"\nprobe_interval_seconds = 0\n\
+         retries = {{ attempts = 2, pause_ms = 1, busy_pause_ms = 1 }}\n[models.vectors]\nbackend = \"vectors\"\n",
+        backend.url()
+    );
+    let gateway = Gateway::setup().server("retry_budget_percent = 100").models(&models).start();
     let asked = json!({"model": "vectors", "input": "a"});
     let answer = gateway.post("/v1/embeddings", &asked).expect(200).json();
     assert_eq!(answer["data"][0]["embedding"], json!(VECTORS[0]));

@@ -126,6 +126,11 @@ fn images(
     let path = &path.key("images");
     for (index, data) in json::strings(path, raw, reading.parts())?.into_iter().enumerate() {
         reading.part(&path.index(index))?;
+        if data.starts_with("data:") {
+            // As the other dialects write it.
+            parts.push(Part::Image(image::from_url(data.into())));
+            continue;
+        }
         let media_type = image::media_type(None, &data).map(ToOwned::to_owned);
         parts.push(Part::Image(Image::Base64 { media_type, data }));
     }

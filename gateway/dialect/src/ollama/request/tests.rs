@@ -66,6 +66,10 @@ fn pictures_come_before_words() {
     let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
     assert_eq!(chat.messages[0].role, Role::User);
     assert!(matches!(chat.messages[0].parts.as_slice(), [Part::Image(_), Part::Text(_)]));
+    let body = r#"{"model":"m","messages":[{"role":"user","images":["data:image/png;base64,AAAA"]}]}"#;
+    let chat = decode(body.as_bytes(), &Bounds::default()).expect("valid");
+    let image = crate::chat::Image::Base64 { media_type: Some("image/png".to_owned()), data: "AAAA".to_owned() };
+    assert_eq!(chat.messages[0].parts, [Part::Image(image)]);
 }
 
 /// What is wrong with a body: it is refused, or kept out of the other dialects.

@@ -162,7 +162,8 @@ impl Calls {
     fn call_of(&mut self, piece: &Piece) -> Result<usize, Malformed> {
         let latest = self.latest.get(&piece.key).copied();
         let is_latest = |at: usize| piece.id.as_ref().is_none_or(|id| *id == self.calls[at].id);
-        let named = piece.id.clone().filter(|_| !latest.is_some_and(is_latest)).map(|id| (piece.key, id));
+        let other = piece.id.as_ref().filter(|_| !latest.is_some_and(is_latest));
+        let named = other.map(|id| (piece.key, id.clone()));
         if let Some(&at) = named.as_ref().and_then(|named| self.by_id.get(named)) {
             return Ok(at);
         }
