@@ -147,7 +147,7 @@ fn an_admin_address_in_use_ends_with_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let exit = Gateway::setup().argument("--admin-listen").argument(&address).refused();
-    exit.expect(1, &[&format!("cannot listen on {address}")]);
+    exit.expect(1, &[&format!("cannot listen on {address} (admin.listen)"), "--admin-listen or WASMGATE_ADMIN_LISTEN"]);
     assert!(!exit.text().contains("\"listening\""), "{}", exit.text());
 }
 
@@ -165,7 +165,9 @@ fn the_command_works_on_the_gateway() {
 fn place(slot: &str, fields: &Value) -> Value {
     let mut place = json!({
         "slot": slot, "mode": "active", "state": "serving", "source": "complexity (built in)", "serving": null,
-        "share_percent": null, "can_deny": "no", "default_models": null, "unknown_models": {}, "refused": null, "source_missing": false, "previous": [],
+        "kept": null, "checking": null, "settings": {}, "limits": {}, "progress": null, "agreement": null,
+        "share_percent": null, "can_deny": "no", "default_models": null, "unknown_models": {}, "refused": null,
+        "source_missing": false, "previous": [],
     });
     for (key, value) in fields.as_object().unwrap() {
         place[key] = value.clone();
@@ -176,7 +178,7 @@ fn place(slot: &str, fields: &Value) -> Value {
 fn version(version: &str, digit: &str, since: u64) -> Value {
     json!({
         "policy": "complexity", "version": version, "digest": digit.repeat(64), "revision": digit.repeat(64),
-        "since": since,
+        "since": since, "rolled_back_from": version == "1.1.0",
     })
 }
 
@@ -191,7 +193,7 @@ fn scripted() -> Backend {
         "routing",
         &json!({
             "serving": version("1.2.0", "a", now - 200), "refused": refused,
-            "previous": [version("1.1.0", "b", now - 90_000)],
+            "previous": [version("1.1.0", "b", now - 90_000)], "settings": {"low-below": 0.3}, "limits": {"call_time_ms": 10},
         }),
     );
     let canary = place(
@@ -199,6 +201,14 @@ fn scripted() -> Backend {
         &json!({
             "mode": "canary", "source": "next.wasm", "serving": version("1.3.0-rc.1", "d", now - 4), "share_percent": 2.5,
             "source_missing": true,
+            "checking": {"source": "third.wasm", "revision": "f".repeat(64), "since": now - 80},
+            "progress": {
+                "calls": 30, "failures": 1, "mean_call_ms": 0.25, "ended": 28, "errors": 2, "active_ended": 500,
+                "active_errors": 4, "rules": {
+                    "window_seconds": 600, "min_samples": 20, "max_failure_ratio": 0.02,
+                    "max_error_ratio_above_active": 0.05, "max_mean_call_ms": 5.0,
+                },
+            },
         }),
     );
     let event = json!({
@@ -212,7 +222,8 @@ fn scripted() -> Backend {
     let history = json!([event, configuration]);
     let status = json!({
         "generation": 7, "since": now - 4, "live_generations": 2, "oldest_draining_seconds": 12.3,
-        "config": {"file": "wasmgate.toml", "digest": "e".repeat(64), "since": now - 7300, "refused": "no such key"},
+        "config": {"file": "wasmgate.toml", "digest": "e".repeat(64), "since": now - 7300, "refused": "no such key",
+            "needs_restart": ["listen", "log.level"]},
         "policies": [routing, canary], "history": history,
     });
     conforms("Status", &status);
@@ -264,6 +275,9 @@ fn the_list_is_a_table_with_refusals_below() {
         "1 earlier still draining, the oldest for 12 s",
         "configuration wasmgate.toml eeeeeeeeeeee, since 2 h ago",
         "  current file refused: no such key",
+        "  pending until a restart: listen, log.level",
+        "  checking third.wasm ffffffffffff, for 1 min",
+        "  in 600 s: 1 of 30 calls failed (aborts above 2 %), mean 0.250 ms (aborts above 5 ms),",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
@@ -273,9 +287,16 @@ fn the_list_is_a_table_with_refusals_below() {
 fn a_place_is_shown_with_earlier_versions_and_its_history() {
     let admin = scripted();
     let text = printed(&policies(&admin.url(), &["show", "routing"], &[]));
-    for part in
-        ["PREVIOUS", "complexity@1.1.0  bbbbbbbbbbbb  bbbbbbbbbbbb  25 h ago", "AT ", "placed", "as its file changed"]
-    {
+    for part in [
+        "PREVIOUS",
+        "complexity@1.1.0  bbbbbbbbbbbb  bbbbbbbbbbbb  25 h ago",
+        "  rolled back from: ",
+        "AT ",
+        "placed",
+        "as its file changed",
+        "SETTING    VALUE\nlow-below  0.3\n",
+        "LIMIT         VALUE\ncall_time_ms  10\n",
+    ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     let text = printed(&policies(&admin.url(), &["history"], &[]));

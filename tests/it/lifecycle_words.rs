@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use wasmgate_tests::gateway::{Gateway, Setup, run};
 use wasmgate_tests::guests;
 use wasmgate_tests::http::Response;
+use wasmgate_tests::wait::until;
 
 const NAMED: &str = "// name: mine\n// version: 1.0.0\n// summary: As given.\n\
                      fn route(request, candidates) { route_to(candidates, \"as given\") }";
@@ -158,4 +159,107 @@ fn commands_and_checks_take_a_script_for_a_policy() {
     let fixtures = json!({"fixtures": [{"name": "a greeting", "prompt": "Hello!", "expect": {"pass": true}}]});
     let checked = scripted(NAMED).file("My Route.fixtures.json", fixtures.to_string().as_bytes()).check();
     checked.expect(2, &["My Route.rhai", "a greeting"]);
+}
+
+#[test]
+fn what_an_operator_did_shows_as_it_is() {
+    let gateway = Gateway::setup().reloading().component("live", &guests::build("decides")).start();
+    gateway.put("live.wasm", &guests::build("second"));
+    gateway.wait_policy("second@1.0.0");
+    fs::write(gateway.path("up.wasm"), guests::build("passes")).unwrap();
+    let file = gateway.path("up.wasm").display().to_string();
+    // The source is that of the version that serves, whoever put it there.
+    assert!(gateway.place("routing")["source"].as_str().unwrap().ends_with("live.wasm"));
+    gateway.policies(&["upload", "routing", &file]).expect(0, &["passes@1.0.0", "uploaded", "held back second@1.0.0"]);
+    assert_eq!(gateway.place("routing")["source"], "uploaded");
+    // Rollbacks that name no version reach each older one once, and then none.
+    gateway.policies(&["rollback", "routing"]).expect(0, &["second@1.0.0", "live.wasm"]);
+    gateway.policies(&["rollback", "routing"]).expect(0, &["decides@1.0.0"]);
+    let refused = gateway.policies(&["rollback", "routing"]);
+    refused.expect(2, &["no earlier version", "passes@1.0.0 (revision ", "second@1.0.0 (revision "]);
+    let previous = gateway.place("routing")["previous"].clone();
+    let passes = previous.as_array().unwrap().iter().find(|version| version["policy"] == "passes").unwrap();
+    gateway.policies(&["rollback", "routing", "--to", &revision(passes)]).expect(0, &["passes@1.0.0"]);
+    gateway.policies(&["rollback", "routing"]).expect(0, &["decides@1.0.0"]);
+    // A disabled slot serves nothing, and says what it would serve.
+    let disabled = gateway.policies(&["disable", "routing"]);
+    disabled.expect(0, &["disabled  empty", "`enable` loads decides@1.0.0"]);
+    let place = gateway.place("routing");
+    assert_eq!((&place["serving"], label(&place["kept"]).as_str()), (&Value::Null, "decides@1.0.0"));
+    gateway.policies(&["enable", "routing"]).expect(0, &["decides@1.0.0"]);
+    assert_eq!(gateway.place("routing")["kept"], Value::Null);
+}
+
+#[test]
+fn a_version_that_is_being_checked_shows() {
+    let gateway = Gateway::setup().reloading().component("live", &guests::build("decides")).start();
+    gateway.put("live.wasm", &guests::build("spins-at-start"));
+    let place = gateway.wait_place("routing", "the check", |place| place["checking"].is_object());
+    assert!(place["checking"]["source"].as_str().unwrap().ends_with("live.wasm"), "{place}");
+    assert_eq!(label(&place["serving"]), "decides@1.0.0");
+    let place = gateway.wait_place("routing", "its end", |place| place["refused"].is_object());
+    assert_eq!(place["checking"], Value::Null);
+}
+
+#[test]
+fn keys_that_need_a_restart_show_until_they_are_as_at_the_start() {
+    let gateway = Gateway::setup().reloading().component("live", &guests::build("decides")).start();
+    let pending = || gateway.admin_get("/policies").expect(200).json()["config"]["needs_restart"].clone();
+    assert_eq!(pending(), json!([]));
+    gateway.edit_config("[server]", "[server]\nmax_connections = 17");
+    until("the key is pending", || (pending() == json!(["server.max_connections"])).then_some(()));
+    // Another change is compared with what is in force, not with the last file.
+    gateway.edit_config("max_connections = 17", "max_connections = 17\nmax_head_bytes = 20000");
+    let both = json!(["server.max_connections", "server.max_head_bytes"]);
+    until("both keys are pending", || (pending() == both).then_some(()));
+    gateway.policies(&["list"]).expect(0, &["pending until a restart: server.max_connections, server.max_head_bytes"]);
+    gateway.edit_config("\nmax_connections = 17\nmax_head_bytes = 20000", "");
+    until("nothing is pending", || (pending() == json!([])).then_some(()));
+}
+
+#[test]
+fn settings_limits_progress_and_agreement_are_shown() {
+    let slots = "canary = { builtin = \"complexity\", percent = 0 }\nshadows.next = { builtin = \"cheapest-healthy\" }";
+    let gateway = Gateway::setup().settings("low-below = 0.31").limits("call_time_ms = 77").routing(slots).start();
+    let ask_three = || (0..3).for_each(|_| drop(gateway.chat("hello").expect(200)));
+    gateway.policies(&["show", "routing"]).expect(0, &["low-below", "0.31", "high-above", "call_time_ms", "77"]);
+    // A shadow is compared where the active policy decides.
+    ask_three();
+    let compared = |place: &Value| {
+        let figures =
+            ["agree", "disagree", "failed", "skipped"].map(|figure| place["agreement"][figure].as_u64().unwrap());
+        figures.iter().sum::<u64>() == 3
+    };
+    gateway.wait_place("routing.shadows.next", "its comparisons", compared);
+    gateway.policies(&["show", "routing.shadows.next"]).expect(0, &["agreed with the active policy on"]);
+    gateway.policies(&["canary", "routing", "100"]).expect(0, &["100 %"]);
+    ask_three();
+    let three = |figure: &'static str| {
+        move |place: &Value| place["progress"][figure] == 3 && place["progress"]["rules"]["min_samples"] == 20
+    };
+    gateway.wait_place("routing.canary", "its calls", three("calls"));
+    gateway.wait_place("routing.canary", "its requests", three("ended"));
+    gateway.policies(&["list"]).expect(0, &["0 of 3 calls failed (aborts above 2 %)"]);
+}
+
+#[test]
+fn the_code_of_a_denial_is_in_the_log() {
+    let denies = "fn route(request, candidates) { deny(\"no_secrets\", \"ask without the password\") }";
+    let gateway = scripted(denies).start();
+    let _ = gateway.chat("hello").expect(403);
+    let line = gateway.wait_for_log("the request", |line| line["message"] == "request");
+    assert_eq!((&line["reason"], &line["denial_code"]), (&json!("policy_denied"), &json!("no_secrets")));
+}
+
+#[test]
+fn scores_and_settings_are_written_as_in_the_configuration() {
+    let script = "fn route(request, candidates) { route_to(candidates, \"as given\", #{ complexity: 0.3 * 3.0 }) }";
+    let gateway = scripted(script).start();
+    let answer = gateway.chat("hello").expect(200);
+    assert_eq!(answer.header("x-wasmgate-complexity"), "0.9");
+    let line = gateway.wait_for_log("the request", |line| line["message"] == "request");
+    assert_eq!(line["complexity"], 0.9);
+    let active =
+        gateway.wait_for_log("the policy", |line| line["message"] == "policy active" && line["hook"] == "cost");
+    assert_eq!((&active["isolation"], &active["on_failure"]), (&json!("warm"), &json!("default-decision")));
 }

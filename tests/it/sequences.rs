@@ -6,6 +6,7 @@ use std::fs;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use serde_json::Value;
 use wasmgate_tests::gateway::Gateway;
 use wasmgate_tests::guests;
 
@@ -60,6 +61,13 @@ fn component(content: usize) -> Vec<u8> {
     }
 }
 
+/// The digest of what serves, or would serve if the slot were enabled.
+fn digest(gateway: &Gateway) -> Value {
+    let place = gateway.place("routing");
+    let version = if place["serving"].is_null() { &place["kept"] } else { &place["serving"] };
+    version["digest"].clone()
+}
+
 fn happens(gateway: Gateway, happening: &Happening) -> Gateway {
     let file = |canary: &bool| if *canary { "other.wasm" } else { "live.wasm" };
     match happening {
@@ -78,7 +86,7 @@ fn happens(gateway: Gateway, happening: &Happening) -> Gateway {
             assert!(matches!(exit.code(), Some(0 | 2)), "{}", exit.text());
         }
         Happening::Restart(signal) => {
-            let mut served = gateway.place("routing")["serving"]["digest"].clone();
+            let mut served = digest(&gateway);
             // What files ask for must not be newer than what the next process remembers.
             drop(fs::remove_file(gateway.path("live.wasm")));
             gateway.process.signal(signal);
@@ -91,7 +99,7 @@ fn happens(gateway: Gateway, happening: &Happening) -> Gateway {
                 served = last.map_or(served, |line| line["digest"].clone());
             }
             let gateway = gateway.restart("KILL");
-            let serves = gateway.place("routing")["serving"]["digest"].clone();
+            let serves = digest(&gateway);
             // A kill may come before the last change is on the disk.
             assert!(*signal == "KILL" || served == serves, "{served} served, {serves} serves after the restart");
             return gateway;

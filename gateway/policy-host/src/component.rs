@@ -19,7 +19,7 @@ use crate::hook::Hook;
 use crate::limits::{Limits, Profile};
 use crate::models::{KnownModel, MadeTiers, Named, Naming};
 use crate::pace::Pace;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::shown::Shown;
 
 /// Time limit of calls that only happen at load (`describe`, the first `configure`): they touch the guest's code and
@@ -103,6 +103,12 @@ impl Policy {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// The settings in force, defaults included; of a text above 1 KiB only its length.
+    #[must_use]
+    pub fn settings(&self) -> serde_json::Map<String, serde_json::Value> {
+        settings::in_force(&self.manifest, self.pool.settings())
     }
 
     /// The measurements of the samples at load.

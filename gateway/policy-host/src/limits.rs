@@ -21,6 +21,17 @@ pub enum Isolation {
     PerCall,
 }
 
+impl Isolation {
+    /// The word in the configuration and in logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warm => "warm",
+            Self::PerCall => "per-call",
+        }
+    }
+}
+
 /// The kind of a component, judged by its bytes. It decides the default limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -107,6 +118,15 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// As operators see them.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(limits)) => limits,
+            _ => serde_json::Map::new(),
+        }
+    }
+
     /// How long one call may run.
     pub(crate) fn call_time(&self) -> Duration {
         Duration::from_millis(self.call_time_ms)

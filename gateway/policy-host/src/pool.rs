@@ -64,6 +64,11 @@ impl Drop for Busy<'_> {
 }
 
 impl Pool {
+    /// The operator's settings.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     pub(super) fn new(linked: Arc<Linked>, limits: Limits, pace: Pace, settings: Arc<Settings>, log: Arc<Log>) -> Self {
         Self {
             stock: Mutex::new(Stock { idle: Vec::new(), linked: Some(linked) }),

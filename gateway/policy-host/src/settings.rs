@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use std::collections::HashMap;
 
-use crate::contract::types::{Manifest, Value};
+use crate::contract::types::{Manifest, Setting, Value};
 use crate::models::Naming;
 
 /// The operator's settings by name, in the types that the manifest asks for.
@@ -12,6 +12,9 @@ pub type Settings = HashMap<String, Value>;
 
 /// Maximum size of a setting's text from a file, in bytes.
 pub const MAX_SETTING_BYTES: usize = 256 << 10;
+
+/// Up to this size, in bytes, operators see the text of a setting.
+const SHOWN_TEXT_BYTES: usize = 1 << 10;
 
 /// Converts the operator's settings to the manifest's types.
 pub(super) fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>) -> Result<Settings, String> {
@@ -40,6 +43,24 @@ pub(super) fn with_tiers(mut given: Settings, naming: &Naming) -> Settings {
         given.insert(tier.clone(), Value::Texts(models.clone()));
     }
     given
+}
+
+/// The settings in force: the operator's, and the manifest's defaults for the others. Of a long text, which may be a file, only
+/// its length.
+pub(super) fn in_force(manifest: &Manifest, settings: &Settings) -> serde_json::Map<String, Json> {
+    let value = |setting: &Setting| json(settings.get(&setting.name).unwrap_or(&setting.default));
+    manifest.settings.iter().map(|setting| (setting.name.clone(), value(setting))).collect()
+}
+
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Boolean(value) => (*value).into(),
+        Value::Integer(value) => (*value).into(),
+        Value::Number(value) => (*value).into(),
+        Value::Text(text) if text.len() > SHOWN_TEXT_BYTES => format!("({} bytes)", text.len()).into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::Texts(texts) => texts.as_slice().into(),
+    }
 }
 
 fn typed(json: &Json, like: &Value) -> Option<Value> {

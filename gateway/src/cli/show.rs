@@ -3,10 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
-use wasmgate::rollout::api::{DefaultModels, Event, PolicyStatus, Refusal, Status, VersionStatus};
+use serde_json::{Map, Value};
+use wasmgate::rollout::analysis::Progress;
+use wasmgate::rollout::api::{Agreement, DefaultModels, Event, PolicyStatus, Refusal, Status, VersionStatus};
 use wasmgate_policy_host::in_words;
 
-use super::table::{Table, ago, clean, wrap};
+use super::table::{Table, ago, clean, lasting, wrap};
 
 /// The `history` of `/history` and of a slot's page.
 #[derive(Deserialize)]
@@ -31,16 +33,25 @@ pub(super) fn list(status: &Status) -> String {
     if let Some(reason) = &config.refused {
         text += &wrap(&clean(&format!("current file refused: {reason}")), "  ", "    ");
     }
+    if !config.needs_restart.is_empty() {
+        let keys = config.needs_restart.join(", ");
+        text += &wrap(&clean(&format!("pending until a restart: {keys}")), "  ", "    ");
+    }
     text
 }
 
 /// `policies show`.
 pub(super) fn policy(policy: &PolicyStatus, events: &Events) -> String {
     let mut text = done(policy);
+    text += &values("SETTING", &policy.settings);
+    text += &values("LIMIT", &policy.limits);
     if !policy.previous.is_empty() {
         let mut table = Table::new(&["PREVIOUS", "REVISION", "DIGEST", "SINCE"]);
         for version in &policy.previous {
             table.row([label(version), short(&version.revision), short(&version.digest), ago(now(), version.since)]);
+            if version.rolled_back_from {
+                table.note("rolled back from: `rollback` passes it over, `rollback --to` returns to it");
+            }
         }
         text = text + "\n" + &table.to_string();
     }
@@ -102,6 +113,23 @@ fn policies(policies: &[PolicyStatus], now: u64) -> Table {
         if !policy.unknown_models.is_empty() {
             table.note(&format!("names models that are not configured: {}", in_words(&policy.unknown_models)));
         }
+        if let Some(kept) = &policy.kept {
+            table.note(&format!("`enable` loads {} {} again", label(kept), short(&kept.revision)));
+        }
+        if let Some(checking) = &policy.checking {
+            let (revision, seconds) = (short(&checking.revision), lasting(now, checking.since));
+            table.note(&format!("checking {} {revision}, for {seconds}", checking.source));
+        }
+        if let Some(progress) = &policy.progress {
+            table.note(&progressed(progress));
+        }
+        if let Some(Agreement { agree, disagree, failed, skipped }) = &policy.agreement {
+            let of = agree + disagree + failed;
+            table.note(&format!(
+                "agreed with the active policy on {agree} of {of} requests, disagreed on {disagree}, failed on {failed}; \
+                 {skipped} more skipped for lack of capacity"
+            ));
+        }
         if let Some(refusal) = &policy.refused {
             table.note(&refused(refusal, now));
         }
@@ -110,6 +138,38 @@ fn policies(policies: &[PolicyStatus], now: u64) -> Table {
         }
     }
     table
+}
+
+/// Settings or limits in force, as a table; nothing if there are none.
+fn values(head: &'static str, values: &Map<String, Value>) -> String {
+    if values.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&[head, "VALUE"]);
+    for (name, value) in values {
+        table.row([name.clone(), value.to_string()]);
+    }
+    format!("\n{table}")
+}
+
+/// The figures that a canary's abort rules compare, each with its limit.
+fn progressed(progress: &Progress) -> String {
+    let Progress { calls, failures, mean_call_ms, ended, errors, active_ended, active_errors, rules } = progress;
+    let mean = mean_call_ms.map_or("no mean time yet".into(), |mean| format!("mean {mean:.3} ms"));
+    format!(
+        "in {} s: {failures} of {calls} calls failed (aborts above {} %), {mean} (aborts above {} ms), {errors} of {ended} \
+         requests ended in an error (active: {active_errors} of {active_ended}, aborts {} % above); each needs {} samples",
+        rules.window_seconds,
+        percent(rules.max_failure_ratio),
+        rules.max_mean_call_ms,
+        percent(rules.max_error_ratio_above_active),
+        rules.min_samples
+    )
+}
+
+/// A share in percent, with at most three decimals.
+fn percent(ratio: f64) -> f64 {
+    (ratio * 1e5).round() / 1e3
 }
 
 /// What the files request and does not serve. A version that passed all stages was not refused: it is held back by what

@@ -80,14 +80,18 @@ pub(super) fn wrap(text: &str, first: &str, rest: &str) -> String {
     lines + &line + "\n"
 }
 
-/// The time from `at` to `now`, in words.
+/// How long ago `at` was, in words.
 pub(super) fn ago(now: u64, at: u64) -> String {
+    if now <= at { "now".into() } else { format!("{} ago", lasting(now, at)) }
+}
+
+/// The time from `at` to `now`, in words.
+pub(super) fn lasting(now: u64, at: u64) -> String {
     match now.saturating_sub(at) {
-        0 => "now".into(),
-        seconds @ 1..60 => format!("{seconds} s ago"),
-        seconds @ 60..3600 => format!("{} min ago", seconds / 60),
-        seconds @ 3600..172_800 => format!("{} h ago", seconds / 3600),
-        seconds => format!("{} d ago", seconds / 86_400),
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds @ 3600..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
     }
 }
 

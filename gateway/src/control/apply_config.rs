@@ -25,7 +25,7 @@ impl Control {
     /// Applies a new configuration.
     pub(super) fn apply_config(&mut self, applicable: Applicable, kept: &mut Vec<(Spec, Bytes)>) {
         let Applicable { config, catalog, desires, loads } = applicable;
-        let restart = self.config.needs_restart(&config);
+        let restart = self.started.needs_restart(&config);
         if !restart.is_empty() {
             tracing::warn!(keys = restart.join(", "), "these configuration changes need a restart");
         }

@@ -144,7 +144,7 @@ impl Control {
         }
     }
 
-    fn abort_rules(&self, slot: &Slot) -> AbortRules {
+    pub(super) fn abort_rules(&self, slot: &Slot) -> AbortRules {
         self.config.hook(slot.hook).canary.as_ref().map(|canary| canary.abort).unwrap_or_default()
     }
 

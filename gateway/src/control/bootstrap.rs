@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::StartError;
 use super::advice::advice;
+use super::checks::Checks;
 use super::desired::{self, Bytes, Desired, Loaded};
 use super::models;
 use super::observed::Files;
@@ -81,7 +82,7 @@ impl Control {
         for (slot, state) in uploaded {
             firsts.extend(uploaded_before((&loader, Some(&known)), store.as_ref(), slot, state).await);
         }
-        let catalog = Arc::new(catalog);
+        let (catalog, config) = (Arc::new(catalog), Arc::new(config));
         let since = now();
         let snapshot = super::publish::empty(&config, &catalog);
         let mut control = Self {
@@ -100,12 +101,14 @@ impl Control {
             since,
             counted: Vec::new(),
             jobs: JoinSet::new(),
+            checks: Checks::default(),
             files: Some(files),
             waiting: Vec::new(),
             answering: Vec::new(),
             next_look: Instant::now() + config.reload.rescan,
             probes: Vec::new(),
-            config: Arc::new(config),
+            started: Arc::clone(&config),
+            config,
         };
         let mut kept = Vec::new();
         for first in firsts {
@@ -204,7 +207,7 @@ fn first<'a>(
         match (state.begin(identity.as_deref(), slot.role == Role::Active), &kept) {
             (Begin::Empty, _) => return Ok(first),
             (Begin::Kept, Some(kept)) => {
-                if let Ok(loaded) = from_store(loader, models, store, slot, kept).await {
+                if let Ok(loaded) = from_store(loader, &Checks::default(), models, store, slot, kept).await {
                     first.loaded = Some(loaded);
                     return Ok(first);
                 }
@@ -212,20 +215,22 @@ fn first<'a>(
             (Begin::Files | Begin::Kept, _) => {}
         }
         let (identity, about, error) = match (spec, desire, bytes) {
-            (Some(spec), _, Some(Ok(bytes))) => match desired::load(loader, models, slot, spec.clone(), bytes).await {
-                Ok(loaded) => {
-                    first.loaded = Some(loaded);
-                    return Ok(first);
+            (Some(spec), _, Some(Ok(bytes))) => {
+                match desired::load(loader, &Checks::default(), models, slot, spec.clone(), bytes).await {
+                    Ok(loaded) => {
+                        first.loaded = Some(loaded);
+                        return Ok(first);
+                    }
+                    Err(error) => (spec.identity(), About::of(&spec, error.policy.clone()), error),
                 }
-                Err(error) => (spec.identity(), About::of(&spec, error.policy.clone()), error),
-            },
+            }
             (_, Some(Desired::Unreadable(why)), _) => unread(choice, why.clone()),
             (_, _, Some(Err(Desired::Unreadable(why)))) => unread(choice, why),
             _ => unread(choice, "cannot be read: the file does not exist".into()),
         };
         let stored = match &kept {
             None => None,
-            Some(kept) => from_store(loader, models, store, slot, kept).await.ok(),
+            Some(kept) => from_store(loader, &Checks::default(), models, store, slot, kept).await.ok(),
         };
         if stored.is_none() && !may_be_empty {
             return Err(Problem::refused(&choice.place, error.to_string()));
@@ -254,7 +259,7 @@ async fn uploaded_before(
     if !Override::or(state.enabled, true) {
         return Some(First { slot, state, desire: None, loaded: None, refused: None });
     }
-    match from_store(loader, models, store, &slot, &spec).await {
+    match from_store(loader, &Checks::default(), models, store, &slot, &spec).await {
         Ok(loaded) => Some(First { slot, state, desire: None, loaded: Some(loaded), refused: None }),
         Err(error) => {
             tracing::warn!(%slot, %error, "the version uploaded before the stop does not load; its slot stays empty");

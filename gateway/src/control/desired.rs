@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::checks::Checks;
 use super::observed::{Files, Observed};
 use crate::config::{PolicyChoice, PolicySource};
 use crate::rollout::slot::{Role, Slot};
@@ -145,11 +146,13 @@ pub(super) struct Loaded {
 /// If a stage refuses it.
 pub(super) async fn load(
     loader: &Loader,
+    checks: &Checks,
     models: Option<&[KnownModel]>,
     slot: &Slot,
     spec: Spec,
     bytes: Bytes,
 ) -> Result<Loaded, LoadError> {
+    let _check = checks.begin(slot, &spec);
     let source = Source {
         origin: spec.origin.clone(),
         bytes: Arc::clone(&bytes.component),

@@ -9,6 +9,7 @@ mod advice;
 mod apply_config;
 mod auto_rollback;
 mod bootstrap;
+mod checks;
 mod compare;
 mod denials;
 mod desired;
@@ -47,6 +48,7 @@ use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::{Admission, Revision, SlotState, Spec};
 use crate::state::{Serving, Version};
 use crate::telemetry::gauges;
+use checks::Checks;
 use compare::Compared;
 use desired::{Bytes, Desired, Loaded};
 use observed::Files;
@@ -72,6 +74,8 @@ pub(crate) struct Control {
     metrics: Arc<Metrics>,
     loader: Arc<Loader>,
     persister: Persister,
+    /// The configuration that the process started with. Some of its keys need a restart to change.
+    started: Arc<Config>,
     /// The configuration that serves.
     config: Arc<Config>,
     config_since: UnixSeconds,
@@ -90,6 +94,7 @@ pub(crate) struct Control {
     /// published, so a metric never precedes the change it reports.
     counted: Vec<(String, Reload)>,
     jobs: JoinSet<Done>,
+    checks: Checks,
     /// `None` while a reconciliation owns them.
     files: Option<Files>,
     /// Operators whose command waits for the next reconciliation.
@@ -248,6 +253,7 @@ impl Control {
         self.answering = std::mem::take(&mut self.waiting);
         let reconciliation = Reconciliation {
             loader: Arc::clone(&self.loader),
+            checks: self.checks.clone(),
             files,
             config: Arc::clone(&self.config),
             catalog: Arc::clone(&self.catalog),
@@ -433,7 +439,7 @@ impl Control {
 
     fn revision(&self, version: &Version, spec: Spec) -> Revision {
         let (policy, number) = (version.policy.manifest().name.clone(), version.version.clone());
-        Revision { spec, policy, version: number, since: now() }
+        Revision { spec, policy, version: number, since: now(), rolled_back_from: false }
     }
 
     /// Queues a reload result for the policy that serves after it. It is counted after the next snapshot is published.
@@ -487,13 +493,18 @@ impl Control {
 
     /// Loads a revision: from memory if it may not be on the disk yet, else from the store.
     fn stored(&self, job: Job, slot: Slot, revision: Revision) -> impl Future<Output = JobDone> + Send + 'static {
-        let (loader, store) = (Arc::clone(&self.loader), self.persister.store().cloned());
+        let (loader, checks) = (Arc::clone(&self.loader), self.checks.clone());
+        let store = self.persister.store().cloned();
         let fresh = self.persister.fresh(&revision.spec);
         let models = models::known(&self.catalog);
         async move {
             let outcome = match fresh {
-                Some(bytes) => desired::load(&loader, Some(&models), &slot, revision.spec.clone(), bytes).await,
-                None => revive::from_store(&loader, Some(&models), store.as_ref(), &slot, &revision.spec).await,
+                Some(bytes) => {
+                    desired::load(&loader, &checks, Some(&models), &slot, revision.spec.clone(), bytes).await
+                }
+                None => {
+                    revive::from_store(&loader, &checks, Some(&models), store.as_ref(), &slot, &revision.spec).await
+                }
             };
             JobDone { job, slot, spec: revision.spec, outcome }
         }

@@ -154,14 +154,15 @@ impl Control {
             limits: like.limits.clone(),
         };
         let component = uploaded.component;
-        let (loader, models) = (Arc::clone(&self.loader), models::known(&self.catalog));
+        let (loader, checks) = (Arc::clone(&self.loader), self.checks.clone());
+        let models = models::known(&self.catalog);
         self.spawn(async move {
             let read = tokio::task::spawn_blocking(move || (sha256(&component), Arc::from(&component[..]))).await;
             let outcome = match read {
                 Ok((digest, component)) => {
                     spec.digest = digest;
                     let bytes = Bytes { component, fixtures: None };
-                    desired::load(&loader, Some(&models), &slot, spec.clone(), bytes).await
+                    desired::load(&loader, &checks, Some(&models), &slot, spec.clone(), bytes).await
                 }
                 Err(error) => Err(desired::unreadable(UPLOADED, error.to_string())),
             };

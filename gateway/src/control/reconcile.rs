@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
+use super::checks::Checks;
 use super::desired;
 use super::desired::{Desired, Loaded};
 use super::models;
@@ -26,6 +27,7 @@ use wasmgate_policy_host::{KnownModel, LoadError, Loader};
 /// The input of a reconciliation.
 pub(super) struct Reconciliation {
     pub(super) loader: Arc<Loader>,
+    pub(super) checks: Checks,
     pub(super) files: Files,
     /// The configuration that serves.
     pub(super) config: Arc<Config>,
@@ -316,10 +318,10 @@ impl Reconciliation {
             let bytes = self.block(move |files| desired::read(files, &choice, &wanted)).await;
             ready.push((slot, spec, bytes));
         }
-        let loader = &self.loader;
+        let (loader, checks) = (&self.loader, &self.checks);
         join_all(ready.into_iter().map(|(slot, spec, bytes)| async move {
             let tried = match bytes {
-                Ok(bytes) => match desired::load(loader, Some(models), &slot, spec.clone(), bytes).await {
+                Ok(bytes) => match desired::load(loader, checks, Some(models), &slot, spec.clone(), bytes).await {
                     Ok(loaded) => Tried::Loaded(Box::new(loaded)),
                     Err(error) => Tried::Refused(error),
                 },

@@ -1,5 +1,6 @@
 //! Loads a version from the store: the last good one at start, or an earlier one for a rollback.
 
+use super::checks::Checks;
 use super::desired::{self, Bytes, Loaded};
 use super::store::Store;
 use crate::rollout::slot::Slot;
@@ -9,6 +10,7 @@ use wasmgate_policy_host::{Fixtures, KnownModel, LoadError, Loader, Stage};
 /// Loads a stored version.
 pub(super) async fn from_store(
     loader: &Loader,
+    checks: &Checks,
     models: Option<&[KnownModel]>,
     store: Option<&Store>,
     slot: &Slot,
@@ -36,5 +38,5 @@ pub(super) async fn from_store(
         }),
     };
     let bytes = Bytes { component: component.ok_or_else(gone)?.into(), fixtures };
-    desired::load(loader, models, slot, spec.clone(), bytes).await
+    desired::load(loader, checks, models, slot, spec.clone(), bytes).await
 }

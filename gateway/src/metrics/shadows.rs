@@ -78,6 +78,12 @@ impl ShadowMetrics {
         self.compared[comparison as usize].inc();
     }
 
+    /// The comparisons since the start, in the order of `Comparison`.
+    #[must_use]
+    pub fn counts(&self) -> [u64; 4] {
+        Comparison::ALL.map(|(comparison, _)| self.compared[comparison as usize].get())
+    }
+
     /// Counts the active policy's choice and the shadow's, as positions in the catalog.
     pub fn chose(&self, catalog: &Catalog, actual: Option<usize>, shadow: Option<usize>) {
         let name = |model: Option<usize>| model.map_or("none", |model| &*catalog.models()[model].model.name);

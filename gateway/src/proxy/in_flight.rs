@@ -88,6 +88,9 @@ impl InFlight {
     /// Closes the record with a failure.
     pub(super) fn fail(&mut self, failure: &Failure) {
         self.record.detail.clone_from(if failure.detail.is_empty() { &failure.message } else { &failure.detail });
+        if let Kind::Denied(code) = &failure.kind {
+            self.record.denial_code = Some(code.clone());
+        }
         self.close(Ending::of(&failure.kind));
     }
 

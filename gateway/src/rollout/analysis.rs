@@ -51,6 +51,27 @@ pub struct AbortRules {
     pub max_mean_call_ms: f64,
 }
 
+/// The figures that the abort rules compare, in the rules' window, and the rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The canary's calls.
+    pub calls: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// Mean time of its calls that count, in milliseconds; null if none does.
+    pub mean_call_ms: Option<f64>,
+    /// Requests that it routed and that ended.
+    pub ended: u64,
+    /// Those that ended in an error.
+    pub errors: u64,
+    /// Requests that the active policy routed and that ended.
+    pub active_ended: u64,
+    /// Those that ended in an error.
+    pub active_errors: u64,
+    /// The rules.
+    pub rules: AbortRules,
+}
+
 impl Default for AbortRules {
     fn default() -> Self {
         Self {
@@ -109,6 +130,21 @@ impl AbortRules {
     #[must_use]
     pub fn window(&self) -> Duration {
         Duration::from_secs(self.window_seconds)
+    }
+
+    /// The figures that the rules compare.
+    #[must_use]
+    pub fn progress(&self, canary: &Counts, active: &Counts) -> Progress {
+        Progress {
+            calls: canary.calls,
+            failures: canary.failures,
+            mean_call_ms: (canary.timed > 0).then(|| canary.mean_call().as_secs_f64() * 1e3),
+            ended: canary.ended(),
+            errors: canary.errors,
+            active_ended: active.ended(),
+            active_errors: active.errors,
+            rules: *self,
+        }
     }
 
     /// The reason to abort the canary, if its calls and requests and the active policy's in the window give one.

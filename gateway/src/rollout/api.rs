@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
+use super::analysis::Progress;
 use super::slot::Slot;
 use wasmgate_base::time::UnixSeconds;
 
@@ -42,6 +44,9 @@ pub struct ConfigStatus {
     pub since: UnixSeconds,
     /// Why the current file does not serve; null if it serves.
     pub refused: Option<String>,
+    /// Keys whose configured value differs from the one in force, which only a restart changes.
+    #[serde(default)]
+    pub needs_restart: Vec<String>,
 }
 
 /// One slot and its policy.
@@ -51,12 +56,32 @@ pub struct PolicyStatus {
     pub slot: Slot,
     /// `active`, `canary`, `shadow`, or `disabled`.
     pub mode: String,
-    /// `serving`, `open` (the breaker is open, so the policy is not called) or `empty`.
+    /// `serving`, `open` (the breaker is open, so the policy is not called), `loading` (its first version is being checked) or
+    /// `empty`.
     pub state: String,
-    /// The source of its component: `NAME (built in)`, a path, or `uploaded`.
+    /// The source of the version that serves, or that the files request if none serves: `NAME (built in)`, a path, or
+    /// `uploaded`.
     pub source: String,
-    /// The version that serves.
+    /// The version that serves; null if the slot is empty.
     pub serving: Option<VersionStatus>,
+    /// The version that `enable` loads again; null if the slot is enabled.
+    #[serde(default)]
+    pub kept: Option<VersionStatus>,
+    /// The version that the gateway is checking.
+    #[serde(default)]
+    pub checking: Option<Checking>,
+    /// The settings in force, defaults included; of a text above 1 KiB only its length. Empty if no version is loaded.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+    /// The limits in force. Empty if no version is loaded.
+    #[serde(default)]
+    pub limits: Map<String, Value>,
+    /// The figures that a canary's abort rules compare.
+    #[serde(default)]
+    pub progress: Option<Progress>,
+    /// How often a shadow agreed with the active policy.
+    #[serde(default)]
+    pub agreement: Option<Agreement>,
     /// Share of the requests that a canary decides, in percent, 0 to 100.
     pub share_percent: Option<f64>,
     /// Whether the gateway takes the loaded policy for one that can deny requests, which fails closed by default: `declared` by
@@ -73,7 +98,7 @@ pub struct PolicyStatus {
     pub refused: Option<Refusal>,
     /// Whether a file is missing; the last good version then keeps serving.
     pub source_missing: bool,
-    /// Earlier good versions to roll back to, newest first.
+    /// Earlier good versions to roll back to: the first that was not rolled back from is the next.
     pub previous: Vec<VersionStatus>,
 }
 
@@ -100,6 +125,33 @@ pub struct VersionStatus {
     pub revision: String,
     /// When the version was put into its slot.
     pub since: UnixSeconds,
+    /// Whether an operator rolled back from it, so that a rollback without `to` passes it over.
+    #[serde(default)]
+    pub rolled_back_from: bool,
+}
+
+/// A version that the gateway is checking: it parses, compiles and probes it before it may serve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Checking {
+    /// Its source, as of a policy.
+    pub source: String,
+    /// Its revision.
+    pub revision: String,
+    /// When the check began.
+    pub since: UnixSeconds,
+}
+
+/// Comparisons of a shadow's decisions with the active policy's, since the gateway started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// The shadow decided the same.
+    pub agree: u64,
+    /// The shadow decided differently.
+    pub disagree: u64,
+    /// The shadow failed.
+    pub failed: u64,
+    /// The shadow was not called, for lack of spare capacity.
+    pub skipped: u64,
 }
 
 /// A version that does not serve, and why.
@@ -158,13 +210,13 @@ pub enum Operation {
         /// The name of a script that states none.
         name: Option<String>,
         /// Its settings; the default is the slot's configuration, else the active policy's.
-        settings: Option<serde_json::Map<String, serde_json::Value>>,
+        settings: Option<Map<String, Value>>,
         /// For a canary: its share in percent, 0 to 100.
         percent: Option<f64>,
     },
     /// Moves a canary or shadow into the active slot.
     Promote(Slot),
-    /// Rolls back to an earlier version: the last one, or the one whose revision or digest has this prefix.
+    /// Rolls back to an earlier version: the last one that was not rolled back from, or the one whose revision or digest has this prefix.
     Rollback(Slot, Option<String>),
     /// Sets a canary's share, in percent, 0 to 100.
     Share(Slot, f64),

@@ -52,6 +52,7 @@ pub fn describe(record: &Record, snapshot: &Snapshot, ending: Ending, line: &mut
     line.text("ending", ending.as_str());
     line.text("status", ending.status().map(Status::as_str));
     line.text("reason", reason);
+    line.text("denial_code", record.denial_code.as_deref());
     line.text("detail", (!record.detail.is_empty()).then_some(&*record.detail));
     line.text("dialect", record.dialect.map(Dialect::as_str));
     line.flag("stream", record.stream);

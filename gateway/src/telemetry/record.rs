@@ -108,6 +108,8 @@ pub struct Record {
     /// Frames of streams that the relay skipped because they are not of the backend's dialect: by model (its position in
     /// the catalog), of all attempts.
     pub skipped_frames: Vec<(usize, u64)>,
+    /// The code with which the policy denied the request.
+    pub denial_code: Option<String>,
     /// The text of a failure for the log.
     pub detail: String,
 }
@@ -156,6 +158,7 @@ impl Record {
             output_bytes: 0,
             dropped: Dropped::default(),
             skipped_frames: Vec::new(),
+            denial_code: None,
             detail: String::new(),
         }
     }

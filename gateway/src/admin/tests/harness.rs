@@ -17,10 +17,13 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Pages, serve};
 use super::described;
 use crate::config::Token;
+use crate::rollout::analysis::AbortRules;
 use crate::rollout::api::{
-    ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, Refusal, Status, VersionStatus,
+    Agreement, Checking, ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, Refusal, Status,
+    VersionStatus,
 };
 use crate::rollout::slot::{Role, Slot};
+use crate::rollout::stats::Counts;
 
 /// The token of listeners with a token.
 pub(super) const TOKEN: &str = "correct-horse-battery-staple";
@@ -241,6 +244,7 @@ fn version(digit: char) -> VersionStatus {
         revision: digest.clone(),
         digest,
         since: 1_750_000_000,
+        rolled_back_from: digit == 'd',
     }
 }
 
@@ -252,6 +256,12 @@ fn policy(slot: Slot) -> PolicyStatus {
         state: "serving".into(),
         source: "uploaded".into(),
         serving: None,
+        kept: None,
+        checking: None,
+        settings: serde_json::Map::new(),
+        limits: serde_json::Map::new(),
+        progress: None,
+        agreement: None,
         share_percent: None,
         can_deny: None,
         default_models: None,
@@ -288,12 +298,21 @@ fn status() -> Status {
         since: 1_750_000_000,
         live_generations: 2,
         oldest_draining_seconds: 1.5,
-        config: ConfigStatus { file: None, digest: "c".repeat(64), since: 1_750_000_000, refused: Some("no".into()) },
+        config: ConfigStatus {
+            file: None,
+            digest: "c".repeat(64),
+            since: 1_750_000_000,
+            refused: Some("no".into()),
+            needs_restart: vec!["listen".into()],
+        },
         policies: vec![
             PolicyStatus { refused: Some(refusal(None)), ..policy("routing".parse().unwrap()) },
             PolicyStatus {
                 mode: "canary".into(),
                 serving: Some(version('a')),
+                settings: serde_json::Map::from_iter([("low-below".to_owned(), 0.3.into())]),
+                limits: serde_json::Map::from_iter([("call_time_ms".to_owned(), 10.into())]),
+                progress: Some(AbortRules::default().progress(&Counts::default(), &Counts::default())),
                 share_percent: Some(5.0),
                 can_deny: Some("unknown".into()),
                 default_models: None,
@@ -301,6 +320,12 @@ fn status() -> Status {
                 refused: Some(refusal(Some("b".repeat(64)))),
                 previous: vec![version('d')],
                 ..policy(canary.clone())
+            },
+            PolicyStatus {
+                kept: Some(version('a')),
+                checking: Some(Checking { source: "a.wasm".into(), revision: "b".repeat(64), since: 1_750_000_000 }),
+                agreement: Some(Agreement { agree: 3, disagree: 2, failed: 1, skipped: 0 }),
+                ..policy("cost.shadows.next".parse().unwrap())
             },
         ],
         history: vec![event(Some(canary), "placed", Some("complexity@1.2.0")), event(None, "config_refused", None)],

@@ -78,6 +78,9 @@ pub struct Revision {
     pub version: String,
     /// When it was put into its slot.
     pub since: UnixSeconds,
+    /// Whether an operator rolled back from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back_from: bool,
 }
 
 impl Revision {
@@ -101,6 +104,7 @@ impl Revision {
             digest: self.spec.content(),
             revision: self.spec.identity(),
             since: self.since,
+            rolled_back_from: self.rolled_back_from,
         }
     }
 }
@@ -236,18 +240,30 @@ impl SlotState {
 
     /// Rolls back to `to`, one of `previous`. The revision that served is blocked as long as the files desire it.
     /// Unless it is `broken`, it becomes an earlier revision.
+    ///
+    /// What an operator rolls back from, or passes over, is marked: a rollback that names no revision goes on to older ones
+    /// and ends at the oldest. To return to a marked one, an operator names it, and the mark is gone.
     pub fn roll_back(&mut self, to: Revision, refusal: Refusal, broken: bool) {
         let identity = to.spec.identity();
         let desired = self.desired.clone().filter(|desired| self.serves(desired) && *desired != identity);
         self.block(desired, refusal);
+        let at = self.previous.iter().position(|previous| previous.spec.identity() == identity);
+        let forward = at.is_some_and(|at| self.previous[at].rolled_back_from);
+        if let Some(at) = at.filter(|_| !forward && !broken) {
+            self.previous[..at].iter_mut().for_each(|passed| passed.rolled_back_from = true);
+        }
         self.unlist(&identity);
         let left = self.serving.replace(to).filter(|left| left.spec.identity() != identity);
         if broken {
             return;
         }
         self.operator_epoch += 1;
-        // Oldest position, so that a second rollback reaches an older revision.
-        if let Some(left) = left {
+        let Some(mut left) = left else { return };
+        if forward {
+            self.previous.insert(0, left);
+            self.previous.truncate(KEPT);
+        } else {
+            left.rolled_back_from = true;
             self.previous.truncate(KEPT - 1);
             self.previous.push(left);
         }
@@ -283,21 +299,29 @@ impl SlotState {
         self.serving.iter().chain(&self.previous)
     }
 
-    /// The revision for a rollback: the last one, or the one whose revision or digest begins so.
+    /// The revision for a rollback: the last one that nobody rolled back from, or the one whose revision or digest begins so.
     ///
     /// # Errors
     /// If there is none, or more than one: the error text.
     pub fn earlier(&self, prefix: Option<&str>) -> Result<&Revision, String> {
+        let listed = |revisions: &mut dyn Iterator<Item = &Revision>| {
+            revisions.map(Revision::in_words).collect::<Vec<_>>().join(", ")
+        };
         let Some(prefix) = prefix else {
-            return self.previous.first().ok_or_else(|| "there is no earlier version to roll back to".into());
+            let next = self.previous.iter().find(|previous| !previous.rolled_back_from);
+            return next.ok_or_else(|| match &self.previous[..] {
+                [] => "there is no earlier version to roll back to".into(),
+                left => format!(
+                    "there is no earlier version to roll back to, only those that were rolled back from: {}; to return to one, \
+                     name its revision in `to`",
+                    listed(&mut left.iter())
+                ),
+            });
         };
         let begins = |revision: &&Revision| {
             revision.spec.identity().starts_with(prefix) || revision.spec.content().starts_with(prefix)
         };
         let found: Vec<&Revision> = self.previous.iter().filter(begins).collect();
-        let listed = |revisions: &mut dyn Iterator<Item = &Revision>| {
-            revisions.map(Revision::in_words).collect::<Vec<_>>().join(", ")
-        };
         match &found[..] {
             [one] => Ok(one),
             [] if self.previous.is_empty() => Err("there is no earlier version to roll back to".into()),
@@ -312,6 +336,12 @@ impl SlotState {
                 listed(&mut several.iter().copied())
             )),
         }
+    }
+
+    /// Whether a revision is what the files last desired.
+    #[must_use]
+    pub fn is_desired(&self, revision: &Revision) -> bool {
+        self.desired.as_ref() == Some(&revision.spec.identity())
     }
 
     fn serves(&self, identity: &str) -> bool {

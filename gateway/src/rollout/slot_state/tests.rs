@@ -79,7 +79,7 @@ fn spec(content: u8) -> Spec {
 }
 
 fn revision(content: u8) -> Revision {
-    Revision { spec: spec(content), policy: "p".into(), version: "1".into(), since: 0 }
+    Revision { spec: spec(content), policy: "p".into(), version: "1".into(), since: 0, rolled_back_from: false }
 }
 
 fn content(revision: &Revision) -> u8 {
@@ -396,6 +396,13 @@ impl World {
                 "an earlier version is listed twice"
             );
             assert!(earlier.iter().all(|earlier| ledger.earlier.contains(earlier)), "an earlier version never served");
+            let mut rolling = state.clone();
+            let mut reached: Vec<u8> = serves.into_iter().collect();
+            while let Ok(next) = rolling.earlier(None).cloned() {
+                assert!(!reached.contains(&content(&next)), "rollbacks go round in circles: {reached:?}");
+                reached.push(content(&next));
+                rolling.roll_back(Revision { rolled_back_from: false, ..next }, refusal("rolled_back"), false);
+            }
             let blocked = state.blocked.as_ref().map(|blocked| &blocked.identity);
             assert_eq!(blocked.cloned(), ledger.blocked.map(|content| spec(content).identity()), "what is blocked");
             let enabled = self.override_enabled[slot].filter(|(over, _)| *over == self.configured.0);
