@@ -22,7 +22,7 @@ const INPUT_BYTES: usize = 64 << 20;
 
 /// See the module.
 #[derive(Debug, Clone)]
-pub struct Demo {
+pub(crate) struct Demo {
     /// The folder of the script, or the reason that there is none and a built-in policy decides.
     folder: Result<PathBuf, String>,
 }
@@ -31,7 +31,7 @@ impl Demo {
     /// Lets the demo's script decide in the embedded configuration. A script that an earlier demo left stays as it is. If
     /// the folder cannot be written, the configuration stays as it is.
     #[must_use]
-    pub fn begin(config: &mut Config) -> Self {
+    pub(crate) fn begin(config: &mut Config) -> Self {
         let folder = match platform("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state") {
             Some(state) => {
                 let folder = state.join("demo");

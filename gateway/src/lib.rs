@@ -46,5 +46,4 @@ mod demo;
 mod run;
 
 pub use crate::control::{Checked, StartError};
-pub use crate::demo::Demo;
 pub use crate::run::{Options, check, run};

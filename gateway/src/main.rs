@@ -21,7 +21,7 @@ use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use wasmgate::config::{Config, Examined, LogFormat, Overrides, WrongFilter, check_filter, listen_address};
 use wasmgate::log;
-use wasmgate::{Demo, Options, StartError};
+use wasmgate::{Options, StartError};
 use wasmgate_policy_host::compile_component;
 
 /// An AI gateway that operators program with WebAssembly policies.
@@ -92,9 +92,9 @@ fn main() -> ExitCode {
                 }
             };
         }
-        Command::Serve(serve) => read(serve.config.as_deref()).and_then(|mut config| {
+        Command::Serve(serve) => read(serve.config.as_deref()).and_then(|config| {
             start_log(&config, serve.log_format)?;
-            let demo = serve.config.is_none().then(|| Demo::begin(&mut config));
+            let demo = serve.config.is_none();
             let overrides = Overrides { listen: serve.listen, admin_listen: serve.admin_listen };
             block_on(async {
                 let stop = stop_on_signal()
@@ -134,7 +134,7 @@ fn read(file: Option<&Path>) -> Result<Config, StartError> {
 
 fn options(overrides: Overrides) -> Options {
     // The running executable, even if its file was replaced since the start.
-    Options { overrides, compiler: Some(PathBuf::from("/proc/self/exe")), demo: None }
+    Options { overrides, compiler: Some(PathBuf::from("/proc/self/exe")), demo: false }
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {

@@ -1,10 +1,12 @@
-//! Starts the gateway: loads and checks everything that the configuration names before it binds a port.
+//! Starts the gateway: reserves its addresses, loads and checks everything that the configuration names, and only then
+//! accepts connections.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -31,8 +33,8 @@ pub struct Options {
     pub overrides: Overrides,
     /// The program that compiles components when called with `compile-component`; `None`: this process compiles them.
     pub compiler: Option<PathBuf>,
-    /// The demo, if it is what serves.
-    pub demo: Option<Demo>,
+    /// Whether the demo serves.
+    pub demo: bool,
 }
 
 fn loader(config: &Config, options: &Options) -> Result<Loader, StartError> {
@@ -74,18 +76,25 @@ fn fit_files(config: &Config) -> Result<Files, StartError> {
 /// # Errors
 /// If something cannot be loaded, or an address cannot be bound.
 pub async fn run(
-    config: Config,
+    mut config: Config,
     options: Options,
     stop: CancellationToken,
     listening: impl FnOnce(SocketAddr),
 ) -> Result<(), StartError> {
-    let loader = loader(&config, &options)?;
-    let (pooling, listen) = (loader.pooling(), options.overrides.listen.unwrap_or(config.listen));
+    let listen = options.overrides.listen.unwrap_or(config.listen);
     let mut admin = config.admin.clone();
     if let Some(listen) = options.overrides.admin_listen {
         let named = |message| StartError::Refused(format!("--admin-listen or WASMGATE_ADMIN_LISTEN: {message}"));
         admin.listen_on(listen).map_err(named)?;
     }
+    // First, so that a port in use is the only thing that happened. Connections are refused until everything is loaded.
+    let reserved = reserve(listen, "listen", "--listen or WASMGATE_LISTEN")?;
+    let admin_reserved =
+        admin.listen.map(|listen| reserve(listen, "admin.listen", "--admin-listen or WASMGATE_ADMIN_LISTEN"));
+    let admin_reserved = admin_reserved.transpose()?;
+    let demo = options.demo.then(|| Demo::begin(&mut config));
+    let loader = loader(&config, &options)?;
+    let pooling = loader.pooling();
     let files = fit_files(&config)?;
     if let Some(lowered) = files.lowered(config.server.max_connections, config.server.max_in_flight) {
         tracing::warn!("{lowered}");
@@ -93,13 +102,10 @@ pub async fn run(
     let lifecycle = Control::begin(config, loader).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
     let gateway = Arc::new(Gateway::new(serving, metrics, files, listen.ip().is_loopback()));
-    let (listener, addr) = bind(listen, "listen").await?;
-    let admin_listener = match admin.listen {
-        Some(listen) => Some(bind(listen, "admin.listen").await?),
-        None => None,
-    };
+    let (listener, addr) = reserved.listen()?;
+    let admin_listener = admin_reserved.map(Reserved::listen).transpose()?;
     tell(&gateway, pooling, addr, admin_listener.as_ref().map(|(_, addr)| (*addr, admin.token.is_some())));
-    if let Some(demo) = &options.demo {
+    if let Some(demo) = demo {
         demo.tell();
     }
     let (operator, questions) = mpsc::channel(QUESTIONS);
@@ -124,15 +130,53 @@ pub async fn run(
     Ok(())
 }
 
-/// Binds the address that `key` of the configuration, or its flag, gives.
-async fn bind(address: SocketAddr, key: &str) -> Result<(TcpListener, SocketAddr), StartError> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Failed(format!("cannot listen on {address} ({key}): {error}")))?;
-    let bound = listener
-        .local_addr()
-        .map_err(|error| StartError::Failed(format!("cannot read the bound address ({key}): {error}")))?;
-    Ok((listener, bound))
+/// Connections that the kernel keeps until the gateway accepts them.
+const BACKLOG: u32 = 1024;
+
+/// An address that no other process can bind any more, and at which nobody listens yet.
+struct Reserved {
+    socket: TcpSocket,
+    address: SocketAddr,
+    /// Its key in the configuration.
+    key: &'static str,
+    /// What overrides the key.
+    flag: &'static str,
+}
+
+/// Reserves the address that `key` of the configuration, or its `flag`, gives.
+fn reserve(address: SocketAddr, key: &'static str, flag: &'static str) -> Result<Reserved, StartError> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let bound = socket.and_then(|socket| {
+        // So that a restart does not wait for the connections of the process before. A port that another process listens at
+        // is refused all the same.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    });
+    let socket = bound.map_err(|error| cannot_listen(address, key, flag, &error))?;
+    Ok(Reserved { socket, address, key, flag })
+}
+
+impl Reserved {
+    /// Listens, and returns the bound address.
+    fn listen(self) -> Result<(TcpListener, SocketAddr), StartError> {
+        let Self { socket, address, key, flag } = self;
+        let listening = socket.listen(BACKLOG).and_then(|listener| {
+            let bound = listener.local_addr()?;
+            Ok((listener, bound))
+        });
+        listening.map_err(|error| cannot_listen(address, key, flag, &error))
+    }
+}
+
+fn cannot_listen(address: SocketAddr, key: &str, flag: &str, error: &io::Error) -> StartError {
+    let why = match error.kind() {
+        io::ErrorKind::AddrInUse => "another process has this port".to_owned(),
+        io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
+        io::ErrorKind::PermissionDenied => "the system does not permit it".to_owned(),
+        _ => error.to_string(),
+    };
+    StartError::Failed(format!("cannot listen on {address} ({key}): {why}; {flag} gives another address"))
 }
 
 /// Logs the start-up lines: active policies, models, addresses and commands to try. `admin`: the admin listener's
@@ -147,9 +191,9 @@ fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(Socke
             policy = decider.version.label,
             digest = policy.digest(),
             profile = policy.profile().as_str(),
-            isolation = ?policy.limits().isolation,
+            isolation = policy.limits().isolation.as_str(),
             call_time_ms = policy.limits().call_time_ms,
-            on_failure = ?decider.on_failure(),
+            on_failure = decider.on_failure().as_str(),
             "policy active"
         );
     }

@@ -1,10 +1,13 @@
 //! The process: where it listens, what beats what, what it says at the start, how it ends.
 
+use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
 use serde_json::json;
 use wasmgate_tests::backend::Backend;
 use wasmgate_tests::gateway::{Gateway, run};
+use wasmgate_tests::process::binary;
 
 #[test]
 fn the_start_says_where_it_listens_who_decides_and_what_to_try() {
@@ -129,7 +132,24 @@ fn an_address_in_use_ends_with_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let exit = Gateway::setup().argument("--listen").argument(&address).refused();
-    exit.expect(1, &[&format!("cannot listen on {address}")]);
+    exit.expect(1, &[&format!("cannot listen on {address} (listen): another process has this port; --listen")]);
+    // Nothing else happened.
+    assert!(!exit.text().contains("policy placed"), "{}", exit.text());
+}
+
+#[test]
+fn the_demo_makes_no_folder_if_its_address_is_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let exit = Command::new(binary())
+        .args(["serve", "--listen", &taken.local_addr().unwrap().to_string()])
+        .env("XDG_STATE_HOME", home.path().join("state"))
+        .env("XDG_CACHE_HOME", home.path().join("cache"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&exit.stderr).into_owned();
+    assert!(exit.status.code() == Some(1) && said.contains("another process has this port"), "{said}");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "{said}");
 }
 
 #[test]

@@ -286,7 +286,12 @@ fn what_is_no_policy_is_refused_at_load_with_stage_and_reason() {
         ),
         ("reaches-out", guest("reaches-out"), "admitted", "`wasi:http/outgoing@0.2.0`"),
         ("cost", guest("cost-decides"), "admitted", "does not export `wasmgate:policy/routing@1.0.0`"),
-        ("traps-at-start", guest("traps-at-start"), "configured", "trap"),
+        (
+            "traps-at-start",
+            guest("traps-at-start"),
+            "configured",
+            "trap: wasm trap: wasm `unreachable` instruction executed; in ",
+        ),
         ("spins-at-start", guest("spins-at-start"), "configured", "timeout"),
         ("traps-in-configure", guest("traps-in-configure"), "configured", "trap"),
         ("refuses-settings", guest("refuses-settings"), "configured", "setting budget should be above 0"),
@@ -300,7 +305,9 @@ fn what_is_no_policy_is_refused_at_load_with_stage_and_reason() {
             Some(bytes) => Gateway::setup().component(name, &bytes),
             None => Gateway::setup().routing(&format!("file = \"{name}.wasm\"")),
         };
-        setup.refused().expect(2, &[&format!("{name}.wasm"), &format!("not {stage}"), reason]);
+        let exit = setup.refused();
+        exit.expect(2, &[&format!("{name}.wasm"), &format!("not {stage}"), reason]);
+        assert!(!exit.text().contains("error while executing"), "frames come before the reason: {}", exit.text());
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Time};
 
 use futures_util::FutureExt;
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use super::contract::{Answer, Call, Functions};
 use super::engine::TICK;
@@ -144,13 +144,27 @@ fn catch<T>(
 ) -> impl Future<Output = Result<T, PolicyFailure>> {
     AssertUnwindSafe(tokio::time::timeout(time.wall, code)).catch_unwind().map(move |caught| match caught {
         Ok(Ok(Ok(value))) => Ok(value),
-        Ok(Ok(Err(error))) => Err(failure(classify(&error), format!("{error:#}"))),
+        Ok(Ok(Err(error))) => Err(failure(classify(&error), in_words(&error))),
         Ok(Err(_elapsed)) => Err(failure(
             FailureClass::Timeout,
             format!("no answer within {} ms of wall-clock time", time.wall.as_millis()),
         )),
         Err(_panic) => Err(failure(FailureClass::Host, "the host panicked during the call")),
     })
+}
+
+/// The reason of a failure, and then the guest's functions, innermost first. The runtime would begin with the functions.
+fn in_words(error: &wasmtime::Error) -> String {
+    const FRAMES: usize = 8;
+    let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string);
+    let trace = backtrace.as_deref().unwrap_or_default();
+    let reasons: Vec<String> =
+        error.chain().map(ToString::to_string).filter(|reason| trace.is_empty() || !reason.contains(trace)).collect();
+    // A line of the backtrace is `0: 0x1a2b - module!function`.
+    let frames: Vec<&str> =
+        trace.lines().filter_map(|line| Some(line.split_once(" - ")?.1.trim())).take(FRAMES).collect();
+    let frames = if frames.is_empty() { String::new() } else { format!("; in {}", frames.join(", called by ")) };
+    reasons.join(": ") + &frames
 }
 
 fn classify(error: &wasmtime::Error) -> FailureClass {

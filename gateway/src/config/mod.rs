@@ -315,6 +315,17 @@ pub enum OnFailure {
     FailClosed,
 }
 
+impl OnFailure {
+    /// The word in the configuration and in logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DefaultDecision => "default-decision",
+            Self::FailClosed => "fail-closed",
+        }
+    }
+}
+
 /// Values from flags or the environment. They override the file, at the start and after each reload.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Overrides {

@@ -149,7 +149,7 @@ impl Routing<'_> {
                 record.routed_by = Some(Arc::clone(decider));
                 match self.ask(record, decider, candidates).await {
                     Ok(Verdict::Route(decision)) => {
-                        record.score = decision.complexity;
+                        record.score = decision.complexity.map(rounded);
                         record.complexity = decision.tier.map_or(Complexity::Unknown, Complexity::from);
                         let ranking = decision.ranking.iter().map(|&index| self.permitted[index as usize]);
                         return Ok(Decision {
@@ -263,4 +263,9 @@ fn failed(decider: &Decider, failure: &PolicyFailure) -> Result<(), Failure> {
                 .with_detail(format_args!("{}: {failure}", decider.version.label)))
         }
     }
+}
+
+/// A score without the noise of binary fractions: 0.9, not 0.8999999999999999.
+fn rounded(score: f64) -> f64 {
+    (score * 1e6).round() / 1e6
 }
