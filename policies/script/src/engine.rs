@@ -3,9 +3,10 @@
 use crate::failure::failure;
 use crate::request::Asked;
 use crate::{answer, candidate, number, ranking, request, text};
-use rhai::Engine;
 use rhai::packages::{BasicArrayPackage, BasicMapPackage, BasicMathPackage, CorePackage, LogicPackage};
 use rhai::packages::{MoreStringPackage, Package};
+use rhai::{Dynamic, Engine};
+use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use wasmgate_policy::log;
 
@@ -52,7 +53,6 @@ pub(crate) fn engine() -> Engine {
         .disable_symbol("Fn")
         .on_print(log::info)
         .on_debug(|text, _, place| log::debug(&format!("line {}: {text}", place.line().unwrap_or_default())));
-    count_reads(&mut engine);
     Rhai::new().register_into_engine(&mut engine);
     request::register(&mut engine);
     candidate::register(&mut engine);
@@ -63,14 +63,16 @@ pub(crate) fn engine() -> Engine {
     engine
 }
 
-/// Ends a call that reads variables too often, at the line where it does. The hook is meant to supply variables; this
-/// one never does.
+/// Lets functions, and the closures in them, read what the top level defined: by default Rhai's functions see only their
+/// parameters. Also ends a call that reads variables too often, at the line where it does.
 #[expect(deprecated, reason = "so that it is noticed: the hook may change, and the interpreter's version is pinned")]
-fn count_reads(engine: &mut Engine) {
-    engine.on_var(|_, _, context| match context.tag().read_lock::<Asked>() {
+pub(crate) fn resolve(engine: &mut Engine, defined: HashMap<String, Dynamic>) {
+    engine.on_var(move |name, offset, context| match context.tag().read_lock::<Asked>() {
         Some(asked) if asked.0.reads.fetch_add(1, Relaxed) >= READS => {
             Err(failure(format!("more than {READS} reads of variables: a loop without end?")))
         }
-        _ => Ok(None),
+        // What the function itself has comes first. Only in a nested closure the offset of that may be unknown.
+        _ if offset > 0 || context.scope().contains(name) => Ok(None),
+        _ => Ok(defined.get(name).cloned()),
     });
 }

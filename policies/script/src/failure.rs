@@ -46,10 +46,14 @@ pub(crate) fn of_text(error: &ParseError) -> String {
 /// Why a script stopped. The engine knows the limits that it enforces.
 pub(crate) fn of_run(engine: &Engine, error: Box<EvalAltResult>) -> String {
     let mut error = error;
-    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, _) = *error {
+    // The innermost place that is known: that of a call, if what it called states none.
+    let mut place = Position::NONE;
+    while let EvalAltResult::ErrorInFunctionCall(_, _, inner, call) = *error {
+        place = if call.is_none() { place } else { call };
         error = inner;
     }
-    let place = error.take_position();
+    let exact = error.take_position();
+    let place = if exact.is_none() { place } else { exact };
     let sentence = match &*error {
         EvalAltResult::ErrorRuntime(thrown, _) => match thrown.as_immutable_string_ref() {
             Ok(sentence) => sentence.to_string(),

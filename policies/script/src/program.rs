@@ -2,10 +2,10 @@
 
 use crate::call::Call;
 use crate::candidate::offered;
-use crate::engine::engine;
+use crate::engine::{engine, resolve};
 use crate::failure;
 use crate::request::Asked;
-use rhai::{AST, CallFnOptions, Dynamic, Engine, Module, Scope};
+use rhai::{AST, CallFnOptions, Dynamic, Engine, Scope};
 use std::sync::Arc;
 
 /// A hook, and its function's name in scripts.
@@ -47,7 +47,8 @@ impl Program {
         let mut constants = Scope::new();
         let top = engine.compile(text).map_err(|error| refusal(failure::of_text(&error)))?;
         engine.run_ast_with_scope(&mut constants, &top).map_err(|error| refusal(failure::of_run(&engine, error)))?;
-        publish(&mut engine, &constants);
+        let defined = constants.iter().map(|(name, _, value)| (name.to_owned(), value)).collect();
+        resolve(&mut engine, defined);
         // Compiles a second time, now that all names are known, to find unknown names before any request does.
         engine.set_strict_variables(true);
         let script = engine.compile_with_scope(&constants, text);
@@ -78,13 +79,4 @@ impl Program {
     pub(crate) fn kind(&self, value: &Dynamic) -> String {
         failure::kind(&self.engine, value)
     }
-}
-
-/// Lets functions read what the top level defined. By default, Rhai's functions only see their parameters.
-fn publish(engine: &mut Engine, constants: &Scope<'_>) {
-    let mut module = Module::new();
-    for (name, _, value) in constants.iter() {
-        module.set_var(name, value);
-    }
-    engine.register_global_module(module.into());
 }

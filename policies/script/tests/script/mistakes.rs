@@ -66,6 +66,27 @@ fn functions_see_what_the_top_level_defined() {
     }));
 }
 
+#[test]
+fn closures_see_what_the_top_level_defined() {
+    let script = "const SMALL = [\"a\", \"b\"]; const MIN = 2;\n\
+                  fn count(texts) { let own = 1; texts.filter(|t| SMALL.contains(t) && t.len() >= MIN - own).len() }\n\
+                  fn nested(MIN) { [1, 2, 3].filter(|n| [n].some(|m| m > MIN)).len() }\n\
+                  fn route(request, candidates) { deny(\"x\", `${count([\"a\", \"c\", \"\"])} ${nested(1)}`) }";
+    let verdict = routing(script).unwrap().route(&request(""), &[]);
+    assert_eq!(verdict, Ok(Denial::new("x", "1 2").into()));
+}
+
+#[test]
+fn a_mistake_inside_functions_keeps_its_line() {
+    for (script, expected) in [
+        ("fn route(r, c) {\n  inner()\n}\nfn inner() {\n  throw \"no idea\"\n}", "line 5, column 3: no idea"),
+        ("fn route(r, c) {\n  [1].filter(|n|\n    nothing(n))\n}", "line 3, column 5: "),
+    ] {
+        let failed = routing(script).unwrap().route(&request(""), &[]).unwrap_err();
+        assert!(failed.starts_with(expected), "{script}: {failed}");
+    }
+}
+
 /// Pieces of the language in any order: nearly scripts.
 fn nearly_a_script() -> impl Strategy<Value = String> {
     let piece = proptest::sample::select(
