@@ -72,8 +72,13 @@ fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
         Value::Object(members) => {
             found.push(at.to_owned());
             for (key, value) in members {
-                let of_client = matches!(key.as_str(), "parameters" | "schema" | "input_schema" | "arguments");
-                if !of_client && !(key == "input" && value.is_object()) && !(key == "format" && at.is_empty()) {
+                let of_client = match key.as_str() {
+                    "parameters" | "schema" | "input_schema" | "arguments" => true,
+                    "input" => value.is_object(),
+                    "format" => at.is_empty(),
+                    _ => false,
+                };
+                if !of_client {
                     objects(value, &format!("{at}/{key}"), found);
                 }
             }
