@@ -157,6 +157,36 @@ fn fixtures_that_are_not_met_are_shown_and_can_be_taken_over() {
 }
 
 #[test]
+fn fixtures_have_settings_of_their_own_and_a_gateway_runs_them_with_those() {
+    let component = wasmgate_policy_host::builtin::component("complexity").unwrap();
+    let expecting = |settings: &Value, model: &str| {
+        let mut file = json!({"fixtures": [{
+            "name": "a greeting", "prompt": "Hello!", "hints": {"last-model": "b"},
+            "candidates": [{"model": "a"}, {"model": "b"}], "expect": {"model": model},
+        }]});
+        if !settings.is_null() {
+            file["settings"] = settings.clone();
+        }
+        file.to_string().into_bytes()
+    };
+    let pinned = json!({"low-models": ["b"], "medium-models": [], "high-models": ["a"]});
+    let gateway = |settings: &Value, model: &str| {
+        let setup = wasmgate_tests::gateway::Gateway::setup().component("mine", component);
+        let setup = setup.settings("low-models = [\"phi2\"]\nmedium-models = []\nhigh-models = [\"tinyllama\"]");
+        setup.file("mine.fixtures.json", &expecting(settings, model))
+    };
+    gateway(&pinned, "b").check().expect(0, &["valid"]);
+    gateway(&pinned, "a").check().expect(2, &["not probed", "model: found \"b\", expected \"a\""]);
+    // The operator's settings and the defaults name neither, so that the first candidate stays first.
+    for settings in [Value::Null, json!({})] {
+        gateway(&settings, "a").check().expect(0, &["valid"]);
+    }
+    gateway(&json!({"low": 1}), "a").check().expect(2, &["unknown setting `low`", "low-models"]);
+    let files = folder(&[("p.wasm", component), ("p.fixtures.json", &expecting(&pinned, "b"))]);
+    policy(&files, "test", "p.wasm", &[]).expect(0, &["1 of 1 fixtures as expected"]);
+}
+
+#[test]
 fn fixtures_may_be_toml_which_is_read_and_not_written() {
     let script = b"fn route(request, candidates) { pass() }";
     let toml = b"# a comment\n[[fixtures]]\nname = \"a greeting\"\nprompt = \"Hello!\"\nexpect = { tier = \"low\" }\n";

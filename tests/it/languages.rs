@@ -162,6 +162,17 @@ fn a_new_project_builds_and_passes(language: &'static str) -> Project {
     let component = project.component();
     let tested = project.policy(&["test", &component]);
     tested.expect(0, &["3 of 3 fixtures as expected", "1 of 1 fixtures as expected"]);
+    // Its fixtures refuse no setting that an operator changes. A script has none.
+    for (hook, setting) in [("routing", "cloud-from"), ("cost", "expected-output-tokens")] {
+        if language != "script" {
+            let settings = project.path("settings.json");
+            std::fs::write(&settings, json!({setting: 1}).to_string()).unwrap();
+            let settings = settings.to_str().unwrap();
+            project
+                .policy(&["test", &component, "--hook", hook, "--settings", settings])
+                .expect(0, &["fixtures as expected"]);
+        }
+    }
     if language == "javascript" {
         // Against the types of the contract.
         let tsc = real::folder().join("toolchains/javascript/npm/node_modules/.bin/tsc");
