@@ -55,6 +55,14 @@ fn wasi_is_printed_whole() {
 }
 
 #[test]
+fn the_keys_of_fixtures_are_printed_as_the_page_shows_them() {
+    let exit = run(&["policy", "fixtures"]);
+    exit.expect(0, &["| `candidates` | list: a candidate |"]);
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway/FIXTURES.md")).unwrap();
+    assert!(page.contains(exit.stdout.trim()), "{}", exit.stdout);
+}
+
+#[test]
 fn a_built_in_policy_can_be_looked_at_asked_and_measured() {
     run(&["policy", "inspect", "complexity"]).expect(
         0,

@@ -93,6 +93,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Print all keys of fixture files.
+    Fixtures,
     /// Print the contract between gateway and policies.
     Wit,
     /// Print a module in the text format that implements WASI's first version for a policy, for compilers that need it.
@@ -159,6 +161,7 @@ async fn perform(action: Action) -> Result<String, Failed> {
         Action::Bench { subject, asked, against, calls, json } => {
             bench::bench(&subject, &asked, against.as_deref(), calls as usize, json).await
         }
+        Action::Fixtures => Ok(wasmgate_policy_host::fixtures::reference()),
         Action::Wit => Ok(WIT.to_owned()),
         Action::Wasi => Ok(WASI.to_owned()),
     }
