@@ -325,6 +325,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# total_seconds = ", "total_seconds = ")
         // Nor is there this file.
         .replace("# on_failure = ", "on_failure = ")
+        .replace("# answer = ", "answer = ")
         .replace("# low-models = ", "low-models = ")
         .replace("# medium-models = ", "medium-models = ")
         .replace("# high-models = ", "high-models = ")

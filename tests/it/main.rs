@@ -51,6 +51,7 @@ mod reload;
 mod routing;
 mod sandbox;
 mod sequences;
+mod simulated;
 mod slow_clients;
 mod streaming;
 mod swaps;

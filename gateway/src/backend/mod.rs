@@ -61,7 +61,7 @@ pub use redaction::Redaction;
 pub use sent::Sent;
 pub use settings::{LocatedBy, Location, Secret, Settings, Timeouts};
 pub(crate) use settings::{SECONDS, TimeoutsFile, seconds};
-pub use sim::SimSettings;
+pub use sim::{HEADER as SIM_HEADER, Script, SimSettings};
 
 /// A backend: its settings, and its live state.
 #[derive(Debug)]
@@ -111,6 +111,8 @@ pub struct Call<'a> {
     pub dialect_headers: &'a HeaderMap,
     /// Deadline for the head of the answer.
     pub head_by: tokio::time::Instant,
+    /// What the client wants a simulated model to answer.
+    pub script: Option<&'a Script>,
     /// Set once the request is being written.
     pub sent: Sent,
 }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::HeaderMap;
 
-use crate::backend::{self, Call};
+use crate::backend::{self, Call, Script};
 use crate::error::{Failure, Kind};
 use crate::routing::Decision;
 use crate::state::Snapshot;
@@ -65,6 +65,8 @@ pub(crate) struct ChatCall {
     pub headers: HeaderMap,
     /// Whether a stream is held back until it is complete, so that another model can answer until then.
     pub guarded: bool,
+    /// What a simulated model is to answer; boxed, because few requests have it.
+    pub script: Option<Box<Script>>,
 }
 
 /// Calls the ranked models in order, until one answers. If none does, the client sees the first failure.
@@ -196,6 +198,7 @@ impl Attempt for Dispatch<'_> {
             strip_reasoning: self.snapshot.limits.strip_reasoning,
             quirks: &live.quirks,
             dialect_headers: &call.headers,
+            script: call.script.as_deref(),
             head_by: head_by.into(),
             sent: record.sent.clone(),
         };

@@ -16,8 +16,9 @@ use super::intake::{self, Types};
 use super::memory::Held;
 use super::response::{refuse, respond, wait};
 use super::unread::Unread;
+use crate::backend::{SIM_HEADER, Script};
 use crate::dispatch::{self, ChatCall};
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::routing::{Inbound, Router};
 use wasmgate_dialect::frames::Framing;
 use wasmgate_dialect::{Dialect, loaded};
@@ -76,9 +77,11 @@ async fn prepare(
     in_flight.record.stream = chat.stream;
     let inbound = Inbound { dialect, chat: &chat, headers };
     let decision = gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await?;
+    let script = headers.get(SIM_HEADER).map(|value| Script::parse(value.as_bytes())).transpose();
+    let script = script.map_err(|wrong| Failure::new(Kind::BadRequest, wrong))?.map(Box::new);
     let guarded = headers.get(GUARDED).is_some_and(|value| value == "true");
     let headers = if dialect == Dialect::Anthropic { dialect_headers(headers) } else { HeaderMap::new() };
-    Ok(Next::Call(Prepared { call: ChatCall { dialect, chat, decision, headers, guarded }, _memory: memory }))
+    Ok(Next::Call(Prepared { call: ChatCall { dialect, chat, decision, headers, guarded, script }, _memory: memory }))
 }
 
 /// The steps from the first model call on. If the operator configured keep-alive comments, a stream that is slow to

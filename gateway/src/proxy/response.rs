@@ -153,6 +153,9 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, in_flight: &InFlight, cos
     if let Some(cost) = cost {
         set("x-wasmgate-cost-usd", &cost.usd().to_string());
     }
+    if record.model.is_some_and(|index| snapshot.catalog.models()[index].backend.is_simulated()) {
+        set("x-wasmgate-simulated", "true");
+    }
 }
 
 /// The response to a request that failed. Every failure becomes a response here.

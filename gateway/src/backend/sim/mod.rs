@@ -1,5 +1,7 @@
-//! A simulated model, so that a first run, a demonstration or a test needs no model server. It speaks OpenAI's dialect,
-//! and its answers say that they are simulated.
+//! A simulated model, so that a first run, a demonstration or a test needs no model server. It speaks OpenAI's dialect. It never
+//! looks like a real one: its texts, its ids and a header of the gateway's answer say that it is simulated.
+
+mod script;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -10,8 +12,11 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
+pub use script::{HEADER, Script};
+
 use super::Call;
 use crate::error::{Failure, Kind};
+use script::Said;
 use wasmgate_base::range::Range;
 use wasmgate_dialect::chat::{Chat, Part, Role};
 
@@ -27,11 +32,13 @@ pub struct SimSettings {
     pub output_tokens: u32,
     /// An injected fault, and how often it occurs.
     pub fault: Option<Fault>,
+    /// What it answers; by default a sentence that says that it is simulated.
+    pub answer: Script,
 }
 
 impl Default for SimSettings {
     fn default() -> Self {
-        Self { latency_ms: 20, tokens_per_second: 500.0, output_tokens: 24, fault: None }
+        Self { latency_ms: 20, tokens_per_second: 500.0, output_tokens: 24, fault: None, answer: Script::default() }
     }
 }
 
@@ -80,12 +87,17 @@ pub(super) struct SimBody {
     cut: bool,
 }
 
+/// Begins each text that a simulated model is told to say.
+const MARK: &str = "[simulated] ";
+/// The id of its answers.
+const ID: &str = "simulated";
+
 const WORDS: [&str; 12] =
     ["This", "is", "a", "simulated", "answer:", "no", "model", "was", "asked.", "It", "stands", "for"];
 
 /// Answers the `number`th call.
 pub(super) async fn answer(sim: &SimSettings, number: u32, call: &Call<'_>) -> Result<SimBody, Failure> {
-    let Call { model, chat, sent, .. } = call;
+    let Call { model, chat, sent, script, .. } = call;
     let fault = sim.fault.as_ref().filter(|fault| number.is_multiple_of(fault.every)).map(|fault| fault.kind);
     if fault != Some(FaultKind::Unreachable) {
         sent.note();
@@ -100,43 +112,89 @@ pub(super) async fn answer(sim: &SimSettings, number: u32, call: &Call<'_>) -> R
         }
         Some(FaultKind::Cut) | None => {}
     }
-    let wanted = chat.max_tokens.unwrap_or(u32::MAX);
-    let tokens = sim.output_tokens.min(wanted);
-    let finish = if wanted < sim.output_tokens { "length" } else { "stop" };
-    let words = WORDS.iter().copied().chain([*model]).chain(std::iter::repeat("and so on"));
-    let texts: Vec<String> = words
-        .take(tokens as usize)
-        .enumerate()
-        .map(|(i, word)| if i == 0 { word.into() } else { format!(" {word}") })
-        .collect();
+    let Said { text, thinking, calls, cut } = sim.answer.answer(*script, chat);
+    let cut = cut || fault == Some(FaultKind::Cut);
+    let limit = chat.max_tokens.unwrap_or(u32::MAX);
+    // A word counts as a token. Thinking comes first, and all of it counts.
+    let thought = thinking.as_deref().map(pieces).unwrap_or_default();
+    let left = (limit as usize).saturating_sub(thought.len());
+    let (mut texts, whole) = match text {
+        Some(text) => (pieces(&text), true),
+        None if !calls.is_empty() => (Vec::new(), true),
+        None => {
+            let words = WORDS.iter().copied().chain([*model]).chain(std::iter::repeat("and so on"));
+            let words = words.take((sim.output_tokens as usize).min(left)).enumerate();
+            let texts = words.map(|(i, word)| if i == 0 { word.into() } else { format!(" {word}") }).collect();
+            (texts, sim.output_tokens as usize <= left)
+        }
+    };
+    let finish = match whole && texts.len() <= left {
+        false => "length",
+        true if !calls.is_empty() => "tool_calls",
+        true => "stop",
+    };
+    texts.truncate(left);
+    let tokens = u32::try_from(thought.len() + texts.len() + calls.len()).unwrap_or(u32::MAX).min(limit);
     let prompt = prompt_words(chat);
     let usage =
         json!({"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + u64::from(tokens)});
     let pause = Duration::try_from_secs_f64(1.0 / sim.tokens_per_second).unwrap_or(Duration::ZERO);
+    let calls: Vec<_> = calls
+        .into_iter()
+        .enumerate()
+        .map(|(index, (name, arguments))| {
+            let id = format!("call_simulated_{number}_{index}");
+            json!({"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+        })
+        .collect();
+    let calls = if finish == "length" { Vec::new() } else { calls };
     let mut pieces: VecDeque<Bytes>;
     if chat.stream {
         let event = |value: serde_json::Value| Bytes::from(format!("data: {value}\n\n"));
         let chunk = |delta: serde_json::Value, finish: serde_json::Value| {
-            event(json!({"id": "sim", "object": "chat.completion.chunk", "created": 0, "model": model,
+            event(json!({"id": ID, "object": "chat.completion.chunk", "created": 0, "model": model,
                 "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}))
         };
-        pieces = texts.iter().map(|text| chunk(json!({"role": "assistant", "content": text}), json!(null))).collect();
+        let thought = thought.iter().map(|text| json!({"role": "assistant", "reasoning_content": text}));
+        let texts = texts.iter().map(|text| json!({"role": "assistant", "content": text}));
+        let calls = calls.iter().map(|call| json!({"role": "assistant", "tool_calls": [call]}));
+        pieces = thought.chain(texts).chain(calls).map(|delta| chunk(delta, json!(null))).collect();
         pieces.push_back(chunk(json!({}), json!(finish)));
-        pieces.push_back(event(json!({"id": "sim", "object": "chat.completion.chunk", "created": 0, "model": model,
+        pieces.push_back(event(json!({"id": ID, "object": "chat.completion.chunk", "created": 0, "model": model,
             "choices": [], "usage": usage})));
         pieces.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
     } else {
         sleep(pause.saturating_mul(tokens)).await;
-        let message = json!({"role": "assistant", "content": texts.concat()});
-        let body = json!({"id": "sim", "object": "chat.completion", "created": 0, "model": model, "usage": usage,
+        let mut message = json!({"role": "assistant", "content": texts.concat()});
+        if !thought.is_empty() {
+            message["reasoning_content"] = thought.concat().into();
+        }
+        if !calls.is_empty() {
+            message["tool_calls"] = calls.into();
+        }
+        let body = json!({"id": ID, "object": "chat.completion", "created": 0, "model": model, "usage": usage,
             "choices": [{"index": 0, "message": message, "finish_reason": finish}]});
-        pieces = [Bytes::from(body.to_string())].into();
+        let body = body.to_string();
+        pieces = [Bytes::copy_from_slice(&body.as_bytes()[..if cut { body.len() / 2 } else { body.len() }])].into();
     }
-    let cut = fault == Some(FaultKind::Cut);
-    if cut {
-        pieces.truncate(pieces.len() / 2);
+    if cut && chat.stream {
+        pieces.truncate((pieces.len() / 2).max(1));
     }
     Ok(SimBody { pieces, pause: if chat.stream { pause } else { Duration::ZERO }, waiting: None, cut })
+}
+
+/// A text in words, each with the white space before it.
+fn pieces(text: &str) -> Vec<String> {
+    let mut pieces: Vec<String> = Vec::new();
+    let mut after_space = true;
+    for character in text.chars() {
+        match pieces.last_mut() {
+            Some(last) if !(character.is_whitespace() && !after_space) => last.push(character),
+            _ => pieces.push(character.into()),
+        }
+        after_space = character.is_whitespace();
+    }
+    pieces
 }
 
 /// A vector for each input: short, and the same each time.
