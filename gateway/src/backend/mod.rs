@@ -22,6 +22,7 @@ pub mod retry;
 mod sent;
 mod settings;
 mod sim;
+mod sim_script;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -61,7 +62,8 @@ pub use redaction::Redaction;
 pub use sent::Sent;
 pub use settings::{LocatedBy, Location, Secret, Settings, Timeouts};
 pub(crate) use settings::{SECONDS, TimeoutsFile, seconds};
-pub use sim::{HEADER as SIM_HEADER, Script, SimSettings};
+pub use sim::SimSettings;
+pub use sim_script::{HEADER as SIM_HEADER, Script};
 
 /// A backend: its settings, and its live state.
 #[derive(Debug)]

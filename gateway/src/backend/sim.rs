@@ -1,8 +1,6 @@
 //! A simulated model, so that a first run, a demonstration or a test needs no model server. It speaks OpenAI's dialect. It never
 //! looks like a real one: its texts, its ids and a header of the gateway's answer say that it is simulated.
 
-mod script;
-
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,11 +10,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-pub use script::{HEADER, Script};
-
 use super::Call;
+use super::sim_script::{Said, Script};
 use crate::error::{Failure, Kind};
-use script::Said;
 use wasmgate_base::range::Range;
 use wasmgate_dialect::chat::{Chat, Part, Role};
 
@@ -87,8 +83,6 @@ pub(super) struct SimBody {
     cut: bool,
 }
 
-/// Begins each text that a simulated model is told to say.
-const MARK: &str = "[simulated] ";
 /// The id of its answers.
 const ID: &str = "simulated";
 

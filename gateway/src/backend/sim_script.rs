@@ -4,7 +4,6 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::MARK;
 use wasmgate_dialect::chat::{Chat, Format, Role, Tool, ToolChoice};
 
 /// The request header, whose value is a JSON object with the keys of [`Script`].
@@ -34,6 +33,9 @@ pub struct ToolCall {
     #[serde(default)]
     pub arguments: Option<Map<String, Value>>,
 }
+
+/// Begins each text that a simulated model is told to say.
+const MARK: &str = "[simulated] ";
 
 /// An answer to one request.
 #[derive(Debug, Default)]
