@@ -53,7 +53,9 @@ impl Script {
     /// # Errors
     /// If it is not JSON with these keys: the sentence for the client.
     pub fn parse(header: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(header).map_err(|error| {
+        // An object first: serde would take a list for the keys in their order.
+        let object = serde_json::from_slice::<Map<String, Value>>(header);
+        object.and_then(|object| serde_json::from_value(Value::Object(object))).map_err(|error| {
             format!("{HEADER}: {error}; expected a JSON object with `text`, `thinking`, `tool_calls` or `cut`")
         })
     }
