@@ -322,7 +322,7 @@ mod tests {
             (400, r#"{"error":{"message":"no","type":"authentication_error"}}"#, 401),
             (403, "", 403),
             (429, r#"{"error":{"message":"no","code":"insufficient_quota"}}"#, 429),
-            (400, r#"{"error":{"message":"Incorrect API key provided: sk-...ab."}}"#, 401),
+            (400, r#"{"error":{"message":"Incorrect API key provided: sk-...ab.","param":"","code":""}}"#, 401),
             (
                 400,
                 r#"{"error":{"message":"This API method requires billing to be enabled. Please enable billing on"}}"#,

@@ -112,24 +112,28 @@ fn calls(wanted: &[ToolCall], chat: &Chat) -> Vec<(String, String)> {
 /// Arguments that fit a tool's schema.
 fn fitting(tool: &Tool) -> String {
     let schema = tool.parameters.as_ref().and_then(|schema| serde_json::from_str(schema.get()).ok());
-    schema.map_or(json!({}), |schema: Value| value(&schema, 0)).to_string()
+    schema.map_or(json!({}), |schema: Value| value(&schema, 0, &mut { VALUES })).to_string()
 }
 
 /// A text in the format that the client demands.
 fn formatted(format: &Format) -> String {
     match format {
         Format::Json => json!({"simulated": true}).to_string(),
-        Format::Schema { schema, .. } => {
-            serde_json::from_str(schema.get()).map_or(json!({}), |schema| value(&schema, 0)).to_string()
-        }
+        Format::Schema { schema, .. } => serde_json::from_str(schema.get())
+            .map_or(json!({}), |schema| value(&schema, 0, &mut { VALUES }))
+            .to_string(),
     }
 }
 
 /// Deepest schema that gets values.
 const DEPTH: usize = 8;
 
-/// A small value that fits a simple schema.
-fn value(schema: &Value, depth: usize) -> Value {
+/// Most values in one answer: a client's schema decides how many it asks for.
+const VALUES: usize = 1000;
+
+/// A small value that fits a simple schema. `left`: how many more values it may have.
+fn value(schema: &Value, depth: usize, left: &mut usize) -> Value {
+    *left = left.saturating_sub(1);
     if let Some(one) = schema.get("const").or_else(|| schema["enum"].get(0)) {
         return one.clone();
     }
@@ -142,9 +146,13 @@ fn value(schema: &Value, depth: usize) -> Value {
         Some("null") => Value::Null,
         _ if depth == DEPTH => json!({}),
         _ => {
-            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let property = |name: &str| (name.to_owned(), value(&schema["properties"][name], depth + 1));
-            Value::Object(required.map(property).collect())
+            let mut members = serde_json::Map::new();
+            for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                if *left > 0 && !members.contains_key(name) {
+                    members.insert(name.to_owned(), value(&schema["properties"][name], depth + 1, left));
+                }
+            }
+            Value::Object(members)
         }
     }
 }
@@ -173,9 +181,23 @@ mod tests {
             },
         });
         assert_eq!(
-            value(&schema, 0),
+            value(&schema, 0, &mut 100),
             json!({"city": "simulated", "days": 1, "unit": "C", "at": [], "deep": {"on": true}})
         );
-        assert_eq!(value(&json!({}), 0), json!({}));
+        assert_eq!(value(&json!({}), 0, &mut 100), json!({}));
+    }
+
+    #[test]
+    fn a_schema_cannot_ask_for_more_values_than_it_is_long() {
+        let mut schema = json!({"type": "string"});
+        for _ in 0..8 {
+            schema = json!({"required": vec!["p0"; 100], "properties": {"p0": schema}});
+        }
+        assert_eq!(value(&schema, 0, &mut 1000).to_string().matches("p0").count(), 8);
+        let names: Vec<_> = (0..50).map(|n| format!("p{n}")).collect();
+        let wide = json!({"required": names, "properties": {}});
+        let mut left = 20;
+        assert!(value(&wide, 0, &mut left).as_object().unwrap().len() <= 20);
+        assert_eq!(left, 0);
     }
 }

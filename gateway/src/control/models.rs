@@ -72,7 +72,8 @@ impl Control {
                 tracing::info!(%slot, policy = version.label, tiers = tiers(made), "tiers that no setting names");
             }
             (entry.reported.unknown, entry.reported.tiers) = (unknown, made.cloned());
-            if version.policy.fits(&models) || entry.reported.refitting {
+            // A version that failed too often gets its traffic back from the breaker, not from new models.
+            if version.policy.fits(&models) || entry.reported.refitting || version.is_open() {
                 continue;
             }
             entry.reported.refitting = true;
@@ -86,12 +87,12 @@ impl Control {
 
     /// Puts the version with other tiers in the place of the same version with the former ones.
     pub(super) fn refitted(&mut self, slot: &Slot, before: &Arc<Version>, outcome: Result<Policy, PolicyFailure>) {
-        let entry = self.slots.entry(slot);
+        let Some(entry) = self.slots.get_mut(slot) else { return };
         entry.reported.refitting = false;
         // Another version may have been placed meanwhile. Publishing looks at it.
         let is_current = entry.version.as_ref().is_some_and(|version| Arc::ptr_eq(version, before));
         match outcome {
-            Ok(policy) if is_current => {
+            Ok(policy) if is_current && !before.is_open() => {
                 let version = Version::new(policy, before.version.clone());
                 entry.version = Some(Arc::new(version));
                 (entry.breaker, entry.comparison) = (None, None);

@@ -76,21 +76,18 @@ pub(crate) async fn with_retries<A: Attempt>(
             Ok(pass) => pass,
             // The call that failed says more than the one that was not made.
             Err(not_called) => {
-                let (reason, failure) = match earlier {
-                    Some(failure) => (Some(failure.kind.reason()), failure),
-                    None => ((not_called.kind == Kind::BreakerOpen).then_some(Reason::BreakerOpen), not_called),
-                };
-                record.failed_attempts.extend(reason.map(|reason| FailedAttempt {
-                    model: index,
-                    reason,
-                    retried: false,
-                }));
-                return Err(failure);
+                if let Some(failure) = earlier {
+                    return Err(failure);
+                }
+                if not_called.kind == Kind::BreakerOpen {
+                    let reason = Reason::BreakerOpen;
+                    record.failed_attempts.push(FailedAttempt { model: index, reason, retried: false });
+                }
+                return Err(not_called);
             }
         };
-        if let Some(failure) = earlier.take() {
-            let reason = failure.kind.reason();
-            record.failed_attempts.push(FailedAttempt { model: index, reason, retried: true });
+        if let Some(last) = record.failed_attempts.last_mut().filter(|_| earlier.take().is_some()) {
+            last.retried = true;
         }
         attempts += 1;
         let loads = live.backend.may_load(&live.model.backend_name);
@@ -125,20 +122,13 @@ pub(crate) async fn with_retries<A: Attempt>(
         };
         let reason = failure.kind.reason();
         let pause = pause.filter(|&pause| Instant::now() + pause < until).filter(|_| budgets.retries.withdraw());
-        let waited = match pause {
-            None => Err(failure),
-            Some(pause) => tokio::select! {
-                biased;
-                () = budgets.cutoff.cancelled() => Err(stopping()),
-                () = tokio::time::sleep(pause) => Ok(failure),
-            },
-        };
-        match waited {
-            Ok(failure) => earlier = Some(failure),
-            Err(failure) => {
-                record.failed_attempts.push(FailedAttempt { model: index, reason, retried: false });
-                return Err(failure);
-            }
+        record.failed_attempts.push(FailedAttempt { model: index, reason, retried: false });
+        let Some(pause) = pause else { return Err(failure) };
+        earlier = Some(failure);
+        tokio::select! {
+            biased;
+            () = budgets.cutoff.cancelled() => return Err(stopping()),
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

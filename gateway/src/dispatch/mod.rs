@@ -222,7 +222,7 @@ impl Attempt for Dispatch<'_> {
                     () = cutoff.cancelled() => Err(stopping()),
                     body = rest(beginning, relay.take_body(), due) => body,
                 }?;
-                let reply = reply::read(spoken, call.dialect, &body, &redaction, record).await?;
+                let reply = reply::read(spoken, false, &body, &redaction, record).await?;
                 record.note_whole(&reply);
                 record.first_token = record.answered;
                 let (facts, total) = (self.facts(record, index), record.total(price));
@@ -237,9 +237,9 @@ impl Attempt for Dispatch<'_> {
             // An answer that keeps arriving is not silent, so that it may take longer.
             body = whole(answer.body, |now| whole_by.max(deadlines.next(now, true))) => body,
         }?;
-        let reply = reply::read(spoken, call.dialect, &body, &redaction, record).await?;
-        record.note_whole(&reply);
         let same = spoken == call.dialect;
+        let reply = reply::read(spoken, same, &body, &redaction, record).await?;
+        record.note_whole(&reply);
         if same {
             return Ok(Answer::Whole(match spoken {
                 Dialect::Responses => reply::mark(body, live.backend.settings().name.clone()).await?,

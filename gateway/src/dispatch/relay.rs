@@ -40,9 +40,10 @@ use wasmgate_dialect::{Decoder, Dialect, ErrorText, Malformed, Passed, stream_en
 const MAX_FRAME_BYTES: usize = MAX_REPLY_BYTES;
 /// Most bytes of frames held back before the first token.
 const MAX_HELD_BYTES: usize = 4 << 20;
-/// Most frames held back before the first token. A stream opens with two or three; pings add a few. Further pings are not
-/// kept.
+/// Most frames held back before the first token. A stream opens with two or three; pings add a few.
 const MAX_HELD_FRAMES: usize = 1000;
+/// Number of those beyond which pings are not kept.
+const MAX_HELD_PINGS: usize = 900;
 /// Most frames of one stream that the relay skips because they are not JSON.
 const MAX_SKIPPED_FRAMES: u32 = 32;
 
@@ -398,7 +399,7 @@ impl Relay {
             Passed::Rewritten(bytes) => bytes.into(),
             Passed::AsIs | Passed::Skipped(_) => frame,
         };
-        if is_empty && record.first_token.is_none() && self.out.len() >= MAX_HELD_FRAMES {
+        if is_empty && record.first_token.is_none() && self.out.len() >= MAX_HELD_PINGS {
             self.unkept += frame.len();
             return Ok(());
         }

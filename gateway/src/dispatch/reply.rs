@@ -9,18 +9,19 @@ use crate::telemetry::Record;
 use wasmgate_dialect::chat::Reply;
 use wasmgate_dialect::{Dialect, Encoder, Facts, NoReply, Total, mark_response};
 
-/// Reads a backend's complete answer, which goes to a client that speaks `client`. One that is not valid may report usage all
+/// Reads a backend's complete answer. `forwarded`: it goes to the client as it came, so that not all of it has to be
+/// understood. One that is not valid may report usage all
 /// the same: the record notes it.
 pub(super) async fn read(
     dialect: Dialect,
-    client: Dialect,
+    forwarded: bool,
     body: &Bytes,
     redaction: &Redaction,
     record: &mut Record,
 ) -> Result<Reply, Failure> {
     let (bytes, body) = (body.len(), body.clone());
     let read = move || {
-        let read = if client == dialect { dialect.decode_forwarded_reply(&body) } else { dialect.decode_reply(&body) };
+        let read = if forwarded { dialect.decode_forwarded_reply(&body) } else { dialect.decode_reply(&body) };
         read.map_err(|error| (error, dialect.usage_in(&body)))
     };
     match offload::run(bytes, read).await? {

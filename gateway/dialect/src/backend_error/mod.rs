@@ -62,7 +62,11 @@ impl BackendError {
         // Mistral and vLLM write the members at the top.
         let inner = [&json["error"], &json["errors"][0], json].into_iter().find(|value| value.is_object());
         let inner = inner.unwrap_or(json);
-        let text = |name: &str| [&inner[name], &json[name]].into_iter().find_map(Value::as_str).map(str::to_owned);
+        // Some gateways write empty texts for what there is not.
+        let text = |name: &str| {
+            let texts = [&inner[name], &json[name]].into_iter().filter_map(Value::as_str);
+            texts.filter(|text| !text.is_empty()).map(str::to_owned).next()
+        };
         let mut error = Self {
             status: ["status", "status_code", "statusCode", "StatusCode", "http_status", "code"]
                 .iter()

@@ -86,17 +86,13 @@ impl Decoder {
             self.message(message, out)?;
         }
         if done {
-            match finish::read(line.done_reason.get().unwrap_or_default(), self.calls > 0) {
-                Ok(finish) => out.push_back(Delta::Finish(finish)),
-                Err(error) => {
-                    out.push_back(Delta::Failed(error));
-                    return Ok(passed);
-                }
-            }
             if let Some(reported) = usage(line.prompt_eval_count, line.eval_count) {
                 out.push_back(Delta::Usage { usage: reported.usage, is_final: reported.has_output });
             }
-            out.push_back(Delta::End);
+            match finish::read(line.done_reason.get().unwrap_or_default(), self.calls > 0) {
+                Ok(finish) => out.extend([Delta::Finish(finish), Delta::End]),
+                Err(error) => out.push_back(Delta::Failed(error)),
+            }
         }
         Ok(passed)
     }

@@ -225,8 +225,8 @@ fn anthropics_stream_is_read() {
         more(0, "{\"a\":1}"),
         begin(1, "t2", "g"),
         more(1, "{}"),
-        Delta::Finish(Finish::ToolCalls),
         usage(8, true),
+        Delta::Finish(Finish::ToolCalls),
         Delta::End,
     ];
     // An unknown event may have unknown members.
@@ -255,8 +255,8 @@ fn ollamas_stream_is_read() {
         more(0, "{\"a\":1}"),
         begin(1, "x", "g"),
         more(1, "{}"),
-        Delta::Finish(Finish::ToolCalls),
         Delta::Usage { usage: Usage { input: 9, cache_read: 0, cache_write: 0, output: 4 }, is_final: true },
+        Delta::Finish(Finish::ToolCalls),
         Delta::End,
     ];
     assert_eq!(decoded(Dialect::Ollama, &stream), (expected, false));

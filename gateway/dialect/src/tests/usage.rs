@@ -124,3 +124,21 @@ fn zeros_alone_are_no_usage() {
         assert_eq!(dialect.usage_in(body.as_bytes()), None, "{body}");
     }
 }
+
+#[test]
+fn an_answer_that_broke_off_is_billed_what_the_provider_counted() {
+    let openai = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"insufficient_system_resource"}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
+    let anthropic = r#"data: {"type":"message_delta","delta":{"stop_reason":"network_error"},"usage":{"input_tokens":7,"output_tokens":3}}"#;
+    let ollama = r#"{"message":{"role":"assistant","content":""},"done":true,"done_reason":"abort","prompt_eval_count":7,"eval_count":3}"#;
+    for (dialect, frame) in [(Dialect::OpenAi, openai), (Dialect::Anthropic, anthropic), (Dialect::Ollama, ollama)] {
+        for mut decoder in [Decoder::new(dialect), Decoder::forwarding(dialect)] {
+            let mut deltas = Deltas::new();
+            decoder.frame(format!("{frame}\n\n").as_bytes(), &mut deltas).expect("a frame");
+            let usage = deltas
+                .iter()
+                .position(|delta| matches!(delta, Delta::Usage { usage, .. } if (usage.input, usage.output) == (7, 3)));
+            let failed = deltas.iter().position(|delta| matches!(delta, Delta::Failed(_)));
+            assert!(usage.is_some() && usage < failed, "{dialect:?}: {deltas:?}");
+        }
+    }
+}

@@ -159,10 +159,11 @@ impl Decoder {
             "content_block_delta" => self.block_delta(read.index.0, read.delta, out)?,
             "content_block_stop" => self.block_stop(read.index.0, out),
             "message_delta" => {
+                // First: an answer that broke off is billed what the provider counted.
+                self.usage(read.usage, true, out);
                 if let Some(reason) = read.delta.as_ref().and_then(|delta| delta.stop_reason.get()) {
                     self.finish(reason, out);
                 }
-                self.usage(read.usage, true, out);
             }
             "message_stop" => self.end(out),
             "ping" => return Ok(self.ping(name, frame, event)),

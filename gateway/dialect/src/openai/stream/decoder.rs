@@ -154,10 +154,17 @@ impl Decoder {
             return Ok(None);
         }
         if let Some(error) = chunk.choices.0.iter().find_map(Choice::failed) {
+            // What the provider counted is billed all the same.
+            let usage = chunk.usage.and_then(|usage| usage.read()).or_else(|| chunk.groq.usage.read());
+            let usage = usage.or_else(|| chunk.choices.0.into_iter().find_map(|choice| choice.usage.read()));
+            if let Some(reported) = usage.map(|reported| reported.after(self.usage)) {
+                out.push_back(Delta::Usage { usage: reported.usage, is_final: reported.has_output });
+            }
             out.push_back(Delta::Failed(error));
             return Ok(None);
         }
-        if chunk.choices.0.is_empty() && chunk.usage.is_none() && chunk.other.bytes == 0 {
+        let says_nothing = chunk.usage.is_none() && chunk.groq.usage.read().is_none() && chunk.other.bytes == 0;
+        if chunk.choices.0.is_empty() && says_nothing {
             return Ok(Some(Passed::Skipped("a chunk without choices, usage or anything else")));
         }
         if !self.started && (chunk.id.0.is_some() || chunk.model.0.is_some()) {
