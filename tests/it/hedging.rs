@@ -26,9 +26,14 @@ fn silent() -> Backend {
 
 /// The first model is hedged by the second, in the order of the configuration.
 fn pair(first: &Backend, second: &Backend) -> Setup {
+    pair_after(first, second, 0.02)
+}
+
+/// The same, after so many seconds.
+fn pair_after(first: &Backend, second: &Backend, seconds: f64) -> Setup {
     Gateway::setup()
         .model("first", Dialect::OpenAi, first)
-        .models("[models.first.timeouts]\nhedge_seconds = 0.02\n")
+        .models(&format!("[models.first.timeouts]\nhedge_seconds = {seconds}\n"))
         .model("second", Dialect::OpenAi, second)
         .routing("enabled = false")
 }
@@ -306,7 +311,8 @@ fn a_guarded_stream_that_has_begun_is_not_hedged_however_long_it_is() {
         Reply::stream("text/event-stream").frames(&frames[..2]).gate(&waits).frames(&frames[2..]).end()
     });
     let second = Backend::start(|_| says("second"));
-    let gateway = pair(&first, &second).start();
+    // Long enough for the first token on a busy machine.
+    let gateway = pair_after(&first, &second, 2.0).start();
     let mut long = guarded(&gateway, "long");
     first.wait_requests(1);
     // One that came after it is hedged, so that it would have been by now.
