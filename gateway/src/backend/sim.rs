@@ -183,7 +183,7 @@ fn pieces(text: &str) -> Vec<String> {
     let mut after_space = true;
     for character in text.chars() {
         match pieces.last_mut() {
-            Some(last) if !(character.is_whitespace() && !after_space) => last.push(character),
+            Some(last) if !character.is_whitespace() || after_space => last.push(character),
             _ => pieces.push(character.into()),
         }
         after_space = character.is_whitespace();

@@ -38,7 +38,8 @@ fn made(given: &[(&str, &[&str])], of: &[(&str, Option<u64>)]) -> String {
 
 #[test]
 fn tiers_are_made_by_price_else_by_the_files_order() {
-    let table: [(&[(&str, Option<u64>)], &str); 8] = [
+    type Models<'a> = &'a [(&'a str, Option<u64>)];
+    let table: [(Models<'_>, &str); 8] = [
         (&[("a", None)], r#"low-models = ["a"], medium-models = [], high-models = [] in the configuration's order"#),
         (&[("b", Some(9)), ("a", Some(1))], r#"low-models = ["a"], medium-models = [], high-models = ["b"] by price"#),
         (
