@@ -16,8 +16,15 @@ use wasmgate_tests::wait::until;
 /// Two policies in Rust, and the model that each chooses for a greeting: the first, and the one that is free.
 const POLICIES: [(&str, &str); 2] = [("complexity", "small"), ("cheapest-healthy", "free")];
 
-/// Models that answer at once.
+/// Models that answer at once. Nobody knows the price of the first, so that the file's order makes it the first policy's low tier.
 const MODELS: &str = r#"
+[backends.far]
+kind = "sim"
+location = "cloud"
+[backends.far.sim]
+latency_ms = 0
+tokens_per_second = inf
+output_tokens = 24
 [backends.sim]
 kind = "sim"
 [backends.sim.sim]
@@ -25,10 +32,7 @@ latency_ms = 0
 tokens_per_second = inf
 output_tokens = 24
 [models.small]
-backend = "sim"
-[models.small.price]
-input_usd_per_million_tokens = 1.0
-output_usd_per_million_tokens = 1.0
+backend = "far"
 [models.free]
 backend = "sim"
 "#;
