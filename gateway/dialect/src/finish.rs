@@ -1,6 +1,8 @@
 //! Why an answer ended, in the words of all servers. They mean the same whichever dialect carries them: compatible servers and
 //! gateways pass on the words of the provider behind them.
 
+use std::borrow::Cow;
+
 use crate::backend_error::BackendError;
 use crate::chat::Finish;
 
@@ -9,7 +11,12 @@ use crate::chat::Finish;
 /// # Errors
 /// If the reason says that the answer broke off: the error that it stands for.
 pub(super) fn read(reason: &str, calls: bool) -> Result<Finish, Box<BackendError>> {
-    let word = reason.to_ascii_lowercase().replace(['-', ' '], "_");
+    // Most reasons are words as they should be, which need no copy.
+    let is_plain = reason.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
+    let word = match is_plain {
+        true => Cow::Borrowed(reason),
+        false => Cow::Owned(reason.to_ascii_lowercase().replace(['-', ' '], "_")),
+    };
     // Gemini's enumeration may come with its name, and a filter's verdict with the filter's.
     let word = word.rsplit(['.', ':']).next().unwrap_or_default().trim_matches('_');
     Ok(match word {
