@@ -1,5 +1,5 @@
-//! What a simulated model answers if it is told: by its settings, or for one request by the header `x-wasmgate-sim`. So agents
-//! can be tried without a model.
+//! What a simulated model answers by its settings, or for one request by the header `x-wasmgate-sim`. So agents can be tried
+//! without a model.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -34,7 +34,7 @@ pub struct ToolCall {
     pub arguments: Option<Map<String, Value>>,
 }
 
-/// Begins each text that a simulated model is told to say.
+/// Begins each text that settings or the header give a simulated model.
 const MARK: &str = "[simulated] ";
 
 /// An answer to one request.

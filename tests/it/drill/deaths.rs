@@ -17,7 +17,7 @@ struct Death {
     name: &'static str,
     setup: fn(&Ollama) -> Setup,
     inject: fn(&mut Stack) -> Vec<Load>,
-    /// All that is told before it dies.
+    /// All messages sent before it dies.
     told: &'static [(To, &'static str)],
     /// An alert of which nothing is left while the gateway is gone; `None` where all repeat the last known state.
     ends: Option<&'static str>,

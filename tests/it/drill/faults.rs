@@ -64,7 +64,7 @@ pub(super) fn models(_: &Ollama) -> Setup {
     Gateway::setup().reloading().models(MODELS)
 }
 
-/// Beside them, Ollama.
+/// Ollama as well.
 pub(super) fn with_ollama(ollama: &Ollama) -> Setup {
     models(ollama).models(&backend("ollama", &ollama.url()))
 }

@@ -241,7 +241,7 @@ impl SlotState {
     /// Rolls back to `to`, one of `previous`. The revision that served is blocked as long as the files desire it.
     /// Unless it is `broken`, it becomes an earlier revision.
     ///
-    /// What an operator rolls back from, or passes over, is marked: a rollback that names no revision goes on to older ones
+    /// What an operator rolls back from, or passes over, is marked: a rollback that names no revision takes an older one
     /// and ends at the oldest. To return to a marked one, an operator names it, and the mark is gone.
     pub fn roll_back(&mut self, to: Revision, refusal: Refusal, broken: bool) {
         let identity = to.spec.identity();
