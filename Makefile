@@ -90,6 +90,7 @@ setup-test:
 	@tests/real/setup.sh $(WASMGATE_VENV)
 	@tests/real/setup-policies.sh $(WASMGATE_VENV)
 	@tests/real/setup-monitoring.sh $(WASMGATE_VENV)
+	@tests/real/setup-preview.sh $(WASMGATE_VENV)
 	@tests/real/setup-clients.sh $(WASMGATE_VENV)
 
 # What counts instructions.

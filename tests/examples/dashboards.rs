@@ -1,7 +1,8 @@
-//! Draws the dashboards' panels with real data into a page: `dashboards PAGE [PROMETHEUS]`. Without a Prometheus of the
-//! caller's, a gateway under a load of everything is watched for half a minute.
+//! Draws both dashboards with real data into a page, and pictures of them next to it: `dashboards PAGE [PROMETHEUS]`. Without
+//! a Prometheus of the caller's, it watches a gateway of its own under mixed load for half a minute.
 
 use std::net::ToSocketAddrs;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +13,8 @@ use wasmgate_tests::monitoring::{mixed, preview};
 
 /// What is shown of the caller's own Prometheus: the last hours, in seconds.
 const HOURS: f64 = 6.0 * 3600.0;
+/// Of the pictures, in CSS pixels.
+const WIDTH: u32 = 1440;
 /// How long a gateway of our own is watched.
 const WATCHED: Duration = Duration::from_secs(30);
 
@@ -29,13 +32,27 @@ fn main() -> ExitCode {
     match written {
         Ok(path) => {
             println!("{path}: open it in a browser");
-            ExitCode::SUCCESS
+            pictures(Path::new(path))
         }
         Err(error) => {
             eprintln!("dashboards: {error}");
             ExitCode::from(2)
         }
     }
+}
+
+/// Fails where the browser had something to say of the page.
+fn pictures(page: &Path) -> ExitCode {
+    let folder = page.parent().unwrap_or(Path::new(""));
+    let seen = preview::shown(page, WIDTH, folder);
+    println!("{}: pictures of both", folder.display());
+    let failures = seen["failures"].as_array().into_iter().flatten();
+    let failures: Vec<&str> = failures.filter_map(|failure| failure.as_str()).collect();
+    if failures.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("dashboards: {}", failures.join("\n"));
+    ExitCode::FAILURE
 }
 
 fn of_our_own() -> String {

@@ -43,6 +43,7 @@ mod n8n;
 mod named;
 mod overload;
 mod own_models;
+mod preview;
 mod process;
 mod profiling;
 mod readme;

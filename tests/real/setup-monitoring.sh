@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup-monitoring.sh DIR: puts the monitoring programs of Debian 12 and the page library of the dashboards' preview into
+# setup-monitoring.sh DIR: puts the monitoring programs of Debian 12 and the packages that check dashboards into
 # DIR/monitoring, and inferno into the folder of tools, or leaves them alone where they are there. DIR is what setup.sh
 # made: Node.js is in it.
 #
@@ -50,7 +50,7 @@ cargo install --list --root "$tools" 2>/dev/null | grep -qF "inferno v$inferno:"
     cargo install --quiet --locked --root "$tools" --bin inferno-collapse-perf --bin inferno-flamegraph "inferno@$inferno"
 }
 
-wanted=$(cat "$0" "$here"/dashboards/package-lock.json "$here"/preview/package-lock.json | sha256sum)
+wanted=$(cat "$0" "$here"/dashboards/package-lock.json | sha256sum)
 is_made() {
     [ "$(cat "$built/made-of" 2>/dev/null)" = "$wanted" ] && [ -f "$templates/default.tmpl" ]
 }
@@ -78,9 +78,7 @@ rm -r "$built/debs"
 PATH=$venv/node:$PATH
 export PATH
 npm=$(node -p 'path.join(path.dirname(process.execPath), "../lib/node_modules/npm/bin/npm-cli.js")')
-for part in dashboards preview; do
-    mkdir -p "$built/$part"
-    cp "$here/$part/package.json" "$here/$part/package-lock.json" "$built/$part/"
-    (cd "$built/$part" && node "$npm" ci --silent --ignore-scripts --no-audit --no-fund)
-done
+mkdir -p "$built/dashboards"
+cp "$here/dashboards/package.json" "$here/dashboards/package-lock.json" "$built/dashboards/"
+(cd "$built/dashboards" && node "$npm" ci --silent --ignore-scripts --no-audit --no-fund)
 printf '%s' "$wanted" >"$built/made-of"
