@@ -280,6 +280,11 @@ fn a_script_for_one_hook_is_asked_for_that_one_and_the_other_is_told_of() {
     let exit = policy(&files, "run", "p.rhai", &[]);
     exit.expect(0, &["pass", "note: not usable as a cost policy", "fn estimate(request, candidates)"]);
     policy(&files, "run", "p.rhai", &["--hook", "cost"]).expect(2, &["should define fn estimate"]);
+    // One that does not speak of the other hook is not asked for it.
+    fs::write(files.path().join("p.rhai"), "fn route (request, candidates) { pass() }").unwrap();
+    let exit = policy(&files, "run", "p.rhai", &[]);
+    exit.expect(0, &["pass"]);
+    assert!(!exit.text().contains("cost"), "{}", exit.text());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 /// # Errors
 /// If the text is not valid TOML or JSON: file, line and what is wrong.
 pub fn parse(origin: &str, text: &str) -> Result<Json, String> {
+    let text = text.trim_start_matches('\u{feff}');
     if is_toml(origin) {
         return toml::from_str(text).map_err(|error| {
             let line = text[..error.span().map_or(0, |span| span.start)].lines().count().max(1);

@@ -10,6 +10,7 @@ pub mod nearest;
 pub mod overflow;
 pub mod paths;
 pub mod range;
+pub mod text;
 pub mod time;
 pub mod tokens;
 pub mod usage;

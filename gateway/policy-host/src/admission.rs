@@ -8,6 +8,9 @@ use wasmparser::{Encoding, FuncValidatorAllocations, Payload, ValidPayload, Vali
 /// Maximum size of a component, in bytes. A Python policy has some 20 MiB.
 pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
 
+/// How each component and each module begins.
+const WASM: &[u8] = b"\0asm";
+
 /// A component's imports and exports, by name.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
@@ -24,6 +27,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Outline, String> {
     }
     if wasmtime::Engine::detect_precompiled(bytes).is_some() {
         return Err("machine code compiled ahead of time, expected a WebAssembly component".into());
+    }
+    if !bytes.starts_with(WASM) {
+        let found = no_wasm(bytes);
+        return Err(format!(
+            "{found}, expected a WebAssembly component, which a policy's build writes, or a script, whose name ends in .rhai"
+        ));
     }
     let features = WasmFeatures::WASM2
         | WasmFeatures::COMPONENT_MODEL
@@ -62,4 +71,14 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Outline, String> {
         }
     }
     Ok(outline)
+}
+
+/// What bytes are that do not begin like WebAssembly. A text is not repeated: it may be any file, and hold a secret.
+fn no_wasm(bytes: &[u8]) -> String {
+    match wasmgate_base::text::of_bytes(bytes) {
+        Ok("") => "the file is empty".into(),
+        Ok(_) => "a text".into(),
+        Err(not) if not.line.is_none() => not.found,
+        Err(_) => "a binary file".into(),
+    }
 }

@@ -29,7 +29,7 @@ use super::pace::Pace;
 use super::pool::Pool;
 use super::sandbox::{CallTime, Instance};
 use super::script;
-use super::settings::{resolve, with_tiers};
+use super::settings::{Unsuitable, resolve, with_tiers};
 use super::stage::{LoadError, Stage};
 use super::validate;
 
@@ -66,7 +66,7 @@ impl Policy {
         let named = OnceLock::new();
         let refuse = |stage: Stage, reason: String| {
             let (origin, policy) = (source.origin.clone(), named.get().cloned());
-            LoadError { origin, stage, reason, policy }
+            LoadError { origin, stage, reason, policy, settings: Vec::new() }
         };
         let reached = |stage: Stage| {
             tracing::debug!(stage = stage.as_str(), origin = source.origin, "policy stage reached");
@@ -101,7 +101,10 @@ impl Policy {
         if manifest.name != script::COMPONENT {
             let _ = named.set(name(&manifest));
         }
-        let settings = resolve(&manifest, given).map_err(|reason| refuse(Stage::Configured, reason))?;
+        let settings = resolve(&manifest, given).map_err(|Unsuitable { settings, reason }| LoadError {
+            settings,
+            ..refuse(Stage::Configured, reason)
+        })?;
 
         let naming = Naming::of(&manifest, &settings, models);
         if let Some(reason) = models.and_then(|models| naming.refusal(models)) {
@@ -121,7 +124,7 @@ impl Policy {
                 let identity = script::identity(manifest, text, source.default_name.as_deref());
                 let (manifest, digest) = identity.map_err(|reason| refuse(Stage::Configured, reason))?;
                 validate::check_manifest(&manifest).map_err(|reason| {
-                    refuse(Stage::Configured, format!("setting {}, in its first comments: {reason}", script::SETTING))
+                    refuse(Stage::Configured, format!("script, in its first comments: {reason}"))
                 })?;
                 (manifest, digest)
             }

@@ -12,6 +12,7 @@ use std::path::Path;
 use wasmgate_base::digest::sha256;
 
 use crate::contract::types::{Manifest, Value};
+use crate::hook::Hook;
 use crate::settings::Settings;
 
 /// The built-in policy that runs scripts; also the name of a script that has no other.
@@ -66,6 +67,23 @@ pub fn is_wasm(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0asm")
 }
 
+/// Whether a script defines a hook's function, by its text.
+#[must_use]
+pub fn defines(script: &str, hook: Hook) -> bool {
+    let function = match hook {
+        Hook::Routing => "route",
+        Hook::Cost => "estimate",
+    };
+    let mut words = script.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let is_fn = |word: &str| word == "fn";
+    while words.any(is_fn) {
+        if words.clone().next() == Some(function) {
+            return true;
+        }
+    }
+    false
+}
+
 /// The name of a script that states none: the stem of its file's name, with `-` for what a policy's name
 /// may not have. `None` if nothing is left.
 #[must_use]
@@ -88,7 +106,7 @@ pub(super) fn of<'a>(manifest: &Manifest, settings: &'a Settings) -> Option<&'a 
 /// beginning of its digest.
 pub(super) fn identity(of: Manifest, script: &str, default_name: Option<&str>) -> Result<(Manifest, String), String> {
     let digest = sha256(script.as_bytes());
-    let header = Header::of(script).map_err(|reason| format!("setting {SETTING}: {reason}"))?;
+    let header = Header::of(script).map_err(|reason| format!("script: {reason}"))?;
     let manifest = Manifest {
         name: header.name.or(default_name).unwrap_or(COMPONENT).to_owned(),
         version: header.version.unwrap_or(&digest[..DIGITS]).to_owned(),
@@ -120,6 +138,15 @@ mod tests {
         assert_eq!(of_script(prose, None), named("script", &digest(prose)));
         let twice = of_script("// name: a\n\n// name: b", None).expect_err("twice");
         assert!(twice.contains("line 3") && twice.contains("`name:`"), "{twice}");
+    }
+
+    #[test]
+    fn a_script_has_the_hooks_whose_functions_it_defines() {
+        let hooks = |script: &str| Hook::ALL.into_iter().filter(|hook| defines(script, *hook)).collect::<Vec<_>>();
+        assert_eq!(hooks("// name: a\nfn route(request, candidates) { estimate(1) }"), [Hook::Routing]);
+        assert_eq!(hooks("private fn helper() {}\nfn  estimate (r, c) {}"), [Hook::Cost]);
+        assert_eq!(hooks("fn estimate(r, c) {} fn\troute(r, c) {}").len(), 2);
+        assert!(hooks("fn router(r, c) {} fn").is_empty());
     }
 
     #[test]

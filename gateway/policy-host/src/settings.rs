@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::contract::types::{Manifest, Setting, Value};
 use crate::models::Naming;
+use crate::script;
 
 /// The operator's settings by name, in the types that the manifest asks for.
 pub type Settings = HashMap<String, Value>;
@@ -16,25 +17,50 @@ pub const MAX_SETTING_BYTES: usize = 256 << 10;
 /// Up to this size, in bytes, operators see the text of a setting.
 const SHOWN_TEXT_BYTES: usize = 1 << 10;
 
+/// Settings that do not match the manifest.
+#[derive(Debug, PartialEq)]
+pub(super) struct Unsuitable {
+    /// Their names.
+    pub(super) settings: Vec<String>,
+    /// What is wrong with each.
+    pub(super) reason: String,
+}
+
 /// Converts the operator's settings to the manifest's types.
-pub(super) fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>) -> Result<Settings, String> {
+pub(super) fn resolve(manifest: &Manifest, given: &serde_json::Map<String, Json>) -> Result<Settings, Unsuitable> {
     let mut settings = Settings::new();
+    let (mut names, mut reasons) = (Vec::new(), Vec::new());
     for (name, json) in given {
-        let Some(setting) = manifest.settings.iter().find(|s| &s.name == name) else {
-            let names = || manifest.settings.iter().map(|s| s.name.as_str());
-            return Err(match wasmgate_base::nearest::nearest(name, names()) {
-                Some(near) => format!("unknown setting `{name}`, did you mean `{near}`?"),
-                None if manifest.settings.is_empty() => format!("unknown setting `{name}`; {} has none", manifest.name),
-                None => {
-                    format!("unknown setting `{name}`, expected one of `{}`", names().collect::<Vec<_>>().join("`, `"))
-                }
-            });
-        };
-        let value = typed(json, &setting.default)
-            .ok_or_else(|| format!("setting `{name}` is {json}, expected {}", type_name(&setting.default)))?;
-        settings.insert(name.clone(), value);
+        match value(manifest, name, json) {
+            Ok(value) => {
+                settings.insert(name.clone(), value);
+            }
+            Err(reason) => {
+                names.push(name.clone());
+                reasons.push(reason);
+            }
+        }
     }
-    Ok(settings)
+    if names.is_empty() { Ok(settings) } else { Err(Unsuitable { settings: names, reason: reasons.join("; ") }) }
+}
+
+/// One setting's value.
+fn value(manifest: &Manifest, name: &str, json: &Json) -> Result<Value, String> {
+    let Some(setting) = manifest.settings.iter().find(|setting| setting.name == name) else {
+        let names = || manifest.settings.iter().map(|setting| setting.name.as_str());
+        return Err(match wasmgate_base::nearest::nearest(name, names()) {
+            Some(near) => format!("unknown setting `{name}`, did you mean `{near}`?"),
+            None if manifest.settings.is_empty() => format!("unknown setting `{name}`; {} has none", manifest.name),
+            None if manifest.name == script::COMPONENT => {
+                format!("unknown setting `{name}`; a script has no settings, expected constants in its text")
+            }
+            None => {
+                format!("unknown setting `{name}`, expected one of `{}`", names().collect::<Vec<_>>().join("`, `"))
+            }
+        });
+    };
+    let expected = || format!("setting `{name}` is {json}, expected {}", type_name(&setting.default));
+    typed(json, &setting.default).ok_or_else(expected)
 }
 
 /// The operator's settings, and the tiers that the gateway made.

@@ -68,6 +68,8 @@ pub struct LoadError {
     pub reason: String,
     /// Its `name@version`, if it was refused after that was known.
     pub policy: Option<String>,
+    /// The settings that are wrong, if it was refused for some.
+    pub settings: Vec<String>,
 }
 
 impl fmt::Display for LoadError {

@@ -10,6 +10,8 @@ use clap::{Args, Subcommand};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use wasmgate_base::io_reason::io_reason;
+use wasmgate_base::{document, text};
 use wasmgate::rollout::api::PolicyStatus;
 use wasmgate::rollout::slot::{Role, Slot};
 use wasmgate_policy_host::{MAX_COMPONENT_BYTES, script};
@@ -173,7 +175,7 @@ fn token(file: Option<&Path>) -> Result<Option<String>, Failed> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failed> {
-    std::fs::read(path).map_err(|error| Failed::Refused(format!("{}: cannot be read: {error}", path.display())))
+    std::fs::read(path).map_err(|error| Failed::Refused(format!("{}: cannot be read: {}", path.display(), io_reason(&error))))
 }
 
 fn call(action: &Action) -> Result<Call, Failed> {
@@ -221,9 +223,13 @@ fn upload(slot: &Slot, file: &Path, percent: Option<f64>, settings: Option<&Path
     }
     if let Some(path) = settings {
         let refused = |message: String| Failed::Refused(format!("{}: {message}", path.display()));
-        let settings: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&read_file(path)?)
-            .map_err(|error| refused(format!("expected a JSON object: {error}")))?;
-        let text = serde_json::Value::from(settings).to_string();
+        let bytes = read_file(path)?;
+        let text = text::of_bytes(&bytes).map_err(|error| refused(error.to_string()))?;
+        let settings = document::parse(&path.display().to_string(), text).map_err(Failed::Refused)?;
+        if !settings.is_object() {
+            return Err(refused("expected an object of settings, as in {\"low-below\": 0.2}".into()));
+        }
+        let text = settings.to_string();
         call = call.parameter("settings", &text);
         if call.query_bytes() > MAX_QUERY_BYTES {
             return Err(refused("too long for an upload; put such settings into the gateway's configuration".into()));

@@ -8,7 +8,7 @@ use wasmgate::rollout::analysis::Progress;
 use wasmgate::rollout::api::{Agreement, DefaultModels, Event, PolicyStatus, Refusal, Status, VersionStatus};
 use wasmgate_policy_host::in_words;
 
-use super::table::{Table, ago, clean, lasting, wrap};
+use super::table::{Table, ago, clean, lasting, sentences, wrap};
 
 /// The `history` of `/history` and of a slot's page.
 #[derive(Deserialize)]
@@ -31,7 +31,7 @@ pub(super) fn list(status: &Status) -> String {
     }
     text += &wrap(&clean(&format!("configuration {file} {}, since {changed}", short(&config.digest))), "", "");
     if let Some(reason) = &config.refused {
-        text += &wrap(&clean(&format!("current file refused: {reason}")), "  ", "    ");
+        text += &sentences(&format!("current file refused: {reason}"), "  ", "    ");
     }
     if !config.needs_restart.is_empty() {
         let keys = config.needs_restart.join(", ");

@@ -24,7 +24,7 @@ impl Table {
     /// Adds a sentence below the last row.
     pub(super) fn note(&mut self, text: &str) {
         if let Some((_, notes)) = self.rows.last_mut() {
-            notes.push(wrap(&clean(text), "  ", "    "));
+            notes.push(sentences(text, "  ", "    "));
         }
     }
 
@@ -58,6 +58,12 @@ impl fmt::Display for Table {
 /// Replaces control characters, which could move a terminal's cursor. Names and reasons come from untrusted components.
 pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Wraps each line of a text.
+pub(super) fn sentences(text: &str, first: &str, rest: &str) -> String {
+    let lines = text.lines().enumerate();
+    lines.map(|(at, line)| wrap(&clean(line), if at == 0 { first } else { rest }, rest)).collect()
 }
 
 /// Wraps text at the width; only a longer word exceeds it. `first` indents the first line, `rest` the others.

@@ -1,6 +1,6 @@
 //! `[backends.NAME]`: as written, and as checked settings of a backend.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -12,7 +12,7 @@ use super::problem::{Code, Problems, Wrong, wrong};
 use super::quirks::QuirksFile;
 use super::secret::{self, Readers};
 use crate::backend::retry::Retries;
-use crate::backend::{self, Kind, LocatedBy, Location, Secret, Timeouts, seconds};
+use crate::backend::{self, Egress, Kind, LocatedBy, Location, Secret, Timeouts, seconds};
 use wasmgate_base::range::Range;
 
 /// Shortest interval of probes, in seconds: a hundred times a second is more than any server needs.
@@ -93,15 +93,14 @@ pub(super) fn mean_backend(
             None
         }
         (Some(variable), None) => {
-            let key = problems.take(key_of_variable(variable, &at("api_key_env")));
-            key.map(|key| Secret::new(key.trim().to_owned()))
+            problems.take(key_of_variable(variable, &at("api_key_env"))).map(Secret::new)
         }
-        (None, Some(path)) => {
-            let key = secret::read(&shared.folder.join(path), Readers::Anyone);
-            let key = key.map_err(|message| wrong(&at("api_key_file"), Code::Unreadable, message, ""));
-            problems.take(key).map(Secret::new)
-        }
+        (None, Some(path)) => problems.take(key_of_file(&shared.folder.join(path), &at("api_key_file"))).map(Secret::new),
     };
+    if api_key.is_none() && (file.api_key_env.is_some() || file.api_key_file.is_some()) {
+        // There is one, and what is wrong with it was said.
+        problems.leave_out(&at("api_key_env"));
+    }
     let egress = EgressFile {
         proxy: file.proxy,
         ca_file: file.ca_file,
@@ -109,10 +108,12 @@ pub(super) fn mean_backend(
         client_key_file: file.client_key_file,
         headers: file.headers,
     };
-    if kind.simulated {
+    let egress = if kind.simulated {
         check_simulated(&name, &egress, problems);
-    }
-    let egress = mean_egress(&name, egress, url.as_deref(), shared, problems);
+        Egress::default()
+    } else {
+        mean_egress(&name, egress, url.as_deref(), shared, problems)
+    };
     let key_header = kind.key_header();
     if api_key.is_some() && egress.headers.iter().any(|header| *header.name() == key_header) {
         let found = format!("the API key is sent as `{key_header}`");
@@ -159,10 +160,21 @@ fn key_of_variable(variable: &str, path: &[&str]) -> Result<String, Wrong> {
         return Err(wrong(path, Code::InvalidValue, "this is not the name of a variable", expected));
     }
     match std::env::var(variable) {
-        Ok(key) if !key.trim().is_empty() => Ok(key),
+        Ok(key) if !key.trim().is_empty() => {
+            let key = key.trim().to_owned();
+            let found = |what: &str| format!("the environment variable {variable} holds {what}");
+            secret::no_key(&key).map_or(Ok(key), |what| Err(wrong(path, Code::InvalidValue, found(what), "the key alone")))
+        }
         Ok(_) => Err(wrong(path, Code::Missing, format!("the environment variable {variable} is empty"), "an API key")),
         Err(_) => Err(wrong(path, Code::Missing, format!("the environment variable {variable} is not set"), "")),
     }
+}
+
+/// The API key in a file.
+fn key_of_file(file: &Path, path: &[&str]) -> Result<String, Wrong> {
+    let key = secret::read(file, Readers::Anyone).map_err(|message| wrong(path, Code::Unreadable, message, ""))?;
+    let found = |what: &str| format!("{} holds {what}", file.display());
+    secret::no_key(&key).map_or(Ok(key), |what| Err(wrong(path, Code::InvalidValue, found(what), "the key alone")))
 }
 
 /// The checked address of a backend, without a slash at its end; `None` if it has none, or a wrong one.

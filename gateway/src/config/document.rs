@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use wasmgate_base::range::Range;
 
+use super::elsewhere;
 use super::encoding::other_format;
 use super::problem::{Code, Problems, wrong};
 use super::ranges;
@@ -242,12 +243,16 @@ fn unknown_key(tree: &mut Tree<'_>, problems: &mut Problems, path: &[String], kn
         about = wrong(&names, Code::UnknownKey, "the file never holds a key itself", expected);
     } else if near.is_some() {
         about = about.near(near);
-    } else if is_table && parents.len() == 2 && ["models", "backends"].contains(&parents[0]) {
+    } else if is_table
+        && parents.len() == 2
+        && ["models", "backends"].contains(&parents[0])
+        && !elsewhere::is_known(key)
+    {
         return unquoted(tree, problems, path, line);
     } else if TOP.contains(key) {
         about = wrong(&names, Code::UnknownKey, format!("`{key}` belongs to no table"), "it above the first [table]");
     } else if !known.is_empty() {
-        about = wrong(&names, Code::UnknownKey, format!("unknown key `{key}`"), one_of_keys(known));
+        about = wrong(&names, Code::UnknownKey, format!("unknown key `{key}`"), place_of(key, is_table, parents, known));
     }
     problems.add_at(line, about);
     problems.leave_out(&names);
@@ -262,6 +267,27 @@ fn unknown_key(tree: &mut Tree<'_>, problems: &mut Problems, path: &[String], kn
             _ => problems.leave_out(&[&names[..parents.len()], &[near]].concat()),
         }
     }
+}
+
+/// Where an unknown key belongs; else the keys that its table has.
+fn place_of(key: &str, is_table: bool, parents: &[&str], known: &[&str]) -> String {
+    let tables = elsewhere::tables(key, parents);
+    if !tables.is_empty() {
+        let (word, end) = if is_table { ("as", format!(".{key}")) } else { ("in", String::new()) };
+        return format!("it {word} {}", listed(tables.iter().map(|table| format!("[{table}{end}]")).collect()));
+    }
+    let slot = match parents {
+        ["policies", _, "canary"] | ["policies", _, "shadows", _] | ["policies", _] => parents,
+        _ => return one_of_keys(known),
+    };
+    // One type reads the tables of all roles.
+    let of_others: &[&str] = match slot {
+        ["policies", _] => &["percent", "sticky_header", "abort"],
+        [.., "canary"] => &["on_failure", "breaker", "canary", "shadows"],
+        _ => &["on_failure", "breaker", "canary", "shadows", "percent", "sticky_header", "abort"],
+    };
+    let own: Vec<&str> = known.iter().copied().filter(|key| !of_others.contains(key)).collect();
+    format!("{}; the policy's own settings belong in [{}.settings]", one_of_keys(&own), slot.join("."))
 }
 
 /// Reports a name with a dot that has no quotes, and reads its table under the whole name.

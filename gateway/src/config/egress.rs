@@ -77,7 +77,7 @@ pub(super) fn mean_roots(file: Option<&Path>, folder: &Path, problems: &mut Prob
     read.and_then(|read| problems.take(read)).unwrap_or_default()
 }
 
-/// `url`: the checked address of the backend; `None`: it is simulated, or its address is wrong.
+/// `url`: the checked address of the backend; `None` if it is wrong, so that what depends on it is not checked.
 pub(super) fn mean_egress(
     name: &str,
     file: EgressFile,
@@ -86,20 +86,20 @@ pub(super) fn mean_egress(
     problems: &mut Problems,
 ) -> Egress {
     let at = |key: &'static str| ["backends", name, key];
-    let Some(url) = url else { return Egress::default() };
-    let (proxy, proxy_by) = match file.proxy.as_deref() {
-        Some("none") => (None, ProxyBy::Configuration),
-        Some(address) => {
+    let (proxy, proxy_by) = match (file.proxy.as_deref(), url) {
+        (Some("none"), _) => (None, ProxyBy::Configuration),
+        (Some(address), _) => {
             let proxy = Proxy::parse(address).map_err(|message| wrong(&at("proxy"), Code::InvalidValue, message, ""));
             (problems.take(proxy), ProxyBy::Configuration)
         }
-        None => shared.variables.of(url).unwrap_or_else(|message| {
+        (None, None) => (None, ProxyBy::Default),
+        (None, Some(url)) => shared.variables.of(url).unwrap_or_else(|message| {
             let found = format!("{message}; or set `proxy = \"none\"` to reach this backend without one");
             problems.add(wrong(&at("proxy"), Code::InvalidValue, found, ""));
             (None, ProxyBy::Default)
         }),
     };
-    if !url.starts_with("https:") {
+    if let Some(url) = url.filter(|url| !url.starts_with("https:")) {
         let tls = [
             ("ca_file", &file.ca_file),
             ("client_cert_file", &file.client_cert_file),

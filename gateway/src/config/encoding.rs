@@ -29,33 +29,15 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Wrong> {
 
 /// The text of a file; else what it is, and in which line that shows.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, (Option<usize>, Wrong)> {
-    let is = |line, found: String, expected: &str| Err((line, wrong(&[], Code::Encoding, found, expected)));
     if bytes.starts_with(b"\0asm") {
-        return is(
-            None,
-            "a WebAssembly component".into(),
-            "a TOML file that names the component, as in file = \"policy.wasm\"",
-        );
+        let expected = "a TOML file that names the component, as in file = \"policy.wasm\"";
+        return Err((None, wrong(&[], Code::Encoding, "a WebAssembly component", expected)));
     }
-    let odd_zeros = bytes.iter().take(64).filter(|&&byte| byte == 0).count() * 3 > bytes.len().min(64);
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || odd_zeros {
-        return is(None, "text in UTF-16".into(), "UTF-8; save the file in this encoding");
-    }
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let at = error.valid_up_to();
-            let line = bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
-            let byte = bytes.get(at).copied().unwrap_or_default();
-            let found =
-                format!("the byte 0x{byte:02x}, which is not UTF-8 (the file may be in Latin-1 or Windows-1252)");
-            return is(Some(line), found, "UTF-8; save the file in this encoding");
-        }
-    };
-    if text.contains('\0') {
-        return is(None, "a binary file".into(), "a TOML text");
-    }
-    Ok(text)
+    // The digest of a configuration is that of its whole text, so a byte order mark stays; TOML allows one.
+    wasmgate_base::text::utf8(bytes).map_err(|not| {
+        let expected = if not.expected == "a text" { "a TOML text" } else { not.expected };
+        (not.line, wrong(&[], Code::Encoding, not.found, expected))
+    })
 }
 
 /// The other format of a text that is no TOML, by how it begins.

@@ -209,8 +209,13 @@ pub(super) fn examine(text: &str, name: &str, folder: &Path) -> Examined {
     if let Some(config) = &mut config {
         warnings::add(config, &mut problems);
         let place = |path: &[&str]| {
-            let settings: Vec<String> = path.iter().chain(&["settings"]).map(|&part| part.to_owned()).collect();
-            Place { file: name.to_owned(), line: tree.line_of(&settings), key: path.join(".") }
+            let below = |keys: &[&str]| path.iter().chain(keys).map(|&part| part.to_owned()).collect::<Vec<_>>();
+            let table = tree.get(&below(&["settings"])).and_then(|settings| settings.get_ref().as_table());
+            let names = table.into_iter().flat_map(|table| table.keys()).map(|name| name.get_ref().to_string());
+            let lines = names.filter_map(|name| Some((name.clone(), tree.line_of(&below(&["settings", &name]))?)));
+            let source = ["file", "builtin"].into_iter().find(|key| tree.get(&below(&[key])).is_some());
+            let line = tree.line_of(&below(source.as_slice()));
+            Place { file: name.to_owned(), line, key: path.join("."), settings: lines.collect() }
         };
         for (hook, choice) in [("routing", &mut config.routing), ("cost", &mut config.cost)] {
             choice.active.place = place(&["policies", hook]);

@@ -10,6 +10,7 @@ mod checks;
 mod cors;
 mod document;
 mod egress;
+mod elsewhere;
 mod encoding;
 mod file;
 mod log_filter;
@@ -43,7 +44,7 @@ pub use log_filter::{WrongFilter, check_filter};
 pub use problem::{Code, ConfigError, Problem, Severity};
 pub use token::Token;
 use wasmgate_dialect::Bounds;
-use wasmgate_policy_host::{GivenLimits, Hook, script};
+use wasmgate_policy_host::{GivenLimits, Hook, LoadError, script};
 
 /// The configuration without a file: the documented example, whose models are simulated.
 pub const EMBEDDED: &str = include_str!("../../../examples/wasmgate.toml");
@@ -286,6 +287,17 @@ pub struct Place {
     pub line: Option<usize>,
     /// The key.
     pub key: String,
+    /// The lines of the settings there, by name.
+    pub settings: BTreeMap<String, usize>,
+}
+
+impl Place {
+    /// The place of what a policy was refused for: the first setting that is wrong, or the policy itself.
+    #[must_use]
+    pub fn of(&self, error: &LoadError) -> Self {
+        let setting = error.settings.iter().filter_map(|setting| self.settings.get(setting)).min();
+        Self { line: setting.copied().or(self.line), ..self.clone() }
+    }
 }
 
 /// As in `wasmgate.toml:7: policies.routing`.

@@ -12,7 +12,8 @@ use super::{CanaryChoice, HookChoice, OnFailure, Place, PolicyChoice, PolicySour
 use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{MAX_SHADOWS, Role, is_shadow_name};
 use wasmgate_base::range::Range;
-use wasmgate_policy_host::{GivenLimits, Hook, Profile, script};
+use wasmgate_policy_host::inspect::Inspection;
+use wasmgate_policy_host::{GivenLimits, Hook, Profile, builtin, script};
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -110,6 +111,15 @@ pub(super) fn mean_hook(hook: Hook, mut file: SlotFile, folder: &Path, problems:
     HookChoice { on_failure, breaker, active, canary, shadows }
 }
 
+/// The names of the built-in policies that have a hook.
+fn known_for(hook: &str) -> Vec<&'static str> {
+    let has_hook = |name: &&str| {
+        let inspected = builtin::component(name).and_then(|component| Inspection::of(component).ok());
+        inspected.is_some_and(|inspected| inspected.hooks.iter().any(|known| known.as_str() == hook))
+    };
+    builtin::names().into_iter().filter(has_hook).collect()
+}
+
 /// What stands for a policy whose table is wrong, so that the rest of the file can be checked. It is never loaded.
 fn built_in(name: &str) -> PolicyChoice {
     PolicyChoice {
@@ -176,9 +186,11 @@ fn mean_policy(path: &[&str], mut file: SlotFile, folder: &Path, problems: &mut 
         }
         (None, Some(file)) => PolicySource::File(folder.join(file)),
         (Some(name), None) => {
-            let known = wasmgate_policy_host::builtin::names();
+            let known = builtin::names();
             if !known.contains(&name.as_str()) {
-                let near = wasmgate_base::nearest::close(&name, known.iter().copied());
+                let known = known_for(path.get(1).copied().unwrap_or_default());
+                let begins = || known.iter().copied().find(|known| !name.is_empty() && known.starts_with(&name));
+                let near = wasmgate_base::nearest::close(&name, known.iter().copied()).or_else(begins);
                 let expected = if near.is_some() { String::new() } else { one_of(&known) };
                 let found = format!("there is no built-in policy {name:?}");
                 let path = [path, &["builtin"]].concat();

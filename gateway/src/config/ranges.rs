@@ -69,7 +69,6 @@ mod tests {
 
     use super::*;
 
-    /// Each line of the example as if it were no comment, where that makes a setting of it.
     fn numbers(table: &DeTable<'_>, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
         for (key, value) in table {
             path.push(key.get_ref().to_string());
@@ -84,13 +83,7 @@ mod tests {
 
     #[test]
     fn each_number_of_the_example_has_a_range_and_is_in_it() {
-        let lines = crate::config::EMBEDDED.lines().map(|line| {
-            let setting = line.strip_prefix("# ").unwrap_or(line);
-            let is_setting = setting.starts_with('[')
-                || setting.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', '.', '`']));
-            if is_setting { setting } else { "" }
-        });
-        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        let text = crate::config::elsewhere::example();
         let (root, _) = DeTable::parse_recoverable(&text);
         let mut found = Vec::new();
         numbers(root.get_ref(), &mut Vec::new(), &mut found);

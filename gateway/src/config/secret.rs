@@ -48,3 +48,18 @@ fn read_up_to(path: &Path, readers: Readers, most: u64) -> Result<String, String
     let text = text.trim();
     if text.is_empty() { Err(refused("empty, expected a secret".into())) } else { Ok(text.to_owned()) }
 }
+
+/// What a text is that no API key can be: a line of a file of variables, or a text in quotes. `None` if it may be a key.
+pub(super) fn no_key(text: &str) -> Option<&'static str> {
+    let in_quotes = |quote: char| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    let is_name = |name: &str| {
+        let word = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        name.contains('_') && name.trim_start_matches("export ").chars().all(word)
+    };
+    match text.split_once('=') {
+        _ if in_quotes('"') || in_quotes('\'') => Some("a key in quotes"),
+        Some((name, _)) if is_name(name) => Some("a line as in NAME=KEY"),
+        _ if text.contains(char::is_whitespace) => Some("more than one word"),
+        _ => None,
+    }
+}

@@ -233,7 +233,7 @@ fn first<'a>(
             Some(kept) => from_store(loader, &Checks::default(), models, store, slot, kept).await.ok(),
         };
         if stored.is_none() && !may_be_empty {
-            return Err(Problem::refused(&choice.place, error.to_string()));
+            return Err(Problem::refused(&choice.place.of(&error), error.to_string()));
         }
         first.loaded = stored;
         // A missing file desires no version, so none was refused.

@@ -93,7 +93,8 @@ fn look_at(files: &mut Files, choice: &PolicyChoice, at_once: bool, touched: &mu
             let found = format!("{} bytes, expected at most {MAX_SETTING_BYTES} in a setting's file", bytes.len());
             return Err(Desired::Unreadable(format!("{}: {found}", path.display())));
         }
-        settings.insert(setting.clone(), text(&bytes, path)?.into());
+        // Without a byte order mark, which no setting means.
+        settings.insert(setting.clone(), text(&bytes, path)?.trim_start_matches('\u{feff}').into());
     }
     let limits = choice.limits.clone();
     let script = choice.script();
@@ -126,8 +127,9 @@ fn as_desire(sight: Observed, path: &Path) -> Desired {
     }
 }
 
+/// The whole text: the store knows it by its digest.
 fn text(bytes: &[u8], path: &Path) -> Result<String, Desired> {
-    let text = std::str::from_utf8(bytes);
+    let text = wasmgate_base::text::utf8(bytes);
     text.map(str::to_owned).map_err(|error| Desired::Unreadable(format!("{}: {error}", path.display())))
 }
 
@@ -169,5 +171,5 @@ pub(super) async fn load(
 
 /// The error for a component whose files cannot be read.
 pub(super) fn unreadable(origin: &str, reason: String) -> LoadError {
-    LoadError { origin: origin.to_owned(), stage: Stage::Observed, reason, policy: None }
+    LoadError { origin: origin.to_owned(), stage: Stage::Observed, reason, policy: None, settings: Vec::new() }
 }

@@ -141,6 +141,7 @@ impl Control {
             let message = format!("the upload is a script, but its settings also have `{}`", script::SETTING);
             return refuse(reply, message);
         }
+        let inherited = settings.is_none() && alike;
         let mut settings = settings.unwrap_or_else(|| if alike { like_settings() } else { Map::new() });
         if let Some(Script { text, .. }) = &uploaded.script {
             settings.insert(script::SETTING.into(), text.clone().into());
@@ -162,7 +163,8 @@ impl Control {
                 Ok((digest, component)) => {
                     spec.digest = digest;
                     let bytes = Bytes { component, fixtures: None };
-                    desired::load(&loader, &checks, Some(&models), &slot, spec.clone(), bytes).await
+                    let loaded = desired::load(&loader, &checks, Some(&models), &slot, spec.clone(), bytes).await;
+                    loaded.map_err(|error| if inherited { with_way_out(error) } else { error })
                 }
                 Err(error) => Err(desired::unreadable(UPLOADED, error.to_string())),
             };
@@ -435,7 +437,7 @@ impl Uploaded {
             };
         }
         let wrong = |found: String| format!("the upload is neither a component nor a script: {found}");
-        let text = std::str::from_utf8(&body).map_err(|error| wrong(error.to_string()))?;
+        let text = wasmgate_base::text::of_bytes(&body).map_err(|error| wrong(error.to_string()))?;
         if body.len() > MAX_SETTING_BYTES {
             let found = format!("{} bytes, expected at most {MAX_SETTING_BYTES} of a script", body.len());
             return Err(wrong(found));
@@ -452,6 +454,15 @@ enum Purpose {
     Promote(Slot),
     Rollback,
     Restore(By),
+}
+
+/// An upload without settings takes those of the slot, which another policy may not know.
+fn with_way_out(error: LoadError) -> LoadError {
+    if error.settings.is_empty() {
+        return error;
+    }
+    let way_out = "the upload has no settings of its own, so it takes those of the slot; `settings` gives others, {} none";
+    LoadError { reason: format!("{}; {way_out}", error.reason), ..error }
 }
 
 fn disabled(slot: &Slot) -> NotDone {

@@ -74,7 +74,8 @@ impl Persister {
 
     fn failed(&mut self, error: &dyn std::fmt::Display) {
         if !std::mem::replace(&mut self.failing, true) {
-            tracing::error!(%error, "the state cannot be saved; until it is, a restart loses the last changes");
+            let folder = self.store.as_ref().map(|store| store.folder().display().to_string()).unwrap_or_default();
+            tracing::error!(%error, folder, "the state cannot be saved; until it is, a restart loses the last changes");
         }
     }
 

@@ -245,7 +245,7 @@ impl Reconciliation {
                     return None;
                 }
                 Tried::Refused(error) => {
-                    let place = config.policy(&slot).map(|choice| choice.place.clone()).unwrap_or_default();
+                    let place = config.policy(&slot).map(|choice| choice.place.of(&error)).unwrap_or_default();
                     reasons.push(format!("{place}: {error}"));
                 }
             }

@@ -21,6 +21,7 @@ pub(super) async fn from_store(
         stage: Stage::Observed,
         reason: reason.to_owned(),
         policy: None,
+        settings: Vec::new(),
     };
     let Some(store) = store else { return Err(missing("no earlier version is stored: there is no state folder")) };
     let (store, spec_read) = (store.clone(), spec.clone());

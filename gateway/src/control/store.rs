@@ -44,7 +44,7 @@ pub(super) struct Store {
 #[derive(Debug)]
 enum Claim {
     /// Held: the file is locked while it is open.
-    Held { _lock: File },
+    Held { lock: File },
     /// Not held when this process opened the folder, most likely by another one's lock; the state's digest at that moment.
     Refused { read: Option<String> },
 }
@@ -88,7 +88,7 @@ impl Store {
             }
         };
         let folder = state_dir.join(name);
-        DirBuilder::new().recursive(true).mode(0o700).create(folder.join("components"))?;
+        create(&folder)?;
         let metadata = fs::metadata(&folder)?;
         let ours = rustix::process::geteuid().as_raw();
         if metadata.uid() != ours || metadata.mode() & 0o022 != 0 {
@@ -102,7 +102,7 @@ impl Store {
         }
         // A folder that cannot be locked, such as a read-only one, can still be read; the first write says why it fails.
         let claim = match lock(&folder) {
-            Ok(Some(lock)) => Claim::Held { _lock: lock },
+            Ok(Some(lock)) => Claim::Held { lock },
             Ok(None) | Err(_) => Claim::Refused { read: state_digest(&folder)? },
         };
         Ok(Self { folder, claim: Arc::new(Mutex::new(claim)) })
@@ -111,8 +111,20 @@ impl Store {
     /// Whether this process may write: it holds the folder's lock, or takes it now.
     fn claim(&self) -> io::Result<()> {
         let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
-        let Claim::Refused { read } = &*claim else { return Ok(()) };
         let folder = self.folder.display();
+        let read = match &*claim {
+            Claim::Held { lock } if is_at(lock, &self.folder.join("lock")) => return Ok(()),
+            Claim::Held { .. } => {
+                create(&self.folder)?;
+                tracing::warn!(
+                    %folder,
+                    "the state folder was deleted while the gateway served; the gateway made it anew. Versions from before are \
+                     not in it: operators cannot roll back to them"
+                );
+                &None
+            }
+            Claim::Refused { read } => read,
+        };
         let Some(lock) = lock(&self.folder)? else {
             return Err(io::Error::other(format!(
                 "another gateway with this configuration holds {folder}/lock; this one reads the state there and does not \
@@ -125,7 +137,7 @@ impl Store {
                  restart this gateway, so that it takes that state over"
             )));
         }
-        *claim = Claim::Held { _lock: lock };
+        *claim = Claim::Held { lock };
         Ok(())
     }
 
@@ -185,6 +197,17 @@ impl Store {
         }
         Ok(Some(state))
     }
+}
+
+/// Creates the folder with the one for components in it.
+fn create(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder.join("components"))
+}
+
+/// Whether an open file is the one at the path.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |open: fs::Metadata, there: fs::Metadata| (open.dev(), open.ino()) == (there.dev(), there.ino());
+    file.metadata().is_ok_and(|open| fs::metadata(path).is_ok_and(|there| same(open, there)))
 }
 
 /// Locks a folder for this process; `None` if another process holds the lock.
@@ -282,6 +305,21 @@ mod tests {
         let error = third.save(&state("three")).unwrap_err().to_string();
         assert!(error.contains("restart this gateway"), "{error}");
         assert_eq!(open().load().unwrap().unwrap().history[0].detail, "two");
+    }
+
+    #[test]
+    fn a_folder_that_is_deleted_while_it_is_used_is_made_anew_and_locked() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Store::open(folder.path(), None).unwrap();
+        let state = || State::new(BTreeMap::new(), Vec::new(), BTreeSet::new());
+        let store = open();
+        store.save(&state()).unwrap();
+        fs::remove_dir_all(&store.folder).unwrap();
+        let digest = sha256(b"component");
+        store.put(&digest, b"component").unwrap();
+        store.save(&state()).unwrap();
+        assert_eq!(store.get(&digest).unwrap(), b"component");
+        assert!(open().save(&state()).unwrap_err().to_string().contains("another gateway"), "it is locked");
     }
 
     #[test]

@@ -42,7 +42,9 @@ pub(crate) fn engine() -> Engine {
     let mut engine = Engine::new_raw();
     engine
         .set_max_operations(OPERATIONS)
-        .set_max_call_levels(CALL_LEVELS)
+        // One more: a function that is too deep ends where it reads a variable, which gives the line. The interpreter's own
+        // limit gives none.
+        .set_max_call_levels(CALL_LEVELS + 1)
         .set_max_expr_depths(EXPRESSIONS, FUNCTION_EXPRESSIONS)
         .set_max_string_size(TEXT_BYTES)
         .set_max_array_size(LIST_ENTRIES)
@@ -63,14 +65,20 @@ pub(crate) fn engine() -> Engine {
     engine
 }
 
+/// What a call beyond the maximum depth says.
+pub(crate) fn too_deep() -> String {
+    format!("functions that call one another more than {CALL_LEVELS} deep")
+}
+
 /// Lets functions, and the closures in them, read what the top level defined: by default Rhai's functions see only their
-/// parameters. Also ends a call that reads variables too often, at the line where it does.
+/// parameters. Also ends a call that reads variables too often or in too deep a function, at the line where it does.
 #[expect(deprecated, reason = "so that it is noticed: the hook may change, and the interpreter's version is pinned")]
 pub(crate) fn resolve(engine: &mut Engine, defined: HashMap<String, Dynamic>) {
     engine.on_var(move |name, offset, context| match context.tag().read_lock::<Asked>() {
         Some(asked) if asked.0.reads.fetch_add(1, Relaxed) >= READS => {
             Err(failure(format!("more than {READS} reads of variables: a loop without end?")))
         }
+        _ if context.call_level() > CALL_LEVELS => Err(failure(too_deep())),
         // What the function itself has comes first. Only in a nested closure the offset of that may be unknown.
         _ if offset > 0 || context.scope().contains(name) => Ok(None),
         _ => Ok(defined.get(name).cloned()),

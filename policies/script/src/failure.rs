@@ -3,6 +3,7 @@
 //! The sentence goes to the operator's log, which is not private. The interpreter would quote values, which may come
 //! from the prompt; the sentence never does. Text that a script throws is its author's choice.
 
+use crate::engine::too_deep;
 use rhai::{Dynamic, Engine, EvalAltResult, ParseError, Position};
 
 /// The result of a function that scripts call.
@@ -62,9 +63,7 @@ pub(crate) fn of_run(engine: &Engine, error: Box<EvalAltResult>) -> String {
         EvalAltResult::ErrorTooManyOperations(_) => {
             format!("more than {} operations: a loop without end?", engine.max_operations())
         }
-        EvalAltResult::ErrorStackOverflow(_) => {
-            format!("functions that call one another more than {} deep", engine.max_call_levels())
-        }
+        EvalAltResult::ErrorStackOverflow(_) => too_deep(),
         EvalAltResult::ErrorIndexNotFound(..) => "there is no element at this index".to_owned(),
         EvalAltResult::ErrorArithmetic(sentence, _) => before_a_quote(sentence).to_owned(),
         // Rhai has three names for the type of texts.

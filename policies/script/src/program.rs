@@ -38,11 +38,11 @@ impl Program {
     /// Compiles a script, runs its top level, and checks that it has the hook's function.
     pub(crate) fn compile(text: &str, hook: Hook) -> Result<Self, String> {
         let function = hook.function();
-        let wrong = |is: &str| format!("setting script should define fn {function}(request, candidates), but {is}");
+        let wrong = |is: &str| format!("the script should define fn {function}(request, candidates), but {is}");
         if text.trim().is_empty() {
-            return Err(wrong("is empty; write it there, in Rhai"));
+            return Err(wrong("is empty; write it in Rhai, in the file or the setting"));
         }
-        let refusal = |sentence: String| format!("setting script: {sentence}");
+        let refusal = |sentence: String| format!("script: {sentence}");
         let mut engine = engine();
         let mut constants = Scope::new();
         let top = engine.compile(text).map_err(|error| refusal(failure::of_text(&error)))?;
@@ -61,7 +61,11 @@ impl Program {
             return Ok(Self { engine, script, function });
         }
         Err(match script.iter_functions().find(|defined| defined.name == function) {
-            Some(other) => wrong(&format!("its fn {function} has {} parameters, not {PARAMETERS}", other.params.len())),
+            Some(other) => {
+                let count = other.params.len();
+                let noun = if count == 1 { "parameter" } else { "parameters" };
+                wrong(&format!("its fn {function} has {count} {noun}, not {PARAMETERS}"))
+            }
             None => wrong("has no function of that name"),
         })
     }

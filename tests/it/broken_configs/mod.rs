@@ -92,7 +92,7 @@ fn a_check_reports_all_mistakes_of_a_file_with_place_and_way_out() {
 #[test]
 fn a_file_that_is_no_text_is_named_for_what_it_is() {
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
-    let cases: [(&str, Vec<u8>, &str); 6] = [
+    let cases: [(&str, Vec<u8>, &str); 7] = [
         (
             "UTF-16 with a mark",
             [&[0xff, 0xfe][..], &utf16(OK)].concat(),
@@ -112,6 +112,11 @@ fn a_file_that_is_no_text_is_named_for_what_it_is() {
         (
             "a binary file",
             [&b"listen = \"a"[..], b"\0\"\n", OK.as_bytes()].concat(),
+            "a binary file, expected a TOML text",
+        ),
+        (
+            "a program",
+            b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0\x01\0\0\0\x80\xff\0\0\0\0\0\0".to_vec(),
             "a binary file, expected a TOML text",
         ),
         (
@@ -168,4 +173,68 @@ fn serve_and_check_report_the_same_at_a_start() {
     assert_eq!((served.code(), served.stderr.trim()), (Some(2), expected));
     let log = Gateway::setup().variable("WASMGATE_LOG", "verbose").refused();
     log.expect(2, &["WASMGATE_LOG: \"verbose\", expected \"trace\"", "did you mean \"debug\"?"]);
+}
+
+/// What a check says of a configuration whose routing policy is this file with this content.
+fn of_policy(name: &str, content: &[u8]) -> String {
+    let folder = TempDir::new().expect("a temporary folder");
+    fs::write(folder.path().join(name), content).expect("a file in it");
+    let text = format!("[policies.routing]\nfile = \"{name}\"\n{OK}");
+    fs::write(folder.path().join("wasmgate.toml"), text).expect("a file in it");
+    report(&check_in(folder.path(), &[]))
+}
+
+#[test]
+fn a_policy_s_file_is_named_for_what_it_is() {
+    let expected = "expected a WebAssembly component, which a policy's build writes, or a script, whose name ends in .rhai";
+    let not_parsed = |name: &str, found: &str| {
+        format!("exit code 2\nwasmgate: wasmgate.toml:2: policies.routing: policy {name} was refused (not parsed): {found}")
+    };
+    let utf16 = "fn route(".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    for (name, content, found) in [
+        ("policy.rs", &b"fn main() {}\n"[..], "a text"),
+        ("policy.wasm", b"", "the file is empty"),
+        ("policy.wasm", b"\x7fELF\x02\x01\x01\0\0\0\x03\0>\0\xff\xff", "a binary file"),
+        ("policy.txt", &utf16, "text in UTF-16"),
+    ] {
+        assert_eq!(of_policy(name, content), not_parsed(name, &format!("{found}, {expected}")), "{name}");
+    }
+    let nothing = of_policy("policy.wasm", b"\0asm\x0d\0\x01\0");
+    assert!(nothing.ends_with("does not export `wasmgate:policy/routing@1.0.0`; it exports nothing"), "{nothing}");
+}
+
+#[test]
+fn a_script_s_file_may_have_a_byte_order_mark_and_any_line_breaks_but_must_be_utf_8() {
+    let script = "// name: mine\r\nfn route(request, candidates) {\r\n  pass()\r\n}\r\n";
+    let fine = "exit code 0\nwasmgate.toml: valid";
+    assert!(of_policy("p.rhai", format!("\u{feff}{script}").as_bytes()).starts_with(fine));
+    let latin = of_policy("p.rhai", b"// name: mine\n// Gr\xfc\xdfe\nfn route(request, candidates) { pass() }");
+    assert!(latin.contains("p.rhai: line 2: the byte 0xfc, which is not UTF-8"), "{latin}");
+}
+
+#[test]
+fn an_api_key_that_can_be_none_is_refused_and_not_repeated() {
+    for (key, found) in [
+        ("\"sk-0123\"", "a key in quotes"),
+        ("OPENAI_API_KEY=sk-0123\n", "a line as in NAME=KEY"),
+        ("sk-0123\nsk-4567\n", "more than one word"),
+    ] {
+        let folder = TempDir::new().expect("a temporary folder");
+        fs::write(folder.path().join("key"), key).expect("a file in it");
+        let file = "[backends.b]\nkind = \"anthropic\"\napi_key_file = \"key\"\n[models.m]\nbackend = \"b\"\n";
+        fs::write(folder.path().join("wasmgate.toml"), file).expect("a file in it");
+        let said = report(&check_in(folder.path(), &[]));
+        let expected = format!("wasmgate: wasmgate.toml:3: backends.b.api_key_file: key holds {found}, expected the key alone");
+        assert_eq!(said, format!("exit code 2\n{expected}"), "{key}");
+        let variable = ("WASMGATE_TEST_KEY", key);
+        fs::write(folder.path().join("wasmgate.toml"), file.replace("api_key_file = \"key\"", "api_key_env = \"WASMGATE_TEST_KEY\""))
+            .expect("a file in it");
+        let exit = run_in(folder.path(), &["check", "--config", "wasmgate.toml"], &[variable]);
+        exit.expect(2, &["api_key_env: the environment variable WASMGATE_TEST_KEY holds", found]);
+    }
+    let base64 = "[backends.b]\nkind = \"anthropic\"\napi_key_env = \"WASMGATE_TEST_KEY\"\n[models.m]\nbackend = \"b\"\n";
+    let folder = TempDir::new().expect("a temporary folder");
+    fs::write(folder.path().join("wasmgate.toml"), base64).expect("a file in it");
+    let arguments = ["check", "--config", "wasmgate.toml"];
+    run_in(folder.path(), &arguments, &[("WASMGATE_TEST_KEY", "QUJDREVG==")]).expect(0, &["valid"]);
 }

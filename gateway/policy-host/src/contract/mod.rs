@@ -51,7 +51,13 @@ pub(super) fn check(imports: &[String], exports: &[String], hook: Hook) -> Resul
     // Any version: those that the host does not support were refused above.
     let interface = format!("{PACKAGE}{}@", hook.as_str());
     if !exports.iter().any(|export| export.starts_with(&interface)) {
-        return Err(format!("it does not export `{interface}{}`; it exports {exports:?}", v1::VERSION));
+        let names: Vec<String> = exports.iter().map(|name| format!("`{name}`")).collect();
+        let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        let other = Hook::ALL.into_iter().find(|other| {
+            *other != hook && exports.iter().any(|export| export.starts_with(&format!("{PACKAGE}{}@", other.as_str())))
+        });
+        let other = other.map(|other| format!(", so it is a {} policy", other.as_str())).unwrap_or_default();
+        return Err(format!("it does not export `{interface}{}`; it exports {names}{other}", v1::VERSION));
     }
     Ok(())
 }

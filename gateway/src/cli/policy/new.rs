@@ -62,6 +62,7 @@ enum Language {
     Cpp,
     Zig,
     /// A script for the built-in policy `script`: no compiler needed.
+    #[value(alias = "rhai")]
     Script,
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value as Json};
 use wasmgate_base::document;
+use wasmgate_base::io_reason::io_reason;
 use wasmgate_base::paths::cache_folder;
 use wasmgate_policy_host::MAX_SETTING_BYTES;
 use wasmgate_policy_host::builtin;
@@ -88,7 +89,10 @@ impl Subject {
         let (origin, component) = self.component(&mut settings)?;
         let inspection = Inspection::of(&component)
             .map_err(|reason| Failed::Refused(format!("{origin} is not a policy (not parsed): {reason}")))?;
-        let hooks = self.hook.map_or_else(|| inspection.hooks.clone(), |hook| vec![hook.into()]);
+        let hooks = match self.hook {
+            Some(hook) => vec![hook.into()],
+            None => own_hooks(&inspection.hooks, settings.get(script::SETTING).filter(|_| self.is_script())),
+        };
         // A gateway of this user need not compile the component again.
         let cache = cache_folder(None);
         let loader = Loader::new(LoaderOptions { cache, ..LoaderOptions::default() })
@@ -125,7 +129,7 @@ impl Subject {
             Err(error) => {
                 let names = builtin::names().join(", ");
                 let hint = format!("expected a component, a script (.rhai), or one of the built-in policies: {names}");
-                Err(Failed::Refused(format!("{shown}: cannot be read: {error}; {hint}")))
+                Err(Failed::Refused(format!("{shown}: cannot be read: {}; {hint}", io_reason(&error))))
             }
         }
     }
@@ -165,6 +169,13 @@ impl Loaded {
     }
 }
 
+/// The hooks of a component; of a script, those whose functions it defines. If it defines none, the gateway says so.
+fn own_hooks(all: &[Hook], script: Option<&Json>) -> Vec<Hook> {
+    let defines = |hook: &Hook| script.and_then(Json::as_str).is_none_or(|script| script::defines(script, *hook));
+    let defined: Vec<Hook> = all.iter().copied().filter(defines).collect();
+    if defined.is_empty() { all.to_vec() } else { defined }
+}
+
 /// Reads a file of fixtures.
 pub(super) fn fixtures(path: &Path) -> Result<Fixtures, Failed> {
     Ok(Fixtures { origin: path.display().to_string(), text: text(path)? })
@@ -173,8 +184,10 @@ pub(super) fn fixtures(path: &Path) -> Result<Fixtures, Failed> {
 /// Reads a text file.
 pub(super) fn text(path: &Path) -> Result<String, Failed> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| Failed::Refused(format!("{shown}: cannot be read: {error}")))?;
-    String::from_utf8(bytes).map_err(|error| Failed::Refused(format!("{shown}: {}", error.utf8_error())))
+    let cannot = |error| Failed::Refused(format!("{shown}: cannot be read: {}", io_reason(&error)));
+    let bytes = std::fs::read(path).map_err(cannot)?;
+    let text = wasmgate_base::text::of_bytes(&bytes);
+    text.map(str::to_owned).map_err(|error| Failed::Refused(format!("{shown}: {error}")))
 }
 
 /// Reads a file of settings.

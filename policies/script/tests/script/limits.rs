@@ -15,11 +15,12 @@ fn what_runs_away_is_ended() {
         ("loop { 1; }", operations, ": a loop without end?"),
         ("let t = \"xxxxxxxx\"; loop { t += t; }", "Length of string", " too large"),
         ("let l = [1]; loop { l += l; }", "Size of array/BLOB", " too large"),
-        ("deep(1)", "functions that call one another", " more than 12 deep"),
+        ("deep(1)", "line 3, column ", ": functions that call one another more than 12 deep"),
+        ("blind()", "functions that call one another", " more than 12 deep"),
     ];
     for (body, begin, end) in table {
         let script = format!(
-            "fn route(request, candidates) {{\n{body}\n}} fn deep(n) {{ deep(n + 1) }} fn helper(n) {{ n > 1 }}"
+            "fn route(request, candidates) {{\n{body}\n}} fn deep(n) {{ deep(n + 1) }} fn blind() {{ blind() }} fn helper(n) {{ n > 1 }}"
         );
         let failed = routing(&script).unwrap().route(&request(""), &[candidate("a")]);
         let failed = failed.expect_err(body);

@@ -6,22 +6,23 @@ use proptest::prelude::{Strategy, any, prop_assert, proptest};
 use wasmgate_policy::testing::request;
 use wasmgate_policy::{Denial, Policy, Routing, Settings};
 
-const ROUTE: &str = "setting script should define fn route(request, candidates), but ";
+const ROUTE: &str = "the script should define fn route(request, candidates), but ";
 
 #[test]
 fn what_is_not_a_policy() {
     let table = [
-        ("", "is empty; write it there, in Rhai"),
-        (" \n", "is empty; write it there, in Rhai"),
+        ("", "is empty; write it in Rhai, in the file or the setting"),
+        (" \n", "is empty; write it in Rhai, in the file or the setting"),
         ("// nothing", "has no function of that name"),
         ("fn estimate(request, candidates) { [] }", "has no function of that name"),
         ("fn route(request, candidates, x) { pass() }", "its fn route has 3 parameters, not 2"),
+        ("fn route(request) { pass() }", "its fn route has 1 parameter, not 2"),
         ("fn Route(request, candidates) { pass() }", "has no function of that name"),
     ];
     for (script, expected) in table {
         assert_eq!(routing(script).err().unwrap(), format!("{ROUTE}{expected}"), "{script}");
     }
-    let refused = "setting script should define fn estimate(request, candidates), but has no function of that name";
+    let refused = "the script should define fn estimate(request, candidates), but has no function of that name";
     assert_eq!(cost("fn route(request, candidates) { pass() }").err().unwrap(), refused);
 }
 
@@ -40,7 +41,7 @@ fn what_is_no_script() {
         ("let f = Fn(\"route\");", "line 1, column 9: reserved keyword 'Fn' is disabled"),
     ];
     for (script, expected) in table {
-        assert_eq!(routing(script).err().unwrap(), format!("setting script: {expected}"), "{script}");
+        assert_eq!(routing(script).err().unwrap(), format!("script: {expected}"), "{script}");
     }
 }
 
@@ -200,7 +201,7 @@ proptest! {
         let whole = format!("fn route(request, candidates) {{ {script} }}");
         for script in [&script, &whole] {
             if let Err(refused) = routing(script) {
-                prop_assert!(refused.starts_with("setting script") && refused.len() < 400, "{}", refused);
+                prop_assert!((refused.starts_with("script: ") || refused.starts_with("the script ")) && refused.len() < 400, "{}", refused);
             }
         }
     }

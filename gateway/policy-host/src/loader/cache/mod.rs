@@ -122,6 +122,8 @@ impl Cache {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let unfinished = self.folder.join(format!("{}-{number}{UNFINISHED}", std::process::id()));
         let write = || {
+            // Somebody may have deleted it while the gateway served.
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
             file.write_all(bytes)?;
             file.write_all(&checksum(key, bytes))?;
