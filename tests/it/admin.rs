@@ -394,8 +394,14 @@ fn wrong_usage_of_the_command_ends_with_2() {
         (&["upload", "routing", "/nowhere.wasm"], "/nowhere.wasm: cannot be read"),
         (&["upload", "routing", "/dev/null"], "0 bytes"),
         (
-            &["upload", "routing", env!("CARGO_MANIFEST_PATH"), "--settings", env!("CARGO_MANIFEST_PATH")],
-            "a JSON object",
+            &[
+                "upload",
+                "routing",
+                env!("CARGO_MANIFEST_PATH"),
+                "--settings",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs"),
+            ],
+            "this is not JSON",
         ),
         (&["list", "--token-file", "/dev/null"], "expected a token"),
     ];

@@ -132,3 +132,36 @@ fn a_second_gateway_on_the_same_state_reads_it_and_leaves_it_as_it_is() {
     assert_eq!(first.chat("hello").expect(200).header("x-wasmgate-policy"), "second@1.0.0");
     assert_eq!(first.place("cost")["state"], "serving");
 }
+
+#[test]
+fn folders_that_are_deleted_while_it_serves_are_made_anew_and_it_says_what_is_lost() {
+    let setup = Gateway::setup().top("cache_dir = \"cache\"\nstate_dir = \"state\"").reloading();
+    let gateway = setup.component("live", &guests::build("decides")).start();
+    let saved = |policy: &str| {
+        until("the state is saved", || {
+            let folder = fs::read_dir(gateway.path("state")).ok()?.next()?.ok()?.path();
+            let state = fs::read_to_string(folder.join("state.json")).ok()?;
+            state.contains(&format!("\"{policy}\"")).then_some(())
+        });
+    };
+    saved("decides");
+    fs::remove_dir_all(gateway.path("state")).unwrap();
+    fs::remove_dir_all(gateway.path("cache")).unwrap();
+    gateway.put("live.wasm", &guests::build("second"));
+    gateway.wait_policy("second@1.0.0");
+    let line = gateway.wait_for_log("the loss", |line| {
+        line["message"].as_str().is_some_and(|message| message.contains("deleted while the gateway served"))
+    });
+    assert!(line["folder"].as_str().unwrap().contains("state"), "{line}");
+    let lines = gateway.log();
+    let failed = lines.iter().find(|line| {
+        line["message"].as_str().is_some_and(|text| text.contains("cannot be saved") || text.contains("cannot store"))
+    });
+    assert!(failed.is_none(), "{failed:?}");
+    assert!(fs::read_dir(gateway.path("cache")).unwrap().next().is_some(), "the cache is used again");
+    // What serves now survives a restart without its file.
+    saved("second");
+    fs::write(gateway.path("live.wasm"), b"broken in the night").unwrap();
+    let gateway = gateway.restart("KILL");
+    assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "second@1.0.0");
+}

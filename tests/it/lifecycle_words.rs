@@ -263,3 +263,15 @@ fn scores_and_settings_are_written_as_in_the_configuration() {
         gateway.wait_for_log("the policy", |line| line["message"] == "policy active" && line["hook"] == "cost");
     assert_eq!((&active["isolation"], &active["on_failure"]), (&json!("warm"), &json!("default-decision")));
 }
+
+#[test]
+fn an_upload_that_does_not_know_the_slots_settings_is_told_the_way_out() {
+    let gateway = Gateway::setup().routing("builtin = \"complexity\"").settings("low-below = 0.2").start();
+    fs::write(gateway.path("upload.wasm"), guests::build("decides")).unwrap();
+    fs::write(gateway.path("none.json"), "\u{feff}{}").unwrap();
+    let (file, none) =
+        (gateway.path("upload.wasm").display().to_string(), gateway.path("none.json").display().to_string());
+    let upload = ["upload", "routing.canary", &file, "--percent", "5"];
+    gateway.policies(&upload).expect(2, &["unknown setting `low-below`", "takes those of the slot", "{} none"]);
+    gateway.policies(&[&upload[..], &["--settings", &none]].concat()).expect(0, &["decides@1.0.0"]);
+}

@@ -327,6 +327,8 @@ fn a_configuration_that_cannot_be_read_is_refused_like_one_that_is_wrong() {
             refused.contains(reason).then_some(refused)
         });
         assert!(refused.contains("wasmgate.toml:") && refused.contains("a restart fails"), "{what}: {refused}");
+        // Each sentence has its line.
+        gateway.policies(&["list"]).expect(0, &["\n    until this is mended, a restart fails\n"]);
         refusals += 1.0;
         gateway.wait_metric("api_gateway_config_reloads_total", &[("result", "rejected")], refusals);
         gateway.wait_metric("api_gateway_config_last_reload_successful", &[], 0.0);

@@ -327,7 +327,7 @@ fn the_compiler_is_a_process_that_refuses_in_words() {
     // What it makes is for the gateway's own cache: from an operator it is refused.
     let refused = Gateway::setup().component("compiled", &code).refused();
     refused.expect(2, &["not parsed", "machine code compiled ahead of time"]);
-    for (wasm, reason) in [(b"not wasm".to_vec(), "a text"), (guests::build_core("decides"), "component")] {
+    for (wasm, reason) in [(b"not wasm".to_vec(), "magic"), (guests::build_core("decides"), "component")] {
         let (status, code, words) = compile(&wasm);
         assert_eq!((status, code.len()), (Some(1), 0), "{words}");
         assert!(words.contains(reason), "{words}");

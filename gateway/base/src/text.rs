@@ -78,7 +78,11 @@ mod tests {
         for (bytes, line, found) in [
             (utf16("fn route() {}"), None, "text in UTF-16"),
             (swapped("fn route() {}"), None, "text in UTF-16"),
-            (b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0\x01\0\0\0\x80\xff\0\0\0\0".to_vec(), None, "a binary file"),
+            (
+                b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0\x01\0\0\0\x80\xff\0\0\0\0".to_vec(),
+                None,
+                "a binary file",
+            ),
             (b"one\0two".to_vec(), None, "a binary file"),
             (b"one\nGr\xfc\xdfe".to_vec(), Some(2), "the byte 0xfc"),
         ] {

@@ -101,10 +101,8 @@ impl Policy {
         if manifest.name != script::COMPONENT {
             let _ = named.set(name(&manifest));
         }
-        let settings = resolve(&manifest, given).map_err(|Unsuitable { settings, reason }| LoadError {
-            settings,
-            ..refuse(Stage::Configured, reason)
-        })?;
+        let settings = resolve(&manifest, given)
+            .map_err(|Unsuitable { settings, reason }| LoadError { settings, ..refuse(Stage::Configured, reason) })?;
 
         let naming = Naming::of(&manifest, &settings, models);
         if let Some(reason) = models.and_then(|models| naming.refusal(models)) {
@@ -123,9 +121,8 @@ impl Policy {
             Some(text) => {
                 let identity = script::identity(manifest, text, source.default_name.as_deref());
                 let (manifest, digest) = identity.map_err(|reason| refuse(Stage::Configured, reason))?;
-                validate::check_manifest(&manifest).map_err(|reason| {
-                    refuse(Stage::Configured, format!("script, in its first comments: {reason}"))
-                })?;
+                validate::check_manifest(&manifest)
+                    .map_err(|reason| refuse(Stage::Configured, format!("script, in its first comments: {reason}")))?;
                 (manifest, digest)
             }
         };

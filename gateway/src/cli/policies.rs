@@ -10,10 +10,10 @@ use clap::{Args, Subcommand};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use wasmgate_base::io_reason::io_reason;
-use wasmgate_base::{document, text};
 use wasmgate::rollout::api::PolicyStatus;
 use wasmgate::rollout::slot::{Role, Slot};
+use wasmgate_base::io_reason::io_reason;
+use wasmgate_base::{document, text};
 use wasmgate_policy_host::{MAX_COMPONENT_BYTES, script};
 
 use super::client::{Call, Client};
@@ -175,7 +175,8 @@ fn token(file: Option<&Path>) -> Result<Option<String>, Failed> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, Failed> {
-    std::fs::read(path).map_err(|error| Failed::Refused(format!("{}: cannot be read: {}", path.display(), io_reason(&error))))
+    std::fs::read(path)
+        .map_err(|error| Failed::Refused(format!("{}: cannot be read: {}", path.display(), io_reason(&error))))
 }
 
 fn call(action: &Action) -> Result<Call, Failed> {

@@ -92,10 +92,10 @@ pub(super) fn mean_backend(
             problems.add(wrong(&at("api_key_file"), Code::Conflict, found, "only one of them"));
             None
         }
-        (Some(variable), None) => {
-            problems.take(key_of_variable(variable, &at("api_key_env"))).map(Secret::new)
+        (Some(variable), None) => problems.take(key_of_variable(variable, &at("api_key_env"))).map(Secret::new),
+        (None, Some(path)) => {
+            problems.take(key_of_file(&shared.folder.join(path), &at("api_key_file"))).map(Secret::new)
         }
-        (None, Some(path)) => problems.take(key_of_file(&shared.folder.join(path), &at("api_key_file"))).map(Secret::new),
     };
     if api_key.is_none() && (file.api_key_env.is_some() || file.api_key_file.is_some()) {
         // There is one, and what is wrong with it was said.
@@ -163,7 +163,8 @@ fn key_of_variable(variable: &str, path: &[&str]) -> Result<String, Wrong> {
         Ok(key) if !key.trim().is_empty() => {
             let key = key.trim().to_owned();
             let found = |what: &str| format!("the environment variable {variable} holds {what}");
-            secret::no_key(&key).map_or(Ok(key), |what| Err(wrong(path, Code::InvalidValue, found(what), "the key alone")))
+            secret::no_key(&key)
+                .map_or(Ok(key), |what| Err(wrong(path, Code::InvalidValue, found(what), "the key alone")))
         }
         Ok(_) => Err(wrong(path, Code::Missing, format!("the environment variable {variable} is empty"), "an API key")),
         Err(_) => Err(wrong(path, Code::Missing, format!("the environment variable {variable} is not set"), "")),

@@ -252,7 +252,8 @@ fn unknown_key(tree: &mut Tree<'_>, problems: &mut Problems, path: &[String], kn
     } else if TOP.contains(key) {
         about = wrong(&names, Code::UnknownKey, format!("`{key}` belongs to no table"), "it above the first [table]");
     } else if !known.is_empty() {
-        about = wrong(&names, Code::UnknownKey, format!("unknown key `{key}`"), place_of(key, is_table, parents, known));
+        about =
+            wrong(&names, Code::UnknownKey, format!("unknown key `{key}`"), place_of(key, is_table, parents, known));
     }
     problems.add_at(line, about);
     problems.leave_out(&names);

@@ -461,7 +461,8 @@ fn with_way_out(error: LoadError) -> LoadError {
     if error.settings.is_empty() {
         return error;
     }
-    let way_out = "the upload has no settings of its own, so it takes those of the slot; `settings` gives others, {} none";
+    let way_out =
+        "the upload has no settings of its own, so it takes those of the slot; `settings` gives others, {} none";
     LoadError { reason: format!("{}; {way_out}", error.reason), ..error }
 }
 

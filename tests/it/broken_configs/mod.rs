@@ -186,9 +186,12 @@ fn of_policy(name: &str, content: &[u8]) -> String {
 
 #[test]
 fn a_policy_s_file_is_named_for_what_it_is() {
-    let expected = "expected a WebAssembly component, which a policy's build writes, or a script, whose name ends in .rhai";
+    let expected =
+        "expected a WebAssembly component, which a policy's build writes, or a script, whose name ends in .rhai";
     let not_parsed = |name: &str, found: &str| {
-        format!("exit code 2\nwasmgate: wasmgate.toml:2: policies.routing: policy {name} was refused (not parsed): {found}")
+        format!(
+            "exit code 2\nwasmgate: wasmgate.toml:2: policies.routing: policy {name} was refused (not parsed): {found}"
+        )
     };
     let utf16 = "fn route(".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     for (name, content, found) in [
@@ -224,15 +227,20 @@ fn an_api_key_that_can_be_none_is_refused_and_not_repeated() {
         let file = "[backends.b]\nkind = \"anthropic\"\napi_key_file = \"key\"\n[models.m]\nbackend = \"b\"\n";
         fs::write(folder.path().join("wasmgate.toml"), file).expect("a file in it");
         let said = report(&check_in(folder.path(), &[]));
-        let expected = format!("wasmgate: wasmgate.toml:3: backends.b.api_key_file: key holds {found}, expected the key alone");
+        let expected =
+            format!("wasmgate: wasmgate.toml:3: backends.b.api_key_file: key holds {found}, expected the key alone");
         assert_eq!(said, format!("exit code 2\n{expected}"), "{key}");
         let variable = ("WASMGATE_TEST_KEY", key);
-        fs::write(folder.path().join("wasmgate.toml"), file.replace("api_key_file = \"key\"", "api_key_env = \"WASMGATE_TEST_KEY\""))
-            .expect("a file in it");
+        fs::write(
+            folder.path().join("wasmgate.toml"),
+            file.replace("api_key_file = \"key\"", "api_key_env = \"WASMGATE_TEST_KEY\""),
+        )
+        .expect("a file in it");
         let exit = run_in(folder.path(), &["check", "--config", "wasmgate.toml"], &[variable]);
         exit.expect(2, &["api_key_env: the environment variable WASMGATE_TEST_KEY holds", found]);
     }
-    let base64 = "[backends.b]\nkind = \"anthropic\"\napi_key_env = \"WASMGATE_TEST_KEY\"\n[models.m]\nbackend = \"b\"\n";
+    let base64 =
+        "[backends.b]\nkind = \"anthropic\"\napi_key_env = \"WASMGATE_TEST_KEY\"\n[models.m]\nbackend = \"b\"\n";
     let folder = TempDir::new().expect("a temporary folder");
     fs::write(folder.path().join("wasmgate.toml"), base64).expect("a file in it");
     let arguments = ["check", "--config", "wasmgate.toml"];
