@@ -1,0 +1,77 @@
+//! A group: an organisation, a team or a person. It gives keys their models and labels.
+
+use std::collections::HashSet;
+
+/// Most groups above one another, the lowest included.
+pub const MAX_DEPTH: usize = 8;
+
+/// A group as the operator wrote it.
+#[derive(Debug, Clone, Default)]
+pub struct GroupSpec {
+    /// Its name. Policies see it as the tenant; metrics have it as a label.
+    pub name: String,
+    /// The group above it.
+    pub parent: Option<String>,
+    /// The models that it may use; `None`: those of its parent.
+    pub models: Option<Vec<String>>,
+    /// Models that it may not use.
+    pub denied_models: Vec<String>,
+    /// Labels that policies see, by name. They replace those of its parent.
+    pub labels: Vec<(String, String)>,
+}
+
+/// A group, with what it has from the groups above it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: Box<str>,
+    /// Itself and the groups above it, by position: itself first, the topmost last.
+    pub chain: Box<[usize]>,
+    /// Its labels and those of the groups above it, by name.
+    pub labels: Vec<(String, String)>,
+    /// The models that all groups of the chain allow; `None`: any.
+    allowed: Option<HashSet<String>>,
+    /// The models that a group of the chain denies.
+    denied: HashSet<String>,
+}
+
+impl Group {
+    /// The group that `specs` describe, itself first, the topmost last. `chain`: their positions.
+    pub(crate) fn new(specs: &[&GroupSpec], chain: Vec<usize>) -> Self {
+        let mut group = Self {
+            name: specs.first().map_or_else(Box::default, |spec| spec.name.as_str().into()),
+            chain: chain.into(),
+            labels: Vec::new(),
+            allowed: None,
+            denied: HashSet::new(),
+        };
+        for spec in specs {
+            if let Some(models) = &spec.models {
+                let own: HashSet<String> = models.iter().cloned().collect();
+                group.allowed = Some(match group.allowed.take() {
+                    Some(below) => below.intersection(&own).cloned().collect(),
+                    None => own,
+                });
+            }
+            group.denied.extend(spec.denied_models.iter().cloned());
+            for (name, value) in &spec.labels {
+                if group.label(name).is_none() {
+                    group.labels.push((name.clone(), value.clone()));
+                }
+            }
+        }
+        group
+    }
+
+    /// Whether it may use a model.
+    #[must_use]
+    pub fn permits(&self, model: &str) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(model)) && !self.denied.contains(model)
+    }
+
+    /// The value of a label.
+    #[must_use]
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
