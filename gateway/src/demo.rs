@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, PolicySource};
+use crate::config::{Auth, Config, PolicySource};
 use wasmgate_base::paths::platform;
 use wasmgate_policy_host::GivenLimits;
 
@@ -32,6 +32,8 @@ impl Demo {
     /// the folder cannot be written, the configuration stays as it is.
     #[must_use]
     pub(crate) fn begin(config: &mut Config) -> Self {
+        // Its models are simulated: nobody can spend anything.
+        config.access.auth = Auth::Off;
         let folder = match platform("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state") {
             Some(state) => {
                 let folder = state.join("demo");

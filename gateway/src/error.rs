@@ -93,6 +93,8 @@ pub enum Kind {
     UnknownResponse,
     /// The client asks for a WebSocket, which the gateway does not speak.
     NoWebSocket,
+    /// The request has no valid key.
+    Unauthorized,
     /// A web page sent the request, and the operator did not allow its origin.
     OriginRefused,
     /// The request names a host that the gateway does not answer to.
@@ -151,6 +153,8 @@ pub enum Rejection {
     BadRequest,
     /// The body or the prompt is too long.
     TooLarge,
+    /// The request has no valid key (401).
+    Unauthorized,
     /// The gateway is not for this client: its page's origin, or the host that it named, is not allowed (403).
     Forbidden,
     /// A policy denied it.
@@ -163,8 +167,15 @@ pub enum Rejection {
 
 impl Rejection {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::BadRequest, Self::TooLarge, Self::Forbidden, Self::PolicyDenied, Self::Overloaded, Self::BackendFull];
+    pub const ALL: [Self; 7] = [
+        Self::BadRequest,
+        Self::TooLarge,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::PolicyDenied,
+        Self::Overloaded,
+        Self::BackendFull,
+    ];
 
     /// The label.
     #[must_use]
@@ -172,6 +183,7 @@ impl Rejection {
         match self {
             Self::BadRequest => "bad_request",
             Self::TooLarge => "too_large",
+            Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::PolicyDenied => "policy_denied",
             Self::Overloaded => "overloaded",
@@ -287,6 +299,8 @@ impl Kind {
             Self::UnknownModel => (StatusCode::NOT_FOUND, "unknown_model", Rejected(R::BadRequest), Nothing),
             Self::UnknownResponse => (StatusCode::NOT_FOUND, "unknown_response", Rejected(R::BadRequest), Nothing),
             Self::NoWebSocket => (StatusCode::UPGRADE_REQUIRED, "no_websocket", Rejected(R::BadRequest), Nothing),
+            // The code of OpenAI's.
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "invalid_api_key", Rejected(R::Unauthorized), Nothing),
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed", Rejected(R::Forbidden), Nothing),
             Self::HostRefused => (StatusCode::FORBIDDEN, "host_not_allowed", Rejected(R::Forbidden), Nothing),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge), Nothing),

@@ -12,7 +12,8 @@
 //!
 //! Shared: `config` reads the configuration; `demo` is what serves without one; `error` is the table of failures; `net` bounds
 //! the listeners' connections; `log` buffers log lines and writes them aside, so that a slow reader stops no request.
-//! The crates below the gateway: `wasmgate-base` (utilities), `wasmgate-dialect` (the wire dialects of chat) and
+//! The crates below the gateway: `wasmgate-base` (utilities), `wasmgate-accounts` (groups and keys), `wasmgate-dialect` (the wire
+//! dialects of chat) and
 //! `wasmgate-policy-host` (compiles and runs policies; only it names the Wasm runtime).
 //!
 //! Invariants: a request sees one snapshot from beginning to end; its record is closed exactly once; a stream that

@@ -47,6 +47,8 @@ enum Command {
     },
     /// Write a configuration for this machine: models of Ollama, API keys in the environment.
     Init(cli::init::Init),
+    /// Make keys for clients.
+    Keys(cli::keys::Keys),
     /// Inspect and operate the policies of a running gateway.
     Policies(cli::policies::Policies),
     /// Develop a policy: create, inspect, test, run and benchmark it.
@@ -110,6 +112,7 @@ fn main() -> ExitCode {
             }
         }
         Command::Init(init) => return cli::init::run(&init),
+        Command::Keys(keys) => return cli::keys::run(&keys),
         Command::Policies(policies) => return cli::policies::run(&policies),
         Command::Policy(policy) => return cli::policy::run(policy),
         Command::Health(health) => return cli::health::run(&health),

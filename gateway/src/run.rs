@@ -93,6 +93,8 @@ pub async fn run(
         admin.listen.map(|listen| reserve(listen, "admin.listen", "--admin-listen or WASMGATE_ADMIN_LISTEN"));
     let admin_reserved = admin_reserved.transpose()?;
     let demo = options.demo.then(|| Demo::begin(&mut config));
+    let named = |message| StartError::Refused(format!("--listen or WASMGATE_LISTEN: {message}"));
+    config.access.auth.check_reach(listen).map_err(named)?;
     let loader = loader(&config, &options)?;
     let pooling = loader.pooling();
     let files = fit_files(&config)?;

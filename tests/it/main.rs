@@ -31,6 +31,7 @@ mod faults;
 mod guarded;
 mod hedging;
 mod init;
+mod keys;
 mod languages;
 mod large;
 mod lifecycle_words;

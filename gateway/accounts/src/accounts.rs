@@ -91,12 +91,7 @@ impl Accounts {
         let group = *groups.get(&*spec.group).ok_or_else(|| Wrong::NoGroup(spec.group.clone()))?;
         let key = u32::try_from(self.keys.len()).map_err(|_| Wrong::TooMany)?;
         let texts = [(spec.hash, None)].into_iter().chain(spec.previous.map(|older| (older.hash, Some(older.until))));
-        self.keys.push(Key {
-            id: spec.id.as_str().into(),
-            group,
-            expires: spec.expires,
-            blocked: spec.blocked,
-        });
+        self.keys.push(Key { id: spec.id.as_str().into(), group, expires: spec.expires, blocked: spec.blocked });
         for (hash, until) in texts {
             if let Some(known) = self.by_hash.get(&hash) {
                 return Err(Wrong::SameKey(self.keys[known.key as usize].id.to_string()));

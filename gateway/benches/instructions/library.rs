@@ -181,6 +181,8 @@ fn with_record(work: impl FnOnce(&Metrics, &Record, &Snapshot)) {
         limits: config.server,
         log_requests: false,
         models: catalog.models().iter().map(|live| metrics.model(live)).collect(),
+        access: config.access.clone(),
+        groups: Vec::new(),
         routing: deciders(&routing),
         cost: deciders(&cost),
         catalog: Arc::clone(&catalog),

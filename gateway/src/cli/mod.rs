@@ -1,10 +1,11 @@
-//! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `init` writes one, `policies` calls a
+//! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `init` writes one, `keys` makes keys for it, `policies` calls a
 //! running gateway's admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
 
 pub(crate) mod check;
 mod client;
 pub(crate) mod health;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod policies;
 pub(crate) mod policy;
 mod show;

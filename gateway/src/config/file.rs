@@ -7,6 +7,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::access::{AuthFile, GroupFile, KeyFile, mean_access};
 use super::address::listen_address;
 use super::admin::AdminFile;
 use super::backends::{BackendFile, mean_backend};
@@ -37,6 +38,8 @@ struct File {
     log: LogFile,
     backends: IndexMap<String, BackendFile>,
     models: IndexMap<String, ModelFile>,
+    groups: IndexMap<String, GroupFile>,
+    keys: IndexMap<String, KeyFile>,
     policies: PoliciesFile,
 }
 
@@ -52,6 +55,8 @@ impl Default for File {
             log: LogFile::default(),
             backends: IndexMap::new(),
             models: IndexMap::new(),
+            groups: IndexMap::new(),
+            keys: IndexMap::new(),
             policies: PoliciesFile::default(),
         }
     }
@@ -60,6 +65,7 @@ impl Default for File {
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct ServerFile {
+    auth: Option<AuthFile>,
     max_in_flight: usize,
     max_connections: usize,
     max_connections_per_address: usize,
@@ -98,6 +104,7 @@ impl Default for ServerFile {
     fn default() -> Self {
         let Bounds { messages: max_messages, parts: max_parts, tools: max_tools } = Bounds::default();
         Self {
+            auth: None,
             max_in_flight: 1024,
             max_connections: 4096,
             max_connections_per_address: 0,
@@ -250,6 +257,7 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
     let roots = mean_roots(file.server.ca_file.as_deref(), folder, problems);
     let variables = ProxyVariables::read(|name| std::env::var(name).ok());
     let shared = Shared { folder, roots: &roots, variables: &variables };
+    let auth = file.server.auth;
     let server = mean_server(file.server, problems);
     if file.models.is_empty() {
         let expected = "at least one table [models.NAME]";
@@ -260,6 +268,10 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
         backends.extend(mean_backend(name, backend, &shared, problems));
     }
     let models = mean_models(file.models, &backends, problems);
+    let access = mean_access(auth, file.groups, file.keys, &models, problems);
+    if let Some(Err(message)) = listen.map(|listen| access.auth.check_reach(listen)) {
+        problems.add(wrong(&["listen"], Code::Conflict, message, ""));
+    }
     match check_filter(&file.log.level) {
         Err(WrongFilter { found, expected, nearest }) => {
             problems.add(wrong(&["log", "level"], Code::UnknownValue, found, expected).near(nearest));
@@ -277,6 +289,7 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
         listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))),
         admin,
         server,
+        access,
         reload: Reload {
             enabled: file.reload.enabled,
             settle: Duration::from_millis(file.reload.settle_ms),

@@ -3,6 +3,7 @@
 //!
 //! Only this module and its parts know the file's format. Errors name the file, the line and the key.
 
+mod access;
 mod address;
 mod admin;
 mod backends;
@@ -37,6 +38,7 @@ use crate::backend;
 use crate::backend::Model;
 use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{Role, Slot};
+pub use access::{Access, Auth};
 pub use address::listen_address;
 pub use admin::Admin;
 pub use cors::Cors;
@@ -67,6 +69,8 @@ pub struct Config {
     pub admin: Admin,
     /// Limits of the server.
     pub server: Server,
+    /// Who may use it.
+    pub access: Access,
     /// The log.
     pub log: Log,
     /// Backends, in the file's order.

@@ -35,7 +35,7 @@ pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Sl
         }
         if policy.reads_budgets() {
             advice.push(format!(
-                "policies.{slot}: {name} decides by tenants or budgets, and the gateway does not yet tell policies of either; \
+                "policies.{slot}: {name} decides by tenants or budgets, and the gateway does not yet tell policies of budgets; \
                  today that part has no effect"
             ));
         }

@@ -22,6 +22,8 @@ pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
         log_requests: config.log.requests,
         catalog: Arc::clone(catalog),
         models: Vec::new(),
+        access: config.access.clone(),
+        groups: Vec::new(),
         routing: Deciders::default(),
         cost: Deciders::default(),
     }
@@ -37,6 +39,9 @@ impl Control {
         let snapshot = Snapshot {
             generation: self.generation,
             models: self.catalog.models().iter().map(|live| metrics.model(live)).collect(),
+            groups: (self.config.access.accounts.groups().iter().enumerate())
+                .map(|(position, group)| metrics.group(position, &group.name))
+                .collect(),
             routing: self.deciders(Hook::Routing),
             cost: self.deciders(Hook::Cost),
             ..empty(&self.config, &self.catalog)

@@ -21,16 +21,25 @@ pub enum Ending {
 }
 
 impl Ending {
-    /// The word in log lines.
+    /// The words of all endings, in the order of `number`.
+    pub const WORDS: [&'static str; 5] = ["rejected", "finished", "failed", "abandoned", "shutdown"];
+
+    /// The place of its word among `WORDS`.
+    #[must_use]
+    pub fn number(self) -> usize {
+        match self {
+            Self::Rejected(_) => 0,
+            Self::Finished => 1,
+            Self::Failed(_) => 2,
+            Self::Abandoned(_) => 3,
+            Self::Shutdown => 4,
+        }
+    }
+
+    /// The word in log lines and labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rejected(_) => "rejected",
-            Self::Finished => "finished",
-            Self::Failed(_) => "failed",
-            Self::Abandoned(_) => "abandoned",
-            Self::Shutdown => "shutdown",
-        }
+        Self::WORDS[self.number()]
     }
 
     /// The status that metrics count; `None` for an ending that is neither an answer nor an error.

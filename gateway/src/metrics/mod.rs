@@ -5,6 +5,7 @@
 //! not for each request. This module must not know: the snapshot, the record of a request.
 
 mod buckets;
+mod groups;
 pub mod labels;
 mod models;
 mod policies;
@@ -22,6 +23,7 @@ use prometheus::{Encoder, IntCounter, TextEncoder};
 
 use crate::backend::{Catalog, LiveModel};
 use crate::log;
+pub use groups::GroupMetrics;
 pub use models::{Endings, ModelMetrics, Totals};
 use policies::Policies;
 pub use policies::{InSlot, PolicyLabels, PolicyMetrics};
@@ -44,6 +46,7 @@ pub struct Metrics {
     families: Families,
     requests: requests::Requests,
     models: models::Models,
+    groups: groups::Groups,
     upstreams: upstreams::Upstreams,
     policies: Policies,
     shadows: shadows::Shadows,
@@ -68,6 +71,7 @@ impl Metrics {
             untargeted: models.untargeted(),
             requests: requests::Requests::new(&mut families),
             models,
+            groups: groups::Groups::new(&mut families),
             upstreams: upstreams::Upstreams::new(&mut families),
             policies: Policies::new(&mut families),
             shadows: shadows::Shadows::new(&mut families),
@@ -102,12 +106,13 @@ impl Metrics {
         self.shadows.of(active, labels)
     }
 
-    /// Updates the gauges of what serves: the versions in `slots`, each policy's last reload, and the configuration's:
+    /// Updates the gauges of what serves: the versions in `slots`, the labels of `groups`, each policy's last reload, and the configuration's:
     /// whether its last reload succeeded, and since when it serves.
-    pub fn set_serving(
+    pub fn set_serving<'a>(
         &self,
-        slots: &[InSlot<'_>],
+        slots: &[InSlot<'a>],
         catalog: &Catalog,
+        groups: impl Iterator<Item = &'a str>,
         last: &[LastReload],
         config: (bool, UnixSeconds),
     ) {
@@ -116,14 +121,20 @@ impl Metrics {
         self.reloads.set(last, config);
         // A version that is replaced before the next sweep also has series to remove.
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        retired.note(slots.iter().map(|slot| slot.labels), catalog, Instant::now());
+        retired.note(slots.iter().map(|slot| slot.labels), catalog, groups, Instant::now());
     }
 
-    /// Removes the series of what has been out of use for `kept`. `versions` and `catalog` are in use.
-    pub fn sweep<'a>(&self, versions: impl Iterator<Item = &'a PolicyLabels>, catalog: &Catalog, kept: Duration) {
+    /// Removes the series of what has been out of use for `kept`. `versions`, `catalog` and `groups` are in use.
+    pub fn sweep<'a>(
+        &self,
+        versions: impl Iterator<Item = &'a PolicyLabels>,
+        catalog: &Catalog,
+        groups: impl Iterator<Item = &'a str>,
+        kept: Duration,
+    ) {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        retired.note(versions, catalog, now);
+        retired.note(versions, catalog, groups, now);
         if retired.expire(now, kept) {
             self.families.sweep(&retired.keep());
         }

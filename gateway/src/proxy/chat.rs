@@ -10,7 +10,6 @@ use hyper::header::HeaderName;
 use hyper::{HeaderMap, Response};
 
 use super::body::ResponseBody;
-use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake::{self, Types};
 use super::memory::Held;
@@ -28,12 +27,11 @@ const GUARDED: HeaderName = HeaderName::from_static("x-wasmgate-guarded");
 
 /// Answers one chat.
 pub(super) async fn serve(
-    gateway: &Arc<Gateway>,
+    mut in_flight: InFlight,
     dialect: Dialect,
     headers: &HeaderMap,
     body: &mut Unread,
 ) -> Response<ResponseBody> {
-    let mut in_flight = InFlight::new(gateway);
     in_flight.record.dialect = Some(dialect);
     match prepare(&mut in_flight, dialect, headers, body).await {
         Ok(Next::Call(prepared)) => answer(in_flight, prepared).await,
@@ -71,7 +69,7 @@ async fn prepare(
     in_flight.admit()?;
     let chat = Arc::new(intake::parse(dialect, body.bytes.clone(), &snapshot.limits).await?);
     let memory = body.parsed();
-    if chat.load && !Router::loads_models(&snapshot, &chat)? {
+    if chat.load && !Router::loads_models(&snapshot, in_flight.group(), &chat)? {
         return Ok(Next::Nothing(loaded(dialect, &chat, in_flight.record.created()).into()));
     }
     in_flight.record.stream = chat.stream;

@@ -13,7 +13,6 @@ use serde_json::json;
 
 use super::body::ResponseBody;
 use super::chat::dialect_headers;
-use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake::{self, Types};
 use super::response::{id_header, refuse, routing_headers};
@@ -27,13 +26,12 @@ use wasmgate_base::json_text;
 use wasmgate_dialect::{Dialect, count_request};
 
 /// Answers one request.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, headers: &HeaderMap, body: &mut Unread) -> Response<ResponseBody> {
-    let mut in_flight = InFlight::new(gateway);
+pub(super) async fn serve(mut in_flight: InFlight, headers: &HeaderMap, body: &mut Unread) -> Response<ResponseBody> {
     in_flight.record.dialect = Some(Dialect::Anthropic);
     match steps(&mut in_flight, headers, body).await {
         Err(failure) => refuse(in_flight, Dialect::Anthropic, &failure),
         Ok((tokens, source)) => {
-            gateway.metrics.counted_tokens(source);
+            in_flight.gateway().metrics.counted_tokens(source);
             let text = json_text::json(&json!({"input_tokens": tokens}));
             let mut response = Response::new(ResponseBody::plain(text));
             let headers = response.headers_mut();

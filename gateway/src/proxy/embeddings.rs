@@ -14,23 +14,23 @@ use super::in_flight::InFlight;
 use super::intake::{self, Types};
 use super::response::{complete, id_header, refuse, routing_headers};
 use super::unread::Unread;
-use crate::backend::{Catalog, LiveModel};
+use crate::backend::LiveModel;
 use crate::dispatch::{Attempt, Bounds, Progress, Target, stopping, whole, with_retries};
 use crate::error::{Failure, Kind};
 use crate::offload;
+use crate::state::Snapshot;
 use crate::telemetry::Record;
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::embeddings::{Asked, Form, error_in};
 
 /// Answers one request.
-pub(crate) async fn serve(
-    gateway: &Arc<Gateway>,
+pub(super) async fn serve(
+    mut in_flight: InFlight,
     form: Form,
     headers: &HeaderMap,
     body: &mut Unread,
 ) -> Response<ResponseBody> {
-    let mut in_flight = InFlight::new(gateway);
     match steps(&mut in_flight, form, headers, body).await {
         Err(failure) => refuse(in_flight, dialect(form), &failure),
         Ok(bytes) => {
@@ -58,8 +58,8 @@ async fn steps(in_flight: &mut InFlight, form: Form, headers: &HeaderMap, body: 
     in_flight.admit()?;
     // Four bytes for each token: an estimate, used only if the backend reports no usage.
     in_flight.record.estimated_input_tokens = u32::try_from(body.bytes.len() / 4).unwrap_or(u32::MAX);
-    let (catalog, bytes) = (Arc::clone(&snapshot.catalog), body.bytes.clone());
-    let ready = offload::run(bytes.len(), move || Ready::read(&catalog, form, &bytes)).await??;
+    let (serving, bytes, group) = (Arc::clone(&snapshot), body.bytes.clone(), in_flight.record.group);
+    let ready = offload::run(bytes.len(), move || Ready::read(&serving, group, form, &bytes)).await??;
     let Ready { model: index, asked, body: sent, form } = ready;
     let live = &snapshot.catalog.models()[index];
     let embedding = Embedding { gateway: &gateway, live, body: sent, asked: Arc::new(asked), form };
@@ -133,9 +133,12 @@ struct Ready {
 }
 
 impl Ready {
-    fn read(catalog: &Catalog, form: Form, body: &[u8]) -> Result<Self, Failure> {
+    /// `group`: that of the request, by position.
+    fn read(snapshot: &Snapshot, group: Option<usize>, form: Form, body: &[u8]) -> Result<Self, Failure> {
+        let (catalog, group) = (&snapshot.catalog, snapshot.group(group));
         let asked = Asked::read(form, body).map_err(|error| Failure::new(Kind::BadRequest, error.to_string()))?;
-        let model = catalog.find(&asked.model).ok_or_else(|| {
+        let permitted = group.is_none_or(|group| group.permits(&asked.model));
+        let model = catalog.find(&asked.model).filter(|_| permitted).ok_or_else(|| {
             Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured model")
         })?;
         let live = &catalog.models()[model];

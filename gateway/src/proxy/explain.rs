@@ -8,7 +8,6 @@ use hyper::{HeaderMap, Response};
 use serde::Serialize;
 
 use super::body::ResponseBody;
-use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake::{self, Types};
 use super::response::{id_header, refuse, routing_headers};
@@ -21,8 +20,7 @@ use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::Dialect;
 
 /// Answers one request.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, headers: &HeaderMap, body: &mut Unread) -> Response<ResponseBody> {
-    let mut in_flight = InFlight::new(gateway);
+pub(super) async fn serve(mut in_flight: InFlight, headers: &HeaderMap, body: &mut Unread) -> Response<ResponseBody> {
     in_flight.record.dialect = Some(Dialect::Native);
     match steps(&mut in_flight, headers, body).await {
         Err(failure) => refuse(in_flight, Dialect::Native, &failure),

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use super::caller::Caller;
 use super::gateway::Gateway;
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::{Abandonment, Ending};
 use crate::state::Snapshot;
 use crate::telemetry;
 use crate::telemetry::Record;
+use wasmgate_accounts::Group;
 
 /// A record that must be closed, and the request's permit.
 pub(super) struct InFlight {
@@ -28,12 +30,25 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// Begins a request, which takes the snapshot that serves now.
+    /// Begins a request that is refused before it is known who sent it.
     #[must_use]
     pub(super) fn new(gateway: &Arc<Gateway>) -> Self {
-        let (gateway, snapshot) = (Arc::clone(gateway), gateway.serving.snapshot());
-        let record = Box::new(Record::new());
-        Self { record, gateway, snapshot, admitted: false, closed: false, slow_client: None }
+        Self::of(gateway, Caller::anyone(&gateway.serving.snapshot()))
+    }
+
+    /// Begins a request, which keeps its caller's snapshot.
+    #[must_use]
+    pub(super) fn of(gateway: &Arc<Gateway>, caller: Caller) -> Self {
+        let Caller { snapshot, key } = caller;
+        let mut record = Box::new(Record::new());
+        (record.key, record.group) = (key, snapshot.group_of(key));
+        Self { record, gateway: Arc::clone(gateway), snapshot, admitted: false, closed: false, slow_client: None }
+    }
+
+    /// The group whose key the request has.
+    #[must_use]
+    pub(super) fn group(&self) -> Option<&Group> {
+        self.snapshot.group(self.record.group)
     }
 
     /// The gateway.

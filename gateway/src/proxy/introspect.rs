@@ -10,9 +10,10 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::body::ResponseBody;
+use super::caller::Caller;
 use super::gateway::Gateway;
 use super::models;
-use crate::backend::{Capability, HealthState};
+use crate::backend::{Capability, HealthState, LiveModel};
 use crate::metrics;
 use crate::state::{Deciders, Snapshot};
 use crate::telemetry::gauges;
@@ -44,10 +45,15 @@ pub(super) enum Page {
 }
 
 impl Page {
+    /// Whether it lists models.
+    pub(super) fn names_models(self) -> bool {
+        matches!(self, Self::Models | Self::SdkModels | Self::OllamaTags | Self::OllamaRunning)
+    }
+
     /// Answers a request for it.
     #[must_use]
-    pub(super) fn answer(self, gateway: &Arc<Gateway>, head: &Parts) -> Response<ResponseBody> {
-        let snapshot = gateway.serving.snapshot();
+    pub(super) fn answer(self, gateway: &Arc<Gateway>, caller: Caller, head: &Parts) -> Response<ResponseBody> {
+        let snapshot = &caller.snapshot;
         let mut status = StatusCode::OK;
         let mut content_type = "application/json";
         let body: Vec<u8> = match self {
@@ -60,21 +66,21 @@ impl Page {
                 "metrics": "/metrics",
             })),
             Self::Health => {
-                if !is_healthy(&snapshot) {
+                if !is_healthy(snapshot) {
                     status = StatusCode::SERVICE_UNAVAILABLE;
                 }
-                json_text::json(&health(gateway, &snapshot))
+                json_text::json(&health(gateway, snapshot))
             }
             Self::Metrics => {
                 content_type = metrics::CONTENT_TYPE;
                 metrics_page(gateway)
             }
-            Self::Models => json_text::json(&own_models(&snapshot)),
+            Self::Models => json_text::json(&own_models(&caller)),
             Self::Stats => stats_page(gateway),
             Self::Hello => json_text::json(&json!({"message": "hello"})),
-            Self::SdkModels => return models::list(gateway, head),
-            Self::OllamaTags => return models::tags(gateway),
-            Self::OllamaRunning => return models::running(gateway),
+            Self::SdkModels => return models::list(gateway, caller, head),
+            Self::OllamaTags => return models::tags(&caller),
+            Self::OllamaRunning => return models::running(&caller),
             Self::OllamaVersion => return models::version(),
         };
         let mut response = Response::new(ResponseBody::plain(Bytes::from(body)));
@@ -134,8 +140,10 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
     })
 }
 
-fn own_models(snapshot: &Snapshot) -> Value {
-    let models = snapshot.catalog.models().iter().map(|live| {
+fn own_models(caller: &Caller) -> Value {
+    let group = caller.group();
+    let permitted = |live: &&LiveModel| group.is_none_or(|group| group.permits(&live.model.name));
+    let models = caller.snapshot.catalog.models().iter().filter(permitted).map(|live| {
         let model = &live.model;
         json!({
             "model": model.name,

@@ -11,6 +11,7 @@ mod introspect;
 mod models;
 mod query;
 
+mod caller;
 mod codings;
 mod intake;
 mod origin;
@@ -33,10 +34,11 @@ use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, Version};
 
-use crate::config::Server;
 use crate::error::{Failure, Kind};
 use crate::net::Busy;
+use crate::state::Snapshot;
 pub use body::ResponseBody;
+use caller::Caller;
 use gateway::Gateway;
 use in_flight::InFlight;
 pub use introspect::{metrics_page, stats_page};
@@ -50,7 +52,7 @@ pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>, busy: Busy
     let multiplexed = request.version() == Version::HTTP_2;
     let (head, mut body) = Unread::of(request);
     let snapshot = gateway.serving.snapshot();
-    let mut response = answer(&gateway, &snapshot.limits, head, &mut body).await;
+    let mut response = answer(&gateway, &snapshot, head, &mut body).await;
     if body.is_abandoned() && !multiplexed {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -58,32 +60,37 @@ pub async fn serve(gateway: Arc<Gateway>, request: Request<Incoming>, busy: Busy
     response.map(|body| body.sent_over(busy, &gateway.watchdog, multiplexed))
 }
 
-async fn answer(gateway: &Arc<Gateway>, limits: &Server, head: Parts, body: &mut Unread) -> Response<ResponseBody> {
-    let page = match check(gateway, limits, &head) {
+async fn answer(
+    gateway: &Arc<Gateway>,
+    snapshot: &Arc<Snapshot>,
+    head: Parts,
+    body: &mut Unread,
+) -> Response<ResponseBody> {
+    let page = match check(gateway, snapshot, &head) {
         Ok(page) => page,
         Err(failure) => return refuse(InFlight::new(gateway), dialect_of(head.uri.path()), &failure),
     };
-    let mut response = route(gateway, limits, head, body, &page).await;
+    let mut response = route(gateway, snapshot, head, body, &page).await;
     page.let_read(response.headers_mut());
     response
 }
 
 /// Checks what requests of all routes have in common.
-fn check(gateway: &Gateway, limits: &Server, head: &Parts) -> Result<Page, Failure> {
+fn check(gateway: &Gateway, snapshot: &Snapshot, head: &Parts) -> Result<Page, Failure> {
     if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
         return Err(Failure::new(Kind::BadRequest, "an HTTP/1.1 request must have exactly one Host header"));
     }
-    Page::of(gateway.is_loopback, limits, &head.method, &head.uri, &head.headers)
+    Page::of(gateway.is_loopback, &snapshot.limits, &head.method, &head.uri, &head.headers)
 }
 
 async fn route(
     gateway: &Arc<Gateway>,
-    limits: &Server,
+    snapshot: &Arc<Snapshot>,
     head: Parts,
     body: &mut Unread,
     page: &Page,
 ) -> Response<ResponseBody> {
-    let path = head.uri.path();
+    let (path, limits) = (head.uri.path(), &snapshot.limits);
     let found = Route::find(path).filter(|route| limits.metrics_for_clients || !route.is_for_operators());
     let Some(route) = found else {
         let failure = Failure::new(Kind::UnknownRoute, unknown(path));
@@ -99,15 +106,23 @@ async fn route(
     if !route.allows(&head.method) {
         return wrong_method(gateway, path, route.allowed());
     }
+    let caller = match route.needs_key() {
+        true => match Caller::of(snapshot, gateway.is_loopback, &head.headers) {
+            Ok(caller) => caller,
+            Err(failure) => return refuse(InFlight::new(gateway), dialect_of(path), &failure),
+        },
+        false => Caller::anyone(snapshot),
+    };
+    let begin = |caller| InFlight::of(gateway, caller);
     // Boxed: the size of a future is that of its largest branch, and most requests are chats.
     match route {
-        Route::Chat(dialect) => chat::serve(gateway, dialect, &head.headers, body).await,
-        Route::Explain => Box::pin(explain::serve(gateway, &head.headers, body)).await,
-        Route::Embeddings(form) => Box::pin(embeddings::serve(gateway, form, &head.headers, body)).await,
-        Route::CountTokens => Box::pin(count::serve(gateway, &head.headers, body)).await,
-        Route::Show => Box::pin(models::show(gateway, &head.headers, body)).await,
-        Route::Model => models::one(gateway, &head),
-        Route::Stored(_) => Box::pin(stored::serve(gateway, &head.method, &head.uri)).await,
-        Route::Page(page) => page.answer(gateway, &head),
+        Route::Chat(dialect) => chat::serve(begin(caller), dialect, &head.headers, body).await,
+        Route::Explain => Box::pin(explain::serve(begin(caller), &head.headers, body)).await,
+        Route::Embeddings(form) => Box::pin(embeddings::serve(begin(caller), form, &head.headers, body)).await,
+        Route::CountTokens => Box::pin(count::serve(begin(caller), &head.headers, body)).await,
+        Route::Show => Box::pin(models::show(begin(caller), &head.headers, body)).await,
+        Route::Model => models::one(gateway, caller, &head),
+        Route::Stored(_) => Box::pin(stored::serve(begin(caller), &head.method, &head.uri)).await,
+        Route::Page(page) => page.answer(gateway, caller, &head),
     }
 }

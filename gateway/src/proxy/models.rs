@@ -10,15 +10,18 @@ use hyper::{HeaderMap, Response};
 use serde_json::{Value, json};
 
 use super::body::ResponseBody;
+use super::caller::Caller;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake::{self, Types};
 use super::query;
 use super::response::{id_header, refuse};
 use super::unread::Unread;
-use crate::backend::{Capabilities, Capability, HealthState};
+use crate::backend::{Capabilities, Capability, HealthState, LiveModel};
 use crate::error::{Failure, Kind};
+use crate::routing::unknown_model;
 use crate::state::Snapshot;
+use wasmgate_accounts::Group;
 use wasmgate_base::digest::sha256;
 use wasmgate_base::json_text;
 use wasmgate_dialect::{BadRequest, Dialect, json};
@@ -42,9 +45,11 @@ struct Entry<'a> {
     capabilities: Capabilities,
 }
 
-/// All names: `auto`, which can do what any model can, and the models in the configuration's order.
-fn entries(snapshot: &Snapshot) -> Vec<Entry<'_>> {
-    let models = snapshot.catalog.models();
+/// All names that the group may use: `auto`, which can do what any of its models can, and the models in the configuration's
+/// order.
+fn entries<'a>(snapshot: &'a Snapshot, group: Option<&Group>) -> Vec<Entry<'a>> {
+    let permitted = |live: &&LiveModel| group.is_none_or(|group| group.permits(&live.model.name));
+    let models: Vec<&LiveModel> = snapshot.catalog.models().iter().filter(permitted).collect();
     let own = models.iter().map(|live| Entry {
         name: &live.model.name,
         context_window: live.model.context_window,
@@ -60,11 +65,9 @@ fn entries(snapshot: &Snapshot) -> Vec<Entry<'_>> {
     std::iter::once(auto).chain(own).collect()
 }
 
-fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<Entry<'a>, Failure> {
-    entries(snapshot).into_iter().find(|entry| entry.name == name).ok_or_else(|| {
-        let hint = snapshot.catalog.nearest(name).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
-        Failure::new(Kind::UnknownModel, format!("there is no model of that name{hint}"))
-    })
+fn find<'a>(snapshot: &'a Snapshot, group: Option<&Group>, name: &str) -> Result<Entry<'a>, Failure> {
+    let found = entries(snapshot, group).into_iter().find(|entry| entry.name == name);
+    found.ok_or_else(|| unknown_model(&snapshot.catalog, group, name))
 }
 
 impl Entry<'_> {
@@ -113,16 +116,18 @@ fn details() -> Value {
 }
 
 /// `GET /v1/models`: OpenAI's list, or a page of Anthropic's for a client that sends `anthropic-version`.
-pub(super) fn list(gateway: &Arc<Gateway>, head: &Parts) -> Response<ResponseBody> {
-    let snapshot = gateway.serving.snapshot();
-    let entries = entries(&snapshot);
+pub(super) fn list(gateway: &Arc<Gateway>, caller: Caller, head: &Parts) -> Response<ResponseBody> {
+    let entries = entries(&caller.snapshot, caller.group());
     if !is_anthropic(&head.headers) {
         let data: Vec<Value> = entries.iter().map(Entry::openai).collect();
         return page(&json!({"object": "list", "data": data}));
     }
     match anthropic_page(&entries, head.uri.query()) {
         Ok(list) => page(&list),
-        Err(failure) => refuse(InFlight::new(gateway), Dialect::Anthropic, &failure),
+        Err(failure) => {
+            drop(entries);
+            refuse(InFlight::of(gateway, caller), Dialect::Anthropic, &failure)
+        }
     }
 }
 
@@ -155,16 +160,15 @@ fn anthropic_page(entries: &[Entry<'_>], query: Option<&str>) -> Result<Value, F
 }
 
 /// `GET /v1/models/{id}`, in the forms of the list. An id may contain slashes and colons, encoded or not.
-pub(super) fn one(gateway: &Arc<Gateway>, head: &Parts) -> Response<ResponseBody> {
-    let snapshot = gateway.serving.snapshot();
+pub(super) fn one(gateway: &Arc<Gateway>, caller: Caller, head: &Parts) -> Response<ResponseBody> {
     let anthropic = is_anthropic(&head.headers);
     let id = head.uri.path().strip_prefix(MODELS).and_then(query::decoded).unwrap_or_default();
-    match find(&snapshot, &id) {
+    match find(&caller.snapshot, caller.group(), &id) {
         Ok(entry) if anthropic => page(&entry.anthropic()),
         Ok(entry) => page(&entry.openai()),
         Err(failure) => {
             let dialect = if anthropic { Dialect::Anthropic } else { Dialect::OpenAi };
-            refuse(InFlight::new(gateway), dialect, &failure)
+            refuse(InFlight::of(gateway, caller), dialect, &failure)
         }
     }
 }
@@ -174,9 +178,8 @@ fn is_anthropic(headers: &HeaderMap) -> bool {
 }
 
 /// `GET /api/tags`: Ollama's list.
-pub(super) fn tags(gateway: &Gateway) -> Response<ResponseBody> {
-    let snapshot = gateway.serving.snapshot();
-    let models = entries(&snapshot).into_iter().map(|entry| {
+pub(super) fn tags(caller: &Caller) -> Response<ResponseBody> {
+    let models = entries(&caller.snapshot, caller.group()).into_iter().map(|entry| {
         let mut model = entry.ollama();
         model["modified_at"] = json!("1970-01-01T00:00:00Z");
         model
@@ -185,11 +188,11 @@ pub(super) fn tags(gateway: &Gateway) -> Response<ResponseBody> {
 }
 
 /// `GET /api/ps`: the models that can answer at once, as far as the gateway knows: those whose backend is not down.
-pub(super) fn running(gateway: &Gateway) -> Response<ResponseBody> {
-    let snapshot = gateway.serving.snapshot();
+pub(super) fn running(caller: &Caller) -> Response<ResponseBody> {
+    let snapshot = &caller.snapshot;
     let up = snapshot.catalog.models().iter().filter(|live| live.backend.health().state() != HealthState::Down);
     let up: HashSet<&str> = up.map(|live| live.model.name.as_str()).collect();
-    let models = entries(&snapshot).into_iter().filter(|entry| up.contains(entry.name)).map(|entry| {
+    let models = entries(snapshot, caller.group()).into_iter().filter(|entry| up.contains(entry.name)).map(|entry| {
         let mut model = entry.ollama();
         model["expires_at"] = json!("9999-12-31T23:59:59Z");
         model["size_vram"] = json!(0);
@@ -207,8 +210,7 @@ pub(super) fn version() -> Response<ResponseBody> {
 }
 
 /// `POST /api/show`: what a model can do and how long its context is.
-pub(super) async fn show(gateway: &Arc<Gateway>, headers: &HeaderMap, body: &mut Unread) -> Response<ResponseBody> {
-    let mut in_flight = InFlight::new(gateway);
+pub(super) async fn show(mut in_flight: InFlight, headers: &HeaderMap, body: &mut Unread) -> Response<ResponseBody> {
     match shown(&in_flight, headers, body).await {
         Err(failure) => refuse(in_flight, Dialect::Ollama, &failure),
         Ok(model) => {
@@ -229,7 +231,7 @@ async fn shown(in_flight: &InFlight, headers: &HeaderMap, body: &mut Unread) -> 
     let field = if fields.get("model").is_some() { "model" } else { "name" };
     let field = if fields.get(field).is_some() { field } else { "model" };
     let name = json::required_string(&json::Path::Body, &fields, field).map_err(wrong)?;
-    Ok(find(snapshot, &name)?.shown())
+    Ok(find(snapshot, in_flight.group(), &name)?.shown())
 }
 
 fn page(value: &Value) -> Response<ResponseBody> {

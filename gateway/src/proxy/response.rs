@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::{ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use hyper::{HeaderMap, Response, StatusCode};
 use tokio::time::MissedTickBehavior;
 
@@ -175,6 +177,9 @@ pub(crate) fn refuse(mut in_flight: InFlight, dialect: Dialect, failure: &Failur
     routing_headers(headers, &in_flight, None);
     if failure.kind == Kind::UnknownCoding {
         response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(codings::ACCEPTED));
+    }
+    if failure.kind == Kind::Unauthorized {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     let asks_to_wait = matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
     if asks_to_wait || failure.retry_after.is_some() {

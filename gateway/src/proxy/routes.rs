@@ -71,6 +71,15 @@ impl Route {
         matches!(self, Self::Page(Page::Metrics | Page::Stats))
     }
 
+    /// Whether a client needs a key for it, if the operator wants keys: for all that calls a model or names one.
+    pub(super) fn needs_key(self) -> bool {
+        match self {
+            Self::Page(page) => page.names_models(),
+            Self::Chat(_) | Self::Explain | Self::Embeddings(_) | Self::CountTokens => true,
+            Self::Show | Self::Model | Self::Stored(_) => true,
+        }
+    }
+
     /// The methods that the route accepts, as the `Allow` header lists them.
     pub(super) fn allowed(self) -> &'static str {
         match self {

@@ -7,7 +7,6 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, Uri};
 
 use super::body::ResponseBody;
-use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::response::{complete, id_header, refuse};
 use crate::dispatch::{stopping, whole};
@@ -51,8 +50,7 @@ impl Stored {
 }
 
 /// Answers one request.
-pub(super) async fn serve(gateway: &Arc<Gateway>, method: &Method, uri: &Uri) -> Response<ResponseBody> {
-    let mut in_flight = InFlight::new(gateway);
+pub(super) async fn serve(mut in_flight: InFlight, method: &Method, uri: &Uri) -> Response<ResponseBody> {
     match steps(&mut in_flight, method, uri).await {
         Err(failure) => refuse(in_flight, Dialect::Responses, &failure),
         Ok(bytes) => {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 
+use crate::backend::Catalog;
 use crate::config::Translation;
 use crate::error::{Failure, Kind};
 use crate::state::{Serving, Snapshot};
@@ -22,6 +23,7 @@ pub use decision::Decision;
 use decision::Routing;
 use shadow::Shadows;
 use view::View;
+use wasmgate_accounts::Group;
 use wasmgate_base::tokens::{IMAGE_TOKENS, TokenEstimator};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
@@ -59,9 +61,9 @@ impl Router {
     /// Whether the backend of the model that a request names loads models from disk.
     ///
     /// # Errors
-    /// If there is no model of that name.
-    pub fn loads_models(snapshot: &Snapshot, chat: &Chat) -> Result<bool, Failure> {
-        let live = named(snapshot, chat)?.map(|index| &snapshot.catalog.models()[index]);
+    /// If there is no model of that name, or the group may not use it.
+    pub fn loads_models(snapshot: &Snapshot, group: Option<&Group>, chat: &Chat) -> Result<bool, Failure> {
+        let live = named(snapshot, group, chat)?.map(|index| &snapshot.catalog.models()[index]);
         Ok(live.is_some_and(|live| live.backend.settings().kind.loads_models))
     }
 
@@ -77,9 +79,10 @@ impl Router {
         inbound: Inbound<'_>,
     ) -> Result<Decision, Failure> {
         let Inbound { dialect, chat, headers } = inbound;
-        let mut view = View::new(chat, headers, &snapshot.limits.label_headers, pin::reason(snapshot, chat));
-        let named = named(snapshot, chat)?;
-        let permitted = permitted(snapshot, dialect, chat, &view, named)?;
+        let group = snapshot.group(record.group);
+        let mut view = View::new(chat, headers, &snapshot.limits.label_headers, group, pin::reason(snapshot, chat));
+        let named = named(snapshot, group, chat)?;
+        let permitted = permitted(snapshot, dialect, chat, &view, group, named)?;
         let permitted = pin::pinned(snapshot, chat, permitted, named)?;
         record.pinned = pin::reason(snapshot, chat);
         let by = snapshot.routing.canary.as_ref().and_then(|canary| canary.sticky_header.as_deref());
@@ -95,7 +98,8 @@ impl Router {
         let images = IMAGE_TOKENS.saturating_mul(view.images);
         record.estimated_input_tokens = self.tokens.estimate(chat.texts()).saturating_add(images);
         let id = record.id.clone();
-        let request = view.request(&id, dialect, chat, &messages, record.estimated_input_tokens);
+        let tenant = group.map(|group| &*group.name);
+        let request = view.request(&id, tenant, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (serving, shadows) = (&self.serving, &self.shadows);
         let routing = Routing {
@@ -120,25 +124,42 @@ impl Router {
 }
 
 /// The model that the request names, by position in the catalog; `None` for `auto`.
-fn named(snapshot: &Snapshot, chat: &Chat) -> Result<Option<usize>, Failure> {
+fn named(snapshot: &Snapshot, group: Option<&Group>, chat: &Chat) -> Result<Option<usize>, Failure> {
     let catalog = &snapshot.catalog;
     if chat.model == "auto" {
         return Ok(None);
     }
-    catalog.find(&chat.model).map(Some).ok_or_else(|| {
-        let hint = catalog.nearest(&chat.model).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
-        Failure::new(Kind::UnknownModel, format!("there is no model of that name{hint}"))
-    })
+    let found = catalog.find(&chat.model).filter(|_| group.is_none_or(|group| group.permits(&chat.model)));
+    found.map(Some).ok_or_else(|| unknown_model(catalog, group, &chat.model))
+}
+
+/// A name that no model has, or none that the group may use. As at the providers, nobody learns of models that are not for
+/// them.
+#[must_use]
+pub fn unknown_model(catalog: &Catalog, group: Option<&Group>, name: &str) -> Failure {
+    let Some(group) = group else {
+        let hint = catalog.nearest(name).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+        return Failure::new(Kind::UnknownModel, format!("there is no model of that name{hint}"));
+    };
+    let near = catalog.nearest(name).filter(|near| *near != name && group.permits(near));
+    let hint = near.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
+    let message = format!("there is no model of that name, or the key's group may not use it{hint}");
+    let failure = Failure::new(Kind::UnknownModel, message);
+    match catalog.find(name) {
+        Some(_) => failure.with_detail(format_args!("group {} may not use {name}", group.name)),
+        None => failure,
+    }
 }
 
 /// The models that may answer, by position in the catalog: the one that the request names and behind it its fallbacks, or
-/// for `auto` all. Fallbacks, and all for `auto`, must have the capabilities that the request needs. A model is left out if
-/// its backend's dialect cannot express content of the request, or with `server.translation = "strict"` a hint.
+/// for `auto` all; of them those that the group may use. Fallbacks, and all for `auto`, must have the capabilities that the
+/// request needs. A model is left out if its backend's dialect cannot express content of the request, or with `server.translation = "strict"` a hint.
 fn permitted(
     snapshot: &Snapshot,
     dialect: Dialect,
     chat: &Chat,
     view: &View<'_>,
+    group: Option<&Group>,
     named: Option<usize>,
 ) -> Result<Vec<usize>, Failure> {
     let catalog = &snapshot.catalog;
@@ -146,10 +167,12 @@ fn permitted(
         Some(index) => [index].into_iter().chain(catalog.models()[index].model.fallbacks.iter().copied()).collect(),
         None => (0..catalog.models().len()).collect(),
     };
+    let is_for = |index: &usize| group.is_none_or(|group| group.permits(&catalog.models()[*index].model.name));
     // The search for an obstacle reads the whole request, so each backend dialect is asked once, however many models it has.
     let mut obstacles: Vec<(Dialect, Option<String>)> = Vec::new();
     let able: Vec<usize> = asked
         .into_iter()
+        .filter(is_for)
         .filter(|&index| {
             let live = &catalog.models()[index];
             let to = live.backend.dialect_for(dialect);

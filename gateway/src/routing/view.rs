@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use hyper::HeaderMap;
 
 use crate::backend::Capabilities;
+use wasmgate_accounts::Group;
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::{Chat, Format, Part, PinReason, Role};
 use wasmgate_policy_host as policy_host;
@@ -22,12 +23,14 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The view of a request; `allowed` are the headers that policies may see, `pinned` is why only one backend can answer.
+    /// The view of a request; `allowed` are the headers that policies may see, `group` that of its key, whose labels replace
+    /// headers of the same name, `pinned` is why only one backend can answer.
     #[must_use]
     pub(super) fn new(
         chat: &'a Chat,
         headers: &'a HeaderMap,
         allowed: &'a [String],
+        group: Option<&'a Group>,
         pinned: Option<PinReason>,
     ) -> Self {
         let messages = chat.messages.iter().map(|message| {
@@ -52,7 +55,11 @@ impl<'a> View<'a> {
             };
             (role, text)
         });
-        let labels = allowed.iter().filter_map(|name| Some((name.as_str(), headers.get(name)?.to_str().ok()?)));
+        let of_group = group.map_or(&[][..], |group| &group.labels).iter().map(|(name, value)| (&**name, &**value));
+        let free = |name: &&String| group.is_none_or(|group| group.label(name).is_none());
+        let sent = allowed.iter().filter(free);
+        let sent = sent.filter_map(|name| Some((name.as_str(), headers.get(name)?.to_str().ok()?)));
+        let labels = of_group.chain(sent);
         let mut needs = Capabilities::default();
         if !chat.tools.is_empty() {
             needs.tools = true;
@@ -77,6 +84,7 @@ impl<'a> View<'a> {
     pub(super) fn request<'r>(
         &'r self,
         id: &'r str,
+        tenant: Option<&'r str>,
         dialect: Dialect,
         chat: &'r Chat,
         messages: &'r [policy_host::Message<'r>],
@@ -98,7 +106,7 @@ impl<'a> View<'a> {
             streaming: chat.stream,
             tools: self.needs.tools,
             images: self.needs.images,
-            tenant: None,
+            tenant,
             budget: None,
             labels: &self.labels,
             hints: &self.hints,

@@ -8,10 +8,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::backend::Catalog;
-use crate::config::{OnFailure, Server};
-use crate::metrics::{ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
+use crate::config::{Access, OnFailure, Server};
+use crate::metrics::{GroupMetrics, ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
 use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES, Size};
 use crate::rollout::stats::Stats;
+use wasmgate_accounts::Group;
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Price;
 use wasmgate_policy_host::{Candidate, FailureClass, Hook, Policy, Request};
@@ -34,6 +35,10 @@ pub struct Snapshot {
     pub catalog: Arc<Catalog>,
     /// The series of each model, by position in the catalog.
     pub models: Vec<ModelMetrics>,
+    /// Who may use the gateway.
+    pub access: Access,
+    /// The series of each group, by position in the accounts.
+    pub groups: Vec<GroupMetrics>,
     /// The routing policies.
     pub routing: Deciders,
     /// The cost policies.
@@ -174,6 +179,18 @@ impl Snapshot {
     #[must_use]
     pub fn price(&self, model: Option<usize>) -> Option<Price> {
         self.catalog.models()[model?].model.price
+    }
+
+    /// The position of the group that a key belongs to.
+    #[must_use]
+    pub fn group_of(&self, key: Option<usize>) -> Option<usize> {
+        Some(self.access.accounts.keys()[key?].group)
+    }
+
+    /// The group at a position of the accounts.
+    #[must_use]
+    pub fn group(&self, position: Option<usize>) -> Option<&Group> {
+        self.access.accounts.groups().get(position?)
     }
 
     /// All policies in slots.

@@ -56,6 +56,8 @@ pub fn describe(record: &Record, snapshot: &Snapshot, ending: Ending, line: &mut
     line.text("detail", (!record.detail.is_empty()).then_some(&*record.detail));
     line.text("dialect", record.dialect.map(Dialect::as_str));
     line.flag("stream", record.stream);
+    line.text("group", snapshot.group(record.group).map(|group| &*group.name));
+    line.text("key", record.key.map(|key| &*snapshot.access.accounts.keys()[key].id));
     line.text("model", record.model.map(name));
     line.text("backend", record.model.map(|index| &*models[index].backend.settings().name));
     line.text("location", record.model.map(|index| models[index].location().as_str()));

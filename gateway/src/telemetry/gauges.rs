@@ -14,7 +14,8 @@ pub fn set_serving(metrics: &Metrics, snapshot: &Snapshot, last: &[LastReload], 
         .into_iter()
         .flat_map(|deciders| in_slots(deciders, &snapshot.catalog))
         .collect();
-    metrics.set_serving(&slots, &snapshot.catalog, last, config);
+    let groups = snapshot.groups.iter().map(|group| &*group.label);
+    metrics.set_serving(&slots, &snapshot.catalog, groups, last, config);
 }
 
 fn in_slots<'a>(deciders: &'a Deciders, catalog: &'a Catalog) -> impl Iterator<Item = InSlot<'a>> {
@@ -40,7 +41,8 @@ fn in_slots<'a>(deciders: &'a Deciders, catalog: &'a Catalog) -> impl Iterator<I
 
 /// Removes series of policies and models that have been out of use for `kept`.
 pub fn sweep(metrics: &Metrics, snapshot: &Snapshot, kept: Duration) {
-    metrics.sweep(snapshot.deciders().map(|decider| &decider.metrics.labels), &snapshot.catalog, kept);
+    let versions = snapshot.deciders().map(|decider| &decider.metrics.labels);
+    metrics.sweep(versions, &snapshot.catalog, snapshot.groups.iter().map(|group| &*group.label), kept);
 }
 
 /// The text of `/metrics`; `live` is how many snapshots are held and for how many seconds the oldest has been draining.

@@ -40,12 +40,19 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     for &(model, frames) in &record.skipped_frames {
         metrics.skipped_frames(&models[model].backend.settings().name, frames);
     }
+    let group = record.group.and_then(|group| snapshot.groups.get(group));
     for bill in record.failed_calls.iter().copied().chain(record.bill_at(ending)) {
         let series = &snapshot.models[bill.model];
         series.bill(&bill.usage, bill.reported, snapshot.price(Some(bill.model)));
         if let Some(why) = bill.unaccounted {
             series.unaccounted(why);
         }
+        if let Some(group) = group {
+            group.bill(&bill.usage, bill.reported, snapshot.price(Some(bill.model)));
+        }
+    }
+    if let Some(group) = group {
+        group.ended(ending);
     }
     if let Ending::Rejected(rejection) = ending {
         metrics.reject(rejection);

@@ -49,6 +49,10 @@ pub struct Record {
     pub dialect: Option<Dialect>,
     /// Whether the answer is streamed.
     pub stream: bool,
+    /// The client's key, by position in the snapshot's accounts.
+    pub key: Option<usize>,
+    /// The group that the key belongs to, by position.
+    pub group: Option<usize>,
     /// The hash of the conversation that the request belongs to, if that is known.
     pub session: Option<u64>,
     /// Tokens of the prompt as estimated before routing.
@@ -129,6 +133,8 @@ impl Record {
             started: Instant::now(),
             dialect: None,
             stream: false,
+            key: None,
+            group: None,
             session: None,
             estimated_input_tokens: 0,
             routing_took: None,

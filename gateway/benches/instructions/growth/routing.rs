@@ -40,6 +40,8 @@ fn decision(kind: &str, models: usize, messages: usize, model: &str) -> Work {
         limits: config.server.clone(),
         log_requests: false,
         models: catalog.models().iter().map(|live| metrics.model(live)).collect(),
+        access: config.access.clone(),
+        groups: Vec::new(),
         routing: Deciders::default(),
         cost: Deciders::default(),
         catalog: Arc::clone(&catalog),

@@ -1,0 +1,258 @@
+//! Who may use the gateway: `server.auth`, `[groups.NAME]` and `[keys.NAME]`. The file has no key, only hashes of keys.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use wasmgate_accounts::{Accounts, GroupSpec, KeyHash, KeySpec, MAX_DEPTH, Mistake, Place, Previous, time};
+use wasmgate_base::nearest::close;
+use wasmgate_base::range::Range;
+
+use super::checks::check_name;
+use super::policies::is_header_name;
+use super::problem::{Code, Problems, Wrong, wrong};
+use crate::backend::Model;
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+/// Who may use the gateway.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Whether requests need a key.
+    pub auth: Auth,
+    /// The groups and keys.
+    pub accounts: Arc<Accounts>,
+}
+
+/// Whether requests need a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// Each request needs a valid key.
+    Required,
+    /// A request may have none. One that has a key of the gateway's form needs a valid one.
+    Optional,
+    /// The operator said that no request needs one. Keys are not read.
+    Off,
+    /// The operator said nothing, and there are no keys: clients of this machine need none.
+    #[default]
+    Unset,
+}
+
+impl Auth {
+    /// Refuses an address that other machines can reach if nobody said that they need no key.
+    ///
+    /// # Errors
+    /// Then.
+    pub fn check_reach(self, listen: SocketAddr) -> Result<(), String> {
+        if self != Self::Unset || listen.ip().is_loopback() {
+            return Ok(());
+        }
+        Err(format!(
+            "other machines can reach {listen} and requests need no key: set server.auth to \"required\" and make keys with \
+             `wasmgate keys new`, or to \"off\" if anyone who reaches it may use its models, or listen on a loopback address such \
+             as 127.0.0.1:8080"
+        ))
+    }
+}
+
+/// `server.auth` as written.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AuthFile {
+    Required,
+    Optional,
+    Off,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GroupFile {
+    parent: Option<String>,
+    models: Option<Vec<String>>,
+    #[serde(default)]
+    denied_models: Vec<String>,
+    #[serde(default)]
+    labels: IndexMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyFile {
+    group: Option<String>,
+    sha256: Option<String>,
+    previous_sha256: Option<String>,
+    previous_until: Option<String>,
+    created: Option<String>,
+    expires_after_days: Option<u32>,
+    #[serde(default)]
+    blocked: bool,
+}
+
+/// The numbers of a key.
+pub(super) const KEYS: &[(&str, Range)] = &[("expires_after_days", Range::Whole(1, 36_500))];
+
+/// Checks and resolves the three.
+pub(super) fn mean_access(
+    auth: Option<AuthFile>,
+    groups: IndexMap<String, GroupFile>,
+    keys: IndexMap<String, KeyFile>,
+    models: &[Model],
+    problems: &mut Problems,
+) -> Access {
+    let has_keys = !keys.is_empty();
+    let at = ["server", "auth"];
+    let auth = match auth {
+        Some(AuthFile::Required) if !has_keys => {
+            let expected = "at least one table [keys.NAME], as `wasmgate keys new NAME --group GROUP` prints it";
+            problems.add(wrong(&at, Code::Missing, "\"required\", and there is no key", expected));
+            Auth::Required
+        }
+        Some(AuthFile::Required) => Auth::Required,
+        Some(AuthFile::Optional) => Auth::Optional,
+        Some(AuthFile::Off) => {
+            if has_keys {
+                let found = "\"off\", so that nobody reads the keys of this file";
+                problems.warn(wrong(&at, Code::Unused, found, "\"required\" or \"optional\""));
+            }
+            Auth::Off
+        }
+        None if has_keys => Auth::Required,
+        None => Auth::Unset,
+    };
+    let groups: Vec<GroupSpec> =
+        groups.into_iter().map(|(name, group)| mean_group(name, group, models, problems)).collect();
+    let keys: Vec<KeySpec> = keys.into_iter().filter_map(|(id, key)| mean_key(id, key, problems)).collect();
+    let accounts = match Accounts::new(&groups, keys) {
+        Ok(accounts) => accounts,
+        Err(mistakes) => {
+            let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+            mistakes.into_iter().for_each(|mistake| problems.add(mean_mistake(&mistake, &names)));
+            Accounts::default()
+        }
+    };
+    for group in accounts.groups() {
+        if !models.is_empty() && !models.iter().any(|model| group.permits(&model.name)) {
+            let found = "this group and the groups above it together permit no configured model";
+            problems.add(wrong(&["groups", &group.name], Code::Conflict, found, "at least one"));
+        }
+    }
+    Access { auth, accounts: Arc::new(accounts) }
+}
+
+fn mean_group(name: String, file: GroupFile, models: &[Model], problems: &mut Problems) -> GroupSpec {
+    problems.take(check_name(&["groups", &name], &name));
+    if ["none", "other"].contains(&name.as_str()) {
+        let found = "`none` and `other` are reserved";
+        problems.add(wrong(&["groups", &name], Code::Conflict, found, "another name"));
+    }
+    let denied = file.denied_models.iter().map(|model| ("denied_models", model));
+    for (key, model) in file.models.iter().flatten().map(|model| ("models", model)).chain(denied) {
+        // A model that was left out because it is wrong was meant.
+        if !models.iter().any(|known| known.name == *model) && !problems.is_left_out(&["models", model]) {
+            let near = close(model, models.iter().map(|known| known.name.as_str()));
+            let found = format!("there is no model {model:?}");
+            problems.add(wrong(&["groups", &name, key], Code::UnknownName, found, "").near(near));
+        }
+    }
+    for (label, value) in &file.labels {
+        if !is_header_name(label) {
+            let found = format!("{label:?} is not a label");
+            let expected = "lower-case letters, digits and `-`";
+            problems.add(wrong(&["groups", &name, "labels", label], Code::InvalidValue, found, expected));
+        } else if value.len() > 256 || value.chars().any(char::is_control) {
+            let expected = "up to 256 bytes without control characters";
+            problems.add(wrong(&["groups", &name, "labels", label], Code::InvalidValue, "too long a value", expected));
+        }
+    }
+    GroupSpec {
+        name,
+        parent: file.parent,
+        models: file.models,
+        denied_models: file.denied_models,
+        labels: file.labels.into_iter().collect(),
+    }
+}
+
+fn mean_key(id: String, file: KeyFile, problems: &mut Problems) -> Option<KeySpec> {
+    problems.take(check_name(&["keys", &id], &id));
+    let at = |key: &'static str| ["keys", &*id, key];
+    let group = file
+        .group
+        .ok_or_else(|| wrong(&at("group"), Code::Missing, "missing", "the NAME of one of the tables [groups.NAME]"));
+    let hash = file.sha256.ok_or_else(|| {
+        let expected = "the hash that `wasmgate keys new` prints: 64 hexadecimal digits";
+        wrong(&at("sha256"), Code::Missing, "missing", expected)
+    });
+    let hash = hash.and_then(|text| mean_hash(&at("sha256"), &text));
+    let (group, hash) = (problems.take(group), problems.take(hash));
+    let created = problems.take(file.created.map(|text| mean_time(&at("created"), &text)).transpose()).flatten();
+    let expires = match (created, file.expires_after_days) {
+        (Some(created), Some(days)) => Some(created + u64::from(days) * DAY),
+        (None, Some(_)) => {
+            let expected = "a time as in \"2026-11-29T12:00:00Z\", from which `expires_after_days` counts";
+            problems.add(wrong(&at("created"), Code::Missing, "missing", expected));
+            None
+        }
+        (_, None) => None,
+    };
+    let previous = match (file.previous_sha256, file.previous_until) {
+        (Some(hash), Some(until)) => {
+            let hash = problems.take(mean_hash(&at("previous_sha256"), &hash));
+            let until = problems.take(mean_time(&at("previous_until"), &until));
+            hash.zip(until).map(|(hash, until)| Previous { hash, until })
+        }
+        (Some(_), None) => {
+            let expected = "the time at which the older key ends, as in \"2026-11-29T12:00:00Z\"";
+            problems.add(wrong(&at("previous_until"), Code::Missing, "missing", expected));
+            None
+        }
+        (None, Some(_)) => {
+            problems.add(wrong(&at("previous_sha256"), Code::Missing, "missing", "the hash of the older key"));
+            None
+        }
+        (None, None) => None,
+    };
+    let (group, hash) = (group?, hash?);
+    Some(KeySpec { group, hash, previous, expires, blocked: file.blocked, id })
+}
+
+/// A hash. What is written in its place may be the key itself, so an error does not repeat it.
+fn mean_hash(path: &[&str], text: &str) -> Result<KeyHash, Wrong> {
+    let expected = "the hash that `wasmgate keys new` prints: 64 hexadecimal digits, not the key";
+    KeyHash::parse(text).ok_or_else(|| wrong(path, Code::InvalidValue, "not the hash of a key", expected))
+}
+
+fn mean_time(path: &[&str], text: &str) -> Result<u64, Wrong> {
+    let found =
+        || wrong(path, Code::InvalidValue, format!("{text:?} is not a time"), "one as in \"2026-11-29T12:00:00Z\"");
+    // Four digits of a year are enough for any expiry to be counted.
+    time::parse(text).ok_or_else(found)
+}
+
+fn mean_mistake(mistake: &Mistake, groups: &[&str]) -> Wrong {
+    use wasmgate_accounts::Wrong as W;
+    let (table, name, key) = match &mistake.place {
+        Place::Group(name) => ("groups", name, "parent"),
+        Place::Key(id) => ("keys", id, "group"),
+    };
+    let path = [table, name, key];
+    match &mistake.wrong {
+        W::NoGroup(group) => {
+            let near = close(group, groups.iter().copied());
+            wrong(&path, Code::UnknownName, format!("there is no group {group:?}"), "").near(near)
+        }
+        W::Circle(names) => {
+            wrong(&path, Code::Conflict, format!("the group is above itself: {}", names.join(" below ")), "")
+        }
+        W::TooDeep => {
+            let found = format!("more than {MAX_DEPTH} groups are above one another");
+            wrong(&path, Code::Conflict, found, format!("at most {MAX_DEPTH}"))
+        }
+        W::SameKey(other) => {
+            wrong(&[table, name], Code::Conflict, format!("the same hash as in [keys.{other}]"), "a key of its own")
+        }
+        W::TooMany => wrong(&[table, name], Code::OutOfRange, "too many keys", format!("at most {}", u32::MAX)),
+    }
+}
