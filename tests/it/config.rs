@@ -329,6 +329,20 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# low-models = ", "low-models = ")
         .replace("# medium-models = ", "medium-models = ")
         .replace("# high-models = ", "high-models = ")
+        .replace("# [groups.", "[groups.")
+        .replace("# [keys.", "[keys.")
+        .replace("# auth = ", "auth = ")
+        .replace("# models = ", "models = ")
+        .replace("# labels = ", "labels = ")
+        .replace("# parent = ", "parent = ")
+        .replace("# denied_models = ", "denied_models = ")
+        .replace("# group = ", "group = ")
+        .replace("# sha256 = ", "sha256 = ")
+        .replace("# created = ", "created = ")
+        .replace("# expires_after_days = ", "expires_after_days = ")
+        .replace("# previous_sha256 = ", "previous_sha256 = ")
+        .replace("# previous_until = ", "previous_until = ")
+        .replace("# blocked = ", "blocked = ")
         .replace("# script = \"route.rhai\"", "");
     let uncommented = with_limits(&uncommented);
     let settings = |text: &str| text.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")).count();

@@ -169,9 +169,11 @@ fn a_group_uses_and_sees_its_models_alone() {
 
 #[test]
 fn policies_see_the_tenant_and_the_labels_of_its_group() {
-    let script = r#"script = 'fn route(request, candidates) {
-        deny("seen", `${request.tenant} ${request.labels["plan"]} ${request.labels["region"]} ${request.labels["stage"]}`)
-    }'"#;
+    let script = r#"script = '''
+fn route(request, candidates) {
+    deny("seen", `${request.tenant} ${request.labels["plan"]} ${request.labels["region"]} ${request.labels["stage"]}`)
+}
+'''"#;
     let gateway = setup()
         .server("auth = \"optional\"\nlabel_headers = [\"plan\", \"stage\"]")
         .routing("builtin = \"script\"")

@@ -354,6 +354,7 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
         .models("[models.first.timeouts]\nhedge_seconds = 1\n")
         .model("second", Dialect::OpenAi, &good)
         .routing("shadows.cheapest.builtin = \"cheapest-healthy\"")
+        .top("[groups.team]")
         .start();
     // A model must be hedged, a fallback and a shadow's choice must happen for their series to be there.
     let _ = gateway.chat("hello").expect(200);
