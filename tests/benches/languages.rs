@@ -10,7 +10,7 @@ use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::{Client, post_json};
 use wasmgate_tests::real;
 
-const LANGUAGES: [&str; 8] = ["rust", "go", "javascript", "python", "c", "cpp", "zig", "script"];
+const LANGUAGES: [&str; 9] = ["rust", "go", "javascript", "assemblyscript", "python", "c", "cpp", "zig", "script"];
 const CALLS: usize = 100_000;
 /// After so many calls as many instances are about as there will be.
 const SETTLED: usize = 10_000;

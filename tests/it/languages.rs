@@ -232,7 +232,7 @@ macro_rules! languages {
     )*};
 }
 
-languages!(rust go javascript python c cpp zig script);
+languages!(rust go javascript assemblyscript python c cpp zig script);
 
 /// A project of each language, and what each of its hostile prompts ends as.
 struct Hostile {

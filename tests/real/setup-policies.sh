@@ -39,7 +39,7 @@ if [ "$(cat "$oldest/made-of" 2>/dev/null)" != "$wanted" ]; then
     printf '%s' "$wanted" >"$oldest/made-of"
 fi
 
-for language in rust go javascript python c cpp zig; do
+for language in rust go javascript assemblyscript python c cpp zig; do
     project=$root/examples/policies/$language
     # What it is made of: its own files, the contract, and what projects share.
     wanted=$(
