@@ -189,8 +189,10 @@ fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(Socke
         let policy = &decider.version.policy;
         tracing::info!(
             hook = policy.hook().as_str(),
+            slot = decider.metrics.labels.slot,
             mode = decider.metrics.labels.mode,
             policy = decider.version.label,
+            revision = decider.version.revision,
             digest = policy.digest(),
             profile = policy.profile().as_str(),
             isolation = policy.limits().isolation.as_str(),

@@ -2,21 +2,25 @@
 //
 //     cd monitoring/grafana && jsonnet -m . dashboards.jsonnet
 //
-// In queries {J} selects the gateways that the user picked, {P} these gateways and the policies that the user picked, {K} also
-// the versions and modes, and [I] is Grafana's own interval. (V) are the labels of a version in a place. `>= 0` after a quotient or a quantile drops series without events: NaN is not >= 0.
+// In queries {J} selects the gateways that the user picked, {P} these gateways, and the slots and policies that the user
+// picked, {S} the same of shadows, {K} also the versions and modes, and [I] is Grafana's own interval. (V) are the labels of a
+// version in a slot. `>= 0` after a quotient or a quantile drops series without events: NaN is not >= 0.
 
-// The labels of a version in a place, in the order of legends and columns. A label more is a word here: sums, joins, legends,
-// the columns of the table and the variables follow.
-local place = ['policy', 'version', 'mode'];
-local placeLegend = std.join(' ', ['{{%s}}' % label for label in place]);
+// The labels of a version in a slot, in the order of columns: sums, joins, the columns of the table and the variables follow.
+local place = ['hook', 'slot', 'policy', 'version', 'revision', 'mode'];
+local placeLegend = '{{slot}} {{policy}} {{version}} {{revision}}';
+// A user picks by all but the digits of the revision.
+local picked = [label for label in place if label != 'revision'];
+local pick(labels) = std.join(',', ['%s=~"$%s"' % [label, label] for label in labels]);
 
 local gateways = 'job=~"$job",instance=~"$instance"';
 local query(text) = std.foldl(
   function(text, short) std.strReplace(text, short[0], short[1]),
   [
     ['{J', '{' + gateways],
-    ['{P', '{%s,policy=~"$policy"' % gateways],
-    ['{K', '{%s,%s' % [gateways, std.join(',', ['%s=~"$%s"' % [label, label] for label in place])]],
+    ['{P', '{%s,%s' % [gateways, pick(['hook', 'slot', 'policy'])]],
+    ['{S', '{%s,%s,shadow_policy=~"$policy"' % [gateways, pick(['hook', 'slot'])]],
+    ['{K', '{%s,%s' % [gateways, pick(picked)]],
     ['(V', '(' + std.join(', ', place)],
     ['[I]', '[$__rate_interval]'],
   ],
@@ -281,26 +285,26 @@ local dashboard(uid, title, description, other) = {
         'green',
         // A new policy has a new series.
         'changes(api_gateway_policy_last_reload_success_timestamp_seconds{J}[I]) > 0 or (api_gateway_policy_last_reload_success_timestamp_seconds{J} unless api_gateway_policy_last_reload_success_timestamp_seconds{J} offset $__rate_interval)',
-        '{{policy}} loaded'
+        '{{slot}}: {{policy}} loaded'
       ),
       annotation(
         'Refused reloads',
         'red',
-        'sum by (policy, result) (increase(api_gateway_policy_reloads_total{J,result=~"rejected_.+"}[I])) > 0',
-        '{{policy}}: {{result}}'
+        'sum by (slot, policy, result) (increase(api_gateway_policy_reloads_total{J,result=~"rejected_.+"}[I])) > 0',
+        '{{slot}}: {{policy}} {{result}}'
       ),
       annotation(
         'Rollbacks',
         'purple',
-        'sum by (policy) (increase(api_gateway_policy_reloads_total{J,result="rolled_back"}[I])) > 0',
-        '{{policy}} rolled back'
+        'sum by (slot, policy) (increase(api_gateway_policy_reloads_total{J,result="rolled_back"}[I])) > 0',
+        '{{slot}}: rolled back to {{policy}}'
       ),
       // Promoted, aborted, or taken out.
       annotation(
         'Canaries that ended',
         'orange',
-        'max by (policy, version) (api_gateway_policy_info{J,mode="canary"} offset $__rate_interval) unless on (policy, version) api_gateway_policy_info{J,mode="canary"}',
-        'canary {{policy}} {{version}} ended'
+        'max by (slot, policy, version, revision) (api_gateway_policy_info{J,mode="canary"} offset $__rate_interval) unless on (slot, revision) api_gateway_policy_info{J,mode="canary"}',
+        '{{slot}}: {{policy}} {{version}} {{revision}} ended'
       ),
     ],
   },
@@ -528,7 +532,7 @@ local verdicts = 'outcome=~"route|deny"';
 
 // The share of the requests that both decided on which a shadow decided like the active version.
 local compared(results, window) =
-  'sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy",result=~"%s"}[%s]))' % [results, window];
+  'sum by (hook, slot, shadow_policy, shadow_version, shadow_revision) (rate(api_gateway_policy_shadow_comparisons_total{S,result=~"%s"}[%s]))' % [results, window];
 local agreement(window) = '%s / %s >= 0' % [compared('agree', window), compared('agree|disagree', window)];
 
 local policies = dashboard(
@@ -538,7 +542,7 @@ local policies = dashboard(
   names.main
 ) {
   time: { from: 'now-6h', to: 'now' },
-  templating+: { list+: [variable(label, std.asciiUpper(label[0]) + label[1:], 'api_gateway_policy_info{J}') for label in place] },
+  templating+: { list+: [variable(label, std.asciiUpper(label[0]) + label[1:], 'api_gateway_policy_info{J}') for label in picked] },
   panels: [
     table(1, 'Policies Loaded', [0, 0, 24, 7], |||
       A row for each version in a place: its share of requests now (shadows decide none), and what it did in the shown range.
@@ -546,8 +550,7 @@ local policies = dashboard(
       gateway does not call it: roll it back or fix it.
     |||, [
       'sum by (V, digest) (api_gateway_policy_info{K})',
-      // The share has no mode: a shadow of the active component would show its share, and a canary of it shows both shares.
-      'avg by (V) (api_gateway_policy_info{K,mode!="shadow"} * on (job, instance, policy, version) group_left () api_gateway_policy_traffic_ratio{P})',
+      'avg by (V) (api_gateway_policy_traffic_ratio{K})',
       'max by (V) (api_gateway_policy_breaker_open{K})',
       'sum by (V) (increase(%s{K}[$__range]))' % decided,
       'sum by (V) (increase(%s{K,backend="local"}[$__range])) / sum by (V) (increase(%s{K,backend=~"local|cloud"}[$__range])) >= 0' % [decided, decided],
@@ -557,9 +560,9 @@ local policies = dashboard(
       'histogram_quantile(0.50, sum by (V, le) (increase(api_gateway_policy_evaluation_seconds_bucket{K}[$__range]))) >= 0',
       'histogram_quantile(0.99, sum by (V, le) (increase(api_gateway_policy_evaluation_seconds_bucket{K}[$__range]))) >= 0',
       'sum by (V) (increase(api_gateway_policy_requests_total{K,status="success"}[$__range])) / sum by (V) (increase(api_gateway_policy_requests_total{K}[$__range])) >= 0',
-      'max by (V) (api_gateway_policy_info{K} * on (job, instance, policy) group_left () api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
+      'max by (V) (api_gateway_policy_info{K} * on (job, instance, slot, policy) group_left () api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
       // Comparisons have labels of their own for the shadow.
-      'sum by (policy, version, mode) (label_replace(label_replace(label_replace(%s, "policy", "$1", "shadow_policy", "(.*)"), "version", "$1", "shadow_version", "(.*)"), "mode", "shadow", "", ""))' % agreement('$__range'),
+      'sum by (V) (label_replace(label_replace(label_replace(label_replace(%s, "policy", "$1", "shadow_policy", "(.*)"), "version", "$1", "shadow_version", "(.*)"), "revision", "$1", "shadow_revision", "(.*)"), "mode", "shadow", "", ""))' % agreement('$__range'),
     ], [[label, std.asciiUpper(label[0]) + label[1:]] for label in place] + [
       ['Value #B', 'Traffic'],
       ['Value #D', 'Decisions'],
@@ -672,11 +675,11 @@ local policies = dashboard(
     |||, [
       [
         agreement('$__rate_interval'),
-        '{{shadow_policy}} {{shadow_version}} agrees',
+        '{{slot}} {{shadow_policy}} {{shadow_version}} {{shadow_revision}} agrees',
       ],
       [
-        'sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy",result!="skipped"}[I])) / sum by (shadow_policy, shadow_version) (rate(api_gateway_policy_shadow_comparisons_total{J,shadow_policy=~"$policy"}[I])) >= 0',
-        '{{shadow_policy}} {{shadow_version}} asked',
+        'sum by (hook, slot, shadow_policy, shadow_version, shadow_revision) (rate(api_gateway_policy_shadow_comparisons_total{S,result!="skipped"}[I])) / sum by (hook, slot, shadow_policy, shadow_version, shadow_revision) (rate(api_gateway_policy_shadow_comparisons_total{S}[I])) >= 0',
+        '{{slot}} {{shadow_policy}} {{shadow_version}} {{shadow_revision}} asked',
       ],
     ]) + defaults({ max: 1 }),
     // A shadow sees the requests that the active version decides, less the skipped ones. Its mean stands for all of them.
@@ -684,18 +687,20 @@ local policies = dashboard(
       Share of the active version's expected cost per decision that a routing shadow's choices would save, as the cost policy
       expects both. Below zero the shadow is more expensive. Expected and Billed shows how much the expectation is worth.
     |||, [[
-      '1 - sum by (policy, version) (rate(%(cost)s{K,mode="shadow"}[I])) / (sum by (policy, version) (rate(%(decided)s{K,mode="shadow",%(verdicts)s}[I])) > 0) / on () group_left () (sum(rate(%(cost)s{J,mode="active"}[I])) / sum(rate(%(decided)s{J,mode="active",%(verdicts)s}[I])) > 0)'
+      '1 - sum by (V) (rate(%(cost)s{K,mode="shadow"}[I])) / (sum by (V) (rate(%(decided)s{K,mode="shadow",%(verdicts)s}[I])) > 0) / on () group_left () (sum(rate(%(cost)s{J,mode="active"}[I])) / sum(rate(%(decided)s{J,mode="active",%(verdicts)s}[I])) > 0)'
       % { cost: cost, decided: decided, verdicts: verdicts },
-      '{{policy}} {{version}}',
+      placeLegend,
     ]]) + signed + defaults({ max: 1 }),
     table(14, 'Shadow Choices', [16, 42, 8, 8], |||
       Model that the active version chose and model that a shadow would have chosen, in the shown range, less the first
       request of each pair; none: denied. Rows with two models show what a promotion changes.
     |||, [
-      'sum by (shadow_policy, shadow_version, active_model, shadow_model) (increase(api_gateway_policy_shadow_choices_total{J,shadow_policy=~"$policy"}[$__range]))',
+      'sum by (slot, shadow_policy, shadow_version, shadow_revision, active_model, shadow_model) (increase(api_gateway_policy_shadow_choices_total{S}[$__range]))',
     ], [
+      ['slot', 'Slot'],
       ['shadow_policy', 'Shadow'],
       ['shadow_version', 'Version'],
+      ['shadow_revision', 'Revision'],
       ['active_model', 'Active chose'],
       ['shadow_model', 'Shadow chose'],
       ['Value', 'Requests'],
@@ -708,9 +713,10 @@ local policies = dashboard(
       Whether the version that a policy's files request serves, the stage that it did not pass, and when the policy last
       started to serve. refused: the version before keeps serving; wasmgate policies list says why.
     |||, [
-      'min by (policy, stage) (api_gateway_policy_last_reload_successful{P} * on (job, instance, policy) group_right () api_gateway_policy_last_reload_info{P})',
-      'max by (policy) (api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
+      'min by (slot, policy, stage) (api_gateway_policy_last_reload_successful{P} * on (job, instance, slot, policy) group_right () api_gateway_policy_last_reload_info{P})',
+      'max by (slot, policy) (api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
     ], [
+      ['slot', 'Slot'],
       ['policy', 'Policy'],
       ['Value #A', 'Last change'],
       ['stage', 'Refused at'],
@@ -730,17 +736,17 @@ local policies = dashboard(
       Changes of policies' files and of the configuration, by result. rejected_*: the gateway refused it, and nothing
       changed; rolled_back: it served and failed too often.
     |||, [
-      ['sum by (policy, result) (increase(api_gateway_policy_reloads_total{P}[I])) > 0', '{{policy}} {{result}}'],
+      ['sum by (slot, policy, result) (increase(api_gateway_policy_reloads_total{P}[I])) > 0', '{{slot}} {{policy}} {{result}}'],
       ['sum by (result) (increase(api_gateway_config_reloads_total{J}[I])) > 0', 'configuration {{result}}'],
     ]),
     timeseries(11, 'Instances', [16, 51, 4, 8], 'short', |||
       Guest instances, waiting (idle) and in a call (busy). If busy ones reach limits.concurrent_calls, more calls fail
       as saturated.
-    |||, [['sum by (policy, state) (api_gateway_policy_instances{P})', '{{policy}} {{state}}']]),
+    |||, [['sum by (slot, policy, state) (api_gateway_policy_instances{K})', '{{slot}} {{policy}} {{state}}']]),
     timeseries(12, 'Memory', [20, 51, 4, 8], 'bytes', |||
       Largest memory of a policy's idle instances in each interval: one in a call is not measured. If it grows from call to call, the policy leaks;
       limits.instance_memory_bytes makes the gateway replace such an instance.
-    |||, [['max by (policy) (max_over_time(api_gateway_policy_memory_bytes{P}[I]))', '{{policy}}']]),
+    |||, [['max by (slot, policy) (max_over_time(api_gateway_policy_memory_bytes{K}[I]))', '{{slot}} {{policy}}']]),
   ],
 };
 

@@ -44,6 +44,7 @@ mod n8n;
 mod named;
 mod overload;
 mod own_models;
+mod places;
 mod preview;
 mod process;
 mod profiling;

@@ -9,6 +9,9 @@ use wasmgate_tests::guests;
 use wasmgate_tests::http::request;
 use wasmgate_tests::wire::{Dialect, Usage, ask};
 
+/// The labels of a version in a slot; `place` in the catalogue stands for them.
+const PLACE: [&str; 6] = ["hook", "slot", "policy", "version", "revision", "mode"];
+
 /// All metrics: name, type, labels, and whether
 /// a series is there before the first request.
 const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
@@ -24,37 +27,32 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_routing_latency_seconds", "histogram", &[], true),
     ("api_gateway_health", "gauge", &[], true),
     ("ollama_models_loaded", "gauge", &[], true),
-    (
-        "api_gateway_policy_decisions_total",
-        "counter",
-        &["policy", "version", "mode", "model", "backend", "outcome"],
-        true,
-    ),
-    ("api_gateway_policy_evaluation_seconds", "histogram", &["policy", "version", "mode"], true),
-    ("api_gateway_policy_failures_total", "counter", &["policy", "version", "mode", "reason"], true),
-    ("api_gateway_policy_requests_total", "counter", &["policy", "version", "mode", "status"], true),
-    ("api_gateway_policy_estimated_cost_usd_total", "counter", &["policy", "version", "mode"], true),
-    ("api_gateway_policy_info", "gauge", &["policy", "version", "mode", "digest"], true),
-    ("api_gateway_policy_instances", "gauge", &["policy", "state"], true),
-    ("api_gateway_policy_memory_bytes", "gauge", &["policy"], true),
-    ("api_gateway_policy_reloads_total", "counter", &["policy", "result"], true),
-    ("api_gateway_policy_last_reload_info", "gauge", &["policy", "stage"], true),
-    ("api_gateway_policy_last_reload_successful", "gauge", &["policy"], true),
-    ("api_gateway_policy_last_reload_success_timestamp_seconds", "gauge", &["policy"], true),
-    ("api_gateway_policy_traffic_ratio", "gauge", &["policy", "version"], true),
-    ("api_gateway_policy_call_limit_seconds", "gauge", &["policy", "version", "mode"], true),
-    ("api_gateway_policy_breaker_open", "gauge", &["policy", "version", "mode"], true),
-    ("api_gateway_policy_unknown_models", "gauge", &["policy", "version", "mode"], true),
+    ("api_gateway_policy_decisions_total", "counter", &["place", "model", "backend", "outcome"], true),
+    ("api_gateway_policy_evaluation_seconds", "histogram", &["place"], true),
+    ("api_gateway_policy_failures_total", "counter", &["place", "reason"], true),
+    ("api_gateway_policy_requests_total", "counter", &["place", "status"], true),
+    ("api_gateway_policy_estimated_cost_usd_total", "counter", &["place"], true),
+    ("api_gateway_policy_info", "gauge", &["place", "digest"], true),
+    ("api_gateway_policy_instances", "gauge", &["place", "state"], true),
+    ("api_gateway_policy_memory_bytes", "gauge", &["place"], true),
+    ("api_gateway_policy_reloads_total", "counter", &["hook", "slot", "policy", "result"], true),
+    ("api_gateway_policy_last_reload_info", "gauge", &["hook", "slot", "policy", "stage"], true),
+    ("api_gateway_policy_last_reload_successful", "gauge", &["hook", "slot", "policy"], true),
+    ("api_gateway_policy_last_reload_success_timestamp_seconds", "gauge", &["hook", "slot", "policy"], true),
+    ("api_gateway_policy_traffic_ratio", "gauge", &["place"], true),
+    ("api_gateway_policy_call_limit_seconds", "gauge", &["place"], true),
+    ("api_gateway_policy_breaker_open", "gauge", &["place"], true),
+    ("api_gateway_policy_unknown_models", "gauge", &["place"], true),
     (
         "api_gateway_policy_shadow_comparisons_total",
         "counter",
-        &["policy", "shadow_policy", "shadow_version", "result"],
+        &["hook", "slot", "policy", "shadow_policy", "shadow_version", "shadow_revision", "result"],
         false,
     ),
     (
         "api_gateway_policy_shadow_choices_total",
         "counter",
-        &["shadow_policy", "shadow_version", "active_model", "shadow_model"],
+        &["hook", "slot", "shadow_policy", "shadow_version", "shadow_revision", "active_model", "shadow_model"],
         false,
     ),
     ("api_gateway_config_reloads_total", "counter", &["result"], true),
@@ -109,7 +107,9 @@ fn every_series_that_can_be_known_is_there_before_the_first_request() {
         assert_eq!(metrics.types.get(name).map(String::as_str), Some(kind), "{name}");
         let sample = if kind == "histogram" { format!("{name}_count") } else { name.to_owned() };
         let first = metrics.matching(&sample, &[]).next().unwrap_or_else(|| panic!("{name} has no series"));
-        let expected: BTreeSet<&str> = labels.iter().copied().collect();
+        let expected =
+            labels.iter().flat_map(|label| if *label == "place" { &PLACE } else { std::slice::from_ref(label) });
+        let expected: BTreeSet<&str> = expected.copied().collect();
         assert_eq!(first.labels.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected, "{name}");
         if kind == "counter" {
             assert_eq!(metrics.value(name, &[]), 0.0, "{name}");
@@ -236,6 +236,8 @@ fn labels_come_from_the_configuration_and_closed_sets_alone() {
         ("status", &["success", "error"]),
         ("complexity", &["low", "medium", "high", "unknown"]),
         ("policy", &["complexity", "token-cost"]),
+        ("hook", &["routing", "cost"]),
+        ("slot", &["routing", "cost"]),
         ("mode", &["active"]),
         ("outcome", &["route", "deny", "pass", "fallback"]),
         ("type", &["input", "output"]),
@@ -246,6 +248,9 @@ fn labels_come_from_the_configuration_and_closed_sets_alone() {
         let unknown: Vec<_> =
             metrics.label_values(label).into_iter().filter(|value| !values.contains(&value.as_str())).collect();
         assert!(unknown.is_empty(), "{label}: {unknown:?}");
+    }
+    for revision in metrics.label_values("revision") {
+        assert!(revision.len() == 12 && revision.chars().all(|c| c.is_ascii_hexdigit()), "{revision}");
     }
     for version in metrics.label_values("version") {
         assert!(version.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)), "{version}");

@@ -12,6 +12,7 @@ use wasmgate::config::{Config, OnFailure};
 use wasmgate::log::{Format, Line};
 use wasmgate::metrics::Metrics;
 use wasmgate::metrics::labels::{Complexity, DecisionOutcome, Ending, Evaluation};
+use wasmgate::rollout::slot::Slot;
 use wasmgate::state::{Decider, Deciders, Snapshot, Version};
 use wasmgate::telemetry;
 use wasmgate::telemetry::Record;
@@ -170,8 +171,8 @@ fn with_record(work: impl FnOnce(&Metrics, &Record, &Snapshot)) {
     let decider = |name: &str| {
         let limits = limits(Warm);
         let policy = runtime().block_on(common::load(&loader, name, component(name), common::hook(name), &limits));
-        let version = Arc::new(Version::new(policy, "1.0.0".to_owned()));
-        let series = metrics.policy(version.labels("active"), common::hook(name), &catalog);
+        let version = Arc::new(Version::new(policy, "1.0.0".to_owned(), "0123456789ab".to_owned()));
+        let series = metrics.policy(version.labels(&Slot::active(common::hook(name))), &catalog);
         Arc::new(Decider { version, on_failure: Some(OnFailure::DefaultDecision), metrics: series })
     };
     let (routing, cost) = (decider("complexity"), decider("token-cost"));

@@ -98,7 +98,7 @@ impl Control {
             Ok(Loaded { policy, .. }) => {
                 let refusal = refusal("rolled_back", reason.clone());
                 self.count(&slot, Reload::RolledBack);
-                let version = self.version(policy);
+                let version = self.version(policy, &spec);
                 let revision = self.revision(&version, spec);
                 tracing::warn!(%slot, policy = version.label, reason, "rolled back to the earlier version");
                 self.put_in_slot(&slot, version, By::Breaker, |state| {

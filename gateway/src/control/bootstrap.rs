@@ -151,7 +151,7 @@ impl Control {
         }
         if let Some(Loaded { spec, policy, bytes }) = loaded {
             kept.push((spec.clone(), bytes));
-            let version = self.version(policy);
+            let version = self.version(policy, &spec);
             let revision = self.revision(&version, spec);
             if serves.as_deref() == Some(&revision.spec.identity()) {
                 // It served before the stop and still does: no event for the history.

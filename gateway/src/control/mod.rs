@@ -92,7 +92,7 @@ pub(crate) struct Control {
     since: UnixSeconds,
     /// Reload results not yet counted, with the policy's name. They are counted only after the new snapshot is
     /// published, so a metric never precedes the change it reports.
-    counted: Vec<(String, Reload)>,
+    counted: Vec<(Slot, Option<String>, Reload)>,
     jobs: JoinSet<Done>,
     checks: Checks,
     /// `None` while a reconciliation owns them.
@@ -378,7 +378,7 @@ impl Control {
 
     /// Puts a version that passed all stages into its slot. It serves from the next snapshot on.
     fn deploy(&mut self, slot: &Slot, spec: Spec, policy: Policy, by: By) {
-        let version = self.version(policy);
+        let version = self.version(policy, &spec);
         let revision = self.revision(&version, spec);
         self.put_in_slot(slot, version, by, |state| state.deploy(revision));
         self.count(slot, Reload::Success);
@@ -425,7 +425,7 @@ impl Control {
     }
 
     /// Adds the metric labels to a loaded policy.
-    fn version(&mut self, policy: Policy) -> Arc<Version> {
+    fn version(&mut self, policy: Policy, spec: &Spec) -> Arc<Version> {
         let manifest = policy.manifest();
         let known = self.versions.entry((manifest.name.clone(), manifest.version.clone()));
         let first = known.or_insert_with(|| policy.digest().to_owned());
@@ -434,7 +434,7 @@ impl Control {
             true => manifest.version.clone(),
             false => format!("{}+{}", manifest.version, &policy.digest()[..8]),
         };
-        Arc::new(Version::new(policy, number))
+        Arc::new(Version::new(policy, number, spec.short_revision()))
     }
 
     fn revision(&self, version: &Version, spec: Spec) -> Revision {
@@ -444,13 +444,13 @@ impl Control {
 
     /// Queues a reload result for the policy that serves after it. It is counted after the next snapshot is published.
     fn count(&mut self, slot: &Slot, result: Reload) {
-        let policy = self.slots.version(slot).map_or("none", |version| &*version.policy.manifest().name);
-        self.counted.push((policy.to_owned(), result));
+        let policy = self.slots.version(slot).map(|version| version.policy.manifest().name.clone());
+        self.counted.push((slot.clone(), policy, result));
     }
 
     fn flush_counted(&mut self) {
-        for (policy, result) in self.counted.drain(..) {
-            self.metrics.policy_reloaded(&policy, result);
+        for (slot, policy, result) in self.counted.drain(..) {
+            self.metrics.policy_reloaded(slot.hook, &slot.to_string(), policy.as_deref(), result);
         }
     }
 

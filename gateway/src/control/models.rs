@@ -93,7 +93,7 @@ impl Control {
         let is_current = entry.version.as_ref().is_some_and(|version| Arc::ptr_eq(version, before));
         match outcome {
             Ok(policy) if is_current && !before.is_open() => {
-                let version = Version::new(policy, before.version.clone());
+                let version = Version::new(policy, before.version.clone(), before.revision.clone());
                 entry.version = Some(Arc::new(version));
                 (entry.breaker, entry.comparison) = (None, None);
                 self.publish();

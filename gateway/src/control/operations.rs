@@ -376,7 +376,7 @@ impl Control {
         {
             return answer(Err(NotDone::Conflict(message)));
         }
-        let version = self.version(policy);
+        let version = self.version(policy, &spec);
         let revision = self.revision(&version, spec.clone());
         match job {
             Purpose::Upload(percent) => {

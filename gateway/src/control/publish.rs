@@ -54,12 +54,14 @@ impl Control {
 
     /// Sets the gauges that describe what serves.
     fn update_gauges(&self) {
-        let last = self.slots.iter().filter_map(|(_, entry)| {
+        let last = self.slots.iter().filter_map(|(slot, entry)| {
             let (version, state) = (entry.version.as_ref()?, &entry.state);
             // A superseded version was replaced by a good one.
             let refused = state.blocked.as_ref().map(|blocked| &blocked.refusal.stage).filter(|at| *at != "superseded");
             let missing = matches!(entry.desired, Some(Desired::Missing(_))).then(|| "missing".to_owned());
             Some(LastReload {
+                hook: slot.hook,
+                slot: slot.to_string(),
                 policy: version.policy.manifest().name.clone(),
                 refused: missing.or_else(|| refused.cloned()),
                 at: state.serving.as_ref()?.since,
@@ -71,38 +73,33 @@ impl Control {
 
     fn deciders(&self, hook: Hook) -> Deciders {
         let choice = self.config.hook(hook);
-        let decider = |version: &Arc<Version>, mode: &'static str| {
+        let decider = |version: &Arc<Version>, slot: &Slot| {
             Arc::new(Decider {
-                metrics: self.metrics.policy(version.labels(mode), hook, &self.catalog),
+                metrics: self.metrics.policy(version.labels(slot), &self.catalog),
                 version: Arc::clone(version),
                 on_failure: choice.on_failure,
             })
         };
         let working = |slot: &Slot| self.slots.version(slot).filter(|_| self.is_enabled(slot));
-        let active = working(&Slot::active(hook));
-        let slot = Slot::canary(hook);
-        let canary = working(&slot).map(|version| Canary {
-            decider: decider(version, slot.role.mode()),
-            percent: self.percent(&slot),
+        let (active_slot, canary_slot) = (Slot::active(hook), Slot::canary(hook));
+        let active = working(&active_slot);
+        let canary = working(&canary_slot).map(|version| Canary {
+            decider: decider(version, &canary_slot),
+            percent: self.percent(&canary_slot),
             sticky_header: choice.canary.as_ref().and_then(|canary| canary.sticky_header.clone()),
         });
         let shadows = self.slots.iter().map(|(slot, _)| slot).filter(|slot| slot.hook == hook);
         let shadows = shadows.filter_map(|slot| match &slot.role {
-            Role::Shadow(name) => Some((name, working(slot)?)),
+            Role::Shadow(name) => Some((slot, name, working(slot)?)),
             Role::Active | Role::Canary => None,
         });
-        let shadows = shadows.map(|(name, version)| Shadow {
+        let active_name = active.map(|active| &*active.policy.manifest().name);
+        let shadows = shadows.map(|(slot, name, version)| Shadow {
             name: name.clone(),
-            metrics: self
-                .metrics
-                .shadow(active.map(|active| &*active.policy.manifest().name), version.labels("shadow")),
-            decider: decider(version, "shadow"),
+            metrics: self.metrics.shadow(active_name, version.labels(slot)),
+            decider: decider(version, slot),
         });
-        Deciders {
-            shadows: shadows.collect(),
-            canary,
-            active: active.map(|version| decider(version, Slot::active(hook).role.mode())),
-        }
+        Deciders { shadows: shadows.collect(), canary, active: active.map(|version| decider(version, &active_slot)) }
     }
 
     /// Whether a slot is enabled: by the operator's override, else by the configuration.

@@ -8,6 +8,7 @@ mod buckets;
 mod groups;
 pub mod labels;
 mod models;
+mod place;
 mod policies;
 mod register;
 mod reloads;
@@ -25,15 +26,16 @@ use crate::backend::{Catalog, LiveModel};
 use crate::log;
 pub use groups::GroupMetrics;
 pub use models::{Endings, ModelMetrics, Totals};
+pub use place::PolicyLabels;
 use policies::Policies;
-pub use policies::{InSlot, PolicyLabels, PolicyMetrics};
+pub use policies::{InSlot, PolicyMetrics};
 use register::Families;
 pub use reloads::{LastReload, Reload};
 pub use requests::PINNED;
 use retired::Retired;
 pub use shadows::{Comparison, ShadowMetrics};
 use wasmgate_base::time::UnixSeconds;
-use wasmgate_policy_host::{Hook, PoolState};
+use wasmgate_policy_host::PoolState;
 
 /// The content type of `/metrics`. Prometheus 3 refuses a scrape without it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -93,11 +95,11 @@ impl Metrics {
         self.models.of(live)
     }
 
-    /// The series of a version in a mode, all at 0.
+    /// The series of a version in a slot, all at 0.
     #[must_use]
-    pub fn policy(&self, labels: PolicyLabels, hook: Hook, catalog: &Catalog) -> PolicyMetrics {
-        self.reloads.create(&labels.policy);
-        self.policies.of(labels, hook, catalog)
+    pub fn policy(&self, labels: PolicyLabels, catalog: &Catalog) -> PolicyMetrics {
+        self.reloads.create(labels.hook, &labels.slot, &labels.policy);
+        self.policies.of(labels, catalog)
     }
 
     /// The series of a shadow's comparisons with the policy named `active`.
@@ -147,7 +149,7 @@ impl Metrics {
         &self,
         catalog: &Catalog,
         healthy: bool,
-        pools: impl Iterator<Item = (&'a str, PoolState)>,
+        pools: impl Iterator<Item = (&'a PolicyLabels, PoolState)>,
         live: (usize, f64),
     ) -> Vec<u8> {
         let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,5 @@
-//! The metrics of policies, by version and mode: decisions, estimated costs, failures and latency.
+//! The metrics of policies, by version and slot: decisions, estimated costs, failures and latency.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{
@@ -9,21 +8,11 @@ use prometheus::{
 
 use super::buckets::EVALUATION;
 use super::labels::{DecisionOutcome, Evaluation, Status};
+use super::place::{PLACE, PolicyLabels, place};
 use super::register::Families;
 use crate::backend::Catalog;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_policy_host::{FailureClass, Hook, PoolState};
-
-/// The labels of a version in a mode.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PolicyLabels {
-    /// The policy's name.
-    pub policy: String,
-    /// Its version, as a label.
-    pub version: String,
-    /// `active`, `canary` or `shadow`.
-    pub mode: &'static str,
-}
 
 /// A version in a slot, for the gauges.
 #[derive(Debug)]
@@ -67,7 +56,7 @@ struct PolicyGauges {
     draining_seconds: Gauge,
 }
 
-/// The series of one version in one mode.
+/// The series of one version in one slot.
 #[derive(Debug)]
 pub struct PolicyMetrics {
     /// Their labels.
@@ -98,40 +87,39 @@ impl Policies {
                 "api_gateway_policy_decisions_total",
                 "Routing decisions, by policy, chosen model and outcome (fallback: the policy failed and the \
                  gateway's default decided; pass: the policy had no opinion).",
-                &["policy", "version", "mode", "model", "backend", "outcome"],
+                &place(&["model", "backend", "outcome"]),
             ),
             evaluation_seconds: families.histograms(
                 "api_gateway_policy_evaluation_seconds",
                 "Duration of one call of a policy, including instantiation, checks and failed calls.",
-                &["policy", "version", "mode"],
+                &PLACE,
                 &EVALUATION,
             ),
             failures: families.counters(
                 "api_gateway_policy_failures_total",
                 "Calls of a policy that returned no valid answer, by class.",
-                &["policy", "version", "mode", "reason"],
+                &place(&["reason"]),
             ),
             requests: families.counters(
                 "api_gateway_policy_requests_total",
                 "Requests that this version routed, by how they ended.",
-                &["policy", "version", "mode", "status"],
+                &place(&["status"]),
             ),
             estimated_cost: families.sums(
                 "api_gateway_policy_estimated_cost_usd_total",
                 "Cost that the cost policy expected of the models that this version chose, in US dollars.",
-                &["policy", "version", "mode"],
+                &PLACE,
             ),
             gauges: PolicyGauges::new(families),
         }
     }
 
-    /// The series of a version in a mode, all at 0. Only routing policies have decisions and requests.
-    pub(super) fn of(&self, labels: PolicyLabels, hook: Hook, catalog: &Catalog) -> PolicyMetrics {
-        let (name, number, mode) = (&*labels.policy, &*labels.version, labels.mode);
+    /// The series of a version in a slot, all at 0. Only routing policies have decisions and requests.
+    pub(super) fn of(&self, labels: PolicyLabels, catalog: &Catalog) -> PolicyMetrics {
         let failures = FailureClass::ALL.iter();
-        let failures = failures.map(|class| self.failures.with_label_values(&[name, number, mode, class.as_str()]));
+        let failures = failures.map(|class| self.failures.with_label_values(&labels.and([class.as_str()])));
         let decided = |model: &str, backend: &str, outcome: &str| {
-            self.decisions.with_label_values(&[name, number, mode, model, backend, outcome])
+            self.decisions.with_label_values(&labels.and([model, backend, outcome]))
         };
         let by_model = |outcome: &str| -> Vec<IntCounter> {
             catalog.models().iter().map(|live| decided(&live.model.name, live.location().as_str(), outcome)).collect()
@@ -141,15 +129,14 @@ impl Policies {
             fallback: by_model("fallback"),
             denied: decided("none", "none", "deny"),
             passed: decided("none", "none", "pass"),
-            requests: (mode != "shadow").then(|| {
-                Status::ALL.map(|status| self.requests.with_label_values(&[name, number, mode, status.as_str()]))
-            }),
-            estimated_cost: self.estimated_cost.with_label_values(&[name, number, mode]),
+            requests: (labels.mode != "shadow")
+                .then(|| Status::ALL.map(|status| self.requests.with_label_values(&labels.and([status.as_str()])))),
+            estimated_cost: self.estimated_cost.with_label_values(&labels.values()),
         };
         PolicyMetrics {
-            seconds: self.evaluation_seconds.with_label_values(&[name, number, mode]),
+            seconds: self.evaluation_seconds.with_label_values(&labels.values()),
             failures: failures.collect(),
-            decisions: (hook == Hook::Routing).then(decisions),
+            decisions: (labels.hook == Hook::Routing).then(decisions),
             labels,
         }
     }
@@ -162,24 +149,14 @@ impl Policies {
         gauges.breaker_open.reset();
         gauges.call_limit.reset();
         gauges.unknown_models.reset();
-        for InSlot {
-            labels: PolicyLabels { policy, version, mode },
-            digest,
-            open,
-            call_limit,
-            share,
-            unknown_models,
-        } in slots
-        {
-            let (policy, version, mode) = (&**policy, &**version, *mode);
-            gauges.info.with_label_values(&[policy, version, mode, digest]).set(1);
-            gauges.breaker_open.with_label_values(&[policy, version, mode]).set(i64::from(*open));
-            gauges.call_limit.with_label_values(&[policy, version, mode]).set(call_limit.as_secs_f64());
-            let unknown = i64::try_from(*unknown_models).unwrap_or(i64::MAX);
-            gauges.unknown_models.with_label_values(&[policy, version, mode]).set(unknown);
+        for InSlot { labels, digest, open, call_limit, share, unknown_models } in slots {
+            let place = labels.values();
+            gauges.info.with_label_values(&labels.and([digest])).set(1);
+            gauges.breaker_open.with_label_values(&place).set(i64::from(*open));
+            gauges.call_limit.with_label_values(&place).set(call_limit.as_secs_f64());
+            gauges.unknown_models.with_label_values(&place).set(i64::try_from(*unknown_models).unwrap_or(i64::MAX));
             if let Some(share) = share {
-                // Added up: a canary may be the same component with other settings.
-                gauges.traffic.with_label_values(&[policy, version]).add(*share);
+                gauges.traffic.with_label_values(&place).set(*share);
             }
         }
     }
@@ -188,25 +165,17 @@ impl Policies {
     /// how long the oldest has been draining, in seconds.
     pub(super) fn read<'a>(
         &self,
-        pools: impl Iterator<Item = (&'a str, PoolState)>,
+        pools: impl Iterator<Item = (&'a PolicyLabels, PoolState)>,
         (live, oldest_seconds): (usize, f64),
     ) {
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        // Two versions of one policy may be in slots.
-        let mut sums: BTreeMap<&str, (usize, usize, usize)> = BTreeMap::new();
-        for (policy, state) in pools {
-            let (idle, busy, memory) = sums.entry(policy).or_default();
-            *idle += state.idle;
-            *busy += state.busy;
-            *memory = (*memory).max(state.memory_bytes);
-        }
-        // A policy in no slot has no series. Instances of draining snapshots end with their requests.
+        // An empty slot has no series. Instances of draining snapshots end with their requests.
         self.gauges.instances.reset();
         self.gauges.memory.reset();
-        for (policy, (idle, busy, memory)) in sums {
-            self.gauges.instances.with_label_values(&[policy, "idle"]).set(gauge(idle));
-            self.gauges.instances.with_label_values(&[policy, "busy"]).set(gauge(busy));
-            self.gauges.memory.with_label_values(&[policy]).set(gauge(memory));
+        for (labels, PoolState { idle, busy, memory_bytes }) in pools {
+            self.gauges.instances.with_label_values(&labels.and(["idle"])).set(gauge(idle));
+            self.gauges.instances.with_label_values(&labels.and(["busy"])).set(gauge(busy));
+            self.gauges.memory.with_label_values(&labels.values()).set(gauge(memory_bytes));
         }
         self.gauges.live_snapshots.set(gauge(live));
         self.gauges.draining_seconds.set(oldest_seconds);
@@ -219,37 +188,37 @@ impl PolicyGauges {
             info: families.gauges(
                 "api_gateway_policy_info",
                 "1, with the content digest of a loaded policy.",
-                &["policy", "version", "mode", "digest"],
+                &place(&["digest"]),
             ),
             instances: families.gauges(
                 "api_gateway_policy_instances",
                 "Guest instances, idle and in a call.",
-                &["policy", "state"],
+                &place(&["state"]),
             ),
             memory: families.gauges(
                 "api_gateway_policy_memory_bytes",
                 "Largest memory of a policy's idle instances.",
-                &["policy"],
+                &PLACE,
             ),
             traffic: families.ratios(
                 "api_gateway_policy_traffic_ratio",
                 "Share of the requests that a version decides, 0 to 1.",
-                &["policy", "version"],
+                &PLACE,
             ),
             breaker_open: families.gauges(
                 "api_gateway_policy_breaker_open",
                 "1: the version failed too often, and the gateway does not call it.",
-                &["policy", "version", "mode"],
+                &PLACE,
             ),
             call_limit: families.ratios(
                 "api_gateway_policy_call_limit_seconds",
                 "How long one call of the version may run (`call_time_ms`), in seconds.",
-                &["policy", "version", "mode"],
+                &PLACE,
             ),
             unknown_models: families.gauges(
                 "api_gateway_policy_unknown_models",
                 "Names of models in a policy's settings that no configured model has.",
-                &["policy", "version", "mode"],
+                &PLACE,
             ),
             live_snapshots: families.gauge(
                 "api_gateway_live_snapshots",

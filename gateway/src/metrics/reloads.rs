@@ -1,12 +1,13 @@
 //! The metrics of reloads: changes of policies' files and of the configuration, by result.
 
-use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Instant;
 
 use prometheus::{IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::register::Families;
 use wasmgate_base::time::UnixSeconds;
-use wasmgate_policy_host::Stage;
+use wasmgate_policy_host::{Hook, Stage};
 
 /// The result of a change of a policy's files, as the label of `api_gateway_policy_reloads_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +67,19 @@ impl From<Stage> for Reload {
     }
 }
 
-/// A policy's last reload.
+/// The name of the policy of a slot in which none serves.
+pub(super) const NO_POLICY: &str = "none";
+
+/// The labels of a slot with the policy in it.
+const SLOT: [&str; 3] = ["hook", "slot", "policy"];
+
+/// A slot's last reload.
 #[derive(Debug, Clone)]
 pub struct LastReload {
+    /// What the slot's policy decides.
+    pub hook: Hook,
+    /// The slot's name, as in `routing.canary`.
+    pub slot: String,
     /// The policy that serves.
     pub policy: String,
     /// The stage that the current state of its files did not reach, or what came of it; `None`: it serves.
@@ -104,23 +115,23 @@ impl Reloads {
                 "api_gateway_policy_reloads_total",
                 "Changes of a policy's component, settings or limits, by result; a refused change counts for the \
                  policy that keeps serving.",
-                &["policy", "result"],
+                &[&SLOT[..], &["result"]].concat(),
             ),
             policy_successful: families.gauges(
                 "api_gateway_policy_last_reload_successful",
                 "1: the version that a policy's files request serves. 0: the gateway refused it or rolled it back, or a file is missing.",
-                &["policy"],
+                &SLOT,
             ),
             policy_stage: families.gauges(
                 "api_gateway_policy_last_reload_info",
                 "1, with the stage that the version which a policy's files request did not reach, or what came of it; \
                  serves: it serves.",
-                &["policy", "stage"],
+                &[&SLOT[..], &["stage"]].concat(),
             ),
             policy_success: families.gauges(
                 "api_gateway_policy_last_reload_success_timestamp_seconds",
                 "Time at which a policy last started to serve, in seconds since 1970.",
-                &["policy"],
+                &SLOT,
             ),
             config,
             config_successful: families.gauge(
@@ -134,28 +145,25 @@ impl Reloads {
         }
     }
 
-    /// Creates the series of a policy at 0.
-    pub(super) fn create(&self, policy: &str) {
+    /// Creates the series of a policy in a slot at 0.
+    pub(super) fn create(&self, hook: Hook, slot: &str, policy: &str) {
         for result in Reload::ALL {
-            self.policies.with_label_values(&[policy, result.as_str()]);
+            self.policies.with_label_values(&[hook.as_str(), slot, policy, result.as_str()]);
         }
     }
 
-    /// Updates the gauges. `last`: each policy's last reload. `config`: whether the configuration's last reload
-    /// succeeded, and since when it serves.
+    /// Updates the gauges. `last`: each slot's last reload. `config`: whether the configuration's last reload succeeded,
+    /// and since when it serves.
     pub(super) fn set(&self, last: &[LastReload], config: (bool, UnixSeconds)) {
-        let mut policies: BTreeMap<&str, (bool, UnixSeconds)> = BTreeMap::new();
         self.policy_stage.reset();
-        for LastReload { policy, refused, at } in last {
-            let entry = policies.entry(policy).or_insert((true, 0));
-            *entry = (entry.0 && refused.is_none(), entry.1.max(*at));
-            self.policy_stage.with_label_values(&[&**policy, refused.as_deref().unwrap_or("serves")]).set(1);
-        }
         self.policy_successful.reset();
         self.policy_success.reset();
-        for (policy, (successful, at)) in policies {
-            self.policy_successful.with_label_values(&[policy]).set(i64::from(successful));
-            self.policy_success.with_label_values(&[policy]).set(i64::try_from(at).unwrap_or(i64::MAX));
+        for LastReload { hook, slot, policy, refused, at } in last {
+            let labels = [hook.as_str(), slot, policy];
+            let stage = refused.as_deref().unwrap_or("serves");
+            self.policy_stage.with_label_values(&[&labels[..], &[stage]].concat()).set(1);
+            self.policy_successful.with_label_values(&labels).set(i64::from(refused.is_none()));
+            self.policy_success.with_label_values(&labels).set(i64::try_from(*at).unwrap_or(i64::MAX));
         }
         self.config_successful.set(i64::from(config.0));
         self.config_success.set(i64::try_from(config.1).unwrap_or(i64::MAX));
@@ -163,9 +171,15 @@ impl Reloads {
 }
 
 impl super::Metrics {
-    /// Counts a change of a policy's files by its result. `policy`: the one that serves after the change.
-    pub fn policy_reloaded(&self, policy: &str, result: Reload) {
-        self.reloads.policies.with_label_values(&[policy, result.as_str()]).inc();
+    /// Counts a change of the files of a slot's policy by its result. `policy`: the one that serves after the change;
+    /// `None` if none does.
+    pub fn policy_reloaded(&self, hook: Hook, slot: &str, policy: Option<&str>, result: Reload) {
+        if policy.is_none() {
+            let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+            retired.note_empty(slot, Instant::now());
+        }
+        let policy = policy.unwrap_or(NO_POLICY);
+        self.reloads.policies.with_label_values(&[hook.as_str(), slot, policy, result.as_str()]).inc();
     }
 
     /// Counts a change of the configuration as applied or refused.

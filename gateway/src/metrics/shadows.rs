@@ -2,8 +2,9 @@
 
 use prometheus::{IntCounter, IntCounterVec};
 
-use super::policies::PolicyLabels;
+use super::place::PolicyLabels;
 use super::register::Families;
+use super::reloads::NO_POLICY;
 use crate::backend::Catalog;
 
 /// How a shadow's decision compares with the active policy's.
@@ -52,22 +53,23 @@ impl Shadows {
                 "api_gateway_policy_shadow_comparisons_total",
                 "Requests that a shadow should decide in addition to the active policy: the same choice, another \
                  choice, a failure, or skipped for lack of spare capacity.",
-                &["policy", "shadow_policy", "shadow_version", "result"],
+                &["hook", "slot", "policy", "shadow_policy", "shadow_version", "shadow_revision", "result"],
             ),
             choices: families.counters(
                 "api_gateway_policy_shadow_choices_total",
                 "Model that the active policy chose, and model that a shadow would have chosen (none: denied).",
-                &["shadow_policy", "shadow_version", "active_model", "shadow_model"],
+                &["hook", "slot", "shadow_policy", "shadow_version", "shadow_revision", "active_model", "shadow_model"],
             ),
         }
     }
 
     /// The series of a shadow that is compared with the policy named `active`, all at 0.
     pub(super) fn of(&self, active: Option<&str>, labels: PolicyLabels) -> ShadowMetrics {
-        let (active, PolicyLabels { policy, version, .. }) = (active.unwrap_or("none"), &labels);
-        let compared = Comparison::ALL.iter();
-        let compared =
-            compared.map(|(_, result)| self.comparisons.with_label_values(&[active, policy, version, result]));
+        let [hook, slot, policy, version, revision, _shadow] = labels.values();
+        let active = active.unwrap_or(NO_POLICY);
+        let compared = Comparison::ALL.iter().map(|(_, result)| {
+            self.comparisons.with_label_values(&[hook, slot, active, policy, version, revision, result])
+        });
         ShadowMetrics { compared: compared.collect(), choices: self.choices.clone(), labels }
     }
 }
@@ -87,7 +89,8 @@ impl ShadowMetrics {
     /// Counts the active policy's choice and the shadow's, as positions in the catalog.
     pub fn chose(&self, catalog: &Catalog, actual: Option<usize>, shadow: Option<usize>) {
         let name = |model: Option<usize>| model.map_or("none", |model| &*catalog.models()[model].model.name);
-        let labels = [&*self.labels.policy, &*self.labels.version, name(actual), name(shadow)];
+        let [hook, slot, policy, version, revision, _shadow] = self.labels.values();
+        let labels = [hook, slot, policy, version, revision, name(actual), name(shadow)];
         self.choices.with_label_values(&labels).inc();
     }
 }

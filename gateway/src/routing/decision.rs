@@ -249,7 +249,9 @@ fn failed(decider: &Decider, failure: &PolicyFailure) -> Result<(), Failure> {
         tracing::warn!(
             policy = decider.version.label,
             hook = decider.version.policy.hook().as_str(),
+            slot = decider.metrics.labels.slot,
             mode = decider.metrics.labels.mode,
+            revision = decider.version.revision,
             class = failure.class.as_str(),
             detail = failure.detail,
             suppressed,

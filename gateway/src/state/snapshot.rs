@@ -11,6 +11,7 @@ use crate::backend::Catalog;
 use crate::config::{Access, OnFailure, Server};
 use crate::metrics::{GroupMetrics, ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
 use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES, Size};
+use crate::rollout::slot::Slot;
 use crate::rollout::stats::Stats;
 use wasmgate_accounts::Group;
 use wasmgate_base::log_limit::LogLimit;
@@ -111,6 +112,8 @@ pub struct Version {
     pub version: String,
     /// `name@version`.
     pub label: String,
+    /// The beginning of its spec's digest, which changes with its component, settings and limits.
+    pub revision: String,
     /// Limits its log lines about failures.
     pub failure_lines: LogLimit,
     /// Recent outcomes, for the automatic rollback.
@@ -124,12 +127,13 @@ pub struct Version {
 impl Version {
     /// A version with no outcomes yet and a closed breaker.
     #[must_use]
-    pub fn new(policy: Policy, version: String) -> Self {
+    pub fn new(policy: Policy, version: String, revision: String) -> Self {
         let label = format!("{}@{version}", policy.manifest().name);
         Self {
             policy,
             version,
             label,
+            revision,
             failure_lines: LogLimit::default(),
             stats: Stats::default(),
             evidence: Evidence::default(),
@@ -137,10 +141,17 @@ impl Version {
         }
     }
 
-    /// The labels of its metrics in a mode.
+    /// The labels of its metrics in a slot.
     #[must_use]
-    pub fn labels(&self, mode: &'static str) -> PolicyLabels {
-        PolicyLabels { policy: self.policy.manifest().name.clone(), version: self.version.clone(), mode }
+    pub fn labels(&self, slot: &Slot) -> PolicyLabels {
+        PolicyLabels {
+            hook: slot.hook,
+            slot: slot.to_string(),
+            policy: self.policy.manifest().name.clone(),
+            version: self.version.clone(),
+            revision: self.revision.clone(),
+            mode: slot.role.mode(),
+        }
     }
 
     /// Notes a call, as far as it is evidence about the version. Returns whether it may be evidence against it.

@@ -49,7 +49,7 @@ pub fn sweep(metrics: &Metrics, snapshot: &Snapshot, kept: Duration) {
 #[must_use]
 pub fn text(metrics: &Metrics, snapshot: &Snapshot, healthy: bool, live: (usize, f64)) -> Vec<u8> {
     let pools = snapshot.deciders();
-    let pools = pools.map(|decider| (&*decider.metrics.labels.policy, decider.version.policy.pool_state()));
+    let pools = pools.map(|decider| (&decider.metrics.labels, decider.version.policy.pool_state()));
     metrics.text(&snapshot.catalog, healthy, pools, live)
 }
 

@@ -157,6 +157,8 @@ impl View {
             .replace("$__range", &range)
             .replace("$job", ".+")
             .replace("$instance", ".+")
+            .replace("$hook", ".+")
+            .replace("$slot", ".+")
             .replace("$policy", ".+")
             .replace("$version", ".+")
             .replace("$mode", ".+")

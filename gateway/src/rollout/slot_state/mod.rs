@@ -52,6 +52,12 @@ impl Spec {
         sha256(&bytes.unwrap_or_default())
     }
 
+    /// The beginning of its identity, as labels of metrics and log lines have it.
+    #[must_use]
+    pub fn short_revision(&self) -> String {
+        self.identity()[..SHORT].to_owned()
+    }
+
     /// The digest of what its author wrote: of the script, else of the component.
     #[must_use]
     pub fn content(&self) -> String {
@@ -92,7 +98,7 @@ impl Revision {
 
     /// As a choice in a sentence: name, version, and the beginning of its revision.
     fn in_words(&self) -> String {
-        format!("{} (revision {})", self.label(), &self.spec.identity()[..SHORT])
+        format!("{} (revision {})", self.label(), self.spec.short_revision())
     }
 
     /// As operators see it.
