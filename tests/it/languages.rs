@@ -3,6 +3,7 @@
 //! hostile author makes of it does no harm.
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -214,6 +215,37 @@ fn a_policy_in_javascript_builds_on_the_oldest_node_that_is_promised() {
     }
     project.build_with(&variables);
     project.policy(&["test", &project.component()]).expect(0, &["3 of 3 fixtures as expected"]);
+}
+
+/// The oldest that the packages on PyPI take, and that of the oldest system on which this builds.
+const OLDEST_PYTHON: &str = "Python 3.11 or newer with venv";
+
+#[test]
+fn the_oldest_python_that_is_promised_is_one_that_this_builds_with_and_an_older_one_is_refused() {
+    let python = Command::new("python3").arg("--version").output().unwrap();
+    let version = String::from_utf8(python.stdout).unwrap();
+    let minor: u32 = version.trim().split('.').nth(1).unwrap().parse().unwrap();
+    assert!(OLDEST_PYTHON.contains("3.11 ") && minor >= 11, "{version}");
+    // What an older one says to a check of its version.
+    let old = tempfile::tempdir().unwrap();
+    let python = old.path().join("python3");
+    std::fs::write(&python, "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let guide = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/write-a-policy/README.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    for language in ["go", "python", "c", "cpp", "zig"] {
+        let row = guide.lines().find(|row| row.starts_with('|') && row.contains(&format!("`{language}`"))).unwrap();
+        assert!(row.contains(OLDEST_PYTHON), "{row}");
+        let project = Project::new(language, "routing");
+        let page = std::fs::read_to_string(project.path("README.md")).unwrap();
+        assert!(page.contains("Python 3.11 or newer"), "{page}");
+        let mut path = old.path().as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap());
+        let output = project.try_build(&[("PATH", path), ("TOOLS", old.path().join(language).into())]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(OLDEST_PYTHON), "{language}: {said}");
+    }
 }
 
 macro_rules! languages {

@@ -18,8 +18,8 @@ flock 9
 if [ "$(cat "$tools/pins" 2>/dev/null)" != "$pins" ]; then
     echo "installing the compiler and wasm-tools in $tools" >&2
     rm -rf "$tools/venv"
-    if ! python3 -m venv "$tools/venv"; then
-        echo 'Python 3 with venv and pip is needed (Debian: apt-get install python3-venv)' >&2
+    if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || ! python3 -m venv "$tools/venv"; then
+        echo 'Python 3.11 or newer with venv and pip is needed (Debian: apt-get install python3 python3-venv)' >&2
         exit 1
     fi
     "$tools/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt" >&2

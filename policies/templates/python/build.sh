@@ -17,8 +17,8 @@ flock 9
 if [ ! -e "$venv/complete" ]; then
     echo "build.sh: installing componentize-py into $venv" >&2
     rm -rf "$venv"
-    if ! python3 -m venv "$venv"; then
-        echo 'build.sh: Python 3.10 or newer with venv is needed (Debian: apt-get install python3 python3-venv)' >&2
+    if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || ! python3 -m venv "$venv"; then
+        echo 'build.sh: Python 3.11 or newer with venv and pip is needed (Debian: apt-get install python3 python3-venv)' >&2
         exit 1
     fi
     "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt" >&2
