@@ -265,7 +265,7 @@ fn scores_and_settings_are_written_as_in_the_configuration() {
 }
 
 #[test]
-fn an_upload_that_does_not_know_the_slots_settings_is_told_the_way_out() {
+fn an_upload_that_does_not_know_the_slots_settings_gets_the_way_out() {
     let gateway = Gateway::setup().routing("builtin = \"complexity\"").settings("low-below = 0.2").start();
     fs::write(gateway.path("upload.wasm"), guests::build("decides")).unwrap();
     fs::write(gateway.path("none.json"), "\u{feff}{}").unwrap();
@@ -274,4 +274,27 @@ fn an_upload_that_does_not_know_the_slots_settings_is_told_the_way_out() {
     let upload = ["upload", "routing.canary", &file, "--percent", "5"];
     gateway.policies(&upload).expect(2, &["unknown setting `low-below`", "takes those of the slot", "{} none"]);
     gateway.policies(&[&upload[..], &["--settings", &none]].concat()).expect(0, &["decides@1.0.0"]);
+}
+
+#[test]
+fn a_promotion_prints_what_decides_from_now_on_and_what_is_held_back() {
+    let gateway = Gateway::setup().guest("decides").start();
+    fs::write(gateway.path("upload.wasm"), guests::build("second")).unwrap();
+    let file = gateway.path("upload.wasm").display().to_string();
+    gateway.policies(&["upload", "routing.canary", &file, "--percent", "5"]).expect(0, &["second@1.0.0"]);
+    let revision = revision(&gateway.place("routing.canary")["serving"]);
+    let printed = gateway.policies(&["promote", "routing.canary"]);
+    printed.expect(0, &[]);
+    let words = |line: usize| {
+        printed.stdout.lines().nth(line).unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(words(0), ["SLOT", "MODE", "STATE", "POLICY", "REVISION", "SINCE", "SOURCE"]);
+    let row = ["routing", "active", "serving", "second@1.0.0", &revision[..12], "now", "uploaded"];
+    assert_eq!(words(1), row, "{}", printed.stdout);
+    let note = printed.stdout.lines().skip(2).collect::<Vec<_>>().join(" ");
+    assert!(
+        note.contains("held back decides@1.0.0") && note.contains("superseded now: an operator promoted second@1.0.0"),
+        "{note}"
+    );
+    assert!(!note.contains("refused") && !printed.stdout.contains("routing.canary  "), "{}", printed.stdout);
 }

@@ -130,3 +130,43 @@ fn a_canary_that_names_no_configured_model_is_refused_and_the_active_version_ser
     gateway.policies(&arguments).expect(2, &["not configured: no model that its settings name is configured"]);
     assert_eq!(model(&gateway, LOW), "llama3");
 }
+
+#[test]
+fn names_in_a_scripts_constants_are_checked_and_never_refused() {
+    let script = "// name: mine\nconst SMALL_MODELS = [\"lama3\", \"mistral\"];\nconst OTHER = \"opus\";\n\
+                  fn route(request, candidates) { route_to(prefer(candidates, SMALL_MODELS), \"why\") }";
+    let setup = || own().file("route.rhai", script.as_bytes()).routing("file = \"route.rhai\"");
+    let warning = r#"policies.routing: no configured model has these names, which have no effect: const SMALL_MODELS = ["lama3"]; did you mean "llama3"?"#;
+    setup().check().expect(0, &["warning: ", warning]);
+    let gateway = setup().start();
+    gateway.wait_for_log("the warning", |line| line["message"] == warning);
+    assert!(list(&gateway).contains(r#"names models that are not configured: const SMALL_MODELS = ["lama3"]"#));
+    gateway.wait_metric("api_gateway_policy_unknown_models", &[("policy", "mine"), ("mode", "active")], 1.0);
+    // One of which no name is known may still decide well.
+    gateway.put("route.rhai", script.replace("\"mistral\"", "\"opus\"").as_bytes());
+    gateway.wait_metric("api_gateway_policy_unknown_models", &[("policy", "mine"), ("mode", "active")], 2.0);
+    assert_eq!(model(&gateway, LOW), "mistral", "the first of the candidates");
+}
+
+#[test]
+fn an_uploaded_version_whose_models_leave_the_configuration_is_warned_of() {
+    let gateway = own().start();
+    let (component, settings) = (gateway.path("budget-guard.wasm"), gateway.path("settings.json"));
+    std::fs::write(&component, builtin::component("budget-guard").unwrap()).unwrap();
+    std::fs::write(&settings, "{\"models\": [\"llama3\"]}").unwrap();
+    let upload = ["upload", "routing", component.to_str().unwrap(), "--settings", settings.to_str().unwrap()];
+    gateway.policies(&upload).expect(0, &["budget-guard@"]);
+    let labels = [("policy", "budget-guard"), ("mode", "active")];
+    gateway.wait_metric("api_gateway_policy_unknown_models", &labels, 0.0);
+    gateway.edit_config("[models.llama3]", "[models.llama4]");
+    gateway.wait_metric("api_gateway_policy_unknown_models", &labels, 1.0);
+    assert!(
+        list(&gateway).contains(r#"names models that are not configured: models = ["llama3"]"#),
+        "{}",
+        list(&gateway)
+    );
+    gateway.wait_for_log("the warning", |line| {
+        let text = line["message"].as_str().unwrap_or_default();
+        text.contains("names, which have no effect: models = [\"llama3\"]") && text.contains("did you mean \"llama4\"?")
+    });
+}

@@ -27,6 +27,7 @@ mod validate;
 
 mod background;
 mod candidates;
+mod constants;
 mod contract;
 mod declared;
 mod engine;

@@ -14,6 +14,7 @@ use super::admission::{self, Outline};
 use super::background::aside;
 use super::builtin;
 use super::component::{LOAD_TIME, Policy, Probed};
+use super::constants;
 use super::contract::types::Manifest;
 use super::contract::{self, Answer, Call};
 use super::declared;
@@ -116,6 +117,9 @@ impl Policy {
         let reads_budgets = declared::reads_budgets(&manifest, &settings);
         let script = script::of(&manifest, &settings);
         let is_script = script.is_some();
+        // A cost policy names no models.
+        let constants = script.filter(|_| hook == Hook::Routing).map(constants::models).unwrap_or_default();
+        let naming = naming.with_constants(constants);
         let (manifest, digest) = match script {
             None => (manifest, digest),
             Some(text) => {

@@ -75,7 +75,7 @@ pub struct MadeTiers {
 pub(crate) struct Naming {
     /// The names in the operator's settings.
     given: Named,
-    /// The names in the manifest's defaults that hold, tiers excluded.
+    /// The names in the manifest's defaults that hold, tiers excluded; of a script, those in its constants.
     defaults: Named,
     /// The tiers that the operator did not set, from the least to the most capable.
     unset: Vec<&'static str>,
@@ -100,6 +100,13 @@ impl Naming {
         naming.unset = TIERS.into_iter().filter(is_unset).collect();
         naming.made = models.and_then(|models| naming.make(models));
         naming
+    }
+
+    /// The same with the names in a script's constants. What such a constant is for is the author's choice, so names that no
+    /// model has are reported, and never refused.
+    pub(crate) fn with_constants(mut self, constants: Named) -> Self {
+        self.defaults.extend(constants);
+        self
     }
 
     /// Whether the tiers that the gateway made are those that these models give.

@@ -42,7 +42,9 @@ pub(super) fn warning(slot: &Slot, unknown: &Named, catalog: &Catalog) -> Option
     let first = unknown.values().flatten().next()?;
     let near = catalog.nearest(first).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
     let names = in_words(unknown);
-    Some(format!("policies.{slot}.settings: no configured model has these names, which have no effect: {names}{near}"))
+    // A script's constants are not among its settings.
+    let table = if unknown.keys().all(|key| key.starts_with("const ")) { "" } else { ".settings" };
+    Some(format!("policies.{slot}{table}: no configured model has these names, which have no effect: {names}{near}"))
 }
 
 /// As in `low-models = ["a"], high-models = ["b"] (made from the configured models, by price)`.
