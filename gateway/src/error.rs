@@ -95,6 +95,12 @@ pub enum Kind {
     NoWebSocket,
     /// The request has no valid key.
     Unauthorized,
+    /// A limit of the key's group, or of one above it, has no room: too many requests or tokens.
+    RateLimited,
+    /// A budget of the key's group, or of one above it, has no room.
+    BudgetSpent,
+    /// The model has no price, and the key's group has a budget.
+    Unpriced,
     /// A web page sent the request, and the operator did not allow its origin.
     OriginRefused,
     /// The request names a host that the gateway does not answer to.
@@ -159,6 +165,8 @@ pub enum Rejection {
     Forbidden,
     /// A policy denied it.
     PolicyDenied,
+    /// A limit or a budget of a group has no room (429), or the group may use no model without a price (403).
+    LimitExceeded,
     /// Too many requests are in flight, or hold too much memory.
     Overloaded,
     /// Each backend that may answer is at its concurrency limit, and its queue is full or the wait in it was too long.
@@ -167,12 +175,13 @@ pub enum Rejection {
 
 impl Rejection {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::Unauthorized,
         Self::Forbidden,
         Self::PolicyDenied,
+        Self::LimitExceeded,
         Self::Overloaded,
         Self::BackendFull,
     ];
@@ -186,6 +195,7 @@ impl Rejection {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::PolicyDenied => "policy_denied",
+            Self::LimitExceeded => "limit_exceeded",
             Self::Overloaded => "overloaded",
             Self::BackendFull => "backend_full",
         }
@@ -301,6 +311,14 @@ impl Kind {
             Self::NoWebSocket => (StatusCode::UPGRADE_REQUIRED, "no_websocket", Rejected(R::BadRequest), Nothing),
             // The code of OpenAI's.
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "invalid_api_key", Rejected(R::Unauthorized), Nothing),
+            // These two are the codes of OpenAI's.
+            Self::RateLimited => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", Rejected(R::LimitExceeded), Nothing)
+            }
+            Self::BudgetSpent => {
+                (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", Rejected(R::LimitExceeded), Nothing)
+            }
+            Self::Unpriced => (StatusCode::FORBIDDEN, "unpriced_model", Rejected(R::LimitExceeded), Nothing),
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed", Rejected(R::Forbidden), Nothing),
             Self::HostRefused => (StatusCode::FORBIDDEN, "host_not_allowed", Rejected(R::Forbidden), Nothing),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge), Nothing),
@@ -408,7 +426,7 @@ impl Kind {
     pub fn may_pass(&self) -> bool {
         match self.fault() {
             Fault::Rejected(Rejection::Overloaded | Rejection::BackendFull) => true,
-            Fault::Rejected(_) => *self == Self::SlowRequest,
+            Fault::Rejected(_) => matches!(self, Self::SlowRequest | Self::RateLimited),
             Fault::Error(_) => match self {
                 Self::BackendRefused(status) => matches!(status, 408 | 409),
                 _ => !matches!(self, Self::BackendStatus(501 | 505)),

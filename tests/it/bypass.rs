@@ -292,7 +292,7 @@ fn limits_that_contradict_and_settings_without_effect_are_said() {
         .server("max_prompt_chars = 1000000")
         .check()
         .expect(0, &["policies.cost.limits: input_bytes is 1048576"]);
-    let budget = "policies.routing: budget-guard decides by tenants or budgets, and the gateway does not yet";
+    let budget = "policies.routing: budget-guard decides by tenants or budgets, and no group is configured";
     Gateway::setup().routing("builtin = \"budget-guard\"").check().expect(0, &[budget]);
     let script = "script = 'fn route(request, candidates) { if request.budget == () { pass() } else { pass() } }'";
     let reads = Gateway::setup().routing("builtin = \"script\"").settings(script);

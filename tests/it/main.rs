@@ -35,6 +35,7 @@ mod keys;
 mod languages;
 mod large;
 mod lifecycle_words;
+mod limits;
 mod log;
 mod metrics;
 mod modes;

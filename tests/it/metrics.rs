@@ -80,6 +80,9 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_group_cost_total", "counter", &["group"], false),
     ("api_gateway_group_tokens_total", "counter", &["group", "type"], false),
     ("api_gateway_group_estimated_tokens_total", "counter", &["group", "type"], false),
+    ("api_gateway_group_limit", "gauge", &["group", "limit", "period"], false),
+    ("api_gateway_group_limit_left", "gauge", &["group", "limit", "period"], false),
+    ("api_gateway_group_limit_refusals_total", "counter", &["group", "limit", "period"], false),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
     ("api_gateway_abandoned_requests_total", "counter", &["model", "backend", "reason"], true),
@@ -359,7 +362,7 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
         .models("[models.first.timeouts]\nhedge_seconds = 1\n")
         .model("second", Dialect::OpenAi, &good)
         .routing("shadows.cheapest.builtin = \"cheapest-healthy\"")
-        .top("[groups.team]")
+        .top("[groups.team]\nlimits.usd_per_month = 5")
         .start();
     // A model must be hedged, a fallback and a shadow's choice must happen for their series to be there.
     let _ = gateway.chat("hello").expect(200);

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use crate::limit::{Limit, Measure};
+
 /// Most groups above one another, the lowest included.
 pub const MAX_DEPTH: usize = 8;
 
@@ -18,6 +20,10 @@ pub struct GroupSpec {
     pub denied_models: Vec<String>,
     /// Labels that policies see, by name. They replace those of its parent.
     pub labels: Vec<(String, String)>,
+    /// Its limits, each of another measure or period.
+    pub limits: Vec<Limit>,
+    /// Whether it may use models without a price although it has a budget.
+    pub allow_unpriced: bool,
 }
 
 /// A group, with what it has from the groups above it.
@@ -29,6 +35,10 @@ pub struct Group {
     pub chain: Box<[usize]>,
     /// Its labels and those of the groups above it, by name.
     pub labels: Vec<(String, String)>,
+    /// Its own limits. Those of the groups above it hold too.
+    pub limits: Vec<Limit>,
+    /// Whether a budget of the chain forbids models without a price, whose cost nobody knows.
+    pub only_priced: bool,
     /// The models that all groups of the chain allow; `None`: any.
     allowed: Option<HashSet<String>>,
     /// The models that a group of the chain denies.
@@ -42,6 +52,10 @@ impl Group {
             name: specs.first().map_or_else(Box::default, |spec| spec.name.as_str().into()),
             chain: chain.into(),
             labels: Vec::new(),
+            limits: specs.first().map_or_else(Vec::new, |spec| spec.limits.clone()),
+            only_priced: specs
+                .iter()
+                .any(|spec| !spec.allow_unpriced && spec.limits.iter().any(|limit| limit.measure == Measure::Money)),
             allowed: None,
             denied: HashSet::new(),
         };

@@ -1,16 +1,25 @@
-//! Who may use the gateway: keys, and the groups that they belong to. An organisation, a team and a person are groups; each
-//! group may have a parent, and what a parent forbids no child allows.
+//! Who may use the gateway, and how much: keys, the groups that they belong to, and the groups' limits. An organisation, a team
+//! and a person are groups; each group may have a parent, and what a parent forbids no child allows.
 //!
-//! All of it is pure: built from what the operator wrote, read without a lock, with the time given by the caller. This crate
-//! must not know: HTTP, the configuration's format, the models' backends.
+//! All of it is pure: groups and keys are built from what the operator wrote and read without a lock; meters count with short
+//! locks; the caller gives the time. This crate must not know: HTTP, the configuration's format, the models' backends.
 
 mod accounts;
 mod group;
 mod hash;
 mod key;
+mod limit;
+mod meter;
+mod reserve;
 pub mod time;
+mod window;
 
 pub use accounts::{Accounts, Mistake, Place, Wrong};
 pub use group::{Group, GroupSpec, MAX_DEPTH};
 pub use hash::{KeyHash, PREFIX, new_key};
+pub use jiff::tz::TimeZone;
 pub use key::{Key, KeySpec, Previous, Refused};
+pub use limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};
+pub use meter::Meter;
+pub use reserve::{Chain, Meters, Reservation};
+pub use window::{Period, Window};

@@ -184,6 +184,7 @@ fn with_record(work: impl FnOnce(&Metrics, &Record, &Snapshot)) {
         models: catalog.models().iter().map(|live| metrics.model(live)).collect(),
         access: config.access.clone(),
         groups: Vec::new(),
+        chains: Vec::new(),
         routing: deciders(&routing),
         cost: deciders(&cost),
         catalog: Arc::clone(&catalog),

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-use wasmgate_accounts::{Accounts, GroupSpec, KeyHash, KeySpec, MAX_DEPTH, Mistake, Place, Previous, time};
+use wasmgate_accounts::{
+    Accounts, GroupSpec, KeyHash, KeySpec, MAX_DEPTH, Mistake, Place, Previous, TimeZone, WhenSpent, time,
+};
 use wasmgate_base::nearest::close;
 use wasmgate_base::range::Range;
 
 use super::checks::check_name;
+use super::limits::{LimitsFile, Reserve};
 use super::policies::is_header_name;
 use super::problem::{Code, Problems, Wrong, wrong};
 use crate::backend::Model;
@@ -24,6 +27,8 @@ pub struct Access {
     pub auth: Auth,
     /// The groups and keys.
     pub accounts: Arc<Accounts>,
+    /// What requests of groups with a budget reserve.
+    pub reserve: Reserve,
 }
 
 /// Whether requests need a key.
@@ -66,6 +71,16 @@ pub(super) enum AuthFile {
     Off,
 }
 
+/// `when_spent` as written.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum WhenSpentFile {
+    #[default]
+    Reject,
+    LocalOnly,
+    Policy,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GroupFile {
@@ -75,6 +90,13 @@ pub(super) struct GroupFile {
     denied_models: Vec<String>,
     #[serde(default)]
     labels: IndexMap<String, String>,
+    timezone: Option<String>,
+    #[serde(default)]
+    limits: LimitsFile,
+    #[serde(default)]
+    when_spent: WhenSpentFile,
+    #[serde(default)]
+    allow_unpriced: bool,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +120,7 @@ pub(super) fn mean_access(
     auth: Option<AuthFile>,
     groups: IndexMap<String, GroupFile>,
     keys: IndexMap<String, KeyFile>,
+    reserve: Reserve,
     models: &[Model],
     problems: &mut Problems,
 ) -> Access {
@@ -121,8 +144,10 @@ pub(super) fn mean_access(
         None if has_keys => Auth::Required,
         None => Auth::Unset,
     };
+    let zones: Vec<TimeZone> = groups.keys().map(|name| zone(&groups, name, problems)).collect();
+    let groups = groups.into_iter().zip(zones);
     let groups: Vec<GroupSpec> =
-        groups.into_iter().map(|(name, group)| mean_group(name, group, models, problems)).collect();
+        groups.map(|((name, group), zone)| mean_group(name, group, &zone, models, problems)).collect();
     let keys: Vec<KeySpec> = keys.into_iter().filter_map(|(id, key)| mean_key(id, key, problems)).collect();
     let accounts = match Accounts::new(&groups, keys) {
         Ok(accounts) => accounts,
@@ -138,10 +163,32 @@ pub(super) fn mean_access(
             problems.add(wrong(&["groups", &group.name], Code::Conflict, found, "at least one"));
         }
     }
-    Access { auth, accounts: Arc::new(accounts) }
+    Access { auth, accounts: Arc::new(accounts), reserve }
 }
 
-fn mean_group(name: String, file: GroupFile, models: &[Model], problems: &mut Problems) -> GroupSpec {
+/// The time zone of a group: its own, or that of the nearest group above it that has one, or UTC.
+fn zone(groups: &IndexMap<String, GroupFile>, name: &str, problems: &mut Problems) -> TimeZone {
+    let mut at = name;
+    for _ in 0..MAX_DEPTH {
+        let Some(group) = groups.get(at) else { break };
+        if let Some(zone) = &group.timezone {
+            let unknown = |_| {
+                let found = format!("{zone:?} is not a time zone");
+                wrong(&["groups", at, "timezone"], Code::UnknownValue, found, "one as in \"Europe/Berlin\" or \"UTC\"")
+            };
+            // A mistake is reported at the group that has it.
+            return match TimeZone::get(zone).map_err(unknown) {
+                Err(wrong) if at == name => problems.take(Err(wrong)).unwrap_or(TimeZone::UTC),
+                found => found.unwrap_or(TimeZone::UTC),
+            };
+        }
+        let Some(parent) = &group.parent else { break };
+        at = parent;
+    }
+    TimeZone::UTC
+}
+
+fn mean_group(name: String, file: GroupFile, zone: &TimeZone, models: &[Model], problems: &mut Problems) -> GroupSpec {
     problems.take(check_name(&["groups", &name], &name));
     if ["none", "other"].contains(&name.as_str()) {
         let found = "`none` and `other` are reserved";
@@ -166,12 +213,19 @@ fn mean_group(name: String, file: GroupFile, models: &[Model], problems: &mut Pr
             problems.add(wrong(&["groups", &name, "labels", label], Code::InvalidValue, "too long a value", expected));
         }
     }
+    let when_spent = match file.when_spent {
+        WhenSpentFile::Reject => WhenSpent::Reject,
+        WhenSpentFile::LocalOnly => WhenSpent::LocalOnly,
+        WhenSpentFile::Policy => WhenSpent::Policy,
+    };
     GroupSpec {
         name,
         parent: file.parent,
         models: file.models,
         denied_models: file.denied_models,
         labels: file.labels.into_iter().collect(),
+        limits: file.limits.mean(zone, when_spent),
+        allow_unpriced: file.allow_unpriced,
     }
 }
 

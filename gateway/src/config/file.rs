@@ -14,6 +14,7 @@ use super::backends::{BackendFile, mean_backend};
 use super::cors::CorsFile;
 use super::document;
 use super::egress::{Shared, mean_roots};
+use super::limits::BudgetsFile;
 use super::log_filter::{WrongFilter, check_filter};
 use super::models::{ModelFile, mean_models};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
@@ -39,6 +40,7 @@ struct File {
     backends: IndexMap<String, BackendFile>,
     models: IndexMap<String, ModelFile>,
     groups: IndexMap<String, GroupFile>,
+    budgets: BudgetsFile,
     keys: IndexMap<String, KeyFile>,
     policies: PoliciesFile,
 }
@@ -56,6 +58,7 @@ impl Default for File {
             backends: IndexMap::new(),
             models: IndexMap::new(),
             groups: IndexMap::new(),
+            budgets: BudgetsFile::default(),
             keys: IndexMap::new(),
             policies: PoliciesFile::default(),
         }
@@ -268,7 +271,7 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
         backends.extend(mean_backend(name, backend, &shared, problems));
     }
     let models = mean_models(file.models, &backends, problems);
-    let access = mean_access(auth, file.groups, file.keys, &models, problems);
+    let access = mean_access(auth, file.groups, file.keys, file.budgets.mean(), &models, problems);
     if let Some(Err(message)) = listen.map(|listen| access.auth.check_reach(listen)) {
         problems.add(wrong(&["listen"], Code::Conflict, message, ""));
     }

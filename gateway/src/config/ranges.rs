@@ -3,7 +3,7 @@
 use wasmgate_base::range::Range;
 use wasmgate_policy_host::GivenLimits;
 
-use super::{access, backends, cors, file, models, policies};
+use super::{access, backends, cors, file, limits, models, policies};
 use crate::backend::retry::Retries;
 use crate::backend::{BreakerSettings, QueueSettings, SimSettings, TimeoutsFile};
 use crate::rollout::analysis::{AbortRules, BreakerRules};
@@ -24,6 +24,8 @@ const TABLES: &[(&str, Ranges)] = &[
     ("models.*", models::RANGES),
     ("models.*.timeouts", TimeoutsFile::RANGES),
     ("models.*.price", models::PRICES),
+    ("groups.*.limits", limits::RANGES),
+    ("budgets", limits::BUDGETS),
     ("keys.*", access::KEYS),
     ("policies.*.breaker", BreakerRules::RANGES),
     ("policies.*.limits", GivenLimits::RANGES),

@@ -33,10 +33,9 @@ pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Sl
             )),
             _ => {}
         }
-        if policy.reads_budgets() {
+        if policy.reads_budgets() && config.access.accounts.groups().is_empty() {
             advice.push(format!(
-                "policies.{slot}: {name} decides by tenants or budgets, and the gateway does not yet tell policies of budgets; \
-                 today that part has no effect"
+                "policies.{slot}: {name} decides by tenants or budgets, and no group is configured; that part has no effect"
             ));
         }
     }

@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::{Begin, Override, SlotState, Spec, UPLOADED};
 use crate::state::Serving;
+use wasmgate_accounts::Meters;
 use wasmgate_base::money::{NanoDollars, Price};
 use wasmgate_base::paths::platform;
 use wasmgate_base::time::now;
@@ -88,6 +89,7 @@ impl Control {
         let mut control = Self {
             serving: Arc::new(Serving::new(snapshot)),
             metrics: Arc::new(Metrics::new()),
+            meters: Meters::default(),
             loader,
             persister: Persister::new(store),
             config_since: since,

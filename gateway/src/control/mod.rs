@@ -57,6 +57,7 @@ use persist::Persister;
 use reconcile::{Admitted, Attempt, Load, Reconciled, Reconciliation, SlotView};
 use slots::Slots;
 use store::State;
+use wasmgate_accounts::Meters;
 use wasmgate_base::time::UnixSeconds;
 use wasmgate_base::time::now;
 use wasmgate_policy_host::{LoadError, Loader, Policy, PolicyFailure};
@@ -72,6 +73,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) struct Control {
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
+    /// What groups have used of their limits.
+    meters: Meters,
     loader: Arc<Loader>,
     persister: Persister,
     /// The configuration that the process started with. Some of its keys need a restart to change.

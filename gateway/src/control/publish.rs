@@ -24,6 +24,7 @@ pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
         models: Vec::new(),
         access: config.access.clone(),
         groups: Vec::new(),
+        chains: Vec::new(),
         routing: Deciders::default(),
         cost: Deciders::default(),
     }
@@ -42,6 +43,7 @@ impl Control {
             groups: (self.config.access.accounts.groups().iter().enumerate())
                 .map(|(position, group)| metrics.group(position, &group.name))
                 .collect(),
+            chains: self.meters.chains(&self.config.access.accounts, now()),
             routing: self.deciders(Hook::Routing),
             cost: self.deciders(Hook::Cost),
             ..empty(&self.config, &self.catalog)

@@ -11,7 +11,7 @@ use wasmgate_base::usage::Usage;
 /// Groups with series of their own. Each has nine.
 const MOST: usize = 100;
 /// The label of the rest.
-const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// The families of groups.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 mod buckets;
 mod groups;
 pub mod labels;
+mod limits;
 mod models;
 mod place;
 mod policies;
@@ -17,7 +18,7 @@ mod retired;
 mod shadows;
 mod upstreams;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus::{Encoder, IntCounter, TextEncoder};
@@ -49,6 +50,7 @@ pub struct Metrics {
     requests: requests::Requests,
     models: models::Models,
     groups: groups::Groups,
+    limits: limits::Limits,
     upstreams: upstreams::Upstreams,
     policies: Policies,
     shadows: shadows::Shadows,
@@ -74,6 +76,7 @@ impl Metrics {
             requests: requests::Requests::new(&mut families),
             models,
             groups: groups::Groups::new(&mut families),
+            limits: limits::Limits::new(&mut families),
             upstreams: upstreams::Upstreams::new(&mut families),
             policies: Policies::new(&mut families),
             shadows: shadows::Shadows::new(&mut families),
@@ -118,7 +121,7 @@ impl Metrics {
         last: &[LastReload],
         config: (bool, UnixSeconds),
     ) {
-        let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        let _scrape = self.lock_scrape();
         self.policies.set(slots);
         self.reloads.set(last, config);
         // A version that is replaced before the next sweep also has series to remove.
@@ -152,7 +155,7 @@ impl Metrics {
         pools: impl Iterator<Item = (&'a PolicyLabels, PoolState)>,
         live: (usize, f64),
     ) -> Vec<u8> {
-        let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        let _scrape = self.lock_scrape();
         self.upstreams.read(catalog, healthy);
         self.policies.read(pools, live);
         self.log_lines_dropped.inc_by(log::dropped().saturating_sub(self.log_lines_dropped.get()));
@@ -161,6 +164,10 @@ impl Metrics {
             tracing::error!(%error, "failed to encode the metrics");
         }
         text
+    }
+
+    fn lock_scrape(&self) -> MutexGuard<'_, ()> {
+        self.scrape.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Requests rejected since the start.

@@ -12,6 +12,7 @@ use hyper::{HeaderMap, Response};
 use super::body::ResponseBody;
 use super::in_flight::InFlight;
 use super::intake::{self, Types};
+use super::limits;
 use super::memory::Held;
 use super::response::{refuse, respond, wait};
 use super::unread::Unread;
@@ -63,6 +64,7 @@ async fn prepare(
     body: &mut Unread,
 ) -> Result<Next, Failure> {
     in_flight.check_limit()?;
+    limits::check(in_flight)?;
     let (gateway, snapshot) = (Arc::clone(in_flight.gateway()), Arc::clone(in_flight.snapshot()));
     let types = Types::of(dialect);
     let body = intake::read(headers, body, types, &snapshot.limits, &gateway.memory).await?;
@@ -74,7 +76,8 @@ async fn prepare(
     }
     in_flight.record.stream = chat.stream;
     let inbound = Inbound { dialect, chat: &chat, headers };
-    let decision = gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await?;
+    let mut decision = gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await?;
+    limits::reserve(in_flight, &mut decision, chat.max_tokens)?;
     let script = headers.get(SIM_HEADER).map(|value| Script::parse(value.as_bytes())).transpose();
     let script = script.map_err(|wrong| Failure::new(Kind::BadRequest, wrong))?.map(Box::new);
     let guarded = headers.get(GUARDED).is_some_and(|value| value == "true");

@@ -12,12 +12,14 @@ use super::body::ResponseBody;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use super::intake::{self, Types};
+use super::limits;
 use super::response::{complete, id_header, refuse, routing_headers};
 use super::unread::Unread;
 use crate::backend::LiveModel;
 use crate::dispatch::{Attempt, Bounds, Progress, Target, stopping, whole, with_retries};
 use crate::error::{Failure, Kind};
 use crate::offload;
+use crate::routing::check_price;
 use crate::state::Snapshot;
 use crate::telemetry::Record;
 use wasmgate_base::usage::Usage;
@@ -52,6 +54,7 @@ fn dialect(form: Form) -> Dialect {
 
 async fn steps(in_flight: &mut InFlight, form: Form, headers: &HeaderMap, body: &mut Unread) -> Result<Bytes, Failure> {
     in_flight.check_limit()?;
+    limits::check(in_flight)?;
     let gateway = Arc::clone(in_flight.gateway());
     let snapshot = Arc::clone(in_flight.snapshot());
     let body = intake::read(headers, body, Types::of(dialect(form)), &snapshot.limits, &gateway.memory).await?;
@@ -61,6 +64,7 @@ async fn steps(in_flight: &mut InFlight, form: Form, headers: &HeaderMap, body: 
     let (serving, bytes, group) = (Arc::clone(&snapshot), body.bytes.clone(), in_flight.record.group);
     let ready = offload::run(bytes.len(), move || Ready::read(&serving, group, form, &bytes)).await??;
     let Ready { model: index, asked, body: sent, form } = ready;
+    limits::reserve_input(in_flight, index)?;
     let live = &snapshot.catalog.models()[index];
     let embedding = Embedding { gateway: &gateway, live, body: sent, asked: Arc::new(asked), form };
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);
@@ -142,6 +146,7 @@ impl Ready {
             Failure::new(Kind::UnknownModel, "there is no model of that name; embeddings need a configured model")
         })?;
         let live = &catalog.models()[model];
+        check_price(group, live)?;
         let Some(form) = live.backend.embeddings_form() else {
             return Err(Failure::new(Kind::NoCapableModel, "this model's backend serves no embeddings"));
         };

@@ -1,5 +1,5 @@
 //! An in-flight request: its record, concurrency permit and snapshot. The handler owns it until the response body takes
-//! it over. Closing it observes the record once: metrics, the log line, the averages that policies see. Dropping it
+//! it over. Closing it observes the record once: limits, metrics, the log line, the averages that policies see. Dropping it
 //! unclosed means that the client disconnected.
 //!
 //! It gets its permit when its body has arrived: a client that sends only a head takes nobody's place.
@@ -15,7 +15,7 @@ use crate::metrics::labels::{Abandonment, Ending};
 use crate::state::Snapshot;
 use crate::telemetry;
 use crate::telemetry::Record;
-use wasmgate_accounts::Group;
+use wasmgate_accounts::{Group, Reservation};
 
 /// A record that must be closed, and the request's permit.
 pub(super) struct InFlight {
@@ -23,6 +23,8 @@ pub(super) struct InFlight {
     pub(super) record: Box<Record>,
     gateway: Arc<Gateway>,
     snapshot: Arc<Snapshot>,
+    // What it holds of its groups' limits; boxed, because most requests have none.
+    reservation: Option<Box<Reservation>>,
     admitted: bool,
     closed: bool,
     // Whether a drop means that the client was too slow.
@@ -42,7 +44,8 @@ impl InFlight {
         let Caller { snapshot, key } = caller;
         let mut record = Box::new(Record::new());
         (record.key, record.group) = (key, snapshot.group_of(key));
-        Self { record, gateway: Arc::clone(gateway), snapshot, admitted: false, closed: false, slow_client: None }
+        let gateway = Arc::clone(gateway);
+        Self { record, gateway, snapshot, reservation: None, admitted: false, closed: false, slow_client: None }
     }
 
     /// The group whose key the request has.
@@ -61,6 +64,11 @@ impl InFlight {
     #[must_use]
     pub(super) fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Keeps what the request reserved until it is closed.
+    pub(super) fn hold(&mut self, reservation: Reservation) {
+        self.reservation = Some(Box::new(reservation));
     }
 
     /// Checks whether the concurrency limit would admit the request now, so that the body of one that it would not
@@ -119,6 +127,9 @@ impl InFlight {
     /// Closes the record. Only the first call counts.
     pub(super) fn close(&mut self, ending: Ending) {
         if !std::mem::replace(&mut self.closed, true) {
+            if let Some(reservation) = self.reservation.take() {
+                reservation.settle(self.record.spent(ending, |model| self.snapshot.price(Some(model))));
+            }
             telemetry::observe(&self.gateway.metrics, &self.record, &self.snapshot, ending);
             // A request that named its model says nothing about a policy that had nothing to choose.
             if let Some(by) = self.record.follows().filter(|_| self.record.choices > 1) {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::body::ResponseBody;
 use super::caller::Caller;
 use super::gateway::Gateway;
+use super::limits;
 use super::models;
 use crate::backend::{Capability, HealthState, LiveModel};
 use crate::metrics;
@@ -169,6 +170,7 @@ fn own_models(caller: &Caller) -> Value {
 #[must_use]
 pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
     let snapshot = gateway.serving.snapshot();
+    limits::update_metrics(&gateway.metrics, &snapshot);
     gateway.metrics.set_buffered(gateway.memory.used());
     gateway.metrics.set_limits(gateway.limit(&snapshot), snapshot.limits.max_buffered_bytes);
     gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.serving.live())

@@ -26,6 +26,7 @@ mod watchdog;
 
 pub mod gateway;
 mod in_flight;
+mod limits;
 
 use std::sync::Arc;
 

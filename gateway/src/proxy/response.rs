@@ -15,6 +15,7 @@ use super::body::{ResponseBody, State};
 use super::codings;
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
+use super::limits;
 use super::routes::dialect_of;
 use crate::dispatch::{Answer, error_text};
 use crate::error::{Failure, Kind};
@@ -158,6 +159,7 @@ pub(crate) fn routing_headers(headers: &mut HeaderMap, in_flight: &InFlight, cos
     if record.model.is_some_and(|index| snapshot.catalog.models()[index].backend.is_simulated()) {
         set("x-wasmgate-simulated", "true");
     }
+    limits::headers(headers, in_flight);
 }
 
 /// The response to a request that failed. Every failure becomes a response here.
@@ -182,7 +184,9 @@ pub(crate) fn refuse(mut in_flight: InFlight, dialect: Dialect, failure: &Failur
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     let asks_to_wait = matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-    if asks_to_wait || failure.retry_after.is_some() {
+    // A limit without a period never has room again.
+    let is_limit = matches!(failure.kind, Kind::RateLimited | Kind::BudgetSpent);
+    if asks_to_wait && !is_limit || failure.retry_after.is_some() {
         let seconds = failure.retry_after.unwrap_or_default().as_secs_f64().ceil().max(1.0);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds as u32));
     }

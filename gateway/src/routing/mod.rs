@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 
-use crate::backend::Catalog;
+use crate::backend::{Catalog, LiveModel};
 use crate::config::Translation;
 use crate::error::{Failure, Kind};
 use crate::state::{Serving, Snapshot};
@@ -23,10 +23,12 @@ pub use decision::Decision;
 use decision::Routing;
 use shadow::Shadows;
 use view::View;
-use wasmgate_accounts::Group;
+use wasmgate_accounts::{Group, Measure};
+use wasmgate_base::time::now;
 use wasmgate_base::tokens::{IMAGE_TOKENS, TokenEstimator};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
+use wasmgate_policy_host::Budget;
 
 /// The hint that names the model that answered the conversation before.
 const LAST_MODEL: &str = "last-model";
@@ -99,7 +101,9 @@ impl Router {
         record.estimated_input_tokens = self.tokens.estimate(chat.texts()).saturating_add(images);
         let id = record.id.clone();
         let tenant = group.map(|group| &*group.name);
-        let request = view.request(&id, tenant, dialect, chat, &messages, record.estimated_input_tokens);
+        let budget = snapshot.chain(record.group).and_then(|chain| chain.tightest(Measure::Money, now()));
+        let budget = budget.map(|standing| Budget { limit: standing.most, left: standing.left });
+        let request = view.request(&id, tenant, budget, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (serving, shadows) = (&self.serving, &self.shadows);
         let routing = Routing {
@@ -131,6 +135,18 @@ fn named(snapshot: &Snapshot, group: Option<&Group>, chat: &Chat) -> Result<Opti
     }
     let found = catalog.find(&chat.model).filter(|_| group.is_none_or(|group| group.permits(&chat.model)));
     found.map(Some).ok_or_else(|| unknown_model(catalog, group, &chat.model))
+}
+
+/// Refuses a model without a price to a group with a budget: nobody knows what it would spend.
+///
+/// # Errors
+/// Then.
+pub fn check_price(group: Option<&Group>, live: &LiveModel) -> Result<(), Failure> {
+    if live.model.price.is_some() || group.is_none_or(|group| !group.only_priced) {
+        return Ok(());
+    }
+    let message = format!("{} has no price, and the key's group has a budget", live.model.name);
+    Err(Failure::new(Kind::Unpriced, message))
 }
 
 /// A name that no model has, or none that the group may use. As at the providers, nobody learns of models that are not for
@@ -168,11 +184,17 @@ fn permitted(
         None => (0..catalog.models().len()).collect(),
     };
     let is_for = |index: &usize| group.is_none_or(|group| group.permits(&catalog.models()[*index].model.name));
+    let asked: Vec<usize> = asked.into_iter().filter(is_for).collect();
+    let priced: Vec<usize> =
+        asked.iter().copied().filter(|&index| check_price(group, &catalog.models()[index]).is_ok()).collect();
+    // One that the client named, or all that there are.
+    if let Some(&first) = asked.first().filter(|first| named.map_or(priced.is_empty(), |_| !priced.contains(first))) {
+        check_price(group, &catalog.models()[first])?;
+    }
     // The search for an obstacle reads the whole request, so each backend dialect is asked once, however many models it has.
     let mut obstacles: Vec<(Dialect, Option<String>)> = Vec::new();
-    let able: Vec<usize> = asked
+    let able: Vec<usize> = priced
         .into_iter()
-        .filter(is_for)
         .filter(|&index| {
             let live = &catalog.models()[index];
             let to = live.backend.dialect_for(dialect);

@@ -85,6 +85,7 @@ impl<'a> View<'a> {
         &'r self,
         id: &'r str,
         tenant: Option<&'r str>,
+        budget: Option<policy_host::Budget>,
         dialect: Dialect,
         chat: &'r Chat,
         messages: &'r [policy_host::Message<'r>],
@@ -107,7 +108,7 @@ impl<'a> View<'a> {
             tools: self.needs.tools,
             images: self.needs.images,
             tenant,
-            budget: None,
+            budget,
             labels: &self.labels,
             hints: &self.hints,
         }

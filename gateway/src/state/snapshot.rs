@@ -13,7 +13,7 @@ use crate::metrics::{GroupMetrics, ModelMetrics, PolicyLabels, PolicyMetrics, Sh
 use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES, Size};
 use crate::rollout::slot::Slot;
 use crate::rollout::stats::Stats;
-use wasmgate_accounts::Group;
+use wasmgate_accounts::{Chain, Group};
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Price;
 use wasmgate_policy_host::{Candidate, FailureClass, Hook, Policy, Request};
@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub access: Access,
     /// The series of each group, by position in the accounts.
     pub groups: Vec<GroupMetrics>,
+    /// The meters of each group's limits, by position in the accounts.
+    pub chains: Vec<Chain>,
     /// The routing policies.
     pub routing: Deciders,
     /// The cost policies.
@@ -202,6 +204,12 @@ impl Snapshot {
     #[must_use]
     pub fn group(&self, position: Option<usize>) -> Option<&Group> {
         self.access.accounts.groups().get(position?)
+    }
+
+    /// The meters of the limits of the group at a position; `None` if nothing limits it.
+    #[must_use]
+    pub fn chain(&self, group: Option<usize>) -> Option<&Chain> {
+        self.chains.get(group?).filter(|chain| !chain.is_unlimited())
     }
 
     /// All policies in slots.

@@ -6,6 +6,7 @@
 //! nor output is billed its estimated input, and counted as unaccounted. A call that never reached its backend, or got an
 //! error status in place of an answer, costs nothing.
 
+use wasmgate_accounts::Amount;
 use wasmgate_base::money::{NanoDollars, Price};
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::Total;
@@ -57,6 +58,20 @@ impl Record {
             Ending::Failed(Reason::Timeout) => self.bill_if_charged(Some(Unaccounted::Timeout)),
             Ending::Failed(_) | Ending::Rejected(_) => self.bill_if_charged(Some(Unaccounted::Broken)),
         }
+    }
+
+    /// What all its calls are billed, given how the request ends.
+    pub fn bills(&self, ending: Ending) -> impl Iterator<Item = Bill> {
+        self.failed_calls.iter().copied().chain(self.bill_at(ending))
+    }
+
+    /// The tokens and the cost of all its calls, given how the request ends.
+    #[must_use]
+    pub fn spent(&self, ending: Ending, price: impl Fn(usize) -> Option<Price>) -> Amount {
+        self.bills(ending).fold(Amount::default(), |spent, bill| Amount {
+            tokens: spent.tokens.saturating_add(bill.usage.input_total()).saturating_add(bill.usage.output),
+            money: spent.money.saturating_add(price(bill.model).map_or(0, |price| price.of(&bill.usage).0)),
+        })
     }
 
     /// Ends a call that failed.

@@ -41,7 +41,7 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
         metrics.skipped_frames(&models[model].backend.settings().name, frames);
     }
     let group = record.group.and_then(|group| snapshot.groups.get(group));
-    for bill in record.failed_calls.iter().copied().chain(record.bill_at(ending)) {
+    for bill in record.bills(ending) {
         let series = &snapshot.models[bill.model];
         series.bill(&bill.usage, bill.reported, snapshot.price(Some(bill.model)));
         if let Some(why) = bill.unaccounted {
@@ -53,6 +53,13 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     }
     if let Some(group) = group {
         group.ended(ending);
+    }
+    if let Some(exceeded) = &record.refused_by {
+        let groups = snapshot.access.accounts.groups();
+        let of = groups.iter().position(|group| group.name == exceeded.group);
+        if let Some(group) = of.and_then(|at| snapshot.groups.get(at)) {
+            metrics.limit_refused(&group.label, exceeded.limit.measure, exceeded.limit.period);
+        }
     }
     if let Ending::Rejected(rejection) = ending {
         metrics.reject(rejection);

@@ -10,6 +10,7 @@ use crate::error::Reason;
 use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation, HedgeResult, Unaccounted};
 use crate::state::DEFAULT_LABEL;
 use crate::state::Decider;
+use wasmgate_accounts::Exceeded;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::chat::{PinReason, Reply};
@@ -53,6 +54,8 @@ pub struct Record {
     pub key: Option<usize>,
     /// The group that the key belongs to, by position.
     pub group: Option<usize>,
+    /// The limit that had no room for it.
+    pub refused_by: Option<Box<Exceeded>>,
     /// The hash of the conversation that the request belongs to, if that is known.
     pub session: Option<u64>,
     /// Tokens of the prompt as estimated before routing.
@@ -135,6 +138,7 @@ impl Record {
             stream: false,
             key: None,
             group: None,
+            refused_by: None,
             session: None,
             estimated_input_tokens: 0,
             routing_took: None,

@@ -42,6 +42,7 @@ fn decision(kind: &str, models: usize, messages: usize, model: &str) -> Work {
         models: catalog.models().iter().map(|live| metrics.model(live)).collect(),
         access: config.access.clone(),
         groups: Vec::new(),
+        chains: Vec::new(),
         routing: Deciders::default(),
         cost: Deciders::default(),
         catalog: Arc::clone(&catalog),

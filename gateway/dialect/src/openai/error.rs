@@ -24,6 +24,7 @@ struct Error<'a> {
 /// An error as a response body.
 pub(crate) fn error_body(error: &ErrorText) -> Vec<u8> {
     let by_status = match error.status {
+        429 if error.code == "insufficient_quota" => "insufficient_quota",
         401 => "authentication_error",
         402 => "insufficient_quota",
         403 => "permission_error",

@@ -1,0 +1,202 @@
+//! What a group has used of its limits, and what its requests in flight hold. Time and amounts are given; nothing waits.
+//!
+//! A request counts in the window in which it was admitted, also if it ends in a later one. If the clock jumps back, what was
+//! used stays used. If it jumps ahead, the window that it left has ended.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use wasmgate_base::time::UnixSeconds;
+
+use crate::limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};
+use crate::window::Window;
+
+/// The meter of one group. It outlives changes of the configuration.
+#[derive(Debug)]
+pub struct Meter {
+    /// The group's name.
+    name: Box<str>,
+    /// Meters are locked in the order of their numbers.
+    pub(crate) number: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    buckets: Vec<Bucket>,
+    /// Counts admissions: a reservation from before a bucket's window began is none of its own.
+    admitted: u64,
+}
+
+/// How one limit stands.
+#[derive(Debug)]
+struct Bucket {
+    limit: Limit,
+    window: Window,
+    /// Admissions before its window began.
+    before: u64,
+    used: u64,
+    /// What requests in flight hold.
+    held: u64,
+}
+
+impl Bucket {
+    fn new(limit: Limit, now: UnixSeconds, admitted: u64) -> Self {
+        Self { window: limit.period.window(&limit.zone, now), limit, before: admitted, used: 0, held: 0 }
+    }
+
+    /// Begins the window of `now` if that is another one.
+    fn roll(&mut self, now: UnixSeconds, admitted: u64) {
+        if now >= self.window.end {
+            *self = Self::new(self.limit.clone(), now, admitted);
+        } else if now < self.window.start {
+            // The clock jumped back. Nobody gets anything a second time for it.
+            self.window = self.limit.period.window(&self.limit.zone, now);
+        }
+    }
+
+    fn left(&self) -> u64 {
+        self.limit.most.saturating_sub(self.used).saturating_sub(self.held)
+    }
+
+    fn ends(&self) -> Option<UnixSeconds> {
+        Some(self.window.end).filter(|end| *end != UnixSeconds::MAX)
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { most: self.limit.most, left: self.left(), ends: self.ends() }
+    }
+}
+
+impl Meter {
+    pub(crate) fn new(name: &str, number: usize) -> Self {
+        Self { name: name.into(), number, state: Mutex::default() }
+    }
+
+    /// The group's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Measures by these limits from now on. What was used of a limit that stays, or that allows another number now, stays used.
+    pub(crate) fn limit(&self, limits: &[Limit], now: UnixSeconds) {
+        let mut state = self.lock();
+        let (admitted, mut old) = (state.admitted, std::mem::take(&mut state.buckets));
+        state.buckets = limits
+            .iter()
+            .map(|limit| match old.iter().position(|bucket| bucket.limit.counts_same(limit)) {
+                Some(known) => Bucket { limit: limit.clone(), ..old.swap_remove(known) },
+                None => Bucket::new(limit.clone(), now, admitted),
+            })
+            .collect();
+    }
+
+    /// Each limit, how it stands, and what requests in flight hold of it.
+    #[must_use]
+    pub fn standings(&self, now: UnixSeconds) -> Vec<(Limit, Standing, u64)> {
+        let mut state = self.lock();
+        state.roll(now);
+        state.buckets.iter().map(|bucket| (bucket.limit.clone(), bucket.standing(), bucket.held)).collect()
+    }
+
+    /// Adds what a request used that was admitted at `at`, as a ledger kept it.
+    pub fn replay(&self, at: UnixSeconds, used: Amount, now: UnixSeconds) {
+        let mut state = self.lock();
+        state.roll(now);
+        for bucket in &mut state.buckets {
+            let counts = bucket.limit.measure != Measure::Concurrent;
+            if counts && (bucket.window.start..bucket.window.end).contains(&at) {
+                bucket.used = bucket.used.saturating_add(used.of(bucket.limit.measure));
+            }
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic cannot leave half of a change: nothing in here panics between two.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub(crate) fn roll(&mut self, now: UnixSeconds) {
+        let admitted = self.admitted;
+        self.buckets.iter_mut().for_each(|bucket| bucket.roll(now, admitted));
+    }
+
+    /// The tightest standing of a measure, joined with one of another meter.
+    pub(crate) fn tightest(&self, measure: Measure, other: Option<Standing>) -> Option<Standing> {
+        let own = self.buckets.iter().filter(|bucket| bucket.limit.measure == measure).map(Bucket::standing);
+        own.chain(other).min_by_key(|standing| standing.left)
+    }
+
+    /// What is left of the tightest budget that refuses requests, joined with another meter's.
+    pub(crate) fn room(&self, other: u64) -> u64 {
+        let own = self.buckets.iter().filter(|bucket| bucket.limit.measure == Measure::Money);
+        own.filter(|bucket| bucket.limit.when_spent != WhenSpent::Policy).map(Bucket::left).fold(other, u64::min)
+    }
+
+    /// The limit without room for `amount` whose window ends last, joined with one of another meter. `early`: before it is
+    /// known which model answers, and so what a request costs.
+    pub(crate) fn exceeded(
+        &self,
+        name: &str,
+        amount: Amount,
+        early: bool,
+        other: Option<Exceeded>,
+    ) -> Option<Exceeded> {
+        let mut worst = other;
+        let refuses = |limit: &Limit| match (limit.measure, limit.when_spent) {
+            (Measure::Money, WhenSpent::Policy) => false,
+            (Measure::Money, WhenSpent::LocalOnly) => !early,
+            _ => true,
+        };
+        for bucket in self.buckets.iter().filter(|bucket| refuses(&bucket.limit)) {
+            let needs = amount.of(bucket.limit.measure);
+            if needs <= bucket.left() {
+                continue;
+            }
+            // A limit in total never ends; one of requests at a time may have room at any moment.
+            let rank = |measure: Measure, ends: Option<UnixSeconds>| match (measure, ends) {
+                (Measure::Concurrent, _) => 0,
+                (_, Some(ends)) => ends,
+                (_, None) => UnixSeconds::MAX,
+            };
+            let is_worse =
+                |known: &Exceeded| rank(bucket.limit.measure, bucket.ends()) > rank(known.limit.measure, known.ends);
+            if worst.as_ref().is_none_or(is_worse) {
+                let (limit, left, ends) = (bucket.limit.clone(), bucket.left(), bucket.ends());
+                worst = Some(Exceeded { group: name.into(), limit, left, ends });
+            }
+        }
+        worst
+    }
+
+    /// Admits a request; its number.
+    pub(crate) fn admit(&mut self, amount: Amount) -> u64 {
+        self.admitted += 1;
+        for bucket in &mut self.buckets {
+            let needs = amount.of(bucket.limit.measure);
+            match bucket.limit.measure {
+                // It counts whatever becomes of it.
+                Measure::Requests => bucket.used = bucket.used.saturating_add(needs),
+                Measure::Tokens | Measure::Money | Measure::Concurrent => {
+                    bucket.held = bucket.held.saturating_add(needs)
+                }
+            }
+        }
+        self.admitted
+    }
+
+    /// Replaces what the request of this number held by what it used.
+    pub(crate) fn settle(&mut self, number: u64, held: Amount, used: Amount) {
+        for bucket in self.buckets.iter_mut().filter(|bucket| number > bucket.before) {
+            let measure = bucket.limit.measure;
+            if measure != Measure::Requests {
+                bucket.held = bucket.held.saturating_sub(held.of(measure));
+            }
+            if matches!(measure, Measure::Tokens | Measure::Money) {
+                bucket.used = bucket.used.saturating_add(used.of(measure));
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Reservations: a request is admitted by all groups of its chain, or by none; what it holds until it ends is settled with what
+//! it used, whatever way it ends.
+//!
+//! **The bound.** What requests used of a limit in a window is at most the limit, plus, for each of them, what it used beyond
+//! what it had reserved.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmgate_base::time::UnixSeconds;
+
+use crate::accounts::Accounts;
+use crate::group::MAX_DEPTH;
+use crate::limit::{Amount, Exceeded, Limit, Measure, Standing};
+use crate::meter::Meter;
+
+/// The meters of all groups that the process has known. A group that leaves the configuration and returns finds its own.
+#[derive(Debug, Default)]
+pub struct Meters(Mutex<HashMap<Box<str>, Arc<Meter>>>);
+
+impl Meters {
+    /// The chains of all groups of `accounts`, in their order. Their limits hold from now on, for requests in flight too.
+    #[must_use]
+    pub fn chains(&self, accounts: &Accounts, now: UnixSeconds) -> Vec<Chain> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let meters: Vec<Arc<Meter>> = accounts
+            .groups()
+            .iter()
+            .map(|group| {
+                let number = known.len();
+                let new = || Arc::new(Meter::new(&group.name, number));
+                let meter = Arc::clone(known.entry(group.name.clone()).or_insert_with(new));
+                meter.limit(&group.limits, now);
+                meter
+            })
+            .collect();
+        let chains = accounts.groups().iter().zip(&meters).map(|(group, own)| {
+            let limited = group.chain.iter().filter(|&&at| !accounts.groups()[at].limits.is_empty());
+            Chain::new(Arc::clone(own), limited.map(|&at| Arc::clone(&meters[at])).collect())
+        });
+        chains.collect()
+    }
+}
+
+/// The meters that a group's requests count in: those of the groups of its chain that have limits.
+#[derive(Debug)]
+pub struct Chain {
+    own: Arc<Meter>,
+    meters: Arc<[Arc<Meter>]>,
+}
+
+impl Chain {
+    fn new(own: Arc<Meter>, mut meters: Vec<Arc<Meter>>) -> Self {
+        // One order for all chains, so that two requests never wait for each other: parents may change while they run.
+        meters.sort_by_key(|meter| meter.number);
+        Self { own, meters: meters.into() }
+    }
+
+    /// Each of the group's own limits, how it stands, and what requests in flight hold of it.
+    #[must_use]
+    pub fn own_standings(&self, now: UnixSeconds) -> Vec<(Limit, Standing, u64)> {
+        self.own.standings(now)
+    }
+
+    /// What is left of the tightest budget that refuses requests, in nano-dollars; the largest number if there is none.
+    #[must_use]
+    pub fn room(&self, now: UnixSeconds) -> u64 {
+        self.meters.iter().fold(u64::MAX, |room, meter| {
+            let mut state = meter.lock();
+            state.roll(now);
+            state.room(room)
+        })
+    }
+
+    /// Whether no limit counts its requests.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        self.meters.is_empty()
+    }
+
+    /// Whether there would be room for a request that takes nothing but its place: so that the body of one need not be read
+    /// for which there is none.
+    ///
+    /// # Errors
+    /// If there is not: the limit whose window ends last.
+    pub fn check(&self, now: UnixSeconds) -> Result<(), Exceeded> {
+        let least = Amount { tokens: 1, money: 1 };
+        let mut exceeded = None;
+        for meter in &*self.meters {
+            let mut state = meter.lock();
+            state.roll(now);
+            exceeded = state.exceeded(meter.name(), least, true, exceeded);
+        }
+        exceeded.map_or(Ok(()), Err)
+    }
+
+    /// How the tightest limit of a measure stands; `None`: there is none.
+    #[must_use]
+    pub fn tightest(&self, measure: Measure, now: UnixSeconds) -> Option<Standing> {
+        self.meters.iter().fold(None, |tightest, meter| {
+            let mut state = meter.lock();
+            state.roll(now);
+            state.tightest(measure, tightest)
+        })
+    }
+
+    /// Admits a request that is expected to take `amount`, in all groups at once.
+    ///
+    /// # Errors
+    /// If one has no room, and then nothing changes: of the limits without room that whose window ends last.
+    pub fn reserve(&self, amount: Amount, now: UnixSeconds) -> Result<Reservation, Exceeded> {
+        let mut numbers = [0; MAX_DEPTH];
+        match self.reserve_from(0, amount, now, None, &mut numbers) {
+            Some(exceeded) => Err(exceeded),
+            None => Ok(Reservation { meters: Arc::clone(&self.meters), numbers, at: now, held: Some(amount) }),
+        }
+    }
+
+    /// Holds the locks of all meters from `level` on, so that the request is admitted in all or in none.
+    fn reserve_from(
+        &self,
+        level: usize,
+        amount: Amount,
+        now: UnixSeconds,
+        exceeded: Option<Exceeded>,
+        numbers: &mut [u64; MAX_DEPTH],
+    ) -> Option<Exceeded> {
+        let Some(meter) = self.meters.get(level) else { return exceeded };
+        let mut state = meter.lock();
+        state.roll(now);
+        let exceeded = state.exceeded(meter.name(), amount, false, exceeded);
+        let exceeded = self.reserve_from(level + 1, amount, now, exceeded, numbers);
+        if exceeded.is_none() {
+            numbers[level] = state.admit(amount);
+        }
+        exceeded
+    }
+}
+
+/// What an admitted request holds. Dropped unsettled, it counts as used in full: so no way to end a request spends unseen.
+#[derive(Debug)]
+#[must_use]
+pub struct Reservation {
+    meters: Arc<[Arc<Meter>]>,
+    /// The request's number in each meter.
+    numbers: [u64; MAX_DEPTH],
+    at: UnixSeconds,
+    /// What it holds, until it is settled.
+    held: Option<Amount>,
+}
+
+impl Reservation {
+    /// When the request was admitted.
+    #[must_use]
+    pub fn at(&self) -> UnixSeconds {
+        self.at
+    }
+
+    /// What it holds; nothing if it is settled.
+    #[must_use]
+    pub fn held(&self) -> Amount {
+        self.held.unwrap_or_default()
+    }
+
+    /// Counts what the request used, and releases the rest.
+    pub fn settle(mut self, used: Amount) {
+        self.end(used);
+    }
+
+    fn end(&mut self, used: Amount) {
+        let Some(held) = self.held.take() else { return };
+        for (meter, number) in self.meters.iter().zip(self.numbers) {
+            meter.lock().settle(number, held, used);
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.end(self.held());
+    }
+}
+
+#[cfg(test)]
+mod tests;

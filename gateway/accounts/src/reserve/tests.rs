@@ -1,0 +1,225 @@
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use super::*;
+use crate::group::GroupSpec;
+use crate::limit::WhenSpent;
+use crate::window::Period;
+
+fn limit(measure: Measure, most: u64, period: Period) -> Limit {
+    Limit { measure, most, period, zone: TimeZone::UTC, when_spent: WhenSpent::Reject }
+}
+
+fn group(name: &str, parent: Option<&str>, limits: &[Limit]) -> GroupSpec {
+    let parent = parent.map(str::to_owned);
+    GroupSpec { name: name.into(), parent, limits: limits.to_vec(), ..GroupSpec::default() }
+}
+
+fn accounts(groups: &[GroupSpec]) -> Accounts {
+    Accounts::new(groups, Vec::new()).expect("no mistake")
+}
+
+/// `acme` with two teams, `one` and `two`; the limits of `acme` and `one`.
+fn teams(acme: &[Limit], one: &[Limit]) -> Accounts {
+    accounts(&[group("acme", None, acme), group("one", Some("acme"), one), group("two", Some("acme"), &[])])
+}
+
+fn money(money: u64) -> Amount {
+    Amount { tokens: 0, money }
+}
+
+#[test]
+fn a_request_is_admitted_by_all_groups_or_by_none() {
+    let limits = (limit(Measure::Requests, 3, Period::Day), limit(Measure::Requests, 1, Period::Minute));
+    let meters = Meters::default();
+    let chains = meters.chains(&teams(&[limits.0.clone()], &[limits.1.clone()]), 0);
+    let [_, one, two] = &chains[..] else { panic!("three groups") };
+    let first = one.reserve(money(0), 10).expect("room");
+    let refused = one.reserve(money(0), 20).expect_err("no room in the team");
+    assert_eq!((&*refused.group, &refused.limit, refused.ends), ("one", &limits.1, Some(60)));
+    // What was refused counts nowhere: two are left of three.
+    assert_eq!(two.tightest(Measure::Requests, 20).map(|standing| standing.left), Some(2));
+    let more = [two.reserve(money(0), 30).expect("room"), one.reserve(money(0), 60).expect("room")];
+    let refused = one.reserve(money(0), 61).expect_err("no room in either");
+    assert_eq!((&*refused.group, &refused.limit, refused.ends), ("acme", &limits.0, Some(86_400)), "it ends last");
+    assert_eq!(two.check(61).expect_err("no room").group, refused.group);
+    drop((first, more));
+    assert!(one.check(86_400).is_ok());
+}
+
+#[test]
+fn what_a_request_holds_is_free_when_it_is_settled() {
+    let limits = [limit(Measure::Money, 100, Period::Month), limit(Measure::Concurrent, 2, Period::Total)];
+    let meters = Meters::default();
+    let chain = &meters.chains(&teams(&limits, &[]), 0)[1];
+    let (large, small) = (chain.reserve(money(60), 0).expect("room"), chain.reserve(money(40), 0).expect("room"));
+    let refused = chain.reserve(money(0), 0).expect_err("two at a time");
+    assert_eq!((refused.limit.measure, refused.ends), (Measure::Concurrent, None));
+    assert_eq!(refused.limit.to_string(), "2 requests at a time");
+    large.settle(money(10));
+    assert_eq!(chain.tightest(Measure::Money, 0).map(|standing| standing.left), Some(50));
+    // Dropped, it counts in full.
+    drop(small);
+    assert_eq!(chain.tightest(Measure::Money, 0).map(|standing| standing.left), Some(50));
+    let rest = chain.reserve(money(50), 0).expect("room");
+    assert_eq!(chain.check(0).expect_err("spent").left, 0);
+    rest.settle(money(70));
+    let standing = chain.tightest(Measure::Money, 0).expect("a limit");
+    assert_eq!((standing.left, standing.most), (0, 100), "the bound: 20 beyond what was reserved");
+}
+
+#[test]
+fn a_request_counts_in_the_window_in_which_it_was_admitted() {
+    let meters = Meters::default();
+    let chain = &meters.chains(&teams(&[limit(Measure::Money, 100, Period::Minute)], &[]), 0)[0];
+    let late = chain.reserve(money(80), 59).expect("room");
+    let left = |now| chain.tightest(Measure::Money, now).map(|standing| standing.left);
+    assert_eq!((left(59), left(60)), (Some(20), Some(100)));
+    let next = chain.reserve(money(30), 60).expect("room");
+    late.settle(money(90));
+    assert_eq!(left(61), Some(70), "it is of the minute before");
+    // The clock jumps back: nothing is left a second time.
+    assert_eq!(left(10), Some(70));
+    next.settle(money(30));
+    assert_eq!((left(10), left(60)), (Some(70), Some(100)));
+}
+
+#[test]
+fn limits_that_change_keep_what_was_used() {
+    let meters = Meters::default();
+    let monthly = |most| [limit(Measure::Money, most, Period::Month)];
+    let before = meters.chains(&teams(&monthly(100), &[]), 0);
+    let held = before[1].reserve(money(60), 0).expect("room");
+    let after = meters.chains(&teams(&monthly(50), &[limit(Measure::Money, 10, Period::Day)]), 0);
+    assert_eq!(after[1].check(0).expect_err("60 of 50").limit.most, 50);
+    assert!(before[1].check(0).is_err(), "requests of the older snapshot count by the new limits");
+    held.settle(money(20));
+    assert_eq!(after[2].tightest(Measure::Money, 0).map(|standing| standing.left), Some(30));
+    // The limit that came later knows nothing of requests from before.
+    assert_eq!(after[1].tightest(Measure::Money, 0).map(|standing| standing.left), Some(10));
+    let gone = meters.chains(&accounts(&[]), 0);
+    assert!(gone.is_empty());
+    let back = meters.chains(&teams(&monthly(100), &[]), 0);
+    assert_eq!(back[0].tightest(Measure::Money, 0).map(|standing| standing.left), Some(80));
+}
+
+#[test]
+fn what_a_ledger_kept_counts_if_its_window_has_not_ended() {
+    let meters = Meters::default();
+    let chains = meters.chains(&teams(&[limit(Measure::Money, 100, Period::Day)], &[]), 100_000);
+    let meter = &chains[0].own;
+    meter.replay(86_399, money(30), 100_000);
+    meter.replay(86_400, money(20), 100_000);
+    assert_eq!(chains[1].tightest(Measure::Money, 100_000).map(|standing| standing.left), Some(80));
+}
+
+#[test]
+fn a_budget_says_what_follows_when_it_is_spent() {
+    let meters = Meters::default();
+    let budget = |when_spent| Limit { when_spent, ..limit(Measure::Money, 100, Period::Day) };
+    let spent = |when_spent| {
+        let chain = meters.chains(&teams(&[budget(when_spent)], &[]), 0).remove(1);
+        chain.reserve(money(100), 0).map(|all| all.settle(money(100))).ok();
+        (chain.room(0), chain.check(0).is_ok(), chain.reserve(money(1), 0).is_ok(), chain.reserve(money(0), 0).is_ok())
+    };
+    assert_eq!(spent(WhenSpent::Reject), (0, false, false, true));
+    assert_eq!(spent(WhenSpent::LocalOnly), (0, true, false, true), "only what is free has room");
+    assert_eq!(spent(WhenSpent::Policy), (u64::MAX, true, true, true));
+}
+
+/// One step of a random life.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A request of a group, with what it expects and what it will use.
+    Begin(usize, Amount, Amount),
+    /// One of those in flight ends.
+    End(usize),
+    /// One of those in flight is dropped unsettled.
+    Drop(usize),
+    /// Time passes.
+    Wait(u64),
+    /// The clock jumps back.
+    Back(u64),
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    (0_u64..40, 0_u64..40).prop_map(|(tokens, money)| Amount { tokens, money })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..3_usize, amount(), amount()).prop_map(|(group, expected, used)| Step::Begin(group, expected, used)),
+        3 => any::<usize>().prop_map(Step::End),
+        1 => any::<usize>().prop_map(Step::Drop),
+        2 => (0_u64..100).prop_map(Step::Wait),
+        1 => (0_u64..4000).prop_map(Step::Back),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: no window is used beyond its limit and the stated bound, nothing stays held, and whoever is refused is
+    /// refused rightly. A second account of all that was admitted is the judge.
+    #[test]
+    fn the_bound_holds_in_any_life(steps in proptest::collection::vec(step(), 0..200)) {
+        let own = [
+            limit(Measure::Money, 100, Period::Minute),
+            limit(Measure::Tokens, 300, Period::Hour),
+            limit(Measure::Concurrent, 3, Period::Total),
+        ];
+        let acme = [limit(Measure::Money, 500, Period::Total), limit(Measure::Requests, 40, Period::Day)];
+        let meters = Meters::default();
+        let chains = meters.chains(&teams(&acme, &own), 10_000);
+        let (mut now, mut flying) = (10_000_u64, Vec::new());
+        // Of `acme` in total and of `one` at a time.
+        let (mut spent, mut beyond, mut at_once) = (0_u64, 0_u64, 0_usize);
+        for step in steps {
+            match step {
+                Step::Begin(group, expected, used) => {
+                    let held: u64 = flying.iter().map(|(_, held, _, _): &(_, Amount, _, _)| held.money).sum();
+                    match chains[group].reserve(expected, now) {
+                        Ok(reservation) => {
+                            prop_assert!(spent + held + expected.money <= 500 + beyond);
+                            at_once += usize::from(group == 1);
+                            flying.push((reservation, expected, used, group));
+                        }
+                        Err(refused) => {
+                            let fits = spent + held + expected.money <= 500;
+                            prop_assert!(!(fits && refused.limit.period == Period::Total && refused.limit.measure == Measure::Money));
+                            prop_assert!(group == 1 || &*refused.group == "acme");
+                            prop_assert!(refused.ends.is_none_or(|ends| ends > now));
+                        }
+                    }
+                }
+                Step::End(which) | Step::Drop(which) if flying.is_empty() => { let _ = which; }
+                Step::End(which) => {
+                    let (reservation, expected, used, group) = flying.swap_remove(which % flying.len());
+                    reservation.settle(used);
+                    spent += used.money;
+                    beyond += used.money.saturating_sub(expected.money);
+                    at_once -= usize::from(group == 1);
+                }
+                Step::Drop(which) => {
+                    let (reservation, expected, _, group) = flying.swap_remove(which % flying.len());
+                    drop(reservation);
+                    spent += expected.money;
+                    at_once -= usize::from(group == 1);
+                }
+                Step::Wait(seconds) => now += seconds,
+                Step::Back(seconds) => now = now.saturating_sub(seconds),
+            }
+            prop_assert!(at_once <= 3);
+            prop_assert!(spent <= 500 + beyond);
+            let standing = chains[0].tightest(Measure::Money, now).expect("a limit");
+            let held: u64 = flying.iter().map(|(_, held, _, _)| held.money).sum();
+            prop_assert_eq!(standing.left, 500_u64.saturating_sub(spent + held));
+        }
+        flying.clear();
+        for chain in &chains {
+            for meter in &*chain.meters {
+                for (limit, _, held) in meter.standings(now) {
+                    prop_assert_eq!(held, 0, "{} of {}", limit, meter.name());
+                }
+            }
+        }
+    }
+}

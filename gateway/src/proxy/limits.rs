@@ -1,0 +1,255 @@
+//! The limits of the groups whose keys clients send: a request is admitted by all of them or refused by one that is named, and
+//! reserves what it is expected to take. `in_flight.rs` settles that with what it took, whatever way it ends.
+//!
+//! Without limits in the configuration nothing here is done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
+
+use super::in_flight::InFlight;
+use crate::backend::Location;
+use crate::config::Reserve;
+use crate::error::{Failure, Kind};
+use crate::routing::Decision;
+use crate::state::Snapshot;
+use wasmgate_accounts::{Amount, Chain, Exceeded, Measure, Standing, WhenSpent, time};
+use wasmgate_base::money::NanoDollars;
+use wasmgate_base::time::{UnixSeconds, now};
+use wasmgate_base::usage::Usage;
+use wasmgate_dialect::Dialect;
+
+/// Output tokens that a request is expected to have if no policy says: agents ask for far more than they get.
+const OUTPUT_TOKENS: u32 = 1000;
+
+/// The longest wait for which a client should try again by itself. Official SDKs ignore longer ones.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Refuses a request before its body is read if a limit has no room for any.
+///
+/// # Errors
+/// Then.
+pub(super) fn check(in_flight: &mut InFlight) -> Result<(), Failure> {
+    let snapshot = Arc::clone(in_flight.snapshot());
+    let Some(chain) = snapshot.chain(in_flight.record.group) else { return Ok(()) };
+    chain.check(now()).map_err(|exceeded| refused(in_flight, exceeded))
+}
+
+/// Admits a chat: reserves what the decided models are expected to take. Models whose cost does not fit into what is left are
+/// no fallbacks.
+///
+/// # Errors
+/// If a limit has no room.
+pub(super) fn reserve(
+    in_flight: &mut InFlight,
+    decision: &mut Decision,
+    max_tokens: Option<u32>,
+) -> Result<(), Failure> {
+    let snapshot = Arc::clone(in_flight.snapshot());
+    let Some(chain) = snapshot.chain(in_flight.record.group) else { return Ok(()) };
+    let now = now();
+    let room = chain.room(now);
+    let expected = Expected { snapshot: &snapshot, input: in_flight.record.estimated_input_tokens, max_tokens };
+    let amount = |decision: &Decision, index: usize| expected.of(decision, index);
+    let first = decision.ranking.first().map(|&first| amount(decision, first)).unwrap_or_default();
+    let whole = if first.money <= room {
+        let fits: Vec<usize> =
+            decision.ranking.iter().copied().filter(|&index| amount(decision, index).money <= room).collect();
+        decision.ranking = fits;
+        most(decision, &snapshot, amount)
+    } else {
+        first
+    };
+    let exceeded = match chain.reserve(whole, now) {
+        Ok(reservation) => return Ok(in_flight.hold(reservation)),
+        Err(exceeded) => exceeded,
+    };
+    let is_local = |index: &usize| snapshot.catalog.models()[*index].location() == Location::Local;
+    if exceeded.limit.measure == Measure::Money && exceeded.limit.when_spent == WhenSpent::LocalOnly {
+        decision.ranking.retain(is_local);
+        if !decision.ranking.is_empty() {
+            let local = most(decision, &snapshot, amount);
+            // What is free has room in a budget that is spent.
+            return match chain.reserve(local, now) {
+                Ok(reservation) => Ok(in_flight.hold(reservation)),
+                Err(exceeded) => Err(refused(in_flight, exceeded)),
+            };
+        }
+    }
+    Err(refused(in_flight, exceeded))
+}
+
+/// Admits a request for embeddings of a model, whose input alone costs.
+///
+/// # Errors
+/// If a limit has no room.
+pub(super) fn reserve_input(in_flight: &mut InFlight, model: usize) -> Result<(), Failure> {
+    let snapshot = Arc::clone(in_flight.snapshot());
+    let Some(chain) = snapshot.chain(in_flight.record.group) else { return Ok(()) };
+    let usage = Usage { input: u64::from(in_flight.record.estimated_input_tokens), ..Usage::default() };
+    let cost = snapshot.price(Some(model)).map_or(0, |price| price.of(&usage).0);
+    let amount = Amount { tokens: usage.input, money: reserved(cost, u64::MAX, snapshot.access.reserve) };
+    match chain.reserve(amount, now()) {
+        Ok(reservation) => Ok(in_flight.hold(reservation)),
+        Err(exceeded) => Err(refused(in_flight, exceeded)),
+    }
+}
+
+/// The most that one of the models takes that may be called.
+fn most(decision: &Decision, snapshot: &Snapshot, amount: impl Fn(&Decision, usize) -> Amount) -> Amount {
+    let called = decision.ranking.iter().take(snapshot.limits.max_models_per_request);
+    called.map(|&index| amount(decision, index)).fold(Amount::default(), |most, one| Amount {
+        tokens: most.tokens.max(one.tokens),
+        money: most.money.max(one.money),
+    })
+}
+
+/// What a chat is expected to take of a model.
+struct Expected<'a> {
+    snapshot: &'a Snapshot,
+    /// Tokens of the prompt, estimated.
+    input: u32,
+    /// The most output that the client accepts.
+    max_tokens: Option<u32>,
+}
+
+impl Expected<'_> {
+    fn of(&self, decision: &Decision, index: usize) -> Amount {
+        let model = &self.snapshot.catalog.models()[index].model;
+        let usage = |output: u32| Usage { input: self.input.into(), output: output.into(), ..Usage::default() };
+        let longest = self.max_tokens.unwrap_or(model.max_output_tokens);
+        let estimate = decision.permitted.iter().position(|permitted| *permitted == index);
+        let estimate = estimate.and_then(|position| decision.estimates[position]);
+        let output = estimate.map_or(OUTPUT_TOKENS.min(longest), |estimate| estimate.output_tokens);
+        let price = model.price;
+        let own = || price.map_or(0, |price| price.of(&usage(output)).0);
+        let cost = estimate.and_then(|estimate| estimate.cost).unwrap_or_else(own);
+        let worst = price.map_or(u64::MAX, |price| price.of(&usage(longest)).0.max(cost));
+        let tokens = u64::from(self.input) + u64::from(output);
+        Amount { tokens, money: reserved(cost, worst, self.snapshot.access.reserve) }
+    }
+}
+
+/// What is reserved for an expected cost, in nano-dollars: at most the worst case, and at most what the operator set.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
+fn reserved(cost: u64, worst: u64, reserve: Reserve) -> u64 {
+    ((cost as f64 * reserve.factor) as u64).min(worst).min(reserve.most.0)
+}
+
+/// The failure of a request that a limit has no room for, noted on the record.
+fn refused(in_flight: &mut InFlight, exceeded: Exceeded) -> Failure {
+    let limit = &exceeded.limit;
+    let kind = match limit.measure {
+        Measure::Money => Kind::BudgetSpent,
+        Measure::Requests | Measure::Tokens | Measure::Concurrent => Kind::RateLimited,
+    };
+    let left = match limit.measure {
+        Measure::Concurrent => String::new(),
+        Measure::Money => format!("; ${} is left, reservations taken off", NanoDollars(exceeded.left).usd()),
+        Measure::Requests | Measure::Tokens => format!("; {} are left", exceeded.left),
+    };
+    let ends = exceeded.ends.map_or(String::new(), |ends| format!("; it begins anew at {}", time::format(ends)));
+    let message = format!("the group {:?} may use {limit}{left}{ends}", &*exceeded.group);
+    let wait = match (limit.measure, exceeded.ends) {
+        (Measure::Concurrent, _) => Some(Duration::from_secs(1)),
+        (_, ends) => ends.map(until),
+    };
+    let mut failure = Failure::new(kind, message);
+    // Nothing helps while a budget is spent, or for longer than a program waits.
+    failure.is_final = wait.is_none_or(|wait| wait > PATIENCE);
+    failure.retry_after = wait;
+    in_flight.record.refused_by = Some(Box::new(exceeded));
+    failure
+}
+
+fn until(ends: UnixSeconds) -> Duration {
+    Duration::from_secs(ends.saturating_sub(now()))
+}
+
+/// Sets the headers in which SDKs and agents read how limits stand, in the words of the client's dialect, and what is left of
+/// a budget.
+pub(super) fn headers(headers: &mut HeaderMap, in_flight: &InFlight) {
+    let Some(chain) = in_flight.snapshot().chain(in_flight.record.group) else { return };
+    let now = now();
+    let is_anthropic = in_flight.record.dialect == Some(Dialect::Anthropic);
+    for measure in [Measure::Requests, Measure::Tokens] {
+        let Some(standing) = chain.tightest(measure, now) else { continue };
+        let [most, left, reset] = names(is_anthropic, measure);
+        headers.insert(most, HeaderValue::from(standing.most));
+        headers.insert(left, HeaderValue::from(standing.left));
+        let ends = standing.ends.map(|ends| match is_anthropic {
+            true => time::format(ends),
+            false => short(ends.saturating_sub(now)),
+        });
+        if let Some(ends) = ends.and_then(|ends| HeaderValue::from_str(&ends).ok()) {
+            headers.insert(reset, ends);
+        }
+    }
+    if let Some(Standing { left, .. }) = chain.tightest(Measure::Money, now)
+        && let Ok(left) = HeaderValue::from_str(&NanoDollars(left).usd().to_string())
+    {
+        headers.insert(HeaderName::from_static("x-wasmgate-budget-left-usd"), left);
+    }
+}
+
+fn names(is_anthropic: bool, measure: Measure) -> [HeaderName; 3] {
+    let names = match (is_anthropic, measure) {
+        (true, Measure::Tokens) => [
+            "anthropic-ratelimit-tokens-limit",
+            "anthropic-ratelimit-tokens-remaining",
+            "anthropic-ratelimit-tokens-reset",
+        ],
+        (true, _) => [
+            "anthropic-ratelimit-requests-limit",
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-requests-reset",
+        ],
+        (false, Measure::Tokens) => {
+            ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"]
+        }
+        (false, _) => ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+    };
+    names.map(HeaderName::from_static)
+}
+
+/// Seconds as OpenAI writes them: `6m0s`.
+fn short(seconds: u64) -> String {
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{}s", seconds % 60),
+        _ => format!("{hours}h{minutes}m{}s", seconds % 60),
+    }
+}
+
+/// Updates the metrics of the limits of all groups.
+pub(super) fn update_metrics(metrics: &crate::metrics::Metrics, snapshot: &Snapshot) {
+    let now = now();
+    let standings = snapshot.groups.iter().zip(&snapshot.chains).flat_map(|(group, chain): (_, &Chain)| {
+        let own = chain.own_standings(now).into_iter();
+        own.map(|(limit, standing, _)| (&*group.label, limit.measure, limit.period, standing))
+    });
+    metrics.set_group_limits(standings);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_is_bounded_by_the_worst_case_and_by_the_operator() {
+        let reserve = Reserve { factor: 1.5, most: NanoDollars(1000) };
+        assert_eq!(reserved(100, u64::MAX, reserve), 150);
+        assert_eq!(reserved(100, 120, reserve), 120);
+        assert_eq!(reserved(10_000, u64::MAX, reserve), 1000);
+        assert_eq!(reserved(0, 0, reserve), 0);
+        assert_eq!(reserved(u64::MAX, u64::MAX, reserve), 1000);
+    }
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!([0, 59, 60, 3599, 3600, 90_061].map(short), ["0s", "59s", "1m0s", "59m59s", "1h0m0s", "25h1m1s"]);
+    }
+}
