@@ -66,6 +66,8 @@ local panel(type, id, title, place, unit, description) = {
   gridPos: { x: place[0], y: place[1], w: place[2], h: place[3] },
   fieldConfig: { defaults: { unit: unit, thresholds: neutral }, overrides: [] },
 };
+// A model, or any other name, has the same colour in all panels.
+local byName = { fieldConfig+: { defaults+: { color: { mode: 'palette-classic-by-name' } } } };
 
 local stat(id, title, place, unit, description, queries) = panel('stat', id, title, place, unit, description) {
   targets: targets(queries, once),
@@ -83,7 +85,7 @@ local stat(id, title, place, unit, description, queries) = panel('stat', id, tit
 };
 
 local timeseries(id, title, place, unit, description, queries) =
-  panel('timeseries', id, title, place, unit, description) {
+  panel('timeseries', id, title, place, unit, description) + byName + {
     targets: targets(queries, { range: true }),
     fieldConfig+: { defaults+: { min: 0, custom: { drawStyle: 'line', fillOpacity: 10 } } },
     options: {
@@ -99,7 +101,7 @@ local bars(id, title, place, unit, description, queries) =
   };
 
 local piechart(id, title, place, unit, description, queries) =
-  panel('piechart', id, title, place, unit, description) {
+  panel('piechart', id, title, place, unit, description) + byName + {
     targets: targets(queries, once),
     options: {
       displayLabels: [],
@@ -129,9 +131,10 @@ local heatmap(id, title, place, unit, description, queries) = panel('heatmap', i
 };
 
 // One row for each set of labels that the queries share. `columns` are pairs of a column's name in the answer and in the
-// table, in their order. The value of query A is `Value #A`, or `Value` if there is no other query.
-local table(id, title, place, description, queries, columns) =
-  panel('table', id, title, place, 'short', description) {
+// table, in their order. The value of query A is `Value #A`, or `Value` if there is no other query. `hidden` are names in the
+// answer that are no columns.
+local table(id, title, place, description, queries, columns, hidden=[]) =
+  panel('table', id, title, place, 'locale', description) {
     targets: targets([[text, ''] for text in queries], once { format: 'table' }),
     fieldConfig+: { defaults+: { custom: { align: 'left', cellOptions: { type: 'auto' }, inspect: false } } },
     options: { frameIndex: 0, showHeader: true },
@@ -140,7 +143,7 @@ local table(id, title, place, description, queries, columns) =
       {
         id: 'organize',
         options: {
-          excludeByName: { Time: true },
+          excludeByName: { [name]: true for name in ['Time'] + hidden },
           indexByName: { [columns[i][0]]: i for i in std.range(0, std.length(columns) - 1) },
           renameByName: { [column[0]]: column[1] for column in columns },
         },
@@ -256,6 +259,14 @@ local link(title, url, icon) = {
   targetBlank: icon != 'dashboard',
 };
 
+// What a panel leads to: the runbook of the alert on what it shows, and the log's lines about it.
+local see(alert, lines=null) = {
+  links+: [link('Runbook ' + alert, runbooks + alert + '.md', 'question')]
+          + (if lines == null then [] else [link('Logs', logs(lines), 'doc')]),
+};
+local failedRequests = '{job="api-gateway"} | json | ending=~"failed|shutdown"';
+local policyLines = '{job="api-gateway"} | json | message=~"policy.*|breaker.*"';
+
 local dashboard(uid, title, description, other) = {
   uid: uid,
   title: title,
@@ -310,8 +321,8 @@ local dashboard(uid, title, description, other) = {
   },
   links: [
     link(other.title, '/d/' + other.uid, 'dashboard') { includeVars: true },
-    link('Logs of failed requests', logs('{job="api-gateway"} | json | ending=~"failed|shutdown"'), 'doc'),
-    link('Logs of policies', logs('{job="api-gateway"} | json | message=~"policy.*"'), 'doc'),
+    link('Logs of failed requests', logs(failedRequests), 'doc'),
+    link('Logs of policies', logs(policyLines), 'doc'),
     // Grafana's own page of the rules in its data sources.
     link('Alerts', '/alerting/list', 'info'),
     link('Runbooks', runbooks, 'question'),
@@ -370,7 +381,8 @@ local main = dashboard(
     timeseries(24, 'API Costs Over Time', [0, 12, 12, 8], 'suffix: $/h', |||
       Estimated spend per hour at the current pace, by model. HighAPICosts fires above 10 dollars in one hour of all models.
       If a line climbs, its model became more expensive, or policies choose it more often.
-    |||, [['sum by (model) (rate(api_gateway_cost_total{J}[I])) * 3600', '{{model}}']]),
+    |||, [['sum by (model) (rate(api_gateway_cost_total{J}[I])) * 3600', '{{model}}']])
+    + see('HighAPICosts'),
     // A difference of the counters themselves: an increase over the range would fall where the range began with spend.
     timeseries(6, 'Cost Accumulation', [12, 12, 12, 8], 'currencyUSD', |||
       Estimated spend since the beginning of the shown range; at the right edge, that of the whole range. It never falls,
@@ -388,7 +400,8 @@ local main = dashboard(
         '{{model}} ' + q[1],
       ]
       for q in [['0.50', 'p50'], ['0.95', 'p95'], ['0.99', 'p99']]
-    ]) + many,
+    ]) + many
+    + see('SlowResponses'),
 
     row(17, 'Failures', 28),
     stat(14, 'Gateway and Backends', [0, 29, 6, 8], 'short', |||
@@ -397,7 +410,8 @@ local main = dashboard(
     |||, [
       ['min(api_gateway_health{J})', 'gateway'],
       ['min by (upstream) (api_gateway_upstream_up{J})', '{{upstream}}'],
-    ]) + defaults({ mappings: words('down', 'up', bad=0) }) + { options+: { colorMode: 'background', orientation: 'horizontal' } },
+    ]) + defaults({ mappings: words('down', 'up', bad=0) }) + { options+: { colorMode: 'background', orientation: 'horizontal' } }
+    + see('BackendDown'),
     timeseries(9, 'Error Ratio', [6, 29, 9, 8], 'percentunit', |||
       Share of requests that failed as clients experienced it, with refusals for lack of capacity: of all, the refusals
       alone, and by the model called last. HighErrorRate fires above 10 % of all requests.
@@ -408,23 +422,27 @@ local main = dashboard(
         'sum by (model) (rate(api_gateway_requests_total{J,status="error"}[I])) / sum by (model) (rate(api_gateway_requests_total{J}[I])) >= 0',
         '{{model}}',
       ],
-    ]),
+    ])
+    + see('HighErrorRate', failedRequests),
     bars(13, 'Errors by Reason', [15, 29, 9, 8], 'reqps', |||
       Why requests failed, and where the model runs; none: the request reached no model. timeout, connect, upstream_*
       and protocol are a backend's failures, internal and shutdown the gateway's.
-    |||, [['sum by (backend, reason) (rate(api_gateway_errors_total{J}[I])) > 0', '{{backend}} {{reason}}']]),
+    |||, [['sum by (backend, reason) (rate(api_gateway_errors_total{J}[I])) > 0', '{{backend}} {{reason}}']])
+    + see('HighErrorRate', failedRequests),
     bars(12, 'Rejected Requests by Reason', [0, 37, 8, 8], 'reqps', |||
       Requests that the gateway rejected. overloaded: too many in flight, or too much memory; backend_full: the backends'
       queues; policy_denied: a policy refuses; forbidden: origin or host; the others are mistakes of clients.
-    |||, [['sum by (reason) (rate(api_gateway_rejected_requests_total{J}[I])) > 0', '{{reason}}']]),
+    |||, [['sum by (reason) (rate(api_gateway_rejected_requests_total{J}[I])) > 0', '{{reason}}']])
+    + see('GatewayOverloaded', '{job="api-gateway"} | json | ending="rejected"'),
     bars(16, 'Fallbacks', [8, 37, 8, 8], 'reqps', |||
       Requests that another model answered because the chosen model failed; the panel does not show the first of each
       kind after a start. Clients do not notice, but pay in time or money: repair the first model's backend.
     |||, [[
       'sum by (from_model, to_model, reason) (rate(api_gateway_fallbacks_total{J}[I])) > 0',
       '{{from_model}} to {{to_model}}, {{reason}}',
-    ]]),
-    timeseries(15, 'Requests in Progress', [16, 37, 8, 8], 'short', |||
+    ]])
+    + see('FallbackSurge', '{job="api-gateway"} | json | failed_attempts!=""'),
+    timeseries(15, 'Requests in Progress', [16, 37, 8, 8], 'locale', |||
       Requests in flight, including streams, and the limit at which the gateway refuses new ones as overloaded; growth
       without more traffic means that a backend hangs.
     |||, [
@@ -437,13 +455,14 @@ local main = dashboard(
       traffic; for other reasons repair that backend. If a retry did not help, see Fallbacks or Errors by Reason.
     |||, [['sum by (upstream, reason) (rate(api_gateway_retries_total{J}[I]))', '{{upstream}} {{reason}}']])
    ,
-    timeseries(20, 'Breakers Not Closed', [12, 45, 12, 8], 'short', |||
+    timeseries(20, 'Breakers Not Closed', [12, 45, 12, 8], 'locale', |||
       Number of gateways where a model's circuit breaker is open or half open, because the model failed too often or was
       too slow. Zero is good; if a line stays above zero for five minutes, BreakerOpen fires.
     |||, [[
       'sum by (upstream, model) (api_gateway_breaker_state{J,state!="closed"})',
       '{{model}} at {{upstream}}',
-    ]]) + defaults({ decimals: 0 }),
+    ]]) + defaults({ decimals: 0 })
+    + see('BreakerOpen'),
 
     table(25, 'Firing Alerts by Name', [0, 53, 8, 8], |||
       Alerts that fire in this Prometheus, on any gateway, and since when. A name leads to its runbook.
@@ -456,7 +475,8 @@ local main = dashboard(
       Share left of the failures that the objective of 99 % allows in 30 days, at the traffic of these 30 days, as far back as
       Prometheus keeps samples. Below zero the objective is missed: slow down risky changes until it recovers.
     |||, [['1 - %s / %s / 0.01' % [failed('increase', '30d'), experienced('increase', '30d')], 'left']])
-    + thresholds('red', [[0, 'orange'], [0.25, 'green']]) + defaults({ decimals: 0, noValue: 'no traffic' }),
+    + thresholds('red', [[0, 'orange'], [0.25, 'green']]) + defaults({ decimals: 0, noValue: 'no traffic' })
+    + see('ErrorBudgetBurnSlow'),
     timeseries(26, 'Calls at Backends', [12, 53, 12, 8], 'locale', |||
       Calls in flight at each backend, and calls that wait for its concurrency limit. If calls wait, the backend is the
       bottleneck; when its queue is full, the gateway refuses requests as backend_full.
@@ -467,11 +487,13 @@ local main = dashboard(
     |||, [
       ['max(api_gateway_requests_in_progress{J} / api_gateway_requests_in_progress_limit{J})', 'requests'],
       ['max(api_gateway_buffered_bytes{J} / api_gateway_buffered_bytes_limit{J})', 'bytes'],
-    ]) + defaults({ max: 1 }),
+    ]) + defaults({ max: 1 })
+    + see('BuffersNearlyFull'),
     timeseries(28, 'Abandoned Requests', [8, 61, 8, 8], 'reqps', |||
       Requests whose client did not take the whole answer: it disconnected, or read too slowly. They are no errors; many of
       them mean that people do not want to wait.
-    |||, [['sum by (reason) (rate(api_gateway_abandoned_requests_total{J}[I]))', '{{reason}}']]),
+    |||, [['sum by (reason) (rate(api_gateway_abandoned_requests_total{J}[I]))', '{{reason}}']])
+    + see('SlowResponses', '{job="api-gateway"} | json | ending="abandoned"'),
     timeseries(29, 'Lost to Logs and Bills', [16, 61, 8, 8], 'cps', |||
       Log lines that were dropped, frames of streams that no dialect knows, and calls whose output nobody knows. Zero is good:
       otherwise the log has gaps, a provider changed its API, or the spend is too low.
@@ -479,7 +501,8 @@ local main = dashboard(
       ['sum(rate(api_gateway_log_lines_dropped_total{J}[I]))', 'log lines'],
       ['sum by (upstream) (rate(api_gateway_skipped_frames_total{J}[I]))', 'frames of {{upstream}}'],
       ['sum by (model) (rate(api_gateway_unaccounted_calls_total{J}[I]))', 'calls of {{model}}'],
-    ]) + many,
+    ]) + many
+    + see('UnaccountedCalls'),
 
     row(18, 'Latency and Tokens', 69),
     heatmap(8, 'Response Latency Distribution', [0, 70, 12, 8], 's', |||
@@ -494,7 +517,8 @@ local main = dashboard(
     ] + [[
       'histogram_quantile(0.95, sum by (model, le) (rate(api_gateway_time_to_first_token_seconds_bucket{J}[I]))) >= 0',
       '{{model}}',
-    ]]) + quantiles,
+    ]]) + quantiles
+    + see('SlowFirstToken'),
     timeseries(10, 'Tokens per Second', [18, 70, 6, 8], 'short', |||
       Tokens of all models that the backends counted, and tokens that the gateway estimated if a backend reported none. Spend
       follows these; an estimate is not a bill. API Costs Over Time shows them by model, at their prices.
@@ -526,6 +550,8 @@ local main = dashboard(
 
 // Only routing policies decide and have an estimated cost: the cost of the models that they chose.
 local cost = 'api_gateway_policy_estimated_cost_usd_total';
+// The cost of the requests that active versions and canaries routed, by the tokens of their calls.
+local billed = 'api_gateway_policy_billed_cost_usd_total';
 // Decisions with a known estimated cost. A denial costs nothing; a pass or a failure is not the policy's own decision.
 local decided = 'api_gateway_policy_decisions_total';
 local verdicts = 'outcome=~"route|deny"';
@@ -534,6 +560,11 @@ local verdicts = 'outcome=~"route|deny"';
 local compared(results, window) =
   'sum by (hook, slot, shadow_policy, shadow_version, shadow_revision) (rate(api_gateway_policy_shadow_comparisons_total{S,result=~"%s"}[%s]))' % [results, window];
 local agreement(window) = '%s / %s >= 0' % [compared('agree', window), compared('agree|disagree', window)];
+
+// The share of the requests routed by a version that succeeded.
+local success(labels, matchers) =
+  'sum by (%s) (increase(api_gateway_policy_requests_total%s[$__range])) / sum by (%s) (increase(api_gateway_policy_requests_total%s[$__range])) >= 0'
+  % [labels, std.strReplace(matchers, '}', ',status="success"}'), labels, matchers];
 
 local policies = dashboard(
   names.policies.uid,
@@ -544,10 +575,10 @@ local policies = dashboard(
   time: { from: 'now-6h', to: 'now' },
   templating+: { list+: [variable(label, std.asciiUpper(label[0]) + label[1:], 'api_gateway_policy_info{J}') for label in picked] },
   panels: [
-    table(1, 'Policies Loaded', [0, 0, 24, 7], |||
-      A row for each version in a place: its share of requests now (shadows decide none), and what it did in the shown range.
-      Agreement: how often a shadow decided like the active version. If its breaker is open, it failed too often and the
-      gateway does not call it: roll it back or fix it.
+    table(1, 'Policies at a Glance', [0, 0, 24, 9], |||
+      A row for each version in a slot: its share of requests now (shadows decide none), and what it did in the shown range.
+      vs Active: its success less the active version's; Agreement: how often a shadow decided like the active version. If its
+      breaker is open, it failed too often and the gateway does not call it: roll it back or fix it.
     |||, [
       'sum by (V, digest) (api_gateway_policy_info{K})',
       'avg by (V) (api_gateway_policy_traffic_ratio{K})',
@@ -559,72 +590,84 @@ local policies = dashboard(
       'sum by (V) (increase(%s{K,outcome="fallback"}[$__range])) / sum by (V) (increase(%s{K}[$__range])) >= 0' % [decided, decided],
       'histogram_quantile(0.50, sum by (V, le) (increase(api_gateway_policy_evaluation_seconds_bucket{K}[$__range]))) >= 0',
       'histogram_quantile(0.99, sum by (V, le) (increase(api_gateway_policy_evaluation_seconds_bucket{K}[$__range]))) >= 0',
-      'sum by (V) (increase(api_gateway_policy_requests_total{K,status="success"}[$__range])) / sum by (V) (increase(api_gateway_policy_requests_total{K}[$__range])) >= 0',
+      success('V', '{K}'),
       'max by (V) (api_gateway_policy_info{K} * on (job, instance, slot, policy) group_left () api_gateway_policy_last_reload_success_timestamp_seconds{P}) * 1000',
       // Comparisons have labels of their own for the shadow.
       'sum by (V) (label_replace(label_replace(label_replace(label_replace(%s, "policy", "$1", "shadow_policy", "(.*)"), "version", "$1", "shadow_version", "(.*)"), "revision", "$1", "shadow_revision", "(.*)"), "mode", "shadow", "", ""))' % agreement('$__range'),
-    ], [[label, std.asciiUpper(label[0]) + label[1:]] for label in place] + [
+      'sum by (V) (increase(%s{K}[$__range])) / sum by (V) (increase(%s{K,%s}[$__range])) >= 0' % [billed, decided, verdicts],
+      '(%s) - on (hook) group_left () (%s)' % [success('V', '{K}'), success('hook', '{J,mode="active"}')],
+      'topk by (V) (1, sum by (V, model) (increase(%s{K}[$__range]))) / on (V) group_left () sum by (V) (increase(%s{K}[$__range])) >= 0' % [decided, decided],
+    ], [[label, std.asciiUpper(label[0]) + label[1:]] for label in place if label != 'hook'] + [
       ['Value #B', 'Traffic'],
       ['Value #D', 'Decisions'],
+      ['model', 'Most Chosen'],
+      ['Value #P', 'Its Share'],
       ['Value #E', 'Local'],
       ['Value #F', 'Expected $'],
+      ['Value #N', 'Billed $'],
       ['Value #K', 'Success'],
+      ['Value #O', 'vs Active'],
       ['Value #M', 'Agreement'],
       ['Value #G', 'Failures'],
       ['Value #H', 'Fallbacks'],
       ['Value #I', 'p50'],
       ['Value #J', 'p99'],
       ['Value #C', 'Breaker'],
-      ['Value #A', 'Gateways'],
       ['Value #L', 'Since'],
+      ['Value #A', 'Gateways'],
       ['digest', 'Digest'],
-    ])
+    ], hidden=['hook'])
     + defaults({ decimals: 0 })
     + column('Traffic', { unit: 'percentunit' })
+    + column('Its Share', { unit: 'percentunit' })
     + column('Local', { unit: 'percentunit' })
     + column('Success', { unit: 'percentunit', decimals: 1 })
+    + column('vs Active', { unit: 'percentunit', decimals: 1 })
     + column('Agreement', { unit: 'percentunit', decimals: 1 })
     + column('Fallbacks', { unit: 'percentunit', decimals: 1 })
     + column('Expected $', { unit: 'currencyUSD', decimals: 6 })
+    + column('Billed $', { unit: 'currencyUSD', decimals: 6 })
     + column('p50', { unit: 's', decimals: 1 })
     + column('p99', { unit: 's', decimals: 1 })
     + column('Since', { unit: 'dateTimeFromNow' })
-    + column('Breaker', { mappings: words('closed', 'open', bad=1), 'custom.cellOptions': colored }),
+    + column('Breaker', { mappings: words('closed', 'open', bad=1), 'custom.cellOptions': colored })
+    + see('PolicyBreakerOpen', policyLines),
 
-    row(17, 'Decisions', 7),
-    timeseries(2, 'Decisions by Outcome', [0, 8, 12, 8], 'reqps', |||
+    row(17, 'Decisions', 9),
+    timeseries(2, 'Decisions by Outcome', [0, 10, 12, 8], 'reqps', |||
       What each version did with its requests: chose a model (route), refused (deny), had no opinion (pass), or failed,
       so that the default decided (fallback). If fallback is above zero, see Failures by Reason.
     |||, [[
       'sum by (V, outcome) (rate(%s{K}[I]))' % decided,
       placeLegend + ' {{outcome}}',
     ]]) + many + outcomes,
-    piechart(3, 'Chosen Model', [12, 8, 6, 8], 'short', |||
+    piechart(3, 'Chosen Model', [12, 10, 6, 8], 'locale', |||
       Models that active and canary versions chose in the shown range; none: denied or passed. Fallbacks at backends do
       not change it: the main dashboard shows them.
-    |||, [['sum by (model) (increase(%s{K,mode=~"active|canary"}[$__range]))' % decided, '{{model}}']]),
-    piechart(4, 'Local vs Cloud by Version', [18, 8, 6, 8], 'short', |||
+    |||, [['sum by (model) (increase(%s{K,mode=~"active|canary"}[$__range]))' % decided, '{{model}}']]) + defaults({ decimals: 0 }),
+    piechart(4, 'Local vs Cloud by Version', [18, 10, 6, 8], 'locale', |||
       Where the models run that each deciding version chose in the shown range. If a canary differs much from the active
       version, its promotion will change the bill.
     |||, [[
       'sum by (V, backend) (increase(%s{K,mode=~"active|canary"}[$__range]))' % decided,
       placeLegend + ' {{backend}}',
-    ]]),
-    timeseries(9, 'Success Ratio by Version', [0, 16, 8, 8], 'percentunit', |||
+    ]]) + defaults({ decimals: 0 }),
+    timeseries(9, 'Success Ratio by Version', [0, 18, 8, 8], 'percentunit', |||
       Share of the requests routed by a version that succeeded. A canary below the active version chooses models that
       fail: set its share to 0.
     |||, [[
       'sum by (V) (rate(api_gateway_policy_requests_total{K,status="success"}[I])) / sum by (V) (rate(api_gateway_policy_requests_total{K}[I])) >= 0',
       placeLegend,
-    ]]) + defaults({ max: 1 }),
-    timeseries(8, 'Estimated Cost: Live vs Shadow', [8, 16, 8, 8], 'suffix: $/h', |||
+    ]]) + defaults({ max: 1 })
+    + see('CanaryErrorsHigh', failedRequests),
+    timeseries(8, 'Estimated Cost: Live vs Shadow', [8, 18, 8, 8], 'suffix: $/h', |||
       US dollars per hour that the cost policy expects of the models each routing version chose. It grows with a
       version's traffic; to compare versions use Estimated Cost per Decision.
     |||, [[
       'sum by (V) (rate(%s{K}[I])) * 3600' % cost,
       placeLegend,
     ]]),
-    timeseries(16, 'Estimated Cost per Decision', [16, 16, 8, 8], 'currencyUSD', |||
+    timeseries(16, 'Estimated Cost per Decision', [16, 18, 8, 8], 'currencyUSD', |||
       US dollars that the cost policy expects of one decision of a version; denials count as 0. Here you can compare
       versions with different shares of the traffic before you promote one.
     |||, [[
@@ -632,31 +675,40 @@ local policies = dashboard(
       placeLegend,
     ]]),
 
-    timeseries(21, 'Expected and Billed', [0, 24, 12, 8], 'suffix: $/h', |||
-      What the cost policy expected of the deciding versions' choices, and what the models cost by the tokens that backends
-      counted. If billed is above expected, answers are longer than expected, or calls failed and others were paid.
+    timeseries(21, 'Expected and Billed', [0, 26, 10, 8], 'suffix: $/h', |||
+      What the cost policy expected of the deciding versions' choices, and what the same requests cost by the tokens of their
+      calls. If billed is above expected, answers are longer than expected, or calls failed and others were paid.
     |||, [
-      ['sum(rate(%s{J,mode=~"active|canary"}[I])) * 3600' % cost, 'expected'],
-      ['sum(rate(api_gateway_cost_total{J}[I])) * 3600', 'billed'],
-    ]) + colors({ expected: 'blue', billed: 'orange' }),
-    timeseries(22, 'Snapshots', [12, 24, 6, 8], 'locale', |||
-      Snapshots of policies and models that requests hold, with the serving one. After a swap the old one stays until its last
-      request ends.
-    |||, [['sum by (instance) (api_gateway_live_snapshots{J})', '{{instance}}']]) + defaults({ decimals: 0 }),
-    timeseries(23, 'Oldest Draining Snapshot', [18, 24, 6, 8], 's', |||
-      How long the oldest replaced snapshot has been held by a request. If it only grows, one stream does not end, and what was
-      replaced still serves it.
-    |||, [['max by (instance) (api_gateway_oldest_snapshot_draining_seconds{J})', '{{instance}}']]),
+      ['sum(rate(%s{K,mode=~"active|canary"}[I])) * 3600' % cost, 'expected'],
+      ['sum(rate(%s{K}[I])) * 3600' % billed, 'billed'],
+    ]) + colors({ expected: 'blue', billed: 'orange' }) + see('HighAPICosts'),
+    table(24, 'Chosen Models by Version', [10, 26, 14, 8], |||
+      Which models each version in a slot chose in the shown range, and where they run; none: denied, or passed to the default.
+      Fallback decisions, which the default made, count as well.
+    |||, [
+      'sum by (slot, policy, version, revision, model, backend) (increase(%s{K}[$__range])) > 0' % decided,
+    ], [
+      ['slot', 'Slot'],
+      ['policy', 'Policy'],
+      ['version', 'Version'],
+      ['revision', 'Revision'],
+      ['model', 'Model'],
+      ['backend', 'Runs'],
+      ['Value', 'Decisions'],
+    ])
+    + defaults({ decimals: 0 })
+    + { options+: { sortBy: [{ displayName: 'Decisions', desc: true }] } },
 
-    row(18, 'Failures and Latency', 32),
-    bars(6, 'Failures by Reason', [0, 33, 12, 8], 'cps', |||
+    row(18, 'Failures and Latency', 34),
+    bars(6, 'Failures by Reason', [0, 35, 12, 8], 'cps', |||
       Calls of a version that returned no valid answer, by class; an empty panel is good. The log has the details;
       breaker_open: it failed so often that the gateway does not call it.
     |||, [[
       'sum by (V, reason) (rate(api_gateway_policy_failures_total{K}[I])) > 0',
       placeLegend + ' {{reason}}',
-    ]]) + many,
-    timeseries(5, 'Evaluation Latency', [12, 33, 12, 8], 's', |||
+    ]]) + many
+    + see('PolicyTrapping', policyLines),
+    timeseries(5, 'Evaluation Latency', [12, 35, 12, 8], 's', |||
       Half and 99 % of a version's calls take at most this long, including failed calls. Each request waits for one
       routing and one cost policy; no request waits for a shadow.
     |||, [
@@ -665,10 +717,11 @@ local policies = dashboard(
         placeLegend + ' ' + q[1],
       ]
       for q in [['0.50', 'p50'], ['0.95', 'p95'], ['0.99', 'p99']]
-    ]) + many,
+    ]) + many
+    + see('PolicyLatencyHigh'),
 
-    row(19, 'Shadows', 41),
-    timeseries(7, 'Shadow Agreement', [0, 42, 8, 8], 'percentunit', |||
+    row(19, 'Shadows', 43),
+    timeseries(7, 'Shadow Agreement', [0, 44, 8, 8], 'percentunit', |||
       Share of compared requests that a shadow would have decided the same (agrees), and share of all requests that the
       gateway sent to it (asked). Much disagreement: read Shadow Choices before you promote; few asked: the machine is
       busy.
@@ -681,9 +734,10 @@ local policies = dashboard(
         'sum by (hook, slot, shadow_policy, shadow_version, shadow_revision) (rate(api_gateway_policy_shadow_comparisons_total{S,result!="skipped"}[I])) / sum by (hook, slot, shadow_policy, shadow_version, shadow_revision) (rate(api_gateway_policy_shadow_comparisons_total{S}[I])) >= 0',
         '{{slot}} {{shadow_policy}} {{shadow_version}} {{shadow_revision}} asked',
       ],
-    ]) + defaults({ max: 1 }),
+    ]) + defaults({ max: 1 })
+    + see('ShadowDisagreement'),
     // A shadow sees the requests that the active version decides, less the skipped ones. Its mean stands for all of them.
-    timeseries(13, 'Saved if the Shadow Decided', [8, 42, 8, 8], 'percentunit', |||
+    timeseries(13, 'Saved if the Shadow Decided', [8, 44, 8, 8], 'percentunit', |||
       Share of the active version's expected cost per decision that a routing shadow's choices would save, as the cost policy
       expects both. Below zero the shadow is more expensive. Expected and Billed shows how much the expectation is worth.
     |||, [[
@@ -691,7 +745,7 @@ local policies = dashboard(
       % { cost: cost, decided: decided, verdicts: verdicts },
       placeLegend,
     ]]) + signed + defaults({ max: 1 }),
-    table(14, 'Shadow Choices', [16, 42, 8, 8], |||
+    table(14, 'Shadow Choices', [16, 44, 8, 8], |||
       Model that the active version chose and model that a shadow would have chosen, in the shown range, less the first
       request of each pair; none: denied. Rows with two models show what a promotion changes.
     |||, [
@@ -708,8 +762,8 @@ local policies = dashboard(
     + defaults({ decimals: 0 })
     + { options+: { sortBy: [{ displayName: 'Requests', desc: true }] } },
 
-    row(20, 'Reloads and Resources', 50),
-    table(15, 'Last Reload', [0, 51, 8, 8], |||
+    row(20, 'Reloads and Resources', 52),
+    table(15, 'Last Reload', [0, 53, 8, 8], |||
       Whether the version that a policy's files request serves, the stage that it did not pass, and when the policy last
       started to serve. refused: the version before keeps serving; wasmgate policies list says why.
     |||, [
@@ -731,22 +785,31 @@ local policies = dashboard(
         rolled_back: { text: 'rolled back' },
       },
     }] })
-    + column('Serves since', { unit: 'dateTimeFromNow' }),
-    bars(10, 'Reloads by Result', [8, 51, 8, 8], 'short', |||
+    + column('Serves since', { unit: 'dateTimeFromNow' })
+    + see('PolicyReloadRejected', policyLines),
+    bars(10, 'Reloads by Result', [8, 53, 8, 8], 'locale', |||
       Changes of policies' files and of the configuration, by result. rejected_*: the gateway refused it, and nothing
       changed; rolled_back: it served and failed too often.
     |||, [
       ['sum by (slot, policy, result) (increase(api_gateway_policy_reloads_total{P}[I])) > 0', '{{slot}} {{policy}} {{result}}'],
       ['sum by (result) (increase(api_gateway_config_reloads_total{J}[I])) > 0', 'configuration {{result}}'],
     ]),
-    timeseries(11, 'Instances', [16, 51, 4, 8], 'short', |||
+    timeseries(11, 'Instances', [16, 53, 4, 8], 'locale', |||
       Guest instances, waiting (idle) and in a call (busy). If busy ones reach limits.concurrent_calls, more calls fail
       as saturated.
     |||, [['sum by (slot, policy, state) (api_gateway_policy_instances{K})', '{{slot}} {{policy}} {{state}}']]),
-    timeseries(12, 'Memory', [20, 51, 4, 8], 'bytes', |||
-      Largest memory of a policy's idle instances in each interval: one in a call is not measured. If it grows from call to call, the policy leaks;
-      limits.instance_memory_bytes makes the gateway replace such an instance.
+    timeseries(12, 'Memory', [20, 53, 4, 8], 'bytes', |||
+      Largest memory of a policy's instances in each interval; of one in a call, that after its last call. If it grows from call
+      to call, the policy leaks; limits.instance_memory_bytes makes the gateway replace such an instance.
     |||, [['max by (slot, policy) (max_over_time(api_gateway_policy_memory_bytes{K}[I]))', '{{slot}} {{policy}}']]),
+    timeseries(22, 'Snapshots', [0, 61, 12, 8], 'locale', |||
+      Snapshots of policies and models that requests hold, with the serving one. After a swap the old one stays until its last
+      request ends.
+    |||, [['sum by (instance) (api_gateway_live_snapshots{J})', '{{instance}}']]) + defaults({ decimals: 0 }),
+    timeseries(23, 'Oldest Draining Snapshot', [12, 61, 12, 8], 's', |||
+      How long the oldest replaced snapshot has been held by a request. If it only grows, one stream does not end, and what was
+      replaced still serves it.
+    |||, [['max by (instance) (api_gateway_oldest_snapshot_draining_seconds{J})', '{{instance}}']]),
   ],
 };
 

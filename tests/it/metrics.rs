@@ -32,6 +32,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_policy_failures_total", "counter", &["place", "reason"], true),
     ("api_gateway_policy_requests_total", "counter", &["place", "status"], true),
     ("api_gateway_policy_estimated_cost_usd_total", "counter", &["place"], true),
+    ("api_gateway_policy_billed_cost_usd_total", "counter", &["place"], true),
     ("api_gateway_policy_info", "gauge", &["place", "digest"], true),
     ("api_gateway_policy_instances", "gauge", &["place", "state"], true),
     ("api_gateway_policy_memory_bytes", "gauge", &["place"], true),
@@ -282,6 +283,8 @@ fn usage_is_what_the_backends_reported_and_an_estimate_is_counted_apart() {
     let cost = first.value("api_gateway_cost_total", &[("model", "only")]);
     assert!((cost - (1234.0 + 2.0 * 56.0) / 1e6).abs() < 1e-15, "{cost}");
     assert_eq!(first.value("api_gateway_cost_per_request", &[("model", "only")]), cost);
+    let billed = first.value("api_gateway_policy_billed_cost_usd_total", &[("slot", "routing"), ("mode", "active")]);
+    assert!((billed - cost).abs() < 1e-15, "{billed} of the policy's requests");
 
     let _ = gateway.post(path, &ask(path, "only", "hello", false)).expect(200);
     gateway.wait_metric("api_gateway_requests_total", &[("status", "success")], 2.0);

@@ -161,6 +161,9 @@ fn no_lock_is_held_while_a_guest_runs() {
     let mut slow = gateway.connect();
     slow.send(post_json("/api/v1/chat", &json!({"prompt": "!"})));
     gateway.wait_metric("api_gateway_policy_instances", &[("policy", "spins-if-asked"), ("state", "busy")], 1.0);
+    let policy = [("policy", "spins-if-asked")];
+    assert_eq!(gateway.metrics().value("api_gateway_policy_instances", &[policy[0], ("state", "idle")]), 0.0);
+    assert!(gateway.metrics().value("api_gateway_policy_memory_bytes", &policy) > 0.0, "of the one in a call");
     for _ in 0..3 {
         let response = gateway.chat("a").expect(200);
         assert_eq!(response.header("x-wasmgate-policy"), "spins-if-asked@1.0.0", "decided beside the slow call");

@@ -25,7 +25,8 @@ pub struct PoolState {
     pub idle: usize,
     /// Instances in a call.
     pub busy: usize,
-    /// The largest memory of an idle instance, in bytes.
+    /// The largest memory of an idle instance, in bytes. An instance in a call cannot be measured: during calls, what the
+    /// last one had after its call counts, too.
     pub memory_bytes: usize,
 }
 
@@ -39,6 +40,7 @@ pub(super) struct Pool {
     log: Arc<Log>,
     busy: AtomicUsize,
     most_memory: AtomicUsize,
+    last_memory: AtomicUsize,
 }
 
 /// What a call needs.
@@ -79,6 +81,7 @@ impl Pool {
             log,
             busy: AtomicUsize::new(0),
             most_memory: AtomicUsize::new(0),
+            last_memory: AtomicUsize::new(0),
         }
     }
 
@@ -94,6 +97,7 @@ impl Pool {
             log: Arc::clone(&self.log),
             busy: AtomicUsize::new(0),
             most_memory: AtomicUsize::new(0),
+            last_memory: AtomicUsize::new(0),
         })
     }
 
@@ -146,11 +150,10 @@ impl Pool {
 
     pub(super) fn state(&self) -> PoolState {
         let stock = self.stock();
-        PoolState {
-            idle: stock.idle.len(),
-            busy: self.busy.load(Ordering::Relaxed),
-            memory_bytes: stock.idle.iter().map(Instance::memory).max().unwrap_or(0),
-        }
+        let busy = self.busy.load(Ordering::Relaxed);
+        let last = if busy > 0 { self.last_memory.load(Ordering::Relaxed) } else { 0 };
+        let memory_bytes = stock.idle.iter().map(Instance::memory).max().unwrap_or(0).max(last);
+        PoolState { idle: stock.idle.len(), busy, memory_bytes }
     }
 
     /// The instructions that the next idle instance has run so far, in an engine that counts them.
@@ -192,6 +195,7 @@ impl Pool {
 
     fn keep(&self, instance: Instance) {
         let memory = instance.memory();
+        self.last_memory.store(memory, Ordering::Relaxed);
         if memory > self.most_memory.load(Ordering::Relaxed) {
             self.most_memory.fetch_max(memory, Ordering::Relaxed);
         }

@@ -8,7 +8,7 @@ use super::buckets::{DURATION, FIRST_TOKEN};
 use super::labels::{Abandonment, Complexity, Status, Unaccounted};
 use super::register::Families;
 use crate::backend::LiveModel;
-use wasmgate_base::money::Price;
+use wasmgate_base::money::{NanoDollars, Price};
 use wasmgate_base::usage::Usage;
 
 /// The families of models.
@@ -176,15 +176,15 @@ impl ModelMetrics {
     }
 
     /// Adds a call's usage and its cost. `reported`: whether the backend reported the input and the output; otherwise the
-    /// gateway estimated them.
-    pub fn bill(&self, usage: &Usage, reported: [bool; 2], price: Option<Price>) {
+    /// gateway estimated them. Returns the cost; `None` without a price.
+    pub fn bill(&self, usage: &Usage, reported: [bool; 2], price: Option<Price>) -> Option<NanoDollars> {
         for (which, tokens) in [usage.input_total(), usage.output].into_iter().enumerate() {
             let series = if reported[which] { &self.tokens } else { &self.estimated_tokens };
             series[which].inc_by(tokens);
         }
-        if let Some(price) = price {
-            self.cost.inc_by(price.of(usage).usd());
-        }
+        let cost = price?.of(usage);
+        self.cost.inc_by(cost.usd());
+        Some(cost)
     }
 
     /// Counts a call whose output nobody knows.

@@ -39,6 +39,7 @@ pub(super) struct Policies {
     failures: IntCounterVec,
     requests: IntCounterVec,
     estimated_cost: CounterVec,
+    billed_cost: CounterVec,
     gauges: PolicyGauges,
 }
 
@@ -75,9 +76,17 @@ struct Decisions {
     fallback: Vec<IntCounter>,
     denied: IntCounter,
     passed: IntCounter,
-    // Requests that it routed and that ended, by status. A shadow routes none.
-    requests: Option<[IntCounter; 2]>,
+    // A shadow routes no requests.
+    routed_requests: Option<RoutedRequests>,
     estimated_cost: Counter,
+}
+
+/// The requests that one routing policy routed.
+#[derive(Debug)]
+struct RoutedRequests {
+    // Those that ended, by status.
+    ended: [IntCounter; 2],
+    billed_cost: Counter,
 }
 
 impl Policies {
@@ -110,6 +119,11 @@ impl Policies {
                 "Cost that the cost policy expected of the models that this version chose, in US dollars.",
                 &PLACE,
             ),
+            billed_cost: families.sums(
+                "api_gateway_policy_billed_cost_usd_total",
+                "Cost of the requests that this version routed, by the tokens of all their calls, in US dollars.",
+                &PLACE,
+            ),
             gauges: PolicyGauges::new(families),
         }
     }
@@ -129,8 +143,10 @@ impl Policies {
             fallback: by_model("fallback"),
             denied: decided("none", "none", "deny"),
             passed: decided("none", "none", "pass"),
-            requests: (labels.mode != "shadow")
-                .then(|| Status::ALL.map(|status| self.requests.with_label_values(&labels.and([status.as_str()])))),
+            routed_requests: (labels.mode != "shadow").then(|| RoutedRequests {
+                ended: Status::ALL.map(|status| self.requests.with_label_values(&labels.and([status.as_str()]))),
+                billed_cost: self.billed_cost.with_label_values(&labels.values()),
+            }),
             estimated_cost: self.estimated_cost.with_label_values(&labels.values()),
         };
         PolicyMetrics {
@@ -197,7 +213,7 @@ impl PolicyGauges {
             ),
             memory: families.gauges(
                 "api_gateway_policy_memory_bytes",
-                "Largest memory of a policy's idle instances.",
+                "Largest memory of a policy's idle instances; during calls also what the last instance had after its call.",
                 &PLACE,
             ),
             traffic: families.ratios(
@@ -271,8 +287,19 @@ impl PolicyMetrics {
 
     /// Records the end of a request that it routed.
     pub fn observe_ending(&self, status: Status) {
-        if let Some(requests) = self.decisions.as_ref().and_then(|decisions| decisions.requests.as_ref()) {
-            requests[status as usize].inc();
+        if let Some(requests) = self.routed_requests() {
+            requests.ended[status as usize].inc();
         }
+    }
+
+    /// Records the cost of a request that it routed, with that of calls that failed.
+    pub fn observe_cost(&self, cost: NanoDollars) {
+        if let Some(requests) = self.routed_requests() {
+            requests.billed_cost.inc_by(cost.usd());
+        }
+    }
+
+    fn routed_requests(&self) -> Option<&RoutedRequests> {
+        self.decisions.as_ref()?.routed_requests.as_ref()
     }
 }

@@ -5,6 +5,7 @@ use crate::error::Reason;
 use crate::metrics::Metrics;
 use crate::metrics::labels::Ending;
 use crate::state::Snapshot;
+use wasmgate_base::money::NanoDollars;
 
 /// Counts a record's routing decision; all there is to count if no model was called (`/api/v1/complexity`).
 pub fn observe_decision(metrics: &Metrics, record: &Record) {
@@ -41,9 +42,11 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
         metrics.skipped_frames(&models[model].backend.settings().name, frames);
     }
     let group = record.group.and_then(|group| snapshot.groups.get(group));
+    let mut spent = NanoDollars(0);
     for bill in record.bills(ending) {
         let series = &snapshot.models[bill.model];
-        series.bill(&bill.usage, bill.reported, snapshot.price(Some(bill.model)));
+        let cost = series.bill(&bill.usage, bill.reported, snapshot.price(Some(bill.model)));
+        spent.0 = spent.0.saturating_add(cost.map_or(0, |cost| cost.0));
         if let Some(why) = bill.unaccounted {
             series.unaccounted(why);
         }
@@ -60,6 +63,9 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
         if let Some(group) = of.and_then(|at| snapshot.groups.get(at)) {
             metrics.limit_refused(&group.label, exceeded.limit.measure, exceeded.limit.period);
         }
+    }
+    if let Some(by) = record.follows().filter(|_| spent.0 > 0) {
+        by.metrics.observe_cost(spent);
     }
     if let Ending::Rejected(rejection) = ending {
         metrics.reject(rejection);
