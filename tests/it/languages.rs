@@ -2,10 +2,12 @@
 //! into the folder, and is bounded like any other. What `wasmgate policy new` writes builds and passes its fixtures, and what a
 //! hostile author makes of it does no harm.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use serde_json::{Value, json};
 use wasmgate_tests::gateway::{Gateway, Setup};
@@ -21,9 +23,14 @@ const DEFAULT: &str = "default@0.1.0";
 /// More calls than an instance serves before it is replaced, several times over.
 const CALLS: usize = 1000;
 
-/// The policy of a language as a command takes it.
+/// The policy of a language as a command takes it. It is compiled: tests that run at the same time wait for the first, instead of
+/// compiling it too.
 fn subject(language: &str) -> PathBuf {
-    if language == "script" { PathBuf::from(SCRIPT) } else { real::policy(language) }
+    static COMPILED: LazyLock<Mutex<HashMap<String, Arc<OnceLock<()>>>>> = LazyLock::new(Mutex::default);
+    let subject = if language == "script" { PathBuf::from(SCRIPT) } else { real::policy(language) };
+    let compiled = Arc::clone(COMPILED.lock().unwrap().entry(language.to_owned()).or_default());
+    compiled.get_or_init(|| run(&["policy", "inspect", subject.to_str().unwrap()]).expect(0, &["admitted"]));
+    subject
 }
 
 /// What the suite was decided: by file, fixture and hook.
@@ -155,8 +162,9 @@ impl Project {
     }
 }
 
-fn a_new_project_builds_and_passes(language: &'static str) -> Project {
-    let project = Project::new(language, "both");
+/// Builds a project with both hooks, whose fixtures must pass.
+fn builds_and_passes(project: &Project) {
+    let language = project.language;
     if language != "script" {
         project.build();
     }
@@ -174,22 +182,16 @@ fn a_new_project_builds_and_passes(language: &'static str) -> Project {
                 .expect(0, &["fixtures as expected"]);
         }
     }
-    if language == "javascript" {
-        // Against the types of the contract.
-        let tsc = real::folder().join("toolchains/javascript/npm/node_modules/.bin/tsc");
-        let checked = Command::new(tsc).current_dir(project.path("")).envs(real::toolchain(language)).output().unwrap();
-        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
-    }
     project
         .policy(&["run", &component, "--prompt", "Hello!"])
         .expect(0, &["mine@1.0.0", "local models first", "tokens in"]);
-    project
 }
 
 /// It becomes JavaScript, so that its decisions and costs are those of JavaScript.
 #[test]
 fn a_policy_in_typescript_builds_unless_its_types_are_wrong() {
-    let project = a_new_project_builds_and_passes("ts");
+    let project = Project::new("ts", "both");
+    builds_and_passes(&project);
     project.edit("src/routing.ts", "const isLong =", "  const wrong: string = request.promptTokens;");
     let output = project.try_build(&real::toolchain("ts"));
     let error = String::from_utf8_lossy(&output.stderr);
@@ -276,11 +278,16 @@ struct Hostile {
 }
 
 fn harms_nobody(language: &'static str, hostile: &Hostile) {
-    let project = a_new_project_builds_and_passes(language);
-    project.edit(hostile.file, hostile.before, hostile.lines);
-    if language != "script" {
-        project.build();
+    let project = Project::new(language, "both");
+    if language == "javascript" {
+        // Against the types of the contract.
+        let tsc = real::folder().join("toolchains/javascript/npm/node_modules/.bin/tsc");
+        let checked = Command::new(tsc).current_dir(project.path("")).envs(real::toolchain(language)).output().unwrap();
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
     }
+    // Only other prompts than those of its fixtures reach what is added, so one build shows both.
+    project.edit(hostile.file, hostile.before, hostile.lines);
+    builds_and_passes(&project);
     let component = project.component();
     let lines = match language {
         "script" => format!("builtin = \"script\"\nsetting_files = {{ script = {component:?} }}"),

@@ -30,7 +30,9 @@ pub(super) async fn load_with(
     limits: GivenLimits,
     fixtures: Option<&str>,
 ) -> Result<Policy, LoadError> {
-    let loader = Loader::new(LoaderOptions::default()).expect("an engine");
+    // All tests share what was compiled: the interpreter of scripts takes some seconds.
+    let cache = Some(concat!(env!("OUT_DIR"), "/compiled").into());
+    let loader = Loader::new(LoaderOptions { cache, ..LoaderOptions::default() }).expect("an engine");
     let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
     let fixtures = fixtures.map(|text| Fixtures { origin: format!("{name}.fixtures.json"), text: text.to_owned() });
     let source = Source { origin: name.to_owned(), bytes: component(name), fixtures, default_name: None };
