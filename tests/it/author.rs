@@ -228,10 +228,12 @@ fn a_language_has_the_names_that_authors_give_it() {
         ("py", "requirements.txt"),
         ("C", "src/routing.c"),
         ("c++", "src/routing.cpp"),
+        ("rhai", "policy.rhai"),
     ] {
         new(lang).expect(0, &[file]);
     }
     new("cobol").expect(2, &["'cobol'", "possible values: rust, go, js, ts, python, c, cpp, zig, script"]);
+    run(&["policy", "new", "mine"]).expect(2, &["--lang <rust|go|js|ts|python|c|cpp|zig|script>"]);
 }
 
 #[test]

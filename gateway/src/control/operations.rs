@@ -113,7 +113,7 @@ impl Control {
             }
         }
         if slot.role == Role::Canary && configured.is_none() && percent.is_none() {
-            return refuse(reply, "no canary is configured; give its share in `percent`".into());
+            return refuse(reply, "no canary is configured; give its share in `percent` (`--percent`)".into());
         }
         if let Some(message) = self.too_many_shadows(&slot) {
             return refuse(reply, message);

@@ -233,7 +233,7 @@ impl PolicyGauges {
             ),
             unknown_models: families.gauges(
                 "api_gateway_policy_unknown_models",
-                "Names of models in a policy's settings that no configured model has.",
+                "Names of models in a policy's settings, or in a script's constants, that no configured model has.",
                 &PLACE,
             ),
             live_snapshots: families.gauge(

@@ -35,7 +35,7 @@ pub(super) struct New {
     #[arg(value_parser = name)]
     name: String,
     /// Programming language.
-    #[arg(long, ignore_case = true)]
+    #[arg(long, ignore_case = true, value_name = LANGUAGES)]
     lang: Language,
     /// Hooks of the policy: routing (which model answers), cost (what a request costs), or both.
     #[arg(long, default_value = "routing")]
@@ -44,6 +44,9 @@ pub(super) struct New {
     #[arg(long, value_name = "FOLDER")]
     path: Option<PathBuf>,
 }
+
+/// The languages, so that who forgot to name one sees them.
+const LANGUAGES: &str = "rust|go|js|ts|python|c|cpp|zig|script";
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Language {

@@ -319,7 +319,7 @@ impl SlotState {
                 [] => "there is no earlier version to roll back to".into(),
                 left => format!(
                     "there is no earlier version to roll back to, only those that were rolled back from: {}; to return to one, \
-                     name its revision in `to`",
+                     name its revision in `to` (`--to`)",
                     listed(&mut left.iter())
                 ),
             });
