@@ -54,6 +54,7 @@ mod real;
 mod reload;
 mod routing;
 mod sandbox;
+mod scale;
 mod sequences;
 mod simulated;
 mod slow_clients;

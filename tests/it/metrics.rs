@@ -88,6 +88,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
     ("api_gateway_abandoned_requests_total", "counter", &["model", "backend", "reason"], true),
     ("api_gateway_log_lines_dropped_total", "counter", &[], true),
+    ("api_gateway_series_expected", "gauge", &[], true),
     ("api_gateway_build_info", "gauge", &["version"], true),
     ("process_resident_memory_bytes", "gauge", &[], true),
 ];

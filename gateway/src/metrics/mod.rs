@@ -5,10 +5,12 @@
 //! not for each request. This module must not know: the snapshot, the record of a request.
 
 mod buckets;
+mod expected;
 mod groups;
 pub mod labels;
 mod limits;
 mod models;
+mod pairs;
 mod place;
 mod policies;
 mod register;
@@ -21,7 +23,7 @@ mod upstreams;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use prometheus::{Encoder, IntCounter, TextEncoder};
+use prometheus::{Encoder, IntCounter, IntGauge, TextEncoder};
 
 use crate::backend::{Catalog, LiveModel};
 use crate::log;
@@ -56,6 +58,7 @@ pub struct Metrics {
     shadows: shadows::Shadows,
     reloads: reloads::Reloads,
     log_lines_dropped: IntCounter,
+    series_expected: IntGauge,
     // Held while gauges are updated, so that no scrape sees a partial update.
     scrape: Mutex<()>,
     retired: Mutex<Retired>,
@@ -84,6 +87,11 @@ impl Metrics {
             log_lines_dropped: families.counter(
                 "api_gateway_log_lines_dropped_total",
                 "Log lines dropped because standard error did not take them.",
+            ),
+            series_expected: families.gauge(
+                "api_gateway_series_expected",
+                "Most series that the serving configuration explains: those of what serves, of four replaced versions of \
+                 each slot, and of all events that may come.",
             ),
             families,
             scrape: Mutex::default(),
@@ -126,7 +134,10 @@ impl Metrics {
         self.reloads.set(last, config);
         // A version that is replaced before the next sweep also has series to remove.
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
-        retired.note(slots.iter().map(|slot| slot.labels), catalog, groups, Instant::now());
+        let now = Instant::now();
+        retired.note(slots.iter().map(|slot| slot.labels), catalog, groups, now);
+        let expected = expected::series(&self.families, &retired.noted_at(now), slots, catalog);
+        self.series_expected.set(i64::try_from(expected).unwrap_or(i64::MAX));
     }
 
     /// Removes the series of what has been out of use for `kept`. `versions`, `catalog` and `groups` are in use.
@@ -142,6 +153,8 @@ impl Metrics {
         retired.note(versions, catalog, groups, now);
         if retired.expire(now, kept) {
             self.families.sweep(&retired.keep());
+            self.shadows.follow_removals();
+            self.requests.follow_removals();
         }
     }
 

@@ -6,6 +6,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::buckets::ROUTING;
 use super::labels::{CountSource, HedgeResult};
+use super::pairs::PairCounters;
 use super::register::Families;
 use crate::backend::LiveModel;
 use crate::backend::Location;
@@ -26,7 +27,7 @@ pub(super) struct Requests {
     // By the model's location, then reason.
     errors: [Vec<IntCounter>; 3],
     retries: IntCounterVec,
-    fallbacks: IntCounterVec,
+    fallbacks: PairCounters,
     hedges: IntCounterVec,
     skipped_frames: IntCounterVec,
     pinned: [IntCounter; PINNED.len()],
@@ -96,12 +97,14 @@ impl Requests {
                 "Retries at the same backend, by the reason why the call before failed.",
                 &["upstream", "reason"],
             ),
-            // Pairs of models grow with the square of their number, so a series is created only when its pair first
-            // occurs. The first event of a pair is therefore not an increase.
-            fallbacks: families.counters(
+            // A series is created only when its pair first occurs. The first event of a pair is therefore not an increase.
+            fallbacks: PairCounters::new(
+                families,
                 "api_gateway_fallbacks_total",
-                "Requests that another model answered because the chosen model failed, by the reason of that failure.",
-                &["from_model", "to_model", "reason"],
+                "Requests that another model answered because the chosen model failed, by the reason of that failure \
+                 (other: another pair than the first 50 of that reason).",
+                &["reason"],
+                ["from_model", "to_model"],
             ),
             hedges: families.counters(
                 "api_gateway_hedges_total",
@@ -129,6 +132,11 @@ impl Requests {
                 self.hedges.with_label_values(&[&*live.model.name, result.as_str()]);
             }
         }
+    }
+
+    /// Frees the places of pairs whose series were removed.
+    pub(super) fn follow_removals(&self) {
+        self.fallbacks.follow_removals();
     }
 
     /// Requests rejected since the start.
@@ -212,7 +220,7 @@ impl super::Metrics {
 
     /// The chosen model failed, and another one answered.
     pub fn fell_back(&self, from: &str, to: &str, reason: Reason) {
-        self.requests.fallbacks.with_label_values(&[from, to, reason.as_str()]).inc();
+        self.requests.fallbacks.inc(&[reason.as_str()], [from, to]);
     }
 
     /// A request to `model` was hedged.

@@ -12,7 +12,7 @@ use crate::backend::Catalog;
 
 /// Maximum of versions out of use whose series stay, for each slot. Files that change every second must not add series
 /// without bound.
-const MAX_RETIRED: usize = 4;
+pub(super) const MAX_RETIRED: usize = 4;
 
 /// When each label value was last in use.
 #[derive(Debug, Default)]
@@ -44,6 +44,20 @@ impl Retired {
     /// Marks a slot in which no policy serves as in use now.
     pub(super) fn note_empty(&mut self, slot: &str, now: Instant) {
         self.empty_slots.insert(slot.to_owned(), now);
+    }
+
+    /// The label values that were noted at that time, and all slots in which no policy serves.
+    pub(super) fn noted_at(&self, time: Instant) -> Self {
+        fn of<K: Clone + Eq + std::hash::Hash>(all: &HashMap<K, Instant>, time: Instant) -> HashMap<K, Instant> {
+            all.iter().filter(|(_, seen)| **seen == time).map(|(value, seen)| (value.clone(), *seen)).collect()
+        }
+        Self {
+            versions: of(&self.versions, time),
+            empty_slots: self.empty_slots.clone(),
+            models: of(&self.models, time),
+            upstreams: of(&self.upstreams, time),
+            groups: of(&self.groups, time),
+        }
     }
 
     /// Forgets label values out of use for `kept`, and of each slot all but the last versions out of use. Returns whether

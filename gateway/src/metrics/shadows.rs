@@ -2,6 +2,7 @@
 
 use prometheus::{IntCounter, IntCounterVec};
 
+use super::pairs::PairCounters;
 use super::place::PolicyLabels;
 use super::register::Families;
 use super::reloads::NO_POLICY;
@@ -23,7 +24,7 @@ pub enum Comparison {
 
 impl Comparison {
     /// All, in the order of their numbers.
-    const ALL: [(Self, &'static str); 4] = [
+    pub(super) const ALL: [(Self, &'static str); 4] = [
         (Self::Agree, "agree"),
         (Self::Disagree, "disagree"),
         (Self::Failed, "shadow_failed"),
@@ -35,7 +36,7 @@ impl Comparison {
 #[derive(Debug)]
 pub(super) struct Shadows {
     comparisons: IntCounterVec,
-    choices: IntCounterVec,
+    choices: PairCounters,
 }
 
 /// The series of one shadow's comparisons.
@@ -43,7 +44,7 @@ pub(super) struct Shadows {
 pub struct ShadowMetrics {
     labels: PolicyLabels,
     compared: Vec<IntCounter>,
-    choices: IntCounterVec,
+    choices: PairCounters,
 }
 
 impl Shadows {
@@ -55,12 +56,20 @@ impl Shadows {
                  choice, a failure, or skipped for lack of spare capacity.",
                 &["hook", "slot", "policy", "shadow_policy", "shadow_version", "shadow_revision", "result"],
             ),
-            choices: families.counters(
+            choices: PairCounters::new(
+                families,
                 "api_gateway_policy_shadow_choices_total",
-                "Model that the active policy chose, and model that a shadow would have chosen (none: denied).",
-                &["hook", "slot", "shadow_policy", "shadow_version", "shadow_revision", "active_model", "shadow_model"],
+                "Model that the active policy chose, and model that a shadow would have chosen (none: denied; other: \
+                 another pair than the first 50 of different models).",
+                &["hook", "slot", "shadow_policy", "shadow_version", "shadow_revision"],
+                ["active_model", "shadow_model"],
             ),
         }
+    }
+
+    /// Frees the places of pairs whose series were removed.
+    pub(super) fn follow_removals(&self) {
+        self.choices.follow_removals();
     }
 
     /// The series of a shadow that is compared with the policy named `active`, all at 0.
@@ -90,7 +99,6 @@ impl ShadowMetrics {
     pub fn chose(&self, catalog: &Catalog, actual: Option<usize>, shadow: Option<usize>) {
         let name = |model: Option<usize>| model.map_or("none", |model| &*catalog.models()[model].model.name);
         let [hook, slot, policy, version, revision, _shadow] = self.labels.values();
-        let labels = [hook, slot, policy, version, revision, name(actual), name(shadow)];
-        self.choices.with_label_values(&labels).inc();
+        self.choices.inc(&[hook, slot, policy, version, revision], [name(actual), name(shadow)]);
     }
 }

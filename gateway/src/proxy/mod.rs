@@ -7,6 +7,7 @@ mod chat;
 mod count;
 mod embeddings;
 mod explain;
+mod gzip;
 mod introspect;
 mod models;
 mod query;
@@ -124,6 +125,6 @@ async fn route(
         Route::Show => Box::pin(models::show(begin(caller), &head.headers, body)).await,
         Route::Model => models::one(gateway, caller, &head),
         Route::Stored(_) => Box::pin(stored::serve(begin(caller), &head.method, &head.uri)).await,
-        Route::Page(page) => page.answer(gateway, caller, &head),
+        Route::Page(page) => Box::pin(page.answer(gateway, caller, &head)).await,
     }
 }

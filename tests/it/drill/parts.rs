@@ -153,5 +153,5 @@ pub(super) const PARTS: &[Drill] = &[
 ];
 
 pub(super) fn many_models() -> String {
-    (0..150).map(|number| format!("[models.m{number}]\nbackend = \"quick\"\n")).collect()
+    (0..200).map(|number| format!("[models.m{number}]\nbackend = \"quick\"\n")).collect()
 }
