@@ -131,6 +131,24 @@ fn images_are_pinned_and_the_gateways_is_of_this_version() {
     assert_eq!(services()["api-gateway"]["image"], format!("wasmgate:{}", env!("CARGO_PKG_VERSION")), "api-gateway");
 }
 
+/// The tests check the dashboards against the types of one version of Grafana, and draw them with its components.
+#[test]
+fn the_stack_has_the_grafana_that_the_dashboards_are_tested_with() {
+    let image = services()["grafana"]["image"].as_str().unwrap().to_owned();
+    for (folder, packages) in [("dashboards", &["@grafana/schema"][..]), ("preview", &["@grafana/data", "@grafana/ui"])]
+    {
+        let text = fs::read_to_string(repository(&format!("tests/real/{folder}/package.json"))).unwrap();
+        let wanted: Value = serde_json::from_str(&text).unwrap();
+        for package in packages {
+            assert_eq!(
+                image,
+                format!("grafana/grafana:{}", wanted["dependencies"][package].as_str().unwrap()),
+                "{package}"
+            );
+        }
+    }
+}
+
 #[test]
 fn ports_are_those_of_the_readme_and_on_loopback_only() {
     let mut documented = BTreeMap::new();
