@@ -12,7 +12,7 @@ const SCRAPES: usize = 1000;
 
 pub(super) fn all() {
     println!("{:<12} {:>8} {:>10} {:>9} {:>9} {:>9}", "scrapes", "samples", "bytes", "p50 ms", "p99 ms", "max ms");
-    // With eight models a page is as long as one was planned to be; the alert on too many comes at 10,000.
+    // With eight models a page is as long as one was planned to be; the alert on too many comes at 15,000 at the latest.
     for models in [8, 16, 70] {
         let gateway = start(models);
         row("idle", &gateway);
