@@ -84,7 +84,7 @@ impl Page {
     }
 }
 
-/// `/metrics`, in gzip for a client that accepts it: thousands of series shrink to a twentieth.
+/// `/metrics`, in gzip for a client that accepts it: thousands of series shrink to less than a fifth.
 async fn metrics_response(gateway: &Arc<Gateway>, headers: &HeaderMap) -> Response<ResponseBody> {
     let page = Bytes::from(metrics_page(gateway));
     let coded = if gzip::is_accepted(headers) { gzip::coded(page.clone()).await } else { None };
