@@ -49,6 +49,8 @@ enum Command {
     Init(cli::init::Init),
     /// Make keys for clients.
     Keys(cli::keys::Keys),
+    /// Read what requests with a key used.
+    Ledger(cli::ledger::Ledger),
     /// Inspect and operate the policies of a running gateway.
     Policies(cli::policies::Policies),
     /// Develop a policy: create, inspect, test, run and benchmark it.
@@ -113,6 +115,7 @@ fn main() -> ExitCode {
         }
         Command::Init(init) => return cli::init::run(&init),
         Command::Keys(keys) => return cli::keys::run(&keys),
+        Command::Ledger(ledger) => return cli::ledger::run(&ledger),
         Command::Policies(policies) => return cli::policies::run(&policies),
         Command::Policy(policy) => return cli::policy::run(policy),
         Command::Health(health) => return cli::health::run(&health),

@@ -20,6 +20,7 @@ use crate::proxy;
 use crate::proxy::gateway::Gateway;
 use crate::rollout::api::Operator;
 use crate::server;
+use crate::telemetry;
 use wasmgate_base::paths::cache_folder;
 use wasmgate_policy_host::{Loader, LoaderOptions};
 
@@ -101,9 +102,14 @@ pub async fn run(
     if let Some(lowered) = files.lowered(config.server.max_connections, config.server.max_in_flight) {
         tracing::warn!("{lowered}");
     }
+    let ledger_folder = match config.keeps_ledger() {
+        true => config.ledger_folder().map_err(|error| StartError::Failed(error.to_string()))?,
+        false => None,
+    };
     let lifecycle = Control::begin(config, loader).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
-    let gateway = Arc::new(Gateway::new(serving, metrics, files, listen.ip().is_loopback()));
+    let ledger = ledger_folder.and_then(|folder| telemetry::ledger::open(&folder, &serving.snapshot()));
+    let gateway = Arc::new(Gateway::new(serving, metrics, ledger, files, listen.ip().is_loopback()));
     let (listener, addr) = reserved.listen()?;
     let admin_listener = admin_reserved.map(Reserved::listen).transpose()?;
     tell(&gateway, pooling, addr, admin_listener.as_ref().map(|(_, addr)| (*addr, admin.token.is_some())));
@@ -128,6 +134,9 @@ pub async fn run(
     tokio::join!(server::serve(Arc::clone(&gateway), listener, stop.clone()), operators);
     ended.cancel();
     let _ = lifecycle.await;
+    if let Some(ledger) = &gateway.ledger {
+        ledger.flush(telemetry::ledger::FLUSH);
+    }
     tracing::info!(in_flight = gateway.in_flight.load(std::sync::atomic::Ordering::Relaxed), "stopped");
     Ok(())
 }

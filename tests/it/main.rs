@@ -34,6 +34,7 @@ mod init;
 mod keys;
 mod languages;
 mod large;
+mod ledger;
 mod lifecycle_words;
 mod limits;
 mod log;

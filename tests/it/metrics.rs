@@ -84,6 +84,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_group_limit", "gauge", &["group", "limit", "period"], false),
     ("api_gateway_group_limit_left", "gauge", &["group", "limit", "period"], false),
     ("api_gateway_group_limit_refusals_total", "counter", &["group", "limit", "period"], false),
+    ("api_gateway_ledger_entries_total", "counter", &["result"], true),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
     ("api_gateway_abandoned_requests_total", "counter", &["model", "backend", "reason"], true),

@@ -78,6 +78,11 @@ impl Chain {
         self.meters.is_empty()
     }
 
+    /// Counts a request that was admitted at `at`, as a ledger kept it.
+    pub fn replay(&self, at: UnixSeconds, used: Amount, now: UnixSeconds) {
+        self.meters.iter().for_each(|meter| meter.replay(at, used, now));
+    }
+
     /// Whether there would be room for a request that takes nothing but its place: so that the body of one need not be read
     /// for which there is none.
     ///

@@ -1,4 +1,4 @@
-//! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `init` writes one, `keys` makes keys for it, `policies` calls a
+//! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `init` writes one, `keys` makes keys for it, `ledger` reads what they used, `policies` calls a
 //! running gateway's admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
 
 pub(crate) mod check;
@@ -6,6 +6,7 @@ mod client;
 pub(crate) mod health;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod ledger;
 pub(crate) mod policies;
 pub(crate) mod policy;
 mod show;

@@ -37,6 +37,7 @@ struct File {
     server: ServerFile,
     reload: ReloadFile,
     log: LogFile,
+    ledger: LedgerFile,
     backends: IndexMap<String, BackendFile>,
     models: IndexMap<String, ModelFile>,
     groups: IndexMap<String, GroupFile>,
@@ -55,6 +56,7 @@ impl Default for File {
             server: ServerFile::default(),
             reload: ReloadFile::default(),
             log: LogFile::default(),
+            ledger: LedgerFile::default(),
             backends: IndexMap::new(),
             models: IndexMap::new(),
             groups: IndexMap::new(),
@@ -170,6 +172,18 @@ struct LogFile {
 impl Default for LogFile {
     fn default() -> Self {
         Self { format: LogFormat::Json, level: "info".into(), requests: true }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LedgerFile {
+    enabled: bool,
+}
+
+impl Default for LedgerFile {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 
@@ -302,6 +316,7 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
         },
         state_dir: file.state_dir.map(|path| folder.join(path)),
         cache_dir: file.cache_dir.map(|path| folder.join(path)),
+        ledger: file.ledger.enabled,
         log: Log { format: file.log.format, level: file.log.level, requests: file.log.requests },
         backends,
         models,

@@ -29,6 +29,7 @@ mod warnings;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub use limits::Reserve;
 pub use log_filter::{WrongFilter, check_filter};
 pub use problem::{Code, ConfigError, Problem, Severity};
 pub use token::Token;
+use wasmgate_base::paths::{configuration_folder, platform};
 use wasmgate_dialect::Bounds;
 use wasmgate_policy_host::{GivenLimits, Hook, LoadError, script};
 
@@ -89,6 +91,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Folder of compiled components; `None`: the platform's cache folder.
     pub cache_dir: Option<PathBuf>,
+    /// Whether the gateway keeps a ledger of what requests with a key used.
+    pub ledger: bool,
 }
 
 /// Hot reload: how the gateway applies changes of files while it serves.
@@ -375,9 +379,31 @@ impl Config {
                 ("reload.enabled", format!("{}", config.reload.enabled)),
                 ("state_dir", format!("{:?}", config.state_dir)),
                 ("cache_dir", format!("{:?}", config.cache_dir)),
+                ("ledger.enabled", format!("{}", config.keeps_ledger())),
             ]
         };
         fixed(self).into_iter().zip(fixed(new)).filter(|(old, new)| old.1 != new.1).map(|(old, _)| old.0).collect()
+    }
+
+    /// The folder of state of all configurations: the configured one, else the platform's; `None`: the platform has none.
+    #[must_use]
+    pub fn state_folder(&self) -> Option<PathBuf> {
+        self.state_dir.clone().or_else(|| platform("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state"))
+    }
+
+    /// The folder of the ledger; `None`: the platform has no folder for it.
+    ///
+    /// # Errors
+    /// If the current folder cannot be read.
+    pub fn ledger_folder(&self) -> io::Result<Option<PathBuf>> {
+        let folder = |state: PathBuf| configuration_folder(&state, self.file.as_deref());
+        Ok(self.state_folder().map(folder).transpose()?.map(|folder| folder.join("ledger")))
+    }
+
+    /// Whether a ledger is kept: without groups there is nothing to keep.
+    #[must_use]
+    pub fn keeps_ledger(&self) -> bool {
+        self.ledger && !self.access.accounts.groups().is_empty()
     }
 
     /// The configuration of a hook.

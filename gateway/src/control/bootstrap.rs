@@ -27,7 +27,6 @@ use crate::rollout::slot_state::{Begin, Override, SlotState, Spec, UPLOADED};
 use crate::state::Serving;
 use wasmgate_accounts::Meters;
 use wasmgate_base::money::{NanoDollars, Price};
-use wasmgate_base::paths::platform;
 use wasmgate_base::time::now;
 use wasmgate_policy_host::{KnownModel, LoadError, Loader};
 
@@ -272,9 +271,7 @@ async fn uploaded_before(
 
 /// Opens the state folder. Without one the gateway serves, but a restart loses its state.
 fn open_store(config: &Config) -> Option<Store> {
-    let Some(folder) =
-        config.state_dir.clone().or_else(|| platform("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state"))
-    else {
+    let Some(folder) = config.state_folder() else {
         tracing::warn!("no state folder: a restart loses the last good versions; set `state_dir`");
         return None;
     };

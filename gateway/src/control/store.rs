@@ -27,6 +27,7 @@ use crate::rollout::api::Event;
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::SlotState;
 use wasmgate_base::digest::sha256;
+use wasmgate_base::paths::configuration_folder;
 
 /// Format of the state file. The store refuses any other.
 const FORM: u32 = 1;
@@ -78,16 +79,7 @@ impl Store {
     /// Opens a configuration's folder in `state_dir`, creating it if it does not exist. Refuses a folder that another
     /// user can write to, because the gateway runs the policies in it.
     pub(super) fn open(state_dir: &Path, config: Option<&Path>) -> io::Result<Self> {
-        let name = match config {
-            None => "embedded".to_owned(),
-            Some(file) => {
-                // Links are not resolved: if a deploy moves a link, the gateway and its state stay the same.
-                let file = std::path::absolute(file)?;
-                let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                format!("{stem}-{}", &sha256(file.as_os_str().as_encoded_bytes())[..16])
-            }
-        };
-        let folder = state_dir.join(name);
+        let folder = configuration_folder(state_dir, config)?;
         create(&folder)?;
         let metadata = fs::metadata(&folder)?;
         let ours = rustix::process::geteuid().as_raw();

@@ -8,6 +8,7 @@ mod buckets;
 mod expected;
 mod groups;
 pub mod labels;
+mod ledger;
 mod limits;
 mod models;
 mod pairs;
@@ -53,6 +54,7 @@ pub struct Metrics {
     models: models::Models,
     groups: groups::Groups,
     limits: limits::Limits,
+    ledger: ledger::Entries,
     upstreams: upstreams::Upstreams,
     policies: Policies,
     shadows: shadows::Shadows,
@@ -80,6 +82,7 @@ impl Metrics {
             models,
             groups: groups::Groups::new(&mut families),
             limits: limits::Limits::new(&mut families),
+            ledger: ledger::Entries::new(&mut families),
             upstreams: upstreams::Upstreams::new(&mut families),
             policies: Policies::new(&mut families),
             shadows: shadows::Shadows::new(&mut families),

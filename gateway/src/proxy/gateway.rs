@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::net::files::Files;
 use crate::routing::Router;
 use crate::state::{Serving, Snapshot};
+use wasmgate_ledger::Ledger;
 
 /// See the module.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub struct Gateway {
     pub memory: Arc<Memory>,
     /// Ends answers that their clients hold up.
     pub watchdog: Watchdog,
+    /// The ledger of what requests with a key used, if one is kept.
+    pub ledger: Option<Ledger>,
     /// When the gateway started.
     pub started: Instant,
 }
@@ -44,7 +47,13 @@ impl Gateway {
     /// A gateway that serves the snapshots of `serving`, with as many connections and requests as `files` allows.
     /// `is_loopback`: only clients of this machine reach its listener.
     #[must_use]
-    pub fn new(serving: Arc<Serving>, metrics: Arc<Metrics>, files: Files, is_loopback: bool) -> Self {
+    pub fn new(
+        serving: Arc<Serving>,
+        metrics: Arc<Metrics>,
+        ledger: Option<Ledger>,
+        files: Files,
+        is_loopback: bool,
+    ) -> Self {
         let max_connections = files.max_connections;
         Self {
             limits: Server { max_connections, ..serving.snapshot().limits.clone() },
@@ -57,6 +66,7 @@ impl Gateway {
             most_in_flight: files.room_in_flight(),
             memory: Arc::default(),
             watchdog: Watchdog::default(),
+            ledger,
             started: Instant::now(),
         }
     }

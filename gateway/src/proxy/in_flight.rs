@@ -127,8 +127,14 @@ impl InFlight {
     /// Closes the record. Only the first call counts.
     pub(super) fn close(&mut self, ending: Ending) {
         if !std::mem::replace(&mut self.closed, true) {
+            let admitted = self.reservation.as_ref().map(|reservation| reservation.at());
             if let Some(reservation) = self.reservation.take() {
                 reservation.settle(self.record.spent(ending, |model| self.snapshot.price(Some(model))));
+            }
+            if let Some(ledger) = &self.gateway.ledger
+                && let Some(entry) = telemetry::ledger::entry(&self.record, &self.snapshot, ending, admitted)
+            {
+                ledger.append(entry);
             }
             telemetry::observe(&self.gateway.metrics, &self.record, &self.snapshot, ending);
             // A request that named its model says nothing about a policy that had nothing to choose.

@@ -184,6 +184,9 @@ fn own_models(caller: &Caller) -> Value {
 pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
     let snapshot = gateway.serving.snapshot();
     limits::update_metrics(&gateway.metrics, &snapshot);
+    if let Some(ledger) = &gateway.ledger {
+        gateway.metrics.set_ledger(ledger.status().written(), ledger.status().lost());
+    }
     gateway.metrics.set_buffered(gateway.memory.used());
     gateway.metrics.set_limits(gateway.limit(&snapshot), snapshot.limits.max_buffered_bytes);
     gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.serving.live())

@@ -5,6 +5,7 @@
 mod access_log;
 mod billing;
 pub mod gauges;
+pub mod ledger;
 mod observe;
 pub mod record;
 

@@ -107,9 +107,8 @@ fn limits_that_change_keep_what_was_used() {
 fn what_a_ledger_kept_counts_if_its_window_has_not_ended() {
     let meters = Meters::default();
     let chains = meters.chains(&teams(&[limit(Measure::Money, 100, Period::Day)], &[]), 100_000);
-    let meter = &chains[0].own;
-    meter.replay(86_399, money(30), 100_000);
-    meter.replay(86_400, money(20), 100_000);
+    chains[2].replay(86_399, money(30), 100_000);
+    chains[2].replay(86_400, money(20), 100_000);
     assert_eq!(chains[1].tightest(Measure::Money, 100_000).map(|standing| standing.left), Some(80));
 }
 

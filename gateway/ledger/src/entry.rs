@@ -1,0 +1,72 @@
+//! What the ledger keeps of a request: who sent it, and what each call that it led to used. Nothing of prompts or answers.
+
+use serde::{Deserialize, Serialize};
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When it was admitted, in seconds since 1970.
+    pub at: u64,
+    /// Its id, as in the log and in the headers of its answer.
+    pub request: String,
+    /// The group whose key it had.
+    pub group: String,
+    /// The name of the key.
+    pub key: String,
+    /// How it ended: `finished`, `failed`, `rejected`, `abandoned` or `shutdown`.
+    pub ending: String,
+    /// The calls that are billed: the one that answered, and those before and beside it.
+    pub calls: Vec<Call>,
+}
+
+/// A call of a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The model.
+    pub model: String,
+    /// Its backend.
+    pub backend: String,
+    /// Input tokens that no prompt cache served.
+    pub input: u64,
+    /// Input tokens read from a prompt cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_read: u64,
+    /// Input tokens written to a prompt cache.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write: u64,
+    /// Output tokens.
+    pub output: u64,
+    /// Whether the backend reported the whole usage. If not, the gateway estimated a part.
+    pub reported: bool,
+    /// The price by which it was billed, in nano-dollars for a million tokens of each kind, in the order of the fields above;
+    /// absent if the model has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<[u64; 4]>,
+    /// What it cost, in nano-dollars; absent if the model has no price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Entry {
+    /// Tokens of all calls, input and output.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        let of = |call: &Call| [call.input, call.cache_read, call.cache_write, call.output].into_iter().fold(0, add);
+        self.calls.iter().map(of).fold(0, add)
+    }
+
+    /// What all calls cost, in nano-dollars.
+    #[must_use]
+    pub fn cost(&self) -> u64 {
+        self.calls.iter().filter_map(|call| call.cost).fold(0, add)
+    }
+}
+
+fn add(one: u64, other: u64) -> u64 {
+    one.saturating_add(other)
+}
