@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use wasmgate_accounts::KeyHash;
-use wasmgate_tests::backend::{Backend, Gate, Reply};
+use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::{Response, Stream, request};
 use wasmgate_tests::wait::until;
@@ -134,21 +134,6 @@ fn what_was_reserved_is_settled_with_what_was_billed_whatever_becomes_of_a_reque
     left.abandon();
     assert!(settled("a stream that its client left") > after_cut);
     let _ = gateway.send(post("answers", false)).expect(200);
-}
-
-#[test]
-fn a_place_is_free_when_the_request_in_it_ends() {
-    let gate = Gate::default();
-    let held = gate.clone();
-    let backend = Backend::start(move |_| Reply::json(200, &Dialect::OpenAi.answer("hello", USAGE)).gate(&held));
-    let gateway = setup("", "limits.concurrent = 1").model("only", Dialect::OpenAi, &backend).start();
-    let mut first = gateway.connect();
-    let _ = first.send(bytes(PATH, "only", false));
-    backend.wait_requests(1);
-    let _ = chat(&gateway, "only").expect(429);
-    gate.open();
-    let _ = first.response().expect(200);
-    let _ = chat(&gateway, "only").expect(200);
 }
 
 #[test]
