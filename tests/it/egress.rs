@@ -206,7 +206,14 @@ fn a_server_that_wants_a_certificate_gets_the_backends() {
             .file("strange.pem", strange.pem().as_bytes())
             .file("strange.key", strange.key_pem().as_bytes())
     };
-    answers(&setup("client_cert_file = \"own.pem\"\nclient_key_file = \"own.key\"").start());
+    let gateway = setup("client_cert_file = \"own.pem\"\nclient_key_file = \"own.key\"").start();
+    answers(&gateway);
+    // The end of 2049.
+    for certificate in ["client", "roots"] {
+        let labels = [("upstream", "m"), ("certificate", certificate)];
+        let expires = gateway.metrics().value("api_gateway_certificate_expiry_timestamp_seconds", &labels);
+        assert_eq!(expires, 2_524_607_999.0, "{certificate}");
+    }
     let before = backend.requests().len();
     let _ = chat(&setup("").start()).expect(502);
     let _ = chat(&setup("client_cert_file = \"strange.pem\"\nclient_key_file = \"strange.key\"").start()).expect(502);

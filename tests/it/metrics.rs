@@ -7,6 +7,7 @@ use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::guests;
 use wasmgate_tests::http::request;
+use wasmgate_tests::tls::Authority;
 use wasmgate_tests::wire::{Dialect, Usage, ask};
 
 /// The labels of a version in a slot; `place` in the catalogue stands for them.
@@ -65,6 +66,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_estimated_tokens_total", "counter", &["model", "type"], true),
     ("api_gateway_unaccounted_calls_total", "counter", &["model", "reason"], true),
     ("api_gateway_time_to_first_token_seconds", "histogram", &["model"], true),
+    ("api_gateway_certificate_expiry_timestamp_seconds", "gauge", &["upstream", "certificate"], false),
     ("api_gateway_upstream_connections", "gauge", &["upstream", "protocol"], true),
     ("api_gateway_upstream_calls", "gauge", &["upstream", "state"], true),
     ("api_gateway_model_priced", "gauge", &["model"], true),
@@ -357,6 +359,10 @@ fn a_search_of_the_log_for_errors_finds_the_requests_that_failed_and_no_others()
     assert!(found[0].contains("\"status\":\"error\"") && found[0].contains(failed.header("x-wasmgate-request-id")));
 }
 
+/// A backend with root certificates of its own.
+const SECURE: &str = "[backends.secure]\nkind = \"openai\"\nurl = \"https://localhost:1\"\nca_file = \"ca.pem\"\n\
+                      probe_interval_seconds = 0\n";
+
 #[test]
 fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
     let usage = Usage { input: 1, output: 1 };
@@ -368,6 +374,8 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
         .model("second", Dialect::OpenAi, &good)
         .routing("shadows.cheapest.builtin = \"cheapest-healthy\"")
         .top("[groups.team]\nlimits.usd_per_month = 5")
+        .models(SECURE)
+        .file("ca.pem", Authority::new("test").pem().as_bytes())
         .start();
     // A model must be hedged, a fallback and a shadow's choice must happen for their series to be there.
     let _ = gateway.chat("hello").expect(200);

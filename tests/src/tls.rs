@@ -47,19 +47,25 @@ impl Authority {
         let extension = sequence(&[&oid(&[0x55, 0x1d, 0x13]), &[0x01, 0x01, 0xff], &tagged(0x04, &may_issue)]);
         let pkcs8 = new_key();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).unwrap();
-        Self(Certificate { der: certificate(name, name, &key, &key, &extension), pkcs8 })
+        Self(Certificate { der: certificate(name, name, (&key, &key), &extension, LAST), pkcs8 })
     }
 
     /// Issues a certificate for this name of a host.
     #[must_use]
     pub fn issue(&self, host: &str) -> Certificate {
+        self.issue_until(host, LAST)
+    }
+
+    /// Issues a certificate that is valid until then, as `YYMMDDhhmmssZ`.
+    #[must_use]
+    pub fn issue_until(&self, host: &str, end: &str) -> Certificate {
         let names = sequence(&[&tagged(0x82, host.as_bytes())]);
         let extension = sequence(&[&oid(&[0x55, 0x1d, 0x11]), &tagged(0x04, &names)]);
         let pkcs8 = new_key();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &pkcs8).unwrap();
         let issuer = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &self.0.pkcs8).unwrap();
         let name = common_name(&self.0.der);
-        Certificate { der: certificate(&name, host, &issuer, &key, &extension), pkcs8 }
+        Certificate { der: certificate(&name, host, (&issuer, &key), &extension, end), pkcs8 }
     }
 
     /// Its own certificate in PEM form.
@@ -132,14 +138,23 @@ fn new_key() -> Vec<u8> {
     key.as_ref().to_vec()
 }
 
-/// A certificate of the third version with one extension (RFC 5280, section 4.1), valid from 2020 to 2049.
-fn certificate(issuer: &str, subject: &str, signer: &EcdsaKeyPair, key: &EcdsaKeyPair, extension: &[u8]) -> Vec<u8> {
+/// The end of 2049.
+const LAST: &str = "491231235959Z";
+
+/// A certificate of the third version with one extension (RFC 5280, section 4.1), valid from 2020 to `end`.
+fn certificate(
+    issuer: &str,
+    subject: &str,
+    (signer, key): (&EcdsaKeyPair, &EcdsaKeyPair),
+    extension: &[u8],
+    end: &str,
+) -> Vec<u8> {
     let algorithm = sequence(&[&oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02])]);
     let curve = sequence(&[
         &oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01]),
         &oid(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]),
     ]);
-    let valid = sequence(&[&tagged(0x17, b"200101000000Z"), &tagged(0x17, b"491231235959Z")]);
+    let valid = sequence(&[&tagged(0x17, b"200101000000Z"), &tagged(0x17, end.as_bytes())]);
     let mut serial = [0; 8];
     aws_lc_rs::rand::fill(&mut serial).unwrap();
     serial[0] = 1;

@@ -6,7 +6,7 @@ use prometheus::{IntGauge, IntGaugeVec};
 
 use super::register::Families;
 use crate::backend::Catalog;
-use crate::backend::{BreakerState, HealthState, Protocol};
+use crate::backend::{BreakerState, ClientCertificate, HealthState, Protocol};
 
 /// See the module.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub(super) struct Upstreams {
     calls: IntGaugeVec,
     priced: IntGaugeVec,
     breaker_state: IntGaugeVec,
+    certificate_expiry: IntGaugeVec,
 }
 
 impl Upstreams {
@@ -49,6 +50,12 @@ impl Upstreams {
                  when its pause is over and no call has come yet.",
                 &["upstream", "model", "state"],
             ),
+            certificate_expiry: families.gauges(
+                "api_gateway_certificate_expiry_timestamp_seconds",
+                "When certificates from files expire, in seconds since 1970: the first of a backend's client certificate \
+                 and its chain (client), or the last of the root certificates (roots).",
+                &["upstream", "certificate"],
+            ),
         }
     }
 
@@ -56,6 +63,8 @@ impl Upstreams {
     pub(super) fn read(&self, catalog: &Catalog, healthy: bool) {
         self.health.set(i64::from(healthy));
         let mut loaded = 0;
+        // A reload may take a certificate away.
+        self.certificate_expiry.reset();
         for backend in catalog.backends() {
             let up = backend.health().state() != HealthState::Down;
             self.up.with_label_values(&[&*backend.settings().name]).set(i64::from(up));
@@ -65,6 +74,13 @@ impl Upstreams {
             }
             for (state, calls) in [("in_flight", backend.in_flight()), ("waiting", backend.waiting())] {
                 self.calls.with_label_values(&[&*backend.settings().name, state]).set(calls.into());
+            }
+            let tls = &backend.settings().egress.tls;
+            let client = tls.client.as_ref().and_then(ClientCertificate::expires);
+            for (certificate, at) in [("client", client), ("roots", tls.roots.expire())] {
+                if let Some(at) = at.and_then(|at| i64::try_from(at).ok()) {
+                    self.certificate_expiry.with_label_values(&[&*backend.settings().name, certificate]).set(at);
+                }
             }
             loaded += i64::try_from(backend.loaded_models()).unwrap_or(i64::MAX);
         }

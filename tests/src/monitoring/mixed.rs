@@ -10,6 +10,7 @@ use super::load::{Load, prompt, streamed};
 use super::stack::Ollama;
 use crate::gateway::{Gateway, Setup};
 use crate::http::request;
+use crate::tls::Authority;
 use crate::wait::until;
 
 const CONFIG: &str = r#"
@@ -35,6 +36,10 @@ input_usd_per_million_tokens = 3.0
 output_usd_per_million_tokens = 15.0
 "#;
 
+/// A backend with a root certificate of its own.
+const SECURE: &str = "[backends.secure]\nkind = \"openai\"\nurl = \"https://localhost:1\"\nca_file = \"ca.pem\"\n\
+                      probe_interval_seconds = 0\n";
+
 /// Fails where the prompt begins with an exclamation mark, and otherwise takes the first.
 const CANARY: &str = r#"fn route(request, candidates) {
     if request.prompt.starts_with("!") { throw "as asked"; }
@@ -52,7 +57,10 @@ pub fn setup(ollama: &Ollama) -> Setup {
         // Its prompts are few, and the canary shall decide its share of the requests.
         .server("affinity = false")
         // Hedged, so that there are series of that.
-        .models(&format!("{CONFIG}{ollama}[models.llama]\nbackend = \"ollama\"\ntimeouts = {{ hedge_seconds = 60 }}\n"))
+        .file("ca.pem", Authority::new("test").pem().as_bytes())
+        .models(&format!(
+            "{CONFIG}{ollama}{SECURE}[models.llama]\nbackend = \"ollama\"\ntimeouts = {{ hedge_seconds = 60 }}\n"
+        ))
         .component("live", builtin::component("complexity").expect("built in"))
         .file("canary.rhai", CANARY.as_bytes())
         .settings("low-below = 0.3")

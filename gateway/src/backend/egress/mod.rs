@@ -2,6 +2,7 @@
 //! those that the gateway writes. Settings and rules only; this module must not know: sockets, files, the environment.
 
 mod encoding;
+mod expiry;
 mod headers;
 mod no_proxy;
 mod proxy;

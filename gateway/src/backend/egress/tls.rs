@@ -10,6 +10,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls_platform_verifier::Verifier;
 
+use super::expiry::expiry;
+use wasmgate_base::time::UnixSeconds;
+
 /// TLS to a backend.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
@@ -35,6 +38,12 @@ impl Roots {
             store.add(root.clone()).map_err(|error| format!("a certificate in it cannot be used: {error}"))?;
         }
         Ok(roots)
+    }
+
+    /// When none of them is valid any more; `None` if there is none.
+    #[must_use]
+    pub fn expire(&self) -> Option<UnixSeconds> {
+        self.0.iter().filter_map(|root| expiry(root)).max()
     }
 
     /// Both together.
@@ -93,6 +102,12 @@ impl ClientCertificate {
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider())
             .map_err(|error| WrongClient::Key(format!("the key does not fit the certificate: {error}")))?;
         Ok(Self { chain, key: Arc::new(key) })
+    }
+
+    /// When the first certificate of its chain expires.
+    #[must_use]
+    pub fn expires(&self) -> Option<UnixSeconds> {
+        self.chain.iter().filter_map(|certificate| expiry(certificate)).min()
     }
 }
 
