@@ -54,6 +54,8 @@ pub fn setup(ollama: &Ollama) -> Setup {
         format!("[backends.ollama]\nkind = \"ollama\"\nurl = \"{}\"\nprobe_interval_seconds = 1\n", ollama.url());
     Gateway::setup()
         .reloading()
+        // With a limit, so that there are series of groups.
+        .top("[groups.team]\nlimits.usd_per_month = 1_000_000")
         // Its prompts are few, and the canary shall decide its share of the requests.
         .server("affinity = false")
         // Hedged, so that there are series of that.
