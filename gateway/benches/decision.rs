@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use wasmgate_bench::figures;
 use wasmgate_policy_host::builtin;
-use wasmgate_policy_host::{Candidate, GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Policy, Role};
+use wasmgate_policy_host::{GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Policy, Role};
 
 /// Measured for each row, at most.
 const TIME: Duration = Duration::from_secs(1);
@@ -65,16 +65,16 @@ async fn row(policy: &Policy, name: &str, isolation: Isolation, bytes: usize, mo
 async fn measure(policy: &Policy, hook: Hook, bytes: usize, models: usize) -> (f64, f64) {
     let text = common::text(bytes);
     let messages = [Message { role: Role::User, text: &text }];
-    let names = common::names(models);
-    let candidates: Vec<Candidate<'_>> = names.iter().map(|name| common::candidate(name, hook)).collect();
+    let models = common::models(models);
+    let candidates = common::candidates(&models, hook);
     let request = common::request(&messages, u32::try_from(bytes / 4).expect("small"));
     let mut samples = Vec::with_capacity(CALLS);
     let end = Instant::now() + TIME;
     while samples.len() < CALLS && Instant::now() < end {
         let began = Instant::now();
         match hook {
-            Hook::Routing => drop(policy.route(request.clone(), &candidates).await.expect("a verdict")),
-            Hook::Cost => drop(policy.estimate(request.clone(), &candidates).await.expect("estimates")),
+            Hook::Routing => drop(policy.route(&request, &models, &candidates).await.expect("a verdict")),
+            Hook::Cost => drop(policy.estimate(&request, &models, &candidates).await.expect("estimates")),
         }
         samples.push(began.elapsed());
     }

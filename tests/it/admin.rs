@@ -166,7 +166,7 @@ fn place(slot: &str, fields: &Value) -> Value {
     let mut place = json!({
         "slot": slot, "mode": "active", "state": "serving", "source": "complexity (built in)", "serving": null,
         "kept": null, "checking": null, "settings": {}, "limits": {}, "progress": null, "agreement": null,
-        "share_percent": null, "can_deny": "no", "default_models": null, "unknown_models": {}, "refused": null,
+        "share_percent": null, "can_deny": "no", "reads": null, "default_models": null, "unknown_models": {}, "refused": null,
         "source_missing": false, "previous": [],
     });
     for (key, value) in fields.as_object().unwrap() {

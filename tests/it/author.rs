@@ -32,9 +32,11 @@ fn fixtures(expect: &Value) -> String {
 #[test]
 fn the_contract_is_printed() {
     let exit = run(&["policy", "wit"]);
-    exit.expect(0, &["package wasmgate:policy@1.0.0;"]);
+    exit.expect(0, &["package wasmgate:policy@2.0.0;"]);
     let contract = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/policy.wit");
     assert_eq!(exit.stdout, fs::read_to_string(contract).unwrap());
+    run(&["policy", "wit", "--major", "1"]).expect(0, &["package wasmgate:policy@1.0.0;"]);
+    run(&["policy", "wit", "--major", "3"]).expect(2, &["3 is not in 1..=2"]);
 }
 
 /// All functions of `wasi_snapshot_preview1`: a module that imports one which is missing here would be no component.
@@ -67,7 +69,7 @@ fn a_built_in_policy_can_be_looked_at_asked_and_measured() {
     run(&["policy", "inspect", "complexity"]).expect(
         0,
         &[
-            "wasmgate:policy/settings@1.0.0: what the operator configured",
+            "wasmgate:policy/settings@2.0.0: what the operator configured",
             "profile compiled: 10 ms a call",
             "low-below = 0.3",
         ],
@@ -112,7 +114,7 @@ fn what_is_looked_at_without_being_a_policy_is_said() {
     policy(&files, "run", "text.wasm", &[]).expect(2, &["text.wasm is not a policy (not parsed)"]);
     policy(&files, "run", "missing.wasm", &[]).expect(2, &["missing.wasm: cannot be read", "complexity, token-cost"]);
     policy(&files, "test", "decides.wasm", &[]).expect(2, &["decides.fixtures.json does not exist"]);
-    policy(&files, "run", "decides.wasm", &["--hook", "cost"]).expect(2, &["not admitted", "policy/cost@1.0.0"]);
+    policy(&files, "run", "decides.wasm", &["--hook", "cost"]).expect(2, &["not admitted", "policy/cost@2.0.0"]);
     policy(&files, "run", "decides.wasm", &["--limit", "call_tim_ms=5"])
         .expect(2, &["--limit: unknown field `call_tim_ms`"]);
     policy(&files, "run", "decides.wasm", &["--limit", "call_time_ms=0"])

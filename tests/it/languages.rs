@@ -287,6 +287,12 @@ fn harms_nobody(language: &'static str, hostile: &Hostile) {
     }
     // Only other prompts than those of its fixtures reach what is added, so one build shows both.
     project.edit(hostile.file, hostile.before, hostile.lines);
+    if language == "rust" {
+        // What it does depends on the prompt, which it has to read.
+        let reads =
+            "return manifest(\"mine\", env!(\"CARGO_PKG_VERSION\"), summary, Reads::newest(), &[CLOUD_FROM.entry()]);";
+        project.edit(hostile.file, "Reads::nothing()", &format!("#[allow(unreachable_code)]\n{reads}"));
+    }
     builds_and_passes(&project);
     let component = project.component();
     let lines = match language {
@@ -324,7 +330,7 @@ fn a_hostile_author_of_rust_harms_nobody() {
             file: "src/routing.rs",
             before: "let tokens = request.prompt_tokens;",
             lines: r#"
-        match &*request.messages[request.messages.len() - 1].text {
+        match request.newest() {
             "loop" => loop {
                 core::hint::black_box(0);
             },
@@ -599,7 +605,7 @@ fn a_script_that_is_saved_is_swapped_in_or_refused_with_the_place_of_its_mistake
         b"fn route(request, candidates) {\n  cheapest_of(request)\n}",
         &["probed", "line 2"],
     );
-    refused("text that is none", b"fn route(r, c) { pass() } // \xc3\x28", &["route.rhai", "invalid utf-8"]);
+    refused("text that is none", b"fn route(r, c) { pass() } // \xc3\x28", &["route.rhai", "not UTF-8"]);
     refused("a long text", &vec![b' '; (256 << 10) + 1], &["route.rhai", "expected at most 262144"]);
     gateway.put("route.rhai", b"fn route(request, candidates) { route_to(candidates, \"edited\") }");
     until("the edited script decides", || (reason() == "edited").then_some(()));

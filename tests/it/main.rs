@@ -51,6 +51,7 @@ mod preview;
 mod process;
 mod profiling;
 mod readme;
+mod reads;
 mod real;
 mod reload;
 mod routing;

@@ -288,7 +288,7 @@ fn what_is_no_policy_is_refused_at_load_with_stage_and_reason() {
             "a core WebAssembly module, expected a component",
         ),
         ("reaches-out", guest("reaches-out"), "admitted", "`wasi:http/outgoing@0.2.0`"),
-        ("cost", guest("cost-decides"), "admitted", "does not export `wasmgate:policy/routing@1.0.0`"),
+        ("cost", guest("cost-decides"), "admitted", "does not export `wasmgate:policy/routing@2.0.0`"),
         (
             "traps-at-start",
             guest("traps-at-start"),

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// Offsets are those of the canonical ABI for the records of `wit/policy.wit`; the encoder checks the functions' types
+/// Offsets are those of the canonical ABI for the records of version 1.0.0 of the contract; the encoder checks the functions' types
 /// against the contract, the tests check the rest.
 const PRELUDE: &str = r#"
 (import "wasmgate:policy/log@1.0.0" "write" (func $log (param i32 i32 i32)))
@@ -224,7 +224,7 @@ pub fn build(name: &str) -> Vec<u8> {
     let world = marked(&text, "world").unwrap_or("routing-policy");
     let mut module = core_module(name, &text);
     let mut resolve = Resolve::default();
-    let contract = folder().join("../../wit");
+    let contract = folder().join("../../wit/v1");
     let (policy, _) = resolve.push_path(&contract).unwrap_or_else(|error| panic!("the contract: {error:#}"));
     let ours = resolve.push_str("worlds.wit", WORLDS).expect("the worlds of the tests");
     let package = if world.ends_with("-policy") { policy } else { ours };

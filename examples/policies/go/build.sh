@@ -10,7 +10,7 @@ output=${1:-$here/policy.wasm}
 tools=${TOOLS:-$here/.tools}
 wit=${WIT:-$here/wit}
 wasi=${WASI:-$here/wasi.wat}
-[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit
+[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit/v1
 [ -n "${WASI:-}" ] || [ -f "$wasi" ] || wasi=$here/../../../policies/bindings/wasi.wat
 
 # Two builds at once must not install into each other's folder.

@@ -1,7 +1,7 @@
 //! What the benches ask policies: a prompt of a given length, and so many candidates.
 
 use wasmgate_policy_host::{
-    Breaker, Candidate, Capabilities, CostEstimate, Dialect, GivenLimits, Health, Hook, Loader, Location, Message,
+    Candidate, Capabilities, CostEstimate, GivenLimits, Hook, Loader, Location, Message, Model, Models, Observation,
     Pace, Policy, Price, Request, Source,
 };
 
@@ -30,34 +30,31 @@ pub(crate) fn text(bytes: usize) -> String {
         .collect()
 }
 
-/// The names of so many models.
-pub(crate) fn names(models: usize) -> Vec<String> {
-    (0..models).map(|index| format!("model-{index}")).collect()
-}
-
-/// A model as a policy of that hook sees it.
-pub(crate) fn candidate(name: &str, hook: Hook) -> Candidate<'_> {
-    let estimate = CostEstimate { input_tokens: 75, output_tokens: 500, cost: Some(7_725_000) };
-    Candidate {
-        model: name,
-        backend: "bench",
+/// So many models.
+pub(crate) fn models(count: usize) -> Models {
+    Models::new((0..count).map(|index| Model {
+        name: format!("model-{index}"),
+        backend: "bench".into(),
         location: Location::Local,
         price: Some(Price { input: 3_000_000_000, output: 15_000_000_000 }),
         context_window: Some(200_000),
         capabilities: Capabilities::empty(),
-        health: Health::Healthy,
-        breaker: Breaker::Closed,
-        in_flight: 0,
-        observed: None,
-        estimate: (hook == Hook::Routing).then_some(estimate),
-    }
+    }))
+}
+
+/// All of these models as a policy of that hook sees them.
+pub(crate) fn candidates(models: &Models, hook: Hook) -> Vec<Candidate> {
+    let estimate = CostEstimate { input_tokens: 75, output_tokens: 500, cost: Some(7_725_000) };
+    let estimate = (hook == Hook::Routing).then_some(estimate);
+    let candidate = |(model, _)| Candidate { model, now: Observation::default(), estimate };
+    (0..).zip(models.all()).map(candidate).collect()
 }
 
 /// A request as a policy sees it.
 pub(crate) fn request<'a>(messages: &'a [Message<'a>], prompt_tokens: u32) -> Request<'a> {
     Request {
         id: "01a207fe441174d09bc39cee5a43cb5d",
-        dialect: Dialect::Openai,
+        dialect: "openai",
         requested_model: "auto",
         messages,
         prompt_tokens,
@@ -65,6 +62,7 @@ pub(crate) fn request<'a>(messages: &'a [Message<'a>], prompt_tokens: u32) -> Re
         streaming: false,
         tools: false,
         images: false,
+        structured_output: false,
         tenant: None,
         budget: None,
         labels: &[],

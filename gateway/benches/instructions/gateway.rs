@@ -95,8 +95,7 @@ fn listening(gateway: &mut Child) -> SocketAddr {
 
 /// Nothing that goes by the clock: no looks at files, no probes. Calls get the time that they take under valgrind.
 fn config(upstream: &Upstream) -> String {
-    let models: String =
-        common::names(3).iter().map(|name| format!("[models.{name}]\nbackend = \"bench\"\n")).collect();
+    let models: String = (0..3).map(|index| format!("[models.model-{index}]\nbackend = \"bench\"\n")).collect();
     format!(
         "listen = \"127.0.0.1:0\"\nstate_dir = \"state\"\ncache_dir = {:?}\n\
          [admin]\nenabled = false\n[reload]\nenabled = false\n\

@@ -24,7 +24,7 @@ use wasmgate_dialect::{Bounds, Decoder, Dialect, Encoder, Facts, Routing};
 use wasmgate_policy_host::Isolation;
 use wasmgate_policy_host::Isolation::{PerCall, Warm};
 use wasmgate_policy_host::builtin;
-use wasmgate_policy_host::{Candidate, GivenLimits, Hook, Loader, LoaderOptions, Message, Role};
+use wasmgate_policy_host::{GivenLimits, Hook, Loader, LoaderOptions, Message, Models, Role};
 
 use crate::{Case, How, cache, common};
 
@@ -76,13 +76,13 @@ fn decide(name: &str, isolation: Isolation, bytes: usize, models: usize, count: 
         let policy = common::load(&loader, name, component(name), hook, &limits).await;
         let text = common::text(bytes);
         let messages = [Message { role: Role::User, text: &text }];
-        let names = common::names(models);
-        let candidates: Vec<Candidate<'_>> = names.iter().map(|name| common::candidate(name, hook)).collect();
+        let models = common::models(models);
+        let candidates = common::candidates(&models, hook);
         let request = common::request(&messages, u32::try_from(bytes / 4).expect("small"));
         for _ in 0..count {
             match hook {
-                Hook::Routing => drop(policy.route(request.clone(), &candidates).await.expect("a verdict")),
-                Hook::Cost => drop(policy.estimate(request.clone(), &candidates).await.expect("estimates")),
+                Hook::Routing => drop(policy.route(&request, &models, &candidates).await.expect("a verdict")),
+                Hook::Cost => drop(policy.estimate(&request, &models, &candidates).await.expect("estimates")),
             }
         }
     });
@@ -181,6 +181,7 @@ fn with_record(work: impl FnOnce(&Metrics, &Record, &Snapshot)) {
         generation: 1,
         limits: config.server,
         log_requests: false,
+        policy_models: Models::new([]),
         models: catalog.models().iter().map(|live| metrics.model(live)).collect(),
         access: config.access.clone(),
         groups: Vec::new(),

@@ -6,21 +6,24 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::contract::{Answer, Call};
+use super::candidates::{Candidate, CostEstimate, Models};
+use super::contract::call::{Answer, Call, CodedReason, Question};
 use super::pool::Pool;
 use super::samples::canonical;
 use super::sandbox::CallTime;
 use super::validate;
-use crate::contract::Verdict;
-use crate::contract::types::{Candidate, CostEstimate, Manifest, Request};
+use crate::contract::types::{Manifest, Reads};
 use crate::declared::CanDeny;
 use crate::failure::{FailureClass, PolicyFailure};
 use crate::hook::Hook;
 use crate::limits::{Limits, Profile};
 use crate::models::{KnownModel, MadeTiers, Named, Naming};
 use crate::pace::Pace;
+use crate::reason;
+use crate::request::Request;
 use crate::settings::{self, Settings};
 use crate::shown::Shown;
+use crate::verdict::Verdict;
 
 /// Time limit of calls that only happen at load (`describe`, the first `configure`): they touch the guest's code and
 /// memory for the first time.
@@ -53,8 +56,11 @@ pub struct Policy {
     pub(crate) probed: Probed,
     /// Whether its settings say that it can deny, or that it cannot; `None` if they say neither.
     pub(crate) declares: Option<bool>,
+    /// Whether it was built against a version of the contract in which it must declare that it can deny.
+    pub(crate) must_declare: bool,
     /// Whether it has denied a request or a sample, or an earlier version of it has.
     pub(crate) denied: AtomicBool,
+    pub(crate) reads: Reads,
     pub(crate) reads_budgets: bool,
     /// The operator's settings.
     pub(crate) given: Settings,
@@ -174,17 +180,33 @@ impl Policy {
         self.pool.state()
     }
 
-    /// Decides which model answers. Of a request beyond the input limit the policy is shown a part, and told so.
+    /// What it reads of requests.
+    #[must_use]
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Decides which model answers; `candidates` are of `models`. Of a request beyond the input limit the policy is shown a
+    /// part, with what was left out.
     ///
     /// # Errors
     /// If the policy gives no valid verdict within its limits.
-    pub async fn route(&self, request: Request<'_>, candidates: &[Candidate<'_>]) -> Result<Verdict, PolicyFailure> {
-        let shown = Shown::of(&request, self.limits.input_bytes);
-        let hints = shown.hints(&request);
-        match self.pool.call(Call::Route(shown.request(request, &hints), candidates), shown.bytes()).await? {
-            Answer::Verdict(verdict) => {
+    pub async fn route(
+        &self,
+        request: &Request<'_>,
+        models: &Models,
+        candidates: &[Candidate],
+    ) -> Result<Verdict, PolicyFailure> {
+        let shown = Shown::of(request, &self.reads, self.limits.input_bytes);
+        let question = Question { request, shown: &shown, models, candidates };
+        match self.pool.call(Call::Route(question)).await? {
+            Answer::Verdict(mut verdict, coded) => {
+                self.write_reason(&mut verdict, coded, models, candidates)?;
                 validate::check_verdict(&verdict, candidates.len()).map_err(invalid)?;
                 if matches!(verdict, Verdict::Deny(_)) {
+                    if self.must_declare && self.declares != Some(true) {
+                        return Err(invalid("it denied the request, but its manifest says that it denies none".into()));
+                    }
                     self.note_denied();
                 }
                 Ok(verdict)
@@ -193,18 +215,39 @@ impl Policy {
         }
     }
 
-    /// Estimates what the request costs on each candidate, in their order.
+    /// Writes a reason that the policy gave by its number.
+    fn write_reason(
+        &self,
+        verdict: &mut Verdict,
+        coded: Option<CodedReason>,
+        models: &Models,
+        candidates: &[Candidate],
+    ) -> Result<(), PolicyFailure> {
+        if let (Verdict::Route(decision), Some((number, values))) = (verdict, coded) {
+            let text = self.manifest.reasons.get(number as usize).ok_or_else(|| {
+                invalid(format!("its reason is number {number} of {}, counted from 0", self.manifest.reasons.len()))
+            })?;
+            // A first choice that is none is refused next.
+            let first = decision.ranking.first().and_then(|&first| candidates.get(first as usize));
+            let model = first.map_or("", |first| models.of(first).name.as_str());
+            decision.reason = reason::write(text, &values, model).map_err(invalid)?;
+        }
+        Ok(())
+    }
+
+    /// Estimates what the request costs on each candidate, in their order; `candidates` are of `models`.
     ///
     /// # Errors
     /// If the policy gives no valid estimates within its limits.
     pub async fn estimate(
         &self,
-        request: Request<'_>,
-        candidates: &[Candidate<'_>],
+        request: &Request<'_>,
+        models: &Models,
+        candidates: &[Candidate],
     ) -> Result<Vec<CostEstimate>, PolicyFailure> {
-        let shown = Shown::of(&request, self.limits.input_bytes);
-        let hints = shown.hints(&request);
-        match self.pool.call(Call::Estimate(shown.request(request, &hints), candidates), shown.bytes()).await? {
+        let shown = Shown::of(request, &self.reads, self.limits.input_bytes);
+        let question = Question { request, shown: &shown, models, candidates };
+        match self.pool.call(Call::Estimate(question)).await? {
             Answer::Estimates(estimates) => {
                 validate::check_estimates(&estimates, candidates.len()).map_err(invalid)?;
                 Ok(estimates)

@@ -1,14 +1,15 @@
-//! What a policy's manifest and settings declare beyond the contract's fields, which cannot grow within version 1.
+//! What a policy's manifest and settings declare together.
 //!
 //! - Whether it can deny requests. The gateway does not answer a request that such a policy failed on, unless the operator wants
-//!   that. A policy declares it by a boolean setting named `deny`, or `deny-` and more, that is true in effect; a script by
-//!   calling `deny`.
+//!   that. A policy declares it in its manifest, or by a boolean setting named `deny`, or `deny-` and more, that is true in
+//!   effect; a script by calling `deny`.
 //! - Whether it decides by tenants' budgets.
 //!
 //! The module `models` has the settings that name models.
 
-use crate::contract::types::{Manifest, Value};
+use crate::contract::types::{Manifest, Meaning, Reads, Value};
 use crate::settings::Settings;
+use crate::shown::ALL_LABELS;
 
 /// Whether the gateway takes a policy for one that can deny requests, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,25 @@ pub(super) fn denies(manifest: &Manifest, settings: &Settings) -> Option<bool> {
             Value::Text(text) if setting.name == "script" => Some(calls(text, "deny")),
             _ => None,
         });
-    said.reduce(|one, other| one || other)
+    said.chain(manifest.denies.then_some(true)).reduce(|one, other| one || other)
+}
+
+/// What a policy with these settings reads of requests: what its manifest says, and the labels that settings name.
+pub(super) fn reads(manifest: &Manifest, settings: &Settings) -> Reads {
+    let mut reads = manifest.reads.clone();
+    for setting in manifest.settings.iter().filter(|setting| setting.meaning == Meaning::Labels) {
+        let named = match settings.get(&setting.name).unwrap_or(&setting.default) {
+            Value::Text(label) => std::slice::from_ref(label),
+            Value::Texts(labels) => labels,
+            _ => &[],
+        };
+        let named = named.iter().filter(|label| !label.is_empty()).map(|label| label.to_ascii_lowercase());
+        reads.labels.extend(named);
+    }
+    if reads.labels.iter().any(|label| label == ALL_LABELS) {
+        reads.labels = vec![ALL_LABELS.to_owned()];
+    }
+    reads
 }
 
 /// Whether a policy decides by tenants or their budgets: the built-in one, or a script that reads them.
@@ -77,9 +96,8 @@ mod tests {
     use crate::contract::types::Setting;
 
     fn declares(name: &str, default: Value, given: Option<Value>) -> Option<bool> {
-        let setting = Setting { name: name.into(), summary: String::new(), default };
-        let manifest =
-            Manifest { name: "p".into(), version: "1".into(), summary: String::new(), settings: vec![setting] };
+        let setting = Setting { name: name.into(), summary: String::new(), default, meaning: Meaning::Plain };
+        let manifest = Manifest { settings: vec![setting], ..crate::testing::manifest("p") };
         denies(&manifest, &given.map(|value| (name.to_owned(), value)).into_iter().collect())
     }
 

@@ -2,26 +2,25 @@
 //!
 //! This module must not know: why it is kept, what follows from the answers.
 
-use super::candidates::{ModelFacts, Observation};
+use super::candidates::{Candidate, Models};
 use super::component::Policy;
-use super::contract::types::{Candidate, CostEstimate, Request};
 use super::failure::PolicyFailure;
 use super::hook::Hook;
-use super::request::OwnedRequest;
+use super::request::{OwnedRequest, Request};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Example {
     request: OwnedRequest,
-    candidates: Vec<(ModelFacts, Observation, Option<CostEstimate>)>,
+    models: Models,
+    candidates: Vec<Candidate>,
 }
 
 impl Example {
-    /// A copy of a request and its candidates.
+    /// A copy of a request and its candidates, which are of `models`.
     #[must_use]
-    pub fn of(request: &Request<'_>, candidates: &[Candidate<'_>]) -> Self {
-        let owned = |candidate: &Candidate<'_>| (candidate.into(), candidate.into(), candidate.estimate);
-        Self { request: request.into(), candidates: candidates.iter().map(owned).collect() }
+    pub fn of(request: &Request<'_>, models: &Models, candidates: &[Candidate]) -> Self {
+        Self { request: request.into(), models: models.clone(), candidates: candidates.to_vec() }
     }
 
     /// Asks a policy the same.
@@ -31,11 +30,9 @@ impl Example {
     pub async fn ask(&self, policy: &Policy) -> Result<(), PolicyFailure> {
         let lists = self.request.lists();
         let request = self.request.request(&lists);
-        let candidates = self.candidates.iter().map(|(facts, now, estimate)| facts.candidate(*now, *estimate));
-        let candidates: Vec<_> = candidates.collect();
         match policy.hook() {
-            Hook::Routing => policy.route(request, &candidates).await.map(|_| ()),
-            Hook::Cost => policy.estimate(request, &candidates).await.map(|_| ()),
+            Hook::Routing => policy.route(&request, &self.models, &self.candidates).await.map(|_| ()),
+            Hook::Cost => policy.estimate(&request, &self.models, &self.candidates).await.map(|_| ()),
         }
     }
 }

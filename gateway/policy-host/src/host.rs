@@ -15,7 +15,8 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
-use super::contract::{self, log, settings, types};
+use super::contract::call::Question;
+use super::contract::{self, imports_v1, log, request_facts, settings, types_v2};
 use super::settings::Settings;
 use crate::contract::types::Value;
 
@@ -46,6 +47,8 @@ pub(super) struct Guest {
     pub(super) ticks: u64,
     settings: Arc<Settings>,
     log: GuestLog,
+    /// Of the request that is being decided; boxed, because most policies ask for none.
+    facts: Option<Box<Facts>>,
     // Created at the first WASI call: most policies make none, and seeding random numbers and building tables would
     // cost more than a small policy's whole call.
     wasi: Option<Box<(WasiCtx, ResourceTable)>>,
@@ -58,6 +61,7 @@ impl Guest {
             ticks,
             settings,
             log: GuestLog { log, lines: Arc::new(AtomicU64::new(0)) },
+            facts: None,
             wasi: None,
         }
     }
@@ -66,7 +70,18 @@ impl Guest {
     pub(super) fn begin_call(&mut self, ticks: u64) {
         self.ticks = ticks;
         self.log.lines.store(0, Ordering::Relaxed);
+        self.facts = None;
     }
+}
+
+/// Rarely needed facts of a request, as far as the policy reads them.
+#[derive(Debug, Default)]
+struct Facts {
+    id: String,
+    dialect: String,
+    tenant: Option<String>,
+    labels: Vec<(String, String)>,
+    hints: Vec<(String, String)>,
 }
 
 /// All linear memories and tables of one instance together, in bytes.
@@ -109,7 +124,21 @@ impl ResourceLimiter for Memory {
 
 impl contract::Host for Guest {}
 
-impl types::Host for Guest {}
+impl contract::HostV2 for Guest {
+    fn hold_facts(&mut self, question: &Question<'_>) {
+        let (request, shown) = (question.request, question.shown);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.facts = Some(Box::new(Facts {
+            id: request.id.to_owned(),
+            dialect: request.dialect.to_owned(),
+            tenant: request.tenant.filter(|_| shown.reads_tenant()).map(str::to_owned),
+            labels: shown.labels().iter().map(owned).collect(),
+            hints: request.hints.iter().map(owned).collect(),
+        }));
+    }
+}
+
+impl types_v2::Host for Guest {}
 
 impl settings::Host for Guest {
     fn get(&mut self, name: String) -> Option<Value> {
@@ -119,6 +148,55 @@ impl settings::Host for Guest {
 
 impl log::Host for Guest {
     fn write(&mut self, level: log::Level, line: String) {
+        self.log.write(level, &line);
+    }
+}
+
+impl request_facts::Host for Guest {
+    fn id(&mut self) -> String {
+        self.facts.as_ref().map(|facts| facts.id.clone()).unwrap_or_default()
+    }
+
+    fn dialect(&mut self) -> String {
+        self.facts.as_ref().map(|facts| facts.dialect.clone()).unwrap_or_default()
+    }
+
+    fn tenant(&mut self) -> Option<String> {
+        self.facts.as_ref()?.tenant.clone()
+    }
+
+    fn label(&mut self, name: String) -> Option<String> {
+        let labels = &self.facts.as_ref()?.labels;
+        labels.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    }
+
+    fn labels(&mut self) -> Vec<(String, String)> {
+        self.facts.as_ref().map(|facts| facts.labels.clone()).unwrap_or_default()
+    }
+
+    fn hints(&mut self) -> Vec<(String, String)> {
+        self.facts.as_ref().map(|facts| facts.hints.clone()).unwrap_or_default()
+    }
+}
+
+impl imports_v1::Host for Guest {}
+
+impl imports_v1::types::Host for Guest {}
+
+impl imports_v1::settings::Host for Guest {
+    fn get(&mut self, name: String) -> Option<imports_v1::types::Value> {
+        self.settings.get(&name).cloned().map(imports_v1::value)
+    }
+}
+
+impl imports_v1::log::Host for Guest {
+    fn write(&mut self, level: imports_v1::log::Level, line: String) {
+        let level = match level {
+            imports_v1::log::Level::Debug => log::Level::Debug,
+            imports_v1::log::Level::Info => log::Level::Info,
+            imports_v1::log::Level::Warn => log::Level::Warn,
+            imports_v1::log::Level::Error => log::Level::Error,
+        };
         self.log.write(level, &line);
     }
 }

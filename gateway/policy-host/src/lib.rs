@@ -37,33 +37,35 @@ mod hook;
 mod host;
 mod limits;
 mod pace;
+mod reason;
 mod request;
 mod shown;
+mod verdict;
 
 pub use admission::MAX_COMPONENT_BYTES;
-pub use candidates::{ModelFacts, Observation};
+pub use candidates::{Candidate, CostEstimate, Model, Models, Observation, Observed};
 pub use component::{Policy, Probed};
 pub use contract::types::{
-    Breaker, Budget, Candidate, Capabilities, CostEstimate, Dialect, Health, Location, Manifest, Message, Observed,
-    Price, Request, Role, Setting, Value,
+    Breaker, Budget, Capabilities, Health, Location, Manifest, Meaning, Price, Reads, ReadsPrompt, Role, Setting, Tier,
+    Value,
 };
-pub use contract::{Decision, Denial, Tier, Verdict};
 pub use declared::CanDeny;
 pub use engine::EngineError;
 pub use example::Example;
 pub use failure::{FailureClass, PolicyFailure};
 pub use fixtures::Fixtures;
 pub use hook::Hook;
-pub use limits::{GivenLimits, Isolation, Limits, Profile};
+pub use limits::{GivenLimits, Grants, Isolation, Limits, Profile, PromptGrant};
 pub use load::Source;
 pub use loader::{Loader, LoaderOptions, compile_component};
 pub use models::{KnownModel, MadeTiers, Named, Order, in_words};
 pub use pace::Pace;
 pub use pool::PoolState;
-pub use request::{Lists, OwnedRequest};
+pub use request::{LAST_MODEL, Lists, Message, OwnedRequest, PINNED, Request};
 pub use settings::{MAX_SETTING_BYTES, Settings};
 pub use shown::{OVERHEAD_BYTES, size};
 pub use stage::{LoadError, Stage};
+pub use verdict::{Decision, Denial, Verdict};
 
 /// The version of the Wasm runtime, as advisories name it.
 pub const WASMTIME_VERSION: &str = env!("WASMTIME_VERSION");

@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::contract::types::ReadsPrompt;
 use wasmgate_base::range::Range;
 
 /// How guest instances are reused.
@@ -163,6 +165,56 @@ impl Limits {
     }
 }
 
+/// How much of a conversation the operator lets a policy read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromptGrant {
+    /// No text.
+    None,
+    /// The newest message of the user.
+    Newest,
+    /// All messages.
+    Conversation,
+}
+
+impl PromptGrant {
+    /// What a policy that reads this much needs.
+    pub(crate) fn needed(reads: ReadsPrompt) -> Self {
+        match reads {
+            ReadsPrompt::None => Self::None,
+            ReadsPrompt::Newest => Self::Newest,
+            ReadsPrompt::Conversation => Self::Conversation,
+        }
+    }
+
+    /// The word in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Newest => "newest",
+            Self::Conversation => "conversation",
+        }
+    }
+}
+
+/// What the operator lets a policy read. A policy that reads more is refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Grants {
+    /// How much of a conversation; all of it if the operator says nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<PromptGrant>,
+}
+
+impl Grants {
+    /// Whether the operator restricts nothing.
+    #[must_use]
+    pub fn is_unrestricted(&self) -> bool {
+        self.prompt.is_none()
+    }
+}
+
 /// The operator's limits of a policy, field by field as in [`Limits`]. The profile's limits apply to the rest.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -178,6 +230,9 @@ pub struct GivenLimits {
     pub calls_per_instance: Option<u32>,
     pub instance_age_seconds: Option<u64>,
     pub instance_memory_bytes: Option<usize>,
+    /// What the policy may read. In the configuration it is a table of its own.
+    #[serde(skip_serializing_if = "Grants::is_unrestricted")]
+    pub grants: Grants,
 }
 
 impl GivenLimits {

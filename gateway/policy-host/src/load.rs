@@ -15,14 +15,15 @@ use super::background::aside;
 use super::builtin;
 use super::component::{LOAD_TIME, Policy, Probed};
 use super::constants;
-use super::contract::types::Manifest;
-use super::contract::{self, Answer, Call};
+use super::contract;
+use super::contract::call::{Answer, Call};
+use super::contract::types::{Manifest, Reads};
 use super::declared;
 use super::failure::{FailureClass, PolicyFailure};
 use super::fixtures::{self, Checked, Fixture, Fixtures};
 use super::hook::Hook;
 use super::host::Log;
-use super::limits::{GivenLimits, Limits, Profile};
+use super::limits::{GivenLimits, Grants, Limits, Profile, PromptGrant};
 use super::link::link;
 use super::loader::Loader;
 use super::models::{KnownModel, Naming, in_words};
@@ -79,6 +80,8 @@ impl Policy {
         let (digest, outline) = read.map_err(|reason| refuse(Stage::Parsed, reason))?;
         let outline = outline.map_err(|reason| refuse(Stage::Parsed, reason))?;
         reached(Stage::Parsed);
+        let grants = limits.grants.clone();
+        let version = contract::version(&outline.exports).unwrap_or_default().to_owned();
         let (profile, limits) = admit(&outline, hook, limits).map_err(|reason| refuse(Stage::Admitted, reason))?;
         reached(Stage::Admitted);
         let component = loader.component(&source.bytes, &digest).await;
@@ -131,6 +134,8 @@ impl Policy {
             }
         };
         let _ = named.set(name(&manifest));
+        let reads = declared::reads(&manifest, &settings);
+        granted(&grants, &reads, &version).map_err(|reason| refuse(Stage::Admitted, reason))?;
         let log = Arc::new(Log::new(manifest.name.clone()));
         let with_tiers = Arc::new(with_tiers(settings.clone(), &naming));
         let pool = Pool::new(linked, limits.clone(), pace, with_tiers, log);
@@ -158,7 +163,9 @@ impl Policy {
             pool,
             probed: none,
             declares,
+            must_declare: hook == Hook::Routing && !version.starts_with("1."),
             denied,
+            reads,
             reads_budgets,
             given: settings,
             naming,
@@ -184,6 +191,22 @@ impl Policy {
                 Err(format!("{count} of {} fixtures failed: {told} | and {} more", checked.len(), count - TOLD))
             }
         }
+    }
+}
+
+/// Refuses a policy that reads more than the operator grants.
+fn granted(grants: &Grants, reads: &Reads, version: &str) -> Result<(), String> {
+    let needed = PromptGrant::needed(reads.prompt);
+    match grants.prompt {
+        Some(granted) if needed > granted => {
+            let (needed, granted) = (needed.as_str(), granted.as_str());
+            let why = match version.starts_with("1.") {
+                true => format!(", as every policy that was built against version {version} of the contract"),
+                false => String::new(),
+            };
+            Err(format!("it reads `{needed}` of the prompt{why}; expected at most `{granted}`, which `grants` allows"))
+        }
+        _ => Ok(()),
     }
 }
 

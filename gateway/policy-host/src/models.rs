@@ -1,19 +1,18 @@
 //! Settings that name models, and the models that the operator configured.
 //!
-//! Version 1 of the contract has no kind of its own for such settings, so their names say it: a text or a list of texts called
-//! `model` or `models`, or whose name ends in `-model` or `-models`. The gateway checks the names in them. A list called
-//! `low-models`, `medium-models` or `high-models` is a tier, after the contract's `tier`. If the operator sets no value for a
-//! tier, the gateway makes one from the configured models, because a policy's author cannot know their names.
+//! The manifest says which settings name models: the gateway checks the names in them. Of the lists that name the models of a
+//! tier, the gateway makes those that the operator does not set from the configured models, because a policy's author cannot know
+//! their names.
 //!
 //! This module must not know: how a policy uses the names.
 
 use std::collections::BTreeMap;
 
-use super::contract::types::{Manifest, Setting, Value};
+use super::contract::types::{Manifest, Meaning, Setting, Tier, Value};
 use super::settings::Settings;
 
 /// The tiers, from the least to the most capable models.
-const TIERS: [&str; 3] = ["low-models", "medium-models", "high-models"];
+const TIERS: [Tier; 3] = [Tier::Low, Tier::Medium, Tier::High];
 
 /// Maximum of names that a message lists.
 const LISTED: usize = 20;
@@ -77,8 +76,10 @@ pub(crate) struct Naming {
     given: Named,
     /// The names in the manifest's defaults that hold, tiers excluded; of a script, those in its constants.
     defaults: Named,
-    /// The tiers that the operator did not set, from the least to the most capable.
-    unset: Vec<&'static str>,
+    /// The settings of the tiers that the operator did not set, from the least to the most capable.
+    unset: Vec<String>,
+    /// The settings of all tiers, likewise.
+    tiers: Vec<String>,
     /// What the gateway made of them; `None` if there are none, or the configured models are not known.
     pub(crate) made: Option<MadeTiers>,
 }
@@ -94,10 +95,9 @@ impl Naming {
                 None => naming.defaults.insert(setting.name.clone(), texts(&setting.default)),
             };
         }
-        let is_unset = |name: &&str| {
-            !given.contains_key(*name) && manifest.settings.iter().any(|setting| tier(setting) == Some(*name))
-        };
-        naming.unset = TIERS.into_iter().filter(is_unset).collect();
+        let setting_of = |of: &Tier| manifest.settings.iter().find(|setting| tier(setting) == Some(*of));
+        naming.tiers = TIERS.iter().filter_map(setting_of).map(|setting| setting.name.clone()).collect();
+        naming.unset = naming.tiers.iter().filter(|name| !given.contains_key(*name)).cloned().collect();
         naming.made = models.and_then(|models| naming.make(models));
         naming
     }
@@ -149,7 +149,7 @@ impl Naming {
     fn make(&self, models: &[KnownModel]) -> Option<MadeTiers> {
         let highest = self.unset.len().checked_sub(1)?;
         let named = |model: &&KnownModel| {
-            TIERS.iter().filter_map(|tier| self.given.get(*tier)).flatten().any(|name| *name == model.name)
+            self.tiers.iter().filter_map(|tier| self.given.get(tier)).flatten().any(|name| *name == model.name)
         };
         let chats: Vec<&KnownModel> = models.iter().filter(|model| !model.embeds).collect();
         let mut left = if chats.is_empty() { models.iter().collect() } else { chats };
@@ -161,7 +161,7 @@ impl Naming {
             // Stable: models of one price keep their order.
             left.sort_by_key(|model| model.price);
         }
-        let mut tiers: Named = self.unset.iter().map(|tier| ((*tier).to_owned(), Vec::new())).collect();
+        let mut tiers: Named = self.unset.iter().map(|tier| (tier.clone(), Vec::new())).collect();
         let last = left.len().saturating_sub(1);
         for (at, model) in left.iter().enumerate() {
             let tier = match at {
@@ -169,7 +169,7 @@ impl Naming {
                 at if at == last => highest,
                 _ => highest / 2,
             };
-            tiers.entry(self.unset[tier].to_owned()).or_default().push(model.name.clone());
+            tiers.entry(self.unset[tier].clone()).or_default().push(model.name.clone());
         }
         Some(MadeTiers { models: tiers, order })
     }
@@ -178,22 +178,24 @@ impl Naming {
 /// As in `low-models = ["a"], high-models = ["b", "c"]`.
 #[must_use]
 pub fn in_words(named: &Named) -> String {
-    // Tiers in their order, all others by name.
-    let rank = |setting: &str| TIERS.iter().position(|tier| *tier == setting).unwrap_or(TIERS.len());
+    // The usual names of tiers in their order, all others by name.
+    let usual = ["low-models", "medium-models", "high-models"];
+    let rank = |setting: &str| usual.iter().position(|tier| *tier == setting).unwrap_or(usual.len());
     let mut settings: Vec<_> = named.iter().collect();
     settings.sort_by_key(|(setting, _)| rank(setting));
     settings.iter().map(|(setting, names)| format!("{setting} = {names:?}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a setting names models, by its name and type.
+/// Whether a setting names models.
 fn names_models(setting: &Setting) -> bool {
-    let last = setting.name.rsplit(['-', '_']).next();
-    matches!(last, Some("model" | "models")) && matches!(setting.default, Value::Text(_) | Value::Texts(_))
+    matches!(setting.meaning, Meaning::Models | Meaning::Tier(_))
 }
 
-fn tier(setting: &Setting) -> Option<&'static str> {
-    let is_list = matches!(setting.default, Value::Texts(_));
-    TIERS.into_iter().find(|tier| is_list && *tier == setting.name)
+fn tier(setting: &Setting) -> Option<Tier> {
+    match setting.meaning {
+        Meaning::Tier(tier) => Some(tier),
+        _ => None,
+    }
 }
 
 /// The names in a value. An empty text names none.

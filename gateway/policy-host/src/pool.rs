@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant as Time};
 
-use super::contract::{Answer, Call};
+use super::contract::call::{Answer, Call};
 use super::host::Log;
 use super::link::Linked;
 use super::sandbox::{CallTime, Instance};
@@ -111,8 +111,8 @@ impl Pool {
         Ok(())
     }
 
-    /// Runs one call, in a warm instance if there is one. `shown`: how many bytes of a request the call shows.
-    pub(super) async fn call(&self, call: Call<'_>, shown: usize) -> Result<Answer, PolicyFailure> {
+    /// Runs one call, in a warm instance if there is one.
+    pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, PolicyFailure> {
         let busy = self.busy.fetch_add(1, Ordering::Relaxed);
         let _busy = Busy(&self.busy);
         if busy >= self.limits.concurrent_calls {
@@ -123,6 +123,7 @@ impl Pool {
             Taken::Warm(instance) => instance,
             Taken::None(linked) => self.fresh(&linked, self.time).await?,
         };
+        let shown = call.question().map_or(0, |question| question.shown.bytes());
         let time = match self.limits.time_to_read(shown) {
             Duration::ZERO => self.time,
             more => CallTime::new(self.limits.call_time() + more, self.pace),

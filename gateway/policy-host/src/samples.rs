@@ -2,15 +2,13 @@
 //!
 //! This module must not know: what the answers mean.
 
-use super::candidates::{ModelFacts, Observation};
+use super::candidates::{Candidate, CostEstimate, Model, Models, Observation, Observed};
 use super::component::Policy;
-use super::contract::Verdict;
-use super::contract::types::{
-    Breaker, Budget, Candidate, Capabilities, CostEstimate, Health, Location, Observed, Price, Request, Role,
-};
+use super::contract::types::{Breaker, Budget, Capabilities, Health, Location, Price, Role};
 use super::failure::PolicyFailure;
 use super::hook::Hook;
-use super::request::OwnedRequest;
+use super::request::{AUTO, LAST_MODEL, OwnedRequest, Request};
+use super::verdict::Verdict;
 
 /// Output tokens to expect if a request names no limit.
 const OUTPUT_TOKENS: u32 = 500;
@@ -25,7 +23,7 @@ pub(crate) struct Sample {
 /// A model that may answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
-    pub(crate) facts: ModelFacts,
+    pub(crate) facts: Model,
     pub(crate) now: Observation,
     pub(crate) estimate: Estimate,
 }
@@ -59,14 +57,29 @@ impl Sample {
     pub(crate) async fn ask(&self, policy: &Policy, id: &str) -> Result<Answered, PolicyFailure> {
         let lists = self.request.lists();
         let request = Request { id, ..self.request.request(&lists) };
-        let candidates: Vec<_> = self.candidates.iter().map(|offer| self.candidate(offer, policy.hook())).collect();
+        let models = Models::new(self.models());
+        let offers = (0..).zip(&self.candidates);
+        let candidates: Vec<_> = offers.map(|(model, offer)| self.candidate(model, offer, policy.hook())).collect();
         match policy.hook() {
-            Hook::Routing => policy.route(request, &candidates).await.map(Answered::Routing),
-            Hook::Cost => policy.estimate(request, &candidates).await.map(Answered::Cost),
+            Hook::Routing => policy.route(&request, &models, &candidates).await.map(Answered::Routing),
+            Hook::Cost => policy.estimate(&request, &models, &candidates).await.map(Answered::Cost),
         }
     }
 
-    fn candidate<'a>(&self, offer: &'a Offer, hook: Hook) -> Candidate<'a> {
+    /// The models of the candidates, and behind them those that the request names besides.
+    fn models(&self) -> Vec<Model> {
+        let mut models: Vec<Model> = self.candidates.iter().map(|offer| offer.facts.clone()).collect();
+        let last = self.request.hints.iter().find(|(name, _)| name == LAST_MODEL).map(|(_, model)| model);
+        let named = [Some(&self.request.requested_model).filter(|model| *model != AUTO), last];
+        for name in named.into_iter().flatten() {
+            if models.iter().all(|model| model.name != *name) {
+                models.push(Offer::named(name).facts);
+            }
+        }
+        models
+    }
+
+    fn candidate(&self, model: u32, offer: &Offer, hook: Hook) -> Candidate {
         let prompt_tokens = self.request.prompt_tokens;
         let output_tokens = self.request.max_tokens.unwrap_or(OUTPUT_TOKENS).min(OUTPUT_TOKENS);
         let estimate = |cost| CostEstimate { input_tokens: prompt_tokens, output_tokens, cost };
@@ -80,7 +93,7 @@ impl Sample {
             (_, Estimate::Cost(cost)) => Some(estimate(Some(cost))),
             (_, Estimate::ByPrice) => Some(estimate(offer.facts.price.map(by_price))),
         };
-        offer.facts.candidate(offer.now, estimate)
+        Candidate { model, now: offer.now, estimate }
     }
 }
 
@@ -88,8 +101,8 @@ impl Offer {
     /// A healthy local model of this name without other facts.
     pub(crate) fn named(model: &str) -> Self {
         Self {
-            facts: ModelFacts {
-                model: model.into(),
+            facts: Model {
+                name: model.into(),
                 backend: "sample".into(),
                 location: Location::Local,
                 price: None,
@@ -104,7 +117,7 @@ impl Offer {
     /// The same with other facts.
     fn known(self, location: Location, price: Price, context_window: u32, capabilities: Capabilities) -> Self {
         let (price, context_window) = (Some(price), Some(context_window));
-        Self { facts: ModelFacts { location, price, context_window, capabilities, ..self.facts }, ..self }
+        Self { facts: Model { location, price, context_window, capabilities, ..self.facts }, ..self }
     }
 }
 

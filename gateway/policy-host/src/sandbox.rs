@@ -10,7 +10,8 @@ use std::time::{Duration, Instant as Time};
 use futures_util::FutureExt;
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
-use super::contract::{Answer, Call, Functions};
+use super::contract::Functions;
+use super::contract::call::{Answer, Call};
 use super::engine::TICK;
 use super::host::{Guest, Log, OutOfMemory};
 use super::link::Linked;

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use wasmgate_base::digest::sha256;
 
-use crate::contract::types::{Manifest, Value};
+use crate::contract::types::{Manifest, Reads, ReadsPrompt, Value};
 use crate::hook::Hook;
 use crate::settings::Settings;
 
@@ -112,8 +112,28 @@ pub(super) fn identity(of: Manifest, script: &str, default_name: Option<&str>) -
         version: header.version.unwrap_or(&digest[..DIGITS]).to_owned(),
         summary: header.summary.map_or(of.summary, str::to_owned),
         settings: of.settings,
+        reads: reads(of.reads, script),
+        denies: of.denies,
+        reasons: of.reasons,
     };
     Ok((manifest, digest))
+}
+
+/// What a script reads: what its component reads, without the parts of requests that its text does not name.
+fn reads(of: Reads, script: &str) -> Reads {
+    let names = |property: &str| {
+        let is_word = |character: char| character.is_alphanumeric() || character == '_';
+        script
+            .match_indices(property)
+            .any(|(at, _)| !script[..at].ends_with(is_word) && !script[at + property.len()..].starts_with(is_word))
+    };
+    let prompt = match () {
+        () if names("messages") || names("conversation") => of.prompt,
+        () if names("prompt") => ReadsPrompt::Newest,
+        () => ReadsPrompt::None,
+    };
+    let labels = if names("labels") { of.labels } else { Vec::new() };
+    Reads { prompt, labels, tenant: of.tenant && (names("tenant") || names("budget")) }
 }
 
 #[cfg(test)]
@@ -121,8 +141,7 @@ mod tests {
     use super::*;
 
     fn of_script(script: &str, default_name: Option<&str>) -> Result<(String, String), String> {
-        let manifest =
-            Manifest { name: COMPONENT.into(), version: "0.1.0".into(), summary: "s".into(), settings: Vec::new() };
+        let manifest = Manifest { version: "0.1.0".into(), summary: "s".into(), ..crate::testing::manifest(COMPONENT) };
         identity(manifest, script, default_name).map(|(manifest, _)| (manifest.name, manifest.version))
     }
 

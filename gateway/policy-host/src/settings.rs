@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use std::collections::HashMap;
 
-use crate::contract::types::{Manifest, Setting, Value};
+use crate::contract::types::{Manifest, Meaning, Setting, Value};
 use crate::models::Naming;
 use crate::script;
 
@@ -59,8 +59,8 @@ fn value(manifest: &Manifest, name: &str, json: &Json) -> Result<Value, String> 
             }
         });
     };
-    let expected = || format!("setting `{name}` is {json}, expected {}", type_name(&setting.default));
-    typed(json, &setting.default).ok_or_else(expected)
+    let value = typed(json, &setting.default).filter(|value| in_range(value, &setting.meaning));
+    value.ok_or_else(|| format!("setting `{name}` is {json}, expected {}", expected(setting)))
 }
 
 /// The operator's settings, and the tiers that the gateway made.
@@ -100,6 +100,24 @@ fn typed(json: &Json, like: &Value) -> Option<Value> {
             Value::Texts(texts.collect::<Option<_>>()?)
         }
     })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ranges are of numbers that people write")]
+fn in_range(value: &Value, meaning: &Meaning) -> bool {
+    match (value, meaning) {
+        (Value::Integer(value), Meaning::Range((from, to))) => (*from..=*to).contains(&(*value as f64)),
+        (Value::Number(value), Meaning::Range((from, to))) => (*from..=*to).contains(value),
+        _ => true,
+    }
+}
+
+/// What a setting may be, in words.
+fn expected(setting: &Setting) -> String {
+    let kind = type_name(&setting.default);
+    match setting.meaning {
+        Meaning::Range((from, to)) => format!("{kind} from {from} to {to}"),
+        _ => kind.to_owned(),
+    }
 }
 
 fn type_name(value: &Value) -> &'static str {

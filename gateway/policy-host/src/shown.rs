@@ -7,7 +7,8 @@
 
 use std::borrow::Cow;
 
-use crate::contract::types::{Message, Request};
+use crate::contract::types::{LeftOut, Reads, ReadsPrompt};
+use crate::request::{Message, Request};
 
 /// Bytes that each message and each label counts in addition to its text: a policy also pays for their number.
 pub const OVERHEAD_BYTES: usize = 64;
@@ -33,32 +34,49 @@ fn label_size((name, value): (&str, &str)) -> usize {
     name.len() + value.len() + OVERHEAD_BYTES
 }
 
+/// In a list of labels that a policy reads: all of them.
+pub(crate) const ALL_LABELS: &str = "*";
+
 /// What is shown of a request.
 pub(crate) struct Shown<'a> {
     messages: Cow<'a, [Message<'a>]>,
-    labels: &'a [(&'a str, &'a str)],
-    /// The hints' names and how much each says.
-    left_out: Vec<(&'static str, String)>,
+    labels: Cow<'a, [(&'a str, &'a str)]>,
+    tenant: bool,
+    left_out: LeftOut,
     /// Its size in bytes, at most.
     bytes: usize,
 }
 
 impl<'a> Shown<'a> {
-    /// Shows a request within `limit` bytes. If it does not fit, the first message (most often the application's
-    /// instructions) and the newest messages are shown, and those between are left out. A first message longer than a
+    /// Shows what a policy reads of a request, within `limit` bytes. If it does not fit, the first message (most often the
+    /// application's instructions) and the newest messages are shown, and those between are left out. A first message longer than a
     /// quarter of the limit is cut to its beginning, and so is a newest message that does not fit.
-    pub(crate) fn of(request: &Request<'a>, limit: usize) -> Self {
-        let (all, all_labels) = (request.messages, request.labels);
-        let bytes = size(request);
+    pub(crate) fn of(request: &Request<'a>, reads: &Reads, limit: usize) -> Self {
+        let all: &'a [Message<'a>] = match reads.prompt {
+            ReadsPrompt::None => &[],
+            ReadsPrompt::Newest => request.newest().map_or(&[], std::slice::from_ref),
+            ReadsPrompt::Conversation => request.messages,
+        };
+        let reads_label = |(name, _): &&(&str, &str)| reads.labels.iter().any(|read| read == name);
+        let all_labels: Cow<'a, [(&'a str, &'a str)]> = match &reads.labels[..] {
+            [] => Cow::Borrowed(&[]),
+            [label] if label == ALL_LABELS => Cow::Borrowed(request.labels),
+            _ => Cow::Owned(request.labels.iter().filter(reads_label).copied().collect()),
+        };
+        let texts: usize = all.iter().map(|message| message.text.len() + OVERHEAD_BYTES).sum();
+        let bytes = texts + all_labels.iter().map(|label| label_size(*label)).sum::<usize>();
+        let tenant = reads.tenant;
         if bytes <= limit {
-            return Self { messages: Cow::Borrowed(all), labels: all_labels, left_out: Vec::new(), bytes };
+            let left_out = LeftOut { messages: 0, bytes: 0, labels: 0 };
+            return Self { messages: Cow::Borrowed(all), labels: all_labels, tenant, left_out, bytes };
         }
         let mut used = 0;
         let fits = |label: &&(&str, &str)| {
             used += label_size(**label);
             used <= limit / SHARE
         };
-        let labels = &all_labels[..all_labels.iter().take_while(fits).count()];
+        let shown_labels = all_labels.iter().take_while(fits).count();
+        let labels: Vec<_> = all_labels[..shown_labels].to_vec();
         let mut left = limit - labels.iter().map(|label| label_size(*label)).sum::<usize>();
         let mut shown = Vec::new();
         let mut cut = 0;
@@ -84,13 +102,12 @@ impl<'a> Shown<'a> {
                 }),
             }
         }
-        let counts = [
-            (MESSAGES_LEFT_OUT, all.len() - shown.len()),
-            (BYTES_CUT, cut),
-            (LABELS_LEFT_OUT, all_labels.len() - labels.len()),
-        ];
-        let left_out = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| (*name, count.to_string()));
-        Self { left_out: left_out.collect(), messages: Cow::Owned(shown), labels, bytes: limit }
+        let left_out = LeftOut {
+            messages: u32::try_from(all.len() - shown.len()).unwrap_or(u32::MAX),
+            bytes: u64::try_from(cut).unwrap_or(u64::MAX),
+            labels: u32::try_from(all_labels.len() - labels.len()).unwrap_or(u32::MAX),
+        };
+        Self { messages: Cow::Owned(shown), labels: Cow::Owned(labels), tenant, left_out, bytes: limit }
     }
 
     /// How much is shown, in bytes, at most.
@@ -98,15 +115,36 @@ impl<'a> Shown<'a> {
         self.bytes
     }
 
-    /// All hints: the request's, and those that say what was left out.
-    pub(crate) fn hints<'h>(&'h self, request: &Request<'h>) -> Vec<(&'h str, &'h str)> {
-        let ours = self.left_out.iter().map(|(name, count)| (*name, &**count));
-        request.hints.iter().copied().chain(ours).collect()
+    /// The messages that are shown.
+    pub(crate) fn messages(&self) -> &[Message<'a>] {
+        &self.messages
     }
 
-    /// The request as it is shown; `hints` are those of this value.
-    pub(crate) fn request<'s>(&'s self, request: Request<'s>, hints: &'s [(&'s str, &'s str)]) -> Request<'s> {
-        Request { messages: &self.messages, labels: self.labels, hints, ..request }
+    /// The labels that are shown.
+    pub(crate) fn labels(&self) -> &[(&'a str, &'a str)] {
+        &self.labels
+    }
+
+    /// Whether the tenant and its budget are shown.
+    pub(crate) fn reads_tenant(&self) -> bool {
+        self.tenant
+    }
+
+    /// What is not shown.
+    pub(crate) fn left_out(&self) -> LeftOut {
+        self.left_out
+    }
+
+    /// The request's hints, and those that say what was left out.
+    pub(crate) fn hints(&self, request: &Request<'a>) -> Vec<(&'a str, Cow<'a, str>)> {
+        let left_out = [
+            (MESSAGES_LEFT_OUT, u64::from(self.left_out.messages)),
+            (BYTES_CUT, self.left_out.bytes),
+            (LABELS_LEFT_OUT, u64::from(self.left_out.labels)),
+        ];
+        let ours = left_out.into_iter().filter(|(_, count)| *count > 0);
+        let ours = ours.map(|(name, count)| (name, Cow::Owned(count.to_string())));
+        request.hints.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).chain(ours).collect()
     }
 }
 
@@ -115,6 +153,10 @@ mod tests {
     use super::*;
     use crate::contract::types::Role;
     use crate::request::OwnedRequest;
+
+    fn reads(prompt: ReadsPrompt) -> Reads {
+        Reads { prompt, labels: vec![ALL_LABELS.to_owned()], tenant: true }
+    }
 
     /// Roles, lengths of texts and hints as shown within `limit`.
     fn shown(texts: &[usize], labels: usize, limit: usize) -> (Vec<usize>, usize, Vec<(String, String)>) {
@@ -126,13 +168,12 @@ mod tests {
         };
         let lists = owned.lists();
         let request = owned.request(&lists);
-        let shown = Shown::of(&request, limit);
-        let hints = shown.hints(&request);
-        let request = shown.request(request.clone(), &hints);
-        assert!(size(&request) <= limit, "{} bytes of {limit}", size(&request));
-        let hints = request.hints.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let lengths = request.messages.iter().map(|message| message.text.len());
-        (lengths.collect(), request.labels.len(), hints.collect())
+        let shown = Shown::of(&request, &reads(ReadsPrompt::Conversation), limit);
+        let part = Request { messages: shown.messages(), labels: shown.labels(), ..request };
+        assert!(size(&part) <= limit, "{} bytes of {limit}", size(&part));
+        let hints = shown.hints(&request).into_iter().map(|(name, value)| (name.to_owned(), value.into_owned()));
+        let lengths = shown.messages().iter().map(|message| message.text.len());
+        (lengths.collect(), shown.labels().len(), hints.collect())
     }
 
     fn hint(name: &str, count: usize) -> (String, String) {
@@ -165,5 +206,28 @@ mod tests {
         assert_eq!((lengths.len(), told), (1024, vec![hint(MESSAGES_LEFT_OUT, 60_000 - 1024)]));
         let (lengths, labels, told) = shown(&[0; 3], 100, 1024);
         assert_eq!((lengths.len(), labels, told), (3, 1, vec![hint(LABELS_LEFT_OUT, 99)]));
+    }
+
+    #[test]
+    fn only_what_the_manifest_reads_is_shown() {
+        let owned = OwnedRequest {
+            messages: [(Role::User, "first"), (Role::User, "newest"), (Role::Tool, "result")]
+                .map(|(role, text)| (role, text.to_owned()))
+                .to_vec(),
+            labels: ["a", "b"].map(|name| (name.to_owned(), "v".to_owned())).to_vec(),
+            ..OwnedRequest::default()
+        };
+        let lists = owned.lists();
+        let request = owned.request(&lists);
+        for (prompt, labels, texts, named) in [
+            (ReadsPrompt::None, &[][..], &[][..], 0),
+            (ReadsPrompt::Newest, &["b", "c"], &["newest"], 1),
+            (ReadsPrompt::Conversation, &["*"], &["first", "newest", "result"], 2),
+        ] {
+            let labels = labels.iter().map(|&label| label.to_owned()).collect();
+            let shown = Shown::of(&request, &Reads { prompt, labels, tenant: false }, 1 << 20);
+            let seen: Vec<&str> = shown.messages().iter().map(|message| message.text).collect();
+            assert_eq!((&seen[..], shown.labels().len()), (texts, named), "{prompt:?}");
+        }
     }
 }

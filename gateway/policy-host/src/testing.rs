@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::component::Policy;
+use crate::contract::types::{Manifest, Reads, ReadsPrompt};
 use crate::fixtures::Fixtures;
 use crate::hook::Hook;
 use crate::limits::GivenLimits;
@@ -47,4 +48,17 @@ pub(super) async fn load_with(
 /// Limits that even a busy machine can meet.
 pub(super) fn patient() -> GivenLimits {
     GivenLimits { call_time_ms: Some(5000), ..GivenLimits::default() }
+}
+
+/// The manifest of a policy without settings that reads nothing.
+pub(super) fn manifest(name: &str) -> Manifest {
+    Manifest {
+        name: name.into(),
+        version: "1".into(),
+        summary: String::new(),
+        settings: Vec::new(),
+        reads: Reads { prompt: ReadsPrompt::None, labels: Vec::new(), tenant: false },
+        denies: false,
+        reasons: Vec::new(),
+    }
 }

@@ -1,14 +1,18 @@
 //! Validates what a policy answered: a choice among the candidates, in range, bounded. Nothing uses a guest's answer
 //! before this check.
 
-use crate::contract::Verdict;
-use crate::contract::types::{CostEstimate, Manifest};
+use crate::candidates::CostEstimate;
+use crate::contract::types::{Manifest, Meaning, Setting, Value};
+use crate::verdict::Verdict;
 
 /// Maximum length of a reason, in bytes.
 pub(super) const MAX_REASON_BYTES: usize = 1024;
 /// Maximum estimate for one request: a million dollars, in nano-dollars. A higher one is a mistake of units, and sums
 /// of such estimates could overflow.
 pub(super) const MAX_COST: u64 = 1_000_000_000_000_000;
+/// Maximum number of reasons in a manifest, and of labels that it reads.
+const MAX_REASONS: usize = 256;
+const MAX_LABELS: usize = 64;
 
 /// Checks a verdict on `candidates` candidates; the error says what is wrong.
 pub(super) fn check_verdict(verdict: &Verdict, candidates: usize) -> Result<(), String> {
@@ -81,8 +85,48 @@ pub(super) fn check_manifest(manifest: &Manifest) -> Result<(), String> {
         if manifest.settings[..i].iter().any(|other| other.name == setting.name) {
             return Err(format!("the manifest has the setting {} twice", setting.name));
         }
+        check_meaning(setting)?;
     }
-    Ok(())
+    if manifest.reads.labels.len() > MAX_LABELS
+        || manifest
+            .reads
+            .labels
+            .iter()
+            .any(|label| !is_word(label, 128, |c| c.is_ascii_graphic() && !c.is_ascii_uppercase()))
+    {
+        return Err(format!(
+            "the labels that it reads are not up to {MAX_LABELS} names of headers in lower case, or `*`"
+        ));
+    }
+    if manifest.reasons.len() > MAX_REASONS {
+        return Err(format!("the manifest has {} reasons, expected at most {MAX_REASONS}", manifest.reasons.len()));
+    }
+    manifest.reasons.iter().try_for_each(|reason| check_reason(reason))
+}
+
+/// Checks that what a setting means fits its type.
+fn check_meaning(setting: &Setting) -> Result<(), String> {
+    let fits = match (setting.meaning, &setting.default) {
+        (Meaning::Plain, _)
+        | (Meaning::Models | Meaning::Labels, Value::Text(_) | Value::Texts(_))
+        | (Meaning::Tier(_), Value::Texts(_)) => true,
+        #[expect(clippy::cast_precision_loss, reason = "ranges are of numbers that people write")]
+        (Meaning::Range((from, to)), Value::Integer(value)) => (from..=to).contains(&(*value as f64)),
+        (Meaning::Range((from, to)), Value::Number(value)) => (from..=to).contains(value),
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    let expected = match setting.meaning {
+        Meaning::Range((from, to)) => format!("a number from {from} to {to}"),
+        Meaning::Models | Meaning::Labels => "a text or a list of texts".to_owned(),
+        Meaning::Tier(_) | Meaning::Plain => "a list of texts".to_owned(),
+    };
+    Err(format!(
+        "the default of the setting {} is {:?}, expected {expected} by its meaning",
+        setting.name, setting.default
+    ))
 }
 
 fn is_word(text: &str, max: usize, allowed: impl Fn(char) -> bool) -> bool {
@@ -92,7 +136,8 @@ fn is_word(text: &str, max: usize, allowed: impl Fn(char) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Decision, Denial, Tier};
+    use crate::contract::types::Tier;
+    use crate::verdict::{Decision, Denial};
 
     fn route(ranking: &[u32], complexity: f64, reason: &str) -> Verdict {
         let (complexity, tier) = (Some(complexity), Some(Tier::Low));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::component::{LOAD_TIME, Policy};
+use super::declared;
 use super::failure::PolicyFailure;
 use super::models::{KnownModel, Naming};
 use super::pace::Pace;
@@ -34,8 +35,10 @@ impl Policy {
             limits: self.limits.clone(),
             pool,
             probed: self.probed,
-            declares: self.declares,
+            declares: declared::denies(&self.manifest, &given).or(self.declares),
+            must_declare: self.must_declare,
             denied: AtomicBool::new(self.denied.load(Ordering::Relaxed)),
+            reads: declared::reads(&self.manifest, &given),
             reads_budgets: self.reads_budgets,
             given,
             naming,

@@ -107,6 +107,9 @@ fn policies(policies: &[PolicyStatus], now: u64) -> Table {
             Some("has_denied") => table.note("can deny requests: it has denied one"),
             _ => {}
         }
+        if let Some(reads) = &policy.reads {
+            table.note(&format!("reads {reads}"));
+        }
         if let Some(DefaultModels { models, order }) = &policy.default_models {
             table.note(&format!("default models, by {order}: {}", in_words(models)));
         }

@@ -13,7 +13,7 @@ use crate::rollout::analysis::{AbortRules, BreakerRules};
 use crate::rollout::slot::{MAX_SHADOWS, Role, is_shadow_name};
 use wasmgate_base::range::Range;
 use wasmgate_policy_host::inspect::Inspection;
-use wasmgate_policy_host::{GivenLimits, Hook, Profile, builtin, script};
+use wasmgate_policy_host::{GivenLimits, Grants, Hook, Profile, builtin, script};
 
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
@@ -30,6 +30,7 @@ pub(super) struct SlotFile {
     builtin: Option<String>,
     file: Option<PathBuf>,
     limits: GivenLimits,
+    grants: Grants,
     settings: serde_json::Map<String, serde_json::Value>,
     setting_files: BTreeMap<String, PathBuf>,
     // Only in the active slot.
@@ -162,6 +163,10 @@ fn mean_policy(path: &[&str], mut file: SlotFile, folder: &Path, problems: &mut 
     if let Err(message) = file.limits.over(Profile::Engine) {
         refused("limits", Code::OutOfRange, message, "");
     }
+    if !file.limits.grants.is_unrestricted() {
+        refused("limits", Code::Conflict, "`grants` is in it".into(), "the table `grants` next to `limits`");
+    }
+    file.limits.grants = file.grants;
     if let Some(name) = file.setting_files.keys().find(|name| file.settings.contains_key(*name)) {
         let found = format!("`{name}` is also in `settings`");
         refused("setting_files", Code::Conflict, found, "it in only one of them");

@@ -400,6 +400,7 @@ impl Control {
             probe_seconds = probed.median.as_secs_f64(),
             probe_worst_seconds = probed.worst.as_secs_f64(),
             memory_bytes = probed.memory_bytes,
+            reads = %crate::rollout::api::ReadsStatus::from(version.policy.reads()),
             "policy placed"
         );
         let entry = self.slots.entry(slot);

@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use super::{Control, Done};
-use crate::backend::Catalog;
+use crate::backend::{Capability, Catalog, LiveModel};
 use crate::rollout::slot::Slot;
 use crate::state::Version;
-use wasmgate_policy_host::{KnownModel, MadeTiers, Named, Policy, PolicyFailure, in_words};
+use wasmgate_policy_host::{
+    Capabilities, KnownModel, Location, MadeTiers, Model, Named, Policy, PolicyFailure, Price, in_words,
+};
 
 /// What was last reported of a slot's version.
 #[derive(Debug, Default)]
@@ -20,7 +22,7 @@ pub(super) struct Reported {
 
 /// The configured models, as policies' settings may name them.
 pub(super) fn known(catalog: &Catalog) -> Vec<KnownModel> {
-    let known = |live: &crate::backend::LiveModel| {
+    let known = |live: &LiveModel| {
         let model = &live.model;
         KnownModel {
             name: model.name.clone(),
@@ -30,6 +32,31 @@ pub(super) fn known(catalog: &Catalog) -> Vec<KnownModel> {
         }
     };
     catalog.models().iter().map(known).collect()
+}
+
+/// The configured models, as policies are given them.
+pub(super) fn offered(catalog: &Catalog) -> Vec<Model> {
+    let offered = |live: &LiveModel| {
+        let (model, backend) = (&live.model, live.backend.settings());
+        Model {
+            name: model.name.clone(),
+            backend: backend.name.clone(),
+            location: match backend.location {
+                crate::backend::Location::Local => Location::Local,
+                crate::backend::Location::Cloud => Location::Cloud,
+            },
+            price: model.price.map(|price| Price { input: price.input.0, output: price.output.0 }),
+            context_window: model.context_window,
+            capabilities: model.capabilities.iter().fold(Capabilities::empty(), |set, capability| {
+                set | match capability {
+                    Capability::Tools => Capabilities::TOOLS,
+                    Capability::Images => Capabilities::IMAGES,
+                    Capability::StructuredOutput => Capabilities::STRUCTURED_OUTPUT,
+                }
+            }),
+        }
+    };
+    catalog.models().iter().map(offered).collect()
 }
 
 /// The names in a policy's settings that no configured model has, by setting.

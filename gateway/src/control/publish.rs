@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::desired::Desired;
-use super::{By, Control};
+use super::{By, Control, models};
 use crate::backend::Catalog;
 use crate::config::Config;
 use crate::metrics::LastReload;
@@ -12,7 +12,7 @@ use crate::rollout::slot_state::Override;
 use crate::state::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
 use crate::telemetry::gauges;
 use wasmgate_base::time::now;
-use wasmgate_policy_host::Hook;
+use wasmgate_policy_host::{Hook, Models};
 
 /// A snapshot without policies, for the time before the gateway serves.
 pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
@@ -21,6 +21,7 @@ pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
         limits: config.server.clone(),
         log_requests: config.log.requests,
         catalog: Arc::clone(catalog),
+        policy_models: Models::new(models::offered(catalog)),
         models: Vec::new(),
         access: config.access.clone(),
         groups: Vec::new(),
@@ -39,6 +40,8 @@ impl Control {
         let metrics = &self.metrics;
         let snapshot = Snapshot {
             generation: self.generation,
+            // The same as before if nothing has changed, so that policies need not be given them again.
+            policy_models: self.serving.snapshot().policy_models.renewed(models::offered(&self.catalog)),
             models: self.catalog.models().iter().map(|live| metrics.model(live)).collect(),
             groups: (self.config.access.accounts.groups().iter().enumerate())
                 .map(|(position, group)| metrics.group(position, &group.name))

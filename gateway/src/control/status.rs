@@ -72,6 +72,7 @@ impl Control {
             agreement: self.agreement(slot),
             share_percent: (slot.role == Role::Canary).then(|| self.percent(slot)),
             can_deny: loaded.map(|version| version.policy.can_deny().as_str().to_owned()),
+            reads: loaded.map(|version| version.policy.reads().into()),
             default_models: loaded
                 .and_then(|version| version.policy.made_tiers())
                 .map(|made| DefaultModels { models: made.models.clone(), order: made.order.as_str().to_owned() }),

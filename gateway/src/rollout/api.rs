@@ -4,6 +4,7 @@
 //! This module must not know: HTTP, how an operation is done.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::analysis::Progress;
 use super::slot::Slot;
 use wasmgate_base::time::UnixSeconds;
+use wasmgate_policy_host::{Reads, ReadsPrompt};
 
 /// The status of the gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +90,9 @@ pub struct PolicyStatus {
     /// its settings, `has_denied`, `no`, or `unknown`; null if none is loaded.
     #[serde(default)]
     pub can_deny: Option<String>,
+    /// What the loaded policy reads of requests; null if none is loaded.
+    #[serde(default)]
+    pub reads: Option<ReadsStatus>,
     /// The tiers that no setting names, which the gateway made from the configured models; null if there are none.
     #[serde(default)]
     pub default_models: Option<DefaultModels>,
@@ -100,6 +105,45 @@ pub struct PolicyStatus {
     pub source_missing: bool,
     /// Earlier good versions to roll back to: the first that was not rolled back from is the next.
     pub previous: Vec<VersionStatus>,
+}
+
+/// What a policy reads of requests. It cannot see the rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadsStatus {
+    /// How much of the conversation: `none`, `newest` (the user's newest message) or `conversation`.
+    pub prompt: String,
+    /// The labels that it reads; `*`: all that the operator's allow-list lets policies see.
+    pub labels: Vec<String>,
+    /// Whether it reads the tenant's name and budget.
+    pub tenant: bool,
+}
+
+impl From<&Reads> for ReadsStatus {
+    fn from(reads: &Reads) -> Self {
+        let prompt = match reads.prompt {
+            ReadsPrompt::None => "none",
+            ReadsPrompt::Newest => "newest",
+            ReadsPrompt::Conversation => "conversation",
+        };
+        Self { prompt: prompt.to_owned(), labels: reads.labels.clone(), tenant: reads.tenant }
+    }
+}
+
+impl fmt::Display for ReadsStatus {
+    /// As in `the user's newest message, labels x-team, tenant`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &*self.prompt {
+            "none" => "nothing of the prompt",
+            "newest" => "the user's newest message",
+            _ => "the conversation",
+        })?;
+        match &self.labels[..] {
+            [] => {}
+            [all] if all == "*" => f.write_str(", all labels")?,
+            labels => write!(f, ", labels {}", labels.join(" and "))?,
+        }
+        if self.tenant { f.write_str(", tenant") } else { Ok(()) }
+    }
 }
 
 /// Tiers that the gateway made from the configured models.

@@ -13,7 +13,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wasmgate_policy_host::{Candidate, Example, FailureClass, Request};
+use wasmgate_policy_host::{Candidate, Example, FailureClass, Models, Request};
 
 /// Up to this size a request is ordinary, in bytes as a policy is shown it. The largest sample has some 5 KiB.
 pub const ORDINARY_BYTES: usize = 32 << 10;
@@ -81,7 +81,7 @@ struct Kept {
 impl Evidence {
     /// Notes a failed request. Copies it if it becomes part of the sample: the first ones always, later ones ever more
     /// rarely.
-    pub fn note(&self, size: Size, bytes: usize, request: &Request<'_>, candidates: &[Candidate<'_>]) {
+    pub fn note(&self, size: Size, bytes: usize, request: &Request<'_>, models: &Models, candidates: &[Candidate]) {
         if bytes > KEPT_BYTES {
             return;
         }
@@ -98,7 +98,7 @@ impl Evidence {
             _ => usize::try_from(self.random.hash_one(kept.noted) % kept.seen).unwrap_or(usize::MAX),
         };
         if place < most {
-            let example = Arc::new(Example::of(request, candidates));
+            let example = Arc::new(Example::of(request, models, candidates));
             match kept.examples.get_mut(place) {
                 Some(old) => *old = example,
                 None => kept.examples.push(example),
@@ -155,7 +155,7 @@ mod tests {
         let noted = |id: &str| {
             let request = OwnedRequest { id: id.to_owned(), ..OwnedRequest::default() };
             let lists = request.lists();
-            evidence.note(Size::Ordinary, 0, &request.request(&lists), &[]);
+            evidence.note(Size::Ordinary, 0, &request.request(&lists), &Models::new([]), &[]);
         };
         let mut late = 0;
         for _ in 0..200 {
@@ -177,7 +177,7 @@ mod tests {
         let lists = request.lists();
         for bytes in [ORDINARY_BYTES + 1, KEPT_BYTES, KEPT_BYTES + 1] {
             for _ in 0..10 {
-                evidence.note(Size::Large, bytes, &request.request(&lists), &[]);
+                evidence.note(Size::Large, bytes, &request.request(&lists), &Models::new([]), &[]);
             }
         }
         let lengths = [Size::Ordinary, Size::Large].map(|size| evidence.examples(size).len());

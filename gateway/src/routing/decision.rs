@@ -16,7 +16,7 @@ use crate::state::{DEFAULT_NAME, Decider, Serving, Snapshot};
 use crate::telemetry::Record;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_policy_host::{
-    Breaker, Candidate, CostEstimate, FailureClass, Health, Observation, PolicyFailure, Request, Verdict,
+    Breaker, Candidate, CostEstimate, FailureClass, Health, Models, Observation, PolicyFailure, Request, Verdict,
 };
 
 /// Which models answer, in which order, and why.
@@ -82,8 +82,8 @@ impl Routing<'_> {
     async fn steps(&self, record: &mut Record) -> Result<Decision, Failure> {
         let models = self.snapshot.catalog.models();
         record.choices = self.permitted.len();
-        let mut candidates: Vec<Candidate<'_>> =
-            self.permitted.iter().map(|&index| candidate(&models[index], observe(&models[index]), None)).collect();
+        let mut candidates: Vec<Candidate> =
+            self.permitted.iter().map(|&index| candidate(index, &models[index])).collect();
         let estimated = self.estimate(record, &candidates).await?;
         for (candidate, estimate) in candidates.iter_mut().zip(estimated.iter().flatten()) {
             candidate.estimate = Some(*estimate);
@@ -111,14 +111,14 @@ impl Routing<'_> {
     async fn estimate(
         &self,
         record: &mut Record,
-        candidates: &[Candidate<'_>],
+        candidates: &[Candidate],
     ) -> Result<Option<Vec<CostEstimate>>, Failure> {
         let Some(decider) = self.snapshot.cost.pick(self.header, self.sticks()) else { return Ok(None) };
         record.costed_by = Some(Arc::clone(decider));
         let began = Instant::now();
         let estimated = match decider.version.is_open() {
             true => Err(breaker_open()),
-            false => decider.version.policy.estimate(self.request.clone(), candidates).await,
+            false => decider.version.policy.estimate(&self.request, self.models(), candidates).await,
         };
         let outcome = estimated.as_ref().map(|_| DecisionOutcome::Route).map_err(|failure| failure.class);
         record.cost_evaluation = Some(self.note(decider, began, outcome, candidates));
@@ -126,6 +126,11 @@ impl Routing<'_> {
             Ok(estimates) => Ok(Some(estimates)),
             Err(failure) => failed(decider, &failure).map(|()| None),
         }
+    }
+
+    /// The models as policies know them.
+    fn models(&self) -> &Models {
+        &self.snapshot.policy_models
     }
 
     /// What keeps a request with one version of a policy: its conversation, else nothing.
@@ -141,7 +146,7 @@ impl Routing<'_> {
         decision
     }
 
-    async fn route(&self, record: &mut Record, candidates: &[Candidate<'_>]) -> Result<Decision, Failure> {
+    async fn route(&self, record: &mut Record, candidates: &[Candidate]) -> Result<Decision, Failure> {
         let estimates = candidates.iter().map(|candidate| candidate.estimate).collect();
         let reason = match self.snapshot.routing.pick(self.header, self.sticks()) {
             None => "no routing policy is enabled: the first usable model in the configured order",
@@ -186,12 +191,12 @@ impl Routing<'_> {
         &self,
         record: &mut Record,
         decider: &Decider,
-        candidates: &[Candidate<'_>],
+        candidates: &[Candidate],
     ) -> Result<Verdict, PolicyFailure> {
         let began = Instant::now();
         let routed = match decider.version.is_open() {
             true => Err(breaker_open()),
-            false => decider.version.policy.route(self.request.clone(), candidates).await,
+            false => decider.version.policy.route(&self.request, self.models(), candidates).await,
         };
         let outcome = outcome_of(&routed);
         record.routing_evaluation = Some(self.note(decider, began, outcome, candidates));
@@ -204,10 +209,10 @@ impl Routing<'_> {
         decider: &Decider,
         began: Instant,
         outcome: Result<DecisionOutcome, FailureClass>,
-        candidates: &[Candidate<'_>],
+        candidates: &[Candidate],
     ) -> Evaluation {
         let took = began.elapsed();
-        if decider.version.note_call(took, outcome.err(), &self.request, candidates) {
+        if decider.version.note_call(took, outcome.err(), &self.request, self.models(), candidates) {
             self.serving.policy_failed.notify_one();
         }
         Evaluation { took, outcome }

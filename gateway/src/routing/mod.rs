@@ -28,10 +28,7 @@ use wasmgate_base::time::now;
 use wasmgate_base::tokens::{IMAGE_TOKENS, TokenEstimator};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
-use wasmgate_policy_host::Budget;
-
-/// The hint that names the model that answered the conversation before.
-const LAST_MODEL: &str = "last-model";
+use wasmgate_policy_host::{Budget, LAST_MODEL};
 
 /// Ranks models for requests.
 #[derive(Debug)]

@@ -14,13 +14,12 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::candidate::candidate;
 use super::decision::{is_down, outcome_of};
 use crate::metrics::Comparison;
 use crate::metrics::labels::{DecisionOutcome, Evaluation};
 use crate::state::{Shadow, Snapshot};
 use wasmgate_base::money::NanoDollars;
-use wasmgate_policy_host::{Candidate, CostEstimate, FailureClass, Hook, Observation, OwnedRequest, Request, Verdict};
+use wasmgate_policy_host::{Candidate, CostEstimate, FailureClass, Hook, OwnedRequest, Request, Verdict};
 
 /// Requests that may wait for the shadow thread.
 const QUEUE: usize = 64;
@@ -73,7 +72,13 @@ pub(super) struct Actual {
 
 impl Shadows {
     /// Queues a decided request for the shadows of `snapshot`. Copies what they need; never waits.
-    pub(super) fn ask(&self, snapshot: &Arc<Snapshot>, request: &Request<'_>, seen: &[Candidate<'_>], actual: Actual) {
+    pub(super) fn ask(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        request: &Request<'_>,
+        candidates: &[Candidate],
+        actual: Actual,
+    ) {
         if snapshot.routing.shadows.is_empty() && snapshot.cost.shadows.is_empty() {
             return;
         }
@@ -82,7 +87,7 @@ impl Shadows {
             Some(queue) => {
                 match (queue.try_reserve(), Held::take(&self.waiting, wasmgate_policy_host::size(request))) {
                     (Ok(place), Some(held)) => {
-                        place.send(Decided::new(snapshot, request, seen, actual, held));
+                        place.send(Decided::new(snapshot, request, candidates, actual, held));
                         true
                     }
                     (Err(_), _) | (_, None) => false,
@@ -136,50 +141,33 @@ async fn work(mut asked: mpsc::Receiver<Decided>) {
 struct Decided {
     snapshot: Arc<Snapshot>,
     request: OwnedRequest,
-    candidates: Vec<Seen>,
+    candidates: Vec<Candidate>,
     actual: Actual,
     /// Dropped with this copy.
     _held: Held,
-}
-
-/// A candidate as it was when the request was decided.
-#[derive(Debug)]
-struct Seen {
-    // By position in the catalog.
-    model: usize,
-    now: Observation,
-    estimate: Option<CostEstimate>,
 }
 
 impl Decided {
     fn new(
         snapshot: &Arc<Snapshot>,
         request: &Request<'_>,
-        seen: &[Candidate<'_>],
+        candidates: &[Candidate],
         actual: Actual,
         held: Held,
     ) -> Self {
-        let candidates = seen.iter().filter_map(|candidate| {
-            let model = snapshot.catalog.find(candidate.model)?;
-            Some(Seen { model, now: candidate.into(), estimate: candidate.estimate })
-        });
-        let candidates = candidates.collect();
+        let candidates = candidates.to_vec();
         Self { snapshot: Arc::clone(snapshot), request: request.into(), candidates, actual, _held: held }
     }
 
-    fn candidates(&self) -> Vec<Candidate<'_>> {
-        let models = self.snapshot.catalog.models();
-        self.candidates.iter().map(|seen| candidate(&models[seen.model], seen.now, seen.estimate)).collect()
-    }
-
     async fn route(&self, shadow: &Shadow) {
-        let (lists, candidates) = (self.request.lists(), self.candidates());
+        let lists = self.request.lists();
+        let (request, models) = (self.request.request(&lists), &self.snapshot.policy_models);
         let began = Instant::now();
-        let verdict = shadow.decider.version.policy.route(self.request.request(&lists), &candidates).await;
+        let verdict = shadow.decider.version.policy.route(&request, models, &self.candidates).await;
         let outcome = outcome_of(&verdict);
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
         let first = verdict.as_ref().ok().and_then(|verdict| self.first_choice(verdict));
-        let model = first.map(|seen| seen.model);
+        let model = first.map(|seen| seen.model as usize);
         let cost = first.and_then(|seen| seen.estimate?.cost).map(NanoDollars);
         shadow.decider.metrics.observe_decision(Some(outcome), model, cost);
         match verdict {
@@ -193,15 +181,15 @@ impl Decided {
     }
 
     /// The model that would be called first if the shadow were active.
-    fn first_choice(&self, verdict: &Verdict) -> Option<&Seen> {
-        let is_named = |seen: &&Seen| Some(seen.model) == self.actual.named;
+    fn first_choice(&self, verdict: &Verdict) -> Option<&Candidate> {
+        let is_named = |seen: &&Candidate| Some(seen.model as usize) == self.actual.named;
         match verdict {
             Verdict::Route(decision) => {
                 let mut ranking = decision.ranking.iter().filter_map(|&index| self.candidates.get(index as usize));
                 ranking.clone().find(is_named).or_else(|| ranking.next())
             }
             Verdict::Pass => {
-                let is_usable = |seen: &&Seen| !is_down(&seen.now);
+                let is_usable = |seen: &&Candidate| !is_down(&seen.now);
                 let mut all = self.candidates.iter();
                 all.clone().find(is_named).or_else(|| all.clone().find(is_usable)).or_else(|| all.next())
             }
@@ -211,12 +199,10 @@ impl Decided {
 
     async fn estimate(&self, shadow: &Shadow) {
         let lists = self.request.lists();
-        let mut candidates = self.candidates();
-        for candidate in &mut candidates {
-            candidate.estimate = None;
-        }
+        let candidates: Vec<_> = self.candidates.iter().map(|seen| Candidate { estimate: None, ..*seen }).collect();
+        let (request, models) = (self.request.request(&lists), &self.snapshot.policy_models);
         let began = Instant::now();
-        let estimates = shadow.decider.version.policy.estimate(self.request.request(&lists), &candidates).await;
+        let estimates = shadow.decider.version.policy.estimate(&request, models, &candidates).await;
         let outcome = estimates.as_ref().map(|_| DecisionOutcome::Route).map_err(|failure| failure.class);
         shadow.decider.metrics.observe(Some(Evaluation { took: began.elapsed(), outcome }));
         match (estimates, &self.actual.estimates) {

@@ -69,7 +69,7 @@ impl<'a> View<'a> {
         if matches!(chat.format, Some(Format::Json | Format::Schema { .. })) {
             needs.structured_output = true;
         }
-        let hints = pinned.map(|reason| ("pinned", reason.as_str())).into_iter().collect();
+        let hints = pinned.map(|reason| (policy_host::PINNED, reason.as_str())).into_iter().collect();
         Self { messages: messages.collect(), labels: labels.collect(), hints, images, needs }
     }
 
@@ -93,13 +93,7 @@ impl<'a> View<'a> {
     ) -> policy_host::Request<'r> {
         policy_host::Request {
             id,
-            dialect: match dialect {
-                Dialect::Native => policy_host::Dialect::Native,
-                // The contract's list of dialects is closed within 1.x, and these are OpenAI's too.
-                Dialect::OpenAi | Dialect::Responses | Dialect::Completions => policy_host::Dialect::Openai,
-                Dialect::Anthropic => policy_host::Dialect::Anthropic,
-                Dialect::Ollama | Dialect::Generate => policy_host::Dialect::Ollama,
-            },
+            dialect: dialect.as_str(),
             requested_model: &chat.model,
             messages,
             prompt_tokens,
@@ -107,6 +101,7 @@ impl<'a> View<'a> {
             streaming: chat.stream,
             tools: self.needs.tools,
             images: self.needs.images,
+            structured_output: self.needs.structured_output,
             tenant,
             budget,
             labels: &self.labels,

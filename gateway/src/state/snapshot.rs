@@ -16,7 +16,7 @@ use crate::rollout::stats::Stats;
 use wasmgate_accounts::{Chain, Group};
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Price;
-use wasmgate_policy_host::{Candidate, FailureClass, Hook, Policy, Request};
+use wasmgate_policy_host::{Candidate, FailureClass, Hook, Models, Policy, Request};
 
 /// The name of the gateway's own default in place of a policy's.
 pub const DEFAULT_NAME: &str = "default";
@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub log_requests: bool,
     /// The models and backends.
     pub catalog: Arc<Catalog>,
+    /// The models as policies know them, by position in the catalog.
+    pub policy_models: Models,
     /// The series of each model, by position in the catalog.
     pub models: Vec<ModelMetrics>,
     /// Who may use the gateway.
@@ -162,7 +164,8 @@ impl Version {
         took: Duration,
         failed: Option<FailureClass>,
         request: &Request<'_>,
-        candidates: &[Candidate<'_>],
+        models: &Models,
+        candidates: &[Candidate],
     ) -> bool {
         let bytes = wasmgate_policy_host::size(request);
         let Some(of) = evidence::weight(failed, bytes) else { return false };
@@ -175,7 +178,7 @@ impl Version {
             self.stats.note_large(failed.is_some() && of == Size::Large);
         }
         if failed.is_some() {
-            self.evidence.note(of, bytes, request, candidates);
+            self.evidence.note(of, bytes, request, models, candidates);
         }
         failed.is_some()
     }

@@ -27,6 +27,7 @@ const DENY_WITHOUT_LOCAL: Boolean = Boolean {
 const MODELS: Texts = Texts {
     name: "models",
     summary: "Models in order of preference; those not named come after, in the configured order.",
+    meaning: Meaning::Models,
     default: &[],
 };
 
@@ -43,6 +44,7 @@ impl Policy for BudgetGuard {
             "budget-guard",
             env!("CARGO_PKG_VERSION"),
             "Local models only when a tenant's budget is nearly spent.",
+            Reads::nothing().with_tenant(),
             &[LOCAL_BELOW.entry(), DENY_WITHOUT_LOCAL.entry(), MODELS.entry()],
         )
     }

@@ -10,19 +10,19 @@ fn policy<const N: usize>(settings: [(&str, Value); N]) -> BudgetGuard {
     BudgetGuard::configure(&Settings::of(settings)).unwrap()
 }
 
-fn with_budget(left: u64, limit: u64) -> Request {
+fn with_budget(left: u64, limit: u64) -> Request<'static> {
     Request { budget: Some(Budget { limit, left }), ..request("hello") }
 }
 
-fn models() -> [Candidate; 4] {
+fn models() -> [Candidate<'static>; 4] {
     [cloud("sonnet", 3, 15), candidate("phi2"), cloud("haiku", 1, 5), candidate("tinyllama")]
 }
 
 fn decide(policy: &BudgetGuard, request: &Request, candidates: &[Candidate]) -> (Vec<String>, String) {
     match policy.route(request, candidates) {
         Ok(Verdict::Route(decision)) => {
-            let models = decision.ranking.iter().map(|&index| candidates[index as usize].model.clone());
-            (models.collect(), decision.reason)
+            let models = decision.ranking.iter().map(|&index| candidates[index as usize].model.to_owned());
+            (models.collect(), decision.reason.to_string())
         }
         Ok(Verdict::Deny(denial)) => (vec![denial.code], denial.reason),
         other => std::panic!("{other:?}"),

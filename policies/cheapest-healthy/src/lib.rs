@@ -17,6 +17,12 @@ const EXPECTED_OUTPUT_TOKENS: Integer = Integer {
     default: 500,
 };
 
+/// The reasons, by number.
+const REASONS: [&str; 2] = [
+    "cheapest of those that can answer: {model}, {0} nano-dollars expected",
+    "cheapest of those that can answer: {model}, of unknown price",
+];
+
 /// The configured policy.
 pub struct CheapestHealthy {
     expected_output_tokens: u32,
@@ -28,8 +34,10 @@ impl Policy for CheapestHealthy {
             "cheapest-healthy",
             env!("CARGO_PKG_VERSION"),
             "The cheapest model that is healthy and can take the request.",
+            Reads::nothing(),
             &[EXPECTED_OUTPUT_TOKENS.entry()],
         )
+        .with_reasons(&REASONS)
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {
@@ -47,13 +55,12 @@ impl Routing for CheapestHealthy {
         let ranking = rank::sorted(candidates, |a, b| key(a).cmp(&key(b)));
         let ranking = rank::able_first(request, candidates, ranking);
         let first = ranking.first().map(|&index| &candidates[index as usize]).ok_or("there is no candidate")?;
-        let cost = match cost(first) {
-            Some(cost) => format!("{} nano-dollars expected", cost),
-            None => "of unknown price".to_owned(),
-        };
-        let reason = match rank::obstacle(request, first) {
-            None => format!("cheapest of those that can answer: {}, {cost}", first.model),
-            Some(obstacle) => format!("no candidate is fit to answer; cheapest is {}, which {obstacle}", first.model),
+        let reason = match (rank::obstacle(request, first), cost(first)) {
+            (None, Some(cost)) => Reason::coded(0, &[cost as f64]),
+            (None, None) => Reason::coded(1, &[]),
+            (Some(obstacle), _) => {
+                format!("no candidate is fit to answer; cheapest is {}, which {obstacle}", first.model).into()
+            }
         };
         Ok(Decision::unscored(ranking, reason).into())
     }

@@ -11,14 +11,14 @@ fn decide(request: &Request, candidates: &[Candidate]) -> (Vec<String>, Decision
     let policy = CheapestHealthy::configure(&Settings::of([])).unwrap();
     match policy.route(request, candidates) {
         Ok(Verdict::Route(decision)) => {
-            (decision.ranking.iter().map(|&index| candidates[index as usize].model.clone()).collect(), decision)
+            (decision.ranking.iter().map(|&index| candidates[index as usize].model.to_owned()).collect(), decision)
         }
         other => std::panic!("{other:?}"),
     }
 }
 
 /// From the most expensive to the cheapest.
-fn models() -> [Candidate; 4] {
+fn models() -> [Candidate<'static>; 4] {
     let unpriced = Candidate { price: None, ..candidate("unpriced") };
     [
         unpriced,
@@ -32,7 +32,7 @@ fn models() -> [Candidate; 4] {
 fn by_cost_and_unpriced_last() {
     let (ranking, decision) = decide(&request("hello, you"), &models());
     assert_eq!(ranking, ["free", "cheap", "dear", "unpriced"]);
-    assert_eq!(decision.reason, "cheapest of those that can answer: free, 0 nano-dollars expected");
+    assert_eq!(decision.reason, Reason::coded(0, &[0.0]));
     assert_eq!((decision.complexity, decision.tier), (None, None));
 }
 

@@ -32,19 +32,26 @@ const LOW_MODELS: Texts = Texts {
     summary: "Models for low scores, the first choice first. Low, medium and high models in a row go from \
               the least to the most capable: fallbacks go up that row first, then down. The gateway makes tiers that \
               are not set from its models.",
+    meaning: Meaning::Tier(Tier::Low),
     default: &["tinyllama"],
 };
-const MEDIUM_MODELS: Texts =
-    Texts { name: "medium-models", summary: "Models for medium scores, the first choice first.", default: &["phi2"] };
+const MEDIUM_MODELS: Texts = Texts {
+    name: "medium-models",
+    summary: "Models for medium scores, the first choice first.",
+    meaning: Meaning::Tier(Tier::Medium),
+    default: &["phi2"],
+};
 const HIGH_MODELS: Texts = Texts {
     name: "high-models",
     summary: "Models for high scores, the first choice first.",
+    meaning: Meaning::Tier(Tier::High),
     default: &["claude-sonnet"],
 };
 const COMPLEX_KEYWORDS: Texts = Texts {
     name: "complex-keywords",
     summary: "Words that raise the score by 0.1 each, by 0.3 at most, wherever they occur, in any case. Of a message \
               above 128 KiB only the first and the last 64 KiB are scored.",
+    meaning: Meaning::Plain,
     default: &[
         "analyze",
         "design",
@@ -64,6 +71,7 @@ const COMPLEX_KEYWORDS: Texts = Texts {
 const SIMPLE_KEYWORDS: Texts = Texts {
     name: "simple-keywords",
     summary: "Words that lower the score by 0.1 where no complex keyword occurs, in any case.",
+    meaning: Meaning::Plain,
     default: &[
         "summarize",
         "list",
@@ -101,6 +109,7 @@ impl Policy for Complexity {
             "complexity",
             env!("CARGO_PKG_VERSION"),
             "Small models for simple prompts, the most capable one for design and code.",
+            Reads::newest(),
             &[
                 LOW_BELOW.entry(),
                 HIGH_ABOVE.entry(),
@@ -223,9 +232,8 @@ impl Complexity {
 }
 
 /// The text of the last user message; of a very long one its beginning and its end, so that no request takes much time.
-fn scored_text(request: &Request) -> Cow<'_, str> {
-    let last = request.messages.iter().rfind(|message| message.role == wasmgate_policy::Role::User);
-    let text = last.map_or("", |message| &*message.text);
+fn scored_text<'a>(request: &Request<'a>) -> Cow<'a, str> {
+    let text = request.newest();
     if text.len() <= 2 * SCORED_BYTES {
         return text.into();
     }

@@ -20,7 +20,7 @@ fn every_case_holds() {
         };
         let model = &candidates[decision.ranking[0] as usize].model;
         assert_eq!(
-            (decision.complexity, decision.tier.map(Tier::name), model.as_str()),
+            (decision.complexity, decision.tier.map(Tier::name), *model),
             (case["score"].as_float(), Some(text("tier")), text("model")),
             "{}: {}",
             text("name"),

@@ -36,6 +36,20 @@ const EXPLORE_SHARE: Number = Number {
     default: 0.01,
 };
 
+/// The reasons, by number: each with the expected milliseconds, and each without.
+const REASONS: [&str; 10] = [
+    "{model}: expected to answer soonest, {0} ms expected",
+    "{model}: expected to answer soonest, speed not known",
+    "{model}: explored to refresh its averages, {0} ms expected",
+    "{model}: explored to refresh its averages, speed not known",
+    "{model}: not called yet, to learn its speed, {0} ms expected",
+    "{model}: not called yet, to learn its speed, speed not known",
+    "{model}: soonest of the degraded candidates, {0} ms expected",
+    "{model}: soonest of the degraded candidates, speed not known",
+    "{model}: no candidate is fit to answer, {0} ms expected",
+    "{model}: no candidate is fit to answer, speed not known",
+];
+
 /// The configured policy.
 pub struct LatencyAware {
     expected_output_tokens: u32,
@@ -59,8 +73,10 @@ impl Policy for LatencyAware {
             "latency-aware",
             env!("CARGO_PKG_VERSION"),
             "The model that is expected to answer soonest.",
+            Reads::nothing(),
             &[EXPECTED_OUTPUT_TOKENS.entry(), EXPLORE_IN_FLIGHT.entry(), EXPLORE_SHARE.entry()],
         )
+        .with_reasons(&REASONS)
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {
@@ -81,27 +97,26 @@ impl Routing for LatencyAware {
         });
         let known = |&&index: &&u32| key(&candidates[index as usize]).0 == Place::Known;
         let explored = match ranking.iter().take_while(known).count() {
-            0 | 1 => None,
-            known => self.explored(&request.id, known),
+            known if known > 1 && self.explore_share > 0.0 => self.explored(&request.id(), known),
+            _ => None,
         };
         if let Some(explored) = explored {
             // The fastest candidate becomes the fallback.
             ranking[..=explored].rotate_right(1);
         }
         let first = ranking.first().map(|&index| &candidates[index as usize]).ok_or("there is no candidate")?;
-        let expected = match self.expected_seconds(request, first) {
-            // In milliseconds, as a whole number: people need no more, and formatting a float is slow.
-            Some(seconds) => format!("{} ms expected", (seconds * 1e3 + 0.5) as u64),
-            None => "speed not known".to_owned(),
-        };
         let why = match key(first).0 {
-            _ if explored.is_some() => "explored to refresh its averages",
-            Place::ToExplore => "not called yet, to learn its speed",
-            Place::Known | Place::Unknown => "expected to answer soonest",
-            Place::Strained => "soonest of the degraded candidates",
-            Place::Unable => "no candidate is fit to answer",
+            _ if explored.is_some() => 2,
+            Place::ToExplore => 4,
+            Place::Known | Place::Unknown => 0,
+            Place::Strained => 6,
+            Place::Unable => 8,
         };
-        let reason = format!("{}: {why}, {expected}", first.model);
+        let reason = match self.expected_seconds(request, first) {
+            // In whole milliseconds: people need no more.
+            Some(seconds) => Reason::coded(why, &[(seconds * 1e3 + 0.5) as u64 as f64]),
+            None => Reason::coded(why + 1, &[]),
+        };
         Ok(Decision::unscored(ranking, reason).into())
     }
 }

@@ -4,23 +4,28 @@ extern crate std;
 
 use super::*;
 use proptest::prelude::{any, prop_assert_eq, proptest};
+use wasmgate_policy::facts::Given;
 use wasmgate_policy::testing::{candidate, request};
-use wasmgate_policy::{Breaker, Observed};
+use wasmgate_policy::{Breaker, Facts, Observed};
 
 fn policy(share: f64) -> LatencyAware {
     LatencyAware::configure(&Settings::of([(EXPLORE_SHARE.name, Value::Number(share))])).unwrap()
 }
 
+fn with_id(id: std::string::String) -> Facts {
+    Given { id, ..Given::default() }.into()
+}
+
 fn decide(policy: &LatencyAware, request: &Request, candidates: &[Candidate]) -> (Vec<String>, Decision) {
     match policy.route(request, candidates) {
         Ok(Verdict::Route(decision)) => {
-            (decision.ranking.iter().map(|&index| candidates[index as usize].model.clone()).collect(), decision)
+            (decision.ranking.iter().map(|&index| candidates[index as usize].model.to_owned()).collect(), decision)
         }
         other => std::panic!("{other:?}"),
     }
 }
 
-fn observed(model: &str, latency: f64, stream: Option<(f64, f64)>) -> Candidate {
+fn observed(model: &str, latency: f64, stream: Option<(f64, f64)>) -> Candidate<'_> {
     let (time_to_first_token, tokens_per_second) = stream.unzip();
     Candidate { observed: Some(Observed { latency, time_to_first_token, tokens_per_second }), ..candidate(model) }
 }
@@ -34,7 +39,7 @@ fn by_first_token_and_speed_or_by_whole_calls() {
     ];
     let (ranking, decision) = decide(&policy(0.0), &request("hello"), &candidates);
     assert_eq!(ranking, ["fast", "whole", "quick-start"]);
-    assert_eq!(decision.reason, "fast: expected to answer soonest, 1500 ms expected");
+    assert_eq!(decision.reason, Reason::coded(0, &[1500.0]));
     let short = Request { max_tokens: Some(10), ..request("hello") };
     assert_eq!(decide(&policy(0.0), &short, &candidates).0, ["quick-start", "fast", "whole"]);
 }
@@ -52,7 +57,7 @@ fn the_unknown_are_tried_one_call_at_a_time() {
     let mut candidates = [observed("known", 1.0, None), candidate("new")];
     let (ranking, decision) = decide(&policy(0.0), &request("hello"), &candidates);
     assert_eq!(ranking, ["new", "known"]);
-    assert_eq!(decision.reason, "new: not called yet, to learn its speed, speed not known");
+    assert_eq!(decision.reason, Reason::coded(5, &[]));
     candidates[1].in_flight = 1;
     assert_eq!(decide(&policy(0.0), &request("hello"), &candidates).0, ["known", "new"]);
 }
@@ -70,7 +75,7 @@ fn who_does_badly_is_neither_first_nor_explored() {
             let mut candidates = [fastest, observed("a", 1.0, None)];
             hinder(&mut candidates[0]);
             for id in 0..100 {
-                let request = Request { id: format!("{id}"), ..request("hello") };
+                let request = Request { facts: with_id(format!("{id}")), ..request("hello") };
                 assert_eq!(decide(&policy(0.5), &request, &candidates).0, ["a", "fastest"]);
             }
         }
@@ -84,7 +89,7 @@ fn a_share_of_requests_explores_the_others() {
         let policy = policy(share);
         let (mut b, mut c) = (0, 0);
         for id in 0..20_000 {
-            let request = Request { id: format!("0193-5d2e-{id:08x}"), ..request("hello") };
+            let request = Request { facts: with_id(format!("0193-5d2e-{id:08x}")), ..request("hello") };
             let (ranking, decision) = decide(&policy, &request, &candidates);
             match ranking.iter().map(String::as_str).collect::<Vec<_>>()[..] {
                 ["a", "b", "c"] => {}
@@ -92,7 +97,7 @@ fn a_share_of_requests_explores_the_others() {
                 ["c", "a", "b"] => c += 1,
                 _ => std::panic!("{ranking:?}"),
             }
-            assert_eq!(decision.reason.contains("explored to refresh its averages"), ranking[0] != "a");
+            assert_eq!(matches!(decision.reason, Reason::Code((2 | 3, _))), ranking[0] != "a");
         }
         for count in [b, c] {
             let wanted = share * 10_000.0;
@@ -116,7 +121,7 @@ proptest! {
             in_flight,
             ..candidate("any")
         }).collect();
-        let request = Request { id: format!("{id}"), max_tokens, ..request("") };
+        let request = Request { facts: with_id(format!("{id}")), max_tokens, ..request("") };
         let mut ranking = decide(&policy(0.5), &request, &candidates).1.ranking;
         ranking.sort();
         prop_assert_eq!(ranking, rank::given(&candidates));

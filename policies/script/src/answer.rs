@@ -73,7 +73,7 @@ fn index(engine: &Engine, call: &Arc<Call>, entry: &Dynamic) -> Fallible<u32> {
     }
     let wrong = |_| failure(format!("{should} {}", kind(engine, entry)));
     let model = entry.as_immutable_string_ref().map_err(wrong)?;
-    match call.candidates.iter().position(|candidate| candidate.model == model.as_str()) {
+    match call.candidates.iter().position(|candidate| candidate.model == *model) {
         Some(index) => Ok(index as u32),
         None => Err(failure(format!("{should} a text that is the model of none"))),
     }

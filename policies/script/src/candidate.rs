@@ -1,6 +1,6 @@
 //! Candidates in scripts.
 
-use crate::call::Call;
+use crate::call::{Call, Named};
 use crate::value::{Property, optional, properties, text, whole};
 use rhai::{Array, Dynamic, Engine};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ pub(crate) struct Offered {
 /// here.
 const CANDIDATE: [Property<Offered>; 17] = [
     ("index", |of| whole(of.index)),
-    ("model", |of| text(&of.candidate().model)),
-    ("backend", |of| text(&of.candidate().backend)),
+    ("model", |of| of.named().model.clone().into()),
+    ("backend", |of| of.named().backend.clone().into()),
     ("location", |of| text(location(of.candidate().location))),
     ("price", |of| optional(of.candidate().price, Dynamic::from)),
     ("context_window", |of| optional(of.candidate().context_window, whole)),
@@ -49,8 +49,12 @@ pub(crate) fn offered(call: &Arc<Call>) -> Array {
 }
 
 impl Offered {
-    pub(crate) fn candidate(&self) -> &Candidate {
+    pub(crate) fn named(&self) -> &Named {
         &self.call.candidates[self.index as usize]
+    }
+
+    pub(crate) fn candidate(&self) -> &Candidate<'static> {
+        &self.named().numbers
     }
 
     /// Why this candidate should not get the request.

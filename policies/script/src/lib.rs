@@ -28,6 +28,7 @@ use wasmgate_policy::prelude::*;
 const SCRIPT: Text = Text {
     name: "script",
     summary: "The script, in Rhai: fn route(request, candidates) decides, fn estimate(request, candidates) costs.",
+    meaning: Meaning::Plain,
     words: &[],
     default: "",
 };
@@ -51,7 +52,8 @@ fn keep_panics_quiet() {
 /// Both hooks are in one component and return the same name and version.
 fn this_manifest() -> Manifest {
     let summary = "Runs the operator's script: which model answers, or what a request will cost.";
-    manifest("script", env!("CARGO_PKG_VERSION"), summary, &[SCRIPT.entry()])
+    let reads = Reads::conversation().with_labels(&["*"]).with_tenant();
+    manifest("script", env!("CARGO_PKG_VERSION"), summary, reads, &[SCRIPT.entry()])
 }
 
 fn program(settings: &Settings, hook: Hook) -> Result<Program, String> {

@@ -52,7 +52,7 @@ fn prefer_models(context: NativeCallContext<'_>, ranking: Array, models: Array) 
     let models = texts(&context, models)?;
     sorted(ranking, |entry| {
         let offered = offered(&context, entry)?;
-        Ok(models.iter().position(|model| *model == offered.candidate().model).unwrap_or(models.len()))
+        Ok(models.iter().position(|model| *model == offered.named().model).unwrap_or(models.len()))
     })
 }
 

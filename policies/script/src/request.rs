@@ -4,7 +4,7 @@ use crate::call::Call;
 use crate::value::{Property, optional, properties, text, whole};
 use rhai::{Array, Dynamic, Engine, Map};
 use std::sync::Arc;
-use wasmgate_policy::{Budget, Dialect, Role};
+use wasmgate_policy::{Budget, Request, Role};
 
 /// A request.
 #[derive(Clone)]
@@ -18,10 +18,10 @@ pub(crate) struct Said {
 }
 
 /// Named as in the contract, with `_` for `-`.
-const REQUEST: [Property<Asked>; 15] = [
-    ("id", |of| text(&of.0.request.id)),
-    ("dialect", |of| text(dialect(of.0.request.dialect))),
-    ("requested_model", |of| text(&of.0.request.requested_model)),
+const REQUEST: [Property<Asked>; 16] = [
+    ("id", |of| text(&of.0.request.id())),
+    ("dialect", |of| text(&of.0.request.dialect())),
+    ("requested_model", |of| of.0.requested_model.clone().into()),
     ("prompt", |of| of.0.prompt.clone().into()),
     ("conversation", |of| of.0.conversation().into()),
     ("messages", |of| messages(&of.0).into()),
@@ -30,16 +30,15 @@ const REQUEST: [Property<Asked>; 15] = [
     ("streaming", |of| of.0.request.streaming.into()),
     ("tools", |of| of.0.request.tools.into()),
     ("images", |of| of.0.request.images.into()),
-    ("tenant", |of| optional(of.0.request.tenant.as_deref(), text)),
+    ("structured_output", |of| of.0.request.structured_output.into()),
+    ("tenant", |of| optional(of.0.request.tenant(), |tenant| text(&tenant))),
     ("budget", |of| optional(of.0.request.budget, Dynamic::from)),
-    ("labels", |of| map(&of.0.request.labels).into()),
-    ("hints", |of| map(&of.0.request.hints).into()),
+    ("labels", |of| map(&of.0.request.facts.labels()).into()),
+    ("hints", |of| map(&hints(&of.0.request)).into()),
 ];
 
-const MESSAGE: [Property<Said>; 2] = [
-    ("role", |of| text(role(of.call.request.messages[of.at].role))),
-    ("text", |of| text(&of.call.request.messages[of.at].text)),
-];
+const MESSAGE: [Property<Said>; 2] =
+    [("role", |of| text(role(of.call.messages[of.at].0))), ("text", |of| of.call.messages[of.at].1.clone().into())];
 
 const BUDGET: [Property<Budget>; 2] = [("limit", |of| whole(of.limit)), ("left", |of| whole(of.left))];
 
@@ -50,7 +49,7 @@ pub(crate) fn register(engine: &mut Engine) {
 }
 
 fn messages(call: &Arc<Call>) -> Array {
-    (0..call.request.messages.len()).map(|at| Dynamic::from(Said { call: call.clone(), at })).collect()
+    (0..call.messages.len()).map(|at| Dynamic::from(Said { call: call.clone(), at })).collect()
 }
 
 /// If a name appears twice, its first value counts.
@@ -58,13 +57,17 @@ fn map(pairs: &[(String, String)]) -> Map {
     pairs.iter().rev().map(|(name, value)| (name.as_str().into(), text(value))).collect()
 }
 
-fn dialect(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Native => "native",
-        Dialect::Openai => "openai",
-        Dialect::Anthropic => "anthropic",
-        Dialect::Ollama => "ollama",
-    }
+/// The request's hints, and those of version 1 of the contract that are numbers now.
+fn hints(request: &Request) -> Vec<(String, String)> {
+    let left_out = request.left_out;
+    let counts = [
+        ("messages-left-out", u64::from(left_out.messages)),
+        ("bytes-cut", left_out.bytes),
+        ("labels-left-out", u64::from(left_out.labels)),
+    ];
+    let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+    let counts = counts.map(|(name, count)| (name.to_owned(), count.to_string()));
+    request.facts.hints().into_iter().chain(counts).collect()
 }
 
 fn role(role: Role) -> &'static str {

@@ -9,7 +9,7 @@
 //!
 //! impl Policy for FirstComeFirstServed {
 //!     fn manifest() -> Manifest {
-//!         manifest("first-come", "1.0.0", "Keeps the configured order.", &[])
+//!         manifest("first-come", "1.0.0", "Keeps the configured order.", Reads::nothing(), &[])
 //!     }
 //!     fn configure(_: &Settings) -> Result<Self, String> {
 //!         Ok(Self)
@@ -39,11 +39,16 @@ extern crate alloc;
 #[cfg(not(target_family = "wasm"))]
 extern crate std;
 
+pub mod candidate;
 pub mod decision;
+pub mod facts;
 pub mod log;
+#[doc(hidden)]
+pub mod models;
 pub mod money;
 pub mod policy;
 pub mod rank;
+pub mod request;
 pub mod settings;
 pub mod testing;
 
@@ -56,12 +61,15 @@ pub mod bindings;
 #[doc(hidden)]
 pub use once_cell::race::OnceBox;
 
-pub use bindings::routing::exports::wasmgate::policy::routing::{Decision, Denial, Tier, Verdict};
+pub use bindings::routing::exports::wasmgate::policy::routing::{Decision, Denial, Reason, Verdict};
 pub use bindings::routing::wasmgate::policy::types::{
-    Breaker, Budget, Candidate, Capabilities, CostEstimate, Dialect, Health, Location, Manifest, Message, Observed,
-    Price, Request, Role, Setting, Value,
+    Breaker, Budget, Capabilities, Health, LeftOut, Location, Manifest, Meaning, Model, Price, Reads, ReadsPrompt,
+    Role, Setting, Tier, Value,
 };
+pub use candidate::{Candidate, CostEstimate, Observed};
+pub use facts::Facts;
 pub use policy::{Cost, Policy, Routing, manifest};
+pub use request::{Message, Request};
 pub use settings::Settings;
 
 /// Everything that a policy usually needs, including the allocating types that a crate without `std` lacks.
@@ -69,7 +77,8 @@ pub mod prelude {
     pub use crate::settings::{Boolean, Integer, Number, Text, Texts};
     pub use crate::{
         Breaker, Budget, Candidate, Capabilities, Cost, CostEstimate, Decision, Denial, Health, Location, Manifest,
-        Policy, Price, Request, Role, Routing, Settings, Tier, Value, Verdict, log, manifest, rank,
+        Meaning, Policy, Price, Reads, Reason, Request, Role, Routing, Settings, Tier, Value, Verdict, log, manifest,
+        rank,
     };
     pub use alloc::borrow::ToOwned;
     pub use alloc::format;

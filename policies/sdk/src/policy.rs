@@ -4,7 +4,7 @@
 //! one concrete type, and in stable Rust a library cannot find "the type that implements this trait". Everything that
 //! can be a function is one (below, in `glue`); the macro only creates the static that holds the configured policy.
 
-use crate::{Candidate, CostEstimate, Manifest, Request, Setting, Settings, Verdict};
+use crate::{Candidate, CostEstimate, Manifest, Reads, ReadsPrompt, Request, Setting, Settings, Verdict};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -34,9 +34,62 @@ pub trait Cost: Policy {
     fn estimate(&self, request: &Request, candidates: &[Candidate]) -> Result<Vec<CostEstimate>, String>;
 }
 
-/// A manifest from its parts; `settings` are the `entry()` of each reader.
-pub fn manifest(name: &str, version: &str, summary: &str, settings: &[Setting]) -> Manifest {
-    Manifest { name: name.into(), version: version.into(), summary: summary.into(), settings: settings.to_vec() }
+/// A manifest from its parts; `settings` are the `entry()` of each reader. It says that the policy denies no request, and has
+/// no reasons by number: set these fields where it does.
+pub fn manifest(name: &str, version: &str, summary: &str, reads: Reads, settings: &[Setting]) -> Manifest {
+    Manifest {
+        name: name.into(),
+        version: version.into(),
+        summary: summary.into(),
+        settings: settings.to_vec(),
+        reads,
+        denies: false,
+        reasons: Vec::new(),
+    }
+}
+
+impl Manifest {
+    /// The same with the texts of reasons that the policy gives by number ([`Reason::coded`](crate::Reason::coded)).
+    #[must_use]
+    pub fn with_reasons(mut self, reasons: &[&str]) -> Self {
+        self.reasons = reasons.iter().map(|&reason| reason.into()).collect();
+        self
+    }
+}
+
+/// What a policy reads of requests. What it does not read, it cannot see.
+impl Reads {
+    /// No text, no label, no tenant.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { prompt: ReadsPrompt::None, labels: Vec::new(), tenant: false }
+    }
+
+    /// The text of the user's newest message.
+    #[must_use]
+    pub fn newest() -> Self {
+        Self { prompt: ReadsPrompt::Newest, ..Self::nothing() }
+    }
+
+    /// The texts of all messages.
+    #[must_use]
+    pub fn conversation() -> Self {
+        Self { prompt: ReadsPrompt::Conversation, ..Self::nothing() }
+    }
+
+    /// These labels too, by name in lower case; `*`: all of them.
+    #[must_use]
+    pub fn with_labels(mut self, labels: &[&str]) -> Self {
+        self.labels = labels.iter().map(|&label| label.into()).collect();
+        self
+    }
+
+    /// The tenant's name and budget too.
+    #[must_use]
+    pub fn with_tenant(mut self) -> Self {
+        self.tenant = true;
+        self
+    }
 }
 
 /// Makes a type the policy of this component: `export!(routing: T)`, `export!(cost: T)`, or
@@ -67,6 +120,7 @@ macro_rules! __export_world {
         const _: () = {
             struct Component;
             static POLICY: $crate::OnceBox<$policy> = $crate::OnceBox::new();
+            static MODELS: $crate::models::Models = $crate::models::Models::new();
 
             impl $crate::bindings::$world::exports::wasmgate::policy::$world::Guest for Component {
                 fn describe() -> $crate::Manifest {
@@ -75,11 +129,15 @@ macro_rules! __export_world {
                 fn configure() -> Result<(), $crate::policy::glue::Text> {
                     $crate::policy::glue::configure(&POLICY)
                 }
+                fn set_models(models: $crate::policy::glue::ModelList) {
+                    $crate::policy::glue::set_models(&MODELS, models)
+                }
                 fn $decide(
-                    request: $crate::Request,
-                    candidates: $crate::policy::glue::Candidates,
+                    request: $crate::policy::glue::WireRequest,
+                    prompt: $crate::policy::glue::WirePrompt,
+                    candidates: $crate::policy::glue::WireCandidates,
                 ) -> Result<$answer, $crate::policy::glue::Text> {
-                    $crate::policy::glue::$decide(&POLICY, &request, &candidates)
+                    $crate::policy::glue::$decide(&POLICY, &MODELS, &request, &prompt, &candidates)
                 }
             }
 
@@ -92,28 +150,57 @@ macro_rules! __export_world {
 #[doc(hidden)]
 pub mod glue {
     use super::{Cost, Policy, Routing};
-    use crate::{Candidate, CostEstimate, Request, Settings, Verdict};
+    use crate::bindings::routing::wasmgate::policy::types;
+    use crate::models::Models;
+    use crate::{Candidate, Model, Reason, Request, Settings, Verdict};
     use alloc::boxed::Box;
+    use alloc::format;
+    use alloc::vec::Vec;
     use once_cell::race::OnceBox;
 
     pub type Text = alloc::string::String;
-    pub type Candidates = alloc::vec::Vec<Candidate>;
-    pub type Estimates = alloc::vec::Vec<CostEstimate>;
+    pub type ModelList = Vec<Model>;
+    pub type WireRequest = types::Request;
+    pub type WirePrompt = types::Prompt;
+    pub type WireCandidates = Vec<types::Candidate>;
+    pub type Estimates = Vec<types::CostEstimate>;
 
     const UNCONFIGURED: &str = "the gateway did not call configure before the first decision";
 
     pub fn configure<P: Policy>(slot: &OnceBox<P>) -> Result<(), Text> {
         let policy = P::configure(&Settings::host())?;
         slot.set(Box::new(policy)).map_err(|_| "configure was called twice")?;
-        #[cfg(all(feature = "bare", target_family = "wasm"))]
-        crate::bare::keep();
+        keep();
         Ok(())
     }
 
-    pub fn route<P: Routing>(slot: &OnceBox<P>, request: &Request, candidates: &[Candidate]) -> Result<Verdict, Text> {
-        let mut verdict = slot.get().ok_or(UNCONFIGURED)?.route(request, candidates)?;
+    pub fn set_models(slot: &Models, models: ModelList) {
+        slot.set(models);
+        keep();
+    }
+
+    /// What was allocated so far outlives the calls.
+    fn keep() {
+        #[cfg(all(feature = "bare", target_family = "wasm"))]
+        crate::bare::keep();
+    }
+
+    pub fn route<P: Routing>(
+        slot: &OnceBox<P>,
+        models: &Models,
+        request: &WireRequest,
+        prompt: &WirePrompt,
+        candidates: &[types::Candidate],
+    ) -> Result<Verdict, Text> {
+        let models = models.all();
+        let (request, candidates) = (Request::lifted(request, prompt, models), lifted(candidates, models)?);
+        let mut verdict = slot.get().ok_or(UNCONFIGURED)?.route(&request, &candidates)?;
         match &mut verdict {
-            Verdict::Route(decision) => crate::decision::clip(&mut decision.reason),
+            Verdict::Route(decision) => {
+                if let Reason::Text(reason) = &mut decision.reason {
+                    crate::decision::clip(reason);
+                }
+            }
             Verdict::Deny(denial) => crate::decision::clip(&mut denial.reason),
             Verdict::Pass => {}
         }
@@ -122,9 +209,22 @@ pub mod glue {
 
     pub fn estimate<P: Cost>(
         slot: &OnceBox<P>,
-        request: &Request,
-        candidates: &[Candidate],
+        models: &Models,
+        request: &WireRequest,
+        prompt: &WirePrompt,
+        candidates: &[types::Candidate],
     ) -> Result<Estimates, Text> {
-        slot.get().ok_or(UNCONFIGURED)?.estimate(request, candidates)
+        let models = models.all();
+        let (request, candidates) = (Request::lifted(request, prompt, models), lifted(candidates, models)?);
+        let estimates = slot.get().ok_or(UNCONFIGURED)?.estimate(&request, &candidates)?;
+        Ok(estimates.into_iter().map(types::CostEstimate::from).collect())
+    }
+
+    fn lifted<'a>(candidates: &[types::Candidate], models: &'a [Model]) -> Result<Vec<Candidate<'a>>, Text> {
+        let lifted = |candidate: &types::Candidate| {
+            Candidate::lifted(candidate, models)
+                .ok_or_else(|| format!("a candidate is model {} of {}", candidate.model, models.len()))
+        };
+        candidates.iter().map(lifted).collect()
     }
 }

@@ -21,6 +21,8 @@ pub enum Obstacle {
     Tools,
     /// The request contains images, and the model cannot read them.
     Images,
+    /// The client wants the answer in a format, and the model cannot be held to one.
+    StructuredOutput,
 }
 
 impl fmt::Display for Obstacle {
@@ -32,6 +34,7 @@ impl fmt::Display for Obstacle {
             Self::ContextWindow => "has too small a context window",
             Self::Tools => "cannot call tools",
             Self::Images => "cannot read images",
+            Self::StructuredOutput => "cannot be held to an output format",
         })
     }
 }
@@ -51,6 +54,8 @@ pub fn obstacle(request: &Request, candidate: &Candidate) -> Option<Obstacle> {
         Some(Obstacle::Tools)
     } else if request.images && lacks(Capabilities::IMAGES) {
         Some(Obstacle::Images)
+    } else if request.structured_output && lacks(Capabilities::STRUCTURED_OUTPUT) {
+        Some(Obstacle::StructuredOutput)
     } else {
         None
     }

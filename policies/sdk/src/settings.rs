@@ -4,7 +4,7 @@
 //! `configure`. The default is written once. An invalid value is refused with a sentence that names the setting, what
 //! it should be and what it is.
 
-use crate::{Setting, Value};
+use crate::{Meaning, Setting, Value};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
@@ -50,7 +50,7 @@ pub struct Boolean {
 impl Boolean {
     /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
-        entry(self.name, self.summary, Value::Boolean(self.default))
+        entry(self.name, self.summary, Value::Boolean(self.default), Meaning::Plain)
     }
 
     /// The operator's value or the default.
@@ -78,7 +78,8 @@ pub struct Integer {
 impl Integer {
     /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
-        entry(self.name, self.summary, Value::Integer(self.default.into()))
+        let (from, to) = (f64::from(*self.range.start()), f64::from(*self.range.end()));
+        entry(self.name, self.summary, Value::Integer(self.default.into()), Meaning::Range((from, to)))
     }
 
     /// The operator's value or the default.
@@ -106,7 +107,8 @@ pub struct Number {
 impl Number {
     /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
-        entry(self.name, self.summary, Value::Number(self.default))
+        let range = (*self.range.start(), *self.range.end());
+        entry(self.name, self.summary, Value::Number(self.default), Meaning::Range(range))
     }
 
     /// The operator's value or the default. A whole number is valid too.
@@ -130,6 +132,8 @@ pub struct Text {
     pub name: &'static str,
     /// One sentence for operators: what it does and what it may be.
     pub summary: &'static str,
+    /// What it means: `Plain`, or `Models` if it names one.
+    pub meaning: Meaning,
     /// The words it may be; none at all lets it be any text.
     pub words: &'static [&'static str],
     /// The value if the operator gives none; one of the words.
@@ -139,7 +143,7 @@ pub struct Text {
 impl Text {
     /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
-        entry(self.name, self.summary, Value::Text(self.default.into()))
+        entry(self.name, self.summary, Value::Text(self.default.into()), self.meaning)
     }
 
     /// The operator's value or the default.
@@ -159,6 +163,8 @@ pub struct Texts {
     pub name: &'static str,
     /// One sentence for operators: what it does and what its texts are.
     pub summary: &'static str,
+    /// What it means: `Plain`, `Models` if its texts name models, or `Tier` if they are the models of a tier.
+    pub meaning: Meaning,
     /// The value if the operator gives none.
     pub default: &'static [&'static str],
 }
@@ -166,7 +172,8 @@ pub struct Texts {
 impl Texts {
     /// Its entry in the manifest.
     pub fn entry(&self) -> Setting {
-        entry(self.name, self.summary, Value::Texts(self.default.iter().map(|&text| text.to_owned()).collect()))
+        let default = self.default.iter().map(|&text| text.to_owned()).collect();
+        entry(self.name, self.summary, Value::Texts(default), self.meaning)
     }
 
     /// The operator's value or the default. The default is not copied, which keeps fresh instances cheap.
@@ -191,8 +198,8 @@ pub fn refusal(name: &str, should: &str, is: &Value) -> String {
     format!("setting {name} should be {should}, but is {is}")
 }
 
-fn entry(name: &str, summary: &str, default: Value) -> Setting {
-    Setting { name: name.into(), summary: summary.into(), default }
+fn entry(name: &str, summary: &str, default: Value, meaning: Meaning) -> Setting {
+    Setting { name: name.into(), summary: summary.into(), default, meaning }
 }
 
 #[cfg(test)]
@@ -202,8 +209,9 @@ mod tests {
 
     const SHARE: Number = Number { name: "share", summary: "", range: 0.0..=1.0, default: 0.25 };
     const COUNT: Integer = Integer { name: "count", summary: "", range: 1..=9, default: 5 };
-    const MODE: Text = Text { name: "mode", summary: "", words: &["fast", "slow"], default: "fast" };
-    const WORDS: Texts = Texts { name: "words", summary: "", default: &["a"] };
+    const MODE: Text =
+        Text { name: "mode", summary: "", meaning: Meaning::Plain, words: &["fast", "slow"], default: "fast" };
+    const WORDS: Texts = Texts { name: "words", summary: "", meaning: Meaning::Plain, default: &["a"] };
     const ON: Boolean = Boolean { name: "on", summary: "", default: true };
 
     #[test]

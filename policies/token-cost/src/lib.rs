@@ -26,6 +26,7 @@ impl Policy for TokenCost {
             "token-cost",
             env!("CARGO_PKG_VERSION"),
             "Prompt tokens at the input price and the expected answer at the output price.",
+            Reads::nothing(),
             &[EXPECTED_OUTPUT_TOKENS.entry()],
         )
     }

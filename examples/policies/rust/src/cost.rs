@@ -18,7 +18,13 @@ pub struct TokenCost {
 impl Policy for TokenCost {
     fn manifest() -> Manifest {
         let summary = crate::routing::SUMMARY;
-        manifest("complexity-rust", env!("CARGO_PKG_VERSION"), summary, &[EXPECTED_OUTPUT_TOKENS.entry()])
+        manifest(
+            "complexity-rust",
+            env!("CARGO_PKG_VERSION"),
+            summary,
+            Reads::nothing(),
+            &[EXPECTED_OUTPUT_TOKENS.entry()],
+        )
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {

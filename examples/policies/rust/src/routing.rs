@@ -13,18 +13,28 @@ const LOW_BELOW: Number =
     Number { name: "low-below", summary: "Scores below this, from 0 to 1, are low.", range: 0.0..=1.0, default: 0.3 };
 const HIGH_ABOVE: Number =
     Number { name: "high-above", summary: "Scores above this, from 0 to 1, are high.", range: 0.0..=1.0, default: 0.6 };
-const LOW_MODELS: Texts =
-    Texts { name: "low-models", summary: "Models for low scores, the first choice first.", default: &["tinyllama"] };
-const MEDIUM_MODELS: Texts =
-    Texts { name: "medium-models", summary: "Models for medium scores, the first choice first.", default: &["phi2"] };
+const LOW_MODELS: Texts = Texts {
+    name: "low-models",
+    summary: "Models for low scores, the first choice first.",
+    meaning: Meaning::Tier(Tier::Low),
+    default: &["tinyllama"],
+};
+const MEDIUM_MODELS: Texts = Texts {
+    name: "medium-models",
+    summary: "Models for medium scores, the first choice first.",
+    meaning: Meaning::Tier(Tier::Medium),
+    default: &["phi2"],
+};
 const HIGH_MODELS: Texts = Texts {
     name: "high-models",
     summary: "Models for high scores, the first choice first.",
+    meaning: Meaning::Tier(Tier::High),
     default: &["claude-sonnet"],
 };
 const COMPLEX_KEYWORDS: Texts = Texts {
     name: "complex-keywords",
     summary: "Words that raise the score by 0.1 each, by 0.3 at most.",
+    meaning: Meaning::Plain,
     default: &[
         "analyze",
         "design",
@@ -44,6 +54,7 @@ const COMPLEX_KEYWORDS: Texts = Texts {
 const SIMPLE_KEYWORDS: Texts = Texts {
     name: "simple-keywords",
     summary: "Words that lower the score by 0.1 where no complex keyword occurs.",
+    meaning: Meaning::Plain,
     default: &[
         "summarize",
         "list",
@@ -59,6 +70,7 @@ const SIMPLE_KEYWORDS: Texts = Texts {
 const CONFIDENTIAL_LABEL: Text = Text {
     name: "confidential-label",
     summary: "The label that keeps a request on local models where it is `true`.",
+    meaning: Meaning::Labels,
     words: &[],
     default: "x-confidential",
 };
@@ -92,7 +104,8 @@ impl Policy for Complexity {
             SIMPLE_KEYWORDS.entry(),
             CONFIDENTIAL_LABEL.entry(),
         ];
-        manifest("complexity-rust", env!("CARGO_PKG_VERSION"), SUMMARY, &settings)
+        let manifest = manifest("complexity-rust", env!("CARGO_PKG_VERSION"), SUMMARY, Reads::newest(), &settings);
+        Manifest { denies: true, ..manifest }
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {
@@ -149,14 +162,12 @@ impl Policy for Complexity {
 
 impl Routing for Complexity {
     fn route(&self, request: &Request, candidates: &[Candidate]) -> Result<Verdict, String> {
-        if request.requested_model != "auto" {
+        if request.requested_model.is_some() {
             return Ok(Verdict::Pass);
         }
-        let said = request.messages.iter().rfind(|message| message.role == Role::User);
-        let score = score(said.map_or("", |message| &message.text), &self.complex_keywords, &self.simple_keywords);
+        let score = score(request.newest(), &self.complex_keywords, &self.simple_keywords);
         let tier = self.tier(score.value);
-        let confidential =
-            request.labels.iter().any(|(name, value)| *name == self.confidential_label && value == "true");
+        let confidential = request.label(&self.confidential_label).is_some_and(|value| value == "true");
         let mut wanted = self.row(tier, candidates);
         if confidential {
             wanted.retain(|&index| candidates[index as usize].location == Location::Local);

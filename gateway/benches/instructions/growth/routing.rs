@@ -13,6 +13,7 @@ use wasmgate::state::{Deciders, Serving, Snapshot};
 use wasmgate::telemetry::Record;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{Bounds, Dialect};
+use wasmgate_policy_host::Models;
 
 use super::{Dimension, Work, work};
 
@@ -39,6 +40,7 @@ fn decision(kind: &str, models: usize, messages: usize, model: &str) -> Work {
         generation: 1,
         limits: config.server.clone(),
         log_requests: false,
+        policy_models: Models::new([]),
         models: catalog.models().iter().map(|live| metrics.model(live)).collect(),
         access: config.access.clone(),
         groups: Vec::new(),

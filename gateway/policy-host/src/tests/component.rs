@@ -86,3 +86,16 @@ async fn fixtures_that_are_not_met_refuse_the_policy() {
         "complexity.fixtures.json: fixtures[0].expect.teir is an unknown key, did you mean `tier`?"
     );
 }
+
+#[tokio::test]
+async fn a_denial_that_nothing_declares_is_a_failure() {
+    let script = "fn route(request, candidates) { deny(\"no\", \"why\") }";
+    let mut policy = crate::testing::load_with("script", script, patient(), None).await.unwrap();
+    assert!(asked().ask(&policy, "test").await.is_ok(), "its text declares it");
+    policy.declares = Some(false);
+    let failure = asked().ask(&policy, "test").await.expect_err("nothing declares it");
+    assert_eq!(failure.class, FailureClass::InvalidDecision);
+    assert!(failure.detail.contains("its manifest says that it denies none"), "{failure}");
+    policy.must_declare = false;
+    assert!(asked().ask(&policy, "test").await.is_ok(), "as in version 1 of the contract");
+}

@@ -2,14 +2,18 @@
 
 use super::*;
 
+const NAMES: [&str; 3] = ["low-models", "medium-models", "high-models"];
+
 fn manifest(settings: &[(&str, Value)]) -> Manifest {
     let setting = |(name, default): &(&str, Value)| Setting {
         name: (*name).into(),
         summary: String::new(),
         default: default.clone(),
+        // By their names, as in version 1.
+        meaning: crate::contract::imports_v1::meaning(name, default),
     };
     let settings = settings.iter().map(setting).collect();
-    Manifest { name: "p".into(), version: "1".into(), summary: String::new(), settings }
+    Manifest { settings, ..crate::testing::manifest("p") }
 }
 
 fn list(names: &[&str]) -> Value {
@@ -17,7 +21,7 @@ fn list(names: &[&str]) -> Value {
 }
 
 fn tiers() -> Manifest {
-    manifest(&TIERS.map(|tier| (tier, list(&["of-the-author"]))))
+    manifest(&NAMES.map(|tier| (tier, list(&["of-the-author"]))))
 }
 
 /// Models with their price, in dollars a million tokens; `None`: unpriced.
@@ -84,7 +88,7 @@ fn what_the_operator_sets_is_left_alone() {
         made(&[("medium-models", &[]), ("low-models", &["a", "b"])], &of),
         r#"high-models = ["c", "d"] by price"#
     );
-    let all = TIERS.map(|tier| (tier.to_owned(), list(&["a"]))).into_iter().collect();
+    let all = NAMES.map(|tier| (tier.to_owned(), list(&["a"]))).into_iter().collect();
     assert_eq!(Naming::of(&tiers(), &all, Some(&models(&of))).made, None);
     assert_eq!(Naming::of(&tiers(), &Settings::new(), None).made, None, "tools do not know the configured models");
     let none = manifest(&[("models", list(&[])), ("low-models", Value::Text(String::new()))]);
@@ -136,7 +140,7 @@ fn each_model_is_in_one_tier() {
                 .map(|at: u64| KnownModel { name: format!("m{at}"), price: Some(at * 7 % 5), embeds: false })
                 .collect();
             let is_set = |tier: &usize| set >> *tier & 1 == 1;
-            let given: Settings = (0..3).filter(is_set).map(|tier| (TIERS[tier].to_owned(), list(&["m0"]))).collect();
+            let given: Settings = (0..3).filter(is_set).map(|tier| (NAMES[tier].to_owned(), list(&["m0"]))).collect();
             let naming = Naming::of(&tiers(), &given, Some(&known));
             let tiers_made = naming.made.as_ref().map_or(0, |made| made.models.len());
             assert_eq!(tiers_made + given.len(), 3);

@@ -19,8 +19,8 @@ use super::described;
 use crate::config::Token;
 use crate::rollout::analysis::AbortRules;
 use crate::rollout::api::{
-    Agreement, Checking, ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, Refusal, Status,
-    VersionStatus,
+    Agreement, Checking, ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, ReadsStatus,
+    Refusal, Status, VersionStatus,
 };
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::stats::Counts;
@@ -264,6 +264,7 @@ fn policy(slot: Slot) -> PolicyStatus {
         agreement: None,
         share_percent: None,
         can_deny: None,
+        reads: None,
         default_models: None,
         unknown_models: BTreeMap::new(),
         refused: None,
@@ -315,6 +316,7 @@ fn status() -> Status {
                 progress: Some(AbortRules::default().progress(&Counts::default(), &Counts::default())),
                 share_percent: Some(5.0),
                 can_deny: Some("unknown".into()),
+                reads: Some(ReadsStatus { prompt: "newest".into(), labels: vec!["x-team".into()], tenant: true }),
                 default_models: None,
                 unknown_models: BTreeMap::new(),
                 refused: Some(refusal(Some("b".repeat(64)))),

@@ -8,6 +8,7 @@ use wasmgate_policy_host::{Hook, Isolation, Limits, Policy, Value};
 use super::target::{Loaded, Subject, fixtures};
 use super::{Failed, format};
 use crate::cli::table::clean;
+use wasmgate::rollout::api::ReadsStatus;
 
 /// See the module.
 pub(super) async fn inspect(subject: &Subject, json: bool) -> Result<String, Failed> {
@@ -81,6 +82,7 @@ fn policy_in_words(text: &mut String, policy: &Policy) {
     let memory = format::bytes(probed.memory_bytes);
     let _ =
         writeln!(text, "  admitted; {} sample calls: median {median}, worst {worst}, {memory} of memory", probed.calls);
+    let _ = writeln!(text, "  reads {}", ReadsStatus::from(policy.reads()));
     for setting in &manifest.settings {
         let _ = writeln!(text, "  {} = {}\n      {}", setting.name, value(&setting.default), clean(&setting.summary));
     }
@@ -110,6 +112,7 @@ fn as_json(loaded: &Loaded, hooks: &Hooks) -> Json {
                     "name": manifest.name,
                     "version": manifest.version,
                     "summary": manifest.summary,
+                    "reads": ReadsStatus::from(policy.reads()),
                     "settings": manifest.settings.iter().map(setting).collect::<Vec<_>>(),
                     "sample_call_median_seconds": probed.median.as_secs_f64(),
                     "sample_call_worst_seconds": probed.worst.as_secs_f64(),

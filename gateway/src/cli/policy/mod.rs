@@ -27,6 +27,8 @@ use target::Subject;
 
 /// The contract between gateway and policies.
 const WIT: &str = include_str!("../../../../wit/policy.wit");
+/// The major version before it, which the gateway supports too.
+const WIT_1: &str = include_str!("../../../../wit/v1/policy.wit");
 
 /// What the standard libraries of many languages import, as far as a policy has it.
 const WASI: &str = include_str!("../../../../policies/bindings/wasi.wat");
@@ -96,7 +98,11 @@ enum Action {
     /// Print all keys of fixture files.
     Fixtures,
     /// Print the contract between gateway and policies.
-    Wit,
+    Wit {
+        /// The major version.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+        major: u8,
+    },
     /// Print a module in the text format that implements WASI's first version for a policy, for compilers that need it.
     Wasi,
 }
@@ -162,7 +168,8 @@ async fn perform(action: Action) -> Result<String, Failed> {
             bench::bench(&subject, &asked, against.as_deref(), calls as usize, json).await
         }
         Action::Fixtures => Ok(wasmgate_policy_host::fixtures::reference()),
-        Action::Wit => Ok(WIT.to_owned()),
+        Action::Wit { major: 1 } => Ok(WIT_1.to_owned()),
+        Action::Wit { .. } => Ok(WIT.to_owned()),
         Action::Wasi => Ok(WASI.to_owned()),
     }
 }

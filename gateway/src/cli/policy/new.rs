@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Failed, WASI, WIT};
+use super::{Failed, WASI, WIT, WIT_1};
 
 /// Path and text of each file: `LANGUAGE/…` and `common/…` for templates, `sdk/…` for the Rust crate,
 /// `bindings/c/WORLD/…` for C.
@@ -150,7 +150,9 @@ fn files(new: &New) -> Vec<(String, String)> {
 impl New {
     /// The contract, in the folder layout that the toolchains expect.
     fn wit(&self) -> Vec<(String, String)> {
-        let contract = |path: &str| (path.to_owned(), WIT.to_owned());
+        // The helper crate and scripts are at version 2, the other languages at version 1.
+        let text = if matches!(self.lang, Language::Rust | Language::Script) { WIT } else { WIT_1 };
+        let contract = |path: &str| (path.to_owned(), text.to_owned());
         match (self.lang, self.hook) {
             // The helper crate combines the worlds itself, and the component that runs scripts has both.
             (Language::Rust | Language::Script, _) | (_, Hooks::Routing | Hooks::Cost) => {

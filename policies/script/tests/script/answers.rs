@@ -4,7 +4,7 @@ use crate::{cost, decision, route};
 use wasmgate_policy::testing::{candidate, request};
 use wasmgate_policy::{Budget, Candidate, Cost, CostEstimate, Denial, Price, Request, Tier, Verdict};
 
-fn models() -> [Candidate; 2] {
+fn models() -> [Candidate<'static>; 2] {
     [candidate("a"), candidate("b")]
 }
 
@@ -15,7 +15,7 @@ fn verdicts() {
         &request(""),
         &models(),
     ));
-    assert_eq!((judged.ranking, judged.reason.as_str()), (vec![1, 0], "why"));
+    assert_eq!((judged.ranking, judged.reason.to_string().as_str()), (vec![1, 0], "why"));
     assert_eq!((judged.complexity, judged.tier), (Some(0.4), Some(Tier::Medium)));
     let plain = decision(route("route_to(candidates, \"\", #{ complexity: 1, tier: () })", &request(""), &models()));
     assert_eq!((plain.complexity, plain.tier), (Some(1.0), None));

@@ -1,21 +1,28 @@
 //! The example script beyond the table: reasons, fallbacks, confidential requests, costs; the template; the README's.
 
 use crate::{COMPLEXITY, cost, decision, routing};
+use wasmgate_policy::facts::Given;
 use wasmgate_policy::testing::{candidate, cloud, request};
-use wasmgate_policy::{Candidate, Cost, CostEstimate, Decision, Denial, Health, Request, Routing, Tier, Verdict};
+use wasmgate_policy::{
+    Candidate, Cost, CostEstimate, Decision, Denial, Facts, Health, Request, Routing, Tier, Verdict,
+};
 
 const TEMPLATE: &str = include_str!("../../../templates/script/policy.rhai");
 
-fn models() -> [Candidate; 3] {
+fn models() -> [Candidate<'static>; 3] {
     [candidate("phi2"), cloud("claude-sonnet", 3_000_000_000, 15_000_000_000), candidate("tinyllama")]
 }
 
 fn reason(prompt: &str, candidates: &[Candidate]) -> String {
-    decision(routing(COMPLEXITY).unwrap().route(&request(prompt), candidates)).reason
+    decision(routing(COMPLEXITY).unwrap().route(&request(prompt), candidates)).reason.to_string()
 }
 
-fn confidential(prompt: &str) -> Request {
-    Request { labels: vec![("x-confidential".into(), "true".into())], ..request(prompt) }
+fn label(name: &str, value: &str) -> Facts {
+    Given { labels: vec![(name.into(), value.into())], ..Given::default() }.into()
+}
+
+fn confidential(prompt: &str) -> Request<'_> {
+    Request { facts: label("x-confidential", "true"), ..request(prompt) }
 }
 
 #[test]
@@ -52,16 +59,16 @@ fn confidential_requests_stay_local_or_are_denied() {
     let prompt = "Design and implement a parser, and explain in detail: `def parse(s): import re`";
     let decided = decision(policy.route(&confidential(prompt), &models()));
     assert_eq!(decided.ranking, [0, 2]);
-    assert!(decided.reason.ends_with("; confidential"), "{}", decided.reason);
+    assert!(decided.reason.to_string().ends_with("; confidential"), "{}", decided.reason);
     let denial = Denial::new("no_local_model", "the request is confidential and no local model is offered");
     assert_eq!(policy.route(&confidential(prompt), &models()[1..2]), Ok(denial.into()));
-    let other = Request { labels: vec![("x-confidential".into(), "false".into())], ..request(prompt) };
+    let other = Request { facts: label("x-confidential", "false"), ..request(prompt) };
     assert_eq!(decision(policy.route(&other, &models())).ranking, [1, 0, 2]);
 }
 
 #[test]
 fn the_clients_own_choice_is_left_to_it() {
-    let named = Request { requested_model: "phi2".into(), ..request("Design it") };
+    let named = Request { requested_model: Some("phi2"), ..request("Design it") };
     assert_eq!(routing(COMPLEXITY).unwrap().route(&named, &models()), Ok(Verdict::Pass));
 }
 
@@ -87,7 +94,7 @@ fn the_readmes_script_decides() {
     let readme = include_str!("../../README.md");
     let script = readme.split("```").find_map(|block| block.strip_prefix("rust\n")).unwrap();
     let decided = decision(routing(script).unwrap().route(&request("Hello!"), &models()));
-    assert_eq!((decided.ranking, decided.reason.as_str()), (vec![0, 2, 1], "local models first"));
+    assert_eq!((decided.ranking, decided.reason.to_string().as_str()), (vec![0, 2, 1], "local models first"));
 }
 
 /// The template as `wasmgate policy new` writes it with both hooks.

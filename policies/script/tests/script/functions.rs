@@ -79,7 +79,7 @@ fn more_patterns_than_are_kept() {
 }
 
 /// From the dearest to the cheapest; one that is down, one without a price.
-fn models() -> [Candidate; 4] {
+fn models() -> [Candidate<'static>; 4] {
     let unpriced = Candidate { price: None, health: Health::Down, ..candidate("unpriced") };
     let dear = cloud("dear", 9_000_000_000, 9_000_000_000);
     [unpriced, dear, cloud("cheap", 1_000_000_000, 1_000_000_000), candidate("free")]

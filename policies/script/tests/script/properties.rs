@@ -1,31 +1,35 @@
 //! Each property of the reference: there, and as the contract has it.
 
 use crate::{plain, value_of};
+use wasmgate_policy::facts::Given;
 use wasmgate_policy::testing::{candidate, request};
 use wasmgate_policy::{
-    Breaker, Budget, Candidate, Capabilities, CostEstimate, Dialect, Health, Location, Message, Observed, Price,
-    Request, Role,
+    Breaker, Budget, Candidate, Capabilities, CostEstimate, Health, Location, Message, Observed, Price, Request, Role,
 };
 
-fn full() -> (Request, Candidate) {
-    let message = |role, text: &str| Message { role, text: text.into() };
-    let asked = Request {
+fn full() -> (Request<'static>, Candidate<'static>) {
+    let message = |role, text| Message { role, text };
+    let given = Given {
         id: "id-1".into(),
-        dialect: Dialect::Anthropic,
+        dialect: "anthropic".into(),
+        tenant: Some("acme".into()),
+        labels: vec![("x-a".into(), "1".into()), ("x-a".into(), "2".into())],
+        hints: vec![("region".into(), "eu".into())],
+    };
+    let asked = Request {
         messages: vec![message(Role::User, "first"), message(Role::User, "second"), message(Role::Assistant, "third")],
         prompt_tokens: u32::MAX,
         max_tokens: Some(7),
         streaming: true,
         tools: true,
         images: true,
-        tenant: Some("acme".into()),
+        structured_output: true,
         budget: Some(Budget { limit: u64::MAX, left: 5 }),
-        labels: vec![("x-a".into(), "1".into()), ("x-a".into(), "2".into())],
-        hints: vec![("region".into(), "eu".into())],
+        facts: given.into(),
         ..request("")
     };
     let offered = Candidate {
-        backend: "provider".into(),
+        backend: "provider",
         location: Location::Cloud,
         price: Some(Price { input: 3, output: u64::MAX }),
         context_window: Some(8192),
@@ -53,7 +57,7 @@ fn all_that_is_given() {
         ("request.messages[2].text", "third"),
         ("request.prompt_tokens", "4294967295"),
         ("request.max_tokens", "7"),
-        ("request.streaming && request.tools && request.images", "true"),
+        ("request.streaming && request.tools && request.images && request.structured_output", "true"),
         ("request.tenant", "acme"),
         ("request.budget.limit", "9223372036854775807"),
         ("request.budget.left", "5"),

@@ -9,56 +9,13 @@
 #[allow(dead_code, clippy::all)]
 pub mod wasmgate {
     pub mod policy {
-        /// What requests, candidates and policies look like. Only types, shared by both hooks.
+        /// What requests, models and policies look like. Only types, shared by both hooks.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod types {
             #[used]
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
-            /// The wire dialect in which the client spoke.
-            #[repr(u8)]
-            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-            pub enum Dialect {
-                /// `POST /api/v1/chat` and `/api/v1/complexity`.
-                Native,
-                /// `POST /v1/chat/completions`.
-                Openai,
-                /// `POST /v1/messages`.
-                Anthropic,
-                /// `POST /api/chat`.
-                Ollama,
-            }
-            impl ::core::fmt::Debug for Dialect {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    match self {
-                        Dialect::Native => f.debug_tuple("Dialect::Native").finish(),
-                        Dialect::Openai => f.debug_tuple("Dialect::Openai").finish(),
-                        Dialect::Anthropic => {
-                            f.debug_tuple("Dialect::Anthropic").finish()
-                        }
-                        Dialect::Ollama => f.debug_tuple("Dialect::Ollama").finish(),
-                    }
-                }
-            }
-            impl Dialect {
-                #[doc(hidden)]
-                pub unsafe fn _lift(val: u8) -> Dialect {
-                    if !cfg!(debug_assertions) {
-                        return unsafe { ::core::mem::transmute(val) };
-                    }
-                    match val {
-                        0 => Dialect::Native,
-                        1 => Dialect::Openai,
-                        2 => Dialect::Anthropic,
-                        3 => Dialect::Ollama,
-                        _ => panic!("invalid enum discriminant"),
-                    }
-                }
-            }
             /// Who said a message.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -100,14 +57,17 @@ pub mod wasmgate {
                     }
                 }
             }
-            /// One message of the conversation.
-            #[derive(Clone, PartialEq)]
+            /// One message of the conversation: a part of the prompt's text.
+            #[repr(C)]
+            #[derive(Clone, Copy, PartialEq)]
             pub struct Message {
-                /// Who said it.
-                pub role: Role,
-                /// Its text parts, joined by a line break. Images and tool calls are not in it; a message that
-                /// has no text is the empty string.
-                pub text: _rt::String,
+                /// Who said it: 0 `system`, 1 `user`, 2 `assistant`, 3 `tool`.
+                pub role: u32,
+                /// Where its text begins in the prompt's, in bytes of UTF-8.
+                pub start: u32,
+                /// The length of its text in bytes. Its text parts are joined by a line break; images and tool calls are not in
+                /// it. A message that has no text has length 0.
+                pub length: u32,
             }
             impl ::core::fmt::Debug for Message {
                 fn fmt(
@@ -116,7 +76,56 @@ pub mod wasmgate {
                 ) -> ::core::fmt::Result {
                     f.debug_struct("Message")
                         .field("role", &self.role)
+                        .field("start", &self.start)
+                        .field("length", &self.length)
+                        .finish()
+                }
+            }
+            /// What a policy reads of the conversation. By its manifest: `none`: no text and no message; `newest`: the newest message
+            /// of the user; `conversation`: all messages, oldest first.
+            ///
+            /// What a policy is shown is bounded by the operator's input limit (1 MiB unless configured, above what the
+            /// default limits of a request let in): texts and labels, each with 64 bytes in addition. Of a conversation beyond
+            /// it, the first message and the newest ones that fit are here. A first message above a quarter of the limit is cut
+            /// to its beginning, and so is a newest one that does not fit. `left-out` says what is missing.
+            #[derive(Clone, PartialEq)]
+            pub struct Prompt {
+                /// The texts of all messages that are shown, one after the other.
+                pub text: _rt::String,
+                /// The messages that are shown, oldest first.
+                pub messages: _rt::Vec<Message>,
+            }
+            impl ::core::fmt::Debug for Prompt {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Prompt")
                         .field("text", &self.text)
+                        .field("messages", &self.messages)
+                        .finish()
+                }
+            }
+            /// What a policy is not shown of what it reads, because of the operator's input limit.
+            #[repr(C)]
+            #[derive(Clone, Copy, PartialEq)]
+            pub struct LeftOut {
+                /// How many messages.
+                pub messages: u32,
+                /// How many bytes of the shown messages' text.
+                pub bytes: u64,
+                /// How many labels.
+                pub labels: u32,
+            }
+            impl ::core::fmt::Debug for LeftOut {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("LeftOut")
+                        .field("messages", &self.messages)
+                        .field("bytes", &self.bytes)
+                        .field("labels", &self.labels)
                         .finish()
                 }
             }
@@ -141,24 +150,19 @@ pub mod wasmgate {
                         .finish()
                 }
             }
-            /// What a policy may know of one request.
-            #[derive(Clone, PartialEq)]
+            /// What every policy may know of a request: numbers, no text. `request-facts` has the rest.
+            #[repr(C)]
+            #[derive(Clone, Copy, PartialEq)]
             pub struct Request {
-                /// The request's id as in the `x-wasmgate-request-id` header. It carries no meaning, but no two requests share
-                /// one: it is fit for log lines and, hashed, for choosing a share of requests.
-                pub id: _rt::String,
-                /// The dialect in which the client spoke.
-                pub dialect: Dialect,
-                /// The model the client asked for: `auto`, or a configured name. With a configured name the
-                /// candidates are that model and the fallbacks that the operator configured for it. That model comes
+                /// The model that the client asked for, by its place among the models; `none` for `auto`. The candidates are
+                /// then that model and the fallbacks that the operator configured for it. That model comes
                 /// first whatever the policy ranks, unless the policy leaves it out; the policy may also deny the request.
-                pub requested_model: _rt::String,
-                /// The conversation, oldest message first, at least one. What a policy is shown is bounded by the
-                /// operator's input limit (1 MiB unless configured, above what the default limits of a request let
-                /// in): texts and labels, each with 64 bytes in addition. Of a request beyond it, the first message
-                /// and the newest ones that fit are here. A first message above a quarter of the limit is cut to its
-                /// beginning, and so is a newest one that does not fit. `hints` then say what was left out.
-                pub messages: _rt::Vec<Message>,
+                pub requested: ::core::option::Option<u32>,
+                /// The model that answered this conversation before, if the gateway remembers it: its provider may still have the
+                /// conversation in a cache, which makes it cheaper and faster.
+                pub answered_before: ::core::option::Option<u32>,
+                /// Whether only one backend can answer, because the request refers to what that backend holds.
+                pub pinned: bool,
                 /// Tokens of the whole prompt as the gateway estimates them. An estimate: models differ.
                 pub prompt_tokens: u32,
                 /// The most output tokens the client will accept, where it said so; at least 1.
@@ -169,19 +173,18 @@ pub mod wasmgate {
                 pub tools: bool,
                 /// Whether a message holds an image.
                 pub images: bool,
-                /// The configured name of the tenant whose key the request carried.
-                pub tenant: ::core::option::Option<_rt::String>,
-                /// The tenant's budget, where it has one.
+                /// Whether the client wants the answer in a format (JSON mode or a schema).
+                pub structured_output: bool,
+                /// How many messages the conversation has.
+                pub messages: u32,
+                /// The length of all texts of the conversation in bytes.
+                pub text_bytes: u64,
+                /// The length of the text of the user's newest message in bytes; 0 if there is none.
+                pub newest_bytes: u64,
+                /// The tenant's budget, where it has one. Always `none` for a policy that does not read tenants.
                 pub budget: ::core::option::Option<Budget>,
-                /// Request headers that the operator's allow-list lets policies see: name in lower case, value.
-                pub labels: _rt::Vec<(_rt::String, _rt::String)>,
-                /// Further facts, by name, without a new version of this contract. Ignore names you do not know.
-                /// `messages-left-out`, `bytes-cut` and `labels-left-out` say in decimal how many messages, bytes of
-                /// the shown messages and labels the policy is not shown; each is absent if it would be 0. `pinned` says why
-                /// only one backend can answer: `previous_response`, `reasoning` or `encrypted_content`. `last-model` is the
-                /// name of the candidate that answered this conversation before, if the gateway remembers it: its provider
-                /// may still have the conversation in a cache, which makes it cheaper and faster.
-                pub hints: _rt::Vec<(_rt::String, _rt::String)>,
+                /// What the policy is not shown.
+                pub left_out: LeftOut,
             }
             impl ::core::fmt::Debug for Request {
                 fn fmt(
@@ -189,19 +192,20 @@ pub mod wasmgate {
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
                     f.debug_struct("Request")
-                        .field("id", &self.id)
-                        .field("dialect", &self.dialect)
-                        .field("requested-model", &self.requested_model)
-                        .field("messages", &self.messages)
+                        .field("requested", &self.requested)
+                        .field("answered-before", &self.answered_before)
+                        .field("pinned", &self.pinned)
                         .field("prompt-tokens", &self.prompt_tokens)
                         .field("max-tokens", &self.max_tokens)
                         .field("streaming", &self.streaming)
                         .field("tools", &self.tools)
                         .field("images", &self.images)
-                        .field("tenant", &self.tenant)
+                        .field("structured-output", &self.structured_output)
+                        .field("messages", &self.messages)
+                        .field("text-bytes", &self.text_bytes)
+                        .field("newest-bytes", &self.newest_bytes)
                         .field("budget", &self.budget)
-                        .field("labels", &self.labels)
-                        .field("hints", &self.hints)
+                        .field("left-out", &self.left_out)
                         .finish()
                 }
             }
@@ -236,6 +240,66 @@ pub mod wasmgate {
                         1 => Location::Cloud,
                         _ => panic!("invalid enum discriminant"),
                     }
+                }
+            }
+            wit_bindgen::rt::bitflags::bitflags! {
+                #[doc =
+                " What a model can do beside text, as far as the operator's configuration says so."]
+                #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub
+                struct Capabilities : u8 { #[doc = " It can call tools."] const TOOLS = 1
+                << 0; #[doc = " It can read images."] const IMAGES = 1 << 1; #[doc =
+                " It can be held to an output format (JSON mode or a schema)."] const
+                STRUCTURED_OUTPUT = 1 << 2; }
+            }
+            /// What a model charges, in nano-dollars per million tokens.
+            #[repr(C)]
+            #[derive(Clone, Copy, PartialEq)]
+            pub struct Price {
+                /// Each million input tokens.
+                pub input: u64,
+                /// Each million output tokens.
+                pub output: u64,
+            }
+            impl ::core::fmt::Debug for Price {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Price")
+                        .field("input", &self.input)
+                        .field("output", &self.output)
+                        .finish()
+                }
+            }
+            /// A configured model: what does not change from request to request.
+            #[derive(Clone, PartialEq)]
+            pub struct Model {
+                /// Its configured name; unique.
+                pub name: _rt::String,
+                /// The configured name of the backend that serves it; several models may share one.
+                pub backend: _rt::String,
+                /// Where it runs.
+                pub location: Location,
+                /// What it charges. `none` means unpriced, which is not free: free is a price of 0.
+                pub price: ::core::option::Option<Price>,
+                /// The longest input and output together, in tokens, above 0. `none` where not configured.
+                pub context_window: ::core::option::Option<u32>,
+                /// What it can do beside text.
+                pub capabilities: Capabilities,
+            }
+            impl ::core::fmt::Debug for Model {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Model")
+                        .field("name", &self.name)
+                        .field("backend", &self.backend)
+                        .field("location", &self.location)
+                        .field("price", &self.price)
+                        .field("context-window", &self.context_window)
+                        .field("capabilities", &self.capabilities)
+                        .finish()
                 }
             }
             /// What probes and recent traffic say of a backend.
@@ -316,68 +380,17 @@ pub mod wasmgate {
                     }
                 }
             }
-            wit_bindgen::rt::bitflags::bitflags! {
-                #[doc =
-                " What a model can do beside text, as far as the operator's configuration says so."]
-                #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub
-                struct Capabilities : u8 { #[doc = " It can call tools."] const TOOLS = 1
-                << 0; #[doc = " It can read images."] const IMAGES = 1 << 1; #[doc =
-                " It can be held to an output format (JSON mode or a schema)."] const
-                STRUCTURED_OUTPUT = 1 << 2; }
-            }
-            /// What a model charges, in nano-dollars per million tokens.
-            #[repr(C)]
-            #[derive(Clone, Copy, PartialEq)]
-            pub struct Price {
-                /// Each million input tokens.
-                pub input: u64,
-                /// Each million output tokens.
-                pub output: u64,
-            }
-            impl ::core::fmt::Debug for Price {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    f.debug_struct("Price")
-                        .field("input", &self.input)
-                        .field("output", &self.output)
-                        .finish()
-                }
-            }
-            /// What recent calls of a model took. Moving averages that weigh recent calls more.
-            #[repr(C)]
-            #[derive(Clone, Copy, PartialEq)]
-            pub struct Observed {
-                /// Whole call, in seconds, above 0.
-                pub latency: f64,
-                /// From the call to its first token, in seconds, above 0. `none` until a stream was seen.
-                pub time_to_first_token: ::core::option::Option<f64>,
-                /// Output tokens a second once they flow, above 0. `none` until a stream was seen.
-                pub tokens_per_second: ::core::option::Option<f64>,
-            }
-            impl ::core::fmt::Debug for Observed {
-                fn fmt(
-                    &self,
-                    f: &mut ::core::fmt::Formatter<'_>,
-                ) -> ::core::fmt::Result {
-                    f.debug_struct("Observed")
-                        .field("latency", &self.latency)
-                        .field("time-to-first-token", &self.time_to_first_token)
-                        .field("tokens-per-second", &self.tokens_per_second)
-                        .finish()
-                }
-            }
-            /// What a cost policy expects of one candidate.
+            /// What a cost policy expects of one candidate. Plain numbers.
             #[repr(C)]
             #[derive(Clone, Copy, PartialEq)]
             pub struct CostEstimate {
-                /// Expected input tokens.
+                /// Expected input tokens; 4294967295 for a cost policy, and for a routing policy where the cost policy failed: there
+                /// is no estimate then.
                 pub input_tokens: u32,
-                /// Expected output tokens.
+                /// Expected output tokens; 4294967295 as above.
                 pub output_tokens: u32,
-                /// Expected cost in nano-dollars. `none` where the candidate is unpriced.
-                pub cost: ::core::option::Option<u64>,
+                /// Expected cost in nano-dollars; 18446744073709551615 where the candidate is unpriced.
+                pub cost: u64,
             }
             impl ::core::fmt::Debug for CostEstimate {
                 fn fmt(
@@ -391,32 +404,27 @@ pub mod wasmgate {
                         .finish()
                 }
             }
-            /// A model that may answer this request.
-            #[derive(Clone, PartialEq)]
+            /// A model that may answer this request, at this moment. Plain numbers.
+            #[repr(C)]
+            #[derive(Clone, Copy, PartialEq)]
             pub struct Candidate {
-                /// The configured name of the model; unique among the candidates.
-                pub model: _rt::String,
-                /// The configured name of the backend that serves it; several models may share one.
-                pub backend: _rt::String,
-                /// Where the model runs.
-                pub location: Location,
-                /// What it charges. `none` means unpriced, which is not free: free is a price of 0.
-                pub price: ::core::option::Option<Price>,
-                /// The longest input and output together, in tokens, above 0. `none` where not configured.
-                pub context_window: ::core::option::Option<u32>,
-                /// What it can do beside text.
-                pub capabilities: Capabilities,
-                /// What probes and traffic say of its backend.
-                pub health: Health,
-                /// The state of its breaker.
-                pub breaker: Breaker,
+                /// Its place among the models that `set-models` gave.
+                pub model: u32,
+                /// What probes and traffic say of its backend: 0 `unknown`, 1 `healthy`, 2 `degraded`, 3 `down`.
+                pub health: u8,
+                /// The state of its breaker: 0 `closed`, 1 `half-open`, 2 `open`.
+                pub breaker: u8,
                 /// Requests that the gateway has under way to its backend, this one not counted.
                 pub in_flight: u32,
-                /// What recent calls took. `none` until one ended.
-                pub observed: ::core::option::Option<Observed>,
-                /// What the cost policy expects of this request on this model. `none` for a cost policy, and for a
-                /// routing policy where the cost policy failed.
-                pub estimate: ::core::option::Option<CostEstimate>,
+                /// What the whole of a recent call took, in seconds, above 0: a moving average that weighs recent calls more, as the
+                /// next two. 0 until a call ended.
+                pub latency: f64,
+                /// From the call to its first token, in seconds, above 0. 0 until a stream was seen.
+                pub time_to_first_token: f64,
+                /// Output tokens a second once they flow, above 0. 0 until a stream was seen.
+                pub tokens_per_second: f64,
+                /// What the cost policy expects of this request on this model.
+                pub estimate: CostEstimate,
             }
             impl ::core::fmt::Debug for Candidate {
                 fn fmt(
@@ -425,15 +433,12 @@ pub mod wasmgate {
                 ) -> ::core::fmt::Result {
                     f.debug_struct("Candidate")
                         .field("model", &self.model)
-                        .field("backend", &self.backend)
-                        .field("location", &self.location)
-                        .field("price", &self.price)
-                        .field("context-window", &self.context_window)
-                        .field("capabilities", &self.capabilities)
                         .field("health", &self.health)
                         .field("breaker", &self.breaker)
                         .field("in-flight", &self.in_flight)
-                        .field("observed", &self.observed)
+                        .field("latency", &self.latency)
+                        .field("time-to-first-token", &self.time_to_first_token)
+                        .field("tokens-per-second", &self.tokens_per_second)
                         .field("estimate", &self.estimate)
                         .finish()
                 }
@@ -474,6 +479,76 @@ pub mod wasmgate {
                     }
                 }
             }
+            /// How demanding a request is.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Tier {
+                /// A small model will do.
+                Low,
+                /// Between the two.
+                Medium,
+                /// It takes the most capable model.
+                High,
+            }
+            impl ::core::fmt::Debug for Tier {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Tier::Low => f.debug_tuple("Tier::Low").finish(),
+                        Tier::Medium => f.debug_tuple("Tier::Medium").finish(),
+                        Tier::High => f.debug_tuple("Tier::High").finish(),
+                    }
+                }
+            }
+            impl Tier {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Tier {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Tier::Low,
+                        1 => Tier::Medium,
+                        2 => Tier::High,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// What a setting's value means beyond its type.
+            #[derive(Clone, Copy, PartialEq)]
+            pub enum Meaning {
+                /// Nothing beyond its type.
+                Plain,
+                /// A number, or a whole one, from the first to the second, both included. The gateway refuses others.
+                Range((f64, f64)),
+                /// A text, or a list of texts, that names models. The gateway checks the names against the configured models.
+                Models,
+                /// A list of texts that names the models of a tier. The gateway makes the tiers that the operator does not set
+                /// from the configured models, and `get` returns them like the operator's.
+                Tier(Tier),
+                /// A text, or a list of texts, that names labels: the policy reads these labels too.
+                Labels,
+            }
+            impl ::core::fmt::Debug for Meaning {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Meaning::Plain => f.debug_tuple("Meaning::Plain").finish(),
+                        Meaning::Range(e) => {
+                            f.debug_tuple("Meaning::Range").field(e).finish()
+                        }
+                        Meaning::Models => f.debug_tuple("Meaning::Models").finish(),
+                        Meaning::Tier(e) => {
+                            f.debug_tuple("Meaning::Tier").field(e).finish()
+                        }
+                        Meaning::Labels => f.debug_tuple("Meaning::Labels").finish(),
+                    }
+                }
+            }
             /// A setting that a policy understands.
             #[derive(Clone, PartialEq)]
             pub struct Setting {
@@ -483,6 +558,8 @@ pub mod wasmgate {
                 pub summary: _rt::String,
                 /// What holds where the operator gives none. Its case is the setting's type: any other is refused.
                 pub default: Value,
+                /// What its value means.
+                pub meaning: Meaning,
             }
             impl ::core::fmt::Debug for Setting {
                 fn fmt(
@@ -493,6 +570,72 @@ pub mod wasmgate {
                         .field("name", &self.name)
                         .field("summary", &self.summary)
                         .field("default", &self.default)
+                        .field("meaning", &self.meaning)
+                        .finish()
+                }
+            }
+            /// How much of the conversation a policy reads.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum ReadsPrompt {
+                /// No text.
+                None,
+                /// The newest message of the user.
+                Newest,
+                /// All messages.
+                Conversation,
+            }
+            impl ::core::fmt::Debug for ReadsPrompt {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        ReadsPrompt::None => f.debug_tuple("ReadsPrompt::None").finish(),
+                        ReadsPrompt::Newest => {
+                            f.debug_tuple("ReadsPrompt::Newest").finish()
+                        }
+                        ReadsPrompt::Conversation => {
+                            f.debug_tuple("ReadsPrompt::Conversation").finish()
+                        }
+                    }
+                }
+            }
+            impl ReadsPrompt {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> ReadsPrompt {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => ReadsPrompt::None,
+                        1 => ReadsPrompt::Newest,
+                        2 => ReadsPrompt::Conversation,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// What a policy reads of requests. It cannot see the rest. Operators see what each policy reads, and may
+            /// refuse a policy that reads more than they grant.
+            #[derive(Clone, PartialEq)]
+            pub struct Reads {
+                /// How much of the conversation.
+                pub prompt: ReadsPrompt,
+                /// The labels (request headers that the operator's allow-list lets policies see, and the labels of the tenant's
+                /// group), by name in lower case; `*`: all of them.
+                pub labels: _rt::Vec<_rt::String>,
+                /// The tenant's name and budget.
+                pub tenant: bool,
+            }
+            impl ::core::fmt::Debug for Reads {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Reads")
+                        .field("prompt", &self.prompt)
+                        .field("labels", &self.labels)
+                        .field("tenant", &self.tenant)
                         .finish()
                 }
             }
@@ -506,14 +649,19 @@ pub mod wasmgate {
                 pub version: _rt::String,
                 /// One sentence for operators.
                 pub summary: _rt::String,
-                /// Every setting it reads. An operator's file that names another is refused. A routing policy that can
-                /// deny requests says so with a boolean setting named `deny`, or `deny-` and more, which is true
-                /// while it can: if it fails, the gateway then refuses the request instead of deciding itself, unless
-                /// the operator chose otherwise. A text or a list of texts called `model` or `models`, or whose name ends in
-                /// `-model` or `-models`, names models: the gateway checks its names against the configured models. Lists called
-                /// `low-models`, `medium-models` and `high-models` are tiers: the gateway makes those that the operator does not
-                /// set from the configured models, and `get` returns them like the operator's.
+                /// Every setting it reads. An operator's file that names another is refused.
                 pub settings: _rt::Vec<Setting>,
+                /// What it reads of requests.
+                pub reads: Reads,
+                /// Whether it can deny requests: if it fails, the gateway then refuses the request instead of deciding itself,
+                /// unless the operator chose otherwise. A policy that denies only with some settings says so with a boolean setting
+                /// named `deny`, or `deny-` and more, which is true while it can, and says `false` here. A denial of a policy that
+                /// says neither counts as a failure of it.
+                pub denies: bool,
+                /// The texts of the reasons that it gives by number, each a sentence of at most 1 KiB, at most 256 of them. `{0}` stands
+                /// for the first number that comes with the reason, `{1}` for the second, and so on, each with at most three
+                /// decimals; `{model}` stands for the name of the first choice.
+                pub reasons: _rt::Vec<_rt::String>,
             }
             impl ::core::fmt::Debug for Manifest {
                 fn fmt(
@@ -525,6 +673,9 @@ pub mod wasmgate {
                         .field("version", &self.version)
                         .field("summary", &self.summary)
                         .field("settings", &self.settings)
+                        .field("reads", &self.reads)
+                        .field("denies", &self.denies)
+                        .field("reasons", &self.reasons)
                         .finish()
                 }
             }
@@ -559,7 +710,7 @@ pub mod wasmgate {
                     let len0 = vec0.len();
                     let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "wasmgate:policy/settings@1.0.0")]
+                    #[link(wasm_import_module = "wasmgate:policy/settings@2.0.0")]
                     unsafe extern "C" {
                         #[link_name = "get"]
                         fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
@@ -719,7 +870,7 @@ pub mod wasmgate {
                     let ptr0 = vec0.as_ptr().cast::<u8>();
                     let len0 = vec0.len();
                     #[cfg(target_arch = "wasm32")]
-                    #[link(wasm_import_module = "wasmgate:policy/log@1.0.0")]
+                    #[link(wasm_import_module = "wasmgate:policy/log@2.0.0")]
                     unsafe extern "C" {
                         #[link_name = "write"]
                         fn wit_import1(_: i32, _: *mut u8, _: usize);
@@ -729,6 +880,338 @@ pub mod wasmgate {
                         unreachable!()
                     }
                     wit_import1(level.clone() as i32, ptr0.cast_mut(), len0);
+                }
+            }
+        }
+        /// Rarely needed facts of the request that is being decided. Imported by a policy that needs one. Outside of a decision
+        /// every text is empty and every list has no entry.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod request_facts {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            #[allow(unused_unsafe, clippy::all)]
+            /// The request's id as in the `x-wasmgate-request-id` header. It carries no meaning, but no two requests share
+            /// one: it is fit for log lines and, hashed, for choosing a share of requests.
+            #[allow(async_fn_in_trait)]
+            pub fn id() -> _rt::String {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasmgate:policy/request-facts@2.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "id"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len4 = l3;
+                    let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                    let result5 = _rt::string_lift(bytes4);
+                    result5
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The wire dialect in which the client spoke, such as `native`, `openai`, `responses`, `anthropic` or `ollama`. Later
+            /// gateways may know more.
+            #[allow(async_fn_in_trait)]
+            pub fn dialect() -> _rt::String {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasmgate:policy/request-facts@2.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "dialect"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len4 = l3;
+                    let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                    let result5 = _rt::string_lift(bytes4);
+                    result5
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The configured name of the tenant whose key the request carried. `none` for a policy that does not read tenants.
+            #[allow(async_fn_in_trait)]
+            pub fn tenant() -> ::core::option::Option<_rt::String> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasmgate:policy/request-facts@2.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "tenant"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result6 = match l2 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len5 = l4;
+                                let bytes5 = _rt::Vec::from_raw_parts(
+                                    l3.cast(),
+                                    len5,
+                                    len5,
+                                );
+                                _rt::string_lift(bytes5)
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result6
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The value of a label. `none` if the request has none of that name, or the manifest does not say that the policy reads
+            /// it.
+            #[allow(async_fn_in_trait)]
+            pub fn label(name: &str) -> ::core::option::Option<_rt::String> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 3 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 3
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasmgate:policy/request-facts@2.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "label"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result7 = match l3 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                _rt::string_lift(bytes6)
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// All labels that the policy reads: name in lower case, value.
+            #[allow(async_fn_in_trait)]
+            pub fn labels() -> _rt::Vec<(_rt::String, _rt::String)> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasmgate:policy/request-facts@2.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "labels"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base10 = l2;
+                    let len10 = l3;
+                    let mut result10 = _rt::Vec::with_capacity(len10);
+                    for i in 0..len10 {
+                        let base = base10
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        let e10 = {
+                            let l4 = *base.add(0).cast::<*mut u8>();
+                            let l5 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            let l7 = *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l8 = *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len9 = l8;
+                            let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+                            (_rt::string_lift(bytes6), _rt::string_lift(bytes9))
+                        };
+                        result10.push(e10);
+                    }
+                    _rt::cabi_dealloc(
+                        base10,
+                        len10 * (4 * ::core::mem::size_of::<*const u8>()),
+                        ::core::mem::size_of::<*const u8>(),
+                    );
+                    let result11 = result10;
+                    result11
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Further facts, by name, without a new version of this contract. Ignore names you do not know. `pinned` says why
+            /// only one backend can answer: `previous_response`, `reasoning` or `encrypted_content`.
+            #[allow(async_fn_in_trait)]
+            pub fn hints() -> _rt::Vec<(_rt::String, _rt::String)> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasmgate:policy/request-facts@2.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "hints"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base10 = l2;
+                    let len10 = l3;
+                    let mut result10 = _rt::Vec::with_capacity(len10);
+                    for i in 0..len10 {
+                        let base = base10
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        let e10 = {
+                            let l4 = *base.add(0).cast::<*mut u8>();
+                            let l5 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            let l7 = *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l8 = *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len9 = l8;
+                            let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+                            (_rt::string_lift(bytes6), _rt::string_lift(bytes9))
+                        };
+                        result10.push(e10);
+                    }
+                    _rt::cabi_dealloc(
+                        base10,
+                        len10 * (4 * ::core::mem::size_of::<*const u8>()),
+                        ::core::mem::size_of::<*const u8>(),
+                    );
+                    let result11 = result10;
+                    result11
                 }
             }
         }
@@ -747,42 +1230,31 @@ pub mod exports {
                 static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
                 use super::super::super::super::_rt;
                 pub type Request = super::super::super::super::wasmgate::policy::types::Request;
+                pub type Prompt = super::super::super::super::wasmgate::policy::types::Prompt;
                 pub type Candidate = super::super::super::super::wasmgate::policy::types::Candidate;
+                pub type Model = super::super::super::super::wasmgate::policy::types::Model;
                 pub type Manifest = super::super::super::super::wasmgate::policy::types::Manifest;
-                /// How demanding a request is.
-                #[repr(u8)]
-                #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-                pub enum Tier {
-                    /// A small model will do.
-                    Low,
-                    /// Between the two.
-                    Medium,
-                    /// It takes the most capable model.
-                    High,
+                pub type Tier = super::super::super::super::wasmgate::policy::types::Tier;
+                /// Why, for people. Shown to the client; never repeat the prompt in it.
+                #[derive(Clone, PartialEq)]
+                pub enum Reason {
+                    /// A sentence of at most 1 KiB.
+                    Text(_rt::String),
+                    /// One of the manifest's reasons, counted from 0, and the numbers in it. The gateway writes the sentence.
+                    Code((u32, _rt::Vec<f64>)),
                 }
-                impl ::core::fmt::Debug for Tier {
+                impl ::core::fmt::Debug for Reason {
                     fn fmt(
                         &self,
                         f: &mut ::core::fmt::Formatter<'_>,
                     ) -> ::core::fmt::Result {
                         match self {
-                            Tier::Low => f.debug_tuple("Tier::Low").finish(),
-                            Tier::Medium => f.debug_tuple("Tier::Medium").finish(),
-                            Tier::High => f.debug_tuple("Tier::High").finish(),
-                        }
-                    }
-                }
-                impl Tier {
-                    #[doc(hidden)]
-                    pub unsafe fn _lift(val: u8) -> Tier {
-                        if !cfg!(debug_assertions) {
-                            return unsafe { ::core::mem::transmute(val) };
-                        }
-                        match val {
-                            0 => Tier::Low,
-                            1 => Tier::Medium,
-                            2 => Tier::High,
-                            _ => panic!("invalid enum discriminant"),
+                            Reason::Text(e) => {
+                                f.debug_tuple("Reason::Text").field(e).finish()
+                            }
+                            Reason::Code(e) => {
+                                f.debug_tuple("Reason::Code").field(e).finish()
+                            }
                         }
                     }
                 }
@@ -796,8 +1268,8 @@ pub mod exports {
                     pub complexity: ::core::option::Option<f64>,
                     /// The same, as operators see it on dashboards, where `none` is `unknown`.
                     pub tier: ::core::option::Option<Tier>,
-                    /// Why, in a sentence, for people; at most 1 KiB. Shown to the client; never repeat the prompt in it.
-                    pub reason: _rt::String,
+                    /// Why.
+                    pub reason: Reason,
                 }
                 impl ::core::fmt::Debug for Decision {
                     fn fmt(
@@ -869,6 +1341,9 @@ pub mod exports {
                             version: version2,
                             summary: summary2,
                             settings: settings2,
+                            reads: reads2,
+                            denies: denies2,
+                            reasons: reasons2,
                         } = result0;
                         let vec3 = (name2.into_bytes()).into_boxed_slice();
                         let ptr3 = vec3.as_ptr().cast::<u8>();
@@ -896,27 +1371,29 @@ pub mod exports {
                         *ptr1
                             .add(4 * ::core::mem::size_of::<*const u8>())
                             .cast::<*mut u8>() = ptr5.cast_mut();
-                        let vec13 = settings2;
-                        let len13 = vec13.len();
-                        let layout13 = _rt::alloc::Layout::from_size_align(
-                                vec13.len() * (8 + 6 * ::core::mem::size_of::<*const u8>()),
+                        let vec15 = settings2;
+                        let len15 = vec15.len();
+                        let layout15 = _rt::alloc::Layout::from_size_align(
+                                vec15.len()
+                                    * (32 + 6 * ::core::mem::size_of::<*const u8>()),
                                 8,
                             )
                             .unwrap();
-                        let (result13, _cleanup13) = wit_bindgen::rt::Cleanup::new(
-                            layout13,
+                        let (result15, _cleanup15) = wit_bindgen::rt::Cleanup::new(
+                            layout15,
                         );
-                        if let Some(cleanup) = _cleanup13 {
+                        if let Some(cleanup) = _cleanup15 {
                             cleanup.forget();
                         }
-                        for (i, e) in vec13.into_iter().enumerate() {
-                            let base = result13
-                                .add(i * (8 + 6 * ::core::mem::size_of::<*const u8>()));
+                        for (i, e) in vec15.into_iter().enumerate() {
+                            let base = result15
+                                .add(i * (32 + 6 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let super::super::super::super::wasmgate::policy::types::Setting {
                                     name: name6,
                                     summary: summary6,
                                     default: default6,
+                                    meaning: meaning6,
                                 } = e;
                                 let vec7 = (name6.into_bytes()).into_boxed_slice();
                                 let ptr7 = vec7.as_ptr().cast::<u8>();
@@ -1019,14 +1496,138 @@ pub mod exports {
                                             .cast::<*mut u8>() = result11;
                                     }
                                 }
+                                use super::super::super::super::wasmgate::policy::types::Meaning as V14;
+                                match meaning6 {
+                                    V14::Plain => {
+                                        *base
+                                            .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
+                                    }
+                                    V14::Range(e) => {
+                                        *base
+                                            .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        let (t13_0, t13_1) = e;
+                                        *base
+                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<f64>() = _rt::as_f64(t13_0);
+                                        *base
+                                            .add(24 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<f64>() = _rt::as_f64(t13_1);
+                                    }
+                                    V14::Models => {
+                                        *base
+                                            .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (2i32) as u8;
+                                    }
+                                    V14::Tier(e) => {
+                                        *base
+                                            .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (3i32) as u8;
+                                        *base
+                                            .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (e.clone() as i32) as u8;
+                                    }
+                                    V14::Labels => {
+                                        *base
+                                            .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (4i32) as u8;
+                                    }
+                                }
                             }
                         }
                         *ptr1
                             .add(7 * ::core::mem::size_of::<*const u8>())
-                            .cast::<usize>() = len13;
+                            .cast::<usize>() = len15;
                         *ptr1
                             .add(6 * ::core::mem::size_of::<*const u8>())
-                            .cast::<*mut u8>() = result13;
+                            .cast::<*mut u8>() = result15;
+                        let super::super::super::super::wasmgate::policy::types::Reads {
+                            prompt: prompt16,
+                            labels: labels16,
+                            tenant: tenant16,
+                        } = reads2;
+                        *ptr1
+                            .add(8 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>() = (prompt16.clone() as i32) as u8;
+                        let vec18 = labels16;
+                        let len18 = vec18.len();
+                        let layout18 = _rt::alloc::Layout::from_size_align(
+                                vec18.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result18, _cleanup18) = wit_bindgen::rt::Cleanup::new(
+                            layout18,
+                        );
+                        if let Some(cleanup) = _cleanup18 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec18.into_iter().enumerate() {
+                            let base = result18
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let vec17 = (e.into_bytes()).into_boxed_slice();
+                                let ptr17 = vec17.as_ptr().cast::<u8>();
+                                let len17 = vec17.len();
+                                ::core::mem::forget(vec17);
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len17;
+                                *base.add(0).cast::<*mut u8>() = ptr17.cast_mut();
+                            }
+                        }
+                        *ptr1
+                            .add(10 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len18;
+                        *ptr1
+                            .add(9 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result18;
+                        *ptr1
+                            .add(11 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>() = (match tenant16 {
+                            true => 1,
+                            false => 0,
+                        }) as u8;
+                        *ptr1
+                            .add(12 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>() = (match denies2 {
+                            true => 1,
+                            false => 0,
+                        }) as u8;
+                        let vec20 = reasons2;
+                        let len20 = vec20.len();
+                        let layout20 = _rt::alloc::Layout::from_size_align(
+                                vec20.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            )
+                            .unwrap();
+                        let (result20, _cleanup20) = wit_bindgen::rt::Cleanup::new(
+                            layout20,
+                        );
+                        if let Some(cleanup) = _cleanup20 {
+                            cleanup.forget();
+                        }
+                        for (i, e) in vec20.into_iter().enumerate() {
+                            let base = result20
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let vec19 = (e.into_bytes()).into_boxed_slice();
+                                let ptr19 = vec19.as_ptr().cast::<u8>();
+                                let len19 = vec19.len();
+                                ::core::mem::forget(vec19);
+                                *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len19;
+                                *base.add(0).cast::<*mut u8>() = ptr19.cast_mut();
+                            }
+                        }
+                        *ptr1
+                            .add(14 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>() = len20;
+                        *ptr1
+                            .add(13 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>() = result20;
                         ptr1
                     }
                 }
@@ -1063,7 +1664,7 @@ pub mod exports {
                         let len20 = l7;
                         for i in 0..len20 {
                             let base = base20
-                                .add(i * (8 + 6 * ::core::mem::size_of::<*const u8>()));
+                                .add(i * (32 + 6 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let l8 = *base.add(0).cast::<*mut u8>();
                                 let l9 = *base
@@ -1126,8 +1727,56 @@ pub mod exports {
                         }
                         _rt::cabi_dealloc(
                             base20,
-                            len20 * (8 + 6 * ::core::mem::size_of::<*const u8>()),
+                            len20 * (32 + 6 * ::core::mem::size_of::<*const u8>()),
                             8,
+                        );
+                        let l21 = *arg0
+                            .add(9 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l22 = *arg0
+                            .add(10 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base25 = l21;
+                        let len25 = l22;
+                        for i in 0..len25 {
+                            let base = base25
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l23 = *base.add(0).cast::<*mut u8>();
+                                let l24 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l23, l24, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base25,
+                            len25 * (2 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let l26 = *arg0
+                            .add(13 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l27 = *arg0
+                            .add(14 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let base30 = l26;
+                        let len30 = l27;
+                        for i in 0..len30 {
+                            let base = base30
+                                .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                            {
+                                let l28 = *base.add(0).cast::<*mut u8>();
+                                let l29 = *base
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l28, l29, 1);
+                            }
+                        }
+                        _rt::cabi_dealloc(
+                            base30,
+                            len30 * (2 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
                         );
                     }
                 }
@@ -1180,301 +1829,95 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 #[allow(non_snake_case, unused_unsafe)]
-                pub unsafe fn _export_route_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
+                pub unsafe fn _export_set_models_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                ) {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result75 = {
-                            let l0 = *arg0.add(0).cast::<*mut u8>();
-                            let l1 = *arg0
-                                .add(::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len2 = l1;
-                            let bytes2 = _rt::Vec::from_raw_parts(l0.cast(), len2, len2);
-                            let l3 = i32::from(
-                                *arg0
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let l4 = *arg0
-                                .add(3 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l5 = *arg0
-                                .add(4 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len6 = l5;
-                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
-                            let l7 = *arg0
-                                .add(5 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l8 = *arg0
-                                .add(6 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let base13 = l7;
-                            let len13 = l8;
+                        {
+                            let base13 = arg0;
+                            let len13 = arg1;
                             let mut result13 = _rt::Vec::with_capacity(len13);
                             for i in 0..len13 {
                                 let base = base13
-                                    .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                    .add(i * (48 + 4 * ::core::mem::size_of::<*const u8>()));
                                 let e13 = {
-                                    let l9 = i32::from(*base.add(0).cast::<u8>());
-                                    let l10 = *base
-                                        .add(::core::mem::size_of::<*const u8>())
-                                        .cast::<*mut u8>();
-                                    let l11 = *base
-                                        .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>();
-                                    let len12 = l11;
-                                    let bytes12 = _rt::Vec::from_raw_parts(
-                                        l10.cast(),
-                                        len12,
-                                        len12,
-                                    );
-                                    super::super::super::super::wasmgate::policy::types::Message {
-                                        role: super::super::super::super::wasmgate::policy::types::Role::_lift(
-                                            l9 as u8,
-                                        ),
-                                        text: _rt::string_lift(bytes12),
-                                    }
-                                };
-                                result13.push(e13);
-                            }
-                            _rt::cabi_dealloc(
-                                base13,
-                                len13 * (3 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            );
-                            let l14 = *arg0
-                                .add(7 * ::core::mem::size_of::<*const u8>())
-                                .cast::<i32>();
-                            let l15 = i32::from(
-                                *arg0
-                                    .add(4 + 7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let l17 = i32::from(
-                                *arg0
-                                    .add(12 + 7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let l18 = i32::from(
-                                *arg0
-                                    .add(13 + 7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let l19 = i32::from(
-                                *arg0
-                                    .add(14 + 7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let l20 = i32::from(
-                                *arg0
-                                    .add(16 + 7 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let l24 = i32::from(
-                                *arg0
-                                    .add(16 + 10 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<u8>(),
-                            );
-                            let l27 = *arg0
-                                .add(40 + 10 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l28 = *arg0
-                                .add(40 + 11 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let base35 = l27;
-                            let len35 = l28;
-                            let mut result35 = _rt::Vec::with_capacity(len35);
-                            for i in 0..len35 {
-                                let base = base35
-                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                let e35 = {
-                                    let l29 = *base.add(0).cast::<*mut u8>();
-                                    let l30 = *base
+                                    let l0 = *base.add(0).cast::<*mut u8>();
+                                    let l1 = *base
                                         .add(::core::mem::size_of::<*const u8>())
                                         .cast::<usize>();
-                                    let len31 = l30;
-                                    let bytes31 = _rt::Vec::from_raw_parts(
-                                        l29.cast(),
-                                        len31,
-                                        len31,
+                                    let len2 = l1;
+                                    let bytes2 = _rt::Vec::from_raw_parts(
+                                        l0.cast(),
+                                        len2,
+                                        len2,
                                     );
-                                    let l32 = *base
+                                    let l3 = *base
                                         .add(2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<*mut u8>();
-                                    let l33 = *base
+                                    let l4 = *base
                                         .add(3 * ::core::mem::size_of::<*const u8>())
                                         .cast::<usize>();
-                                    let len34 = l33;
-                                    let bytes34 = _rt::Vec::from_raw_parts(
-                                        l32.cast(),
-                                        len34,
-                                        len34,
+                                    let len5 = l4;
+                                    let bytes5 = _rt::Vec::from_raw_parts(
+                                        l3.cast(),
+                                        len5,
+                                        len5,
                                     );
-                                    (_rt::string_lift(bytes31), _rt::string_lift(bytes34))
-                                };
-                                result35.push(e35);
-                            }
-                            _rt::cabi_dealloc(
-                                base35,
-                                len35 * (4 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            );
-                            let l36 = *arg0
-                                .add(40 + 12 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l37 = *arg0
-                                .add(40 + 13 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let base44 = l36;
-                            let len44 = l37;
-                            let mut result44 = _rt::Vec::with_capacity(len44);
-                            for i in 0..len44 {
-                                let base = base44
-                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                let e44 = {
-                                    let l38 = *base.add(0).cast::<*mut u8>();
-                                    let l39 = *base
-                                        .add(::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>();
-                                    let len40 = l39;
-                                    let bytes40 = _rt::Vec::from_raw_parts(
-                                        l38.cast(),
-                                        len40,
-                                        len40,
-                                    );
-                                    let l41 = *base
-                                        .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<*mut u8>();
-                                    let l42 = *base
-                                        .add(3 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>();
-                                    let len43 = l42;
-                                    let bytes43 = _rt::Vec::from_raw_parts(
-                                        l41.cast(),
-                                        len43,
-                                        len43,
-                                    );
-                                    (_rt::string_lift(bytes40), _rt::string_lift(bytes43))
-                                };
-                                result44.push(e44);
-                            }
-                            _rt::cabi_dealloc(
-                                base44,
-                                len44 * (4 * ::core::mem::size_of::<*const u8>()),
-                                ::core::mem::size_of::<*const u8>(),
-                            );
-                            let l45 = *arg0
-                                .add(40 + 14 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l46 = *arg0
-                                .add(40 + 15 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let base74 = l45;
-                            let len74 = l46;
-                            let mut result74 = _rt::Vec::with_capacity(len74);
-                            for i in 0..len74 {
-                                let base = base74
-                                    .add(i * (128 + 4 * ::core::mem::size_of::<*const u8>()));
-                                let e74 = {
-                                    let l47 = *base.add(0).cast::<*mut u8>();
-                                    let l48 = *base
-                                        .add(::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>();
-                                    let len49 = l48;
-                                    let bytes49 = _rt::Vec::from_raw_parts(
-                                        l47.cast(),
-                                        len49,
-                                        len49,
-                                    );
-                                    let l50 = *base
-                                        .add(2 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<*mut u8>();
-                                    let l51 = *base
-                                        .add(3 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<usize>();
-                                    let len52 = l51;
-                                    let bytes52 = _rt::Vec::from_raw_parts(
-                                        l50.cast(),
-                                        len52,
-                                        len52,
-                                    );
-                                    let l53 = i32::from(
+                                    let l6 = i32::from(
                                         *base
                                             .add(4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>(),
                                     );
-                                    let l54 = i32::from(
+                                    let l7 = i32::from(
                                         *base
                                             .add(8 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>(),
                                     );
-                                    let l57 = i32::from(
+                                    let l10 = i32::from(
                                         *base
                                             .add(32 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>(),
                                     );
-                                    let l59 = i32::from(
+                                    let l12 = i32::from(
                                         *base
                                             .add(40 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>(),
                                     );
-                                    let l60 = i32::from(
-                                        *base
-                                            .add(41 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>(),
-                                    );
-                                    let l61 = i32::from(
-                                        *base
-                                            .add(42 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>(),
-                                    );
-                                    let l62 = *base
-                                        .add(44 + 4 * ::core::mem::size_of::<*const u8>())
-                                        .cast::<i32>();
-                                    let l63 = i32::from(
-                                        *base
-                                            .add(48 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>(),
-                                    );
-                                    let l69 = i32::from(
-                                        *base
-                                            .add(96 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<u8>(),
-                                    );
-                                    super::super::super::super::wasmgate::policy::types::Candidate {
-                                        model: _rt::string_lift(bytes49),
-                                        backend: _rt::string_lift(bytes52),
+                                    super::super::super::super::wasmgate::policy::types::Model {
+                                        name: _rt::string_lift(bytes2),
+                                        backend: _rt::string_lift(bytes5),
                                         location: super::super::super::super::wasmgate::policy::types::Location::_lift(
-                                            l53 as u8,
+                                            l6 as u8,
                                         ),
-                                        price: match l54 {
+                                        price: match l7 {
                                             0 => None,
                                             1 => {
                                                 let e = {
-                                                    let l55 = *base
+                                                    let l8 = *base
                                                         .add(16 + 4 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<i64>();
-                                                    let l56 = *base
+                                                    let l9 = *base
                                                         .add(24 + 4 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<i64>();
                                                     super::super::super::super::wasmgate::policy::types::Price {
-                                                        input: l55 as u64,
-                                                        output: l56 as u64,
+                                                        input: l8 as u64,
+                                                        output: l9 as u64,
                                                     }
                                                 };
                                                 Some(e)
                                             }
                                             _ => _rt::invalid_enum_discriminant(),
                                         },
-                                        context_window: match l57 {
+                                        context_window: match l10 {
                                             0 => None,
                                             1 => {
                                                 let e = {
-                                                    let l58 = *base
+                                                    let l11 = *base
                                                         .add(36 + 4 * ::core::mem::size_of::<*const u8>())
                                                         .cast::<i32>();
-                                                    l58 as u32
+                                                    l11 as u32
                                                 };
                                                 Some(e)
                                             }
@@ -1482,292 +1925,278 @@ pub mod exports {
                                         },
                                         capabilities: super::super::super::super::wasmgate::policy::types::Capabilities::empty()
                                             | super::super::super::super::wasmgate::policy::types::Capabilities::from_bits_retain(
-                                                ((l59 as u8) << 0) as _,
+                                                ((l12 as u8) << 0) as _,
                                             ),
-                                        health: super::super::super::super::wasmgate::policy::types::Health::_lift(
-                                            l60 as u8,
-                                        ),
-                                        breaker: super::super::super::super::wasmgate::policy::types::Breaker::_lift(
-                                            l61 as u8,
-                                        ),
-                                        in_flight: l62 as u32,
-                                        observed: match l63 {
-                                            0 => None,
-                                            1 => {
-                                                let e = {
-                                                    let l64 = *base
-                                                        .add(56 + 4 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<f64>();
-                                                    let l65 = i32::from(
-                                                        *base
-                                                            .add(64 + 4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<u8>(),
-                                                    );
-                                                    let l67 = i32::from(
-                                                        *base
-                                                            .add(80 + 4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<u8>(),
-                                                    );
-                                                    super::super::super::super::wasmgate::policy::types::Observed {
-                                                        latency: l64,
-                                                        time_to_first_token: match l65 {
-                                                            0 => None,
-                                                            1 => {
-                                                                let e = {
-                                                                    let l66 = *base
-                                                                        .add(72 + 4 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<f64>();
-                                                                    l66
-                                                                };
-                                                                Some(e)
-                                                            }
-                                                            _ => _rt::invalid_enum_discriminant(),
-                                                        },
-                                                        tokens_per_second: match l67 {
-                                                            0 => None,
-                                                            1 => {
-                                                                let e = {
-                                                                    let l68 = *base
-                                                                        .add(88 + 4 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<f64>();
-                                                                    l68
-                                                                };
-                                                                Some(e)
-                                                            }
-                                                            _ => _rt::invalid_enum_discriminant(),
-                                                        },
-                                                    }
-                                                };
-                                                Some(e)
-                                            }
-                                            _ => _rt::invalid_enum_discriminant(),
-                                        },
-                                        estimate: match l69 {
-                                            0 => None,
-                                            1 => {
-                                                let e = {
-                                                    let l70 = *base
-                                                        .add(104 + 4 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<i32>();
-                                                    let l71 = *base
-                                                        .add(108 + 4 * ::core::mem::size_of::<*const u8>())
-                                                        .cast::<i32>();
-                                                    let l72 = i32::from(
-                                                        *base
-                                                            .add(112 + 4 * ::core::mem::size_of::<*const u8>())
-                                                            .cast::<u8>(),
-                                                    );
-                                                    super::super::super::super::wasmgate::policy::types::CostEstimate {
-                                                        input_tokens: l70 as u32,
-                                                        output_tokens: l71 as u32,
-                                                        cost: match l72 {
-                                                            0 => None,
-                                                            1 => {
-                                                                let e = {
-                                                                    let l73 = *base
-                                                                        .add(120 + 4 * ::core::mem::size_of::<*const u8>())
-                                                                        .cast::<i64>();
-                                                                    l73 as u64
-                                                                };
-                                                                Some(e)
-                                                            }
-                                                            _ => _rt::invalid_enum_discriminant(),
-                                                        },
-                                                    }
-                                                };
-                                                Some(e)
-                                            }
-                                            _ => _rt::invalid_enum_discriminant(),
-                                        },
                                     }
                                 };
-                                result74.push(e74);
+                                result13.push(e13);
                             }
                             _rt::cabi_dealloc(
-                                base74,
-                                len74 * (128 + 4 * ::core::mem::size_of::<*const u8>()),
+                                base13,
+                                len13 * (48 + 4 * ::core::mem::size_of::<*const u8>()),
                                 8,
                             );
+                            T_::set_models(result13)
+                        };
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_route_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result30 = {
+                            let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                            let l2 = i32::from(*arg0.add(8).cast::<u8>());
+                            let l4 = i32::from(*arg0.add(16).cast::<u8>());
+                            let l5 = *arg0.add(20).cast::<i32>();
+                            let l6 = i32::from(*arg0.add(24).cast::<u8>());
+                            let l8 = i32::from(*arg0.add(32).cast::<u8>());
+                            let l9 = i32::from(*arg0.add(33).cast::<u8>());
+                            let l10 = i32::from(*arg0.add(34).cast::<u8>());
+                            let l11 = i32::from(*arg0.add(35).cast::<u8>());
+                            let l12 = *arg0.add(36).cast::<i32>();
+                            let l13 = *arg0.add(40).cast::<i64>();
+                            let l14 = *arg0.add(48).cast::<i64>();
+                            let l15 = i32::from(*arg0.add(56).cast::<u8>());
+                            let l18 = *arg0.add(80).cast::<i32>();
+                            let l19 = *arg0.add(88).cast::<i64>();
+                            let l20 = *arg0.add(96).cast::<i32>();
+                            let l21 = *arg0.add(104).cast::<*mut u8>();
+                            let l22 = *arg0
+                                .add(104 + 1 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len23 = l22;
+                            let bytes23 = _rt::Vec::from_raw_parts(
+                                l21.cast(),
+                                len23,
+                                len23,
+                            );
+                            let l24 = *arg0
+                                .add(104 + 2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l25 = *arg0
+                                .add(104 + 3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len26 = l25;
+                            let l27 = *arg0
+                                .add(104 + 4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l28 = *arg0
+                                .add(104 + 5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len29 = l28;
                             T_::route(
                                 super::super::super::super::wasmgate::policy::types::Request {
-                                    id: _rt::string_lift(bytes2),
-                                    dialect: super::super::super::super::wasmgate::policy::types::Dialect::_lift(
-                                        l3 as u8,
-                                    ),
-                                    requested_model: _rt::string_lift(bytes6),
-                                    messages: result13,
-                                    prompt_tokens: l14 as u32,
-                                    max_tokens: match l15 {
+                                    requested: match l0 {
                                         0 => None,
                                         1 => {
                                             let e = {
-                                                let l16 = *arg0
-                                                    .add(8 + 7 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i32>();
-                                                l16 as u32
+                                                let l1 = *arg0.add(4).cast::<i32>();
+                                                l1 as u32
                                             };
                                             Some(e)
                                         }
                                         _ => _rt::invalid_enum_discriminant(),
                                     },
-                                    streaming: _rt::bool_lift(l17 as u8),
-                                    tools: _rt::bool_lift(l18 as u8),
-                                    images: _rt::bool_lift(l19 as u8),
-                                    tenant: match l20 {
+                                    answered_before: match l2 {
                                         0 => None,
                                         1 => {
                                             let e = {
-                                                let l21 = *arg0
-                                                    .add(16 + 8 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l22 = *arg0
-                                                    .add(16 + 9 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let len23 = l22;
-                                                let bytes23 = _rt::Vec::from_raw_parts(
-                                                    l21.cast(),
-                                                    len23,
-                                                    len23,
-                                                );
-                                                _rt::string_lift(bytes23)
+                                                let l3 = *arg0.add(12).cast::<i32>();
+                                                l3 as u32
                                             };
                                             Some(e)
                                         }
                                         _ => _rt::invalid_enum_discriminant(),
                                     },
-                                    budget: match l24 {
+                                    pinned: _rt::bool_lift(l4 as u8),
+                                    prompt_tokens: l5 as u32,
+                                    max_tokens: match l6 {
                                         0 => None,
                                         1 => {
                                             let e = {
-                                                let l25 = *arg0
-                                                    .add(24 + 10 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i64>();
-                                                let l26 = *arg0
-                                                    .add(32 + 10 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i64>();
+                                                let l7 = *arg0.add(28).cast::<i32>();
+                                                l7 as u32
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    streaming: _rt::bool_lift(l8 as u8),
+                                    tools: _rt::bool_lift(l9 as u8),
+                                    images: _rt::bool_lift(l10 as u8),
+                                    structured_output: _rt::bool_lift(l11 as u8),
+                                    messages: l12 as u32,
+                                    text_bytes: l13 as u64,
+                                    newest_bytes: l14 as u64,
+                                    budget: match l15 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l16 = *arg0.add(64).cast::<i64>();
+                                                let l17 = *arg0.add(72).cast::<i64>();
                                                 super::super::super::super::wasmgate::policy::types::Budget {
-                                                    limit: l25 as u64,
-                                                    left: l26 as u64,
+                                                    limit: l16 as u64,
+                                                    left: l17 as u64,
                                                 }
                                             };
                                             Some(e)
                                         }
                                         _ => _rt::invalid_enum_discriminant(),
                                     },
-                                    labels: result35,
-                                    hints: result44,
+                                    left_out: super::super::super::super::wasmgate::policy::types::LeftOut {
+                                        messages: l18 as u32,
+                                        bytes: l19 as u64,
+                                        labels: l20 as u32,
+                                    },
                                 },
-                                result74,
+                                super::super::super::super::wasmgate::policy::types::Prompt {
+                                    text: _rt::string_lift(bytes23),
+                                    messages: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l24.cast(), len26, len26)),
+                                },
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l27.cast(), len29, len29)),
                             )
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            40 + 16 * ::core::mem::size_of::<*const u8>(),
+                            104 + 6 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr76 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result75 {
+                        let ptr31 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result30 {
                             Ok(e) => {
-                                *ptr76.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr31.add(0).cast::<u8>() = (0i32) as u8;
                                 match e {
                                     Verdict::Route(e) => {
-                                        *ptr76.add(8).cast::<u8>() = (0i32) as u8;
+                                        *ptr31.add(8).cast::<u8>() = (0i32) as u8;
                                         let Decision {
-                                            ranking: ranking77,
-                                            complexity: complexity77,
-                                            tier: tier77,
-                                            reason: reason77,
+                                            ranking: ranking32,
+                                            complexity: complexity32,
+                                            tier: tier32,
+                                            reason: reason32,
                                         } = e;
-                                        let vec78 = <_ as Into<_rt::Vec<_>>>::into(ranking77)
+                                        let vec33 = <_ as Into<_rt::Vec<_>>>::into(ranking32)
                                             .into_boxed_slice();
-                                        let ptr78 = vec78.as_ptr().cast::<u8>();
-                                        let len78 = vec78.len();
-                                        ::core::mem::forget(vec78);
-                                        *ptr76
+                                        let ptr33 = vec33.as_ptr().cast::<u8>();
+                                        let len33 = vec33.len();
+                                        ::core::mem::forget(vec33);
+                                        *ptr31
                                             .add(16 + 1 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len78;
-                                        *ptr76.add(16).cast::<*mut u8>() = ptr78.cast_mut();
-                                        match complexity77 {
+                                            .cast::<usize>() = len33;
+                                        *ptr31.add(16).cast::<*mut u8>() = ptr33.cast_mut();
+                                        match complexity32 {
                                             Some(e) => {
-                                                *ptr76
+                                                *ptr31
                                                     .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                *ptr76
+                                                *ptr31
                                                     .add(24 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<f64>() = _rt::as_f64(e);
                                             }
                                             None => {
-                                                *ptr76
+                                                *ptr31
                                                     .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        match tier77 {
+                                        match tier32 {
                                             Some(e) => {
-                                                *ptr76
+                                                *ptr31
                                                     .add(32 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                *ptr76
+                                                *ptr31
                                                     .add(33 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (e.clone() as i32) as u8;
                                             }
                                             None => {
-                                                *ptr76
+                                                *ptr31
                                                     .add(32 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        let vec79 = (reason77.into_bytes()).into_boxed_slice();
-                                        let ptr79 = vec79.as_ptr().cast::<u8>();
-                                        let len79 = vec79.len();
-                                        ::core::mem::forget(vec79);
-                                        *ptr76
-                                            .add(32 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len79;
-                                        *ptr76
-                                            .add(32 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr79.cast_mut();
+                                        match reason32 {
+                                            Reason::Text(e) => {
+                                                *ptr31
+                                                    .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                                let vec34 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr34 = vec34.as_ptr().cast::<u8>();
+                                                let len34 = vec34.len();
+                                                ::core::mem::forget(vec34);
+                                                *ptr31
+                                                    .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len34;
+                                                *ptr31
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr34.cast_mut();
+                                            }
+                                            Reason::Code(e) => {
+                                                *ptr31
+                                                    .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                let (t35_0, t35_1) = e;
+                                                *ptr31
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i32>() = _rt::as_i32(t35_0);
+                                                let vec36 = <_ as Into<_rt::Vec<_>>>::into(t35_1)
+                                                    .into_boxed_slice();
+                                                let ptr36 = vec36.as_ptr().cast::<u8>();
+                                                let len36 = vec36.len();
+                                                ::core::mem::forget(vec36);
+                                                *ptr31
+                                                    .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len36;
+                                                *ptr31
+                                                    .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr36.cast_mut();
+                                            }
+                                        }
                                     }
                                     Verdict::Deny(e) => {
-                                        *ptr76.add(8).cast::<u8>() = (1i32) as u8;
-                                        let Denial { code: code80, reason: reason80 } = e;
-                                        let vec81 = (code80.into_bytes()).into_boxed_slice();
-                                        let ptr81 = vec81.as_ptr().cast::<u8>();
-                                        let len81 = vec81.len();
-                                        ::core::mem::forget(vec81);
-                                        *ptr76
+                                        *ptr31.add(8).cast::<u8>() = (1i32) as u8;
+                                        let Denial { code: code37, reason: reason37 } = e;
+                                        let vec38 = (code37.into_bytes()).into_boxed_slice();
+                                        let ptr38 = vec38.as_ptr().cast::<u8>();
+                                        let len38 = vec38.len();
+                                        ::core::mem::forget(vec38);
+                                        *ptr31
                                             .add(16 + 1 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len81;
-                                        *ptr76.add(16).cast::<*mut u8>() = ptr81.cast_mut();
-                                        let vec82 = (reason80.into_bytes()).into_boxed_slice();
-                                        let ptr82 = vec82.as_ptr().cast::<u8>();
-                                        let len82 = vec82.len();
-                                        ::core::mem::forget(vec82);
-                                        *ptr76
+                                            .cast::<usize>() = len38;
+                                        *ptr31.add(16).cast::<*mut u8>() = ptr38.cast_mut();
+                                        let vec39 = (reason37.into_bytes()).into_boxed_slice();
+                                        let ptr39 = vec39.as_ptr().cast::<u8>();
+                                        let len39 = vec39.len();
+                                        ::core::mem::forget(vec39);
+                                        *ptr31
                                             .add(16 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len82;
-                                        *ptr76
+                                            .cast::<usize>() = len39;
+                                        *ptr31
                                             .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr82.cast_mut();
+                                            .cast::<*mut u8>() = ptr39.cast_mut();
                                     }
                                     Verdict::Pass => {
-                                        *ptr76.add(8).cast::<u8>() = (2i32) as u8;
+                                        *ptr31.add(8).cast::<u8>() = (2i32) as u8;
                                     }
                                 }
                             }
                             Err(e) => {
-                                *ptr76.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec83 = (e.into_bytes()).into_boxed_slice();
-                                let ptr83 = vec83.as_ptr().cast::<u8>();
-                                let len83 = vec83.len();
-                                ::core::mem::forget(vec83);
-                                *ptr76
+                                *ptr31.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec40 = (e.into_bytes()).into_boxed_slice();
+                                let ptr40 = vec40.as_ptr().cast::<u8>();
+                                let len40 = vec40.len();
+                                ::core::mem::forget(vec40);
+                                *ptr31
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len83;
-                                *ptr76.add(8).cast::<*mut u8>() = ptr83.cast_mut();
+                                    .cast::<usize>() = len40;
+                                *ptr31.add(8).cast::<*mut u8>() = ptr40.cast_mut();
                             }
                         };
-                        ptr76
+                        ptr31
                     }
                 }
                 #[doc(hidden)]
@@ -1787,37 +2216,57 @@ pub mod exports {
                                         let base4 = l2;
                                         let len4 = l3;
                                         _rt::cabi_dealloc(base4, len4 * 4, 4);
-                                        let l5 = *arg0
-                                            .add(32 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>();
-                                        let l6 = *arg0
-                                            .add(32 + 4 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>();
-                                        _rt::cabi_dealloc(l5, l6, 1);
+                                        let l5 = i32::from(
+                                            *arg0
+                                                .add(32 + 3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        match l5 {
+                                            0 => {
+                                                let l6 = *arg0
+                                                    .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l7 = *arg0
+                                                    .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l6, l7, 1);
+                                            }
+                                            _ => {
+                                                let l8 = *arg0
+                                                    .add(32 + 5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l9 = *arg0
+                                                    .add(32 + 6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let base10 = l8;
+                                                let len10 = l9;
+                                                _rt::cabi_dealloc(base10, len10 * 8, 8);
+                                            }
+                                        }
                                     }
                                     1 => {
-                                        let l7 = *arg0.add(16).cast::<*mut u8>();
-                                        let l8 = *arg0
+                                        let l11 = *arg0.add(16).cast::<*mut u8>();
+                                        let l12 = *arg0
                                             .add(16 + 1 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l7, l8, 1);
-                                        let l9 = *arg0
+                                        _rt::cabi_dealloc(l11, l12, 1);
+                                        let l13 = *arg0
                                             .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
-                                        let l10 = *arg0
+                                        let l14 = *arg0
                                             .add(16 + 3 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
-                                        _rt::cabi_dealloc(l9, l10, 1);
+                                        _rt::cabi_dealloc(l13, l14, 1);
                                     }
                                     _ => {}
                                 }
                             }
                             _ => {
-                                let l11 = *arg0.add(8).cast::<*mut u8>();
-                                let l12 = *arg0
+                                let l15 = *arg0.add(8).cast::<*mut u8>();
+                                let l16 = *arg0
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                _rt::cabi_dealloc(l11, l12, 1);
+                                _rt::cabi_dealloc(l15, l16, 1);
                             }
                         }
                     }
@@ -1832,53 +2281,63 @@ pub mod exports {
                     /// refuses the component or the settings.
                     #[allow(async_fn_in_trait)]
                     fn configure() -> ::core::result::Result<(), _rt::String>;
+                    /// The configured models, in the configuration's order. Called after `configure` and before the first decision, and
+                    /// again before the next decision after they changed.
+                    #[allow(async_fn_in_trait)]
+                    fn set_models(models: _rt::Vec<Model>) -> ();
                     /// Decides one request. There is at least one candidate; they come in the order of the operator's
                     /// configuration. An error counts as a failure of the policy,
                     /// with its text in the log; the gateway then does what the operator chose for failures.
                     #[allow(async_fn_in_trait)]
                     fn route(
                         request: Request,
+                        prompt: Prompt,
                         candidates: _rt::Vec<Candidate>,
                     ) -> ::core::result::Result<Verdict, _rt::String>;
                 }
                 #[doc(hidden)]
                 #[macro_export]
-                macro_rules! __export_wasmgate_policy_routing_1_0_0_cabi {
+                macro_rules! __export_wasmgate_policy_routing_2_0_0_cabi {
                     ($ty:ident with_types_in $($path_to_types:tt)*) => {
                         const _ : () = { #[unsafe (export_name =
-                        "wasmgate:policy/routing@1.0.0#describe")] unsafe extern "C" fn
+                        "wasmgate:policy/routing@2.0.0#describe")] unsafe extern "C" fn
                         export_describe() -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_describe_cabi::<$ty > () } } #[unsafe (export_name =
-                        "cabi_post_wasmgate:policy/routing@1.0.0#describe")] unsafe
+                        "cabi_post_wasmgate:policy/routing@2.0.0#describe")] unsafe
                         extern "C" fn _post_return_describe(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_describe::<$ty > (arg0) } }
                         #[unsafe (export_name =
-                        "wasmgate:policy/routing@1.0.0#configure")] unsafe extern "C" fn
+                        "wasmgate:policy/routing@2.0.0#configure")] unsafe extern "C" fn
                         export_configure() -> * mut u8 { unsafe { $($path_to_types)*::
                         _export_configure_cabi::<$ty > () } } #[unsafe (export_name =
-                        "cabi_post_wasmgate:policy/routing@1.0.0#configure")] unsafe
+                        "cabi_post_wasmgate:policy/routing@2.0.0#configure")] unsafe
                         extern "C" fn _post_return_configure(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_configure::<$ty > (arg0) } }
-                        #[unsafe (export_name = "wasmgate:policy/routing@1.0.0#route")]
-                        unsafe extern "C" fn export_route(arg0 : * mut u8,) -> * mut u8 {
-                        unsafe { $($path_to_types)*:: _export_route_cabi::<$ty > (arg0) }
-                        } #[unsafe (export_name =
-                        "cabi_post_wasmgate:policy/routing@1.0.0#route")] unsafe extern
+                        #[unsafe (export_name =
+                        "wasmgate:policy/routing@2.0.0#set-models")] unsafe extern "C" fn
+                        export_set_models(arg0 : * mut u8, arg1 : usize,) { unsafe {
+                        $($path_to_types)*:: _export_set_models_cabi::<$ty > (arg0, arg1)
+                        } } #[unsafe (export_name =
+                        "wasmgate:policy/routing@2.0.0#route")] unsafe extern "C" fn
+                        export_route(arg0 : * mut u8,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_route_cabi::<$ty > (arg0) } }
+                        #[unsafe (export_name =
+                        "cabi_post_wasmgate:policy/routing@2.0.0#route")] unsafe extern
                         "C" fn _post_return_route(arg0 : * mut u8,) { unsafe {
                         $($path_to_types)*:: __post_return_route::<$ty > (arg0) } } };
                     };
                 }
                 #[doc(hidden)]
-                pub use __export_wasmgate_policy_routing_1_0_0_cabi;
+                pub use __export_wasmgate_policy_routing_2_0_0_cabi;
                 #[repr(align(8))]
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
                         u8,
-                    >; 40 + 4 * ::core::mem::size_of::<*const u8>()],
+                    >; 8 + 14 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
-                    [::core::mem::MaybeUninit::uninit(); 40
-                        + 4 * ::core::mem::size_of::<*const u8>()],
+                    [::core::mem::MaybeUninit::uninit(); 8
+                        + 14 * ::core::mem::size_of::<*const u8>()],
                 );
             }
         }
@@ -1968,6 +2427,65 @@ mod _rt {
         }
     }
     pub use alloc_crate::alloc;
+    pub fn as_i32<T: AsI32>(t: T) -> i32 {
+        t.as_i32()
+    }
+    pub trait AsI32 {
+        fn as_i32(self) -> i32;
+    }
+    impl<'a, T: Copy + AsI32> AsI32 for &'a T {
+        fn as_i32(self) -> i32 {
+            (*self).as_i32()
+        }
+    }
+    impl AsI32 for i32 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for u32 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for i16 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for u16 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for i8 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for u8 {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for char {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
+    impl AsI32 for usize {
+        #[inline]
+        fn as_i32(self) -> i32 {
+            self as i32
+        }
+    }
     extern crate alloc as alloc_crate;
 }
 /// Generates `#[unsafe(no_mangle)]` functions to export the specified type as
@@ -1995,52 +2513,64 @@ macro_rules! __export_routing_policy_impl {
     };
     ($ty:ident with_types_in $($path_to_types_root:tt)*) => {
         $($path_to_types_root)*::
-        exports::wasmgate::policy::routing::__export_wasmgate_policy_routing_1_0_0_cabi!($ty
+        exports::wasmgate::policy::routing::__export_wasmgate_policy_routing_2_0_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::wasmgate::policy::routing);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
-        "component-type:wit-bindgen:0.63.0:wasmgate:policy@1.0.0:routing-policy:imports and exports")]
+        "component-type:wit-bindgen:0.63.0:wasmgate:policy@2.0.0:routing-policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1700] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2221] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9f\x0c\x01A\x02\x01\
-A\x0c\x01B-\x01m\x04\x06native\x06openai\x09anthropic\x06ollama\x04\0\x07dialect\
-\x03\0\0\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\x02\
-\x01r\x02\x04role\x03\x04texts\x04\0\x07message\x03\0\x04\x01r\x02\x05limitw\x04\
-leftw\x04\0\x06budget\x03\0\x06\x01p\x05\x01ky\x01ks\x01k\x07\x01o\x02ss\x01p\x0c\
-\x01r\x0d\x02ids\x07dialect\x01\x0frequested-models\x08messages\x08\x0dprompt-to\
-kensy\x0amax-tokens\x09\x09streaming\x7f\x05tools\x7f\x06images\x7f\x06tenant\x0a\
-\x06budget\x0b\x06labels\x0d\x05hints\x0d\x04\0\x07request\x03\0\x0e\x01m\x02\x05\
-local\x05cloud\x04\0\x08location\x03\0\x10\x01m\x04\x07unknown\x07healthy\x08deg\
-raded\x04down\x04\0\x06health\x03\0\x12\x01m\x03\x06closed\x09half-open\x04open\x04\
-\0\x07breaker\x03\0\x14\x01n\x03\x05tools\x06images\x11structured-output\x04\0\x0c\
-capabilities\x03\0\x16\x01r\x02\x05inputw\x06outputw\x04\0\x05price\x03\0\x18\x01\
-ku\x01r\x03\x07latencyu\x13time-to-first-token\x1a\x11tokens-per-second\x1a\x04\0\
-\x08observed\x03\0\x1b\x01kw\x01r\x03\x0cinput-tokensy\x0doutput-tokensy\x04cost\
-\x1d\x04\0\x0dcost-estimate\x03\0\x1e\x01k\x19\x01k\x1c\x01k\x1f\x01r\x0b\x05mod\
-els\x07backends\x08location\x11\x05price\x20\x0econtext-window\x09\x0ccapabiliti\
-es\x17\x06health\x13\x07breaker\x15\x09in-flighty\x08observed!\x08estimate\"\x04\
-\0\x09candidate\x03\0#\x01ps\x01q\x05\x07boolean\x01\x7f\0\x07integer\x01x\0\x06\
-number\x01u\0\x04text\x01s\0\x05texts\x01%\0\x04\0\x05value\x03\0&\x01r\x03\x04n\
-ames\x07summarys\x07default'\x04\0\x07setting\x03\0(\x01p)\x01r\x04\x04names\x07\
-versions\x07summarys\x08settings*\x04\0\x08manifest\x03\0+\x03\0\x1bwasmgate:pol\
-icy/types@1.0.0\x05\0\x02\x03\0\0\x05value\x01B\x05\x02\x03\x02\x01\x01\x04\0\x05\
-value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x03\0\x1ewas\
-mgate:policy/settings@1.0.0\x05\x02\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05\
-error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x04lines\x01\0\x04\0\x05write\
-\x01\x02\x03\0\x19wasmgate:policy/log@1.0.0\x05\x03\x02\x03\0\0\x07request\x02\x03\
-\0\0\x09candidate\x02\x03\0\0\x08manifest\x01B\x1a\x02\x03\x02\x01\x04\x04\0\x07\
-request\x03\0\0\x02\x03\x02\x01\x05\x04\0\x09candidate\x03\0\x02\x02\x03\x02\x01\
-\x06\x04\0\x08manifest\x03\0\x04\x01m\x03\x03low\x06medium\x04high\x04\0\x04tier\
-\x03\0\x06\x01py\x01ku\x01k\x07\x01r\x04\x07ranking\x08\x0acomplexity\x09\x04tie\
-r\x0a\x06reasons\x04\0\x08decision\x03\0\x0b\x01r\x02\x04codes\x06reasons\x04\0\x06\
-denial\x03\0\x0d\x01q\x03\x05route\x01\x0c\0\x04deny\x01\x0e\0\x04pass\0\0\x04\0\
-\x07verdict\x03\0\x0f\x01@\0\0\x05\x04\0\x08describe\x01\x11\x01j\0\x01s\x01@\0\0\
-\x12\x04\0\x09configure\x01\x13\x01p\x03\x01j\x01\x10\x01s\x01@\x02\x07request\x01\
-\x0acandidates\x14\0\x15\x04\0\x05route\x01\x16\x04\0\x1dwasmgate:policy/routing\
-@1.0.0\x05\x07\x04\0$wasmgate:policy/routing-policy@1.0.0\x04\0\x0b\x14\x01\0\x0e\
-routing-policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.262.0\x10wit-bindgen-rust\x060.63.0";
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa8\x10\x01A\x02\x01\
+A\x11\x01B1\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
+\x01r\x03\x04roley\x05starty\x06lengthy\x04\0\x07message\x03\0\x02\x01p\x03\x01r\
+\x02\x04texts\x08messages\x04\x04\0\x06prompt\x03\0\x05\x01r\x03\x08messagesy\x05\
+bytesw\x06labelsy\x04\0\x08left-out\x03\0\x07\x01r\x02\x05limitw\x04leftw\x04\0\x06\
+budget\x03\0\x09\x01ky\x01k\x0a\x01r\x0e\x09requested\x0b\x0fanswered-before\x0b\
+\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x0b\x09streaming\x7f\x05tools\x7f\
+\x06images\x7f\x11structured-output\x7f\x08messagesy\x0atext-bytesw\x0cnewest-by\
+tesw\x06budget\x0c\x08left-out\x08\x04\0\x07request\x03\0\x0d\x01m\x02\x05local\x05\
+cloud\x04\0\x08location\x03\0\x0f\x01n\x03\x05tools\x06images\x11structured-outp\
+ut\x04\0\x0ccapabilities\x03\0\x11\x01r\x02\x05inputw\x06outputw\x04\0\x05price\x03\
+\0\x13\x01k\x14\x01r\x06\x04names\x07backends\x08location\x10\x05price\x15\x0eco\
+ntext-window\x0b\x0ccapabilities\x12\x04\0\x05model\x03\0\x16\x01m\x04\x07unknow\
+n\x07healthy\x08degraded\x04down\x04\0\x06health\x03\0\x18\x01m\x03\x06closed\x09\
+half-open\x04open\x04\0\x07breaker\x03\0\x1a\x01r\x03\x0cinput-tokensy\x0doutput\
+-tokensy\x04costw\x04\0\x0dcost-estimate\x03\0\x1c\x01r\x08\x05modely\x06health}\
+\x07breaker}\x09in-flighty\x07latencyu\x13time-to-first-tokenu\x11tokens-per-sec\
+ondu\x08estimate\x1d\x04\0\x09candidate\x03\0\x1e\x01ps\x01q\x05\x07boolean\x01\x7f\
+\0\x07integer\x01x\0\x06number\x01u\0\x04text\x01s\0\x05texts\x01\x20\0\x04\0\x05\
+value\x03\0!\x01m\x03\x03low\x06medium\x04high\x04\0\x04tier\x03\0#\x01o\x02uu\x01\
+q\x05\x05plain\0\0\x05range\x01%\0\x06models\0\0\x04tier\x01$\0\x06labels\0\0\x04\
+\0\x07meaning\x03\0&\x01r\x04\x04names\x07summarys\x07default\"\x07meaning'\x04\0\
+\x07setting\x03\0(\x01m\x03\x04none\x06newest\x0cconversation\x04\0\x0creads-pro\
+mpt\x03\0*\x01r\x03\x06prompt+\x06labels\x20\x06tenant\x7f\x04\0\x05reads\x03\0,\
+\x01p)\x01r\x07\x04names\x07versions\x07summarys\x08settings.\x05reads-\x06denie\
+s\x7f\x07reasons\x20\x04\0\x08manifest\x03\0/\x03\0\x1bwasmgate:policy/types@2.0\
+.0\x05\0\x02\x03\0\0\x05value\x01B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\
+\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/\
+settings@2.0.0\x05\x02\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\
+\x05level\x03\0\0\x01@\x02\x05level\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\
+\0\x19wasmgate:policy/log@2.0.0\x05\x03\x01B\x0d\x01@\0\0s\x04\0\x02id\x01\0\x04\
+\0\x07dialect\x01\0\x01ks\x01@\0\0\x01\x04\0\x06tenant\x01\x02\x01@\x01\x04names\
+\0\x01\x04\0\x05label\x01\x03\x01o\x02ss\x01p\x04\x01@\0\0\x05\x04\0\x06labels\x01\
+\x06\x04\0\x05hints\x01\x06\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x04\x02\
+\x03\0\0\x07request\x02\x03\0\0\x06prompt\x02\x03\0\0\x09candidate\x02\x03\0\0\x05\
+model\x02\x03\0\0\x08manifest\x02\x03\0\0\x04tier\x01B%\x02\x03\x02\x01\x05\x04\0\
+\x07request\x03\0\0\x02\x03\x02\x01\x06\x04\0\x06prompt\x03\0\x02\x02\x03\x02\x01\
+\x07\x04\0\x09candidate\x03\0\x04\x02\x03\x02\x01\x08\x04\0\x05model\x03\0\x06\x02\
+\x03\x02\x01\x09\x04\0\x08manifest\x03\0\x08\x02\x03\x02\x01\x0a\x04\0\x04tier\x03\
+\0\x0a\x01pu\x01o\x02y\x0c\x01q\x02\x04text\x01s\0\x04code\x01\x0d\0\x04\0\x06re\
+ason\x03\0\x0e\x01py\x01ku\x01k\x0b\x01r\x04\x07ranking\x10\x0acomplexity\x11\x04\
+tier\x12\x06reason\x0f\x04\0\x08decision\x03\0\x13\x01r\x02\x04codes\x06reasons\x04\
+\0\x06denial\x03\0\x15\x01q\x03\x05route\x01\x14\0\x04deny\x01\x16\0\x04pass\0\0\
+\x04\0\x07verdict\x03\0\x17\x01@\0\0\x09\x04\0\x08describe\x01\x19\x01j\0\x01s\x01\
+@\0\0\x1a\x04\0\x09configure\x01\x1b\x01p\x07\x01@\x01\x06models\x1c\x01\0\x04\0\
+\x0aset-models\x01\x1d\x01p\x05\x01j\x01\x18\x01s\x01@\x03\x07request\x01\x06pro\
+mpt\x03\x0acandidates\x1e\0\x1f\x04\0\x05route\x01\x20\x04\0\x1dwasmgate:policy/\
+routing@2.0.0\x05\x0b\x04\0$wasmgate:policy/routing-policy@2.0.0\x04\0\x0b\x14\x01\
+\0\x0erouting-policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-comp\
+onent\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -2049,40 +2579,48 @@ pub use __export_routing_policy_impl as export_routing_world;
 #[rustfmt::skip]
 #[cfg(target_arch = "wasm32")]
 #[unsafe(
-    link_section = "component-type:wit-bindgen:0.63.0:wasmgate:policy@1.0.0:routing-policy-with-all-of-its-exports-removed:encoded world"
+    link_section = "component-type:wit-bindgen:0.63.0:wasmgate:policy@2.0.0:routing-policy-with-all-of-its-exports-removed:encoded world"
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1385] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc4\x09\x01A\x02\x01\
-A\x07\x01B-\x01m\x04\x06native\x06openai\x09anthropic\x06ollama\x04\0\x07dialect\
-\x03\0\0\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\x02\
-\x01r\x02\x04role\x03\x04texts\x04\0\x07message\x03\0\x04\x01r\x02\x05limitw\x04\
-leftw\x04\0\x06budget\x03\0\x06\x01p\x05\x01ky\x01ks\x01k\x07\x01o\x02ss\x01p\x0c\
-\x01r\x0d\x02ids\x07dialect\x01\x0frequested-models\x08messages\x08\x0dprompt-to\
-kensy\x0amax-tokens\x09\x09streaming\x7f\x05tools\x7f\x06images\x7f\x06tenant\x0a\
-\x06budget\x0b\x06labels\x0d\x05hints\x0d\x04\0\x07request\x03\0\x0e\x01m\x02\x05\
-local\x05cloud\x04\0\x08location\x03\0\x10\x01m\x04\x07unknown\x07healthy\x08deg\
-raded\x04down\x04\0\x06health\x03\0\x12\x01m\x03\x06closed\x09half-open\x04open\x04\
-\0\x07breaker\x03\0\x14\x01n\x03\x05tools\x06images\x11structured-output\x04\0\x0c\
-capabilities\x03\0\x16\x01r\x02\x05inputw\x06outputw\x04\0\x05price\x03\0\x18\x01\
-ku\x01r\x03\x07latencyu\x13time-to-first-token\x1a\x11tokens-per-second\x1a\x04\0\
-\x08observed\x03\0\x1b\x01kw\x01r\x03\x0cinput-tokensy\x0doutput-tokensy\x04cost\
-\x1d\x04\0\x0dcost-estimate\x03\0\x1e\x01k\x19\x01k\x1c\x01k\x1f\x01r\x0b\x05mod\
-els\x07backends\x08location\x11\x05price\x20\x0econtext-window\x09\x0ccapabiliti\
-es\x17\x06health\x13\x07breaker\x15\x09in-flighty\x08observed!\x08estimate\"\x04\
-\0\x09candidate\x03\0#\x01ps\x01q\x05\x07boolean\x01\x7f\0\x07integer\x01x\0\x06\
-number\x01u\0\x04text\x01s\0\x05texts\x01%\0\x04\0\x05value\x03\0&\x01r\x03\x04n\
-ames\x07summarys\x07default'\x04\0\x07setting\x03\0(\x01p)\x01r\x04\x04names\x07\
-versions\x07summarys\x08settings*\x04\0\x08manifest\x03\0+\x03\0\x1bwasmgate:pol\
-icy/types@1.0.0\x05\0\x02\x03\0\0\x05value\x01B\x05\x02\x03\x02\x01\x01\x04\0\x05\
-value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x03\0\x1ewas\
-mgate:policy/settings@1.0.0\x05\x02\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05\
-error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x04lines\x01\0\x04\0\x05write\
-\x01\x02\x03\0\x19wasmgate:policy/log@1.0.0\x05\x03\x04\0Dwasmgate:policy/routin\
-g-policy-with-all-of-its-exports-removed@1.0.0\x04\0\x0b4\x01\0.routing-policy-w\
-ith-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1779] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xce\x0c\x01A\x02\x01\
+A\x09\x01B1\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
+\x01r\x03\x04roley\x05starty\x06lengthy\x04\0\x07message\x03\0\x02\x01p\x03\x01r\
+\x02\x04texts\x08messages\x04\x04\0\x06prompt\x03\0\x05\x01r\x03\x08messagesy\x05\
+bytesw\x06labelsy\x04\0\x08left-out\x03\0\x07\x01r\x02\x05limitw\x04leftw\x04\0\x06\
+budget\x03\0\x09\x01ky\x01k\x0a\x01r\x0e\x09requested\x0b\x0fanswered-before\x0b\
+\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x0b\x09streaming\x7f\x05tools\x7f\
+\x06images\x7f\x11structured-output\x7f\x08messagesy\x0atext-bytesw\x0cnewest-by\
+tesw\x06budget\x0c\x08left-out\x08\x04\0\x07request\x03\0\x0d\x01m\x02\x05local\x05\
+cloud\x04\0\x08location\x03\0\x0f\x01n\x03\x05tools\x06images\x11structured-outp\
+ut\x04\0\x0ccapabilities\x03\0\x11\x01r\x02\x05inputw\x06outputw\x04\0\x05price\x03\
+\0\x13\x01k\x14\x01r\x06\x04names\x07backends\x08location\x10\x05price\x15\x0eco\
+ntext-window\x0b\x0ccapabilities\x12\x04\0\x05model\x03\0\x16\x01m\x04\x07unknow\
+n\x07healthy\x08degraded\x04down\x04\0\x06health\x03\0\x18\x01m\x03\x06closed\x09\
+half-open\x04open\x04\0\x07breaker\x03\0\x1a\x01r\x03\x0cinput-tokensy\x0doutput\
+-tokensy\x04costw\x04\0\x0dcost-estimate\x03\0\x1c\x01r\x08\x05modely\x06health}\
+\x07breaker}\x09in-flighty\x07latencyu\x13time-to-first-tokenu\x11tokens-per-sec\
+ondu\x08estimate\x1d\x04\0\x09candidate\x03\0\x1e\x01ps\x01q\x05\x07boolean\x01\x7f\
+\0\x07integer\x01x\0\x06number\x01u\0\x04text\x01s\0\x05texts\x01\x20\0\x04\0\x05\
+value\x03\0!\x01m\x03\x03low\x06medium\x04high\x04\0\x04tier\x03\0#\x01o\x02uu\x01\
+q\x05\x05plain\0\0\x05range\x01%\0\x06models\0\0\x04tier\x01$\0\x06labels\0\0\x04\
+\0\x07meaning\x03\0&\x01r\x04\x04names\x07summarys\x07default\"\x07meaning'\x04\0\
+\x07setting\x03\0(\x01m\x03\x04none\x06newest\x0cconversation\x04\0\x0creads-pro\
+mpt\x03\0*\x01r\x03\x06prompt+\x06labels\x20\x06tenant\x7f\x04\0\x05reads\x03\0,\
+\x01p)\x01r\x07\x04names\x07versions\x07summarys\x08settings.\x05reads-\x06denie\
+s\x7f\x07reasons\x20\x04\0\x08manifest\x03\0/\x03\0\x1bwasmgate:policy/types@2.0\
+.0\x05\0\x02\x03\0\0\x05value\x01B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\
+\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/\
+settings@2.0.0\x05\x02\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\
+\x05level\x03\0\0\x01@\x02\x05level\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\
+\0\x19wasmgate:policy/log@2.0.0\x05\x03\x01B\x0d\x01@\0\0s\x04\0\x02id\x01\0\x04\
+\0\x07dialect\x01\0\x01ks\x01@\0\0\x01\x04\0\x06tenant\x01\x02\x01@\x01\x04names\
+\0\x01\x04\0\x05label\x01\x03\x01o\x02ss\x01p\x04\x01@\0\0\x05\x04\0\x06labels\x01\
+\x06\x04\0\x05hints\x01\x06\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x04\x04\
+\0Dwasmgate:policy/routing-policy-with-all-of-its-exports-removed@2.0.0\x04\0\x0b\
+4\x01\0.routing-policy-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\
+\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -19,7 +19,7 @@ impl Policy for TokenCost {
     fn manifest() -> Manifest {
 %both         let summary = "Short prompts stay local, long ones go to the cloud.";
 %one         let summary = "Prompt tokens at the input price and the expected answer at the output price.";
-        manifest("{{name}}", env!("CARGO_PKG_VERSION"), summary, &[EXPECTED_OUTPUT_TOKENS.entry()])
+        manifest("{{name}}", env!("CARGO_PKG_VERSION"), summary, Reads::nothing(), &[EXPECTED_OUTPUT_TOKENS.entry()])
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {

@@ -17,7 +17,7 @@ pub struct CloudFrom {
 impl Policy for CloudFrom {
     fn manifest() -> Manifest {
         let summary = "Short prompts stay local, long ones go to the cloud.";
-        manifest("{{name}}", env!("CARGO_PKG_VERSION"), summary, &[CLOUD_FROM.entry()])
+        manifest("{{name}}", env!("CARGO_PKG_VERSION"), summary, Reads::nothing(), &[CLOUD_FROM.entry()])
     }
 
     fn configure(settings: &Settings) -> Result<Self, String> {

@@ -7,7 +7,7 @@
 /// The routing hook, and the types that both hooks share.
 pub mod routing {
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "../../wit/v1/policy.wit",
         world: "routing-policy",
         exports: { default: async },
         ownership: Borrowing { duplicate_if_necessary: true },
@@ -17,14 +17,14 @@ pub mod routing {
 /// The cost hook.
 pub mod cost {
     wasmtime::component::bindgen!({
-        path: "../../wit",
+        path: "../../wit/v1/policy.wit",
         world: "cost-policy",
         exports: { default: async },
         ownership: Borrowing { duplicate_if_necessary: true },
         with: {
-            "wasmgate:policy/types": super::routing::wasmgate::policy::types,
-            "wasmgate:policy/settings": super::routing::wasmgate::policy::settings,
-            "wasmgate:policy/log": super::routing::wasmgate::policy::log,
+            "wasmgate:policy/types": crate::contract::v1::bindings::routing::wasmgate::policy::types,
+            "wasmgate:policy/settings": crate::contract::v1::bindings::routing::wasmgate::policy::settings,
+            "wasmgate:policy/log": crate::contract::v1::bindings::routing::wasmgate::policy::log,
         },
     });
 }

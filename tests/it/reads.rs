@@ -1,0 +1,106 @@
+//! A policy sees what its manifest says that it reads; operators see that too, and may refuse more.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use wasmgate_tests::gateway::{Gateway, Setup};
+
+/// A component that was built against that version of the contract.
+fn component(version: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("contract/{version}/rust.wasm"));
+    format!("file = {:?}", path.canonicalize().unwrap())
+}
+
+fn granted(policy: &str, prompt: &str) -> Setup {
+    Gateway::setup().routing(&format!("{policy}\ngrants = {{ prompt = {prompt:?} }}"))
+}
+
+fn script(text: &str) -> Setup {
+    let route = format!("fn route(request, candidates) {{ {text} }}");
+    Gateway::setup().file("route.rhai", route.as_bytes()).routing("file = \"route.rhai\"")
+}
+
+#[test]
+fn a_policy_that_reads_more_than_is_granted_is_refused() {
+    for (policy, prompt) in [
+        ("builtin = \"cheapest-healthy\"", "none"),
+        ("builtin = \"complexity\"", "newest"),
+        (&*component("1.0.0"), "conversation"),
+        (&*component("2.0.0"), "newest"),
+    ] {
+        assert_eq!(granted(policy, prompt).start().chat("Hello!").status(), 200, "{policy} {prompt}");
+    }
+    for (policy, prompt, reason) in [
+        (
+            "builtin = \"complexity\"",
+            "none",
+            "(not admitted): it reads `newest` of the prompt; expected at most `none`",
+        ),
+        (
+            &*component("1.0.0"),
+            "newest",
+            "it reads `conversation` of the prompt, as every policy that was built against version 1.0.0",
+        ),
+        (
+            &*component("2.0.0"),
+            "none",
+            "it reads `newest` of the prompt; expected at most `none`, which `grants` allows",
+        ),
+    ] {
+        granted(policy, prompt).refused().expect(2, &[reason]);
+    }
+    let check = Gateway::setup().routing("builtin = \"complexity\"\ngrants = { prompt = \"all\" }").check();
+    check.expect(2, &["policies.routing.grants.prompt", "\"all\"", "none", "newest", "conversation"]);
+    let check =
+        Gateway::setup().routing("builtin = \"complexity\"\nlimits = { grants = { prompt = \"none\" } }").check();
+    check.expect(2, &["policies.routing.limits", "`grants` is in it", "the table `grants` next to `limits`"]);
+}
+
+#[test]
+fn what_is_uploaded_is_held_to_the_grants_too() {
+    let gateway = granted("builtin = \"complexity\"", "newest").start();
+    let upload = |text: &str| {
+        let script =
+            format!("// name: mine\nfn route(request, candidates) {{ {text} route_to(candidates, \"as given\") }}");
+        gateway.admin_send("PUT", "/policies/routing?name=mine", &[], script.as_bytes())
+    };
+    let refused = upload("let all = request.conversation;");
+    assert_eq!(refused.status(), 422, "{}", refused.text());
+    assert!(
+        refused.text().contains("it reads `conversation` of the prompt; expected at most `newest`"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(gateway.chat("Hello!").header("x-wasmgate-policy").split('@').next(), Some("complexity"));
+    let placed = upload("let newest = request.prompt;");
+    assert_eq!(placed.status(), 200, "{}", placed.text());
+}
+
+#[test]
+fn operators_see_what_each_policy_reads() {
+    for (text, reads, words) in [
+        (
+            "route_to(candidates, `${request.prompt_tokens} tokens`)",
+            json!(["none", [], false]),
+            "reads nothing of the prompt",
+        ),
+        (
+            "route_to(candidates, `${request.prompt.len}`)",
+            json!(["newest", [], false]),
+            "reads the user's newest message",
+        ),
+        (
+            "let who = request.tenant; let of = request.labels; route_to(candidates, `${request.messages.len}`)",
+            json!(["conversation", ["*"], true]),
+            "reads the conversation, all labels, tenant",
+        ),
+    ] {
+        let gateway = script(text).start();
+        let shown: Value = gateway.place("routing")["reads"].clone();
+        assert_eq!(json!([shown["prompt"], shown["labels"], shown["tenant"]]), reads, "{text}");
+        gateway.policies(&["list"]).expect(0, &[words]);
+        let words = words.strip_prefix("reads ").unwrap();
+        gateway.wait_for_log("what was placed", |line| line["message"] == "policy placed" && line["reads"] == words);
+        assert_eq!(gateway.chat("Hello!").status(), 200);
+    }
+}
