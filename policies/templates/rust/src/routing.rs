@@ -17,6 +17,7 @@ pub struct CloudFrom {
 impl Policy for CloudFrom {
     fn manifest() -> Manifest {
         let summary = "Short prompts stay local, long ones go to the cloud.";
+        // To look at the prompt: Reads::newest() or Reads::conversation().
         manifest("{{name}}", env!("CARGO_PKG_VERSION"), summary, Reads::nothing(), &[CLOUD_FROM.entry()])
     }
 
