@@ -113,6 +113,8 @@ pub struct Exceeded {
     pub group: Box<str>,
     /// The limit.
     pub limit: Limit,
+    /// What the request needs of it; above `limit.most` it never has room.
+    pub needs: u64,
     /// What is left of it.
     pub left: u64,
     /// When its window ends; `None`: it has none.

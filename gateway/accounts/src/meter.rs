@@ -1,7 +1,9 @@
 //! What a group has used of its limits, and what its requests in flight hold. Time and amounts are given; nothing waits.
 //!
-//! A request counts in the window in which it was admitted, also if it ends in a later one. If the clock jumps back, what was
-//! used stays used. If it jumps ahead, the window that it left has ended.
+//! A request counts in the window in which it was admitted, also if it ends in a later one. If the clock goes back, what was
+//! used stays used until a window begins that has not begun before: two threads may read the clock in one order and come here
+//! in the other. A clock that goes back by more than an hour was wrong before, so its windows do not count as begun. If it
+//! jumps ahead, the window that it left has ended.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,6 +11,9 @@ use wasmgate_base::time::UnixSeconds;
 
 use crate::limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};
 use crate::window::Window;
+
+/// How far back a clock may go, in seconds, without having been wrong before.
+const SLACK_SECONDS: u64 = 3600;
 
 /// The meter of one group. It outlives changes of the configuration.
 #[derive(Debug)]
@@ -32,7 +37,9 @@ pub(crate) struct State {
 struct Bucket {
     limit: Limit,
     window: Window,
-    /// Admissions before its window began.
+    /// The beginning of the latest window that has begun.
+    latest: UnixSeconds,
+    /// Admissions before that window began.
     before: u64,
     used: u64,
     /// What requests in flight hold.
@@ -41,17 +48,25 @@ struct Bucket {
 
 impl Bucket {
     fn new(limit: Limit, now: UnixSeconds, admitted: u64) -> Self {
-        Self { window: limit.period.window(&limit.zone, now), limit, before: admitted, used: 0, held: 0 }
+        let window = limit.period.window(&limit.zone, now);
+        Self { latest: window.start, window, limit, before: admitted, used: 0, held: 0 }
     }
 
     /// Begins the window of `now` if that is another one.
     fn roll(&mut self, now: UnixSeconds, admitted: u64) {
-        if now >= self.window.end {
-            *self = Self::new(self.limit.clone(), now, admitted);
-        } else if now < self.window.start {
-            // The clock jumped back. Nobody gets anything a second time for it.
-            self.window = self.limit.period.window(&self.limit.zone, now);
+        if (self.window.start..self.window.end).contains(&now) {
+            return;
         }
+        let window = self.limit.period.window(&self.limit.zone, now);
+        if window.start > self.latest {
+            *self = Self::new(self.limit.clone(), now, admitted);
+            return;
+        }
+        // The clock has gone back. Nobody gets anything a second time for it.
+        if now < self.window.start && self.window.start - now > SLACK_SECONDS {
+            self.latest = window.start;
+        }
+        self.window = window;
     }
 
     fn left(&self) -> u64 {
@@ -165,7 +180,7 @@ impl State {
                 |known: &Exceeded| rank(bucket.limit.measure, bucket.ends()) > rank(known.limit.measure, known.ends);
             if worst.as_ref().is_none_or(is_worse) {
                 let (limit, left, ends) = (bucket.limit.clone(), bucket.left(), bucket.ends());
-                worst = Some(Exceeded { group: name.into(), limit, left, ends });
+                worst = Some(Exceeded { group: name.into(), limit, needs, left, ends });
             }
         }
         worst

@@ -78,10 +78,37 @@ fn a_request_counts_in_the_window_in_which_it_was_admitted() {
     let next = chain.reserve(money(30), 60).expect("room");
     late.settle(money(90));
     assert_eq!(left(61), Some(70), "it is of the minute before");
-    // The clock jumps back: nothing is left a second time.
+    // The clock goes back: nothing is left a second time, also not when it comes to the window again.
     assert_eq!(left(10), Some(70));
     next.settle(money(30));
-    assert_eq!((left(10), left(60)), (Some(70), Some(100)));
+    assert_eq!((left(10), left(60), left(119)), (Some(70), Some(70), Some(70)));
+    assert_eq!(left(120), Some(100), "the next window");
+}
+
+#[test]
+fn two_threads_at_the_end_of_a_window_lose_nothing() {
+    let meters = Meters::default();
+    let chain = &meters.chains(&teams(&[limit(Measure::Money, 100, Period::Minute)], &[]), 0)[0];
+    let left = |now| chain.tightest(Measure::Money, now).map(|standing| standing.left);
+    let first = chain.reserve(money(10), 60).expect("room");
+    // It read the clock a second before, and comes later.
+    assert_eq!(left(59), Some(90));
+    let second = chain.reserve(money(1), 60).expect("room");
+    assert_eq!(left(60), Some(89));
+    first.settle(money(10));
+    second.settle(money(1));
+    assert_eq!(left(61), Some(89));
+}
+
+#[test]
+fn a_clock_that_was_wrong_by_far_stops_no_window() {
+    let meters = Meters::default();
+    let year = 365 * 86_400;
+    let chain = &meters.chains(&teams(&[limit(Measure::Money, 100, Period::Minute)], &[]), year)[0];
+    let left = |now| chain.tightest(Measure::Money, now).map(|standing| standing.left);
+    chain.reserve(money(40), year).expect("room").settle(money(40));
+    assert_eq!(left(30), Some(60), "the clock is set right: what was used stays used in this window");
+    assert_eq!(left(60), Some(100), "and the next one begins as usual");
 }
 
 #[test]
