@@ -58,8 +58,11 @@ pub(super) fn reserve(
         let fits: Vec<usize> =
             decision.ranking.iter().copied().filter(|&index| amount(decision, index).money <= room).collect();
         decision.ranking = fits;
-        most(decision, &snapshot, amount)
+        most(decision, amount)
     } else {
+        // Room may come until the next line. What costs more than the first choice is no fallback then either.
+        let fits = |index: &usize| amount(decision, *index).money <= first.money;
+        decision.ranking = decision.ranking.iter().copied().filter(fits).collect();
         first
     };
     let exceeded = match chain.reserve(whole, now) {
@@ -70,7 +73,10 @@ pub(super) fn reserve(
     if exceeded.limit.measure == Measure::Money && exceeded.limit.when_spent == WhenSpent::LocalOnly {
         decision.ranking.retain(is_local);
         if !decision.ranking.is_empty() {
-            let local = most(decision, &snapshot, amount);
+            let local = most(decision, amount);
+            let chosen = decision.ranking.first().copied();
+            in_flight.record.chosen = chosen;
+            in_flight.record.estimated_cost = chosen.and_then(|chosen| decision.estimated_cost(chosen));
             // What is free has room in a budget that is spent.
             return match chain.reserve(local, now) {
                 Ok(reservation) => Ok(in_flight.hold(reservation)),
@@ -97,10 +103,9 @@ pub(super) fn reserve_input(in_flight: &mut InFlight, model: usize) -> Result<()
     }
 }
 
-/// The most that one of the models takes that may be called.
-fn most(decision: &Decision, snapshot: &Snapshot, amount: impl Fn(&Decision, usize) -> Amount) -> Amount {
-    let called = decision.ranking.iter().take(snapshot.limits.max_models_per_request);
-    called.map(|&index| amount(decision, index)).fold(Amount::default(), |most, one| Amount {
+/// The most that one of the ranked models takes: any may be called, because those that cannot be called are passed over.
+fn most(decision: &Decision, amount: impl Fn(&Decision, usize) -> Amount) -> Amount {
+    decision.ranking.iter().map(|&index| amount(decision, index)).fold(Amount::default(), |most, one| Amount {
         tokens: most.tokens.max(one.tokens),
         money: most.money.max(one.money),
     })
@@ -150,9 +155,19 @@ fn refused(in_flight: &mut InFlight, exceeded: Exceeded) -> Failure {
         Measure::Money => format!("; ${} is left, reservations taken off", NanoDollars(exceeded.left).usd()),
         Measure::Requests | Measure::Tokens => format!("; {} are left", exceeded.left),
     };
-    let ends = exceeded.ends.map_or(String::new(), |ends| format!("; it begins anew at {}", time::format(ends)));
+    let never = exceeded.needs > limit.most;
+    let ends = match exceeded.ends.filter(|_| !never) {
+        _ if never && limit.measure == Measure::Money => {
+            format!("; this request is expected to need ${}", NanoDollars(exceeded.needs).usd())
+        }
+        _ if never => format!("; this request needs {}", exceeded.needs),
+        Some(ends) => format!("; it begins anew at {}", time::format(ends)),
+        None => String::new(),
+    };
     let message = format!("the group {:?} may use {limit}{left}{ends}", &*exceeded.group);
     let wait = match (limit.measure, exceeded.ends) {
+        // It has no room for this request at any time.
+        _ if never => None,
         (Measure::Concurrent, _) => Some(Duration::from_secs(1)),
         (_, ends) => ends.map(until),
     };

@@ -99,7 +99,8 @@ impl Router {
         let id = record.id.clone();
         let tenant = group.map(|group| &*group.name);
         let budget = snapshot.chain(record.group).and_then(|chain| chain.tightest(Measure::Money, now()));
-        let budget = budget.map(|standing| Budget { limit: standing.most, left: standing.left });
+        // The contract has limits above 0; a budget of nothing is a spent one.
+        let budget = budget.map(|standing| Budget { limit: standing.most.max(1), left: standing.left });
         let request = view.request(&id, tenant, budget, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (serving, shadows) = (&self.serving, &self.shadows);
@@ -154,7 +155,9 @@ pub fn unknown_model(catalog: &Catalog, group: Option<&Group>, name: &str) -> Fa
         let hint = catalog.nearest(name).map_or(String::new(), |near| format!(", did you mean {near:?}?"));
         return Failure::new(Kind::UnknownModel, format!("there is no model of that name{hint}"));
     };
-    let near = catalog.nearest(name).filter(|near| *near != name && group.permits(near));
+    // Among those that the group may use: the others must not show by what is missing.
+    let own = catalog.models().iter().map(|live| live.model.name.as_str()).filter(|model| group.permits(model));
+    let near = wasmgate_base::nearest::nearest(name, own);
     let hint = near.map_or(String::new(), |near| format!(", did you mean {near:?}?"));
     let message = format!("there is no model of that name, or the key's group may not use it{hint}");
     let failure = Failure::new(Kind::UnknownModel, message);
