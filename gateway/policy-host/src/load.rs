@@ -163,7 +163,8 @@ impl Policy {
             pool,
             probed: none,
             declares,
-            must_declare: hook == Hook::Routing && !version.starts_with("1."),
+            // What a script calls can be told by its text only in part.
+            must_declare: hook == Hook::Routing && !is_script && !version.starts_with("1."),
             denied,
             reads,
             reads_budgets,

@@ -9,9 +9,11 @@ use hyper::{Method, Response, Uri};
 use super::body::ResponseBody;
 use super::in_flight::InFlight;
 use super::response::{complete, id_header, refuse};
+use crate::backend::LiveModel;
 use crate::dispatch::{stopping, whole};
 use crate::error::{Failure, Kind};
 use bytes::Bytes;
+use wasmgate_accounts::Group;
 use wasmgate_dialect::{Dialect, Origin, mark_response};
 
 /// What may be asked of a stored answer.
@@ -76,6 +78,13 @@ async fn steps(in_flight: &mut InFlight, method: &Method, uri: &Uri) -> Result<B
         return Err(unknown());
     }
     let backend = snapshot.catalog.backends().iter().find(|backend| backend.has_stored(&origin)).ok_or_else(unknown)?;
+    // As a model that the group may not use, a backend of none is unknown.
+    let is_of = |live: &LiveModel, group: &Group| {
+        live.backend.settings().name == backend.settings().name && group.permits(&live.model.name)
+    };
+    if in_flight.group().is_some_and(|group| !snapshot.catalog.models().iter().any(|live| is_of(live, group))) {
+        return Err(unknown());
+    }
     let below = match what {
         Stored::Whole => "",
         Stored::InputItems => "/input_items",
