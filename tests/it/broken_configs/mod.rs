@@ -203,7 +203,7 @@ fn a_policy_s_file_is_named_for_what_it_is() {
         assert_eq!(of_policy(name, content), not_parsed(name, &format!("{found}, {expected}")), "{name}");
     }
     let nothing = of_policy("policy.wasm", b"\0asm\x0d\0\x01\0");
-    assert!(nothing.ends_with("does not export `wasmgate:policy/routing@1.0.0`; it exports nothing"), "{nothing}");
+    assert!(nothing.ends_with("does not export `wasmgate:policy/routing@2.0.0`; it exports nothing"), "{nothing}");
 }
 
 #[test]

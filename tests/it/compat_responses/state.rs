@@ -286,8 +286,7 @@ fn policies_are_told_that_a_request_is_pinned() {
         ),
     ] {
         let error = gateway.post(PATH, &request).expect(403).json();
-        // Policies see the dialect as OpenAI's: their list of dialects is closed.
-        assert_eq!((&error["error"]["code"], &error["error"]["message"]), (&json!(code), &json!("openai")));
+        assert_eq!((&error["error"]["code"], &error["error"]["message"]), (&json!(code), &json!("responses")));
     }
 }
 
