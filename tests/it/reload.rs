@@ -165,6 +165,8 @@ fn two_hundred_files_changed_at_once_are_one_change() {
     }
     gateway.put("live.wasm", &guests::build("second"));
     gateway.wait_policy("second@1.0.0");
+    // It is counted after it serves.
+    until("the change is counted", || (success(&gateway) >= 1.0).then_some(()));
     assert_eq!(success(&gateway), 1.0);
 }
 
