@@ -66,7 +66,10 @@ pub(super) fn reserve(
         first
     };
     let exceeded = match chain.reserve(whole, now) {
-        Ok(reservation) => return Ok(in_flight.hold(reservation)),
+        Ok(reservation) => {
+            in_flight.hold(reservation);
+            return Ok(());
+        }
         Err(exceeded) => exceeded,
     };
     let is_local = |index: &usize| snapshot.catalog.models()[*index].location() == Location::Local;
@@ -79,7 +82,10 @@ pub(super) fn reserve(
             in_flight.record.estimated_cost = chosen.and_then(|chosen| decision.estimated_cost(chosen));
             // What is free has room in a budget that is spent.
             return match chain.reserve(local, now) {
-                Ok(reservation) => Ok(in_flight.hold(reservation)),
+                Ok(reservation) => {
+                    in_flight.hold(reservation);
+                    Ok(())
+                }
                 Err(exceeded) => Err(refused(in_flight, exceeded)),
             };
         }
@@ -98,7 +104,10 @@ pub(super) fn reserve_input(in_flight: &mut InFlight, model: usize) -> Result<()
     let cost = snapshot.price(Some(model)).map_or(0, |price| price.of(&usage).0);
     let amount = Amount { tokens: usage.input, money: reserved(cost, u64::MAX, snapshot.access.reserve) };
     match chain.reserve(amount, now()) {
-        Ok(reservation) => Ok(in_flight.hold(reservation)),
+        Ok(reservation) => {
+            in_flight.hold(reservation);
+            Ok(())
+        }
         Err(exceeded) => Err(refused(in_flight, exceeded)),
     }
 }

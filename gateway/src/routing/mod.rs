@@ -22,7 +22,7 @@ use affinity::{Affinity, Session};
 pub use decision::Decision;
 use decision::Routing;
 use shadow::Shadows;
-use view::View;
+use view::{Tenant, View};
 use wasmgate_accounts::{Group, Measure};
 use wasmgate_base::time::now;
 use wasmgate_base::tokens::{IMAGE_TOKENS, TokenEstimator};
@@ -97,11 +97,11 @@ impl Router {
         let images = IMAGE_TOKENS.saturating_mul(view.images);
         record.estimated_input_tokens = self.tokens.estimate(chat.texts()).saturating_add(images);
         let id = record.id.clone();
-        let tenant = group.map(|group| &*group.name);
         let budget = snapshot.chain(record.group).and_then(|chain| chain.tightest(Measure::Money, now()));
         // The contract has limits above 0; a budget of nothing is a spent one.
         let budget = budget.map(|standing| Budget { limit: standing.most.max(1), left: standing.left });
-        let request = view.request(&id, tenant, budget, dialect, chat, &messages, record.estimated_input_tokens);
+        let tenant = Tenant { name: group.map(|group| &*group.name), budget };
+        let request = view.request(&id, tenant, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (serving, shadows) = (&self.serving, &self.shadows);
         let routing = Routing {

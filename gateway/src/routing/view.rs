@@ -22,6 +22,15 @@ pub(super) struct View<'a> {
     pub needs: Capabilities,
 }
 
+/// Who pays for a request.
+#[derive(Clone, Copy)]
+pub(super) struct Tenant<'a> {
+    /// The name of the group.
+    pub name: Option<&'a str>,
+    /// Its tightest budget.
+    pub budget: Option<policy_host::Budget>,
+}
+
 impl<'a> View<'a> {
     /// The view of a request; `allowed` are the headers that policies may see, `group` that of its key, whose labels replace
     /// headers of the same name, `pinned` is why only one backend can answer.
@@ -84,8 +93,7 @@ impl<'a> View<'a> {
     pub(super) fn request<'r>(
         &'r self,
         id: &'r str,
-        tenant: Option<&'r str>,
-        budget: Option<policy_host::Budget>,
+        tenant: Tenant<'r>,
         dialect: Dialect,
         chat: &'r Chat,
         messages: &'r [policy_host::Message<'r>],
@@ -102,8 +110,8 @@ impl<'a> View<'a> {
             tools: self.needs.tools,
             images: self.needs.images,
             structured_output: self.needs.structured_output,
-            tenant,
-            budget,
+            tenant: tenant.name,
+            budget: tenant.budget,
             labels: &self.labels,
             hints: &self.hints,
         }

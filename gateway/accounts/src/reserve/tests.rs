@@ -32,7 +32,7 @@ fn money(money: u64) -> Amount {
 fn a_request_is_admitted_by_all_groups_or_by_none() {
     let limits = (limit(Measure::Requests, 3, Period::Day), limit(Measure::Requests, 1, Period::Minute));
     let meters = Meters::default();
-    let chains = meters.chains(&teams(&[limits.0.clone()], &[limits.1.clone()]), 0);
+    let chains = meters.chains(&teams(std::slice::from_ref(&limits.0), std::slice::from_ref(&limits.1)), 0);
     let [_, one, two] = &chains[..] else { panic!("three groups") };
     let first = one.reserve(money(0), 10).expect("room");
     let refused = one.reserve(money(0), 20).expect_err("no room in the team");
