@@ -10,6 +10,12 @@ pub struct Models(UnsafeCell<Vec<Model>>);
 // SAFETY: a policy has one thread.
 unsafe impl Sync for Models {}
 
+impl Default for Models {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Models {
     /// No models.
     #[must_use]

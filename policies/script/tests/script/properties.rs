@@ -103,7 +103,7 @@ fn what_is_not_given_is_nothing() {
         assert_eq!(value_of(&expression, &request(""), &bare).as_deref(), Ok("true"), "{name}");
     }
     assert_eq!(value_of("candidates[0].obstacle", &request(""), &bare).as_deref(), Ok(""));
-    let silent = Request { messages: vec![Message { role: Role::System, text: "x".into() }], ..request("") };
+    let silent = Request { messages: vec![Message { role: Role::System, text: "x" }], ..request("") };
     assert_eq!(value_of("request.prompt", &silent, &bare).as_deref(), Ok(""));
 }
 
