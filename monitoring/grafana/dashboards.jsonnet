@@ -378,7 +378,7 @@ local main = dashboard(
       Requests of the shown range by the model that answered; none: the request reached no model. It shows what policies
       chose, less what failed.
     |||, [['sum by (model) (increase(api_gateway_requests_total{J}[$__range]))', '{{model}}']]) + defaults({ decimals: 0 }),
-    timeseries(24, 'API Costs Over Time', [0, 12, 12, 8], 'suffix: $/h', |||
+    timeseries(24, 'API Costs Over Time', [0, 12, 12, 8], 'suffix:$/h', |||
       Estimated spend per hour at the current pace, by model. HighAPICosts fires above 10 dollars in one hour of all models.
       If a line climbs, its model became more expensive, or policies choose it more often.
     |||, [['sum by (model) (rate(api_gateway_cost_total{J}[I])) * 3600', '{{model}}']])
@@ -660,7 +660,7 @@ local policies = dashboard(
       placeLegend,
     ]]) + defaults({ max: 1 })
     + see('CanaryErrorsHigh', failedRequests),
-    timeseries(8, 'Estimated Cost: Live vs Shadow', [8, 18, 8, 8], 'suffix: $/h', |||
+    timeseries(8, 'Estimated Cost: Live vs Shadow', [8, 18, 8, 8], 'suffix:$/h', |||
       US dollars per hour that the cost policy expects of the models each routing version chose. It grows with a
       version's traffic; to compare versions use Estimated Cost per Decision.
     |||, [[
@@ -675,7 +675,7 @@ local policies = dashboard(
       placeLegend,
     ]]),
 
-    timeseries(21, 'Expected and Billed', [0, 26, 10, 8], 'suffix: $/h', |||
+    timeseries(21, 'Expected and Billed', [0, 26, 10, 8], 'suffix:$/h', |||
       What the cost policy expected of the deciding versions' choices, and what the same requests cost by the tokens of their
       calls. If billed is above expected, answers are longer than expected, or calls failed and others were paid.
     |||, [

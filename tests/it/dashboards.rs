@@ -158,7 +158,7 @@ fn panel_rules(panel: &Panel) -> Vec<Finding> {
     expect("panel-title-description-rule", said("title") && said("description"), "no title or description");
     expect("panel-no-targets-rule", !panel.targets.is_empty(), "no query");
     let unit = model["fieldConfig"]["defaults"]["unit"].as_str().unwrap_or_default();
-    let known = ["short", "locale", "reqps", "s", "currencyUSD", "suffix: $/h", "percentunit", "bytes", "cps"];
+    let known = ["short", "locale", "reqps", "s", "currencyUSD", "suffix:$/h", "percentunit", "bytes", "cps"];
     expect("panel-units-rule", known.contains(&unit), "no unit that Grafana knows");
     let defaults = &model["fieldConfig"]["defaults"];
     // Grafana's own are red from 80 on.
