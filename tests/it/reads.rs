@@ -104,3 +104,15 @@ fn operators_see_what_each_policy_reads() {
         assert_eq!(gateway.chat("Hello!").status(), 200);
     }
 }
+
+#[test]
+fn a_policy_says_in_its_manifest_whether_it_can_deny() {
+    let can_deny = |setup: Setup| setup.start().place("routing")["can_deny"].clone();
+    for (version, says) in [("1.0.0", "unknown"), ("2.0.0", "declared")] {
+        assert_eq!(can_deny(Gateway::setup().routing(&component(version))), says, "{version}");
+    }
+    // With a custom section behind it, a built-in component is one of the operator's own.
+    let mut own = wasmgate_policy_host::builtin::component("cheapest-healthy").unwrap().to_vec();
+    own.extend(b"\0\x03\x02me");
+    assert_eq!(can_deny(Gateway::setup().component("own", &own)), "no");
+}

@@ -113,8 +113,9 @@ impl Policy {
             return Err(refuse(Stage::Configured, reason));
         }
 
-        // The built-in policies that can deny have a setting for it.
-        let other = (hook == Hook::Cost || builtin::is(&source.bytes)).then_some(false);
+        // The built-in policies that can deny have a setting for it; since version 2 of the contract every manifest says it.
+        let says = builtin::is(&source.bytes) || !version.starts_with("1.");
+        let other = (hook == Hook::Cost || says).then_some(false);
         let declares = declared::denies(&manifest, &settings).filter(|_| hook == Hook::Routing).or(other);
         let denied = AtomicBool::new(false);
         let reads_budgets = declared::reads_budgets(&manifest, &settings);
