@@ -123,7 +123,7 @@ fn follow(example: &str, words: &[(&str, String)], language: &'static str, wante
     ran
 }
 
-/// A gateway with the configuration of an example, and its `ask` beside it. `shares`: it shares what the commands of the guide
+/// A gateway with the configuration of an example, and its `ask` in the same folder. `shares`: it shares what the commands of the guide
 /// compiled. A language engine takes half a minute, and the guides of other languages show that the folder of the example works.
 fn gateway_of(example: &str, shares: bool) -> Gateway {
     let read = |name: &str| fs::read_to_string(root().join("examples").join(example).join(name)).unwrap();

@@ -15,7 +15,7 @@ pub struct Entry {
     pub key: String,
     /// How it ended: `finished`, `failed`, `rejected`, `abandoned` or `shutdown`.
     pub ending: String,
-    /// The calls that are billed: the one that answered, and those before and beside it.
+    /// The calls that are billed: the one that answered, those that failed before it, and hedges.
     pub calls: Vec<Call>,
 }
 

@@ -43,7 +43,7 @@ pub struct Candidate<'a> {
     pub price: Option<Price>,
     /// The longest input and output together, in tokens, above 0. `None` where not configured.
     pub context_window: Option<u32>,
-    /// What it can do beside text.
+    /// What it can do besides text.
     pub capabilities: Capabilities,
     /// What probes and traffic say of its backend.
     pub health: Health,

@@ -244,7 +244,7 @@ pub mod wasmgate {
             }
             wit_bindgen::rt::bitflags::bitflags! {
                 #[doc =
-                " What a model can do beside text, as far as the operator's configuration says so."]
+                " What a model can do besides text, as far as the operator's configuration says so."]
                 #[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Clone, Copy)] pub
                 struct Capabilities : u8 { #[doc = " It can call tools."] const TOOLS = 1
                 << 0; #[doc = " It can read images."] const IMAGES = 1 << 1; #[doc =
@@ -284,7 +284,7 @@ pub mod wasmgate {
                 pub price: ::core::option::Option<Price>,
                 /// The longest input and output together, in tokens, above 0. `none` where not configured.
                 pub context_window: ::core::option::Option<u32>,
-                /// What it can do beside text.
+                /// What it can do besides text.
                 pub capabilities: Capabilities,
             }
             impl ::core::fmt::Debug for Model {
