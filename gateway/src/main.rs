@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
-use wasmgate::config::{Config, Examined, LogFormat, Overrides, WrongFilter, check_filter, listen_address};
+use wasmgate::config::{Config, Examined, LogFormat, Overrides, Runtime, WrongFilter, check_filter, listen_address};
 use wasmgate::log;
 use wasmgate::{Options, StartError};
 use wasmgate_policy_host::compile_component;
@@ -100,7 +100,12 @@ fn main() -> ExitCode {
             start_log(&config, serve.log_format)?;
             let demo = serve.config.is_none();
             let overrides = Overrides { listen: serve.listen, admin_listen: serve.admin_listen };
-            block_on(async {
+            // The threads of each core are started apart; what is left is the control of them.
+            let threads = match config.server.runtime {
+                Runtime::PerCore => 1,
+                Runtime::Shared => config.server.threads(),
+            };
+            block_on(threads, async {
                 let stop = stop_on_signal()
                     .map_err(|error| StartError::Failed(format!("cannot install signal handlers: {error}")))?;
                 wasmgate::run(config, Options { demo, ..options(overrides) }, stop, |_| ()).await
@@ -108,7 +113,7 @@ fn main() -> ExitCode {
         }),
         Command::Check { config: file, json } => {
             let examined = Examined::file(&file);
-            match block_on(wasmgate::check(examined, &options(Overrides::default()))) {
+            match block_on(1, wasmgate::check(examined, &options(Overrides::default()))) {
                 Ok(checked) => return cli::check::print(&file, &checked.summary, &checked.problems, json),
                 Err(error) => Err(error),
             }
@@ -143,8 +148,9 @@ fn options(overrides: Overrides) -> Options {
     Options { overrides, compiler: Some(PathBuf::from("/proc/self/exe")), demo: false }
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
+fn block_on<T>(threads: usize, work: impl Future<Output = Result<T, StartError>>) -> Result<T, StartError> {
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(|error| StartError::Failed(format!("cannot start the async runtime: {error}")))?

@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
-use crate::config::{Config, Examined, Overrides, Problem};
+use crate::config::{Config, Examined, Overrides, Problem, Runtime};
 use crate::control;
 use crate::control::{Checked, Control, StartError};
 use crate::demo::Demo;
+use crate::net::Workers;
 use crate::net::files::{Files, raise_limit};
 use crate::proxy;
 use crate::proxy::gateway::Gateway;
@@ -102,6 +103,11 @@ pub async fn run(
     if let Some(lowered) = files.lowered(config.server.max_connections, config.server.max_in_flight) {
         tracing::warn!("{lowered}");
     }
+    let workers = match config.server.runtime {
+        Runtime::PerCore => Workers::start(config.server.threads())
+            .map_err(|error| StartError::Failed(format!("cannot start the threads that serve clients: {error}")))?,
+        Runtime::Shared => Workers::shared(),
+    };
     let ledger_folder = match config.keeps_ledger() {
         true => config.ledger_folder().map_err(|error| StartError::Failed(error.to_string()))?,
         false => None,
@@ -131,7 +137,8 @@ pub async fn run(
     // The control task ends last: it owns the engine, and guests are interrupted only while the engine lives.
     let ended = CancellationToken::new();
     let lifecycle = tokio::spawn(lifecycle.run(questions, stop.clone(), ended.clone()));
-    tokio::join!(server::serve(Arc::clone(&gateway), listener, stop.clone()), operators);
+    tokio::join!(server::serve(Arc::clone(&gateway), listener, &workers, stop.clone()), operators);
+    workers.stop();
     ended.cancel();
     let _ = lifecycle.await;
     if let Some(ledger) = &gateway.ledger {

@@ -33,7 +33,7 @@ fn address(url: &str) -> SocketAddr {
 
 /// A model called `m` at this address; the lines are of its backend.
 fn model(url: &str, lines: &str) -> Setup {
-    Gateway::setup().models(&format!(
+    Gateway::setup().server("threads = 1").models(&format!(
         "[backends.m]\nkind = \"openai\"\nurl = {url:?}\nprobe_interval_seconds = 0\nretries = {{ attempts = 1 }}\n\
          {lines}\n[models.m]\nbackend = \"m\"\n"
     ))

@@ -63,6 +63,7 @@ mod slow_clients;
 mod streaming;
 mod swaps;
 mod taskwarrior;
+mod threads;
 mod tidy;
 mod translate;
 mod upstream;

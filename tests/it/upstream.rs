@@ -12,9 +12,14 @@ use wasmgate_tests::wire::{Dialect, Usage, ask, ends_well, error_code};
 const USAGE: Usage = Usage { input: 11, output: 3 };
 const PATH: &str = "/v1/chat/completions";
 
+/// Each thread has connections of its own: with one, all requests share them.
+fn one_thread() -> Setup {
+    Gateway::setup().server("threads = 1")
+}
+
 /// A model called `m` at a server of HTTP/2, never asked again after a failure.
 fn model(backend: &Http2Backend, lines: &str) -> Setup {
-    Gateway::setup().models(&format!(
+    one_thread().models(&format!(
         "[backends.m]\nkind = \"openai\"\nurl = {:?}\nhttp2 = \"prior-knowledge\"\nprobe_interval_seconds = 0\n\
          retries = {{ attempts = 1 }}\n{lines}\n[models.m]\nbackend = \"m\"\n",
         backend.url()
@@ -205,7 +210,7 @@ fn open_connections_are_counted_by_protocol() {
     let backend = Backend::start(move |_| {
         Reply::silent().gate(&waits).and(Reply::json(200, &Dialect::OpenAi.answer("well", USAGE)))
     });
-    let gateway = Gateway::setup().model("m", Dialect::OpenAi, &backend).start();
+    let gateway = one_thread().model("m", Dialect::OpenAi, &backend).start();
     let mut clients: Vec<Client> = (0..3).map(|_| asking(&gateway, "hello")).collect();
     backend.wait_requests(3);
     open(&gateway, 3.0, 0.0);
@@ -247,7 +252,7 @@ fn streams_over_http2_end_without_being_reset() {
 fn a_connection_serves_again_after_a_stream_whose_end_comes_apart() {
     let backend =
         Backend::start(|_| Reply::stream("text/event-stream").frames(Dialect::OpenAi.frames(&["one"], USAGE)).end());
-    let gateway = Gateway::setup().model("m", Dialect::OpenAi, &backend).start();
+    let gateway = one_thread().model("m", Dialect::OpenAi, &backend).start();
     for _ in 0..20 {
         assert!(ends_well(PATH, &gateway.stream(PATH, &ask(PATH, "m", "hello", true)).all()));
         // The end is read aside, and the call counts as in flight until then.
@@ -263,7 +268,7 @@ fn a_connection_that_the_server_closed_meanwhile_is_no_failure() {
         true => Reply::json(200, &Dialect::OpenAi.answer("well", USAGE)),
         false => Reply::silent().cut(),
     });
-    let gateway = Gateway::setup().model("m", Dialect::OpenAi, &backend).start();
+    let gateway = one_thread().model("m", Dialect::OpenAi, &backend).start();
     let ask_once = || gateway.post(PATH, &ask(PATH, "m", "hello", false)).expect(200);
     // On a busy machine a connection may break so late that the request could be the cause: then a retry is counted.
     let free = (0..10).filter(|_| ask_once().header("x-wasmgate-failed-attempts").is_empty()).count();
@@ -279,7 +284,7 @@ fn a_request_that_ends_its_server_is_sent_again_once_at_most() {
         true => Reply::silent().cut(),
         false => Reply::silent().gate(&waits).and(Reply::json(200, &Dialect::OpenAi.answer("well", USAGE))),
     });
-    let gateway = Gateway::setup().models(&one_model(&backend, "retries = { attempts = 1 }")).start();
+    let gateway = one_thread().models(&one_model(&backend, "retries = { attempts = 1 }")).start();
     // Many connections that could each take the request in turn.
     let mut clients: Vec<Client> = (0..6).map(|_| asking(&gateway, "hello")).collect();
     backend.wait_requests(6);
@@ -336,7 +341,7 @@ fn a_changed_setting_keeps_the_queue_and_what_is_in_it() {
         Reply::silent().gate(&waits).and(Reply::json(200, &Dialect::OpenAi.answer("well", USAGE)))
     });
     let queue = "queue = { max_in_flight = 1, max_wait_seconds = 600 }\nretries = { pause_ms = 100 }";
-    let gateway = Gateway::setup().reloading().models(&one_model(&backend, queue)).start();
+    let gateway = one_thread().reloading().models(&one_model(&backend, queue)).start();
     let send = || {
         let mut client = gateway.connect();
         client.send(post_json(PATH, &ask(PATH, "m", "hello", false)));
@@ -375,7 +380,7 @@ fn a_changed_setting_keeps_breakers_averages_and_connections() {
         false => Reply::json(200, &Dialect::OpenAi.answer("well", USAGE)),
     });
     let lines = "retries = { attempts = 1, pause_ms = 100 }\nbreaker = { min_calls = 4, retry_seconds = 1000 }";
-    let gateway = Gateway::setup()
+    let gateway = one_thread()
         .reloading()
         .models(&one_model(&backend, lines))
         .file("route.rhai", b"fn route(request, candidates) { route_to(candidates, `${candidates[0].latency}`) }")

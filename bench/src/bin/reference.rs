@@ -4,6 +4,8 @@
 //! parses it, sends it on over a kept connection and relays the answer frame by frame. No proxy made of these can cost less.
 
 use std::error::Error;
+use std::net::{TcpListener, TcpStream};
+use std::num::NonZero;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +17,7 @@ use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 type Answer = Response<Either<Incoming, Full<Bytes>>>;
 type Failure = Box<dyn Error + Send + Sync>;
@@ -25,25 +27,42 @@ fn main() -> Result<(), Failure> {
     let (Some(address), Some(backend)) = (arguments.next(), arguments.next()) else {
         return Err("usage: bench-reference ADDRESS BACKEND".into());
     };
-    // As the gateway has it: a worker for each core that it may use.
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(address, backend.into()))
+    let (listener, backend) = (TcpListener::bind(address)?, Arc::<str>::from(backend));
+    // As the gateway has it: for each core that it may use a thread with a runtime and connections of its own. Each gets
+    // connections in turn.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = (0..cores).map(|_| thread(Arc::clone(&backend))).collect::<Result<Vec<_>, Failure>>()?;
+    for turn in 0_usize.. {
+        let (stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        threads[turn % cores].send(stream)?;
+    }
+    Ok(())
 }
 
-async fn serve(address: String, backend: Arc<str>) -> Result<(), Failure> {
+/// A thread that serves the connections that it is sent.
+fn thread(backend: Arc<str>) -> Result<UnboundedSender<TcpStream>, Failure> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-    let listener = TcpListener::bind(address).await?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
-        let (client, backend) = (client.clone(), Arc::clone(&backend));
-        let service = service_fn(move |request| relay(client.clone(), Arc::clone(&backend), request));
-        tokio::spawn(async move {
-            // A client that goes away in the middle is no news here.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (send, mut sent) = unbounded_channel();
+    std::thread::spawn(move || {
+        runtime.block_on(async move {
+            while let Some(stream) = sent.recv().await {
+                let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { continue };
+                let (client, backend) = (client.clone(), Arc::clone(&backend));
+                let service = service_fn(move |request| relay(client.clone(), Arc::clone(&backend), request));
+                tokio::spawn(async move {
+                    // A client that goes away in the middle is no news here.
+                    let http = hyper::server::conn::http1::Builder::new();
+                    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
         });
-    }
+    });
+    Ok(send)
 }
 
 async fn relay(

@@ -14,3 +14,4 @@ pub mod text;
 pub mod time;
 pub mod tokens;
 pub mod usage;
+pub mod worker;

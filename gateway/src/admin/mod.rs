@@ -33,7 +33,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Token;
-use crate::net::{Bounds, Connection, accept_until};
+use crate::net::{Bounds, Workers, accept_until};
 use crate::rollout::api::Operator;
 use access::Access;
 use audit::Audit;
@@ -97,8 +97,10 @@ pub async fn serve(
         head_timeout: HEAD_TIMEOUT,
         write_timeout: WRITE_TIMEOUT,
     };
-    accept_until(&stop, listener, bounds, |Connection { stream, remote, activity }| {
-        let admin = Arc::clone(&admin);
+    let http = Arc::new(http);
+    accept_until(&stop, listener, bounds, &Workers::shared(), |connection| {
+        let (admin, http, watcher) = (Arc::clone(&admin), Arc::clone(&http), graceful.watcher());
+        let (remote, activity) = (connection.remote, Arc::clone(&connection.activity));
         let service = service_fn(move |request: Request<Incoming>| {
             let busy = activity.begin(false);
             let admin = Arc::clone(&admin);
@@ -111,9 +113,12 @@ pub async fn serve(
                 Ok::<_, Infallible>(answered)
             }
         });
-        let connection = graceful.watch(http.serve_connection(stream, service));
         async move {
-            if let Err(error) = connection.await {
+            let stream = match connection.open() {
+                Ok(stream) => stream,
+                Err(error) => return tracing::warn!(%error, "cannot serve an admin connection"),
+            };
+            if let Err(error) = watcher.watch(http.serve_connection(stream, service)).await {
                 tracing::debug!(%error, "admin connection failed");
             }
         }

@@ -1,6 +1,7 @@
 //! The file as written, and its conversion into the checked configuration.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use super::models::{ModelFile, mean_models};
 use super::policies::{PoliciesFile, is_header_name, mean_hook};
 use super::problem::{Code, Problems, wrong};
 use super::warnings;
-use super::{Config, Examined, Log, LogFormat, Place, Reload, Server, Translation};
+use super::{Config, Examined, Log, LogFormat, Place, Reload, Runtime, Server, Translation};
 use crate::backend::{self, ProxyVariables, SECRET_HEADERS, seconds};
 use wasmgate_base::digest::sha256;
 use wasmgate_base::range::Range;
@@ -71,6 +72,8 @@ impl Default for File {
 #[serde(default, deny_unknown_fields)]
 struct ServerFile {
     auth: Option<AuthFile>,
+    runtime: Runtime,
+    threads: usize,
     max_in_flight: usize,
     max_connections: usize,
     max_connections_per_address: usize,
@@ -110,6 +113,8 @@ impl Default for ServerFile {
         let Bounds { messages: max_messages, parts: max_parts, tools: max_tools } = Bounds::default();
         Self {
             auth: None,
+            runtime: Runtime::PerCore,
+            threads: 0,
             max_in_flight: 1024,
             max_connections: 4096,
             max_connections_per_address: 0,
@@ -189,6 +194,7 @@ impl Default for LedgerFile {
 
 /// The numbers that the settings of `[server]` may have.
 pub(super) const SERVER: &[(&str, Range)] = &[
+    ("threads", Range::ZeroOrWhole("one for each core", 1, 1024)),
     ("max_in_flight", Range::Whole(1, 1_000_000)),
     ("max_connections", Range::Whole(1, 1_000_000)),
     ("max_connections_per_address", Range::ZeroOrWhole("no limit", 1, 1_000_000)),
@@ -354,6 +360,8 @@ fn mean_server(file: ServerFile, problems: &mut Problems) -> Server {
     }
     let unless_0 = |value: f64| (value != 0.0).then(|| seconds(value));
     Server {
+        runtime: file.runtime,
+        threads: NonZero::new(file.threads),
         max_in_flight: file.max_in_flight,
         max_connections: file.max_connections,
         max_connections_per_address: Some(file.max_connections_per_address).filter(|most| *most != 0),

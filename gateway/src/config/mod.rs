@@ -23,6 +23,7 @@ mod quirks;
 mod ranges;
 mod secret;
 mod suggest;
+mod threads;
 mod token;
 mod tree;
 mod warnings;
@@ -31,6 +32,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,6 +49,7 @@ pub use cors::Cors;
 pub use limits::Reserve;
 pub use log_filter::{WrongFilter, check_filter};
 pub use problem::{Code, ConfigError, Problem, Severity};
+pub use threads::Runtime;
 pub use token::Token;
 use wasmgate_base::paths::{configuration_folder, platform};
 use wasmgate_dialect::Bounds;
@@ -113,6 +116,10 @@ pub struct Reload {
 /// Limits of the server.
 #[derive(Debug, Clone)]
 pub struct Server {
+    /// How connections of clients are shared out among threads.
+    pub runtime: Runtime,
+    /// Threads that serve clients, 1 to 1,024; `None`: one for each core that the process may use.
+    pub threads: Option<NonZero<usize>>,
     /// Maximum of in-flight requests, streams included. The gateway refuses more with 503.
     pub max_in_flight: usize,
     /// Maximum of open connections. More wait until the gateway accepts them.
@@ -368,6 +375,8 @@ impl Config {
                 ("admin", format!("{:?}", config.admin)),
                 ("log.format", format!("{:?}", config.log.format)),
                 ("log.level", config.log.level.clone()),
+                ("server.runtime", format!("{:?}", server.runtime)),
+                ("server.threads", format!("{:?}", server.threads)),
                 ("server.max_connections", format!("{}", server.max_connections)),
                 ("server.max_connections_per_address", format!("{:?}", server.max_connections_per_address)),
                 ("server.max_connection_age_seconds", format!("{:?}", server.max_connection_age)),

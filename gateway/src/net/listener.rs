@@ -1,6 +1,7 @@
 //! The accept loop of all listeners: bounds the number of connections, of all clients and of each address, and gives each
 //! its deadlines.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::deadlines::DeadlineStream;
 use super::per_address::PerAddress;
+use super::workers::{Socket, Workers};
 use wasmgate_base::log_limit::LogLimit;
 
 /// What one listener allows its clients.
@@ -30,12 +32,23 @@ pub struct Bounds {
 
 /// An accepted connection.
 pub struct Connection {
-    /// Its socket, with deadlines.
-    pub stream: TokioIo<DeadlineStream>,
+    socket: Socket,
+    bounds: Bounds,
     /// The client's address.
     pub remote: SocketAddr,
     /// `serve` notes each request here. The first one ends the deadline of the first head.
     pub activity: Arc<Activity>,
+}
+
+impl Connection {
+    /// Its socket, with deadlines that run from now on. Call it on the worker that serves the connection.
+    ///
+    /// # Errors
+    /// If the runtime of that worker cannot watch the socket.
+    pub fn open(self) -> io::Result<TokioIo<DeadlineStream>> {
+        let Self { socket, bounds, activity, .. } = self;
+        Ok(TokioIo::new(DeadlineStream::new(socket.open()?, activity, bounds.head_timeout, bounds.write_timeout)))
+    }
 }
 
 /// The connections that were open when a listener stopped.
@@ -53,11 +66,13 @@ impl OpenConnections {
     }
 }
 
-/// Accepts connections until `stop`. `serve` takes each connection and returns the future that serves it.
+/// Accepts connections until `stop`. `serve` takes each connection and returns the future that serves it on one of the
+/// `workers`.
 pub async fn accept_until<F>(
     stop: &CancellationToken,
     listener: TcpListener,
     bounds: Bounds,
+    workers: &Workers,
     mut serve: impl FnMut(Connection) -> F,
 ) -> OpenConnections
 where
@@ -82,10 +97,16 @@ where
             }
             continue;
         }
-        let activity = Arc::new(Activity::default());
-        let stream = DeadlineStream::new(stream, Arc::clone(&activity), bounds.head_timeout, bounds.write_timeout);
-        let served = serve(Connection { stream: TokioIo::new(stream), remote, activity });
-        tokio::spawn(async move {
+        let worker = workers.next();
+        let socket = match worker.take(stream) {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::warn!(%error, "cannot hand a connection to a worker");
+                continue;
+            }
+        };
+        let served = serve(Connection { socket, bounds, remote, activity: Arc::default() });
+        worker.spawn(async move {
             served.await;
             drop((permit, counted));
         });

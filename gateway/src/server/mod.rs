@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Rejection;
-use crate::net::{Bounds, Connection, OpenConnections, accept_until};
+use crate::net::{Bounds, OpenConnections, Workers, accept_until};
 use crate::proxy::gateway::Gateway;
 use crate::proxy::{self, ResponseBody};
 use lifetime::Lifetime;
@@ -26,10 +26,10 @@ use lifetime::Lifetime;
 /// How long a client has to receive the in-band error of a stream that the drain cut.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Serves until `stop`, then drains: accepts no new connection, gives in-flight requests `drain_timeout` to end, then
+/// Serves on the `workers` until `stop`, then drains: accepts no new connection, gives in-flight requests `drain_timeout` to end, then
 /// cuts their streams with an in-band error.
-pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: CancellationToken) {
-    let http = http(&gateway);
+pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, workers: &Workers, stop: CancellationToken) {
+    let http = Arc::new(http(&gateway));
     let limits = &gateway.limits;
     let bounds = Bounds {
         max_connections: limits.max_connections,
@@ -38,17 +38,22 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: Cancellat
         write_timeout: limits.write_timeout,
     };
     let lifetime = Lifetime { idle: limits.head_timeout, age: limits.max_connection_age, linger: limits.write_timeout };
-    let accepting = accept_until(&stop, listener, bounds, |Connection { stream, activity, .. }| {
+    let accepting = accept_until(&stop, listener, bounds, workers, |connection| {
         let (gateway, service_gateway) = (Arc::clone(&gateway), Arc::clone(&gateway));
-        let (service_activity, stop) = (Arc::clone(&activity), stop.clone());
+        let (http, activity, stop) = (Arc::clone(&http), Arc::clone(&connection.activity), stop.clone());
+        let service_activity = Arc::clone(&activity);
         let service = service_fn(move |request: Request<Incoming>| {
             let busy = service_activity.begin(request.version() == Version::HTTP_2);
             // Boxed: the HTTP library moves the future several times, and its state is kilobytes large.
             let answered = Box::pin(proxy::serve(Arc::clone(&service_gateway), request, busy));
             async move { Ok::<Response<ResponseBody>, std::convert::Infallible>(answered.await) }
         });
-        let connection = http.serve_connection(stream, service).into_owned();
         async move {
+            let stream = match connection.open() {
+                Ok(stream) => stream,
+                Err(error) => return tracing::warn!(%error, "cannot serve a connection"),
+            };
+            let connection = http.serve_connection(stream, service);
             if let Err(error) = lifetime::serve(connection, &activity, lifetime, &stop).await {
                 note_refused(&gateway, &*error, activity.requests() > 0);
             }

@@ -1,4 +1,4 @@
-//! A backend's HTTP client: a pool of connections to one server, with TLS for https addresses.
+//! A backend's HTTP client: for each worker a pool of connections to one server, with TLS for https addresses.
 //!
 //! It uses the protocol libraries directly, because every request passes here: nothing is parsed or redirected on the way.
 //! What a pool costs a request is one short lock when a connection is taken, and one when it
@@ -29,7 +29,8 @@ use super::egress::Egress;
 use super::sent::Sent;
 pub(super) use body::Incoming;
 pub use open::Protocol;
-use pool::{Lease, Pool};
+use pool::{Lease, Pool, Server};
+use wasmgate_base::worker::PerWorker;
 
 /// How often a request is sent again of which servers say that they did not process it. A server that refuses this often is
 /// overloaded.
@@ -82,7 +83,10 @@ pub(super) enum Lost {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Http(Arc<Pool>);
+pub(super) struct Http {
+    server: Arc<Server>,
+    pools: PerWorker<Arc<Pool>>,
+}
 
 impl Http {
     /// A client of the server of this address, without connections yet.
@@ -90,7 +94,7 @@ impl Http {
     /// # Errors
     /// If the platform's certificates cannot be used.
     pub(super) fn new(server: &Uri, http2: Http2, egress: &Egress) -> Result<Self, io::Error> {
-        Ok(Self(Arc::new(Pool::new(server, http2, egress)?)))
+        Ok(Self { server: Arc::new(Server::new(server, http2, egress)?), pools: PerWorker::default() })
     }
 
     /// Sends a request and waits for the head of its answer until `head_by`. Dropping the future or the answer's body
@@ -104,11 +108,11 @@ impl Http {
         connect: Duration,
         head_by: Instant,
     ) -> Result<Response<Incoming>, Lost> {
+        let pool = self.pools.get_or_init(|| Arc::new(Pool::of(Arc::clone(&self.server))));
         let (mut retries, mut raced) = (0, false);
         loop {
             // After a race the request goes to a new connection. If that breaks too, the request may be the cause.
-            let lease =
-                if raced { self.0.fresh(connect, head_by).await? } else { self.0.lease(connect, head_by).await? };
+            let lease = if raced { pool.fresh(connect, head_by).await? } else { pool.lease(connect, head_by).await? };
             let sent = match lease {
                 Lease::H1(lease) => lease.send(request, head_by).await,
                 Lease::H2(stream) => stream.send(request, head_by).await,
@@ -129,7 +133,7 @@ impl Http {
 
     /// How many connections of this protocol are open.
     pub(super) fn open(&self, protocol: Protocol) -> u32 {
-        self.0.open_of(protocol)
+        self.server.open_of(protocol)
     }
 }
 

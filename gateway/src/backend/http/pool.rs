@@ -3,7 +3,8 @@
 //! A request takes a free connection, or waits for the first that becomes free or is opened: in order, and whoever opened
 //! it. Connections are opened in tasks of their own, so that a request that goes away wastes none. If the server speaks
 //! HTTP/2, another connection is opened when the streams in use reach the limit of those that are open; nobody opens one
-//! before the last one's limit is known.
+//! before the last one's limit is known. Each worker has a pool of its own, so that a request finds a connection that its
+//! own thread drives.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,7 +22,7 @@ use super::{Http2, Lost, h1, h2};
 use crate::backend::egress::{Egress, Proxy};
 use crate::backend::retry::random;
 
-/// HTTP/2 connections of a backend at most, and connections of any kind that are being opened at once. It bounds what a
+/// HTTP/2 connections of a pool at most, and connections of any kind that are being opened at once. It bounds what a
 /// server that allows few streams, or none, can bring about.
 const MAX_CONNECTIONS: usize = 256;
 /// Age after which a connection takes no new requests, so that the gateway follows changes of names and balancing; each
@@ -37,13 +38,21 @@ pub(super) enum Lease {
     H2(h2::Stream),
 }
 
+/// What all pools of a server have in common.
+#[derive(Debug)]
+pub(super) struct Server {
+    connector: Connector,
+    /// What each request over HTTP/1.1 says of the server.
+    target: Arc<h1::Target>,
+    open: Open,
+    /// Whether each connection serves one request at a time, known before the first is opened.
+    one_each: bool,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Pool {
-    connector: Connector,
-    /// What each request over HTTP/1.1 says of its server.
-    target: Arc<h1::Target>,
-    open: Open,
+    server: Arc<Server>,
     state: Mutex<State>,
 }
 
@@ -65,7 +74,7 @@ struct State {
     swept: bool,
 }
 
-impl Pool {
+impl Server {
     /// # Errors
     /// If the platform's certificates cannot be used.
     pub(super) fn new(server: &Uri, http2: Http2, egress: &Egress) -> Result<Self, io::Error> {
@@ -77,16 +86,29 @@ impl Pool {
             forwarded: proxy.is_some(),
             authorization: proxy.and_then(Proxy::authorization).cloned(),
         };
+        let one_each = http2 == Http2::Auto && server.scheme_str() == Some("http");
+        Ok(Self { connector, target: Arc::new(target), open: Open::default(), one_each })
+    }
+
+    /// How many connections of this protocol are open.
+    pub(super) fn open_of(&self, protocol: Protocol) -> u32 {
+        self.open.of(protocol)
+    }
+}
+
+impl Pool {
+    /// A pool without connections yet.
+    pub(super) fn of(server: Arc<Server>) -> Self {
         let state = State {
             idle: Vec::new(),
             shared: Vec::new(),
             waiting: VecDeque::new(),
             opening: 0,
-            each: (http2 == Http2::Auto && server.scheme_str() == Some("http")).then_some(1),
+            each: server.one_each.then_some(1),
             connect: Duration::ZERO,
             swept: false,
         };
-        Ok(Self { connector, target: Arc::new(target), open: Open::default(), state: Mutex::new(state) })
+        Self { server, state: Mutex::new(state) }
     }
 
     /// A connection for one request, at the latest at `until`. `connect`: how long connecting may take.
@@ -119,20 +141,15 @@ impl Pool {
     /// As `lease`.
     pub(super) async fn fresh(self: &Arc<Self>, connect: Duration, until: tokio::time::Instant) -> Result<Lease, Lost> {
         let began = Instant::now();
-        let io = match tokio::time::timeout_at(until, self.connector.clone().connect(connect)).await {
+        let io = match tokio::time::timeout_at(until, self.server.connector.clone().connect(connect)).await {
             Ok(Ok(Connected::Http1(io))) => io,
             Ok(Ok(Connected::Http2(_))) => return self.lease(connect, until).await,
             Ok(Err(error)) => return Err(Lost::Unreached(error)),
             Err(_elapsed) => return Err(Lost::Late),
         };
-        let begun = h1::Connection::begin(io, expiry(), began.elapsed(), self.open.count(Protocol::Http1)).await;
-        let lease = |connection| Lease::H1(h1::Lease::new(connection, Arc::downgrade(self), Arc::clone(&self.target)));
+        let begun = h1::Connection::begin(io, expiry(), began.elapsed(), self.server.open.count(Protocol::Http1)).await;
+        let lease = |connection| self.h1(connection);
         begun.map(lease).map_err(Lost::Unreached)
-    }
-
-    /// How many connections of this protocol are open.
-    pub(super) fn open_of(&self, protocol: Protocol) -> u32 {
-        self.open.of(protocol)
     }
 
     /// Takes an HTTP/1.1 connection back.
@@ -200,11 +217,15 @@ impl Pool {
             let now = Instant::now();
             while let Some(connection) = state.idle.pop() {
                 if connection.is_usable(now) {
-                    return Some(Lease::H1(h1::Lease::new(connection, Arc::downgrade(self), Arc::clone(&self.target))));
+                    return Some(self.h1(connection));
                 }
             }
         }
         state.shared.iter().find_map(h2::Connection::reserve).map(Lease::H2)
+    }
+
+    fn h1(self: &Arc<Self>, connection: h1::Connection) -> Lease {
+        Lease::H1(h1::Lease::new(connection, Arc::downgrade(self), Arc::clone(&self.server.target)))
     }
 
     /// Opens as many connections as those who wait need.
@@ -222,9 +243,9 @@ impl Pool {
 
     async fn open_one(self: Arc<Self>, within: Duration) {
         let (began, expires) = (Instant::now(), expiry());
-        let opened = match self.connector.clone().connect(within).await {
+        let opened = match self.server.connector.clone().connect(within).await {
             Ok(Connected::Http1(io)) => {
-                let open = self.open.count(Protocol::Http1);
+                let open = self.server.open.count(Protocol::Http1);
                 h1::Connection::begin(io, expires, began.elapsed(), open).await.map(|connection| {
                     let mut state = self.lock();
                     state.each = Some(1);
@@ -235,7 +256,7 @@ impl Pool {
                 })
             }
             Ok(Connected::Http2(io)) => {
-                let open = self.open.count(Protocol::Http2);
+                let open = self.server.open.count(Protocol::Http2);
                 let begun = h2::Connection::begin(io, expires, Arc::downgrade(&self), open).await;
                 begun.map(|connection| {
                     let mut state = self.lock();
