@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::tz::TimeZone;
+use wasmgate_base::history::Used;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_base::time::UnixSeconds;
 
@@ -96,6 +97,19 @@ pub struct Amount {
 }
 
 impl Amount {
+    /// What one request that took this adds to a history.
+    pub(crate) fn of_one_request(self) -> Used {
+        Used { requests: 1, tokens: self.tokens, money: self.money }
+    }
+
+    pub(crate) fn plus(self, more: Self) -> Self {
+        Self { tokens: self.tokens.saturating_add(more.tokens), money: self.money.saturating_add(more.money) }
+    }
+
+    pub(crate) fn minus(self, less: Self) -> Self {
+        Self { tokens: self.tokens.saturating_sub(less.tokens), money: self.money.saturating_sub(less.money) }
+    }
+
     /// How much of a measure a request takes that takes this.
     pub(crate) fn of(self, measure: Measure) -> u64 {
         match measure {

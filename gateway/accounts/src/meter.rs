@@ -4,9 +4,13 @@
 //! used stays used until a window begins that has not begun before: two threads may read the clock in one order and come here
 //! in the other. A clock that goes back by more than an hour was wrong before, so its windows do not count as begun. If it
 //! jumps ahead, the window that it left has ended.
+//!
+//! A meter also keeps the history of its group, whatever limits that has. So a limit that comes later, returns or gets another
+//! time zone knows what its window has used and what requests in flight hold.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use wasmgate_base::history::History;
 use wasmgate_base::time::UnixSeconds;
 
 use crate::limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};
@@ -30,6 +34,12 @@ pub(crate) struct State {
     buckets: Vec<Bucket>,
     /// Counts admissions: a reservation from before a bucket's window began is none of its own.
     admitted: u64,
+    /// What settled requests used.
+    history: History,
+    /// Requests in flight.
+    in_flight: u64,
+    /// What all of them hold.
+    held: Amount,
 }
 
 /// How one limit stands.
@@ -41,6 +51,9 @@ struct Bucket {
     latest: UnixSeconds,
     /// Admissions before that window began.
     before: u64,
+    /// Admissions before the limit was there. When one of these requests is settled, the bucket learns for the first time what
+    /// it used.
+    joined: u64,
     used: u64,
     /// What requests in flight hold.
     held: u64,
@@ -49,12 +62,27 @@ struct Bucket {
 impl Bucket {
     fn new(limit: Limit, now: UnixSeconds, admitted: u64) -> Self {
         let window = limit.period.window(&limit.zone, now);
-        Self { latest: window.start, window, limit, before: admitted, used: 0, held: 0 }
+        Self { latest: window.start, window, limit, before: admitted, joined: 0, used: 0, held: 0 }
+    }
+
+    /// The bucket of a limit that was not there before: it has used what the history says, and requests in flight hold what
+    /// they hold, also those of an earlier window, until they are settled.
+    fn joining(limit: Limit, now: UnixSeconds, state: &State) -> Self {
+        let bucket = Self::new(limit, now, 0);
+        let measure = bucket.limit.measure;
+        let past = state.history.within(bucket.window.start, bucket.window.end);
+        let (used, held) = match measure {
+            Measure::Requests => (past.requests, 0),
+            Measure::Tokens => (past.tokens, state.held.tokens),
+            Measure::Money => (past.money, state.held.money),
+            Measure::Concurrent => (0, state.in_flight),
+        };
+        Self { joined: state.admitted, used, held, ..bucket }
     }
 
     /// Begins the window of `now` if that is another one.
     fn roll(&mut self, now: UnixSeconds, admitted: u64) {
-        if (self.window.start..self.window.end).contains(&now) {
+        if self.window.contains(now) {
             return;
         }
         let window = self.limit.period.window(&self.limit.zone, now);
@@ -93,17 +121,19 @@ impl Meter {
         &self.name
     }
 
-    /// Measures by these limits from now on. What was used of a limit that stays, or that allows another number now, stays used.
+    /// Measures by these limits from now on. What was used of a limit that stays, or that allows another number now, stays used;
+    /// any other begins with what the history says.
     pub(crate) fn limit(&self, limits: &[Limit], now: UnixSeconds) {
         let mut state = self.lock();
-        let (admitted, mut old) = (state.admitted, std::mem::take(&mut state.buckets));
-        state.buckets = limits
+        let mut old = std::mem::take(&mut state.buckets);
+        let buckets = limits
             .iter()
             .map(|limit| match old.iter().position(|bucket| bucket.limit.counts_same(limit)) {
                 Some(known) => Bucket { limit: limit.clone(), ..old.swap_remove(known) },
-                None => Bucket::new(limit.clone(), now, admitted),
+                None => Bucket::joining(limit.clone(), now, &state),
             })
             .collect();
+        state.buckets = buckets;
     }
 
     /// Each limit, how it stands, and what requests in flight hold of it.
@@ -120,10 +150,28 @@ impl Meter {
         state.roll(now);
         for bucket in &mut state.buckets {
             let counts = bucket.limit.measure != Measure::Concurrent;
-            if counts && (bucket.window.start..bucket.window.end).contains(&at) {
+            if counts && bucket.window.contains(at) {
                 bucket.used = bucket.used.saturating_add(used.of(bucket.limit.measure));
             }
         }
+        state.history.add(at, used.of_one_request());
+    }
+
+    /// Adds all that a history has, as a ledger kept it.
+    pub fn restore(&self, history: &History, now: UnixSeconds) {
+        let mut state = self.lock();
+        state.roll(now);
+        for bucket in &mut state.buckets {
+            let past = history.within(bucket.window.start, bucket.window.end);
+            let used = match bucket.limit.measure {
+                Measure::Requests => past.requests,
+                Measure::Tokens => past.tokens,
+                Measure::Money => past.money,
+                Measure::Concurrent => 0,
+            };
+            bucket.used = bucket.used.saturating_add(used);
+        }
+        state.history.merge(history);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -189,6 +237,8 @@ impl State {
     /// Admits a request; its number.
     pub(crate) fn admit(&mut self, amount: Amount) -> u64 {
         self.admitted += 1;
+        self.in_flight += 1;
+        self.held = self.held.plus(amount);
         for bucket in &mut self.buckets {
             let needs = amount.of(bucket.limit.measure);
             match bucket.limit.measure {
@@ -203,13 +253,23 @@ impl State {
     }
 
     /// Replaces what the request of this number held by what it used.
-    pub(crate) fn settle(&mut self, number: u64, held: Amount, used: Amount) {
+    pub(crate) fn settle(&mut self, number: u64, at: UnixSeconds, held: Amount, used: Amount) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.held = self.held.minus(held);
+        self.history.add(at, used.of_one_request());
         for bucket in self.buckets.iter_mut().filter(|bucket| number > bucket.before) {
             let measure = bucket.limit.measure;
             if measure != Measure::Requests {
                 bucket.held = bucket.held.saturating_sub(held.of(measure));
             }
-            if matches!(measure, Measure::Tokens | Measure::Money) {
+            let is_older = number <= bucket.joined;
+            let counts = match measure {
+                Measure::Tokens | Measure::Money => !is_older || bucket.window.contains(at),
+                // It was counted when it was admitted, if the limit was there.
+                Measure::Requests => is_older && bucket.window.contains(at),
+                Measure::Concurrent => false,
+            };
+            if counts {
                 bucket.used = bucket.used.saturating_add(used.of(measure));
             }
         }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use wasmgate_base::history::History;
 use wasmgate_base::time::UnixSeconds;
 
 use crate::accounts::Accounts;
@@ -35,14 +36,14 @@ impl Meters {
             })
             .collect();
         let chains = accounts.groups().iter().zip(&meters).map(|(group, own)| {
-            let limited = group.chain.iter().filter(|&&at| !accounts.groups()[at].limits.is_empty());
-            Chain::new(Arc::clone(own), limited.map(|&at| Arc::clone(&meters[at])).collect())
+            Chain::new(Arc::clone(own), group.chain.iter().map(|&at| Arc::clone(&meters[at])).collect())
         });
         chains.collect()
     }
 }
 
-/// The meters that a group's requests count in: those of the groups of its chain that have limits.
+/// The meters that a group's requests count in: its own and those of the groups above it. One without limits refuses nothing,
+/// but keeps the history from which a limit begins that comes later.
 #[derive(Debug)]
 pub struct Chain {
     own: Arc<Meter>,
@@ -72,15 +73,14 @@ impl Chain {
         })
     }
 
-    /// Whether no limit counts its requests.
-    #[must_use]
-    pub fn is_unlimited(&self) -> bool {
-        self.meters.is_empty()
-    }
-
     /// Counts a request that was admitted at `at`, as a ledger kept it.
     pub fn replay(&self, at: UnixSeconds, used: Amount, now: UnixSeconds) {
         self.meters.iter().for_each(|meter| meter.replay(at, used, now));
+    }
+
+    /// Counts all requests of a history, as a ledger kept it.
+    pub fn restore(&self, history: &History, now: UnixSeconds) {
+        self.meters.iter().for_each(|meter| meter.restore(history, now));
     }
 
     /// Whether there would be room for a request that takes nothing but its place: so that the body of one need not be read
@@ -175,7 +175,7 @@ impl Reservation {
     fn end(&mut self, used: Amount) {
         let Some(held) = self.held.take() else { return };
         for (meter, number) in self.meters.iter().zip(self.numbers) {
-            meter.lock().settle(number, held, used);
+            meter.lock().settle(number, self.at, held, used);
         }
     }
 }

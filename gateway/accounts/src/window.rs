@@ -70,6 +70,14 @@ pub struct Window {
     pub end: UnixSeconds,
 }
 
+impl Window {
+    /// Whether a time is in it.
+    #[must_use]
+    pub fn contains(&self, at: UnixSeconds) -> bool {
+        (self.start..self.end).contains(&at)
+    }
+}
+
 /// The window between the beginnings of two days, which `days` gives for the day of a time.
 fn calendar(zone: &TimeZone, at: UnixSeconds, days: impl Fn(Date) -> Option<(Date, Date)>) -> Option<Window> {
     let now = Timestamp::from_second(i64::try_from(at).ok()?).ok()?;

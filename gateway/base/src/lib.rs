@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod document;
+pub mod history;
 pub mod io_reason;
 pub mod json_text;
 pub mod log_limit;

@@ -1,7 +1,7 @@
 //! The limits of the groups whose keys clients send: a request is admitted by all of them or refused by one that is named, and
 //! reserves what it is expected to take. `in_flight.rs` settles that with what it took, whatever way it ends.
 //!
-//! Without limits in the configuration nothing here is done.
+//! A request without a key has no group, and then nothing here is done.
 
 use std::sync::Arc;
 use std::time::Duration;

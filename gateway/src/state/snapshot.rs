@@ -209,10 +209,10 @@ impl Snapshot {
         self.access.accounts.groups().get(position?)
     }
 
-    /// The meters of the limits of the group at a position; `None` if nothing limits it.
+    /// The meters of the group at a position.
     #[must_use]
     pub fn chain(&self, group: Option<usize>) -> Option<&Chain> {
-        self.chains.get(group?).filter(|chain| !chain.is_unlimited())
+        self.chains.get(group?)
     }
 
     /// All policies in slots.

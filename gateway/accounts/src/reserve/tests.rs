@@ -122,12 +122,60 @@ fn limits_that_change_keep_what_was_used() {
     assert!(before[1].check(0).is_err(), "requests of the older snapshot count by the new limits");
     held.settle(money(20));
     assert_eq!(after[2].tightest(Measure::Money, 0).map(|standing| standing.left), Some(30));
-    // The limit that came later knows nothing of requests from before.
-    assert_eq!(after[1].tightest(Measure::Money, 0).map(|standing| standing.left), Some(10));
+    // The limit that came later knows what the request from before used, and knew what it held.
+    assert_eq!(after[1].own_standings(0)[0].1.left, 0);
     let gone = meters.chains(&accounts(&[]), 0);
     assert!(gone.is_empty());
     let back = meters.chains(&teams(&monthly(100), &[]), 0);
     assert_eq!(back[0].tightest(Measure::Money, 0).map(|standing| standing.left), Some(80));
+}
+
+#[test]
+fn a_limit_that_comes_later_or_returns_begins_with_what_its_window_has_used() {
+    let (meters, hour) = (Meters::default(), 3600);
+    let none = meters.chains(&teams(&[], &[]), 0);
+    none[1].reserve(money(9), 10).expect("no limit").settle(money(7));
+    none[2].reserve(money(9), hour).expect("no limit").settle(money(5));
+    let held = none[1].reserve(Amount { tokens: 4, money: 9 }, hour + 1).expect("no limit");
+    let limits = [
+        limit(Measure::Money, 100, Period::Hour),
+        limit(Measure::Money, 100, Period::Total),
+        limit(Measure::Tokens, 100, Period::Day),
+        limit(Measure::Requests, 10, Period::Hour),
+        limit(Measure::Concurrent, 10, Period::Total),
+    ];
+    let left = |chains: &[Chain], now| -> Vec<u64> {
+        chains[0].own_standings(now).iter().map(|(_, standing, _)| standing.left).collect()
+    };
+    let limited = meters.chains(&teams(&limits, &[]), hour + 2);
+    assert_eq!(
+        left(&limited, hour + 2),
+        [86, 79, 96, 9, 9],
+        "5 and 12 are spent, and the request in flight holds 9 and 4"
+    );
+    held.settle(Amount { tokens: 2, money: 3 });
+    assert_eq!(left(&limited, hour + 2), [92, 85, 98, 8, 10]);
+    let _ = meters.chains(&teams(&[], &[]), hour + 3);
+    none[2].reserve(money(1), hour + 3).expect("no limit").settle(money(1));
+    let again = meters.chains(&teams(&limits, &[]), hour + 4);
+    assert_eq!(left(&again, hour + 4), [91, 84, 98, 7, 10]);
+}
+
+#[test]
+fn a_day_of_another_time_zone_has_used_what_was_used_in_it() {
+    let daily = |zone: &str| {
+        let zone = TimeZone::get(zone).expect("a zone");
+        [Limit { zone, ..limit(Measure::Money, 100, Period::Day) }]
+    };
+    let (meters, noon) = (Meters::default(), 20_000 * 86_400 + 12 * 3600);
+    let utc = meters.chains(&teams(&daily("UTC"), &[]), noon - 7 * 3600);
+    // At five o'clock in the morning of UTC, and at noon: a day begins between them in Kiritimati, 14 hours ahead.
+    utc[1].reserve(money(30), noon - 7 * 3600).expect("room").settle(money(30));
+    utc[1].reserve(money(20), noon).expect("room").settle(money(20));
+    for (zone, left) in [("Pacific/Kiritimati", 80), ("UTC", 50), ("Asia/Kolkata", 50), ("Pacific/Kiritimati", 80)] {
+        let chains = meters.chains(&teams(&daily(zone), &[]), noon);
+        assert_eq!(chains[1].tightest(Measure::Money, noon).map(|standing| standing.left), Some(left), "{zone}");
+    }
 }
 
 #[test]
@@ -137,6 +185,13 @@ fn what_a_ledger_kept_counts_if_its_window_has_not_ended() {
     chains[2].replay(86_399, money(30), 100_000);
     chains[2].replay(86_400, money(20), 100_000);
     assert_eq!(chains[1].tightest(Measure::Money, 100_000).map(|standing| standing.left), Some(80));
+    let mut history = History::default();
+    history.add(86_399, money(30).of_one_request());
+    history.add(90_000, money(5).of_one_request());
+    chains[1].restore(&history, 100_000);
+    assert_eq!(chains[1].tightest(Measure::Money, 100_000).map(|standing| standing.left), Some(75));
+    let total = meters.chains(&teams(&[limit(Measure::Money, 100, Period::Total)], &[]), 100_000);
+    assert_eq!(total[0].tightest(Measure::Money, 100_000).map(|standing| standing.left), Some(15), "all four");
 }
 
 #[test]
@@ -166,6 +221,8 @@ enum Step {
     Wait(u64),
     /// The clock jumps back.
     Back(u64),
+    /// The operator takes all limits out and puts them back.
+    Relimit,
 }
 
 fn amount() -> impl Strategy<Value = Amount> {
@@ -179,6 +236,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::Drop),
         2 => (0_u64..100).prop_map(Step::Wait),
         1 => (0_u64..4000).prop_map(Step::Back),
+        1 => Just(Step::Relimit),
     ]
 }
 
@@ -194,7 +252,7 @@ proptest! {
         ];
         let acme = [limit(Measure::Money, 500, Period::Total), limit(Measure::Requests, 40, Period::Day)];
         let meters = Meters::default();
-        let chains = meters.chains(&teams(&acme, &own), 10_000);
+        let mut chains = meters.chains(&teams(&acme, &own), 10_000);
         let (mut now, mut flying) = (10_000_u64, Vec::new());
         // Of `acme` in total and of `one` at a time.
         let (mut spent, mut beyond, mut at_once) = (0_u64, 0_u64, 0_usize);
@@ -232,6 +290,10 @@ proptest! {
                 }
                 Step::Wait(seconds) => now += seconds,
                 Step::Back(seconds) => now = now.saturating_sub(seconds),
+                Step::Relimit => {
+                    let _ = meters.chains(&teams(&[], &[]), now);
+                    chains = meters.chains(&teams(&acme, &own), now);
+                }
             }
             prop_assert!(at_once <= 3);
             prop_assert!(spent <= 500 + beyond);
@@ -246,6 +308,35 @@ proptest! {
                     prop_assert_eq!(held, 0, "{} of {}", limit, meter.name());
                 }
             }
+        }
+    }
+}
+
+proptest! {
+    /// While no request is in flight and the clock goes forward, limits that are taken out and put back stand as before, in each
+    /// window of each zone.
+    #[test]
+    fn limits_that_return_stand_as_if_they_had_never_gone(
+        requests in proptest::collection::vec((0..3_usize, amount(), 0_u64..40_000), 0..80),
+        zone in 0..3_usize,
+    ) {
+        let zone = TimeZone::get(["America/New_York", "Asia/Kathmandu", "UTC"][zone]).expect("a zone");
+        let all = |measure| Period::ALL.map(|period| Limit { zone: zone.clone(), ..limit(measure, 1_000_000, period) });
+        let limits = [Measure::Requests, Measure::Tokens, Measure::Money].map(all).concat();
+        let meters = Meters::default();
+        // A day before the clocks go back in New York, at the end of a month.
+        let mut now = crate::time::parse("2026-10-31T12:00:00Z").expect("a time");
+        let mut chains = meters.chains(&teams(&limits, &limits), now);
+        for (group, amount, later) in requests {
+            now += later;
+            if let Ok(reservation) = chains[group].reserve(amount, now) {
+                reservation.settle(amount);
+            }
+            let before: Vec<_> = chains.iter().map(|chain| chain.own_standings(now)).collect();
+            let _ = meters.chains(&teams(&[], &[]), now);
+            chains = meters.chains(&teams(&limits, &limits), now);
+            let after: Vec<_> = chains.iter().map(|chain| chain.own_standings(now)).collect();
+            prop_assert_eq!(before, after);
         }
     }
 }
