@@ -1,4 +1,8 @@
 //! What the ledger keeps of a request: who sent it, and what each call that it led to used. Nothing of prompts or answers.
+//!
+//! Lines are kept for years, so the format only grows. A new field has a default and is left out where it says nothing: older
+//! lines lack it, and an older gateway passes over it. What is no entry has `kind` as its first field; a reader that does not
+//! know the kind counts the line (`Report::unknown`). A field or a kind never gets another meaning.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +19,9 @@ pub struct Entry {
     pub key: String,
     /// How it ended: `finished`, `failed`, `rejected`, `abandoned` or `shutdown`.
     pub ending: String,
+    /// The routing policy that chose the model, as `NAME@VERSION`, or `default@VERSION`; absent if nothing was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// The calls that are billed: the one that answered, those that failed before it, and hedges.
     pub calls: Vec<Call>,
 }

@@ -20,11 +20,67 @@ pub(crate) fn write(entry: &Entry, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// The entry of a line without its line break; `None` if it is not complete and intact.
-pub(crate) fn read(line: &[u8]) -> Option<Entry> {
+/// What an intact line is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// An entry.
+    Entry(Entry),
+    /// Something that only a later version of the gateway knows.
+    Unknown,
+}
+
+/// The content of a line without its line break; `None` if it is not complete and intact.
+pub(crate) fn read(line: &[u8]) -> Option<Line> {
     let (head, text) = line.split_at_checked(HEAD)?;
     let number = |digits: &[u8]| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
     let (length, checksum) = (number(&head[..8])?, number(&head[9..17])?);
     let is_intact = length as usize == text.len() && checksum == crc32fast::hash(text);
-    is_intact.then(|| serde_json::from_slice(text).ok()).flatten()
+    is_intact.then(|| serde_json::from_slice(text).map_or(Line::Unknown, Line::Entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Call;
+
+    fn line(text: &str) -> Vec<u8> {
+        format!("{:08x} {:08x} {text}", text.len(), crc32fast::hash(text.as_bytes())).into_bytes()
+    }
+
+    /// The lines of all releases, as they were written then. They are never changed: a change that cannot read one of them would
+    /// forget what groups used.
+    #[test]
+    fn lines_of_each_release_are_read_and_so_are_lines_of_a_later_one() {
+        let call = Call {
+            model: "m".into(),
+            backend: "b".into(),
+            input: 1,
+            cache_read: 2,
+            output: 3,
+            reported: true,
+            price: Some([1000, 2000, 3000, 4000]),
+            cost: Some(17),
+            ..Call::default()
+        };
+        let first = r#"{"at":9,"request":"r","group":"g","key":"k","ending":"finished","calls":[{"model":"m","backend":"b","input":1,"cache_read":2,"output":3,"reported":true,"price":[1000,2000,3000,4000],"cost":17},{"model":"m","backend":"b","input":0,"output":0,"reported":false}]}"#;
+        let free = Call { model: "m".into(), backend: "b".into(), ..Call::default() };
+        let entry = Entry {
+            at: 9,
+            request: "r".into(),
+            group: "g".into(),
+            key: "k".into(),
+            ending: "finished".into(),
+            policy: None,
+            calls: vec![call, free],
+        };
+        assert_eq!(read(&line(first)), Some(Line::Entry(entry.clone())));
+        // A later version may add fields anywhere.
+        let later = first.replace(r#""cost":17"#, r#""cost":17,"price_of":{"version":"x"}"#);
+        let later = later.replace(r#""at":9"#, r#""at":9,"zone":[1]"#);
+        assert_eq!(read(&line(&later)), Some(Line::Entry(entry)));
+        assert_eq!(read(&line(r#"{"kind":"something","at":9}"#)), Some(Line::Unknown));
+        let mut changed = line(first);
+        changed[20] ^= 1;
+        assert_eq!(read(&changed), None);
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::entry::Entry;
+use crate::line::Line;
 use crate::{line, segment};
 
 /// What was found in a ledger.
@@ -14,6 +15,8 @@ pub struct Report {
     pub segments: usize,
     /// Entries that are intact.
     pub entries: u64,
+    /// Intact lines that only a later version of the gateway can read.
+    pub unknown: u64,
     /// Lines that are not, with intact ones behind them: somebody changed the file.
     pub damaged: u64,
     /// The end of the last file, if it is not complete: the process was ended while it wrote.
@@ -52,11 +55,16 @@ pub fn read(folder: &Path, mut each: impl FnMut(Entry)) -> io::Result<Report> {
             }
             at += length as u64;
             match text.strip_suffix(b"\n").and_then(line::read) {
-                Some(entry) => {
-                    report.entries += 1;
+                Some(content) => {
                     report.damaged += damaged;
                     (intact, damaged) = (at, 0);
-                    each(entry);
+                    match content {
+                        Line::Entry(entry) => {
+                            report.entries += 1;
+                            each(entry);
+                        }
+                        Line::Unknown => report.unknown += 1,
+                    }
                 }
                 None => damaged += 1,
             }

@@ -144,6 +144,9 @@ fn say_damage(report: &Report) -> ExitCode {
             "wasmgate: {file}: the last {bytes} bytes are no complete line; the gateway cuts them off at its next start"
         );
     }
+    if report.unknown > 0 {
+        eprintln!("wasmgate: a later version of wasmgate wrote {} lines; they do not count", report.unknown);
+    }
     if report.damaged > 0 {
         eprintln!("wasmgate: {} lines are damaged and do not count", report.damaged);
         return ExitCode::from(1);

@@ -32,6 +32,7 @@ pub fn entry(record: &Record, snapshot: &Snapshot, ending: Ending, admitted: Opt
         group: group.name.to_string(),
         key: snapshot.access.accounts.keys()[key].id.to_string(),
         ending: ending.as_str().to_owned(),
+        policy: record.policy_label().map(str::to_owned),
         calls,
     })
 }
@@ -78,6 +79,10 @@ pub fn open(folder: &Path, snapshot: &Snapshot) -> Option<Ledger> {
     }
     if report.damaged > 0 {
         tracing::error!(lines = report.damaged, folder = %shown, "lines of the ledger are damaged and do not count");
+    }
+    if report.unknown > 0 {
+        let lines = report.unknown;
+        tracing::error!(lines, folder = %shown, "a later version of the gateway wrote lines of the ledger; they do not count");
     }
     if ledger.is_none() {
         tracing::warn!(folder = %shown, "another gateway writes the ledger; a restart forgets what groups use here");

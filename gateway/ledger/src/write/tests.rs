@@ -8,7 +8,9 @@ fn entry(number: u64) -> Entry {
     let call = Call { model: "m\n\"é".into(), input: number, output: 2, cost: Some(number), ..Call::default() };
     let text = |name: &str| format!("{name}-{number}");
     let ending = "finished".to_owned();
-    Entry { at: number, request: text("request"), group: text("group"), key: text("key"), ending, calls: vec![call] }
+    let policy = Some("complexity@1.0.0".to_owned());
+    let (request, group, key) = (text("request"), text("group"), text("key"));
+    Entry { at: number, request, group, key, ending, policy, calls: vec![call] }
 }
 
 fn write_all(folder: &Path, options: Options, numbers: std::ops::Range<u64>) -> Report {
