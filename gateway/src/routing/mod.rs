@@ -98,8 +98,7 @@ impl Router {
         record.estimated_input_tokens = self.tokens.estimate(chat.texts()).saturating_add(images);
         let id = record.id.clone();
         let budget = snapshot.chain(record.group).and_then(|chain| chain.tightest(Measure::Money, now()));
-        // The contract has limits above 0; a budget of nothing is a spent one.
-        let budget = budget.map(|standing| Budget { limit: standing.most.max(1), left: standing.left });
+        let budget = budget.map(|standing| Budget { limit: standing.most, left: standing.left });
         let tenant = Tenant { name: group.map(|group| &*group.name), budget };
         let request = view.request(&id, tenant, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

@@ -133,7 +133,7 @@ pub mod wasmgate {
             #[repr(C)]
             #[derive(Clone, Copy, PartialEq)]
             pub struct Budget {
-                /// The whole budget of the current window, in nano-dollars, above 0.
+                /// The whole budget of the current window, in nano-dollars; 0 where no money may be spent.
                 pub limit: u64,
                 /// What is left of it, in nano-dollars, 0 to `limit`. Reservations of requests in flight are
                 /// already taken off.

@@ -45,7 +45,8 @@ impl<'a> Lists<'a> {
             tools: request.tools,
             images: request.images,
             tenant: request.tenant,
-            budget: request.budget.map(|budget| old::Budget { limit: budget.limit, left: budget.left }),
+            // Version 1 promises a limit above 0; a budget of nothing is a spent one.
+            budget: request.budget.map(|budget| old::Budget { limit: budget.limit.max(1), left: budget.left }),
             labels: question.shown.labels(),
             hints: &self.hints,
         }
