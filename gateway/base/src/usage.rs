@@ -11,6 +11,8 @@ pub struct Usage {
     pub cache_write: u64,
     /// Output tokens, thinking included.
     pub output: u64,
+    /// Those of the output that were thinking, as far as the backend counts them apart.
+    pub reasoning: u64,
 }
 
 impl Usage {
@@ -19,8 +21,8 @@ impl Usage {
     #[must_use]
     pub fn after(self, earlier: Self) -> Self {
         let input = if self.input_total() == 0 { earlier } else { self };
-        let output = if self.output == 0 { earlier.output } else { self.output };
-        Self { output, ..input }
+        let output = if self.output == 0 { earlier } else { self };
+        Self { output: output.output, reasoning: output.reasoning, ..input }
     }
 
     /// Whether all counts are 0. No prompt is empty, so that they say nothing.

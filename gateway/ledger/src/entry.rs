@@ -43,12 +43,21 @@ pub struct Call {
     pub cache_write: u64,
     /// Output tokens.
     pub output: u64,
+    /// Those of the output that were thinking, if the backend counts them apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reasoning: u64,
     /// Whether the backend reported the whole usage. If not, the gateway estimated a part.
     pub reported: bool,
-    /// The price by which it was billed, in nano-dollars for a million tokens of each kind, in the order of the fields above;
+    /// The price by which it was billed, in nano-dollars for a million tokens of input, cache reads, cache writes and output;
     /// absent if the model has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<[u64; 4]>,
+    /// The price of thinking, in the same unit, if it is not that of the output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_price: Option<u64>,
+    /// The version of the catalogue that the price is from; absent if it is from the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_version: Option<String>,
     /// What it cost, in nano-dollars; absent if the model has no price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<u64>,

@@ -28,12 +28,50 @@ pub struct Model {
     pub timeouts: Timeouts,
     /// Its price; `None`: unpriced.
     pub price: Option<Price>,
+    /// Where its price is from.
+    pub priced: Priced,
+    /// The version of the catalogue that its price is from, if it is.
+    pub price_version: Option<Arc<str>>,
+    /// Its name in the catalogue of prices, if that is not its name at the backend.
+    pub priced_as: Option<String>,
     /// Models that may answer in its place if a client names it and it fails: positions in the configuration, in order.
     pub fallbacks: Vec<usize>,
     /// Whether its streams are guarded: held back until they are complete.
     pub guarded: bool,
     /// How it deviates from its backend's dialect, as configured for it and its backend.
     pub quirks: Quirks,
+}
+
+/// Where the price of a model is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priced {
+    /// The catalogue has its name.
+    Exact,
+    /// The catalogue has its name as another name of a model.
+    Alias,
+    /// The configuration states it.
+    Override,
+    /// It is local, and nobody bills it.
+    Local,
+    /// Nowhere: it has none.
+    Unpriced,
+}
+
+impl Priced {
+    /// All, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Exact, Self::Alias, Self::Override, Self::Local, Self::Unpriced];
+
+    /// The word in metrics, in answers and in what `wasmgate check` prints.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Alias => "alias",
+            Self::Override => "override",
+            Self::Local => "local",
+            Self::Unpriced => "unpriced",
+        }
+    }
 }
 
 /// A model with its live state.

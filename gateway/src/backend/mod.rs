@@ -46,7 +46,7 @@ pub use body::Body;
 use body::Source;
 pub use breaker::{Admission, Breaker, BreakerSettings, BreakerState, CallOutcome, Pass};
 pub use capabilities::{Capabilities, Capability};
-pub use catalog::{Catalog, LiveModel, Model};
+pub use catalog::{Catalog, LiveModel, Model, Priced};
 use coding::Decoding;
 pub use egress::{
     ClientCertificate, Egress, ExtraHeader, Proxy, ProxyBy, ProxyVariables, Roots, SECRET_HEADERS, Tls, WrongClient,

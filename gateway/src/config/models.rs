@@ -2,14 +2,14 @@
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-use wasmgate_base::money::{self, Price};
+use wasmgate_base::money::{self, Price, Rates};
 use wasmgate_base::nearest::close;
 use wasmgate_base::range::Range;
 
 use super::checks::check_name;
 use super::problem::{Code, Problems, wrong};
 use super::quirks::QuirksFile;
-use crate::backend::{self, Capability, Location, Model};
+use crate::backend::{self, Capability, Location, Model, Priced};
 
 /// Output tokens to ask an Anthropic backend for if neither the client nor the configuration names a limit. All current
 /// models of Anthropic allow them, and long tool arguments fit.
@@ -42,6 +42,7 @@ struct PriceFile {
     output_usd_per_million_tokens: Option<f64>,
     cache_read_usd_per_million_tokens: Option<f64>,
     cache_write_usd_per_million_tokens: Option<f64>,
+    reasoning_usd_per_million_tokens: Option<f64>,
 }
 
 /// The numbers that each setting of a model may have.
@@ -54,6 +55,7 @@ pub(super) const PRICES: &[(&str, Range)] = &[
     ("output_usd_per_million_tokens", USD),
     ("cache_read_usd_per_million_tokens", USD),
     ("cache_write_usd_per_million_tokens", USD),
+    ("reasoning_usd_per_million_tokens", USD),
 ];
 
 const USD: Range = Range::Number(0.0, 1_000_000.0);
@@ -135,11 +137,11 @@ fn mean_model(
     let quirks = file.quirks.mean(backends[backend].kind.dialect, &at("quirks"), problems);
     // A local model is free: nobody bills its electricity. A cloud model without a price is unpriced, not free.
     // `wasmgate check` names both.
-    let free = || Price {
-        input: money::NanoDollars(0),
-        output: money::NanoDollars(0),
-        cache_read: money::NanoDollars(0),
-        cache_write: money::NanoDollars(0),
+    let is_local = backends[backend].location == Location::Local;
+    let (price, priced) = match price {
+        Some(price) => (Some(price), Priced::Override),
+        None if is_local => (Some(Price::default()), Priced::Local),
+        None => (None, Priced::Unpriced),
     };
     Some(Model {
         backend_name: file.name.unwrap_or_else(|| name.clone()),
@@ -148,7 +150,10 @@ fn mean_model(
         max_output_tokens: file.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS),
         capabilities: file.capabilities.into_iter().collect(),
         timeouts: file.timeouts.or(&backends[backend].timeouts),
-        price: price.or_else(|| (backends[backend].location == Location::Local).then(free)),
+        price,
+        priced,
+        price_version: None,
+        priced_as: None,
         fallbacks,
         guarded: file.guarded,
         quirks: quirks.or(backends[backend].quirks),
@@ -166,11 +171,13 @@ fn mean_price(file: &PriceFile, name: &str, problems: &mut Problems) -> Option<P
     }
     // In range, as all numbers of the file.
     let input = money::from_usd(file.input_usd_per_million_tokens?)?;
-    let cached = |usd: Option<f64>| usd.and_then(money::from_usd).unwrap_or(input);
-    Some(Price {
+    let output = money::from_usd(file.output_usd_per_million_tokens?)?;
+    let or = |usd: Option<f64>, other| usd.and_then(money::from_usd).unwrap_or(other);
+    Some(Price::flat(Rates {
         input,
-        output: money::from_usd(file.output_usd_per_million_tokens?)?,
-        cache_read: cached(file.cache_read_usd_per_million_tokens),
-        cache_write: cached(file.cache_write_usd_per_million_tokens),
-    })
+        output,
+        cache_read: or(file.cache_read_usd_per_million_tokens, input),
+        cache_write: or(file.cache_write_usd_per_million_tokens, input),
+        reasoning: or(file.reasoning_usd_per_million_tokens, output),
+    }))
 }

@@ -26,7 +26,7 @@ use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::{Begin, Override, SlotState, Spec, UPLOADED};
 use crate::state::Serving;
 use wasmgate_accounts::Meters;
-use wasmgate_base::money::{NanoDollars, Price};
+use wasmgate_base::money::Price;
 use wasmgate_base::time::now;
 use wasmgate_policy_host::{KnownModel, LoadError, Loader};
 
@@ -337,12 +337,10 @@ pub(crate) async fn check(config: &Config, loader: Loader, all_models: bool) -> 
             summary += &format!(", {}", backend.egress);
         }
     }
-    let is_free =
-        |price: &Price| [price.input, price.output, price.cache_read, price.cache_write] == [NanoDollars(0); 4];
     for model in &config.models {
         match &model.price {
             None => summary += &format!("\n  model {}: unpriced, its cost counts nowhere", model.name),
-            Some(price) if is_free(price) => summary += &format!("\n  model {}: free", model.name),
+            Some(price) if *price == Price::default() => summary += &format!("\n  model {}: free", model.name),
             Some(_) => {}
         }
     }

@@ -26,7 +26,7 @@ pub(super) fn known(catalog: &Catalog) -> Vec<KnownModel> {
         let model = &live.model;
         KnownModel {
             name: model.name.clone(),
-            price: model.price.map(|price| price.input.0.saturating_add(price.output.0)),
+            price: model.price.map(|price| price.rates.input.0.saturating_add(price.rates.output.0)),
             // Nothing else tells a model for embeddings from one for chats.
             embeds: model.name.contains("embed") || model.backend_name.contains("embed"),
         }
@@ -45,7 +45,7 @@ pub(super) fn offered(catalog: &Catalog) -> Vec<Model> {
                 crate::backend::Location::Local => Location::Local,
                 crate::backend::Location::Cloud => Location::Cloud,
             },
-            price: model.price.map(|price| Price { input: price.input.0, output: price.output.0 }),
+            price: model.price.map(|price| Price { input: price.rates.input.0, output: price.rates.output.0 }),
             context_window: model.context_window,
             capabilities: model.capabilities.iter().fold(Capabilities::empty(), |set, capability| {
                 set | match capability {

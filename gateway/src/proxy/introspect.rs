@@ -20,6 +20,7 @@ use crate::metrics;
 use crate::state::{Deciders, Snapshot};
 use crate::telemetry::gauges;
 use wasmgate_base::json_text;
+use wasmgate_base::money::{Price, Rates};
 
 /// A page.
 #[derive(Debug, Clone, Copy)]
@@ -168,15 +169,35 @@ fn own_models(caller: &Caller) -> Value {
             "context_window": model.context_window,
             "capabilities": model.capabilities.iter().map(Capability::as_str).collect::<Vec<_>>(),
             // Null is unpriced, which is not free.
-            "price": model.price.map(|price| json!({
-                "input_usd_per_million_tokens": price.input.usd(),
-                "output_usd_per_million_tokens": price.output.usd(),
-                "cache_read_usd_per_million_tokens": price.cache_read.usd(),
-                "cache_write_usd_per_million_tokens": price.cache_write.usd(),
-            })),
+            "price": model.price.map(|price| price_json(&price)),
+            "price_source": model.priced.as_str(),
+            "price_version": model.price_version.as_deref(),
         })
     });
     json!({"models": models.collect::<Vec<_>>(), "routed": "auto"})
+}
+
+fn price_json(price: &Price) -> Value {
+    let of = |rates: &Rates| {
+        json!({
+            "input_usd_per_million_tokens": rates.input.usd(),
+            "output_usd_per_million_tokens": rates.output.usd(),
+            "cache_read_usd_per_million_tokens": rates.cache_read.usd(),
+            "cache_write_usd_per_million_tokens": rates.cache_write.usd(),
+            "reasoning_usd_per_million_tokens": rates.reasoning.usd(),
+        })
+    };
+    let mut shown = of(&price.rates);
+    let bands = price.bands.iter().flatten().map(|band| {
+        let mut shown = of(&band.rates);
+        shown["input_tokens"] = json!(band.above);
+        shown
+    });
+    let bands: Vec<Value> = bands.collect();
+    if !bands.is_empty() {
+        shown["above"] = json!(bands);
+    }
+    shown
 }
 
 /// The text of `/metrics`.

@@ -10,7 +10,7 @@ use crate::metrics::labels::Ending;
 use crate::state::Snapshot;
 use wasmgate_accounts::Amount;
 use wasmgate_base::log_limit::LogLimit;
-use wasmgate_base::money::Price;
+use wasmgate_base::money::Rates;
 use wasmgate_base::time::{UnixSeconds, now};
 use wasmgate_ledger::{Call, Entry, Ledger, Opened, Options};
 
@@ -38,8 +38,10 @@ pub fn entry(record: &Record, snapshot: &Snapshot, ending: Ending, admitted: Opt
 }
 
 fn call(bill: &Bill, snapshot: &Snapshot) -> Call {
-    let (live, price) = (&snapshot.catalog.models()[bill.model], snapshot.price(Some(bill.model)));
-    let rates = |price: Price| [price.input.0, price.cache_read.0, price.cache_write.0, price.output.0];
+    let live = &snapshot.catalog.models()[bill.model];
+    let price = live.model.price.map(|price| *price.rates(bill.usage.input_total()));
+    let rates = |rates: Rates| [rates.input, rates.cache_read, rates.cache_write, rates.output].map(|rate| rate.0);
+    let of_its_own = price.filter(|rates| rates.reasoning != rates.output);
     Call {
         model: live.model.name.clone(),
         backend: live.backend.settings().name.clone(),
@@ -47,9 +49,12 @@ fn call(bill: &Bill, snapshot: &Snapshot) -> Call {
         cache_read: bill.usage.cache_read,
         cache_write: bill.usage.cache_write,
         output: bill.usage.output,
+        reasoning: bill.usage.reasoning,
         reported: bill.reported == [true; 2],
         price: price.map(rates),
-        cost: price.map(|price| price.of(&bill.usage).0),
+        reasoning_price: of_its_own.map(|rates| rates.reasoning.0),
+        price_version: live.model.price_version.as_deref().map(str::to_owned),
+        cost: price.map(|rates| rates.of(&bill.usage).0),
     }
 }
 

@@ -249,6 +249,7 @@ pub(super) fn crates() -> Vec<(PathBuf, &'static str)> {
         ("gateway/base/src", "wasmgate_base"),
         ("gateway/dialect/src", "wasmgate_dialect"),
         ("gateway/policy-host/src", "wasmgate_policy_host"),
+        ("gateway/prices/src", "wasmgate_prices"),
         ("policies/script/src", "policy_script"),
     ]
     .map(|(folder, name)| (super::root().join(folder), name))

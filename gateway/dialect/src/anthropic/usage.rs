@@ -53,7 +53,7 @@ impl WireUsage {
         let prompt = || Some(said(self.prompt)?.saturating_sub(cache_read + cache_write));
         let input = said(self.input).or_else(prompt).or(self.input.0)?;
         let output = said(self.output).or(self.completion.0).unwrap_or(0);
-        let usage = Usage { input, cache_read, cache_write, output };
+        let usage = Usage { input, cache_read, cache_write, output, ..Usage::default() };
         (!usage.is_zero()).then_some(Reported { usage, has_output: self.has_output() })
     }
 }

@@ -75,7 +75,9 @@ impl WireUsage {
         let cache_read = cached.unwrap_or(0).min(prompt);
         let cache_write = written.unwrap_or(0).min(prompt - cache_read);
         let input = prompt - cache_read - cache_write;
-        let usage = Usage { input, cache_read, cache_write, output: output.unwrap_or(0) };
+        let output_tokens = output.unwrap_or(0);
+        let reasoning = self.completion_details.reasoning.0.unwrap_or(0).min(output_tokens);
+        let usage = Usage { input, cache_read, cache_write, output: output_tokens, reasoning };
         (!usage.is_zero()).then_some(Reported { usage, has_output: output.is_some() })
     }
 

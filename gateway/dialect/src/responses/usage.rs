@@ -12,6 +12,7 @@ object! {
         "output_tokens" output: Count,
         "total_tokens" total: Count,
         "input_tokens_details" details: InputDetails,
+        "output_tokens_details" output_details: OutputDetails,
     }
 }
 
@@ -19,6 +20,12 @@ object! {
     struct InputDetails {
         "cached_tokens" cached: Count,
         "cache_write_tokens" written: Count,
+    }
+}
+
+object! {
+    struct OutputDetails {
+        "reasoning_tokens" reasoning: Count,
     }
 }
 
@@ -38,7 +45,9 @@ impl WireUsage {
         let cache_read = self.details.cached.0.unwrap_or(0).min(input);
         let cache_write = self.details.written.0.unwrap_or(0).min(input - cache_read);
         let (input, has_output) = (input - cache_read - cache_write, output.is_some());
-        let usage = Usage { input, cache_read, cache_write, output: output.unwrap_or(0) };
+        let output = output.unwrap_or(0);
+        let reasoning = self.output_details.reasoning.0.unwrap_or(0).min(output);
+        let usage = Usage { input, cache_read, cache_write, output, reasoning };
         (!usage.is_zero()).then_some(Reported { usage, has_output })
     }
 }
@@ -60,7 +69,7 @@ struct WrittenInput {
 
 #[derive(Serialize)]
 struct WrittenOutput {
-    // The other dialects count thinking as output and do not report its share.
+    // 0 if the backend's dialect counts thinking as output and does not report its share.
     reasoning_tokens: u64,
 }
 
@@ -71,7 +80,7 @@ pub(super) fn written(total: &Total, usage: Option<Usage>) -> Written {
         input_tokens: total.input_tokens,
         input_tokens_details: WrittenInput { cached_tokens: usage.cache_read, cache_write_tokens: usage.cache_write },
         output_tokens: total.output_tokens,
-        output_tokens_details: WrittenOutput { reasoning_tokens: 0 },
+        output_tokens_details: WrittenOutput { reasoning_tokens: usage.reasoning },
         total_tokens: total.input_tokens.saturating_add(total.output_tokens),
     }
 }

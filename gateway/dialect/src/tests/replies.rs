@@ -32,7 +32,7 @@ fn answers_of_backends_are_read() {
             text: "Hi.".to_owned(),
             tool_calls: vec![call("c1", "f", "{\"a\": 1}"), call("c2", "g", "{\"b\":2}")],
             finish: Some(Finish::ToolCalls),
-            usage: Some(Usage { input: 4, cache_read: 6, cache_write: 0, output: 4 }),
+            usage: Some(Usage { input: 4, cache_read: 6, cache_write: 0, output: 4, reasoning: 2 }),
             usage_is_whole: true,
         }
     );
@@ -51,7 +51,7 @@ fn answers_of_backends_are_read() {
             text: "Hi. There.".to_owned(),
             tool_calls: vec![call("t1", "f", "{\"a\":1}")],
             finish: Some(Finish::ToolCalls),
-            usage: Some(Usage { input: 4, cache_read: 6, cache_write: 3, output: 4 }),
+            usage: Some(Usage { input: 4, cache_read: 6, cache_write: 3, output: 4, ..Usage::default() }),
             usage_is_whole: true,
         }
     );
@@ -67,7 +67,7 @@ fn answers_of_backends_are_read() {
             text: "Hi.".to_owned(),
             tool_calls: vec![call("", "f", "{\"a\":1}")],
             finish: Some(Finish::ToolCalls),
-            usage: Some(Usage { input: 10, cache_read: 0, cache_write: 0, output: 4 }),
+            usage: Some(Usage { input: 10, cache_read: 0, cache_write: 0, output: 4, ..Usage::default() }),
             usage_is_whole: true,
         }
     );
@@ -148,7 +148,7 @@ fn half_a_count_and_a_refusal() {
     assert!(!reply.usage_is_whole);
     let impossible = json!({"choices": [{"message": {}}], "usage": {"prompt_tokens": 3, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 9}}});
     let usage = decoded(Dialect::OpenAi, &impossible).usage;
-    assert_eq!(usage, Some(Usage { input: 0, cache_read: 3, cache_write: 0, output: 1 }));
+    assert_eq!(usage, Some(Usage { input: 0, cache_read: 3, cache_write: 0, output: 1, ..Usage::default() }));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn reply() -> Reply {
         text: "Hi.".to_owned(),
         tool_calls: vec![call("c1", "f", "{\"a\":1}"), call("", "g", ""), call("c3", "h", "oops")],
         finish: Some(Finish::ToolCalls),
-        usage: Some(Usage { input: 4, cache_read: 6, cache_write: 2, output: 5 }),
+        usage: Some(Usage { input: 4, cache_read: 6, cache_write: 2, output: 5, ..Usage::default() }),
         usage_is_whole: true,
     }
 }

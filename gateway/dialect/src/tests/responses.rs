@@ -338,7 +338,10 @@ fn a_stream_has_the_events_of_the_api_in_order() {
         start(1, "patch"),
         more(1, "{\"input\":\"*** x\"}"),
         Delta::Finish(Finish::ToolCalls),
-        Delta::Usage { usage: Usage { input: 6, cache_read: 6, cache_write: 0, output: 5 }, is_final: true },
+        Delta::Usage {
+            usage: Usage { input: 6, cache_read: 6, cache_write: 0, output: 5, ..Usage::default() },
+            is_final: true,
+        },
     ];
     let stream = written(facts_of(&with_tools()), deltas);
     let names: Vec<String> = events(&stream).into_iter().map(|(name, _)| name).collect();
@@ -523,7 +526,7 @@ fn a_forwarded_stream_is_counted() {
         decoder.frame(format!("data: {event}\n\n").as_bytes(), &mut deltas).expect("valid");
     }
     decoder.frame(b"data: [DONE]\n\n", &mut deltas).expect("valid");
-    let usage = Usage { input: 4, cache_read: 5, cache_write: 0, output: 4 };
+    let usage = Usage { input: 4, cache_read: 5, cache_write: 0, output: 4, ..Usage::default() };
     assert_eq!(
         Vec::from(deltas),
         [

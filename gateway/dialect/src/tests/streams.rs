@@ -111,7 +111,10 @@ fn openais_stream_is_read() {
         more(1, "{}"),
         more(0, ":1}"),
         Delta::Finish(Finish::ToolCalls),
-        Delta::Usage { usage: Usage { input: 4, cache_read: 5, cache_write: 0, output: 4 }, is_final: true },
+        Delta::Usage {
+            usage: Usage { input: 4, cache_read: 5, cache_write: 0, output: 4, ..Usage::default() },
+            is_final: true,
+        },
         Delta::End,
     ];
     assert_eq!(decoded(Dialect::OpenAi, &stream), (expected, false));
@@ -211,7 +214,7 @@ fn anthropics_stream_is_read() {
         json!({"type": "message_stop"}),
     ]);
     let usage = |output, is_final| {
-        let usage = Usage { input: 9, cache_read: 3, cache_write: 0, output };
+        let usage = Usage { input: 9, cache_read: 3, cache_write: 0, output, ..Usage::default() };
         Delta::Usage { usage, is_final }
     };
     let expected = vec![
@@ -255,7 +258,10 @@ fn ollamas_stream_is_read() {
         more(0, "{\"a\":1}"),
         begin(1, "x", "g"),
         more(1, "{}"),
-        Delta::Usage { usage: Usage { input: 9, cache_read: 0, cache_write: 0, output: 4 }, is_final: true },
+        Delta::Usage {
+            usage: Usage { input: 9, cache_read: 0, cache_write: 0, output: 4, ..Usage::default() },
+            is_final: true,
+        },
         Delta::Finish(Finish::ToolCalls),
         Delta::End,
     ];
@@ -302,7 +308,10 @@ fn steps() -> Vec<Delta> {
         more(0, ":1}"),
         more(1, "2}"),
         Delta::Finish(Finish::ToolCalls),
-        Delta::Usage { usage: Usage { input: 6, cache_read: 6, cache_write: 0, output: 5 }, is_final: true },
+        Delta::Usage {
+            usage: Usage { input: 6, cache_read: 6, cache_write: 0, output: 5, ..Usage::default() },
+            is_final: true,
+        },
         Delta::End,
     ]
 }
