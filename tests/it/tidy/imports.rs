@@ -247,6 +247,7 @@ pub(super) fn crates() -> Vec<(PathBuf, &'static str)> {
     [
         ("gateway/src", "wasmgate"),
         ("gateway/base/src", "wasmgate_base"),
+        ("gateway/decisions/src", "wasmgate_decisions"),
         ("gateway/dialect/src", "wasmgate_dialect"),
         ("gateway/policy-host/src", "wasmgate_policy_host"),
         ("gateway/prices/src", "wasmgate_prices"),

@@ -1,0 +1,119 @@
+//! What becomes of closed segments: a thread compresses them, and deletes those that are too old or too many. It is not the thread
+//! that writes, whose queue would fill in the meantime.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+use crate::segment::{self, Segment, Stream, UNFINISHED, with_ending};
+use crate::time::Moment;
+use crate::write::Options;
+
+/// The longest time between two looks at what is too old.
+const LOOK: Duration = Duration::from_secs(60);
+/// The kernel's lowest priority: compressing must not compete with requests.
+const NICE: i32 = 19;
+
+/// Keeps the closed segments of a folder.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    pub(crate) folder: PathBuf,
+    pub(crate) options: Options,
+    /// Nobody else writes to the folder while the thread works.
+    pub(crate) _lock: Arc<File>,
+}
+
+/// What the thread gets: a segment was closed.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+impl Archive {
+    /// Works until nobody can send any more.
+    pub(crate) fn run(&self, closed: &Receiver<Closed>, active: impl Fn(Stream) -> Option<Moment>) {
+        // On Linux, priority is per thread. Without it the thread competes with traffic.
+        let _ = rustix::process::nice(NICE);
+        loop {
+            match closed.recv_timeout(LOOK.min(self.options.segment_age)) {
+                Ok(Closed) | Err(RecvTimeoutError::Timeout) => self.tidy(Moment::now(), &active),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Compresses what is closed and deletes what is too old or too much. `active` gives the segment that is written to.
+    pub(crate) fn tidy(&self, now: Moment, active: impl Fn(Stream) -> Option<Moment>) {
+        for stream in Stream::ALL {
+            if let Err(error) = self.tidy_stream(stream, now, || active(stream)) {
+                (self.options.report)(&error);
+            }
+        }
+    }
+
+    fn tidy_stream(&self, stream: Stream, now: Moment, active: impl Fn() -> Option<Moment>) -> io::Result<()> {
+        let retention = self.options.retention(stream);
+        for segment in self.closed(stream, &active)? {
+            match segment.begun.age(now) >= retention.max_age {
+                true => remove(&segment)?,
+                false if segment.compressed => {}
+                false => compress(&segment)?,
+            }
+        }
+        // Last: what was too much may fit now that it is smaller. The segment that is written to counts too.
+        let mut total: u64 = segment::list(&self.folder, stream)?.iter().map(|segment| segment.bytes).sum();
+        for segment in self.closed(stream, &active)? {
+            if total <= retention.max_bytes {
+                break;
+            }
+            remove(&segment)?;
+            total = total.saturating_sub(segment.bytes);
+        }
+        Ok(())
+    }
+
+    /// The segments that nobody writes to, oldest first.
+    fn closed(&self, stream: Stream, active: impl Fn() -> Option<Moment>) -> io::Result<Vec<Segment>> {
+        let mut segments = segment::list(&self.folder, stream)?;
+        // Asked behind: a segment is announced before its file is there.
+        let active = active();
+        segments.retain(|segment| active != Some(segment.begun));
+        Ok(segments)
+    }
+}
+
+/// Deletes a segment in both forms, so that none is left of one that was being compressed.
+fn remove(segment: &Segment) -> io::Result<()> {
+    for path in [segment.path.clone(), segment.compressed_path()] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes the compressed segment, whole, before the other is deleted.
+fn compress(segment: &Segment) -> io::Result<()> {
+    let bytes = fs::read(&segment.path)?;
+    // Behind the last line break lies what a process was writing when it was ended.
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    if whole > 0 {
+        let target = segment.compressed_path();
+        let unfinished = with_ending(&target, UNFINISHED);
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished)?;
+        file.write_all(&compress_to_vec(&bytes[..whole], CompressionLevel::Fastest))?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &target)?;
+        sync_folder(&target)?;
+    }
+    fs::remove_file(&segment.path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
