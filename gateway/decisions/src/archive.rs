@@ -57,23 +57,26 @@ impl Archive {
 
     fn tidy_stream(&self, stream: Stream, now: Moment, active: impl Fn() -> Option<Moment>) -> io::Result<()> {
         let retention = self.options.retention(stream);
+        let mut failed = None;
         for segment in self.closed(stream, &active)? {
             match segment.begun.age(now) >= retention.max_age {
                 true => remove(&segment)?,
                 false if segment.compressed => {}
-                false => compress(&segment)?,
+                // A full disk must not keep the oldest from being deleted.
+                false => failed = compress(&segment).err().or(failed),
             }
         }
-        // Last: what was too much may fit now that it is smaller. The segment that is written to counts too.
+        // The segment that is written to counts too. One that was closed since is not deleted before it is compressed: it
+        // may fit then.
         let mut total: u64 = segment::list(&self.folder, stream)?.iter().map(|segment| segment.bytes).sum();
-        for segment in self.closed(stream, &active)? {
+        for segment in self.closed(stream, &active)?.iter().filter(|segment| segment.compressed || failed.is_some()) {
             if total <= retention.max_bytes {
                 break;
             }
-            remove(&segment)?;
+            remove(segment)?;
             total = total.saturating_sub(segment.bytes);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// The segments that nobody writes to, oldest first.
