@@ -50,24 +50,26 @@ prop_compose! {
     }
 }
 
-prop_compose! {
-    fn rows()(rows in prop::collection::vec(
-        ("\\PC{0,6}", prop::option::of((any::<u64>(), any::<u64>())), prop::option::of(1..u32::MAX), any::<[bool; 4]>()),
-        1..5,
-    )) -> Vec<ModelRow> {
-        let row = |(at, (name, price, context_window, flags)): (usize, (String, Option<(u64, u64)>, Option<u32>, [bool; 4]))| {
-            let capabilities = ["tools", "images", "structured-output"].into_iter().zip(flags);
-            ModelRow {
-                name: format!("{name}{at}"),
-                backend: format!("b{at}"),
-                location: if flags[3] { "local" } else { "cloud" }.to_owned(),
-                price: price.map(|(input, output)| RowPrice { input, output, cache_read: None, cache_write: Some(1) }),
-                context_window,
-                capabilities: capabilities.filter(|(_, has)| *has).map(|(name, _)| name.to_owned()).collect(),
-            }
-        };
-        rows.into_iter().enumerate().map(row).collect()
+/// A model: name, price, context window, capabilities and whether it is local.
+type Known = (String, Option<(u64, u64)>, Option<u32>, [bool; 4]);
+
+fn row(at: usize, (name, price, context_window, flags): Known) -> ModelRow {
+    let capabilities = ["tools", "images", "structured-output"].into_iter().zip(flags);
+    ModelRow {
+        name: format!("{name}{at}"),
+        backend: format!("b{at}"),
+        location: if flags[3] { "local" } else { "cloud" }.to_owned(),
+        price: price.map(|(input, output)| RowPrice { input, output, cache_read: None, cache_write: Some(1) }),
+        context_window,
+        capabilities: capabilities.filter(|(_, has)| *has).map(|(name, _)| name.to_owned()).collect(),
     }
+}
+
+fn rows() -> impl Strategy<Value = Vec<ModelRow>> {
+    let price = prop::option::of(any::<(u64, u64)>());
+    let known = ("\\PC{0,6}", price, prop::option::of(1..u32::MAX), any::<[bool; 4]>());
+    let rows = |known: Vec<Known>| known.into_iter().enumerate().map(|(at, known)| row(at, known)).collect();
+    prop::collection::vec(known, 1..5).prop_map(rows)
 }
 
 /// Finite and above 0, as the contract says.
