@@ -15,7 +15,7 @@ const PREFIXES: [(&str, usize); 20] = [
     ("sk_test_", 16),
     ("rk_live_", 16),
     ("pk_live_", 16),
-    ("wg_", 16),
+    ("wg-", 16),
     ("ghp_", 20),
     ("gho_", 20),
     ("ghs_", 20),

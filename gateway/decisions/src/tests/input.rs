@@ -1,3 +1,5 @@
+//! What policies are asked is what is read back from a line.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Writing, reading and keeping segments.
+
 use std::ops::ControlFlow;
 
 use super::*;
