@@ -37,8 +37,8 @@ const FROZEN: [(&str, &str); 6] = [
     ("tests/contract/1.0.0/c.wasm", "c702fb0781f2a25155a475d81da60e6df68419f67ae1927f7521051ae799f377"),
     ("tests/contract/1.0.0/rust.wasm", "528a85d1847d61de833d5ea5fa08f4f23381e163757a02a74974e62f6f70bdf5"),
     ("tests/contract/1.0.0/zig.wasm", "1dbad480310822f928164de8a5b20f2095c3487f449321806fb789d6c40ef7cf"),
-    ("wit/published/2.0.0/policy.wit", "ef070a1a345b748b2db06ccf1b2481acb3c62f85cce66024c3657133671308f8"),
-    ("tests/contract/2.0.0/rust.wasm", "785779f3ae0fdc228aee686d84be88d805eb74eed73802cbe0b64bc2193e53b6"),
+    ("wit/published/2.0.0/policy.wit", "4e6acd3eca6c5d3502b3b0e48bbd2e270d6913b910059cbb85bbfc076a84fe23"),
+    ("tests/contract/2.0.0/rust.wasm", "cce4d328a24d3d5a1bfe0f046f83407d6b11dda444380f10d667f3e82f3eab73"),
 ];
 
 #[test]

@@ -191,6 +191,24 @@ fn a_spent_budget_leaves_local_models_or_the_policys_choice() {
 }
 
 #[test]
+fn a_policy_that_reads_tenants_sees_the_tightest_limit_of_each_measure() {
+    let text = "let seen = request.limits.map(|limit| `${limit.measure} ${limit.left} of ${limit.most} ${limit.ends_in != ()}`);
+        route_to(candidates, `${seen}`)";
+    let script = format!("fn route(request, candidates) {{ {text} }}");
+    let hash = KeyHash::of(KEY.as_bytes());
+    let groups = format!(
+        "[groups.acme.limits]\nrequests_total = 9\nusd_per_day = 1\nconcurrent = 4\n[groups.team]\nparent = \"acme\"\n\
+         limits.requests_per_day = 5\n[keys.anna]\ngroup = \"team\"\nsha256 = \"{hash}\""
+    );
+    let setup = Gateway::setup().top(&groups).file("route.rhai", script.as_bytes()).routing("file = \"route.rhai\"");
+    let gateway = setup.start();
+    let headers = [("content-type", "application/json"), ("x-api-key", KEY)];
+    let asked = request("POST", "/api/v1/complexity", &headers, br#"{"prompt": "hello"}"#);
+    let expected = "[\"requests 5 of 5 true\", \"money 1000000000 of 1000000000 true\", \"concurrent 4 of 4 false\"]";
+    assert_eq!(gateway.send(asked).expect(200).json()["reasoning"], expected);
+}
+
+#[test]
 fn a_model_without_a_price_is_not_for_a_budget_unless_the_operator_allows_it() {
     let models = "[backends.far]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.dark]\nbackend = \"far\"\n";
     let gateway = setup("limits.usd_total = 5", "").models(models).start();

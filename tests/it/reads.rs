@@ -116,3 +116,29 @@ fn a_policy_says_in_its_manifest_whether_it_can_deny() {
     own.extend(b"\0\x03\x02me");
     assert_eq!(can_deny(Gateway::setup().component("own", &own)), "no");
 }
+
+#[test]
+fn labels_of_models_and_the_time_that_is_left_reach_policies() {
+    let models = r#"
+        [backends.sim]
+        kind = "sim"
+        [backends.sim.sim]
+        latency_ms = 0
+        [models.first]
+        backend = "sim"
+        timeouts = { total_seconds = 5 }
+        [models.second]
+        backend = "sim"
+        timeouts = { total_seconds = 50 }
+        labels = { quality = "high" }
+        "#;
+    let text = r#"
+        let good = candidates.filter(|c| c.labels.quality == "high");
+        let times = candidates.map(|c| if c.time_left <= 0.0 { "none" } else if c.time_left <= 5.0 { "5" } else { "50" });
+        route_to(good, `${times[0]} and ${times[1]}`)"#;
+    let gateway = script(text).models(models).start();
+    let answer = gateway.post("/api/v1/complexity", &json!({"prompt": "Hello!"})).expect(200).json();
+    assert_eq!((&answer["model"], &answer["reasoning"]), (&json!("second"), &json!("5 and 50")), "{answer}");
+    let check = script(text).models(&models.replace("{ quality", "{ Quality")).check();
+    check.expect(2, &["models.second.labels.Quality: \"Quality\" is not a label, expected lower-case letters"]);
+}

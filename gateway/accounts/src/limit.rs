@@ -23,6 +23,9 @@ pub enum Measure {
 }
 
 impl Measure {
+    /// All measures.
+    pub const ALL: [Self; 4] = [Self::Requests, Self::Tokens, Self::Money, Self::Concurrent];
+
     /// The word in settings and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -109,6 +109,20 @@ impl Chain {
         })
     }
 
+    /// How the tightest limit of each measure stands, in the order of `Measure::ALL`.
+    #[must_use]
+    pub fn standings(&self, now: UnixSeconds) -> [Option<Standing>; Measure::ALL.len()] {
+        let mut standings = [None; Measure::ALL.len()];
+        for meter in &*self.meters {
+            let mut state = meter.lock();
+            state.roll(now);
+            for (standing, measure) in standings.iter_mut().zip(Measure::ALL) {
+                *standing = state.tightest(measure, *standing);
+            }
+        }
+        standings
+    }
+
     /// Admits a request that is expected to take `amount`, in all groups at once.
     ///
     /// # Errors

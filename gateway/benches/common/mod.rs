@@ -39,6 +39,7 @@ pub(crate) fn models(count: usize) -> Models {
         price: Some(Price { input: 3_000_000_000, output: 15_000_000_000 }),
         context_window: Some(200_000),
         capabilities: Capabilities::empty(),
+        labels: Vec::new(),
     }))
 }
 
@@ -46,7 +47,7 @@ pub(crate) fn models(count: usize) -> Models {
 pub(crate) fn candidates(models: &Models, hook: Hook) -> Vec<Candidate> {
     let estimate = CostEstimate { input_tokens: 75, output_tokens: 500, cost: Some(7_725_000) };
     let estimate = (hook == Hook::Routing).then_some(estimate);
-    let candidate = |(model, _)| Candidate { model, now: Observation::default(), estimate };
+    let candidate = |(model, _)| Candidate { model, now: Observation::default(), time_left: 600.0, estimate };
     (0..).zip(models.all()).map(candidate).collect()
 }
 
@@ -65,6 +66,7 @@ pub(crate) fn request<'a>(messages: &'a [Message<'a>], prompt_tokens: u32) -> Re
         structured_output: false,
         tenant: None,
         budget: None,
+        limits: &[],
         labels: &[],
         hints: &[],
     }

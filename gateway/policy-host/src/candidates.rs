@@ -20,6 +20,8 @@ pub struct Model {
     pub context_window: Option<u32>,
     /// What it can do besides text.
     pub capabilities: Capabilities,
+    /// The operator's labels for it: name, value.
+    pub labels: Vec<(String, String)>,
 }
 
 /// The configured models, in the configuration's order. Policies get them once and then only their positions.
@@ -118,6 +120,8 @@ pub struct Candidate {
     pub model: u32,
     /// What was observed of it.
     pub now: Observation,
+    /// How much of the time that its answer may take is left, in seconds, 0 or more.
+    pub time_left: f64,
     /// The cost policy's estimate; `None` for a cost policy, and if the cost policy failed.
     pub estimate: Option<CostEstimate>,
 }

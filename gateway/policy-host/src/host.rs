@@ -18,7 +18,7 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, Was
 use super::contract::call::Question;
 use super::contract::{self, imports_v1, log, request_facts, settings, types_v2};
 use super::settings::Settings;
-use crate::contract::types::Value;
+use crate::contract::types::{Limit, Value};
 
 /// Maximum length of a line that a guest logs, in bytes; the rest is cut.
 const MAX_LINE_BYTES: usize = 1024;
@@ -80,6 +80,7 @@ struct Facts {
     id: String,
     dialect: String,
     tenant: Option<String>,
+    limits: Vec<Limit>,
     labels: Vec<(String, String)>,
     hints: Vec<(String, String)>,
 }
@@ -132,6 +133,7 @@ impl contract::HostV2 for Guest {
             id: request.id.to_owned(),
             dialect: request.dialect.to_owned(),
             tenant: request.tenant.filter(|_| shown.reads_tenant()).map(str::to_owned),
+            limits: if shown.reads_tenant() { request.limits.to_vec() } else { Vec::new() },
             labels: shown.labels().iter().map(owned).collect(),
             hints: request.hints.iter().map(owned).collect(),
         }));
@@ -163,6 +165,10 @@ impl request_facts::Host for Guest {
 
     fn tenant(&mut self) -> Option<String> {
         self.facts.as_ref()?.tenant.clone()
+    }
+
+    fn limits(&mut self) -> Vec<Limit> {
+        self.facts.as_ref().map(|facts| facts.limits.clone()).unwrap_or_default()
     }
 
     fn label(&mut self, name: String) -> Option<String> {

@@ -46,8 +46,8 @@ pub use admission::MAX_COMPONENT_BYTES;
 pub use candidates::{Candidate, CostEstimate, Model, Models, Observation, Observed};
 pub use component::{Policy, Probed};
 pub use contract::types::{
-    Breaker, Budget, Capabilities, Health, Location, Manifest, Meaning, Price, Reads, ReadsPrompt, Role, Setting, Tier,
-    Value,
+    Breaker, Budget, Capabilities, Health, Limit, Location, Manifest, Meaning, Measure, Price, Reads, ReadsPrompt,
+    Role, Setting, Tier, Value,
 };
 pub use declared::CanDeny;
 pub use engine::EngineError;

@@ -1,6 +1,6 @@
 //! A request as policies may see it, and an owned copy of one: for samples, fixtures, and shadows, which decide later.
 
-use super::contract::types::{Budget, Role};
+use super::contract::types::{Budget, Limit, Role};
 
 /// The hint that names the model that answered the conversation before.
 pub const LAST_MODEL: &str = "last-model";
@@ -48,6 +48,8 @@ pub struct Request<'a> {
     pub tenant: Option<&'a str>,
     /// The tenant's budget.
     pub budget: Option<Budget>,
+    /// The tenant's limits: of each measure, the one with the least left.
+    pub limits: &'a [Limit],
     /// Request headers that policies may see: name in lower case, value.
     pub labels: &'a [(&'a str, &'a str)],
     /// Further facts, by name.
@@ -93,6 +95,8 @@ pub struct OwnedRequest {
     pub tenant: Option<String>,
     /// The tenant's budget.
     pub budget: Option<Budget>,
+    /// The tenant's limits: of each measure, the one with the least left.
+    pub limits: Vec<Limit>,
     /// Request headers that policies may see: name in lower case, value.
     pub labels: Vec<(String, String)>,
     /// Further facts, by name.
@@ -114,6 +118,7 @@ impl Default for OwnedRequest {
             structured_output: false,
             tenant: None,
             budget: None,
+            limits: Vec::new(),
             labels: Vec::new(),
             hints: Vec::new(),
         }
@@ -138,6 +143,7 @@ impl From<&Request<'_>> for OwnedRequest {
             structured_output: request.structured_output,
             tenant: request.tenant.map(str::to_owned),
             budget: request.budget,
+            limits: request.limits.to_vec(),
             labels: owned(request.labels),
             hints: owned(request.hints),
         }
@@ -182,6 +188,7 @@ impl OwnedRequest {
             structured_output: self.structured_output,
             tenant: self.tenant.as_deref(),
             budget: self.budget,
+            limits: &self.limits,
             labels: &lists.labels,
             hints: &lists.hints,
         }

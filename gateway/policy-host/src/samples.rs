@@ -13,6 +13,9 @@ use super::verdict::Verdict;
 /// Output tokens to expect if a request names no limit.
 const OUTPUT_TOKENS: u32 = 500;
 
+/// Seconds that an answer has if nothing else is said: as long as the gateway's configuration gives it.
+const TIME_LEFT: f64 = 600.0;
+
 /// A request and the models that may answer it.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
@@ -25,6 +28,8 @@ pub(crate) struct Sample {
 pub(crate) struct Offer {
     pub(crate) facts: Model,
     pub(crate) now: Observation,
+    /// How much of the time that its answer may take is left, in seconds.
+    pub(crate) time_left: f64,
     pub(crate) estimate: Estimate,
 }
 
@@ -93,7 +98,7 @@ impl Sample {
             (_, Estimate::Cost(cost)) => Some(estimate(Some(cost))),
             (_, Estimate::ByPrice) => Some(estimate(offer.facts.price.map(by_price))),
         };
-        Candidate { model, now: offer.now, estimate }
+        Candidate { model, now: offer.now, time_left: offer.time_left, estimate }
     }
 }
 
@@ -108,8 +113,10 @@ impl Offer {
                 price: None,
                 context_window: None,
                 capabilities: Capabilities::empty(),
+                labels: Vec::new(),
             },
             now: Observation::default(),
+            time_left: TIME_LEFT,
             estimate: Estimate::ByPrice,
         }
     }

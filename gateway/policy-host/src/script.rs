@@ -133,7 +133,7 @@ fn reads(of: Reads, script: &str) -> Reads {
         () => ReadsPrompt::None,
     };
     let labels = if names("labels") { of.labels } else { Vec::new() };
-    Reads { prompt, labels, tenant: of.tenant && (names("tenant") || names("budget")) }
+    Reads { prompt, labels, tenant: of.tenant && ["tenant", "budget", "limits"].into_iter().any(names) }
 }
 
 #[cfg(test)]

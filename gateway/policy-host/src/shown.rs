@@ -41,6 +41,7 @@ pub(crate) const ALL_LABELS: &str = "*";
 pub(crate) struct Shown<'a> {
     messages: Cow<'a, [Message<'a>]>,
     labels: Cow<'a, [(&'a str, &'a str)]>,
+    prompt: ReadsPrompt,
     tenant: bool,
     left_out: LeftOut,
     /// Its size in bytes, at most.
@@ -65,10 +66,10 @@ impl<'a> Shown<'a> {
         };
         let texts: usize = all.iter().map(|message| message.text.len() + OVERHEAD_BYTES).sum();
         let bytes = texts + all_labels.iter().map(|label| label_size(*label)).sum::<usize>();
-        let tenant = reads.tenant;
+        let (prompt, tenant) = (reads.prompt, reads.tenant);
         if bytes <= limit {
             let left_out = LeftOut { messages: 0, bytes: 0, labels: 0 };
-            return Self { messages: Cow::Borrowed(all), labels: all_labels, tenant, left_out, bytes };
+            return Self { messages: Cow::Borrowed(all), labels: all_labels, prompt, tenant, left_out, bytes };
         }
         let mut used = 0;
         let fits = |label: &&(&str, &str)| {
@@ -107,12 +108,17 @@ impl<'a> Shown<'a> {
             bytes: u64::try_from(cut).unwrap_or(u64::MAX),
             labels: u32::try_from(all_labels.len() - labels.len()).unwrap_or(u32::MAX),
         };
-        Self { messages: Cow::Owned(shown), labels: Cow::Owned(labels), tenant, left_out, bytes: limit }
+        Self { messages: Cow::Owned(shown), labels: Cow::Owned(labels), prompt, tenant, left_out, bytes: limit }
     }
 
     /// How much is shown, in bytes, at most.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// How much of the conversation the policy reads.
+    pub(crate) fn prompt(&self) -> ReadsPrompt {
+        self.prompt
     }
 
     /// The messages that are shown.

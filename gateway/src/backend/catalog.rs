@@ -36,6 +36,8 @@ pub struct Model {
     pub priced_as: Option<String>,
     /// Models that may answer in its place if a client names it and it fails: positions in the configuration, in order.
     pub fallbacks: Vec<usize>,
+    /// Its labels, for policies: name, value.
+    pub labels: Vec<(String, String)>,
     /// Whether its streams are guarded: held back until they are complete.
     pub guarded: bool,
     /// How it deviates from its backend's dialect, as configured for it and its backend.

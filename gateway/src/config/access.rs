@@ -11,9 +11,8 @@ use wasmgate_accounts::{
 use wasmgate_base::nearest::close;
 use wasmgate_base::range::Range;
 
-use super::checks::check_name;
+use super::checks::{check_labels, check_name};
 use super::limits::{LimitsFile, Reserve};
-use super::policies::is_header_name;
 use super::problem::{Code, Problems, Wrong, wrong};
 use crate::backend::Model;
 
@@ -203,16 +202,7 @@ fn mean_group(name: String, file: GroupFile, zone: &TimeZone, models: &[Model], 
             problems.add(wrong(&["groups", &name, key], Code::UnknownName, found, "").near(near));
         }
     }
-    for (label, value) in &file.labels {
-        if !is_header_name(label) {
-            let found = format!("{label:?} is not a label");
-            let expected = "lower-case letters, digits and `-`";
-            problems.add(wrong(&["groups", &name, "labels", label], Code::InvalidValue, found, expected));
-        } else if value.len() > 256 || value.chars().any(char::is_control) {
-            let expected = "up to 256 bytes without control characters";
-            problems.add(wrong(&["groups", &name, "labels", label], Code::InvalidValue, "too long a value", expected));
-        }
-    }
+    check_labels(&["groups", &name], &file.labels, problems);
     let when_spent = match file.when_spent {
         WhenSpentFile::Reject => WhenSpent::Reject,
         WhenSpentFile::LocalOnly => WhenSpent::LocalOnly,

@@ -1,6 +1,8 @@
 //! Checks that several tables share.
 
-use super::problem::{Code, Wrong, wrong};
+use indexmap::IndexMap;
+
+use super::problem::{Code, Problems, Wrong, wrong};
 
 /// Checks a name, which becomes a label, a header value and part of log lines.
 pub(super) fn check_name(path: &[&str], name: &str) -> Result<(), Wrong> {
@@ -10,4 +12,23 @@ pub(super) fn check_name(path: &[&str], name: &str) -> Result<(), Wrong> {
         return Err(wrong(path, Code::InvalidValue, "invalid name", expected));
     }
     Ok(())
+}
+
+/// Whether this is the name of a header, as policies see it.
+pub(super) fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// Checks the `labels` of a table.
+pub(super) fn check_labels(table: &[&str], labels: &IndexMap<String, String>, problems: &mut Problems) {
+    for (label, value) in labels {
+        let path = [table, &["labels", label.as_str()]].concat();
+        if !is_header_name(label) {
+            let (found, expected) = (format!("{label:?} is not a label"), "lower-case letters, digits and `-`");
+            problems.add(wrong(&path, Code::InvalidValue, found, expected));
+        } else if value.len() > 256 || value.chars().any(char::is_control) {
+            let expected = "up to 256 bytes without control characters";
+            problems.add(wrong(&path, Code::InvalidValue, "too long a value", expected));
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::policies::is_header_name;
+use super::checks::is_header_name;
 use super::problem::{Code, Problems, wrong};
 use wasmgate_base::range::Range;
 

@@ -6,7 +6,7 @@ use wasmgate_base::money::{self, Price, Rates};
 use wasmgate_base::nearest::close;
 use wasmgate_base::range::Range;
 
-use super::checks::check_name;
+use super::checks::{check_labels, check_name};
 use super::problem::{Code, Problems, wrong};
 use super::quirks::QuirksFile;
 use crate::backend::{self, Capability, Location, Model, Priced};
@@ -29,6 +29,8 @@ pub(super) struct ModelFile {
     price: Option<PriceFile>,
     #[serde(default)]
     fallbacks: Vec<String>,
+    #[serde(default)]
+    labels: IndexMap<String, String>,
     #[serde(default)]
     guarded: bool,
     #[serde(default)]
@@ -121,6 +123,7 @@ fn mean_model(
         let found = "models share their backend's connections: set this in the backend's `timeouts`";
         problems.add(wrong(&["models", &name, "timeouts", "connect_seconds"], Code::Conflict, found, ""));
     }
+    check_labels(&["models", &name], &file.labels, problems);
     let price = file.price.and_then(|price| mean_price(&price, &name, problems));
     let Some(wanted) = &file.backend else {
         let expected = "the NAME of one of the tables [backends.NAME]";
@@ -155,6 +158,7 @@ fn mean_model(
         price_version: None,
         priced_as: None,
         fallbacks,
+        labels: file.labels.into_iter().collect(),
         guarded: file.guarded,
         quirks: quirks.or(backends[backend].quirks),
         name,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::checks::is_header_name;
 use super::document::one_of;
 use super::problem::{Code, Problems, wrong};
 use super::{CanaryChoice, HookChoice, OnFailure, Place, PolicyChoice, PolicySource};
@@ -148,10 +149,6 @@ fn mean_canary(path: &[&str], mut canary: SlotFile, folder: &Path, problems: &mu
     let abort = canary.abort.unwrap_or_default();
     let policy = mean_policy(path, canary, folder, problems)?;
     Some(CanaryChoice { policy, percent: percent?, sticky_header, abort })
-}
-
-pub(super) fn is_header_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 fn mean_policy(path: &[&str], mut file: SlotFile, folder: &Path, problems: &mut Problems) -> Option<PolicyChoice> {

@@ -54,6 +54,7 @@ pub(super) fn offered(catalog: &Catalog) -> Vec<Model> {
                     Capability::StructuredOutput => Capabilities::STRUCTURED_OUTPUT,
                 }
             }),
+            labels: model.labels.clone(),
         }
     };
     catalog.models().iter().map(offered).collect()

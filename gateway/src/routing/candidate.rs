@@ -1,6 +1,6 @@
 //! Observes a live model for the policies.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::backend::{BreakerState, HealthState, LiveModel};
 use wasmgate_policy_host::{Breaker, Candidate, Health, Observation, Observed};
@@ -28,7 +28,8 @@ pub(super) fn observe(live: &LiveModel) -> Observation {
     }
 }
 
-/// The model at `index` of the catalog as it is now, without an estimate.
-pub(super) fn candidate(index: usize, live: &LiveModel) -> Candidate {
-    Candidate { model: u32::try_from(index).unwrap_or(u32::MAX), now: observe(live), estimate: None }
+/// The model at `index` of the catalog as it is now, without an estimate, for a request that has taken `passed`.
+pub(super) fn candidate(index: usize, live: &LiveModel, passed: Duration) -> Candidate {
+    let time_left = live.model.timeouts.total.saturating_sub(passed).as_secs_f64();
+    Candidate { model: u32::try_from(index).unwrap_or(u32::MAX), now: observe(live), time_left, estimate: None }
 }

@@ -82,8 +82,9 @@ impl Routing<'_> {
     async fn steps(&self, record: &mut Record) -> Result<Decision, Failure> {
         let models = self.snapshot.catalog.models();
         record.choices = self.permitted.len();
+        let passed = record.started.elapsed();
         let mut candidates: Vec<Candidate> =
-            self.permitted.iter().map(|&index| candidate(index, &models[index])).collect();
+            self.permitted.iter().map(|&index| candidate(index, &models[index], passed)).collect();
         let estimated = self.estimate(record, &candidates).await?;
         for (candidate, estimate) in candidates.iter_mut().zip(estimated.iter().flatten()) {
             candidate.estimate = Some(*estimate);

@@ -23,12 +23,12 @@ pub use decision::Decision;
 use decision::Routing;
 use shadow::Shadows;
 use view::{Tenant, View};
-use wasmgate_accounts::{Group, Measure};
+use wasmgate_accounts::Group;
 use wasmgate_base::time::now;
 use wasmgate_base::tokens::{IMAGE_TOKENS, TokenEstimator};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
-use wasmgate_policy_host::{Budget, LAST_MODEL};
+use wasmgate_policy_host::LAST_MODEL;
 
 /// Ranks models for requests.
 #[derive(Debug)]
@@ -97,9 +97,8 @@ impl Router {
         let images = IMAGE_TOKENS.saturating_mul(view.images);
         record.estimated_input_tokens = self.tokens.estimate(chat.texts()).saturating_add(images);
         let id = record.id.clone();
-        let budget = snapshot.chain(record.group).and_then(|chain| chain.tightest(Measure::Money, now()));
-        let budget = budget.map(|standing| Budget { limit: standing.most, left: standing.left });
-        let tenant = Tenant { name: group.map(|group| &*group.name), budget };
+        let limits = snapshot.chain(record.group).map(|chain| view::limits(chain, now())).unwrap_or_default();
+        let tenant = Tenant { name: group.map(|group| &*group.name), limits: &limits };
         let request = view.request(&id, tenant, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let (serving, shadows) = (&self.serving, &self.shadows);

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use hyper::HeaderMap;
 
 use crate::backend::Capabilities;
-use wasmgate_accounts::Group;
+use wasmgate_accounts::{Chain, Group, Measure, Standing};
+use wasmgate_base::time::UnixSeconds;
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::{Chat, Format, Part, PinReason, Role};
 use wasmgate_policy_host as policy_host;
@@ -27,8 +28,32 @@ pub(super) struct View<'a> {
 pub(super) struct Tenant<'a> {
     /// The name of the group.
     pub name: Option<&'a str>,
+    /// Its limits, the tightest of each measure.
+    pub limits: &'a [policy_host::Limit],
+}
+
+impl Tenant<'_> {
     /// Its tightest budget.
-    pub budget: Option<policy_host::Budget>,
+    fn budget(&self) -> Option<policy_host::Budget> {
+        let budget = self.limits.iter().find(|limit| limit.measure == policy_host::Measure::Money)?;
+        Some(policy_host::Budget { limit: budget.most, left: budget.left })
+    }
+}
+
+/// The limits of a group and of those above it as they stand, as policies see them.
+pub(super) fn limits(chain: &Chain, now: UnixSeconds) -> Vec<policy_host::Limit> {
+    let limit = |(measure, standing): (Measure, Option<Standing>)| {
+        let standing = standing?;
+        let measure = match measure {
+            Measure::Requests => policy_host::Measure::Requests,
+            Measure::Tokens => policy_host::Measure::Tokens,
+            Measure::Money => policy_host::Measure::Money,
+            Measure::Concurrent => policy_host::Measure::Concurrent,
+        };
+        let (most, left) = (standing.most, standing.left);
+        Some(policy_host::Limit { measure, most, left, ends_in: standing.ends.map(|ends| ends.saturating_sub(now)) })
+    };
+    Measure::ALL.into_iter().zip(chain.standings(now)).filter_map(limit).collect()
 }
 
 impl<'a> View<'a> {
@@ -111,7 +136,8 @@ impl<'a> View<'a> {
             images: self.needs.images,
             structured_output: self.needs.structured_output,
             tenant: tenant.name,
-            budget: tenant.budget,
+            budget: tenant.budget(),
+            limits: tenant.limits,
             labels: &self.labels,
             hints: &self.hints,
         }

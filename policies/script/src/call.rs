@@ -27,6 +27,8 @@ pub(crate) struct Named {
     pub(crate) numbers: Candidate<'static>,
     pub(crate) model: ImmutableString,
     pub(crate) backend: ImmutableString,
+    /// The operator's labels for it.
+    pub(crate) labels: Vec<(String, String)>,
 }
 
 impl Call {
@@ -92,12 +94,19 @@ impl Named {
             price: candidate.price,
             context_window: candidate.context_window,
             capabilities: candidate.capabilities,
+            labels: &[],
             health: candidate.health,
             breaker: candidate.breaker,
             in_flight: candidate.in_flight,
+            time_left: candidate.time_left,
             observed: candidate.observed,
             estimate: candidate.estimate,
         };
-        Self { numbers, model: candidate.model.into(), backend: candidate.backend.into() }
+        Self {
+            numbers,
+            model: candidate.model.into(),
+            backend: candidate.backend.into(),
+            labels: candidate.labels.to_vec(),
+        }
     }
 }

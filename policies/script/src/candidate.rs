@@ -1,7 +1,7 @@
 //! Candidates in scripts.
 
 use crate::call::{Call, Named};
-use crate::value::{Property, optional, properties, text, whole};
+use crate::value::{Property, map, optional, properties, text, whole};
 use rhai::{Array, Dynamic, Engine};
 use std::sync::Arc;
 use wasmgate_policy::{Breaker, Candidate, Capabilities, Health, Location, Observed, Price, rank};
@@ -16,7 +16,7 @@ pub(crate) struct Offered {
 
 /// Named as in the contract, with `_` for `-`; the parts of `capabilities`, `observed` and `estimate` are properties
 /// here.
-const CANDIDATE: [Property<Offered>; 17] = [
+const CANDIDATE: [Property<Offered>; 19] = [
     ("index", |of| whole(of.index)),
     ("model", |of| of.named().model.clone().into()),
     ("backend", |of| of.named().backend.clone().into()),
@@ -26,9 +26,11 @@ const CANDIDATE: [Property<Offered>; 17] = [
     ("tools", |of| of.candidate().capabilities.contains(Capabilities::TOOLS).into()),
     ("images", |of| of.candidate().capabilities.contains(Capabilities::IMAGES).into()),
     ("structured_output", |of| of.candidate().capabilities.contains(Capabilities::STRUCTURED_OUTPUT).into()),
+    ("labels", |of| map(&of.named().labels).into()),
     ("health", |of| text(health(of.candidate().health))),
     ("breaker", |of| text(breaker(of.candidate().breaker))),
     ("in_flight", |of| whole(of.candidate().in_flight)),
+    ("time_left", |of| of.candidate().time_left.into()),
     ("latency", |of| of.seen(|seen| Some(seen.latency))),
     ("time_to_first_token", |of| of.seen(|seen| seen.time_to_first_token)),
     ("tokens_per_second", |of| of.seen(|seen| seen.tokens_per_second)),

@@ -1,10 +1,10 @@
 //! The `request` of scripts and its parts.
 
 use crate::call::Call;
-use crate::value::{Property, optional, properties, text, whole};
-use rhai::{Array, Dynamic, Engine, Map};
+use crate::value::{Property, map, optional, properties, text, whole};
+use rhai::{Array, Dynamic, Engine};
 use std::sync::Arc;
-use wasmgate_policy::{Budget, Request, Role};
+use wasmgate_policy::{Budget, Limit, Measure, Request, Role};
 
 /// A request.
 #[derive(Clone)]
@@ -18,7 +18,7 @@ pub(crate) struct Said {
 }
 
 /// Named as in the contract, with `_` for `-`.
-const REQUEST: [Property<Asked>; 16] = [
+const REQUEST: [Property<Asked>; 17] = [
     ("id", |of| text(&of.0.request.id())),
     ("dialect", |of| text(&of.0.request.dialect())),
     ("requested_model", |of| of.0.requested_model.clone().into()),
@@ -33,6 +33,7 @@ const REQUEST: [Property<Asked>; 16] = [
     ("structured_output", |of| of.0.request.structured_output.into()),
     ("tenant", |of| optional(of.0.request.tenant(), |tenant| text(&tenant))),
     ("budget", |of| optional(of.0.request.budget, Dynamic::from)),
+    ("limits", |of| limits(&of.0.request).into()),
     ("labels", |of| map(&of.0.request.facts.labels()).into()),
     ("hints", |of| map(&hints(&of.0.request)).into()),
 ];
@@ -42,19 +43,35 @@ const MESSAGE: [Property<Said>; 2] =
 
 const BUDGET: [Property<Budget>; 2] = [("limit", |of| whole(of.limit)), ("left", |of| whole(of.left))];
 
+const LIMIT: [Property<Limit>; 4] = [
+    ("measure", |of| text(measure(of.measure))),
+    ("most", |of| whole(of.most)),
+    ("left", |of| whole(of.left)),
+    ("ends_in", |of| optional(of.ends_in, whole)),
+];
+
 pub(crate) fn register(engine: &mut Engine) {
     properties(engine, "request", &REQUEST);
     properties(engine, "message", &MESSAGE);
     properties(engine, "budget", &BUDGET);
+    properties(engine, "limit", &LIMIT);
+}
+
+fn limits(request: &Request) -> Array {
+    request.limits().into_iter().map(Dynamic::from).collect()
+}
+
+fn measure(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Requests => "requests",
+        Measure::Tokens => "tokens",
+        Measure::Money => "money",
+        Measure::Concurrent => "concurrent",
+    }
 }
 
 fn messages(call: &Arc<Call>) -> Array {
     (0..call.messages.len()).map(|at| Dynamic::from(Said { call: call.clone(), at })).collect()
-}
-
-/// If a name appears twice, its first value counts.
-fn map(pairs: &[(String, String)]) -> Map {
-    pairs.iter().rev().map(|(name, value)| (name.as_str().into(), text(value))).collect()
 }
 
 /// The request's hints, and those of version 1 of the contract that are numbers now.

@@ -1,6 +1,6 @@
 //! Converts values of the contract to values of scripts.
 
-use rhai::{Dynamic, Engine, INT, ImmutableString};
+use rhai::{Dynamic, Engine, INT, ImmutableString, Map};
 use std::any::Any;
 
 /// A property's name, and how to read it.
@@ -17,6 +17,11 @@ pub(crate) fn properties<T: Any + Clone + Send + Sync>(engine: &mut Engine, name
 /// A text.
 pub(crate) fn text(value: &str) -> Dynamic {
     ImmutableString::from(value).into()
+}
+
+/// Texts by name. If a name appears twice, its first value counts.
+pub(crate) fn map(pairs: &[(String, String)]) -> Map {
+    pairs.iter().rev().map(|(name, value)| (name.as_str().into(), text(value))).collect()
 }
 
 /// A whole number. Money beyond nine billion dollars saturates at the largest number of scripts.

@@ -2,6 +2,7 @@
 
 use crate::bindings::routing::wasmgate::policy::types;
 use crate::{Breaker, Capabilities, Health, Location, Model, Price};
+use alloc::string::String;
 
 /// A number of tokens, a cost, and a time that are not known, in the contract.
 const UNKNOWN_TOKENS: u32 = u32::MAX;
@@ -45,12 +46,16 @@ pub struct Candidate<'a> {
     pub context_window: Option<u32>,
     /// What it can do besides text.
     pub capabilities: Capabilities,
+    /// The operator's labels for it: name, value.
+    pub labels: &'a [(String, String)],
     /// What probes and traffic say of its backend.
     pub health: Health,
     /// The state of its breaker.
     pub breaker: Breaker,
     /// Requests that the gateway has under way to its backend, this one not counted.
     pub in_flight: u32,
+    /// How much of the time that its answer may take is left, in seconds, 0 or more.
+    pub time_left: f64,
     /// What recent calls took. `None` until one ended.
     pub observed: Option<Observed>,
     /// What the cost policy expects of this request on this model. `None` for a cost policy, and for a routing policy where
@@ -59,6 +64,11 @@ pub struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
+    /// The value of one of the operator's labels for the model.
+    pub fn label(&self, name: &str) -> Option<&'a str> {
+        self.labels.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// The candidate from what the gateway passes; `None` if it is none of the models.
     pub(crate) fn lifted(candidate: &types::Candidate, models: &'a [Model]) -> Option<Self> {
         let known = |time: f64| (time > UNKNOWN_TIME).then_some(time);
@@ -71,6 +81,7 @@ impl<'a> Candidate<'a> {
             price: model.price,
             context_window: model.context_window,
             capabilities: model.capabilities,
+            labels: &model.labels,
             health: match candidate.health {
                 1 => Health::Healthy,
                 2 => Health::Degraded,
@@ -83,6 +94,7 @@ impl<'a> Candidate<'a> {
                 _ => Breaker::Closed,
             },
             in_flight: candidate.in_flight,
+            time_left: candidate.time_left,
             observed: known(candidate.latency).map(|latency| Observed {
                 latency,
                 time_to_first_token: known(candidate.time_to_first_token),

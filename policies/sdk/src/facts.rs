@@ -1,6 +1,7 @@
 //! Facts of a request that few policies need: the policy asks the gateway for each. In native builds, for tests, they are
 //! what the test says.
 
+use crate::Limit;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -13,7 +14,7 @@ pub struct Facts {
 
 #[cfg(target_family = "wasm")]
 mod asked {
-    use super::{Facts, String, Vec};
+    use super::{Facts, Limit, String, Vec};
     use crate::bindings::routing::wasmgate::policy::request_facts;
 
     impl Facts {
@@ -27,6 +28,10 @@ mod asked {
 
         pub(crate) fn tenant(&self) -> Option<String> {
             request_facts::tenant()
+        }
+
+        pub(crate) fn limits(&self) -> Vec<Limit> {
+            request_facts::limits()
         }
 
         pub(crate) fn label(&self, name: &str) -> Option<String> {
@@ -50,7 +55,7 @@ pub use given::Given;
 
 #[cfg(not(target_family = "wasm"))]
 mod given {
-    use super::{Facts, String, Vec};
+    use super::{Facts, Limit, String, Vec};
 
     /// The facts of a test.
     #[derive(Debug, Clone, Default, PartialEq)]
@@ -61,6 +66,8 @@ mod given {
         pub dialect: String,
         /// The tenant's name.
         pub tenant: Option<String>,
+        /// The tenant's limits.
+        pub limits: Vec<Limit>,
         /// Labels: name in lower case, value.
         pub labels: Vec<(String, String)>,
         /// Further facts, by name.
@@ -84,6 +91,10 @@ mod given {
 
         pub(crate) fn tenant(&self) -> Option<String> {
             self.given.tenant.clone()
+        }
+
+        pub(crate) fn limits(&self) -> Vec<Limit> {
+            self.given.limits.clone()
         }
 
         pub(crate) fn label(&self, name: &str) -> Option<String> {

@@ -63,8 +63,8 @@ pub use once_cell::race::OnceBox;
 
 pub use bindings::routing::exports::wasmgate::policy::routing::{Decision, Denial, Reason, Verdict};
 pub use bindings::routing::wasmgate::policy::types::{
-    Breaker, Budget, Capabilities, Health, LeftOut, Location, Manifest, Meaning, Model, Price, Reads, ReadsPrompt,
-    Role, Setting, Tier, Value,
+    Breaker, Budget, Capabilities, Health, LeftOut, Limit, Location, Manifest, Meaning, Measure, Model, Price, Reads,
+    ReadsPrompt, Role, Setting, Tier, Value,
 };
 pub use candidate::{Candidate, CostEstimate, Observed};
 pub use facts::Facts;
@@ -76,9 +76,9 @@ pub use settings::Settings;
 pub mod prelude {
     pub use crate::settings::{Boolean, Integer, Number, Text, Texts};
     pub use crate::{
-        Breaker, Budget, Candidate, Capabilities, Cost, CostEstimate, Decision, Denial, Health, Location, Manifest,
-        Meaning, Policy, Price, Reads, Reason, Request, Role, Routing, Settings, Tier, Value, Verdict, log, manifest,
-        rank,
+        Breaker, Budget, Candidate, Capabilities, Cost, CostEstimate, Decision, Denial, Health, Limit, Location,
+        Manifest, Meaning, Measure, Policy, Price, Reads, Reason, Request, Role, Routing, Settings, Tier, Value,
+        Verdict, log, manifest, rank,
     };
     pub use alloc::borrow::ToOwned;
     pub use alloc::format;

@@ -84,7 +84,7 @@ impl Reads {
         self
     }
 
-    /// The tenant's name and budget too.
+    /// The tenant's name, budget and limits too.
     #[must_use]
     pub fn with_tenant(mut self) -> Self {
         self.tenant = true;

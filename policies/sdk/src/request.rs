@@ -1,7 +1,7 @@
 //! A request as a policy sees it.
 
 use crate::bindings::routing::wasmgate::policy::types;
-use crate::{Budget, Facts, LeftOut, Model, Role};
+use crate::{Budget, Facts, LeftOut, Limit, Model, Role};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -73,6 +73,11 @@ impl<'a> Request<'a> {
         self.facts.tenant()
     }
 
+    /// The tenant's limits: of each measure, the one with the least left; for a policy that reads tenants.
+    pub fn limits(&self) -> Vec<Limit> {
+        self.facts.limits()
+    }
+
     /// The value of a label that the policy reads.
     pub fn label(&self, name: &str) -> Option<String> {
         self.facts.label(name)
@@ -81,16 +86,11 @@ impl<'a> Request<'a> {
     /// The request from what the gateway passes.
     pub(crate) fn lifted(request: &types::Request, prompt: &'a types::Prompt, models: &'a [Model]) -> Self {
         let name = |place: u32| models.get(place as usize).map(|model| &*model.name);
-        let text = |message: &types::Message| {
-            let start = message.start as usize;
-            prompt.text.get(start..start.saturating_add(message.length as usize)).unwrap_or_default()
-        };
-        let message = |message: &types::Message| Message { role: role(message.role), text: text(message) };
         Self {
             requested_model: request.requested.and_then(name),
             answered_before: request.answered_before.and_then(name),
             pinned: request.pinned,
-            messages: prompt.messages.iter().map(message).collect(),
+            messages: messages(prompt, request.newest_bytes),
             prompt_tokens: request.prompt_tokens,
             max_tokens: request.max_tokens,
             streaming: request.streaming,
@@ -103,6 +103,22 @@ impl<'a> Request<'a> {
             budget: request.budget,
             left_out: request.left_out,
             facts: Facts::default(),
+        }
+    }
+}
+
+/// The messages that the gateway passes; `newest` is the length of the newest message of the user.
+fn messages(prompt: &types::Prompt, newest: u64) -> Vec<Message<'_>> {
+    match prompt {
+        types::Prompt::Newest(text) if newest > 0 => Vec::from([Message { role: Role::User, text }]),
+        types::Prompt::None | types::Prompt::Newest(_) => Vec::new(),
+        types::Prompt::Conversation(conversation) => {
+            let text = |message: &types::Message| {
+                let start = message.start as usize;
+                conversation.text.get(start..start.saturating_add(message.length as usize)).unwrap_or_default()
+            };
+            let message = |message: &types::Message| Message { role: role(message.role), text: text(message) };
+            conversation.messages.iter().map(message).collect()
         }
     }
 }

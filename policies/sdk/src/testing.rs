@@ -34,9 +34,11 @@ pub fn candidate(model: &str) -> Candidate<'_> {
         price: Some(Price { input: 0, output: 0 }),
         context_window: None,
         capabilities: Capabilities::empty(),
+        labels: &[],
         health: Health::Healthy,
         breaker: Breaker::Closed,
         in_flight: 0,
+        time_left: 600.0,
         observed: None,
         estimate: None,
     }

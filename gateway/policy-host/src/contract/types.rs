@@ -2,6 +2,6 @@
 
 pub(crate) use super::v2::bindings::routing::wasmgate::policy::types::LeftOut;
 pub use super::v2::bindings::routing::wasmgate::policy::types::{
-    Breaker, Budget, Capabilities, Health, Location, Manifest, Meaning, Price, Reads, ReadsPrompt, Role, Setting, Tier,
-    Value,
+    Breaker, Budget, Capabilities, Health, Limit, Location, Manifest, Meaning, Measure, Price, Reads, ReadsPrompt,
+    Role, Setting, Tier, Value,
 };

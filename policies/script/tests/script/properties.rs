@@ -4,7 +4,8 @@ use crate::{plain, value_of};
 use wasmgate_policy::facts::Given;
 use wasmgate_policy::testing::{candidate, request};
 use wasmgate_policy::{
-    Breaker, Budget, Candidate, Capabilities, CostEstimate, Health, Location, Message, Observed, Price, Request, Role,
+    Breaker, Budget, Candidate, Capabilities, CostEstimate, Health, Limit, Location, Measure, Message, Observed, Price,
+    Request, Role,
 };
 
 fn full() -> (Request<'static>, Candidate<'static>) {
@@ -13,6 +14,7 @@ fn full() -> (Request<'static>, Candidate<'static>) {
         id: "id-1".into(),
         dialect: "anthropic".into(),
         tenant: Some("acme".into()),
+        limits: vec![Limit { measure: Measure::Tokens, most: 9, left: 2, ends_in: None }],
         labels: vec![("x-a".into(), "1".into()), ("x-a".into(), "2".into())],
         hints: vec![("region".into(), "eu".into())],
     };
@@ -37,6 +39,8 @@ fn full() -> (Request<'static>, Candidate<'static>) {
         health: Health::Degraded,
         breaker: Breaker::HalfOpen,
         in_flight: 4,
+        time_left: 12.5,
+        labels: Box::leak(Box::new([("quality".to_owned(), "high".to_owned())])),
         observed: Some(Observed { latency: 1.5, time_to_first_token: Some(0.25), tokens_per_second: None }),
         estimate: Some(CostEstimate { input_tokens: 1, output_tokens: 2, cost: Some(9) }),
         ..candidate("sonnet")
@@ -61,6 +65,10 @@ fn all_that_is_given() {
         ("request.tenant", "acme"),
         ("request.budget.limit", "9223372036854775807"),
         ("request.budget.left", "5"),
+        ("request.limits.len", "1"),
+        ("request.limits[0].measure", "tokens"),
+        ("request.limits[0].most - request.limits[0].left", "7"),
+        ("request.limits[0].ends_in == ()", "true"),
         ("request.labels[\"x-a\"]", "1"),
         ("request.labels[\"x-b\"] == ()", "true"),
         ("request.hints.region", "eu"),
@@ -77,6 +85,9 @@ fn all_that_is_given() {
         ("candidates[0].health", "degraded"),
         ("candidates[0].breaker", "half-open"),
         ("candidates[0].in_flight", "4"),
+        ("candidates[0].time_left", "12.5"),
+        ("candidates[0].labels.quality", "high"),
+        ("candidates[0].labels.speed == ()", "true"),
         ("candidates[0].latency", "1.5"),
         ("candidates[0].time_to_first_token", "0.25"),
         ("candidates[0].tokens_per_second == ()", "true"),

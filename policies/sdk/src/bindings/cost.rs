@@ -541,13 +541,13 @@ pub mod exports {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
                         {
-                            let base13 = arg0;
-                            let len13 = arg1;
-                            let mut result13 = _rt::Vec::with_capacity(len13);
-                            for i in 0..len13 {
-                                let base = base13
-                                    .add(i * (48 + 4 * ::core::mem::size_of::<*const u8>()));
-                                let e13 = {
+                            let base22 = arg0;
+                            let len22 = arg1;
+                            let mut result22 = _rt::Vec::with_capacity(len22);
+                            for i in 0..len22 {
+                                let base = base22
+                                    .add(i * (48 + 6 * ::core::mem::size_of::<*const u8>()));
+                                let e22 = {
                                     let l0 = *base.add(0).cast::<*mut u8>();
                                     let l1 = *base
                                         .add(::core::mem::size_of::<*const u8>())
@@ -589,6 +589,50 @@ pub mod exports {
                                         *base
                                             .add(40 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>(),
+                                    );
+                                    let l13 = *base
+                                        .add(40 + 5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l14 = *base
+                                        .add(40 + 6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base21 = l13;
+                                    let len21 = l14;
+                                    let mut result21 = _rt::Vec::with_capacity(len21);
+                                    for i in 0..len21 {
+                                        let base = base21
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e21 = {
+                                            let l15 = *base.add(0).cast::<*mut u8>();
+                                            let l16 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len17 = l16;
+                                            let bytes17 = _rt::Vec::from_raw_parts(
+                                                l15.cast(),
+                                                len17,
+                                                len17,
+                                            );
+                                            let l18 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l19 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len20 = l19;
+                                            let bytes20 = _rt::Vec::from_raw_parts(
+                                                l18.cast(),
+                                                len20,
+                                                len20,
+                                            );
+                                            (_rt::string_lift(bytes17), _rt::string_lift(bytes20))
+                                        };
+                                        result21.push(e21);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base21,
+                                        len21 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
                                     );
                                     super::super::super::super::__with_name0::Model {
                                         name: _rt::string_lift(bytes2),
@@ -632,16 +676,17 @@ pub mod exports {
                                             | super::super::super::super::__with_name0::Capabilities::from_bits_retain(
                                                 ((l12 as u8) << 0) as _,
                                             ),
+                                        labels: result21,
                                     }
                                 };
-                                result13.push(e13);
+                                result22.push(e22);
                             }
                             _rt::cabi_dealloc(
-                                base13,
-                                len13 * (48 + 4 * ::core::mem::size_of::<*const u8>()),
+                                base22,
+                                len22 * (48 + 6 * ::core::mem::size_of::<*const u8>()),
                                 8,
                             );
-                            T_::set_models(result13)
+                            T_::set_models(result22)
                         };
                     }
                 }
@@ -652,7 +697,7 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result30 = {
+                        let result35 = {
                             let l0 = i32::from(*arg0.add(0).cast::<u8>());
                             let l2 = i32::from(*arg0.add(8).cast::<u8>());
                             let l4 = i32::from(*arg0.add(16).cast::<u8>());
@@ -669,30 +714,67 @@ pub mod exports {
                             let l18 = *arg0.add(80).cast::<i32>();
                             let l19 = *arg0.add(88).cast::<i64>();
                             let l20 = *arg0.add(96).cast::<i32>();
-                            let l21 = *arg0.add(104).cast::<*mut u8>();
-                            let l22 = *arg0
-                                .add(104 + 1 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len23 = l22;
-                            let bytes23 = _rt::Vec::from_raw_parts(
-                                l21.cast(),
-                                len23,
-                                len23,
-                            );
-                            let l24 = *arg0
-                                .add(104 + 2 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l25 = *arg0
-                                .add(104 + 3 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len26 = l25;
-                            let l27 = *arg0
-                                .add(104 + 4 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l28 = *arg0
+                            let l21 = i32::from(*arg0.add(104).cast::<u8>());
+                            use super::super::super::super::__with_name0::Prompt as V31;
+                            let v31 = match l21 {
+                                0 => V31::None,
+                                1 => {
+                                    let e31 = {
+                                        let l22 = *arg0
+                                            .add(104 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l23 = *arg0
+                                            .add(104 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len24 = l23;
+                                        let bytes24 = _rt::Vec::from_raw_parts(
+                                            l22.cast(),
+                                            len24,
+                                            len24,
+                                        );
+                                        _rt::string_lift(bytes24)
+                                    };
+                                    V31::Newest(e31)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                    let e31 = {
+                                        let l25 = *arg0
+                                            .add(104 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l26 = *arg0
+                                            .add(104 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len27 = l26;
+                                        let bytes27 = _rt::Vec::from_raw_parts(
+                                            l25.cast(),
+                                            len27,
+                                            len27,
+                                        );
+                                        let l28 = *arg0
+                                            .add(104 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l29 = *arg0
+                                            .add(104 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len30 = l29;
+                                        super::super::super::super::__with_name0::Conversation {
+                                            text: _rt::string_lift(bytes27),
+                                            messages: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l28.cast(), len30, len30)),
+                                        }
+                                    };
+                                    V31::Conversation(e31)
+                                }
+                            };
+                            let l32 = *arg0
                                 .add(104 + 5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l33 = *arg0
+                                .add(104 + 6 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len29 = l28;
+                            let len34 = l33;
                             T_::estimate(
                                 super::super::super::super::__with_name0::Request {
                                     requested: match l0 {
@@ -758,53 +840,48 @@ pub mod exports {
                                         labels: l20 as u32,
                                     },
                                 },
-                                super::super::super::super::__with_name0::Prompt {
-                                    text: _rt::string_lift(bytes23),
-                                    messages: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l24.cast(), len26, len26)),
-                                },
+                                v31,
                                 <_ as From<
                                     _rt::Vec<_>,
-                                >>::from(_rt::Vec::from_raw_parts(l27.cast(), len29, len29)),
+                                >>::from(_rt::Vec::from_raw_parts(l32.cast(), len34, len34)),
                             )
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            104 + 6 * ::core::mem::size_of::<*const u8>(),
+                            112 + 6 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr31 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result30 {
+                        let ptr36 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result35 {
                             Ok(e) => {
-                                *ptr31.add(0).cast::<u8>() = (0i32) as u8;
-                                let vec32 = <_ as Into<_rt::Vec<_>>>::into(e)
+                                *ptr36.add(0).cast::<u8>() = (0i32) as u8;
+                                let vec37 = <_ as Into<_rt::Vec<_>>>::into(e)
                                     .into_boxed_slice();
-                                let ptr32 = vec32.as_ptr().cast::<u8>();
-                                let len32 = vec32.len();
-                                ::core::mem::forget(vec32);
-                                *ptr31
+                                let ptr37 = vec37.as_ptr().cast::<u8>();
+                                let len37 = vec37.len();
+                                ::core::mem::forget(vec37);
+                                *ptr36
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len32;
-                                *ptr31
+                                    .cast::<usize>() = len37;
+                                *ptr36
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr32.cast_mut();
+                                    .cast::<*mut u8>() = ptr37.cast_mut();
                             }
                             Err(e) => {
-                                *ptr31.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec33 = (e.into_bytes()).into_boxed_slice();
-                                let ptr33 = vec33.as_ptr().cast::<u8>();
-                                let len33 = vec33.len();
-                                ::core::mem::forget(vec33);
-                                *ptr31
+                                *ptr36.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec38 = (e.into_bytes()).into_boxed_slice();
+                                let ptr38 = vec38.as_ptr().cast::<u8>();
+                                let len38 = vec38.len();
+                                ::core::mem::forget(vec38);
+                                *ptr36
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len33;
-                                *ptr31
+                                    .cast::<usize>() = len38;
+                                *ptr36
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr33.cast_mut();
+                                    .cast::<*mut u8>() = ptr38.cast_mut();
                             }
                         };
-                        ptr31
+                        ptr36
                     }
                 }
                 #[doc(hidden)]
@@ -1020,52 +1097,57 @@ macro_rules! __export_cost_policy_impl {
         : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.63.0:wasmgate:policy@2.0.0:cost-policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2067] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2289] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x91\x0f\x01A\x02\x01\
-A\x11\x01B1\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xef\x10\x01A\x02\x01\
+A\x12\x01B:\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
 \x01r\x03\x04roley\x05starty\x06lengthy\x04\0\x07message\x03\0\x02\x01p\x03\x01r\
-\x02\x04texts\x08messages\x04\x04\0\x06prompt\x03\0\x05\x01r\x03\x08messagesy\x05\
-bytesw\x06labelsy\x04\0\x08left-out\x03\0\x07\x01r\x02\x05limitw\x04leftw\x04\0\x06\
-budget\x03\0\x09\x01ky\x01k\x0a\x01r\x0e\x09requested\x0b\x0fanswered-before\x0b\
-\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x0b\x09streaming\x7f\x05tools\x7f\
-\x06images\x7f\x11structured-output\x7f\x08messagesy\x0atext-bytesw\x0cnewest-by\
-tesw\x06budget\x0c\x08left-out\x08\x04\0\x07request\x03\0\x0d\x01m\x02\x05local\x05\
-cloud\x04\0\x08location\x03\0\x0f\x01n\x03\x05tools\x06images\x11structured-outp\
-ut\x04\0\x0ccapabilities\x03\0\x11\x01r\x02\x05inputw\x06outputw\x04\0\x05price\x03\
-\0\x13\x01k\x14\x01r\x06\x04names\x07backends\x08location\x10\x05price\x15\x0eco\
-ntext-window\x0b\x0ccapabilities\x12\x04\0\x05model\x03\0\x16\x01m\x04\x07unknow\
-n\x07healthy\x08degraded\x04down\x04\0\x06health\x03\0\x18\x01m\x03\x06closed\x09\
-half-open\x04open\x04\0\x07breaker\x03\0\x1a\x01r\x03\x0cinput-tokensy\x0doutput\
--tokensy\x04costw\x04\0\x0dcost-estimate\x03\0\x1c\x01r\x08\x05modely\x06health}\
-\x07breaker}\x09in-flighty\x07latencyu\x13time-to-first-tokenu\x11tokens-per-sec\
-ondu\x08estimate\x1d\x04\0\x09candidate\x03\0\x1e\x01ps\x01q\x05\x07boolean\x01\x7f\
-\0\x07integer\x01x\0\x06number\x01u\0\x04text\x01s\0\x05texts\x01\x20\0\x04\0\x05\
-value\x03\0!\x01m\x03\x03low\x06medium\x04high\x04\0\x04tier\x03\0#\x01o\x02uu\x01\
-q\x05\x05plain\0\0\x05range\x01%\0\x06models\0\0\x04tier\x01$\0\x06labels\0\0\x04\
-\0\x07meaning\x03\0&\x01r\x04\x04names\x07summarys\x07default\"\x07meaning'\x04\0\
-\x07setting\x03\0(\x01m\x03\x04none\x06newest\x0cconversation\x04\0\x0creads-pro\
-mpt\x03\0*\x01r\x03\x06prompt+\x06labels\x20\x06tenant\x7f\x04\0\x05reads\x03\0,\
-\x01p)\x01r\x07\x04names\x07versions\x07summarys\x08settings.\x05reads-\x06denie\
-s\x7f\x07reasons\x20\x04\0\x08manifest\x03\0/\x03\0\x1bwasmgate:policy/types@2.0\
-.0\x05\0\x02\x03\0\0\x05value\x01B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\
-\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/\
-settings@2.0.0\x05\x02\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\
-\x05level\x03\0\0\x01@\x02\x05level\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\
-\0\x19wasmgate:policy/log@2.0.0\x05\x03\x01B\x0d\x01@\0\0s\x04\0\x02id\x01\0\x04\
-\0\x07dialect\x01\0\x01ks\x01@\0\0\x01\x04\0\x06tenant\x01\x02\x01@\x01\x04names\
-\0\x01\x04\0\x05label\x01\x03\x01o\x02ss\x01p\x04\x01@\0\0\x05\x04\0\x06labels\x01\
-\x06\x04\0\x05hints\x01\x06\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x04\x02\
+\x02\x04texts\x08messages\x04\x04\0\x0cconversation\x03\0\x05\x01q\x03\x04none\0\
+\0\x06newest\x01s\0\x0cconversation\x01\x06\0\x04\0\x06prompt\x03\0\x07\x01r\x03\
+\x08messagesy\x05bytesw\x06labelsy\x04\0\x08left-out\x03\0\x09\x01r\x02\x05limit\
+w\x04leftw\x04\0\x06budget\x03\0\x0b\x01m\x04\x08requests\x06tokens\x05money\x0a\
+concurrent\x04\0\x07measure\x03\0\x0d\x01kw\x01r\x04\x07measure\x0e\x04mostw\x04\
+leftw\x07ends-in\x0f\x04\0\x05limit\x03\0\x10\x01ky\x01k\x0c\x01r\x0e\x09request\
+ed\x12\x0fanswered-before\x12\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x12\x09\
+streaming\x7f\x05tools\x7f\x06images\x7f\x11structured-output\x7f\x08messagesy\x0a\
+text-bytesw\x0cnewest-bytesw\x06budget\x13\x08left-out\x0a\x04\0\x07request\x03\0\
+\x14\x01m\x02\x05local\x05cloud\x04\0\x08location\x03\0\x16\x01n\x03\x05tools\x06\
+images\x11structured-output\x04\0\x0ccapabilities\x03\0\x18\x01r\x02\x05inputw\x06\
+outputw\x04\0\x05price\x03\0\x1a\x01k\x1b\x01o\x02ss\x01p\x1d\x01r\x07\x04names\x07\
+backends\x08location\x17\x05price\x1c\x0econtext-window\x12\x0ccapabilities\x19\x06\
+labels\x1e\x04\0\x05model\x03\0\x1f\x01m\x04\x07unknown\x07healthy\x08degraded\x04\
+down\x04\0\x06health\x03\0!\x01m\x03\x06closed\x09half-open\x04open\x04\0\x07bre\
+aker\x03\0#\x01r\x03\x0cinput-tokensy\x0doutput-tokensy\x04costw\x04\0\x0dcost-e\
+stimate\x03\0%\x01r\x09\x05modely\x06health}\x07breaker}\x09in-flighty\x09time-l\
+eftu\x07latencyu\x13time-to-first-tokenu\x11tokens-per-secondu\x08estimate&\x04\0\
+\x09candidate\x03\0'\x01ps\x01q\x05\x07boolean\x01\x7f\0\x07integer\x01x\0\x06nu\
+mber\x01u\0\x04text\x01s\0\x05texts\x01)\0\x04\0\x05value\x03\0*\x01m\x03\x03low\
+\x06medium\x04high\x04\0\x04tier\x03\0,\x01o\x02uu\x01q\x05\x05plain\0\0\x05rang\
+e\x01.\0\x06models\0\0\x04tier\x01-\0\x06labels\0\0\x04\0\x07meaning\x03\0/\x01r\
+\x04\x04names\x07summarys\x07default+\x07meaning0\x04\0\x07setting\x03\01\x01m\x03\
+\x04none\x06newest\x0cconversation\x04\0\x0creads-prompt\x03\03\x01r\x03\x06prom\
+pt4\x06labels)\x06tenant\x7f\x04\0\x05reads\x03\05\x01p2\x01r\x07\x04names\x07ve\
+rsions\x07summarys\x08settings7\x05reads6\x06denies\x7f\x07reasons)\x04\0\x08man\
+ifest\x03\08\x03\0\x1bwasmgate:policy/types@2.0.0\x05\0\x02\x03\0\0\x05value\x01\
+B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\
+\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/settings@2.0.0\x05\x02\x01B\x04\x01\
+m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
+\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\0\x19wasmgate:policy/log@2.0.0\x05\
+\x03\x02\x03\0\0\x05limit\x01B\x12\x02\x03\x02\x01\x04\x04\0\x05limit\x03\0\0\x01\
+@\0\0s\x04\0\x02id\x01\x02\x04\0\x07dialect\x01\x02\x01ks\x01@\0\0\x03\x04\0\x06\
+tenant\x01\x04\x01p\x01\x01@\0\0\x05\x04\0\x06limits\x01\x06\x01@\x01\x04names\0\
+\x03\x04\0\x05label\x01\x07\x01o\x02ss\x01p\x08\x01@\0\0\x09\x04\0\x06labels\x01\
+\x0a\x04\0\x05hints\x01\x0a\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x05\x02\
 \x03\0\0\x07request\x02\x03\0\0\x06prompt\x02\x03\0\0\x09candidate\x02\x03\0\0\x05\
 model\x02\x03\0\0\x0dcost-estimate\x02\x03\0\0\x08manifest\x01B\x19\x02\x03\x02\x01\
-\x05\x04\0\x07request\x03\0\0\x02\x03\x02\x01\x06\x04\0\x06prompt\x03\0\x02\x02\x03\
-\x02\x01\x07\x04\0\x09candidate\x03\0\x04\x02\x03\x02\x01\x08\x04\0\x05model\x03\
-\0\x06\x02\x03\x02\x01\x09\x04\0\x0dcost-estimate\x03\0\x08\x02\x03\x02\x01\x0a\x04\
+\x06\x04\0\x07request\x03\0\0\x02\x03\x02\x01\x07\x04\0\x06prompt\x03\0\x02\x02\x03\
+\x02\x01\x08\x04\0\x09candidate\x03\0\x04\x02\x03\x02\x01\x09\x04\0\x05model\x03\
+\0\x06\x02\x03\x02\x01\x0a\x04\0\x0dcost-estimate\x03\0\x08\x02\x03\x02\x01\x0b\x04\
 \0\x08manifest\x03\0\x0a\x01@\0\0\x0b\x04\0\x08describe\x01\x0c\x01j\0\x01s\x01@\
 \0\0\x0d\x04\0\x09configure\x01\x0e\x01p\x07\x01@\x01\x06models\x0f\x01\0\x04\0\x0a\
 set-models\x01\x10\x01p\x05\x01p\x09\x01j\x01\x12\x01s\x01@\x03\x07request\x01\x06\
 prompt\x03\x0acandidates\x11\0\x13\x04\0\x08estimate\x01\x14\x04\0\x1awasmgate:p\
-olicy/cost@2.0.0\x05\x0b\x04\0!wasmgate:policy/cost-policy@2.0.0\x04\0\x0b\x11\x01\
+olicy/cost@2.0.0\x05\x0c\x04\0!wasmgate:policy/cost-policy@2.0.0\x04\0\x0b\x11\x01\
 \0\x0bcost-policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compone\
 nt\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
@@ -1080,41 +1162,46 @@ pub use __export_cost_policy_impl as export_cost_world;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1773] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xcb\x0c\x01A\x02\x01\
-A\x09\x01B1\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1995] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa9\x0e\x01A\x02\x01\
+A\x0a\x01B:\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
 \x01r\x03\x04roley\x05starty\x06lengthy\x04\0\x07message\x03\0\x02\x01p\x03\x01r\
-\x02\x04texts\x08messages\x04\x04\0\x06prompt\x03\0\x05\x01r\x03\x08messagesy\x05\
-bytesw\x06labelsy\x04\0\x08left-out\x03\0\x07\x01r\x02\x05limitw\x04leftw\x04\0\x06\
-budget\x03\0\x09\x01ky\x01k\x0a\x01r\x0e\x09requested\x0b\x0fanswered-before\x0b\
-\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x0b\x09streaming\x7f\x05tools\x7f\
-\x06images\x7f\x11structured-output\x7f\x08messagesy\x0atext-bytesw\x0cnewest-by\
-tesw\x06budget\x0c\x08left-out\x08\x04\0\x07request\x03\0\x0d\x01m\x02\x05local\x05\
-cloud\x04\0\x08location\x03\0\x0f\x01n\x03\x05tools\x06images\x11structured-outp\
-ut\x04\0\x0ccapabilities\x03\0\x11\x01r\x02\x05inputw\x06outputw\x04\0\x05price\x03\
-\0\x13\x01k\x14\x01r\x06\x04names\x07backends\x08location\x10\x05price\x15\x0eco\
-ntext-window\x0b\x0ccapabilities\x12\x04\0\x05model\x03\0\x16\x01m\x04\x07unknow\
-n\x07healthy\x08degraded\x04down\x04\0\x06health\x03\0\x18\x01m\x03\x06closed\x09\
-half-open\x04open\x04\0\x07breaker\x03\0\x1a\x01r\x03\x0cinput-tokensy\x0doutput\
--tokensy\x04costw\x04\0\x0dcost-estimate\x03\0\x1c\x01r\x08\x05modely\x06health}\
-\x07breaker}\x09in-flighty\x07latencyu\x13time-to-first-tokenu\x11tokens-per-sec\
-ondu\x08estimate\x1d\x04\0\x09candidate\x03\0\x1e\x01ps\x01q\x05\x07boolean\x01\x7f\
-\0\x07integer\x01x\0\x06number\x01u\0\x04text\x01s\0\x05texts\x01\x20\0\x04\0\x05\
-value\x03\0!\x01m\x03\x03low\x06medium\x04high\x04\0\x04tier\x03\0#\x01o\x02uu\x01\
-q\x05\x05plain\0\0\x05range\x01%\0\x06models\0\0\x04tier\x01$\0\x06labels\0\0\x04\
-\0\x07meaning\x03\0&\x01r\x04\x04names\x07summarys\x07default\"\x07meaning'\x04\0\
-\x07setting\x03\0(\x01m\x03\x04none\x06newest\x0cconversation\x04\0\x0creads-pro\
-mpt\x03\0*\x01r\x03\x06prompt+\x06labels\x20\x06tenant\x7f\x04\0\x05reads\x03\0,\
-\x01p)\x01r\x07\x04names\x07versions\x07summarys\x08settings.\x05reads-\x06denie\
-s\x7f\x07reasons\x20\x04\0\x08manifest\x03\0/\x03\0\x1bwasmgate:policy/types@2.0\
-.0\x05\0\x02\x03\0\0\x05value\x01B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\
-\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/\
-settings@2.0.0\x05\x02\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\
-\x05level\x03\0\0\x01@\x02\x05level\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\
-\0\x19wasmgate:policy/log@2.0.0\x05\x03\x01B\x0d\x01@\0\0s\x04\0\x02id\x01\0\x04\
-\0\x07dialect\x01\0\x01ks\x01@\0\0\x01\x04\0\x06tenant\x01\x02\x01@\x01\x04names\
-\0\x01\x04\0\x05label\x01\x03\x01o\x02ss\x01p\x04\x01@\0\0\x05\x04\0\x06labels\x01\
-\x06\x04\0\x05hints\x01\x06\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x04\x04\
+\x02\x04texts\x08messages\x04\x04\0\x0cconversation\x03\0\x05\x01q\x03\x04none\0\
+\0\x06newest\x01s\0\x0cconversation\x01\x06\0\x04\0\x06prompt\x03\0\x07\x01r\x03\
+\x08messagesy\x05bytesw\x06labelsy\x04\0\x08left-out\x03\0\x09\x01r\x02\x05limit\
+w\x04leftw\x04\0\x06budget\x03\0\x0b\x01m\x04\x08requests\x06tokens\x05money\x0a\
+concurrent\x04\0\x07measure\x03\0\x0d\x01kw\x01r\x04\x07measure\x0e\x04mostw\x04\
+leftw\x07ends-in\x0f\x04\0\x05limit\x03\0\x10\x01ky\x01k\x0c\x01r\x0e\x09request\
+ed\x12\x0fanswered-before\x12\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x12\x09\
+streaming\x7f\x05tools\x7f\x06images\x7f\x11structured-output\x7f\x08messagesy\x0a\
+text-bytesw\x0cnewest-bytesw\x06budget\x13\x08left-out\x0a\x04\0\x07request\x03\0\
+\x14\x01m\x02\x05local\x05cloud\x04\0\x08location\x03\0\x16\x01n\x03\x05tools\x06\
+images\x11structured-output\x04\0\x0ccapabilities\x03\0\x18\x01r\x02\x05inputw\x06\
+outputw\x04\0\x05price\x03\0\x1a\x01k\x1b\x01o\x02ss\x01p\x1d\x01r\x07\x04names\x07\
+backends\x08location\x17\x05price\x1c\x0econtext-window\x12\x0ccapabilities\x19\x06\
+labels\x1e\x04\0\x05model\x03\0\x1f\x01m\x04\x07unknown\x07healthy\x08degraded\x04\
+down\x04\0\x06health\x03\0!\x01m\x03\x06closed\x09half-open\x04open\x04\0\x07bre\
+aker\x03\0#\x01r\x03\x0cinput-tokensy\x0doutput-tokensy\x04costw\x04\0\x0dcost-e\
+stimate\x03\0%\x01r\x09\x05modely\x06health}\x07breaker}\x09in-flighty\x09time-l\
+eftu\x07latencyu\x13time-to-first-tokenu\x11tokens-per-secondu\x08estimate&\x04\0\
+\x09candidate\x03\0'\x01ps\x01q\x05\x07boolean\x01\x7f\0\x07integer\x01x\0\x06nu\
+mber\x01u\0\x04text\x01s\0\x05texts\x01)\0\x04\0\x05value\x03\0*\x01m\x03\x03low\
+\x06medium\x04high\x04\0\x04tier\x03\0,\x01o\x02uu\x01q\x05\x05plain\0\0\x05rang\
+e\x01.\0\x06models\0\0\x04tier\x01-\0\x06labels\0\0\x04\0\x07meaning\x03\0/\x01r\
+\x04\x04names\x07summarys\x07default+\x07meaning0\x04\0\x07setting\x03\01\x01m\x03\
+\x04none\x06newest\x0cconversation\x04\0\x0creads-prompt\x03\03\x01r\x03\x06prom\
+pt4\x06labels)\x06tenant\x7f\x04\0\x05reads\x03\05\x01p2\x01r\x07\x04names\x07ve\
+rsions\x07summarys\x08settings7\x05reads6\x06denies\x7f\x07reasons)\x04\0\x08man\
+ifest\x03\08\x03\0\x1bwasmgate:policy/types@2.0.0\x05\0\x02\x03\0\0\x05value\x01\
+B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\
+\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/settings@2.0.0\x05\x02\x01B\x04\x01\
+m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
+\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\0\x19wasmgate:policy/log@2.0.0\x05\
+\x03\x02\x03\0\0\x05limit\x01B\x12\x02\x03\x02\x01\x04\x04\0\x05limit\x03\0\0\x01\
+@\0\0s\x04\0\x02id\x01\x02\x04\0\x07dialect\x01\x02\x01ks\x01@\0\0\x03\x04\0\x06\
+tenant\x01\x04\x01p\x01\x01@\0\0\x05\x04\0\x06limits\x01\x06\x01@\x01\x04names\0\
+\x03\x04\0\x05label\x01\x07\x01o\x02ss\x01p\x08\x01@\0\0\x09\x04\0\x06labels\x01\
+\x0a\x04\0\x05hints\x01\x0a\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x05\x04\
 \0Awasmgate:policy/cost-policy-with-all-of-its-exports-removed@2.0.0\x04\0\x0b1\x01\
 \0+cost-policy-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cpr\
 ocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";

@@ -81,29 +81,54 @@ pub mod wasmgate {
                         .finish()
                 }
             }
-            /// What a policy reads of the conversation. By its manifest: `none`: no text and no message; `newest`: the newest message
-            /// of the user; `conversation`: all messages, oldest first.
+            /// The messages of a conversation that are shown, in one piece.
+            #[derive(Clone, PartialEq)]
+            pub struct Conversation {
+                /// Their texts, one after the other.
+                pub text: _rt::String,
+                /// The messages, oldest first.
+                pub messages: _rt::Vec<Message>,
+            }
+            impl ::core::fmt::Debug for Conversation {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Conversation")
+                        .field("text", &self.text)
+                        .field("messages", &self.messages)
+                        .finish()
+                }
+            }
+            /// What a policy reads of the conversation, as its manifest says.
             ///
             /// What a policy is shown is bounded by the operator's input limit (1 MiB unless configured, above what the
             /// default limits of a request let in): texts and labels, each with 64 bytes in addition. Of a conversation beyond
             /// it, the first message and the newest ones that fit are here. A first message above a quarter of the limit is cut
             /// to its beginning, and so is a newest one that does not fit. `left-out` says what is missing.
             #[derive(Clone, PartialEq)]
-            pub struct Prompt {
-                /// The texts of all messages that are shown, one after the other.
-                pub text: _rt::String,
-                /// The messages that are shown, oldest first.
-                pub messages: _rt::Vec<Message>,
+            pub enum Prompt {
+                /// The policy reads no text.
+                None,
+                /// The text of the user's newest message; empty if there is none.
+                Newest(_rt::String),
+                /// All messages.
+                Conversation(Conversation),
             }
             impl ::core::fmt::Debug for Prompt {
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
-                    f.debug_struct("Prompt")
-                        .field("text", &self.text)
-                        .field("messages", &self.messages)
-                        .finish()
+                    match self {
+                        Prompt::None => f.debug_tuple("Prompt::None").finish(),
+                        Prompt::Newest(e) => {
+                            f.debug_tuple("Prompt::Newest").field(e).finish()
+                        }
+                        Prompt::Conversation(e) => {
+                            f.debug_tuple("Prompt::Conversation").field(e).finish()
+                        }
+                    }
                 }
             }
             /// What a policy is not shown of what it reads, because of the operator's input limit.
@@ -147,6 +172,75 @@ pub mod wasmgate {
                     f.debug_struct("Budget")
                         .field("limit", &self.limit)
                         .field("left", &self.left)
+                        .finish()
+                }
+            }
+            /// What a limit counts.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum Measure {
+                /// Requests that were admitted.
+                Requests,
+                /// Tokens, input and output.
+                Tokens,
+                /// Money, in nano-dollars.
+                Money,
+                /// Requests in flight.
+                Concurrent,
+            }
+            impl ::core::fmt::Debug for Measure {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Measure::Requests => f.debug_tuple("Measure::Requests").finish(),
+                        Measure::Tokens => f.debug_tuple("Measure::Tokens").finish(),
+                        Measure::Money => f.debug_tuple("Measure::Money").finish(),
+                        Measure::Concurrent => {
+                            f.debug_tuple("Measure::Concurrent").finish()
+                        }
+                    }
+                }
+            }
+            impl Measure {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> Measure {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => Measure::Requests,
+                        1 => Measure::Tokens,
+                        2 => Measure::Money,
+                        3 => Measure::Concurrent,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// A limit of the tenant's, or of a group above it, that applies to the request.
+            #[repr(C)]
+            #[derive(Clone, Copy, PartialEq)]
+            pub struct Limit {
+                /// What it counts.
+                pub measure: Measure,
+                /// The most that it allows in its current window; 0 where it allows nothing.
+                pub most: u64,
+                /// What is left of that, 0 to `most`. Reservations of requests in flight are already taken off.
+                pub left: u64,
+                /// When its window ends, in seconds from now. `none`: never.
+                pub ends_in: ::core::option::Option<u64>,
+            }
+            impl ::core::fmt::Debug for Limit {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Limit")
+                        .field("measure", &self.measure)
+                        .field("most", &self.most)
+                        .field("left", &self.left)
+                        .field("ends-in", &self.ends_in)
                         .finish()
                 }
             }
@@ -286,6 +380,8 @@ pub mod wasmgate {
                 pub context_window: ::core::option::Option<u32>,
                 /// What it can do besides text.
                 pub capabilities: Capabilities,
+                /// The operator's labels for it: name, value. Names are unique; their order has no meaning.
+                pub labels: _rt::Vec<(_rt::String, _rt::String)>,
             }
             impl ::core::fmt::Debug for Model {
                 fn fmt(
@@ -299,6 +395,7 @@ pub mod wasmgate {
                         .field("price", &self.price)
                         .field("context-window", &self.context_window)
                         .field("capabilities", &self.capabilities)
+                        .field("labels", &self.labels)
                         .finish()
                 }
             }
@@ -416,6 +513,9 @@ pub mod wasmgate {
                 pub breaker: u8,
                 /// Requests that the gateway has under way to its backend, this one not counted.
                 pub in_flight: u32,
+                /// How much of the time that an answer of this model may take is left, in seconds, 0 or more. It counts from the
+                /// request's arrival, also for a fallback.
+                pub time_left: f64,
                 /// What the whole of a recent call took, in seconds, above 0: a moving average that weighs recent calls more, as the
                 /// next two. 0 until a call ended.
                 pub latency: f64,
@@ -436,6 +536,7 @@ pub mod wasmgate {
                         .field("health", &self.health)
                         .field("breaker", &self.breaker)
                         .field("in-flight", &self.in_flight)
+                        .field("time-left", &self.time_left)
                         .field("latency", &self.latency)
                         .field("time-to-first-token", &self.time_to_first_token)
                         .field("tokens-per-second", &self.tokens_per_second)
@@ -624,7 +725,7 @@ pub mod wasmgate {
                 /// The labels (request headers that the operator's allow-list lets policies see, and the labels of the tenant's
                 /// group), by name in lower case; `*`: all of them.
                 pub labels: _rt::Vec<_rt::String>,
-                /// The tenant's name and budget.
+                /// The tenant's name, budget and limits.
                 pub tenant: bool,
             }
             impl ::core::fmt::Debug for Reads {
@@ -891,6 +992,7 @@ pub mod wasmgate {
             #[doc(hidden)]
             static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
             use super::super::super::_rt;
+            pub type Limit = super::super::super::wasmgate::policy::types::Limit;
             #[allow(unused_unsafe, clippy::all)]
             /// The request's id as in the `x-wasmgate-request-id` header. It carries no meaning, but no two requests share
             /// one: it is fit for log lines and, hashed, for choosing a share of requests.
@@ -1021,6 +1123,75 @@ pub mod wasmgate {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result6
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The limits that apply to the request: of each measure, the one with the least left. Empty for a policy that does not read
+            /// tenants.
+            #[allow(async_fn_in_trait)]
+            pub fn limits() -> _rt::Vec<Limit> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "wasmgate:policy/request-facts@2.0.0")]
+                    unsafe extern "C" {
+                        #[link_name = "limits"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base9 = l2;
+                    let len9 = l3;
+                    let mut result9 = _rt::Vec::with_capacity(len9);
+                    for i in 0..len9 {
+                        let base = base9.add(i * 40);
+                        let e9 = {
+                            let l4 = i32::from(*base.add(0).cast::<u8>());
+                            let l5 = *base.add(8).cast::<i64>();
+                            let l6 = *base.add(16).cast::<i64>();
+                            let l7 = i32::from(*base.add(24).cast::<u8>());
+                            super::super::super::wasmgate::policy::types::Limit {
+                                measure: super::super::super::wasmgate::policy::types::Measure::_lift(
+                                    l4 as u8,
+                                ),
+                                most: l5 as u64,
+                                left: l6 as u64,
+                                ends_in: match l7 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l8 = *base.add(32).cast::<i64>();
+                                            l8 as u64
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                },
+                            }
+                        };
+                        result9.push(e9);
+                    }
+                    _rt::cabi_dealloc(base9, len9 * 40, 8);
+                    let result10 = result9;
+                    result10
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -1836,13 +2007,13 @@ pub mod exports {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
                         {
-                            let base13 = arg0;
-                            let len13 = arg1;
-                            let mut result13 = _rt::Vec::with_capacity(len13);
-                            for i in 0..len13 {
-                                let base = base13
-                                    .add(i * (48 + 4 * ::core::mem::size_of::<*const u8>()));
-                                let e13 = {
+                            let base22 = arg0;
+                            let len22 = arg1;
+                            let mut result22 = _rt::Vec::with_capacity(len22);
+                            for i in 0..len22 {
+                                let base = base22
+                                    .add(i * (48 + 6 * ::core::mem::size_of::<*const u8>()));
+                                let e22 = {
                                     let l0 = *base.add(0).cast::<*mut u8>();
                                     let l1 = *base
                                         .add(::core::mem::size_of::<*const u8>())
@@ -1884,6 +2055,50 @@ pub mod exports {
                                         *base
                                             .add(40 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>(),
+                                    );
+                                    let l13 = *base
+                                        .add(40 + 5 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l14 = *base
+                                        .add(40 + 6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let base21 = l13;
+                                    let len21 = l14;
+                                    let mut result21 = _rt::Vec::with_capacity(len21);
+                                    for i in 0..len21 {
+                                        let base = base21
+                                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                        let e21 = {
+                                            let l15 = *base.add(0).cast::<*mut u8>();
+                                            let l16 = *base
+                                                .add(::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len17 = l16;
+                                            let bytes17 = _rt::Vec::from_raw_parts(
+                                                l15.cast(),
+                                                len17,
+                                                len17,
+                                            );
+                                            let l18 = *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l19 = *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len20 = l19;
+                                            let bytes20 = _rt::Vec::from_raw_parts(
+                                                l18.cast(),
+                                                len20,
+                                                len20,
+                                            );
+                                            (_rt::string_lift(bytes17), _rt::string_lift(bytes20))
+                                        };
+                                        result21.push(e21);
+                                    }
+                                    _rt::cabi_dealloc(
+                                        base21,
+                                        len21 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        ::core::mem::size_of::<*const u8>(),
                                     );
                                     super::super::super::super::wasmgate::policy::types::Model {
                                         name: _rt::string_lift(bytes2),
@@ -1927,16 +2142,17 @@ pub mod exports {
                                             | super::super::super::super::wasmgate::policy::types::Capabilities::from_bits_retain(
                                                 ((l12 as u8) << 0) as _,
                                             ),
+                                        labels: result21,
                                     }
                                 };
-                                result13.push(e13);
+                                result22.push(e22);
                             }
                             _rt::cabi_dealloc(
-                                base13,
-                                len13 * (48 + 4 * ::core::mem::size_of::<*const u8>()),
+                                base22,
+                                len22 * (48 + 6 * ::core::mem::size_of::<*const u8>()),
                                 8,
                             );
-                            T_::set_models(result13)
+                            T_::set_models(result22)
                         };
                     }
                 }
@@ -1945,7 +2161,7 @@ pub mod exports {
                 pub unsafe fn _export_route_cabi<T_: Guest>(arg0: *mut u8) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result30 = {
+                        let result35 = {
                             let l0 = i32::from(*arg0.add(0).cast::<u8>());
                             let l2 = i32::from(*arg0.add(8).cast::<u8>());
                             let l4 = i32::from(*arg0.add(16).cast::<u8>());
@@ -1962,30 +2178,67 @@ pub mod exports {
                             let l18 = *arg0.add(80).cast::<i32>();
                             let l19 = *arg0.add(88).cast::<i64>();
                             let l20 = *arg0.add(96).cast::<i32>();
-                            let l21 = *arg0.add(104).cast::<*mut u8>();
-                            let l22 = *arg0
-                                .add(104 + 1 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len23 = l22;
-                            let bytes23 = _rt::Vec::from_raw_parts(
-                                l21.cast(),
-                                len23,
-                                len23,
-                            );
-                            let l24 = *arg0
-                                .add(104 + 2 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l25 = *arg0
-                                .add(104 + 3 * ::core::mem::size_of::<*const u8>())
-                                .cast::<usize>();
-                            let len26 = l25;
-                            let l27 = *arg0
-                                .add(104 + 4 * ::core::mem::size_of::<*const u8>())
-                                .cast::<*mut u8>();
-                            let l28 = *arg0
+                            let l21 = i32::from(*arg0.add(104).cast::<u8>());
+                            use super::super::super::super::wasmgate::policy::types::Prompt as V31;
+                            let v31 = match l21 {
+                                0 => V31::None,
+                                1 => {
+                                    let e31 = {
+                                        let l22 = *arg0
+                                            .add(104 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l23 = *arg0
+                                            .add(104 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len24 = l23;
+                                        let bytes24 = _rt::Vec::from_raw_parts(
+                                            l22.cast(),
+                                            len24,
+                                            len24,
+                                        );
+                                        _rt::string_lift(bytes24)
+                                    };
+                                    V31::Newest(e31)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 2, "invalid enum discriminant");
+                                    let e31 = {
+                                        let l25 = *arg0
+                                            .add(104 + 1 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l26 = *arg0
+                                            .add(104 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len27 = l26;
+                                        let bytes27 = _rt::Vec::from_raw_parts(
+                                            l25.cast(),
+                                            len27,
+                                            len27,
+                                        );
+                                        let l28 = *arg0
+                                            .add(104 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l29 = *arg0
+                                            .add(104 + 4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len30 = l29;
+                                        super::super::super::super::wasmgate::policy::types::Conversation {
+                                            text: _rt::string_lift(bytes27),
+                                            messages: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l28.cast(), len30, len30)),
+                                        }
+                                    };
+                                    V31::Conversation(e31)
+                                }
+                            };
+                            let l32 = *arg0
                                 .add(104 + 5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l33 = *arg0
+                                .add(104 + 6 * ::core::mem::size_of::<*const u8>())
                                 .cast::<usize>();
-                            let len29 = l28;
+                            let len34 = l33;
                             T_::route(
                                 super::super::super::super::wasmgate::policy::types::Request {
                                     requested: match l0 {
@@ -2051,152 +2304,147 @@ pub mod exports {
                                         labels: l20 as u32,
                                     },
                                 },
-                                super::super::super::super::wasmgate::policy::types::Prompt {
-                                    text: _rt::string_lift(bytes23),
-                                    messages: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l24.cast(), len26, len26)),
-                                },
+                                v31,
                                 <_ as From<
                                     _rt::Vec<_>,
-                                >>::from(_rt::Vec::from_raw_parts(l27.cast(), len29, len29)),
+                                >>::from(_rt::Vec::from_raw_parts(l32.cast(), len34, len34)),
                             )
                         };
                         _rt::cabi_dealloc(
                             arg0,
-                            104 + 6 * ::core::mem::size_of::<*const u8>(),
+                            112 + 6 * ::core::mem::size_of::<*const u8>(),
                             8,
                         );
-                        let ptr31 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result30 {
+                        let ptr36 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result35 {
                             Ok(e) => {
-                                *ptr31.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr36.add(0).cast::<u8>() = (0i32) as u8;
                                 match e {
                                     Verdict::Route(e) => {
-                                        *ptr31.add(8).cast::<u8>() = (0i32) as u8;
+                                        *ptr36.add(8).cast::<u8>() = (0i32) as u8;
                                         let Decision {
-                                            ranking: ranking32,
-                                            complexity: complexity32,
-                                            tier: tier32,
-                                            reason: reason32,
+                                            ranking: ranking37,
+                                            complexity: complexity37,
+                                            tier: tier37,
+                                            reason: reason37,
                                         } = e;
-                                        let vec33 = <_ as Into<_rt::Vec<_>>>::into(ranking32)
+                                        let vec38 = <_ as Into<_rt::Vec<_>>>::into(ranking37)
                                             .into_boxed_slice();
-                                        let ptr33 = vec33.as_ptr().cast::<u8>();
-                                        let len33 = vec33.len();
-                                        ::core::mem::forget(vec33);
-                                        *ptr31
+                                        let ptr38 = vec38.as_ptr().cast::<u8>();
+                                        let len38 = vec38.len();
+                                        ::core::mem::forget(vec38);
+                                        *ptr36
                                             .add(16 + 1 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len33;
-                                        *ptr31.add(16).cast::<*mut u8>() = ptr33.cast_mut();
-                                        match complexity32 {
+                                            .cast::<usize>() = len38;
+                                        *ptr36.add(16).cast::<*mut u8>() = ptr38.cast_mut();
+                                        match complexity37 {
                                             Some(e) => {
-                                                *ptr31
+                                                *ptr36
                                                     .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                *ptr31
+                                                *ptr36
                                                     .add(24 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<f64>() = _rt::as_f64(e);
                                             }
                                             None => {
-                                                *ptr31
+                                                *ptr36
                                                     .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        match tier32 {
+                                        match tier37 {
                                             Some(e) => {
-                                                *ptr31
+                                                *ptr36
                                                     .add(32 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                *ptr31
+                                                *ptr36
                                                     .add(33 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (e.clone() as i32) as u8;
                                             }
                                             None => {
-                                                *ptr31
+                                                *ptr36
                                                     .add(32 + 2 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        match reason32 {
+                                        match reason37 {
                                             Reason::Text(e) => {
-                                                *ptr31
+                                                *ptr36
                                                     .add(32 + 3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (0i32) as u8;
-                                                let vec34 = (e.into_bytes()).into_boxed_slice();
-                                                let ptr34 = vec34.as_ptr().cast::<u8>();
-                                                let len34 = vec34.len();
-                                                ::core::mem::forget(vec34);
-                                                *ptr31
+                                                let vec39 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr39 = vec39.as_ptr().cast::<u8>();
+                                                let len39 = vec39.len();
+                                                ::core::mem::forget(vec39);
+                                                *ptr36
                                                     .add(32 + 5 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len34;
-                                                *ptr31
+                                                    .cast::<usize>() = len39;
+                                                *ptr36
                                                     .add(32 + 4 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr34.cast_mut();
+                                                    .cast::<*mut u8>() = ptr39.cast_mut();
                                             }
                                             Reason::Code(e) => {
-                                                *ptr31
+                                                *ptr36
                                                     .add(32 + 3 * ::core::mem::size_of::<*const u8>())
                                                     .cast::<u8>() = (1i32) as u8;
-                                                let (t35_0, t35_1) = e;
-                                                *ptr31
+                                                let (t40_0, t40_1) = e;
+                                                *ptr36
                                                     .add(32 + 4 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i32>() = _rt::as_i32(t35_0);
-                                                let vec36 = <_ as Into<_rt::Vec<_>>>::into(t35_1)
+                                                    .cast::<i32>() = _rt::as_i32(t40_0);
+                                                let vec41 = <_ as Into<_rt::Vec<_>>>::into(t40_1)
                                                     .into_boxed_slice();
-                                                let ptr36 = vec36.as_ptr().cast::<u8>();
-                                                let len36 = vec36.len();
-                                                ::core::mem::forget(vec36);
-                                                *ptr31
+                                                let ptr41 = vec41.as_ptr().cast::<u8>();
+                                                let len41 = vec41.len();
+                                                ::core::mem::forget(vec41);
+                                                *ptr36
                                                     .add(32 + 6 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len36;
-                                                *ptr31
+                                                    .cast::<usize>() = len41;
+                                                *ptr36
                                                     .add(32 + 5 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr36.cast_mut();
+                                                    .cast::<*mut u8>() = ptr41.cast_mut();
                                             }
                                         }
                                     }
                                     Verdict::Deny(e) => {
-                                        *ptr31.add(8).cast::<u8>() = (1i32) as u8;
-                                        let Denial { code: code37, reason: reason37 } = e;
-                                        let vec38 = (code37.into_bytes()).into_boxed_slice();
-                                        let ptr38 = vec38.as_ptr().cast::<u8>();
-                                        let len38 = vec38.len();
-                                        ::core::mem::forget(vec38);
-                                        *ptr31
+                                        *ptr36.add(8).cast::<u8>() = (1i32) as u8;
+                                        let Denial { code: code42, reason: reason42 } = e;
+                                        let vec43 = (code42.into_bytes()).into_boxed_slice();
+                                        let ptr43 = vec43.as_ptr().cast::<u8>();
+                                        let len43 = vec43.len();
+                                        ::core::mem::forget(vec43);
+                                        *ptr36
                                             .add(16 + 1 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len38;
-                                        *ptr31.add(16).cast::<*mut u8>() = ptr38.cast_mut();
-                                        let vec39 = (reason37.into_bytes()).into_boxed_slice();
-                                        let ptr39 = vec39.as_ptr().cast::<u8>();
-                                        let len39 = vec39.len();
-                                        ::core::mem::forget(vec39);
-                                        *ptr31
+                                            .cast::<usize>() = len43;
+                                        *ptr36.add(16).cast::<*mut u8>() = ptr43.cast_mut();
+                                        let vec44 = (reason42.into_bytes()).into_boxed_slice();
+                                        let ptr44 = vec44.as_ptr().cast::<u8>();
+                                        let len44 = vec44.len();
+                                        ::core::mem::forget(vec44);
+                                        *ptr36
                                             .add(16 + 3 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<usize>() = len39;
-                                        *ptr31
+                                            .cast::<usize>() = len44;
+                                        *ptr36
                                             .add(16 + 2 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<*mut u8>() = ptr39.cast_mut();
+                                            .cast::<*mut u8>() = ptr44.cast_mut();
                                     }
                                     Verdict::Pass => {
-                                        *ptr31.add(8).cast::<u8>() = (2i32) as u8;
+                                        *ptr36.add(8).cast::<u8>() = (2i32) as u8;
                                     }
                                 }
                             }
                             Err(e) => {
-                                *ptr31.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec40 = (e.into_bytes()).into_boxed_slice();
-                                let ptr40 = vec40.as_ptr().cast::<u8>();
-                                let len40 = vec40.len();
-                                ::core::mem::forget(vec40);
-                                *ptr31
+                                *ptr36.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec45 = (e.into_bytes()).into_boxed_slice();
+                                let ptr45 = vec45.as_ptr().cast::<u8>();
+                                let len45 = vec45.len();
+                                ::core::mem::forget(vec45);
+                                *ptr36
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len40;
-                                *ptr31.add(8).cast::<*mut u8>() = ptr40.cast_mut();
+                                    .cast::<usize>() = len45;
+                                *ptr36.add(8).cast::<*mut u8>() = ptr45.cast_mut();
                             }
                         };
-                        ptr31
+                        ptr36
                     }
                 }
                 #[doc(hidden)]
@@ -2519,47 +2767,52 @@ macro_rules! __export_routing_policy_impl {
         (link_section =
         "component-type:wit-bindgen:0.63.0:wasmgate:policy@2.0.0:routing-policy:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2221] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2443] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa8\x10\x01A\x02\x01\
-A\x11\x01B1\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x86\x12\x01A\x02\x01\
+A\x12\x01B:\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
 \x01r\x03\x04roley\x05starty\x06lengthy\x04\0\x07message\x03\0\x02\x01p\x03\x01r\
-\x02\x04texts\x08messages\x04\x04\0\x06prompt\x03\0\x05\x01r\x03\x08messagesy\x05\
-bytesw\x06labelsy\x04\0\x08left-out\x03\0\x07\x01r\x02\x05limitw\x04leftw\x04\0\x06\
-budget\x03\0\x09\x01ky\x01k\x0a\x01r\x0e\x09requested\x0b\x0fanswered-before\x0b\
-\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x0b\x09streaming\x7f\x05tools\x7f\
-\x06images\x7f\x11structured-output\x7f\x08messagesy\x0atext-bytesw\x0cnewest-by\
-tesw\x06budget\x0c\x08left-out\x08\x04\0\x07request\x03\0\x0d\x01m\x02\x05local\x05\
-cloud\x04\0\x08location\x03\0\x0f\x01n\x03\x05tools\x06images\x11structured-outp\
-ut\x04\0\x0ccapabilities\x03\0\x11\x01r\x02\x05inputw\x06outputw\x04\0\x05price\x03\
-\0\x13\x01k\x14\x01r\x06\x04names\x07backends\x08location\x10\x05price\x15\x0eco\
-ntext-window\x0b\x0ccapabilities\x12\x04\0\x05model\x03\0\x16\x01m\x04\x07unknow\
-n\x07healthy\x08degraded\x04down\x04\0\x06health\x03\0\x18\x01m\x03\x06closed\x09\
-half-open\x04open\x04\0\x07breaker\x03\0\x1a\x01r\x03\x0cinput-tokensy\x0doutput\
--tokensy\x04costw\x04\0\x0dcost-estimate\x03\0\x1c\x01r\x08\x05modely\x06health}\
-\x07breaker}\x09in-flighty\x07latencyu\x13time-to-first-tokenu\x11tokens-per-sec\
-ondu\x08estimate\x1d\x04\0\x09candidate\x03\0\x1e\x01ps\x01q\x05\x07boolean\x01\x7f\
-\0\x07integer\x01x\0\x06number\x01u\0\x04text\x01s\0\x05texts\x01\x20\0\x04\0\x05\
-value\x03\0!\x01m\x03\x03low\x06medium\x04high\x04\0\x04tier\x03\0#\x01o\x02uu\x01\
-q\x05\x05plain\0\0\x05range\x01%\0\x06models\0\0\x04tier\x01$\0\x06labels\0\0\x04\
-\0\x07meaning\x03\0&\x01r\x04\x04names\x07summarys\x07default\"\x07meaning'\x04\0\
-\x07setting\x03\0(\x01m\x03\x04none\x06newest\x0cconversation\x04\0\x0creads-pro\
-mpt\x03\0*\x01r\x03\x06prompt+\x06labels\x20\x06tenant\x7f\x04\0\x05reads\x03\0,\
-\x01p)\x01r\x07\x04names\x07versions\x07summarys\x08settings.\x05reads-\x06denie\
-s\x7f\x07reasons\x20\x04\0\x08manifest\x03\0/\x03\0\x1bwasmgate:policy/types@2.0\
-.0\x05\0\x02\x03\0\0\x05value\x01B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\
-\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/\
-settings@2.0.0\x05\x02\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\
-\x05level\x03\0\0\x01@\x02\x05level\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\
-\0\x19wasmgate:policy/log@2.0.0\x05\x03\x01B\x0d\x01@\0\0s\x04\0\x02id\x01\0\x04\
-\0\x07dialect\x01\0\x01ks\x01@\0\0\x01\x04\0\x06tenant\x01\x02\x01@\x01\x04names\
-\0\x01\x04\0\x05label\x01\x03\x01o\x02ss\x01p\x04\x01@\0\0\x05\x04\0\x06labels\x01\
-\x06\x04\0\x05hints\x01\x06\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x04\x02\
+\x02\x04texts\x08messages\x04\x04\0\x0cconversation\x03\0\x05\x01q\x03\x04none\0\
+\0\x06newest\x01s\0\x0cconversation\x01\x06\0\x04\0\x06prompt\x03\0\x07\x01r\x03\
+\x08messagesy\x05bytesw\x06labelsy\x04\0\x08left-out\x03\0\x09\x01r\x02\x05limit\
+w\x04leftw\x04\0\x06budget\x03\0\x0b\x01m\x04\x08requests\x06tokens\x05money\x0a\
+concurrent\x04\0\x07measure\x03\0\x0d\x01kw\x01r\x04\x07measure\x0e\x04mostw\x04\
+leftw\x07ends-in\x0f\x04\0\x05limit\x03\0\x10\x01ky\x01k\x0c\x01r\x0e\x09request\
+ed\x12\x0fanswered-before\x12\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x12\x09\
+streaming\x7f\x05tools\x7f\x06images\x7f\x11structured-output\x7f\x08messagesy\x0a\
+text-bytesw\x0cnewest-bytesw\x06budget\x13\x08left-out\x0a\x04\0\x07request\x03\0\
+\x14\x01m\x02\x05local\x05cloud\x04\0\x08location\x03\0\x16\x01n\x03\x05tools\x06\
+images\x11structured-output\x04\0\x0ccapabilities\x03\0\x18\x01r\x02\x05inputw\x06\
+outputw\x04\0\x05price\x03\0\x1a\x01k\x1b\x01o\x02ss\x01p\x1d\x01r\x07\x04names\x07\
+backends\x08location\x17\x05price\x1c\x0econtext-window\x12\x0ccapabilities\x19\x06\
+labels\x1e\x04\0\x05model\x03\0\x1f\x01m\x04\x07unknown\x07healthy\x08degraded\x04\
+down\x04\0\x06health\x03\0!\x01m\x03\x06closed\x09half-open\x04open\x04\0\x07bre\
+aker\x03\0#\x01r\x03\x0cinput-tokensy\x0doutput-tokensy\x04costw\x04\0\x0dcost-e\
+stimate\x03\0%\x01r\x09\x05modely\x06health}\x07breaker}\x09in-flighty\x09time-l\
+eftu\x07latencyu\x13time-to-first-tokenu\x11tokens-per-secondu\x08estimate&\x04\0\
+\x09candidate\x03\0'\x01ps\x01q\x05\x07boolean\x01\x7f\0\x07integer\x01x\0\x06nu\
+mber\x01u\0\x04text\x01s\0\x05texts\x01)\0\x04\0\x05value\x03\0*\x01m\x03\x03low\
+\x06medium\x04high\x04\0\x04tier\x03\0,\x01o\x02uu\x01q\x05\x05plain\0\0\x05rang\
+e\x01.\0\x06models\0\0\x04tier\x01-\0\x06labels\0\0\x04\0\x07meaning\x03\0/\x01r\
+\x04\x04names\x07summarys\x07default+\x07meaning0\x04\0\x07setting\x03\01\x01m\x03\
+\x04none\x06newest\x0cconversation\x04\0\x0creads-prompt\x03\03\x01r\x03\x06prom\
+pt4\x06labels)\x06tenant\x7f\x04\0\x05reads\x03\05\x01p2\x01r\x07\x04names\x07ve\
+rsions\x07summarys\x08settings7\x05reads6\x06denies\x7f\x07reasons)\x04\0\x08man\
+ifest\x03\08\x03\0\x1bwasmgate:policy/types@2.0.0\x05\0\x02\x03\0\0\x05value\x01\
+B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\
+\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/settings@2.0.0\x05\x02\x01B\x04\x01\
+m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
+\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\0\x19wasmgate:policy/log@2.0.0\x05\
+\x03\x02\x03\0\0\x05limit\x01B\x12\x02\x03\x02\x01\x04\x04\0\x05limit\x03\0\0\x01\
+@\0\0s\x04\0\x02id\x01\x02\x04\0\x07dialect\x01\x02\x01ks\x01@\0\0\x03\x04\0\x06\
+tenant\x01\x04\x01p\x01\x01@\0\0\x05\x04\0\x06limits\x01\x06\x01@\x01\x04names\0\
+\x03\x04\0\x05label\x01\x07\x01o\x02ss\x01p\x08\x01@\0\0\x09\x04\0\x06labels\x01\
+\x0a\x04\0\x05hints\x01\x0a\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x05\x02\
 \x03\0\0\x07request\x02\x03\0\0\x06prompt\x02\x03\0\0\x09candidate\x02\x03\0\0\x05\
-model\x02\x03\0\0\x08manifest\x02\x03\0\0\x04tier\x01B%\x02\x03\x02\x01\x05\x04\0\
-\x07request\x03\0\0\x02\x03\x02\x01\x06\x04\0\x06prompt\x03\0\x02\x02\x03\x02\x01\
-\x07\x04\0\x09candidate\x03\0\x04\x02\x03\x02\x01\x08\x04\0\x05model\x03\0\x06\x02\
-\x03\x02\x01\x09\x04\0\x08manifest\x03\0\x08\x02\x03\x02\x01\x0a\x04\0\x04tier\x03\
+model\x02\x03\0\0\x08manifest\x02\x03\0\0\x04tier\x01B%\x02\x03\x02\x01\x06\x04\0\
+\x07request\x03\0\0\x02\x03\x02\x01\x07\x04\0\x06prompt\x03\0\x02\x02\x03\x02\x01\
+\x08\x04\0\x09candidate\x03\0\x04\x02\x03\x02\x01\x09\x04\0\x05model\x03\0\x06\x02\
+\x03\x02\x01\x0a\x04\0\x08manifest\x03\0\x08\x02\x03\x02\x01\x0b\x04\0\x04tier\x03\
 \0\x0a\x01pu\x01o\x02y\x0c\x01q\x02\x04text\x01s\0\x04code\x01\x0d\0\x04\0\x06re\
 ason\x03\0\x0e\x01py\x01ku\x01k\x0b\x01r\x04\x07ranking\x10\x0acomplexity\x11\x04\
 tier\x12\x06reason\x0f\x04\0\x08decision\x03\0\x13\x01r\x02\x04codes\x06reasons\x04\
@@ -2568,7 +2821,7 @@ tier\x12\x06reason\x0f\x04\0\x08decision\x03\0\x13\x01r\x02\x04codes\x06reasons\
 @\0\0\x1a\x04\0\x09configure\x01\x1b\x01p\x07\x01@\x01\x06models\x1c\x01\0\x04\0\
 \x0aset-models\x01\x1d\x01p\x05\x01j\x01\x18\x01s\x01@\x03\x07request\x01\x06pro\
 mpt\x03\x0acandidates\x1e\0\x1f\x04\0\x05route\x01\x20\x04\0\x1dwasmgate:policy/\
-routing@2.0.0\x05\x0b\x04\0$wasmgate:policy/routing-policy@2.0.0\x04\0\x0b\x14\x01\
+routing@2.0.0\x05\x0c\x04\0$wasmgate:policy/routing-policy@2.0.0\x04\0\x0b\x14\x01\
 \0\x0erouting-policy\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-comp\
 onent\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
@@ -2583,41 +2836,46 @@ pub use __export_routing_policy_impl as export_routing_world;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1779] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xce\x0c\x01A\x02\x01\
-A\x09\x01B1\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2001] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xac\x0e\x01A\x02\x01\
+A\x0a\x01B:\x01m\x04\x06system\x04user\x09assistant\x04tool\x04\0\x04role\x03\0\0\
 \x01r\x03\x04roley\x05starty\x06lengthy\x04\0\x07message\x03\0\x02\x01p\x03\x01r\
-\x02\x04texts\x08messages\x04\x04\0\x06prompt\x03\0\x05\x01r\x03\x08messagesy\x05\
-bytesw\x06labelsy\x04\0\x08left-out\x03\0\x07\x01r\x02\x05limitw\x04leftw\x04\0\x06\
-budget\x03\0\x09\x01ky\x01k\x0a\x01r\x0e\x09requested\x0b\x0fanswered-before\x0b\
-\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x0b\x09streaming\x7f\x05tools\x7f\
-\x06images\x7f\x11structured-output\x7f\x08messagesy\x0atext-bytesw\x0cnewest-by\
-tesw\x06budget\x0c\x08left-out\x08\x04\0\x07request\x03\0\x0d\x01m\x02\x05local\x05\
-cloud\x04\0\x08location\x03\0\x0f\x01n\x03\x05tools\x06images\x11structured-outp\
-ut\x04\0\x0ccapabilities\x03\0\x11\x01r\x02\x05inputw\x06outputw\x04\0\x05price\x03\
-\0\x13\x01k\x14\x01r\x06\x04names\x07backends\x08location\x10\x05price\x15\x0eco\
-ntext-window\x0b\x0ccapabilities\x12\x04\0\x05model\x03\0\x16\x01m\x04\x07unknow\
-n\x07healthy\x08degraded\x04down\x04\0\x06health\x03\0\x18\x01m\x03\x06closed\x09\
-half-open\x04open\x04\0\x07breaker\x03\0\x1a\x01r\x03\x0cinput-tokensy\x0doutput\
--tokensy\x04costw\x04\0\x0dcost-estimate\x03\0\x1c\x01r\x08\x05modely\x06health}\
-\x07breaker}\x09in-flighty\x07latencyu\x13time-to-first-tokenu\x11tokens-per-sec\
-ondu\x08estimate\x1d\x04\0\x09candidate\x03\0\x1e\x01ps\x01q\x05\x07boolean\x01\x7f\
-\0\x07integer\x01x\0\x06number\x01u\0\x04text\x01s\0\x05texts\x01\x20\0\x04\0\x05\
-value\x03\0!\x01m\x03\x03low\x06medium\x04high\x04\0\x04tier\x03\0#\x01o\x02uu\x01\
-q\x05\x05plain\0\0\x05range\x01%\0\x06models\0\0\x04tier\x01$\0\x06labels\0\0\x04\
-\0\x07meaning\x03\0&\x01r\x04\x04names\x07summarys\x07default\"\x07meaning'\x04\0\
-\x07setting\x03\0(\x01m\x03\x04none\x06newest\x0cconversation\x04\0\x0creads-pro\
-mpt\x03\0*\x01r\x03\x06prompt+\x06labels\x20\x06tenant\x7f\x04\0\x05reads\x03\0,\
-\x01p)\x01r\x07\x04names\x07versions\x07summarys\x08settings.\x05reads-\x06denie\
-s\x7f\x07reasons\x20\x04\0\x08manifest\x03\0/\x03\0\x1bwasmgate:policy/types@2.0\
-.0\x05\0\x02\x03\0\0\x05value\x01B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\
-\x01k\x01\x01@\x01\x04names\0\x02\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/\
-settings@2.0.0\x05\x02\x01B\x04\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\
-\x05level\x03\0\0\x01@\x02\x05level\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\
-\0\x19wasmgate:policy/log@2.0.0\x05\x03\x01B\x0d\x01@\0\0s\x04\0\x02id\x01\0\x04\
-\0\x07dialect\x01\0\x01ks\x01@\0\0\x01\x04\0\x06tenant\x01\x02\x01@\x01\x04names\
-\0\x01\x04\0\x05label\x01\x03\x01o\x02ss\x01p\x04\x01@\0\0\x05\x04\0\x06labels\x01\
-\x06\x04\0\x05hints\x01\x06\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x04\x04\
+\x02\x04texts\x08messages\x04\x04\0\x0cconversation\x03\0\x05\x01q\x03\x04none\0\
+\0\x06newest\x01s\0\x0cconversation\x01\x06\0\x04\0\x06prompt\x03\0\x07\x01r\x03\
+\x08messagesy\x05bytesw\x06labelsy\x04\0\x08left-out\x03\0\x09\x01r\x02\x05limit\
+w\x04leftw\x04\0\x06budget\x03\0\x0b\x01m\x04\x08requests\x06tokens\x05money\x0a\
+concurrent\x04\0\x07measure\x03\0\x0d\x01kw\x01r\x04\x07measure\x0e\x04mostw\x04\
+leftw\x07ends-in\x0f\x04\0\x05limit\x03\0\x10\x01ky\x01k\x0c\x01r\x0e\x09request\
+ed\x12\x0fanswered-before\x12\x06pinned\x7f\x0dprompt-tokensy\x0amax-tokens\x12\x09\
+streaming\x7f\x05tools\x7f\x06images\x7f\x11structured-output\x7f\x08messagesy\x0a\
+text-bytesw\x0cnewest-bytesw\x06budget\x13\x08left-out\x0a\x04\0\x07request\x03\0\
+\x14\x01m\x02\x05local\x05cloud\x04\0\x08location\x03\0\x16\x01n\x03\x05tools\x06\
+images\x11structured-output\x04\0\x0ccapabilities\x03\0\x18\x01r\x02\x05inputw\x06\
+outputw\x04\0\x05price\x03\0\x1a\x01k\x1b\x01o\x02ss\x01p\x1d\x01r\x07\x04names\x07\
+backends\x08location\x17\x05price\x1c\x0econtext-window\x12\x0ccapabilities\x19\x06\
+labels\x1e\x04\0\x05model\x03\0\x1f\x01m\x04\x07unknown\x07healthy\x08degraded\x04\
+down\x04\0\x06health\x03\0!\x01m\x03\x06closed\x09half-open\x04open\x04\0\x07bre\
+aker\x03\0#\x01r\x03\x0cinput-tokensy\x0doutput-tokensy\x04costw\x04\0\x0dcost-e\
+stimate\x03\0%\x01r\x09\x05modely\x06health}\x07breaker}\x09in-flighty\x09time-l\
+eftu\x07latencyu\x13time-to-first-tokenu\x11tokens-per-secondu\x08estimate&\x04\0\
+\x09candidate\x03\0'\x01ps\x01q\x05\x07boolean\x01\x7f\0\x07integer\x01x\0\x06nu\
+mber\x01u\0\x04text\x01s\0\x05texts\x01)\0\x04\0\x05value\x03\0*\x01m\x03\x03low\
+\x06medium\x04high\x04\0\x04tier\x03\0,\x01o\x02uu\x01q\x05\x05plain\0\0\x05rang\
+e\x01.\0\x06models\0\0\x04tier\x01-\0\x06labels\0\0\x04\0\x07meaning\x03\0/\x01r\
+\x04\x04names\x07summarys\x07default+\x07meaning0\x04\0\x07setting\x03\01\x01m\x03\
+\x04none\x06newest\x0cconversation\x04\0\x0creads-prompt\x03\03\x01r\x03\x06prom\
+pt4\x06labels)\x06tenant\x7f\x04\0\x05reads\x03\05\x01p2\x01r\x07\x04names\x07ve\
+rsions\x07summarys\x08settings7\x05reads6\x06denies\x7f\x07reasons)\x04\0\x08man\
+ifest\x03\08\x03\0\x1bwasmgate:policy/types@2.0.0\x05\0\x02\x03\0\0\x05value\x01\
+B\x05\x02\x03\x02\x01\x01\x04\0\x05value\x03\0\0\x01k\x01\x01@\x01\x04names\0\x02\
+\x04\0\x03get\x01\x03\x03\0\x1ewasmgate:policy/settings@2.0.0\x05\x02\x01B\x04\x01\
+m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
+\x01\x04lines\x01\0\x04\0\x05write\x01\x02\x03\0\x19wasmgate:policy/log@2.0.0\x05\
+\x03\x02\x03\0\0\x05limit\x01B\x12\x02\x03\x02\x01\x04\x04\0\x05limit\x03\0\0\x01\
+@\0\0s\x04\0\x02id\x01\x02\x04\0\x07dialect\x01\x02\x01ks\x01@\0\0\x03\x04\0\x06\
+tenant\x01\x04\x01p\x01\x01@\0\0\x05\x04\0\x06limits\x01\x06\x01@\x01\x04names\0\
+\x03\x04\0\x05label\x01\x07\x01o\x02ss\x01p\x08\x01@\0\0\x09\x04\0\x06labels\x01\
+\x0a\x04\0\x05hints\x01\x0a\x03\0#wasmgate:policy/request-facts@2.0.0\x05\x05\x04\
 \0Dwasmgate:policy/routing-policy-with-all-of-its-exports-removed@2.0.0\x04\0\x0b\
 4\x01\0.routing-policy-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\
 \x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";

@@ -6,7 +6,8 @@ use super::bindings::routing::exports::wasmgate::policy::routing as guest;
 use super::bindings::routing::wasmgate::policy::types;
 use crate::candidates::{Candidate, CostEstimate, Model, Models};
 use crate::contract::call::{CodedReason, Question};
-use crate::request::{LAST_MODEL, PINNED};
+use crate::contract::types::ReadsPrompt;
+use crate::request::{LAST_MODEL, Message, PINNED};
 use crate::verdict::{Decision, Denial, Verdict};
 
 /// A number of tokens that is not known.
@@ -16,15 +17,25 @@ const UNKNOWN_COST: u64 = u64::MAX;
 /// What is not known of the time that calls take.
 const UNKNOWN_TIME: f64 = 0.0;
 
-/// The prompt as a policy is shown it: texts in one piece, and where each message lies in it.
-pub(super) struct Prompt<'a> {
-    text: Cow<'a, str>,
-    messages: Vec<types::Message>,
+/// The prompt as a policy is shown it.
+pub(super) enum Prompt<'a> {
+    None,
+    Newest(&'a str),
+    /// Texts in one piece, and where each message lies in it.
+    Conversation(Cow<'a, str>, Vec<types::Message>),
 }
 
 impl<'a> Prompt<'a> {
     pub(super) fn of(question: &Question<'a>) -> Self {
         let shown = question.shown.messages();
+        match question.shown.prompt() {
+            ReadsPrompt::None => Self::None,
+            ReadsPrompt::Newest => Self::Newest(shown.first().map_or("", |newest| newest.text)),
+            ReadsPrompt::Conversation => Self::conversation(shown),
+        }
+    }
+
+    fn conversation(shown: &[Message<'a>]) -> Self {
         let text = match shown {
             [] => Cow::Borrowed(""),
             [only] => Cow::Borrowed(only.text),
@@ -42,12 +53,15 @@ impl<'a> Prompt<'a> {
             start = start.saturating_add(length);
             message
         });
-        let messages = messages.collect();
-        Self { text, messages }
+        Self::Conversation(text, messages.collect())
     }
 
     pub(super) fn lower(&self) -> types::Prompt<'_> {
-        types::Prompt { text: &self.text, messages: &self.messages }
+        match self {
+            Self::None => types::Prompt::None,
+            Self::Newest(text) => types::Prompt::Newest(text),
+            Self::Conversation(text, messages) => types::Prompt::Conversation(types::Conversation { text, messages }),
+        }
     }
 }
 
@@ -73,19 +87,22 @@ pub(super) fn request(question: &Question<'_>) -> types::Request {
     }
 }
 
-pub(super) fn models<'a>(models: &'a Models) -> Vec<types::Model<'a>> {
-    let model = |model: &'a Model| {
-        let Model { name, backend, location, price, context_window, capabilities } = model;
-        types::Model {
-            name,
-            backend,
-            location: *location,
-            price: *price,
-            context_window: *context_window,
-            capabilities: *capabilities,
-        }
+/// The labels of each model, which its conversion borrows.
+pub(super) fn labels(models: &Models) -> Vec<Vec<(&str, &str)>> {
+    models.all().iter().map(|model| model.labels.iter().map(|(name, value)| (&**name, &**value)).collect()).collect()
+}
+
+pub(super) fn models<'a>(models: &'a Models, labels: &'a [Vec<(&'a str, &'a str)>]) -> Vec<types::Model<'a>> {
+    let model = |(model, labels): (&'a Model, &'a Vec<(&'a str, &'a str)>)| types::Model {
+        name: &model.name,
+        backend: &model.backend,
+        location: model.location,
+        price: model.price,
+        context_window: model.context_window,
+        capabilities: model.capabilities,
+        labels,
     };
-    models.all().iter().map(model).collect()
+    models.all().iter().zip(labels).map(model).collect()
 }
 
 pub(super) fn candidates(candidates: &[Candidate]) -> Vec<types::Candidate> {
@@ -97,6 +114,7 @@ pub(super) fn candidates(candidates: &[Candidate]) -> Vec<types::Candidate> {
             health: now.health as u8,
             breaker: now.breaker as u8,
             in_flight: now.in_flight,
+            time_left: candidate.time_left,
             latency: time(now.observed.map(|observed| observed.latency)),
             time_to_first_token: time(now.observed.and_then(|observed| observed.time_to_first_token)),
             tokens_per_second: time(now.observed.and_then(|observed| observed.tokens_per_second)),

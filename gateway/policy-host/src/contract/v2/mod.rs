@@ -93,7 +93,8 @@ impl Functions {
     /// Gives the guest the models that a call is about, if it has others.
     async fn set_models<T: Host>(&mut self, store: &mut Store<T>, models: &Models) -> Result<()> {
         if self.models != models.id() {
-            let lowered = lower::models(models);
+            let labels = lower::labels(models);
+            let lowered = lower::models(models, &labels);
             match &self.hook {
                 HookFunctions::Routing(policy) => {
                     policy.wasmgate_policy_routing().call_set_models(store, &lowered).await?;
