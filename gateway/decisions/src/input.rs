@@ -4,11 +4,11 @@
 use std::fmt;
 
 use wasmgate_policy_host as host;
-use wasmgate_policy_host::{Breaker, Health, OwnedRequest, Reads, ReadsPrompt, Role, Tier};
+use wasmgate_policy_host::{Breaker, Health, Measure, OwnedRequest, Reads, ReadsPrompt, Role, Tier};
 
 use crate::content::{Content, Keep};
 use crate::models::ModelTable;
-use crate::record::{Budget, Candidate, Decision, Estimate, Pair, Request, Verdict, VerdictKind};
+use crate::record::{Budget, Candidate, Decision, Estimate, Limit, Pair, Request, Verdict, VerdictKind};
 
 const HEALTH: [(&str, Health); 4] = [
     ("unknown", Health::Unknown),
@@ -18,6 +18,12 @@ const HEALTH: [(&str, Health); 4] = [
 ];
 const BREAKERS: [(&str, Breaker); 3] =
     [("closed", Breaker::Closed), ("half-open", Breaker::HalfOpen), ("open", Breaker::Open)];
+const MEASURES: [(&str, Measure); 4] = [
+    ("requests", Measure::Requests),
+    ("tokens", Measure::Tokens),
+    ("money", Measure::Money),
+    ("concurrent", Measure::Concurrent),
+];
 const TIERS: [(&str, Tier); 3] = [("low", Tier::Low), ("medium", Tier::Medium), ("high", Tier::High)];
 const ROLES: [(&str, Role); 4] =
     [("system", Role::System), ("user", Role::User), ("assistant", Role::Assistant), ("tool", Role::Tool)];
@@ -71,6 +77,7 @@ impl Request {
             text_bytes: request.messages.iter().map(|message| bytes(message.text)).sum(),
             newest_bytes: newest(request).map_or(0, bytes),
             budget: request.budget.map(|budget| Budget { limit: budget.limit, left: budget.left }),
+            limits: request.limits.iter().map(Limit::of).collect(),
             labels: pairs(request.labels),
             hints: pairs(request.hints),
         }
@@ -104,6 +111,18 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<Pair> {
     pairs.iter().map(|(name, value)| Pair { name: (*name).to_owned(), value: (*value).to_owned() }).collect()
 }
 
+impl Limit {
+    fn of(limit: &host::Limit) -> Self {
+        let host::Limit { measure, most, left, ends_in } = *limit;
+        Self { measure: word(&MEASURES, measure), most, left, ends_in }
+    }
+
+    fn limit(&self) -> Result<host::Limit, Unreadable> {
+        let measure = meaning(&MEASURES, "limits.measure", &self.measure)?;
+        Ok(host::Limit { measure, most: self.most, left: self.left, ends_in: self.ends_in })
+    }
+}
+
 impl Candidate {
     /// A candidate of the models of a table.
     #[must_use]
@@ -114,6 +133,7 @@ impl Candidate {
             health: word(&HEALTH, now.health),
             breaker: word(&BREAKERS, now.breaker),
             in_flight: now.in_flight,
+            time_left_seconds: candidate.time_left,
             latency_seconds: now.observed.map(|observed| observed.latency),
             first_token_seconds: now.observed.and_then(|observed| observed.time_to_first_token),
             tokens_per_second: now.observed.and_then(|observed| observed.tokens_per_second),
@@ -139,6 +159,7 @@ impl Candidate {
                     tokens_per_second: self.tokens_per_second,
                 }),
             },
+            time_left: self.time_left_seconds,
             estimate: self.estimate.map(|estimate| host::CostEstimate {
                 input_tokens: estimate.input_tokens,
                 output_tokens: estimate.output_tokens,
@@ -210,6 +231,7 @@ impl Decision {
             structured_output: self.request.structured_output,
             tenant: self.group.clone(),
             budget: self.request.budget.map(|budget| host::Budget { limit: budget.limit, left: budget.left }),
+            limits: self.request.limits.iter().map(Limit::limit).collect::<Result<_, _>>()?,
             labels: owned(&self.request.labels),
             hints: owned(&self.request.hints),
         };

@@ -33,6 +33,9 @@ pub struct ModelRow {
     pub context_window: Option<u32>,
     /// Of `tools`, `images` and `structured-output`.
     pub capabilities: Vec<String>,
+    /// The operator's labels: name, value.
+    #[serde(default)]
+    pub labels: Vec<(String, String)>,
 }
 
 /// A price, in nano-dollars for a million tokens.
@@ -90,6 +93,7 @@ impl ModelTable {
                 .filter(|(_, flag)| model.capabilities.contains(*flag))
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
+            labels: model.labels.clone(),
         };
         let rows: Vec<ModelRow> = models.all().iter().enumerate().map(row).collect();
         Self { id: id_of(&rows), rows, models: models.clone() }
@@ -159,5 +163,6 @@ fn model(row: &ModelRow) -> Model {
         price: row.price.map(|price| Price { input: price.input, output: price.output }),
         context_window: row.context_window,
         capabilities,
+        labels: row.labels.clone(),
     }
 }

@@ -107,6 +107,9 @@ pub struct Request {
     pub newest_bytes: u64,
     /// The tenant's budget.
     pub budget: Option<Budget>,
+    /// The tenant's limits: of each measure, the one with the least left.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
     /// Request headers and labels of the group that policies may see.
     pub labels: Vec<Pair>,
     /// Further facts.
@@ -120,6 +123,19 @@ pub struct Budget {
     pub limit: u64,
     /// What is left of it, in nano-dollars.
     pub left: u64,
+}
+
+/// A limit of a tenant's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// What it counts: `requests`, `tokens`, `money` (in nano-dollars) or `concurrent` requests.
+    pub measure: String,
+    /// The most that it allows.
+    pub most: u64,
+    /// What is left of it.
+    pub left: u64,
+    /// When its window ends, in seconds; `null`: never.
+    pub ends_in: Option<u64>,
 }
 
 /// A name and a value.
@@ -142,6 +158,9 @@ pub struct Candidate {
     pub breaker: String,
     /// Requests in flight at its backend.
     pub in_flight: u32,
+    /// How much of the time that its answer may take is left, in seconds.
+    #[serde(default)]
+    pub time_left_seconds: f64,
     /// What recent calls took, in seconds.
     pub latency_seconds: Option<f64>,
     /// What recent calls took to their first token, in seconds.

@@ -30,6 +30,7 @@ prop_compose! {
         words in ("[0-9a-f]{32}", "[a-z-]{1,9}", "\\PC{1,12}", prop::option::of("\\PC{1,12}")),
         numbers in (any::<u32>(), prop::option::of(1..u32::MAX), prop::option::of((1..u64::MAX, any::<u64>()))),
         flags in any::<[bool; 4]>(),
+        limits in prop::collection::vec((one_of(&MEASURES), any::<u64>(), any::<u64>(), any::<Option<u64>>()), 0..4),
         labels in texts(),
         hints in texts(),
     ) -> OwnedRequest {
@@ -46,6 +47,7 @@ prop_compose! {
             structured_output: flags[3],
             tenant: words.3,
             budget: numbers.2.map(|(limit, left)| host::Budget { limit, left: left.min(limit) }),
+            limits: limits.into_iter().map(|(measure, most, left, ends_in)| host::Limit { measure, most, left, ends_in }).collect(),
             labels,
             hints,
         }
@@ -64,6 +66,7 @@ fn row(at: usize, (name, price, context_window, flags): Known) -> ModelRow {
         price: price.map(|(input, output)| RowPrice { input, output, cache_read: None, cache_write: Some(1) }),
         context_window,
         capabilities: capabilities.filter(|(_, has)| *has).map(|(name, _)| name.to_owned()).collect(),
+        labels: vec![("at".to_owned(), at.to_string())],
     }
 }
 
@@ -84,6 +87,7 @@ prop_compose! {
         health in one_of(&HEALTH),
         breaker in one_of(&BREAKERS),
         in_flight in any::<u32>(),
+        time_left in above_zero(),
         observed in prop::option::of((above_zero(), prop::option::of(above_zero()), prop::option::of(above_zero()))),
         estimate in prop::option::of((any::<u32>(), any::<u32>(), prop::option::of(any::<u64>()))),
         chosen in any::<u32>(),
@@ -98,6 +102,7 @@ prop_compose! {
                     latency, time_to_first_token, tokens_per_second,
                 }),
             },
+            time_left,
             estimate: estimate.map(|(input_tokens, output_tokens, cost)| host::CostEstimate {
                 input_tokens, output_tokens, cost,
             }),
@@ -194,9 +199,15 @@ fn a_word_of_a_later_version_is_named() {
             location: "local".to_owned(),
             price: None,
             context_window: None,
+            labels: Vec::new(),
             capabilities: Vec::new(),
         }],
-        candidates: vec![host::Candidate { model: 0, now: host::Observation::default(), estimate: None }],
+        candidates: vec![host::Candidate {
+            model: 0,
+            now: host::Observation::default(),
+            time_left: 1.0,
+            estimate: None,
+        }],
     };
     let table = ModelTable::new(asked.rows.clone());
     let mut read = decision(&asked, &table);

@@ -22,6 +22,7 @@ fn table(models: &[&str]) -> ModelTable {
         location: "local".to_owned(),
         price: None,
         context_window: None,
+        labels: Vec::new(),
         capabilities: Vec::new(),
     };
     ModelTable::new(models.iter().map(row).collect())
@@ -51,6 +52,7 @@ fn decision(id: String, at: u64, table: &ModelTable) -> Decision {
             text_bytes: 4,
             newest_bytes: 4,
             budget: None,
+            limits: Vec::new(),
             labels: Vec::new(),
             hints: Vec::new(),
         },
@@ -90,6 +92,7 @@ fn candidate(row: &ModelRow) -> Candidate {
         health: "healthy".to_owned(),
         breaker: "closed".to_owned(),
         in_flight: 0,
+        time_left_seconds: 600.0,
         latency_seconds: None,
         first_token_seconds: None,
         tokens_per_second: None,
