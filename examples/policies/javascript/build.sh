@@ -2,7 +2,7 @@
 # build.sh [OUTPUT]: builds the policy as policy.wasm beside this script, or as OUTPUT.
 #
 # Needs Node.js 20.19, 22.12 or newer. The first build installs the packages of package-lock.json into .tools, or
-# $TOOLS. The contract is in wit, else in ../../../wit/v1 as in Wasmgate's repository, or in the folder $WIT.
+# $TOOLS. The contract is in wit, else in ../../../wit as in Wasmgate's repository, or in the folder $WIT.
 set -eu
 
 absolute() {
@@ -19,7 +19,7 @@ project=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 output=$(absolute "${1:-$project/policy.wasm}")
 tools=$(absolute "${TOOLS:-$project/.tools}")
 wit=$project/wit
-[ -d "$wit" ] || wit=$project/../../../wit/v1
+[ -d "$wit" ] || wit=$project/../../../wit
 wit=$(absolute "${WIT:-$wit}")
 cd "$project"
 [ -f "$wit/policy.wit" ] || fail "the contract is missing: $wit/policy.wit; set WIT to its folder"

@@ -9,10 +9,11 @@ from typing import ClassVar
 
 from wit_world import exports
 from wit_world.exports.routing import Verdict
-from wit_world.imports.types import Candidate, CostEstimate, Manifest, Request
+from wit_world.imports.types import Candidate, CostEstimate, Manifest, Model, Prompt, Request
 
 import cost
 import routing
+from contract import keep_models
 from failures import reported
 
 
@@ -26,9 +27,12 @@ class Routing(exports.Routing):
     def configure(self) -> None:
         Routing._policy = routing.Policy()
 
+    def set_models(self, models: list[Model]) -> None:
+        keep_models(models)
+
     @reported
-    def route(self, request: Request, candidates: list[Candidate]) -> Verdict:
-        return self._policy.route(request, candidates)
+    def route(self, request: Request, prompt: Prompt, candidates: list[Candidate]) -> Verdict:
+        return self._policy.route(request, prompt, candidates)
 
 
 class Cost(exports.Cost):
@@ -41,6 +45,9 @@ class Cost(exports.Cost):
     def configure(self) -> None:
         Cost._policy = cost.Policy()
 
+    def set_models(self, models: list[Model]) -> None:
+        keep_models(models)
+
     @reported
-    def estimate(self, request: Request, candidates: list[Candidate]) -> list[CostEstimate]:
+    def estimate(self, request: Request, prompt: Prompt, candidates: list[Candidate]) -> list[CostEstimate]:
         return self._policy.estimate(request, candidates)

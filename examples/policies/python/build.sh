@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 output=${1:-$here/policy.wasm}
 tools=${TOOLS:-$here/.tools}
 wit=${WIT:-$here/wit}
-[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit/v1
+[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit
 
 # Other pins are installed into another folder: a build with these may be under way.
 venv=$tools/python-$(cksum <"$here/requirements.txt" | tr ' ' -)

@@ -1,7 +1,16 @@
 """What a request is expected to cost: its tokens at the candidate's prices."""
 
-from wit_world.imports.types import Candidate, CostEstimate, Manifest, Price, Request
+from wit_world.imports.types import (
+    Candidate,
+    CostEstimate,
+    Manifest,
+    Price,
+    Reads,
+    ReadsPrompt,
+    Request,
+)
 
+from contract import UNPRICED, models
 from settings import WholeNumber
 
 EXPECTED_OUTPUT_TOKENS = WholeNumber(
@@ -17,9 +26,10 @@ MANIFEST = Manifest(
     version="1.0.0",
     summary="Prompt tokens at the input price and the expected answer at the output price.",
     settings=[EXPECTED_OUTPUT_TOKENS.entry()],
+    reads=Reads(ReadsPrompt.NONE, labels=[], tenant=False),
+    denies=False,
+    reasons=[],
 )
-
-HIGHEST_COST = 2**64 - 1
 
 
 class Policy:
@@ -29,15 +39,18 @@ class Policy:
         self._expected_output = EXPECTED_OUTPUT_TOKENS.read()
 
     def estimate(self, request: Request, candidates: list[Candidate]) -> list[CostEstimate]:
-        prompt, answer = request.prompt_tokens, self._expected_output
+        tokens, answer = request.prompt_tokens, self._expected_output
         if request.max_tokens is not None:
             answer = min(answer, request.max_tokens)
+        prices = (models[candidate.model].price for candidate in candidates)
         return [
-            CostEstimate(prompt, answer, nano_dollars(candidate.price, prompt, answer) if candidate.price else None)
-            for candidate in candidates
+            CostEstimate(tokens, answer, nano_dollars(price, tokens, answer) if price else UNPRICED) for price in prices
         ]
 
 
-def nano_dollars(price: Price, prompt: int, answer: int) -> int:
-    """The cost of so many tokens, halves rounded up. Prices are for a million tokens."""
-    return min((prompt * price.input + answer * price.output + 500_000) // 1_000_000, HIGHEST_COST)
+def nano_dollars(price: Price, tokens: int, answer: int) -> int:
+    """The cost of so many tokens, halves rounded up. Prices are for a million tokens.
+
+    What 64 bits cannot hold is not known either.
+    """
+    return min((tokens * price.input + answer * price.output + 500_000) // 1_000_000, UNPRICED)

@@ -3,9 +3,32 @@
 from collections.abc import Iterable
 
 from componentize_py_types import Err
-from wit_world.exports.routing import Decision, Denial, Tier, Verdict, Verdict_Deny, Verdict_Pass, Verdict_Route
-from wit_world.imports.types import Breaker, Candidate, Capabilities, Health, Location, Manifest, Request, Role
+from wit_world.exports.routing import (
+    Decision,
+    Denial,
+    Reason_Text,
+    Verdict,
+    Verdict_Deny,
+    Verdict_Pass,
+    Verdict_Route,
+)
+from wit_world.imports import request_facts
+from wit_world.imports.types import (
+    Candidate,
+    Capabilities,
+    Location,
+    Manifest,
+    Meaning_Labels,
+    Meaning_Tier,
+    Model,
+    Prompt,
+    Reads,
+    ReadsPrompt,
+    Request,
+    Tier,
+)
 
+from contract import Breaker, Health, models, newest
 from score import Scorer
 from settings import Number, Text, Texts, shown
 
@@ -22,12 +45,19 @@ LOW_MODELS = Texts(
     summary="Models for low scores, the first choice first. Low, medium and high models in a row go from the least to "
     "the most capable: fallbacks go up that row first, then down.",
     default=("tinyllama",),
+    meaning=Meaning_Tier(Tier.LOW),
 )
 MEDIUM_MODELS = Texts(
-    name="medium-models", summary="Models for medium scores, the first choice first.", default=("phi2",)
+    name="medium-models",
+    summary="Models for medium scores, the first choice first.",
+    default=("phi2",),
+    meaning=Meaning_Tier(Tier.MEDIUM),
 )
 HIGH_MODELS = Texts(
-    name="high-models", summary="Models for high scores, the first choice first.", default=("claude-sonnet",)
+    name="high-models",
+    summary="Models for high scores, the first choice first.",
+    default=("claude-sonnet",),
+    meaning=Meaning_Tier(Tier.HIGH),
 )
 COMPLEX_KEYWORDS = Texts(
     name="complex-keywords",
@@ -67,6 +97,7 @@ CONFIDENTIAL_LABEL = Text(
     name="confidential-label",
     summary="The label that makes a request confidential where it is true: only local models may answer then.",
     default="x-confidential",
+    meaning=Meaning_Labels(),
 )
 
 MANIFEST = Manifest(
@@ -83,6 +114,9 @@ MANIFEST = Manifest(
         SIMPLE_KEYWORDS.entry(),
         CONFIDENTIAL_LABEL.entry(),
     ],
+    reads=Reads(ReadsPrompt.NEWEST, labels=[], tenant=False),
+    denies=True,
+    reasons=[],
 )
 
 
@@ -93,34 +127,34 @@ class Policy:
         self._low_below, self._high_above = thresholds()
         self._places = places(LOW_MODELS.read(), MEDIUM_MODELS.read(), HIGH_MODELS.read())
         self._scorer = Scorer(keywords(COMPLEX_KEYWORDS), keywords(SIMPLE_KEYWORDS))
-        self._confidential = (CONFIDENTIAL_LABEL.read(), "true")
+        self._confidential_label = CONFIDENTIAL_LABEL.read()
 
-    def route(self, request: Request, candidates: list[Candidate]) -> Verdict:
-        if request.requested_model != "auto":
+    def route(self, request: Request, prompt: Prompt, candidates: list[Candidate]) -> Verdict:
+        if request.requested is not None:
             return Verdict_Pass()
-        confidential = self._confidential in request.labels
+        confidential = request_facts.label(self._confidential_label) == "true"
         offered: Iterable[int] = range(len(candidates))
         if confidential:
-            offered = [index for index in offered if candidates[index].location is Location.LOCAL]
+            offered = [index for index in offered if model_of(candidates[index]).location is Location.LOCAL]
             if not offered:
                 return Verdict_Deny(
                     Denial("no_local_model", "the request is confidential and no local model is offered")
                 )
 
-        score = self._scorer.score(newest_of_user(request))
+        score = self._scorer.score(newest(prompt))
         tier = self._tier(score.value)
         places = self._places[tier]
-        wanted = sorted(offered, key=lambda index: places.get(candidates[index].model, len(places)))
+        wanted = sorted(offered, key=lambda index: places.get(model_of(candidates[index]).name, len(places)))
         obstacles = {index: obstacle(request, candidates[index]) for index in wanted}
         ranking = sorted(wanted, key=lambda index: obstacles[index] is not None)
 
         reason = str(score)
         first = wanted[0]
         if ranking[0] != first:
-            reason += f"; {candidates[first].model} would be first but {obstacles[first]}"
+            reason += f"; {model_of(candidates[first]).name} would be first but {obstacles[first]}"
         if confidential:
             reason += "; confidential"
-        return Verdict_Route(Decision(ranking, score.value, tier, reason))
+        return Verdict_Route(Decision(ranking, score.value, tier, Reason_Text(reason)))
 
     def _tier(self, score: float) -> Tier:
         if score < self._low_below:
@@ -166,21 +200,24 @@ def keywords(setting: Texts) -> list[str]:
     return words
 
 
-def newest_of_user(request: Request) -> str:
-    return next((message.text for message in reversed(request.messages) if message.role is Role.USER), "")
+def model_of(candidate: Candidate) -> Model:
+    return models[candidate.model]
 
 
 def obstacle(request: Request, candidate: Candidate) -> str | None:
     """Why a candidate should not be the first to get a request, the gravest reason first."""
-    if candidate.health is Health.DOWN:
+    if candidate.health == Health.DOWN:
         return "is down"
-    if candidate.breaker is Breaker.OPEN:
+    if candidate.breaker == Breaker.OPEN:
         return "has an open breaker"
-    window = candidate.context_window
+    model = model_of(candidate)
+    window = model.context_window
     if window is not None and request.prompt_tokens + (request.max_tokens or 0) > window:
         return "has too small a context window"
-    if request.tools and Capabilities.TOOLS not in candidate.capabilities:
+    if request.tools and Capabilities.TOOLS not in model.capabilities:
         return "cannot call tools"
-    if request.images and Capabilities.IMAGES not in candidate.capabilities:
+    if request.images and Capabilities.IMAGES not in model.capabilities:
         return "cannot read images"
+    if request.structured_output and Capabilities.STRUCTURED_OUTPUT not in model.capabilities:
+        return "cannot be held to an output format"
     return None

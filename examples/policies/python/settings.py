@@ -5,11 +5,14 @@ which refuses what will not do with a sentence that names the setting, what it s
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from componentize_py_types import Err
 from wit_world.imports import settings as given
 from wit_world.imports.types import (
+    Meaning,
+    Meaning_Plain,
+    Meaning_Range,
     Setting,
     Value,
     Value_Integer,
@@ -30,7 +33,7 @@ class Number:
     default: float
 
     def entry(self) -> Setting:
-        return Setting(self.name, self.summary, Value_Number(self.default))
+        return Setting(self.name, self.summary, Value_Number(self.default), Meaning_Range((self.low, self.high)))
 
     def read(self) -> float:
         match given.get(self.name):
@@ -53,7 +56,7 @@ class WholeNumber:
     default: int
 
     def entry(self) -> Setting:
-        return Setting(self.name, self.summary, Value_Integer(self.default))
+        return Setting(self.name, self.summary, Value_Integer(self.default), Meaning_Range((self.low, self.high)))
 
     def read(self) -> int:
         match given.get(self.name):
@@ -72,9 +75,11 @@ class Text:
     name: str
     summary: str
     default: str
+    meaning: Meaning = field(default_factory=Meaning_Plain)
+    """What it names, if it does: models or labels."""
 
     def entry(self) -> Setting:
-        return Setting(self.name, self.summary, Value_Text(self.default))
+        return Setting(self.name, self.summary, Value_Text(self.default), self.meaning)
 
     def read(self) -> str:
         match given.get(self.name):
@@ -93,9 +98,11 @@ class Texts:
     name: str
     summary: str
     default: tuple[str, ...]
+    meaning: Meaning = field(default_factory=Meaning_Plain)
+    """What they name, if they do: models, those of a tier, or labels."""
 
     def entry(self) -> Setting:
-        return Setting(self.name, self.summary, Value_Texts(list(self.default)))
+        return Setting(self.name, self.summary, Value_Texts(list(self.default)), self.meaning)
 
     def read(self) -> list[str]:
         match given.get(self.name):

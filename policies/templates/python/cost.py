@@ -3,8 +3,19 @@
 from typing import ClassVar
 
 from wit_world import exports
-from wit_world.imports.types import Candidate, CostEstimate, Manifest, Price, Request
+from wit_world.imports.types import (
+    Candidate,
+    CostEstimate,
+    Manifest,
+    Model,
+    Price,
+    Prompt,
+    Reads,
+    ReadsPrompt,
+    Request,
+)
 
+from contract import UNPRICED, keep_models, models
 from failures import reported
 from settings import WholeNumber
 
@@ -15,8 +26,6 @@ EXPECTED_OUTPUT_TOKENS = WholeNumber(
     high=10_000_000,
     default=500,
 )
-
-HIGHEST_COST = 2**64 - 1
 
 
 class Cost(exports.Cost):
@@ -31,23 +40,32 @@ class Cost(exports.Cost):
 %both             summary="Short prompts stay local, long ones go to the cloud.",
 %one             summary="Prompt tokens at the input price and the expected answer at the output price.",
             settings=[EXPECTED_OUTPUT_TOKENS.entry()],
+            reads=Reads(ReadsPrompt.NONE, labels=[], tenant=False),
+            denies=False,
+            reasons=[],
         )
 
     @reported
     def configure(self) -> None:
         Cost._expected_output = EXPECTED_OUTPUT_TOKENS.read()
 
+    def set_models(self, models: list[Model]) -> None:
+        keep_models(models)
+
     @reported
-    def estimate(self, request: Request, candidates: list[Candidate]) -> list[CostEstimate]:
-        prompt, answer = request.prompt_tokens, self._expected_output
+    def estimate(self, request: Request, prompt: Prompt, candidates: list[Candidate]) -> list[CostEstimate]:
+        tokens, answer = request.prompt_tokens, self._expected_output
         if request.max_tokens is not None:
             answer = min(answer, request.max_tokens)
+        prices = (models[candidate.model].price for candidate in candidates)
         return [
-            CostEstimate(prompt, answer, nano_dollars(candidate.price, prompt, answer) if candidate.price else None)
-            for candidate in candidates
+            CostEstimate(tokens, answer, nano_dollars(price, tokens, answer) if price else UNPRICED) for price in prices
         ]
 
 
-def nano_dollars(price: Price, prompt: int, answer: int) -> int:
-    """The cost of so many tokens, halves rounded up. Prices are for a million tokens."""
-    return min((prompt * price.input + answer * price.output + 500_000) // 1_000_000, HIGHEST_COST)
+def nano_dollars(price: Price, tokens: int, answer: int) -> int:
+    """The cost of so many tokens, halves rounded up. Prices are for a million tokens.
+
+    What 64 bits cannot hold is not known either.
+    """
+    return min((tokens * price.input + answer * price.output + 500_000) // 1_000_000, UNPRICED)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from componentize_py_types import Err
 from wit_world.imports import settings as given
-from wit_world.imports.types import Setting, Value_Integer
+from wit_world.imports.types import Meaning_Range, Setting, Value_Integer
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class WholeNumber:
     default: int
 
     def entry(self) -> Setting:
-        return Setting(self.name, self.summary, Value_Integer(self.default))
+        return Setting(self.name, self.summary, Value_Integer(self.default), Meaning_Range((self.low, self.high)))
 
     def read(self) -> int:
         match given.get(self.name):

@@ -1,13 +1,15 @@
 // @ts-check
 // Routes by how demanding the prompt looks: a small model for simple questions, the most capable one for design and
 // code, and none but local ones for what is confidential.
+import { label } from 'wasmgate:policy/request-facts@2.0.0';
+import { Breaker, Health, models, newest } from './contract.js';
 import { NAME, VERSION } from './identity.js';
 import { judge, prepared } from './score.js';
 import { number, text, texts } from './settings.js';
 
 /**
- * @import { Tier, Verdict } from 'wasmgate:policy/routing@1.0.0'
- * @import { Candidate, Manifest, Request } from 'wasmgate:policy/types@1.0.0'
+ * @import { Verdict } from 'wasmgate:policy/routing@2.0.0'
+ * @import { Candidate, Manifest, Prompt, Request, Tier } from 'wasmgate:policy/types@2.0.0'
  * @import { Keywords, Score } from './score.js'
  * @import { Reader } from './settings.js'
  */
@@ -24,9 +26,16 @@ const LOW_MODELS = texts(
   'Models for low scores, the first choice first. Low, medium and high models in a row go from the least to the most ' +
     'capable: fallbacks go up that row first, then down.',
   ['tinyllama'],
+  { tag: 'tier', val: 'low' },
 );
-const MEDIUM_MODELS = texts('medium-models', 'Models for medium scores, the first choice first.', ['phi2']);
-const HIGH_MODELS = texts('high-models', 'Models for high scores, the first choice first.', ['claude-sonnet']);
+const MEDIUM_MODELS = texts('medium-models', 'Models for medium scores, the first choice first.', ['phi2'], {
+  tag: 'tier',
+  val: 'medium',
+});
+const HIGH_MODELS = texts('high-models', 'Models for high scores, the first choice first.', ['claude-sonnet'], {
+  tag: 'tier',
+  val: 'high',
+});
 const COMPLEX_KEYWORDS = texts(
   'complex-keywords',
   'Words that raise the score by 0.1 each, by 0.3 at most, wherever they occur, in any case.',
@@ -53,8 +62,9 @@ const SIMPLE_KEYWORDS = texts(
 );
 const CONFIDENTIAL_LABEL = text(
   'confidential-label',
-  'The request header that says "true" where only local models may see the request.',
+  'The label that says "true" where only local models may see the request.',
   'x-confidential',
+  { tag: 'labels' },
 );
 
 /** How many of the complex keywords that were found the reason names. */
@@ -91,6 +101,9 @@ export function describe() {
     version: VERSION,
     summary: 'Small models for simple prompts, the most capable one for design and code.',
     settings: all.map((setting) => setting.entry),
+    reads: { prompt: 'newest', labels: [], tenant: false },
+    denies: true,
+    reasons: [],
   };
 }
 
@@ -121,16 +134,18 @@ export function configure() {
 
 /**
  * @param {Request} request
+ * @param {Prompt} prompt
  * @param {Candidate[]} candidates
  * @returns {Verdict}
  */
-export function route(request, candidates) {
-  if (request.requestedModel !== 'auto') return { tag: 'pass' };
+export function route(request, prompt, candidates) {
+  if (request.requested !== undefined) return { tag: 'pass' };
 
-  const score = judge(newestOfUser(request), settings.keywords);
+  const score = judge(newest(prompt), settings.keywords);
   const tier = score.value < settings.lowBelow ? 'low' : score.value > settings.highAbove ? 'high' : 'medium';
-  const confidential = isConfidential(request);
-  const wanted = ranked(tier, candidates).filter((index) => !confidential || candidates[index].location === 'local');
+  const confidential = label(settings.confidentialLabel) === 'true';
+  const modelOf = (/** @type {number} */ index) => models[candidates[index].model];
+  const wanted = ranked(tier, candidates).filter((index) => !confidential || modelOf(index).location === 'local');
   if (wanted.length === 0) {
     const reason = 'the request is confidential and no local model is offered';
     return { tag: 'deny', val: { code: 'no_local_model', reason } };
@@ -140,25 +155,11 @@ export function route(request, candidates) {
   const ranking = [...wanted.filter((index) => !isHeldUp(index)), ...wanted.filter(isHeldUp)];
   const clauses = [explained(score)];
   if (ranking[0] !== wanted[0]) {
-    const passedOver = candidates[wanted[0]];
-    clauses.push(`${passedOver.model} would be first but ${obstacle(request, passedOver)}`);
+    clauses.push(`${modelOf(wanted[0]).name} would be first but ${obstacle(request, candidates[wanted[0]])}`);
   }
   if (confidential) clauses.push('confidential');
-  return { tag: 'route', val: { ranking, complexity: score.value, tier, reason: clauses.join('; ') } };
-}
-
-/**
- * The last thing that the user said.
- *
- * @param {Request} request
- */
-function newestOfUser(request) {
-  return request.messages.findLast((message) => message.role === 'user')?.text ?? '';
-}
-
-/** @param {Request} request */
-function isConfidential(request) {
-  return request.labels.some(([name, value]) => name === settings.confidentialLabel && value === 'true');
+  const reason = clauses.join('; ');
+  return { tag: 'route', val: { ranking, complexity: score.value, tier, reason: { tag: 'text', val: reason } } };
 }
 
 /**
@@ -169,9 +170,12 @@ function isConfidential(request) {
  * @param {Candidate[]} candidates
  */
 function ranked(tier, candidates) {
-  const { models, start } = settings;
-  const row = [...models.slice(start[tier]), ...models.slice(0, start[tier]).reverse()];
-  const places = candidates.map(({ model }) => (row.includes(model) ? row.indexOf(model) : row.length));
+  const { models: named, start } = settings;
+  const row = [...named.slice(start[tier]), ...named.slice(0, start[tier]).reverse()];
+  const places = candidates.map(({ model }) => {
+    const place = row.indexOf(models[model].name);
+    return place < 0 ? row.length : place;
+  });
   return [...candidates.keys()].sort((a, b) => places[a] - places[b]);
 }
 
@@ -182,15 +186,16 @@ function ranked(tier, candidates) {
  * @param {Candidate} candidate
  */
 function obstacle(request, candidate) {
-  const { breaker, capabilities, contextWindow, health } = candidate;
-  if (health === 'down') return 'is down';
-  if (breaker === 'open') return 'has an open breaker';
+  const { capabilities, contextWindow } = models[candidate.model];
+  if (candidate.health === Health.down) return 'is down';
+  if (candidate.breaker === Breaker.open) return 'has an open breaker';
   // Without a limit from the client the prompt alone counts.
   if (request.promptTokens + (request.maxTokens ?? 0) > (contextWindow ?? Infinity)) {
     return 'has too small a context window';
   }
   if (request.tools && !capabilities.tools) return 'cannot call tools';
   if (request.images && !capabilities.images) return 'cannot read images';
+  if (request.structuredOutput && !capabilities.structuredOutput) return 'cannot be held to an output format';
   return undefined;
 }
 

@@ -1,9 +1,10 @@
 // @ts-check
 // What a request will cost by its tokens: the prompt's at the input price, the expected answer's at the output price.
+import { models, UNPRICED } from './contract.js';
 import { NAME, VERSION } from './identity.js';
 import { wholeNumber } from './settings.js';
 
-/** @import { Candidate, CostEstimate, Manifest, Price, Request } from 'wasmgate:policy/types@1.0.0' */
+/** @import { Candidate, CostEstimate, Manifest, Price, Prompt, Request } from 'wasmgate:policy/types@2.0.0' */
 
 const EXPECTED_OUTPUT_TOKENS = wholeNumber(
   'expected-output-tokens',
@@ -15,9 +16,6 @@ const EXPECTED_OUTPUT_TOKENS = wholeNumber(
 /** What prices are per. */
 const TOKENS = 1_000_000n;
 
-/** The contract's longest cost. */
-const MOST = 2n ** 64n - 1n;
-
 let expectedOutputTokens = 0;
 
 /** @returns {Manifest} */
@@ -27,6 +25,9 @@ export function describe() {
     version: VERSION,
     summary: 'Prompt tokens at the input price and the expected answer at the output price.',
     settings: [EXPECTED_OUTPUT_TOKENS.entry],
+    reads: { prompt: 'none', labels: [], tenant: false },
+    denies: false,
+    reasons: [],
   };
 }
 
@@ -36,22 +37,22 @@ export function configure() {
 
 /**
  * @param {Request} request
+ * @param {Prompt} _prompt
  * @param {Candidate[]} candidates
  * @returns {CostEstimate[]}
  */
-export function estimate(request, candidates) {
+export function estimate(request, _prompt, candidates) {
   const inputTokens = request.promptTokens;
   const outputTokens = Math.min(expectedOutputTokens, request.maxTokens ?? Infinity);
-  return candidates.map(({ price }) => ({
-    inputTokens,
-    outputTokens,
+  return candidates.map(({ model }) => {
+    const { price } = models[model];
     // A model without a price costs "not known", which is not nothing.
-    cost: price && costOf(price, inputTokens, outputTokens),
-  }));
+    return { inputTokens, outputTokens, cost: price ? costOf(price, inputTokens, outputTokens) : UNPRICED };
+  });
 }
 
 /**
- * In nano-dollars, halves rounded up.
+ * In nano-dollars, halves rounded up. What 64 bits cannot hold is not known either.
  *
  * @param {Price} price
  * @param {number} inputTokens
@@ -60,5 +61,5 @@ export function estimate(request, candidates) {
 function costOf(price, inputTokens, outputTokens) {
   const sum = BigInt(inputTokens) * price.input + BigInt(outputTokens) * price.output;
   const cost = (sum + TOKENS / 2n) / TOKENS;
-  return cost < MOST ? cost : MOST;
+  return cost < UNPRICED ? cost : UNPRICED;
 }

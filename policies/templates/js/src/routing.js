@@ -1,11 +1,12 @@
 // @ts-check
 // Which model answers: short prompts stay local, long ones go to the cloud.
+import { Breaker, Health, models } from './contract.js';
 import { NAME, VERSION } from './identity.js';
 import { wholeNumber } from './settings.js';
 
 /**
- * @import { Verdict } from 'wasmgate:policy/routing@1.0.0'
- * @import { Candidate, Manifest, Request } from 'wasmgate:policy/types@1.0.0'
+ * @import { Verdict } from 'wasmgate:policy/routing@2.0.0'
+ * @import { Candidate, Manifest, Prompt, Request } from 'wasmgate:policy/types@2.0.0'
  */
 
 const CLOUD_FROM = wholeNumber(
@@ -24,6 +25,10 @@ export function describe() {
     version: VERSION,
     summary: 'Short prompts stay local, long ones go to the cloud.',
     settings: [CLOUD_FROM.entry],
+    // To look at texts: prompt: 'newest' (the user's newest message) or 'conversation'; contract.js has readers for both.
+    reads: { prompt: 'none', labels: [], tenant: false },
+    denies: false,
+    reasons: [],
   };
 }
 
@@ -33,19 +38,21 @@ export function configure() {
 
 /**
  * @param {Request} request
+ * @param {Prompt} _prompt
  * @param {Candidate[]} candidates
  * @returns {Verdict}
  */
-export function route(request, candidates) {
+export function route(request, _prompt, candidates) {
   const tokens = request.promptTokens;
   const isLong = tokens >= cloudFrom;
   const wanted = isLong ? 'cloud' : 'local';
 
   // None is left out: a model that is down now may be the last resort a second later.
-  const place = (/** @type {Candidate} */ { health, breaker, location }) =>
-    (health === 'down' || breaker === 'open' ? 2 : 0) + (location === wanted ? 0 : 1);
+  const place = (/** @type {Candidate} */ { model, health, breaker }) =>
+    (health === Health.down || breaker === Breaker.open ? 2 : 0) + (models[model].location === wanted ? 0 : 1);
   const ranking = [...candidates.keys()].sort((a, b) => place(candidates[a]) - place(candidates[b]));
 
   const tier = isLong ? 'high' : 'low';
-  return { tag: 'route', val: { ranking, tier, reason: `${tokens} tokens: ${wanted} models first` } };
+  const reason = `${tokens} tokens: ${wanted} models first`;
+  return { tag: 'route', val: { ranking, tier, reason: { tag: 'text', val: reason } } };
 }

@@ -1,9 +1,12 @@
 // @ts-check
 // Settings: what one is called, what it means, what it may be, its default and its reader, in one place. A value that
 // will not do is refused with a sentence that names the setting, what it should be and what it is.
-import { get } from 'wasmgate:policy/settings@1.0.0';
+import { get } from 'wasmgate:policy/settings@2.0.0';
 
-/** @import { Setting, Value } from 'wasmgate:policy/types@1.0.0' */
+/** @import { Meaning, Setting, Value } from 'wasmgate:policy/types@2.0.0' */
+
+/** @type {Meaning} */
+const PLAIN = { tag: 'plain' };
 
 /**
  * @template T
@@ -28,7 +31,7 @@ export function wholeNumber(name, summary, [min, max], usual) {
     if (value.tag === 'integer' && value.val >= min && value.val <= max) return Number(value.val);
     throw refusal(name, `a whole number from ${min} to ${max}`, value);
   };
-  return reader(name, summary, { tag: 'integer', val: BigInt(usual) }, take);
+  return reader(name, summary, { tag: 'integer', val: BigInt(usual) }, { tag: 'range', val: [min, max] }, take);
 }
 
 /**
@@ -48,7 +51,7 @@ export function number(name, summary, [min, max], usual) {
     if (given >= min && given <= max) return given;
     throw refusal(name, `a number from ${min} to ${max}`, value);
   };
-  return reader(name, summary, { tag: 'number', val: usual }, take);
+  return reader(name, summary, { tag: 'number', val: usual }, { tag: 'range', val: [min, max] }, take);
 }
 
 /**
@@ -57,15 +60,16 @@ export function number(name, summary, [min, max], usual) {
  * @param {string} name
  * @param {string} summary
  * @param {string} usual The default.
+ * @param {Meaning} [meaning] What it names, if it does: models or labels.
  * @returns {Reader<string>}
  */
-export function text(name, summary, usual) {
+export function text(name, summary, usual, meaning = PLAIN) {
   /** @param {Value} value */
   const take = (value) => {
     if (value.tag === 'text') return value.val;
     throw refusal(name, 'a text', value);
   };
-  return reader(name, summary, { tag: 'text', val: usual }, take);
+  return reader(name, summary, { tag: 'text', val: usual }, meaning, take);
 }
 
 /**
@@ -74,15 +78,16 @@ export function text(name, summary, usual) {
  * @param {string} name
  * @param {string} summary
  * @param {string[]} usual The default.
+ * @param {Meaning} [meaning] What they name, if they do: models, those of a tier, or labels.
  * @returns {Reader<string[]>}
  */
-export function texts(name, summary, usual) {
+export function texts(name, summary, usual, meaning = PLAIN) {
   /** @param {Value} value */
   const take = (value) => {
     if (value.tag === 'texts') return value.val;
     throw refusal(name, 'a list of texts', value);
   };
-  return reader(name, summary, { tag: 'texts', val: usual }, take);
+  return reader(name, summary, { tag: 'texts', val: usual }, meaning, take);
 }
 
 /**
@@ -90,11 +95,12 @@ export function texts(name, summary, usual) {
  * @param {string} name
  * @param {string} summary
  * @param {Value} usual
+ * @param {Meaning} meaning
  * @param {(value: Value) => T} take
  * @returns {Reader<T>}
  */
-function reader(name, summary, usual, take) {
-  return { name, entry: { name, summary, default: usual }, read: () => take(get(name) ?? usual) };
+function reader(name, summary, usual, meaning, take) {
+  return { name, entry: { name, summary, default: usual, meaning }, read: () => take(get(name) ?? usual) };
 }
 
 /**

@@ -7,15 +7,19 @@
  * WASI may be imported (most compilers' standard libraries do) but is empty, its clocks stand still and
  * its random numbers repeat, at most 4 KiB in one call.
  *
+ * A policy gets what its manifest says that it reads, and nothing else: `reads`. What changes rarely (models and
+ * their prices) it gets once; what changes with each request it gets as numbers.
+ *
  * Conventions that hold for every field below:
  * - Money is in nano-dollars (10^-9 US dollars), integer. 3 USD per million tokens is 3_000_000_000
  *   nano-dollars per million tokens.
  * - Durations are in seconds, tokens are whole tokens, ratios run from 0 to 1.
- * - `none` means "not known" or "not given", never zero.
+ * - `none` means "not known" or "not given", never zero. Records that are copied in one piece (`candidate`,
+ *   `cost-estimate`) hold plain numbers only; each of their fields says which value stands for `none`.
  * - Instances may be reused for several calls and may be replaced at any time. Do not rely on state
- *   between calls; what `configure` prepared is the only thing worth keeping.
+ *   between calls; what `configure` and `set-models` prepared is the only thing worth keeping.
  *
- * Versions: within 1.x no record, variant, enum or function signature of this file changes. New
+ * Versions: within 2.x no record, variant, enum or function signature of this file changes. New
  * information arrives as new functions in the imported interfaces.
  *
  * This file says what is in `policy.wit` in TypeScript, the way that componentize-js hands it to JavaScript: `none` is
@@ -23,19 +27,8 @@
  * that has an error for a result throws it: a string, and no `Error`, which would end the instance instead.
  */
 
-/** What requests, candidates and policies look like. Only types, shared by both hooks. */
-declare module 'wasmgate:policy/types@1.0.0' {
-  /** The wire dialect in which the client spoke. */
-  export type Dialect =
-    /** `POST /api/v1/chat` and `/api/v1/complexity`. */
-    | 'native'
-    /** `POST /v1/chat/completions`. */
-    | 'openai'
-    /** `POST /v1/messages`. */
-    | 'anthropic'
-    /** `POST /api/chat`. */
-    | 'ollama';
-
+/** What requests, models and policies look like. Only types, shared by both hooks. */
+declare module 'wasmgate:policy/types@2.0.0' {
   /** Who said a message. */
   export type Role =
     /** Instructions of the application (OpenAI's `developer` counts as system too). */
@@ -47,15 +40,43 @@ declare module 'wasmgate:policy/types@1.0.0' {
     /** The result of a tool that a model called. */
     | 'tool';
 
-  /** One message of the conversation. */
+  /** One message of the conversation: a part of the prompt's text. */
   export interface Message {
-    /** Who said it. */
-    role: Role;
+    /** Who said it: 0 `system`, 1 `user`, 2 `assistant`, 3 `tool`. */
+    role: number;
+    /** Where its text begins in the prompt's, in bytes of UTF-8. */
+    start: number;
     /**
-     * Its text parts, joined by a line break. Images and tool calls are not in it; a message that
-     * has no text is the empty string.
+     * The length of its text in bytes. Its text parts are joined by a line break; images and tool calls are not in
+     * it. A message that has no text has length 0.
      */
+    length: number;
+  }
+
+  /**
+   * What a policy reads of the conversation. By its manifest: `none`: no text and no message; `newest`: the newest message
+   * of the user; `conversation`: all messages, oldest first.
+   *
+   * What a policy is shown is bounded by the operator's input limit (1 MiB unless configured, above what the
+   * default limits of a request let in): texts and labels, each with 64 bytes in addition. Of a conversation beyond
+   * it, the first message and the newest ones that fit are here. A first message above a quarter of the limit is cut
+   * to its beginning, and so is a newest one that does not fit. `left-out` says what is missing.
+   */
+  export interface Prompt {
+    /** The texts of all messages that are shown, one after the other. */
     text: string;
+    /** The messages that are shown, oldest first. */
+    messages: Message[];
+  }
+
+  /** What a policy is not shown of what it reads, because of the operator's input limit. */
+  export interface LeftOut {
+    /** How many messages. */
+    messages: number;
+    /** How many bytes of the shown messages' text. */
+    bytes: bigint;
+    /** How many labels. */
+    labels: number;
   }
 
   /** A dollar budget that applies to the request. */
@@ -69,29 +90,21 @@ declare module 'wasmgate:policy/types@1.0.0' {
     left: bigint;
   }
 
-  /** What a policy may know of one request. */
+  /** What every policy may know of a request: numbers, no text. `request-facts` has the rest. */
   export interface Request {
     /**
-     * The request's id as in the `x-wasmgate-request-id` header. It carries no meaning, but no two requests share
-     * one: it is fit for log lines and, hashed, for choosing a share of requests.
-     */
-    id: string;
-    /** The dialect in which the client spoke. */
-    dialect: Dialect;
-    /**
-     * The model the client asked for: `auto`, or a configured name. With a configured name the
-     * candidates are that model and the fallbacks that the operator configured for it. That model comes
+     * The model that the client asked for, by its place among the models; `none` for `auto`. The candidates are
+     * then that model and the fallbacks that the operator configured for it. That model comes
      * first whatever the policy ranks, unless the policy leaves it out; the policy may also deny the request.
      */
-    requestedModel: string;
+    requested?: number;
     /**
-     * The conversation, oldest message first, at least one. What a policy is shown is bounded by the
-     * operator's input limit (1 MiB unless configured, above what the default limits of a request let
-     * in): texts and labels, each with 64 bytes in addition. Of a request beyond it, the first message
-     * and the newest ones that fit are here. A first message above a quarter of the limit is cut to its
-     * beginning, and so is a newest one that does not fit. `hints` then say what was left out.
+     * The model that answered this conversation before, if the gateway remembers it: its provider may still have the
+     * conversation in a cache, which makes it cheaper and faster.
      */
-    messages: Message[];
+    answeredBefore?: number;
+    /** Whether only one backend can answer, because the request refers to what that backend holds. */
+    pinned: boolean;
     /** Tokens of the whole prompt as the gateway estimates them. An estimate: models differ. */
     promptTokens: number;
     /** The most output tokens the client will accept, where it said so; at least 1. */
@@ -102,20 +115,18 @@ declare module 'wasmgate:policy/types@1.0.0' {
     tools: boolean;
     /** Whether a message holds an image. */
     images: boolean;
-    /** The configured name of the tenant whose key the request carried. */
-    tenant?: string;
-    /** The tenant's budget, where it has one. */
+    /** Whether the client wants the answer in a format (JSON mode or a schema). */
+    structuredOutput: boolean;
+    /** How many messages the conversation has. */
+    messages: number;
+    /** The length of all texts of the conversation in bytes. */
+    textBytes: bigint;
+    /** The length of the text of the user's newest message in bytes; 0 if there is none. */
+    newestBytes: bigint;
+    /** The tenant's budget, where it has one. Always `none` for a policy that does not read tenants. */
     budget?: Budget;
-    /** Request headers that the operator's allow-list lets policies see: name in lower case, value. */
-    labels: [string, string][];
-    /**
-     * Further facts, by name, without a new version of this contract. Ignore names you do not know.
-     * `messages-left-out`, `bytes-cut` and `labels-left-out` say in decimal how many messages, bytes of
-     * the shown messages and labels the policy is not shown; each is absent if it would be 0. `last-model` is the
-     * name of the candidate that answered this conversation before, if the gateway remembers it: its provider
-     * may still have the conversation in a cache, which makes it cheaper and faster.
-     */
-    hints: [string, string][];
+    /** What the policy is not shown. */
+    leftOut: LeftOut;
   }
 
   /** Where a model runs. */
@@ -124,6 +135,40 @@ declare module 'wasmgate:policy/types@1.0.0' {
     | 'local'
     /** At a provider. */
     | 'cloud';
+
+  /** What a model can do besides text, as far as the operator's configuration says so. */
+  export interface Capabilities {
+    /** It can call tools. */
+    tools?: boolean;
+    /** It can read images. */
+    images?: boolean;
+    /** It can be held to an output format (JSON mode or a schema). */
+    structuredOutput?: boolean;
+  }
+
+  /** What a model charges, in nano-dollars per million tokens. */
+  export interface Price {
+    /** Each million input tokens. */
+    input: bigint;
+    /** Each million output tokens. */
+    output: bigint;
+  }
+
+  /** A configured model: what does not change from request to request. */
+  export interface Model {
+    /** Its configured name; unique. */
+    name: string;
+    /** The configured name of the backend that serves it; several models may share one. */
+    backend: string;
+    /** Where it runs. */
+    location: Location;
+    /** What it charges. `none` means unpriced, which is not free: free is a price of 0. */
+    price?: Price;
+    /** The longest input and output together, in tokens, above 0. `none` where not configured. */
+    contextWindow?: number;
+    /** What it can do besides text. */
+    capabilities: Capabilities;
+  }
 
   /** What probes and recent traffic say of a backend. */
   export type Health =
@@ -145,71 +190,40 @@ declare module 'wasmgate:policy/types@1.0.0' {
     /** No traffic is sent. */
     | 'open';
 
-  /** What a model can do beside text, as far as the operator's configuration says so. */
-  export interface Capabilities {
-    /** It can call tools. */
-    tools?: boolean;
-    /** It can read images. */
-    images?: boolean;
-    /** It can be held to an output format (JSON mode or a schema). */
-    structuredOutput?: boolean;
-  }
-
-  /** What a model charges, in nano-dollars per million tokens. */
-  export interface Price {
-    /** Each million input tokens. */
-    input: bigint;
-    /** Each million output tokens. */
-    output: bigint;
-  }
-
-  /** What recent calls of a model took. Moving averages that weigh recent calls more. */
-  export interface Observed {
-    /** Whole call, in seconds, above 0. */
-    latency: number;
-    /** From the call to its first token, in seconds, above 0. `none` until a stream was seen. */
-    timeToFirstToken?: number;
-    /** Output tokens a second once they flow, above 0. `none` until a stream was seen. */
-    tokensPerSecond?: number;
-  }
-
-  /** A model that may answer this request. */
+  /** A model that may answer this request, at this moment. Plain numbers. */
   export interface Candidate {
-    /** The configured name of the model; unique among the candidates. */
-    model: string;
-    /** The configured name of the backend that serves it; several models may share one. */
-    backend: string;
-    /** Where the model runs. */
-    location: Location;
-    /** What it charges. `none` means unpriced, which is not free: free is a price of 0. */
-    price?: Price;
-    /** The longest input and output together, in tokens, above 0. `none` where not configured. */
-    contextWindow?: number;
-    /** What it can do beside text. */
-    capabilities: Capabilities;
-    /** What probes and traffic say of its backend. */
-    health: Health;
-    /** The state of its breaker. */
-    breaker: Breaker;
+    /** Its place among the models that `set-models` gave. */
+    model: number;
+    /** What probes and traffic say of its backend: 0 `unknown`, 1 `healthy`, 2 `degraded`, 3 `down`. */
+    health: number;
+    /** The state of its breaker: 0 `closed`, 1 `half-open`, 2 `open`. */
+    breaker: number;
     /** Requests that the gateway has under way to its backend, this one not counted. */
     inFlight: number;
-    /** What recent calls took. `none` until one ended. */
-    observed?: Observed;
     /**
-     * What the cost policy expects of this request on this model. `none` for a cost policy, and for a
-     * routing policy where the cost policy failed.
+     * What the whole of a recent call took, in seconds, above 0: a moving average that weighs recent calls more, as the
+     * next two. 0 until a call ended.
      */
-    estimate?: CostEstimate;
+    latency: number;
+    /** From the call to its first token, in seconds, above 0. 0 until a stream was seen. */
+    timeToFirstToken: number;
+    /** Output tokens a second once they flow, above 0. 0 until a stream was seen. */
+    tokensPerSecond: number;
+    /** What the cost policy expects of this request on this model. */
+    estimate: CostEstimate;
   }
 
-  /** What a cost policy expects of one candidate. */
+  /** What a cost policy expects of one candidate. Plain numbers. */
   export interface CostEstimate {
-    /** Expected input tokens. */
+    /**
+     * Expected input tokens; 4294967295 for a cost policy, and for a routing policy where the cost policy failed: there
+     * is no estimate then.
+     */
     inputTokens: number;
-    /** Expected output tokens. */
+    /** Expected output tokens; 4294967295 as above. */
     outputTokens: number;
-    /** Expected cost in nano-dollars. `none` where the candidate is unpriced. */
-    cost?: bigint;
+    /** Expected cost in nano-dollars; 18446744073709551615 where the candidate is unpriced. */
+    cost: bigint;
   }
 
   /** A setting's value. */
@@ -225,6 +239,31 @@ declare module 'wasmgate:policy/types@1.0.0' {
     /** A list of texts. */
     | { tag: 'texts'; val: string[] };
 
+  /** How demanding a request is. */
+  export type Tier =
+    /** A small model will do. */
+    | 'low'
+    /** Between the two. */
+    | 'medium'
+    /** It takes the most capable model. */
+    | 'high';
+
+  /** What a setting's value means beyond its type. */
+  export type Meaning =
+    /** Nothing beyond its type. */
+    | { tag: 'plain'; val?: undefined }
+    /** A number, or a whole one, from the first to the second, both included. The gateway refuses others. */
+    | { tag: 'range'; val: [number, number] }
+    /** A text, or a list of texts, that names models. The gateway checks the names against the configured models. */
+    | { tag: 'models'; val?: undefined }
+    /**
+     * A list of texts that names the models of a tier. The gateway makes the tiers that the operator does not set
+     * from the configured models, and `get` returns them like the operator's.
+     */
+    | { tag: 'tier'; val: Tier }
+    /** A text, or a list of texts, that names labels: the policy reads these labels too. */
+    | { tag: 'labels'; val?: undefined };
+
   /** A setting that a policy understands. */
   export interface Setting {
     /** Its name: letters, digits, `-` and `_`, at most 64. */
@@ -233,6 +272,33 @@ declare module 'wasmgate:policy/types@1.0.0' {
     summary: string;
     /** What holds where the operator gives none. Its case is the setting's type: any other is refused. */
     default: Value;
+    /** What its value means. */
+    meaning: Meaning;
+  }
+
+  /** How much of the conversation a policy reads. */
+  export type ReadsPrompt =
+    /** No text. */
+    | 'none'
+    /** The newest message of the user. */
+    | 'newest'
+    /** All messages. */
+    | 'conversation';
+
+  /**
+   * What a policy reads of requests. It cannot see the rest. Operators see what each policy reads, and may
+   * refuse a policy that reads more than they grant.
+   */
+  export interface Reads {
+    /** How much of the conversation. */
+    prompt: ReadsPrompt;
+    /**
+     * The labels (request headers that the operator's allow-list lets policies see, and the labels of the tenant's
+     * group), by name in lower case; `*`: all of them.
+     */
+    labels: string[];
+    /** The tenant's name and budget. */
+    tenant: boolean;
   }
 
   /** What a policy says of itself. */
@@ -246,22 +312,29 @@ declare module 'wasmgate:policy/types@1.0.0' {
     version: string;
     /** One sentence for operators. */
     summary: string;
-    /**
-     * Every setting it reads. An operator's file that names another is refused. A routing policy that can
-     * deny requests says so with a boolean setting named `deny`, or `deny-` and more, which is true
-     * while it can: if it fails, the gateway then refuses the request instead of deciding itself, unless
-     * the operator chose otherwise. A text or a list of texts called `model` or `models`, or whose name ends in
-     * `-model` or `-models`, names models: the gateway checks its names against the configured models. Lists called
-     * `low-models`, `medium-models` and `high-models` are tiers: the gateway makes those that the operator does not
-     * set from the configured models, and `get` returns them like the operator's.
-     */
+    /** Every setting it reads. An operator's file that names another is refused. */
     settings: Setting[];
+    /** What it reads of requests. */
+    reads: Reads;
+    /**
+     * Whether it can deny requests: if it fails, the gateway then refuses the request instead of deciding itself,
+     * unless the operator chose otherwise. A policy that denies only with some settings says so with a boolean setting
+     * named `deny`, or `deny-` and more, which is true while it can, and says `false` here. A denial of a policy that
+     * says neither counts as a failure of it.
+     */
+    denies: boolean;
+    /**
+     * The texts of the reasons that it gives by number, each a sentence of at most 1 KiB, at most 256 of them. `{0}` stands
+     * for the first number that comes with the reason, `{1}` for the second, and so on, each with at most three
+     * decimals; `{model}` stands for the name of the first choice.
+     */
+    reasons: string[];
   }
 }
 
 /** What the operator configured. Imported by a policy that has settings. */
-declare module 'wasmgate:policy/settings@1.0.0' {
-  import type { Value } from 'wasmgate:policy/types@1.0.0';
+declare module 'wasmgate:policy/settings@2.0.0' {
+  import type { Value } from 'wasmgate:policy/types@2.0.0';
 
   /**
    * The operator's value of a setting, already checked against the manifest's type. `none` where the
@@ -272,7 +345,7 @@ declare module 'wasmgate:policy/settings@1.0.0' {
 }
 
 /** A line to the operator's log. Imported by a policy that logs. */
-declare module 'wasmgate:policy/log@1.0.0' {
+declare module 'wasmgate:policy/log@2.0.0' {
   /** How much a line matters. */
   export type Level =
     /** For the author, while developing. */
@@ -291,18 +364,54 @@ declare module 'wasmgate:policy/log@1.0.0' {
   export function write(level: Level, line: string): void;
 }
 
-/** The routing hook: which model answers. */
-declare module 'wasmgate:policy/routing@1.0.0' {
-  import type { Request, Candidate, Manifest } from 'wasmgate:policy/types@1.0.0';
+/**
+ * Rarely needed facts of the request that is being decided. Imported by a policy that needs one. Outside of a decision
+ * every text is empty and every list has no entry.
+ */
+declare module 'wasmgate:policy/request-facts@2.0.0' {
+  /**
+   * The request's id as in the `x-wasmgate-request-id` header. It carries no meaning, but no two requests share
+   * one: it is fit for log lines and, hashed, for choosing a share of requests.
+   */
+  export function id(): string;
 
-  /** How demanding a request is. */
-  export type Tier =
-    /** A small model will do. */
-    | 'low'
-    /** Between the two. */
-    | 'medium'
-    /** It takes the most capable model. */
-    | 'high';
+  /**
+   * The wire dialect in which the client spoke, such as `native`, `openai`, `responses`, `anthropic` or `ollama`. Later
+   * gateways may know more.
+   */
+  export function dialect(): string;
+
+  /**
+   * The configured name of the tenant whose key the request carried. `none` for a policy that does not read tenants.
+   */
+  export function tenant(): string | undefined;
+
+  /**
+   * The value of a label. `none` if the request has none of that name, or the manifest does not say that the policy reads
+   * it.
+   */
+  export function label(name: string): string | undefined;
+
+  /** All labels that the policy reads: name in lower case, value. */
+  export function labels(): [string, string][];
+
+  /**
+   * Further facts, by name, without a new version of this contract. Ignore names you do not know. `pinned` says why
+   * only one backend can answer: `previous_response`, `reasoning` or `encrypted_content`.
+   */
+  export function hints(): [string, string][];
+}
+
+/** The routing hook: which model answers. */
+declare module 'wasmgate:policy/routing@2.0.0' {
+  import type { Request, Prompt, Candidate, Model, Manifest, Tier } from 'wasmgate:policy/types@2.0.0';
+
+  /** Why, for people. Shown to the client; never repeat the prompt in it. */
+  export type Reason =
+    /** A sentence of at most 1 KiB. */
+    | { tag: 'text'; val: string }
+    /** One of the manifest's reasons, counted from 0, and the numbers in it. The gateway writes the sentence. */
+    | { tag: 'code'; val: [number, number[]] };
 
   /** A choice among the candidates. */
   export interface Decision {
@@ -315,8 +424,8 @@ declare module 'wasmgate:policy/routing@1.0.0' {
     complexity?: number;
     /** The same, as operators see it on dashboards, where `none` is `unknown`. */
     tier?: Tier;
-    /** Why, in a sentence, for people; at most 1 KiB. Shown to the client; never repeat the prompt in it. */
-    reason: string;
+    /** Why. */
+    reason: Reason;
   }
 
   /** A request that must not be answered. */
@@ -350,16 +459,22 @@ declare module 'wasmgate:policy/routing@1.0.0' {
   export function configure(): void;
 
   /**
+   * The configured models, in the configuration's order. Called after `configure` and before the first decision, and
+   * again before the next decision after they changed.
+   */
+  export function setModels(models: Model[]): void;
+
+  /**
    * Decides one request. There is at least one candidate; they come in the order of the operator's
    * configuration. An error counts as a failure of the policy,
    * with its text in the log; the gateway then does what the operator chose for failures.
    */
-  export function route(request: Request, candidates: Candidate[]): Verdict;
+  export function route(request: Request, prompt: Prompt, candidates: Candidate[]): Verdict;
 }
 
 /** The cost hook: what a request will cost on each candidate. */
-declare module 'wasmgate:policy/cost@1.0.0' {
-  import type { Request, Candidate, CostEstimate, Manifest } from 'wasmgate:policy/types@1.0.0';
+declare module 'wasmgate:policy/cost@2.0.0' {
+  import type { Request, Prompt, Candidate, Model, CostEstimate, Manifest } from 'wasmgate:policy/types@2.0.0';
 
   /** As in `routing`. A component that exports both interfaces gives both the same name and version. */
   export function describe(): Manifest;
@@ -367,10 +482,13 @@ declare module 'wasmgate:policy/cost@1.0.0' {
   /** As in `routing`. */
   export function configure(): void;
 
+  /** As in `routing`. */
+  export function setModels(models: Model[]): void;
+
   /**
    * Estimates all candidates of one request. The answer holds one estimate for each candidate, in the
    * candidates' order. An error counts as a failure of the policy: the candidates then go to the
    * routing policy without estimates.
    */
-  export function estimate(request: Request, candidates: Candidate[]): CostEstimate[];
+  export function estimate(request: Request, prompt: Prompt, candidates: Candidate[]): CostEstimate[];
 }

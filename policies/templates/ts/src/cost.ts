@@ -1,5 +1,6 @@
 // What a request will cost by its tokens: the prompt's at the input price, the expected answer's at the output price.
-import type { Candidate, CostEstimate, Manifest, Price, Request } from 'wasmgate:policy/types@1.0.0';
+import type { Candidate, CostEstimate, Manifest, Price, Prompt, Request } from 'wasmgate:policy/types@2.0.0';
+import { models, UNPRICED } from './contract.js';
 import { NAME, VERSION } from './identity.js';
 import { wholeNumber } from './settings.js';
 
@@ -13,9 +14,6 @@ const EXPECTED_OUTPUT_TOKENS = wholeNumber(
 // What prices are per.
 const TOKENS = 1_000_000n;
 
-// The contract's longest cost.
-const MOST = 2n ** 64n - 1n;
-
 let expectedOutputTokens = 0;
 
 export function describe(): Manifest {
@@ -24,6 +22,9 @@ export function describe(): Manifest {
     version: VERSION,
     summary: 'Prompt tokens at the input price and the expected answer at the output price.',
     settings: [EXPECTED_OUTPUT_TOKENS.entry],
+    reads: { prompt: 'none', labels: [], tenant: false },
+    denies: false,
+    reasons: [],
   };
 }
 
@@ -31,20 +32,19 @@ export function configure(): void {
   expectedOutputTokens = EXPECTED_OUTPUT_TOKENS.read();
 }
 
-export function estimate(request: Request, candidates: Candidate[]): CostEstimate[] {
+export function estimate(request: Request, _prompt: Prompt, candidates: Candidate[]): CostEstimate[] {
   const inputTokens = request.promptTokens;
   const outputTokens = Math.min(expectedOutputTokens, request.maxTokens ?? Infinity);
-  return candidates.map(({ price }) => ({
-    inputTokens,
-    outputTokens,
+  return candidates.map(({ model }) => {
+    const { price } = models[model];
     // A model without a price costs "not known", which is not nothing.
-    cost: price && costOf(price, inputTokens, outputTokens),
-  }));
+    return { inputTokens, outputTokens, cost: price ? costOf(price, inputTokens, outputTokens) : UNPRICED };
+  });
 }
 
-// In nano-dollars, halves rounded up.
+// In nano-dollars, halves rounded up. What 64 bits cannot hold is not known either.
 function costOf(price: Price, inputTokens: number, outputTokens: number): bigint {
   const sum = BigInt(inputTokens) * price.input + BigInt(outputTokens) * price.output;
   const cost = (sum + TOKENS / 2n) / TOKENS;
-  return cost < MOST ? cost : MOST;
+  return cost < UNPRICED ? cost : UNPRICED;
 }

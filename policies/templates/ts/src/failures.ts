@@ -1,6 +1,6 @@
 // Lets the operator read what went wrong. An `Error` that leaves an export ends the instance, and the gateway sees a
 // trap without a word; a string is the contract's error, goes to its log as it is, and the instance serves on.
-import { write } from 'wasmgate:policy/log@1.0.0';
+import { write } from 'wasmgate:policy/log@2.0.0';
 
 // In characters: messages quote the values that they are about.
 const LONGEST_MESSAGE = 200;

@@ -1,6 +1,7 @@
 // Which model answers: short prompts stay local, long ones go to the cloud.
-import type { Tier, Verdict } from 'wasmgate:policy/routing@1.0.0';
-import type { Candidate, Location, Manifest, Request } from 'wasmgate:policy/types@1.0.0';
+import type { Verdict } from 'wasmgate:policy/routing@2.0.0';
+import type { Candidate, Location, Manifest, Prompt, Request, Tier } from 'wasmgate:policy/types@2.0.0';
+import { Breaker, Health, models } from './contract.js';
 import { NAME, VERSION } from './identity.js';
 import { wholeNumber } from './settings.js';
 
@@ -19,6 +20,10 @@ export function describe(): Manifest {
     version: VERSION,
     summary: 'Short prompts stay local, long ones go to the cloud.',
     settings: [CLOUD_FROM.entry],
+    // To look at texts: prompt: 'newest' (the user's newest message) or 'conversation'; contract.ts has readers for both.
+    reads: { prompt: 'none', labels: [], tenant: false },
+    denies: false,
+    reasons: [],
   };
 }
 
@@ -26,16 +31,17 @@ export function configure(): void {
   cloudFrom = CLOUD_FROM.read();
 }
 
-export function route(request: Request, candidates: Candidate[]): Verdict {
+export function route(request: Request, _prompt: Prompt, candidates: Candidate[]): Verdict {
   const tokens = request.promptTokens;
   const isLong = tokens >= cloudFrom;
   const wanted: Location = isLong ? 'cloud' : 'local';
 
   // None is left out: a model that is down now may be the last resort a second later.
-  const place = ({ health, breaker, location }: Candidate) =>
-    (health === 'down' || breaker === 'open' ? 2 : 0) + (location === wanted ? 0 : 1);
+  const place = ({ model, health, breaker }: Candidate) =>
+    (health === Health.down || breaker === Breaker.open ? 2 : 0) + (models[model].location === wanted ? 0 : 1);
   const ranking = [...candidates.keys()].sort((a, b) => place(candidates[a]) - place(candidates[b]));
 
   const tier: Tier = isLong ? 'high' : 'low';
-  return { tag: 'route', val: { ranking, tier, reason: `${tokens} tokens: ${wanted} models first` } };
+  const reason = `${tokens} tokens: ${wanted} models first`;
+  return { tag: 'route', val: { ranking, tier, reason: { tag: 'text', val: reason } } };
 }

@@ -1,0 +1,94 @@
+// @ts-check
+// What the contract hands over as plain numbers, in JavaScript's own terms: models, names of numbers, and texts.
+
+/**
+ * @import { Candidate, CostEstimate, Message, Model, Prompt } from 'wasmgate:policy/types@2.0.0'
+ */
+
+export const Role = Object.freeze({ system: 0, user: 1, assistant: 2, tool: 3 });
+export const Health = Object.freeze({ unknown: 0, healthy: 1, degraded: 2, down: 3 });
+export const Breaker = Object.freeze({ closed: 0, halfOpen: 1, open: 2 });
+
+/** The cost of a candidate without a price, in an estimate. */
+export const UNPRICED = 2n ** 64n - 1n;
+
+/** The tokens of an estimate that there is not. */
+const UNKNOWN_TOKENS = 2 ** 32 - 1;
+
+const ENCODER = new TextEncoder();
+// A byte order mark at the beginning of a message is part of its text.
+const DECODER = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/**
+ * The configured models. A candidate's `model`, and a request's `requested` and `answeredBefore`, are places in this list.
+ *
+ * @type {Model[]}
+ */
+export let models = [];
+
+/**
+ * The gateway calls it before the first decision, and again when the models changed.
+ *
+ * @param {Model[]} configured
+ */
+export function setModels(configured) {
+  models = configured;
+}
+
+/**
+ * A latency, a time to the first token or a rate of tokens of a candidate: `undefined` where it was not observed.
+ *
+ * @param {number} observed
+ */
+export function known(observed) {
+  return observed > 0 ? observed : undefined;
+}
+
+/**
+ * What the cost policy expects of the request on a candidate: `undefined` where there is no estimate, as is its cost
+ * where the candidate has no price.
+ *
+ * @param {Candidate} candidate
+ */
+export function estimateOf({ estimate }) {
+  if (estimate.inputTokens === UNKNOWN_TOKENS) return undefined;
+  return { ...estimate, cost: estimate.cost === UNPRICED ? undefined : estimate.cost };
+}
+
+/**
+ * The texts of all messages that the policy reads, oldest first.
+ *
+ * @param {Prompt} prompt
+ */
+export function texts({ text, messages }) {
+  const cut = cutter(text, messages);
+  return messages.map((message) => ({ role: message.role, text: cut(message) }));
+}
+
+/**
+ * The text of the newest message of the user that the policy reads; empty if there is none.
+ *
+ * @param {Prompt} prompt
+ */
+export function newest({ text, messages }) {
+  const message = messages.findLast(({ role }) => role === Role.user);
+  return message ? cutter(text, messages)(message) : '';
+}
+
+/**
+ * Cuts a message out of the prompt's text. Messages count bytes of UTF-8, strings 16-bit units, which are the same in
+ * texts of ASCII only.
+ *
+ * @param {string} text
+ * @param {Message[]} messages
+ * @returns {(message: Message) => string}
+ */
+function cutter(text, messages) {
+  if (messages.length === 1) return () => text;
+  const last = messages.at(-1);
+  if (last && last.start + last.length === text.length) {
+    return ({ start, length }) => text.slice(start, start + length);
+  }
+  const bytes = ENCODER.encode(text);
+  return ({ start, length }) => DECODER.decode(bytes.subarray(start, start + length));
+}
