@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 output=${1:-$here/policy.wasm}
 tools=${TOOLS:-$here/.tools}
 wit=${WIT:-$here/wit}
-[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit/v1
+[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit
 
 # Two builds at once must not install into each other's folder.
 pins=$(sha256sum <"$here/requirements.txt")

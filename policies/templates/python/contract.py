@@ -1,10 +1,9 @@
 """What the contract hands over as plain numbers, in Python's own terms: models, names of numbers, and texts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from wit_world.imports.types import Candidate, Message, Model, Prompt
+from wit_world.imports.types import Candidate, Model, Prompt, Prompt_Conversation, Prompt_Newest
 
 UNPRICED = 2**64 - 1
 """The cost of a candidate without a price, in an estimate."""
@@ -65,26 +64,20 @@ def estimate_of(candidate: Candidate) -> Estimate | None:
     return Estimate(given.input_tokens, given.output_tokens, None if given.cost == UNPRICED else given.cost)
 
 
-def texts(prompt: Prompt) -> list[tuple[Role, str]]:
-    """Who said it and the text, of all messages that the policy reads, oldest first."""
-    cut = cutter(prompt)
-    return [(Role(message.role), cut(message)) for message in prompt.messages]
-
-
 def newest(prompt: Prompt) -> str:
-    """The text of the newest message of the user that the policy reads; empty if there is none."""
-    for message in reversed(prompt.messages):
-        if message.role == Role.USER:
-            return cutter(prompt)(message)
-    return ""
+    """The text of the newest message of the user; empty if there is none, or the policy reads no text."""
+    if isinstance(prompt, Prompt_Newest):
+        return prompt.value
+    return next((text for role, text in reversed(texts(prompt)) if role == Role.USER), "")
 
 
-def cutter(prompt: Prompt) -> Callable[[Message], str]:
-    """Cuts a message out of the prompt's text. Messages count bytes of UTF-8, which are characters in ASCII only."""
-    text = prompt.text
-    if len(prompt.messages) == 1:
-        return lambda _: text
-    if text.isascii():
-        return lambda message: text[message.start : message.start + message.length]
-    encoded = text.encode()
-    return lambda message: encoded[message.start : message.start + message.length].decode()
+def texts(prompt: Prompt) -> list[tuple[Role, str]]:
+    """The messages that a policy reads which reads the conversation, oldest first: who said it, and the text."""
+    if not isinstance(prompt, Prompt_Conversation):
+        return []
+    # Messages count bytes of UTF-8, which are characters in ASCII only.
+    text = prompt.value.text.encode()
+    return [
+        (Role(message.role), text[message.start : message.start + message.length].decode())
+        for message in prompt.value.messages
+    ]

@@ -53,21 +53,29 @@ declare module 'wasmgate:policy/types@2.0.0' {
     length: number;
   }
 
+  /** The messages of a conversation that are shown, in one piece. */
+  export interface Conversation {
+    /** Their texts, one after the other. */
+    text: string;
+    /** The messages, oldest first. */
+    messages: Message[];
+  }
+
   /**
-   * What a policy reads of the conversation. By its manifest: `none`: no text and no message; `newest`: the newest message
-   * of the user; `conversation`: all messages, oldest first.
+   * What a policy reads of the conversation, as its manifest says.
    *
    * What a policy is shown is bounded by the operator's input limit (1 MiB unless configured, above what the
    * default limits of a request let in): texts and labels, each with 64 bytes in addition. Of a conversation beyond
    * it, the first message and the newest ones that fit are here. A first message above a quarter of the limit is cut
    * to its beginning, and so is a newest one that does not fit. `left-out` says what is missing.
    */
-  export interface Prompt {
-    /** The texts of all messages that are shown, one after the other. */
-    text: string;
-    /** The messages that are shown, oldest first. */
-    messages: Message[];
-  }
+  export type Prompt =
+    /** The policy reads no text. */
+    | { tag: 'none'; val?: undefined }
+    /** The text of the user's newest message; empty if there is none. */
+    | { tag: 'newest'; val: string }
+    /** All messages. */
+    | { tag: 'conversation'; val: Conversation };
 
   /** What a policy is not shown of what it reads, because of the operator's input limit. */
   export interface LeftOut {
@@ -88,6 +96,29 @@ declare module 'wasmgate:policy/types@2.0.0' {
      * already taken off.
      */
     left: bigint;
+  }
+
+  /** What a limit counts. */
+  export type Measure =
+    /** Requests that were admitted. */
+    | 'requests'
+    /** Tokens, input and output. */
+    | 'tokens'
+    /** Money, in nano-dollars. */
+    | 'money'
+    /** Requests in flight. */
+    | 'concurrent';
+
+  /** A limit of the tenant's, or of a group above it, that applies to the request. */
+  export interface Limit {
+    /** What it counts. */
+    measure: Measure;
+    /** The most that it allows in its current window, above 0. */
+    most: bigint;
+    /** What is left of that, 0 to `most`. Reservations of requests in flight are already taken off. */
+    left: bigint;
+    /** When its window ends, in seconds from now. `none`: never. */
+    endsIn?: bigint;
   }
 
   /** What every policy may know of a request: numbers, no text. `request-facts` has the rest. */
@@ -168,6 +199,8 @@ declare module 'wasmgate:policy/types@2.0.0' {
     contextWindow?: number;
     /** What it can do besides text. */
     capabilities: Capabilities;
+    /** The operator's labels for it: name, value. Names are unique; their order has no meaning. */
+    labels: [string, string][];
   }
 
   /** What probes and recent traffic say of a backend. */
@@ -200,6 +233,11 @@ declare module 'wasmgate:policy/types@2.0.0' {
     breaker: number;
     /** Requests that the gateway has under way to its backend, this one not counted. */
     inFlight: number;
+    /**
+     * How much of the time that an answer of this model may take is left, in seconds, 0 or more. It counts from the
+     * request's arrival, also for a fallback.
+     */
+    timeLeft: number;
     /**
      * What the whole of a recent call took, in seconds, above 0: a moving average that weighs recent calls more, as the
      * next two. 0 until a call ended.
@@ -297,7 +335,7 @@ declare module 'wasmgate:policy/types@2.0.0' {
      * group), by name in lower case; `*`: all of them.
      */
     labels: string[];
-    /** The tenant's name and budget. */
+    /** The tenant's name, budget and limits. */
     tenant: boolean;
   }
 
@@ -369,6 +407,8 @@ declare module 'wasmgate:policy/log@2.0.0' {
  * every text is empty and every list has no entry.
  */
 declare module 'wasmgate:policy/request-facts@2.0.0' {
+  import type { Limit } from 'wasmgate:policy/types@2.0.0';
+
   /**
    * The request's id as in the `x-wasmgate-request-id` header. It carries no meaning, but no two requests share
    * one: it is fit for log lines and, hashed, for choosing a share of requests.
@@ -385,6 +425,12 @@ declare module 'wasmgate:policy/request-facts@2.0.0' {
    * The configured name of the tenant whose key the request carried. `none` for a policy that does not read tenants.
    */
   export function tenant(): string | undefined;
+
+  /**
+   * The limits that apply to the request: of each measure, the one with the least left. Empty for a policy that does not read
+   * tenants.
+   */
+  export function limits(): Limit[];
 
   /**
    * The value of a label. `none` if the request has none of that name, or the manifest does not say that the policy reads

@@ -1,4 +1,4 @@
-//! The contract `wasmgate:policy@1.0.0` in Zig: its types as they lie in memory, its imports, and a hook's exports.
+//! The contract `wasmgate:policy@2.0.0` in Zig: its types as they lie in memory, its imports, and a hook's exports.
 //!
 //! The canonical ABI lays records out as C does structs, so that what the gateway writes into this module's memory is
 //! read where it lies. `wit/policy.wit` says what each field means.
@@ -51,26 +51,54 @@ fn Result(comptime T: type) type {
     };
 }
 
-pub const Dialect = enum(u8) { native, openai, anthropic, ollama };
-pub const Role = enum(u8) { system, user, assistant, tool };
-pub const Message = extern struct { role: Role, text: String };
+pub const Role = enum(u32) { system, user, assistant, tool };
+pub const Message = extern struct { role: Role, start: u32, length: u32 };
+pub const Conversation = extern struct { text: String, messages: List(Message) };
+pub const LeftOut = extern struct { messages: u32, bytes: u64, labels: u32 };
 pub const Budget = extern struct { limit: u64, left: u64 };
 pub const Pair = extern struct { name: String, value: String };
 
+/// What the policy reads of the conversation.
+pub const Prompt = extern struct {
+    tag: enum(u8) { none, newest, conversation },
+    payload: extern union { none: void, newest: String, conversation: Conversation },
+
+    /// The text of the newest message of the user; empty if there is none, or the policy reads no text.
+    pub fn newest(prompt: *const Prompt) []const u8 {
+        if (prompt.tag == .newest) return prompt.payload.newest.items();
+        var newest_first = std.mem.reverseIterator(prompt.messages());
+        while (newest_first.next()) |message| {
+            if (message.role == .user) return prompt.textOf(message);
+        }
+        return "";
+    }
+
+    /// The messages that a policy reads which reads the conversation, oldest first.
+    pub fn messages(prompt: *const Prompt) []const Message {
+        return if (prompt.tag == .conversation) prompt.payload.conversation.messages.items() else &.{};
+    }
+
+    /// The text of one of `messages`.
+    pub fn textOf(prompt: *const Prompt, message: Message) []const u8 {
+        return prompt.payload.conversation.text.items()[message.start..][0..message.length];
+    }
+};
+
 pub const Request = extern struct {
-    id: String,
-    dialect: Dialect,
-    requested_model: String,
-    messages: List(Message),
+    requested: Option(u32),
+    answered_before: Option(u32),
+    pinned: bool,
     prompt_tokens: u32,
     max_tokens: Option(u32),
     streaming: bool,
     tools: bool,
     images: bool,
-    tenant: Option(String),
+    structured_output: bool,
+    messages: u32,
+    text_bytes: u64,
+    newest_bytes: u64,
     budget: Option(Budget),
-    labels: List(Pair),
-    hints: List(Pair),
+    left_out: LeftOut,
 };
 
 pub const Location = enum(u8) { local, cloud };
@@ -86,43 +114,110 @@ pub const Capabilities = packed struct(u8) {
 
 pub const Price = extern struct { input: u64, output: u64 };
 
-pub const Observed = extern struct {
-    latency: f64,
-    time_to_first_token: Option(f64),
-    tokens_per_second: Option(f64),
-};
-
-pub const CostEstimate = extern struct { input_tokens: u32, output_tokens: u32, cost: Option(u64) };
-
-pub const Candidate = extern struct {
-    model: String,
+/// A configured model.
+pub const Model = extern struct {
+    name: String,
     backend: String,
     location: Location,
     price: Option(Price),
     context_window: Option(u32),
     capabilities: Capabilities,
+    labels: List(Pair),
+};
+
+/// The cost of an estimate where a candidate has no price.
+pub const unpriced = std.math.maxInt(u64);
+
+pub const CostEstimate = extern struct { input_tokens: u32, output_tokens: u32, cost: u64 };
+
+pub const Candidate = extern struct {
+    /// Among the configured models; `model` is the model itself.
+    place: u32,
     health: Health,
     breaker: Breaker,
     in_flight: u32,
-    observed: Option(Observed),
-    estimate: Option(CostEstimate),
+    time_left: f64,
+    /// These three are 0 where nothing was observed: `known` makes them optional.
+    latency: f64,
+    time_to_first_token: f64,
+    tokens_per_second: f64,
+    /// `expected` is null where the gateway has none.
+    estimate: CostEstimate,
+
+    pub fn model(candidate: Candidate) *const Model {
+        return &configured_models[candidate.place];
+    }
+
+    /// What the cost policy expects.
+    pub fn expected(candidate: Candidate) ?CostEstimate {
+        return if (candidate.estimate.input_tokens == std.math.maxInt(u32)) null else candidate.estimate;
+    }
 };
+
+/// A time or a rate of a candidate; null where it was not observed.
+pub fn known(observed: f64) ?f64 {
+    return if (observed > 0) observed else null;
+}
+
+pub const Tier = enum(u8) { low, medium, high };
 
 pub const Value = extern struct {
     tag: enum(u8) { boolean, integer, number, text, texts },
     payload: extern union { boolean: bool, integer: i64, number: f64, text: String, texts: List(String) },
 };
 
-pub const Setting = extern struct { name: String, summary: String, default: Value };
-pub const Manifest = extern struct { name: String, version: String, summary: String, settings: List(Setting) };
+/// What a setting's value means beyond its type.
+pub const Meaning = extern struct {
+    tag: enum(u8) { plain, range, models, tier, labels },
+    payload: extern union { range: [2]f64, tier: Tier, none: void },
 
-pub const Tier = enum(u8) { low, medium, high };
+    pub const plain: Meaning = .{ .tag = .plain, .payload = .{ .none = {} } };
+    pub const models: Meaning = .{ .tag = .models, .payload = .{ .none = {} } };
+    pub const labels: Meaning = .{ .tag = .labels, .payload = .{ .none = {} } };
+
+    pub fn range(least: f64, most: f64) Meaning {
+        return .{ .tag = .range, .payload = .{ .range = .{ least, most } } };
+    }
+
+    pub fn ofTier(tier: Tier) Meaning {
+        return .{ .tag = .tier, .payload = .{ .tier = tier } };
+    }
+};
+
+pub const Setting = extern struct { name: String, summary: String, default: Value, meaning: Meaning };
+
+/// What a policy reads of requests. What it does not read, it cannot see.
+pub const Reads = extern struct {
+    prompt: enum(u8) { none, newest, conversation },
+    labels: List(String) = .of(&.{}),
+    tenant: bool = false,
+};
+
+pub const Manifest = extern struct {
+    name: String,
+    version: String,
+    summary: String,
+    settings: List(Setting),
+    reads: Reads,
+    denies: bool = false,
+    reasons: List(String) = .of(&.{}),
+};
+
+/// Why, in a sentence or as one of the manifest's reasons with its numbers.
+pub const Reason = extern struct {
+    tag: enum(u8) { text, code },
+    payload: extern union { text: String, code: extern struct { number: u32, values: List(f64) } },
+
+    pub fn of(sentence: []const u8) Reason {
+        return .{ .tag = .text, .payload = .{ .text = .of(sentence) } };
+    }
+};
 
 pub const Decision = extern struct {
     ranking: List(u32),
     complexity: Option(f64),
     tier: Option(Tier),
-    reason: String,
+    reason: Reason,
 };
 
 pub const Denial = extern struct { code: String, reason: String };
@@ -134,16 +229,21 @@ pub const Verdict = extern struct {
 
 comptime {
     // Sizes by the canonical ABI: a field that is missing above would be found here.
-    std.debug.assert(@sizeOf(Request) == 96);
-    std.debug.assert(@sizeOf(Candidate) == 144);
-    std.debug.assert(@sizeOf(Setting) == 32);
-    std.debug.assert(@sizeOf(Manifest) == 32);
-    std.debug.assert(@sizeOf(Verdict) == 48);
+    std.debug.assert(@sizeOf(Arguments) == 136);
+    std.debug.assert(@sizeOf(Candidate) == 64);
+    std.debug.assert(@sizeOf(Model) == 72);
+    std.debug.assert(@sizeOf(Setting) == 56);
+    std.debug.assert(@sizeOf(Manifest) == 60);
+    std.debug.assert(@sizeOf(Verdict) == 56);
 }
 
 const imports = struct {
-    extern "wasmgate:policy/settings@1.0.0" fn get(name: [*]const u8, len: usize, answer: *Option(Value)) void;
-    extern "wasmgate:policy/log@1.0.0" fn write(level: LogLevel, line: [*]const u8, len: usize) void;
+    extern "wasmgate:policy/settings@2.0.0" fn get(name: [*]const u8, len: usize, answer: *Option(Value)) void;
+    extern "wasmgate:policy/log@2.0.0" fn write(level: LogLevel, line: [*]const u8, len: usize) void;
+    extern "wasmgate:policy/request-facts@2.0.0" fn id(answer: *String) void;
+    extern "wasmgate:policy/request-facts@2.0.0" fn dialect(answer: *String) void;
+    extern "wasmgate:policy/request-facts@2.0.0" fn tenant(answer: *Option(String)) void;
+    extern "wasmgate:policy/request-facts@2.0.0" fn label(name: [*]const u8, len: usize, answer: *Option(String)) void;
 };
 
 /// The operator's value of a setting; null where the operator gave none. It lives as long as the call.
@@ -160,6 +260,34 @@ pub fn log(level: LogLevel, line: []const u8) void {
     imports.write(level, line.ptr, line.len);
 }
 
+/// The request's id. It lives as long as the call, as what the next functions return.
+pub fn id() []const u8 {
+    var answer: String = undefined;
+    imports.id(&answer);
+    return answer.items();
+}
+
+/// The wire dialect in which the client spoke, such as `openai`.
+pub fn dialect() []const u8 {
+    var answer: String = undefined;
+    imports.dialect(&answer);
+    return answer.items();
+}
+
+/// The tenant's name; null for a policy that does not read tenants.
+pub fn tenant() ?[]const u8 {
+    var answer: Option(String) = undefined;
+    imports.tenant(&answer);
+    return if (answer.get()) |name| name.items() else null;
+}
+
+/// The value of a label; null where the request has none of that name, or the policy does not read it.
+pub fn label(name: []const u8) ?[]const u8 {
+    var answer: Option(String) = undefined;
+    imports.label(name.ptr, name.len, &answer);
+    return if (answer.get()) |value| value.items() else null;
+}
+
 /// A policy that goes wrong says so in the operator's log and traps: the gateway counts a failure, and the next call
 /// gets a fresh instance.
 pub const panic = std.debug.FullPanic(struct {
@@ -171,6 +299,16 @@ pub const panic = std.debug.FullPanic(struct {
 
 /// Of what a call gets and returns.
 var arena: std.heap.ArenaAllocator = .init(std.heap.wasm_allocator);
+
+/// Of the configured models.
+var models_arena: std.heap.ArenaAllocator = .init(std.heap.wasm_allocator);
+
+var configured_models: []const Model = &.{};
+
+/// The configured models, in the configuration's order. A request's `requested` and `answered_before` are places in it.
+pub fn models() []const Model {
+    return configured_models;
+}
 
 /// How a hook's functions end early: with a sentence for the operator, or without memory.
 pub const Error = error{ Refused, OutOfMemory };
@@ -222,6 +360,13 @@ fn Common(comptime hook: type) type {
             return result(void, hook.configure(std.heap.wasm_allocator));
         }
 
+        /// Keeps the models where the gateway put them: the memory of this call is theirs from now on.
+        fn setModels(ptr: [*]const Model, len: usize) callconv(.c) void {
+            configured_models = ptr[0..len];
+            std.mem.swap(std.heap.ArenaAllocator, &arena, &models_arena);
+            _ = arena.reset(.retain_capacity);
+        }
+
         /// After each call, when its answer was read.
         fn end(_: *const anyopaque) callconv(.c) void {
             _ = arena.reset(.retain_capacity);
@@ -238,18 +383,20 @@ fn exportCommon(comptime interface: []const u8, comptime hook: type) void {
     const common = Common(hook);
     exportAs(interface ++ "#describe", &common.describe, &common.end);
     exportAs(interface ++ "#configure", &common.configure, &common.end);
+    @export(&common.setModels, .{ .name = interface ++ "#set-models" });
 }
 
 /// More parameters than fit into registers come as a struct.
-const Arguments = extern struct { request: Request, candidates: List(Candidate) };
+const Arguments = extern struct { request: Request, prompt: Prompt, candidates: List(Candidate) };
 
 /// Exports the routing hook. Beside `describe` and `configure` it has
-/// `route(Allocator, *const Request, []const Candidate) Error!Verdict`.
+/// `route(Allocator, *const Request, *const Prompt, []const Candidate) Error!Verdict`.
 pub fn exportRouting(comptime hook: type) void {
-    const interface = "wasmgate:policy/routing@1.0.0";
+    const interface = "wasmgate:policy/routing@2.0.0";
     const exported = struct {
-        fn route(arguments: *const Arguments) callconv(.c) *const Result(Verdict) {
-            return result(Verdict, hook.route(arena.allocator(), &arguments.request, arguments.candidates.items()));
+        fn route(given: *const Arguments) callconv(.c) *const Result(Verdict) {
+            const candidates = given.candidates.items();
+            return result(Verdict, hook.route(arena.allocator(), &given.request, &given.prompt, candidates));
         }
     };
     exportCommon(interface, hook);
@@ -257,12 +404,13 @@ pub fn exportRouting(comptime hook: type) void {
 }
 
 /// Exports the cost hook. Beside `describe` and `configure` it has
-/// `estimate(Allocator, *const Request, []const Candidate) Error![]const CostEstimate`.
+/// `estimate(Allocator, *const Request, *const Prompt, []const Candidate) Error![]const CostEstimate`.
 pub fn exportCost(comptime hook: type) void {
-    const interface = "wasmgate:policy/cost@1.0.0";
+    const interface = "wasmgate:policy/cost@2.0.0";
     const exported = struct {
-        fn estimate(arguments: *const Arguments) callconv(.c) *const Result(List(CostEstimate)) {
-            const estimates = hook.estimate(arena.allocator(), &arguments.request, arguments.candidates.items());
+        fn estimate(given: *const Arguments) callconv(.c) *const Result(List(CostEstimate)) {
+            const candidates = given.candidates.items();
+            const estimates = hook.estimate(arena.allocator(), &given.request, &given.prompt, candidates);
             return result(List(CostEstimate), if (estimates) |list| .of(list) else |failure| failure);
         }
     };

@@ -29,8 +29,8 @@ pub const Models = struct {
         };
         var placed: std.ArrayList(Placed) = try .initCapacity(call, candidates.len);
         for (candidates, 0..) |*candidate, index| {
-            if (confidential and candidate.location != .local) continue;
-            const place = models.placeOf(candidate.model.items(), tier);
+            if (confidential and candidate.model().location != .local) continue;
+            const place = models.placeOf(candidate.model().name.items(), tier);
             placed.appendAssumeCapacity(.{ .index = @intCast(index), .place = place });
         }
         // Candidates of the same place stay in the given order.
@@ -54,11 +54,13 @@ pub fn obstacle(request: *const contract.Request, candidate: *const contract.Can
     const tokens = @as(u64, request.prompt_tokens) + (request.max_tokens.get() orelse 0);
     if (candidate.health == .down) return "is down";
     if (candidate.breaker == .open) return "has an open breaker";
-    if (candidate.context_window.get()) |window| {
+    const model = candidate.model();
+    if (model.context_window.get()) |window| {
         if (tokens > window) return "has too small a context window";
     }
-    if (request.tools and !candidate.capabilities.tools) return "cannot call tools";
-    if (request.images and !candidate.capabilities.images) return "cannot read images";
+    if (request.tools and !model.capabilities.tools) return "cannot call tools";
+    if (request.images and !model.capabilities.images) return "cannot read images";
+    if (request.structured_output and !model.capabilities.structured_output) return "cannot be held to an output format";
     return null;
 }
 

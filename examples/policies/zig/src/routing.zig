@@ -26,16 +26,19 @@ const low_models: settings.Texts = .{
     .name = "low-models",
     .summary = "Models for low scores, the first choice first. Low, medium and high models in a row go from the " ++
         "least to the most capable: fallbacks go up that row first, then down.",
+    .meaning = .ofTier(.low),
     .usual = &.{"tinyllama"},
 };
 const medium_models: settings.Texts = .{
     .name = "medium-models",
     .summary = "Models for medium scores, the first choice first.",
+    .meaning = .ofTier(.medium),
     .usual = &.{"phi2"},
 };
 const high_models: settings.Texts = .{
     .name = "high-models",
     .summary = "Models for high scores, the first choice first.",
+    .meaning = .ofTier(.high),
     .usual = &.{"claude-sonnet"},
 };
 const complex_keywords: settings.Texts = .{
@@ -57,6 +60,7 @@ const simple_keywords: settings.Texts = .{
 const confidential_label: settings.Text = .{
     .name = "confidential-label",
     .summary = "The label that is `true` on requests that only local models may see.",
+    .meaning = .labels,
     .usual = "x-confidential",
 };
 
@@ -75,7 +79,8 @@ var policy: struct {
 } = undefined;
 
 pub fn describe(call: Allocator) Allocator.Error!contract.Manifest {
-    return settings.manifest(call, "Small models for simple prompts, the most capable one for design and code.", &.{
+    const summary = "Small models for simple prompts, the most capable one for design and code.";
+    var manifest = try settings.manifest(call, summary, .{ .prompt = .newest }, &.{
         low_below.entry(),
         high_above.entry(),
         low_models.entry(),
@@ -85,6 +90,8 @@ pub fn describe(call: Allocator) Allocator.Error!contract.Manifest {
         simple_keywords.entry(),
         confidential_label.entry(),
     });
+    manifest.denies = true;
+    return manifest;
 }
 
 pub fn configure(keep: Allocator) contract.Error!void {
@@ -134,15 +141,16 @@ fn readKeywords(setting: settings.Texts, keep: Allocator) contract.Error![]const
 pub fn route(
     call: Allocator,
     request: *const contract.Request,
+    prompt: *const contract.Prompt,
     candidates: []const contract.Candidate,
 ) contract.Error!contract.Verdict {
-    if (!std.mem.eql(u8, request.requested_model.items(), "auto")) {
+    if (request.requested.get() != null) {
         return .{ .tag = .pass, .payload = .{ .pass = {} } };
     }
-    const score = try policy.scorer.score(call, scoredText(request));
+    const score = try policy.scorer.score(call, prompt.newest());
     const tier: contract.Tier =
         if (score.value < policy.low_below) .low else if (score.value > policy.high_above) .high else .medium;
-    const confidential = isConfidential(request);
+    const confidential = std.mem.eql(u8, contract.label(policy.confidential_label) orelse "", "true");
     const wanted = try policy.models.order(call, candidates, tier, confidential);
     if (wanted.len == 0) return .{ .tag = .deny, .payload = .{ .deny = .{
         .code = .of("no_local_model"),
@@ -154,7 +162,7 @@ pub fn route(
     if (ranked[0] != wanted[0]) {
         const passed_over = &candidates[wanted[0]];
         const why = ranking.obstacle(request, passed_over).?;
-        try reason.print(call, "; {s} would be first but {s}", .{ passed_over.model.items(), why });
+        try reason.print(call, "; {s} would be first but {s}", .{ passed_over.model().name.items(), why });
     }
     if (confidential) try reason.appendSlice(call, "; confidential");
     return .{ .tag = .route, .payload = .{ .route = .{
@@ -163,22 +171,6 @@ pub fn route(
         .tier = .of(tier),
         .reason = .of(reason.items),
     } } };
-}
-
-/// The newest message of the user.
-fn scoredText(request: *const contract.Request) []const u8 {
-    var newest_first = std.mem.reverseIterator(request.messages.items());
-    while (newest_first.next()) |message| {
-        if (message.role == .user) return message.text.items();
-    }
-    return "";
-}
-
-fn isConfidential(request: *const contract.Request) bool {
-    return for (request.labels.items()) |label| {
-        const named = std.mem.eql(u8, label.name.items(), policy.confidential_label);
-        if (named and std.mem.eql(u8, label.value.items(), "true")) break true;
-    } else false;
 }
 
 /// What the score is made of. The keywords in it are the operator's; nothing of the prompt is.

@@ -19,8 +19,12 @@ pub const Integer = struct {
     usual: u32,
 
     pub fn entry(setting: Integer) contract.Setting {
-        const usual: contract.Value = .{ .tag = .integer, .payload = .{ .integer = setting.usual } };
-        return .{ .name = .of(setting.name), .summary = .of(setting.summary), .default = usual };
+        return .{
+            .name = .of(setting.name),
+            .summary = .of(setting.summary),
+            .default = .{ .tag = .integer, .payload = .{ .integer = setting.usual } },
+            .meaning = .range(@floatFromInt(setting.least), @floatFromInt(setting.most)),
+        };
     }
 
     /// The operator's value or the default.
@@ -43,8 +47,12 @@ pub const Number = struct {
     usual: f64,
 
     pub fn entry(setting: Number) contract.Setting {
-        const usual: contract.Value = .{ .tag = .number, .payload = .{ .number = setting.usual } };
-        return .{ .name = .of(setting.name), .summary = .of(setting.summary), .default = usual };
+        return .{
+            .name = .of(setting.name),
+            .summary = .of(setting.summary),
+            .default = .{ .tag = .number, .payload = .{ .number = setting.usual } },
+            .meaning = .range(setting.least, setting.most),
+        };
     }
 
     /// The operator's value or the default.
@@ -65,11 +73,17 @@ pub const Number = struct {
 pub const Text = struct {
     name: []const u8,
     summary: []const u8,
+    /// What it names, if it does: models or labels.
+    meaning: contract.Meaning = .plain,
     usual: []const u8,
 
     pub fn entry(setting: Text) contract.Setting {
-        const usual: contract.Value = .{ .tag = .text, .payload = .{ .text = .of(setting.usual) } };
-        return .{ .name = .of(setting.name), .summary = .of(setting.summary), .default = usual };
+        return .{
+            .name = .of(setting.name),
+            .summary = .of(setting.summary),
+            .default = .{ .tag = .text, .payload = .{ .text = .of(setting.usual) } },
+            .meaning = setting.meaning,
+        };
     }
 
     /// The operator's value or the default, in memory of that allocator.
@@ -82,6 +96,8 @@ pub const Text = struct {
 pub const Texts = struct {
     name: []const u8,
     summary: []const u8,
+    /// What they name, if they do: models, those of a tier, or labels.
+    meaning: contract.Meaning = .plain,
     usual: []const []const u8,
 
     pub fn entry(comptime setting: Texts) contract.Setting {
@@ -90,8 +106,12 @@ pub const Texts = struct {
             for (&list, setting.usual) |*string, text| string.* = .of(text);
             break :usual list;
         };
-        const value: contract.Value = .{ .tag = .texts, .payload = .{ .texts = .of(&usual) } };
-        return .{ .name = .of(setting.name), .summary = .of(setting.summary), .default = value };
+        return .{
+            .name = .of(setting.name),
+            .summary = .of(setting.summary),
+            .default = .{ .tag = .texts, .payload = .{ .texts = .of(&usual) } },
+            .meaning = setting.meaning,
+        };
     }
 
     /// The operator's value or the default, in memory of that allocator.
@@ -107,6 +127,7 @@ pub const Texts = struct {
 pub fn manifest(
     call: Allocator,
     summary: []const u8,
+    reads: contract.Reads,
     settings: []const contract.Setting,
 ) Allocator.Error!contract.Manifest {
     return .{
@@ -114,5 +135,6 @@ pub fn manifest(
         .version = .of("1.0.0"),
         .summary = .of(summary),
         .settings = .of(try call.dupe(contract.Setting, settings)),
+        .reads = reads,
     };
 }

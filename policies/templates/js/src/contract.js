@@ -2,7 +2,7 @@
 // What the contract hands over as plain numbers, in JavaScript's own terms: models, names of numbers, and texts.
 
 /**
- * @import { Candidate, CostEstimate, Message, Model, Prompt } from 'wasmgate:policy/types@2.0.0'
+ * @import { Candidate, Conversation, Model, Prompt } from 'wasmgate:policy/types@2.0.0'
  */
 
 export const Role = Object.freeze({ system: 0, user: 1, assistant: 2, tool: 3 });
@@ -56,39 +56,36 @@ export function estimateOf({ estimate }) {
 }
 
 /**
- * The texts of all messages that the policy reads, oldest first.
+ * The text of the newest message of the user; empty if there is none, or the policy reads no text.
  *
  * @param {Prompt} prompt
  */
-export function texts({ text, messages }) {
-  const cut = cutter(text, messages);
-  return messages.map((message) => ({ role: message.role, text: cut(message) }));
+export function newest(prompt) {
+  if (prompt.tag === 'newest') return prompt.val;
+  return texts(prompt).findLast(({ role }) => role === Role.user)?.text ?? '';
 }
 
 /**
- * The text of the newest message of the user that the policy reads; empty if there is none.
+ * The messages that a policy reads which reads the conversation, oldest first: who said it, and the text.
  *
  * @param {Prompt} prompt
  */
-export function newest({ text, messages }) {
-  const message = messages.findLast(({ role }) => role === Role.user);
-  return message ? cutter(text, messages)(message) : '';
+export function texts(prompt) {
+  if (prompt.tag !== 'conversation') return [];
+  const cut = cutter(prompt.val);
+  return prompt.val.messages.map(({ role, start, length }) => ({ role, text: cut(start, start + length) }));
 }
 
 /**
- * Cuts a message out of the prompt's text. Messages count bytes of UTF-8, strings 16-bit units, which are the same in
- * texts of ASCII only.
+ * Cuts messages out of the text of all. They count bytes of UTF-8, strings 16-bit units, which are the same in texts of
+ * ASCII only.
  *
- * @param {string} text
- * @param {Message[]} messages
- * @returns {(message: Message) => string}
+ * @param {Conversation} conversation
+ * @returns {(start: number, end: number) => string}
  */
-function cutter(text, messages) {
-  if (messages.length === 1) return () => text;
+function cutter({ text, messages }) {
   const last = messages.at(-1);
-  if (last && last.start + last.length === text.length) {
-    return ({ start, length }) => text.slice(start, start + length);
-  }
+  if (!last || last.start + last.length === text.length) return (start, end) => text.slice(start, end);
   const bytes = ENCODER.encode(text);
-  return ({ start, length }) => DECODER.decode(bytes.subarray(start, start + length));
+  return (start, end) => DECODER.decode(bytes.subarray(start, end));
 }

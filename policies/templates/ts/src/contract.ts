@@ -1,5 +1,5 @@
 // What the contract hands over as plain numbers, in TypeScript's own terms: models, names of numbers, and texts.
-import type { Candidate, CostEstimate, Message, Model, Prompt } from 'wasmgate:policy/types@2.0.0';
+import type { Candidate, Conversation, CostEstimate, Model, Prompt } from 'wasmgate:policy/types@2.0.0';
 
 export const Role = { system: 0, user: 1, assistant: 2, tool: 3 } as const;
 export const Health = { unknown: 0, healthy: 1, degraded: 2, down: 3 } as const;
@@ -40,26 +40,24 @@ export function estimateOf({ estimate }: Candidate): Estimate | undefined {
   return { ...estimate, cost: estimate.cost === UNPRICED ? undefined : estimate.cost };
 }
 
-/** The texts of all messages that the policy reads, oldest first. */
-export function texts({ text, messages }: Prompt): { role: number; text: string }[] {
-  const cut = cutter(text, messages);
-  return messages.map((message) => ({ role: message.role, text: cut(message) }));
+/** The text of the newest message of the user; empty if there is none, or the policy reads no text. */
+export function newest(prompt: Prompt): string {
+  if (prompt.tag === 'newest') return prompt.val;
+  return texts(prompt).findLast(({ role }) => role === Role.user)?.text ?? '';
 }
 
-/** The text of the newest message of the user that the policy reads; empty if there is none. */
-export function newest({ text, messages }: Prompt): string {
-  const message = messages.findLast(({ role }) => role === Role.user);
-  return message ? cutter(text, messages)(message) : '';
+/** The messages that a policy reads which reads the conversation, oldest first: who said it, and the text. */
+export function texts(prompt: Prompt): { role: number; text: string }[] {
+  if (prompt.tag !== 'conversation') return [];
+  const cut = cutter(prompt.val);
+  return prompt.val.messages.map(({ role, start, length }) => ({ role, text: cut(start, start + length) }));
 }
 
-// Cuts a message out of the prompt's text. Messages count bytes of UTF-8, strings 16-bit units, which are the same in texts
-// of ASCII only.
-function cutter(text: string, messages: Message[]): (message: Message) => string {
-  if (messages.length === 1) return () => text;
+// Cuts messages out of the text of all. They count bytes of UTF-8, strings 16-bit units, which are the same in texts of ASCII
+// only.
+function cutter({ text, messages }: Conversation): (start: number, end: number) => string {
   const last = messages.at(-1);
-  if (last && last.start + last.length === text.length) {
-    return ({ start, length }) => text.slice(start, start + length);
-  }
+  if (!last || last.start + last.length === text.length) return (start, end) => text.slice(start, end);
   const bytes = ENCODER.encode(text);
-  return ({ start, length }) => DECODER.decode(bytes.subarray(start, start + length));
+  return (start, end) => DECODER.decode(bytes.subarray(start, end));
 }

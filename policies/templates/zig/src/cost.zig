@@ -21,7 +21,7 @@ var usual_output: u32 = undefined;
 pub fn describe(call: Allocator) Allocator.Error!contract.Manifest {
 %both     const summary = "Short prompts stay local, long ones go to the cloud.";
 %one     const summary = "Prompt tokens at the input price and the expected answer at the output price.";
-    return settings.manifest(call, summary, &.{expected_output_tokens.entry()});
+    return settings.manifest(call, summary, .{ .prompt = .none }, &.{expected_output_tokens.entry()});
 }
 
 pub fn configure(_: Allocator) contract.Error!void {
@@ -31,6 +31,7 @@ pub fn configure(_: Allocator) contract.Error!void {
 pub fn estimate(
     call: Allocator,
     request: *const contract.Request,
+    _: *const contract.Prompt,
     candidates: []const contract.Candidate,
 ) contract.Error![]const contract.CostEstimate {
     const input = request.prompt_tokens;
@@ -39,12 +40,12 @@ pub fn estimate(
     for (estimates, candidates) |*expected, candidate| expected.* = .{
         .input_tokens = input,
         .output_tokens = output,
-        .cost = .of(if (candidate.price.get()) |price| cost(price, input, output) else null),
+        .cost = if (candidate.model().price.get()) |price| cost(price, input, output) else contract.unpriced,
     };
     return estimates;
 }
 
-/// In nano-dollars, halves rounded up.
+/// In nano-dollars, halves rounded up. What 64 bits cannot hold is not known either.
 fn cost(price: contract.Price, input: u32, output: u32) u64 {
     // A product of 32 and 64 bits has at most 96, so that the sum cannot overflow.
     const sum = @as(u128, input) * price.input + @as(u128, output) * price.output;

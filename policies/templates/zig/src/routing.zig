@@ -18,7 +18,8 @@ var from_tokens: u32 = undefined;
 
 pub fn describe(call: Allocator) Allocator.Error!contract.Manifest {
     const summary = "Short prompts stay local, long ones go to the cloud.";
-    return settings.manifest(call, summary, &.{cloud_from.entry()});
+    // To look at texts: .newest (the user's newest message) or .conversation; the hook's prompt has them.
+    return settings.manifest(call, summary, .{ .prompt = .none }, &.{cloud_from.entry()});
 }
 
 pub fn configure(_: Allocator) contract.Error!void {
@@ -28,6 +29,7 @@ pub fn configure(_: Allocator) contract.Error!void {
 pub fn route(
     call: Allocator,
     request: *const contract.Request,
+    _: *const contract.Prompt,
     candidates: []const contract.Candidate,
 ) contract.Error!contract.Verdict {
     const preferred: contract.Location = if (request.prompt_tokens >= from_tokens) .cloud else .local;
@@ -51,7 +53,7 @@ fn rank(
     for ([_]bool{ false, true }) |out| {
         for ([_]bool{ false, true }) |other| {
             for (candidates, 0..) |candidate, index| {
-                const is_other = candidate.location != preferred;
+                const is_other = candidate.model().location != preferred;
                 if (isOut(candidate) == out and is_other == other) ranking.appendAssumeCapacity(@intCast(index));
             }
         }

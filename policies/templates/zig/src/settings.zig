@@ -17,8 +17,12 @@ pub const Integer = struct {
     usual: u32,
 
     pub fn entry(setting: Integer) contract.Setting {
-        const usual: contract.Value = .{ .tag = .integer, .payload = .{ .integer = setting.usual } };
-        return .{ .name = .of(setting.name), .summary = .of(setting.summary), .default = usual };
+        return .{
+            .name = .of(setting.name),
+            .summary = .of(setting.summary),
+            .default = .{ .tag = .integer, .payload = .{ .integer = setting.usual } },
+            .meaning = .range(@floatFromInt(setting.least), @floatFromInt(setting.most)),
+        };
     }
 
     /// The operator's value or the default.
@@ -38,6 +42,7 @@ pub const Integer = struct {
 pub fn manifest(
     call: Allocator,
     summary: []const u8,
+    reads: contract.Reads,
     settings: []const contract.Setting,
 ) Allocator.Error!contract.Manifest {
     return .{
@@ -45,5 +50,6 @@ pub fn manifest(
         .version = .of("1.0.0"),
         .summary = .of(summary),
         .settings = .of(try call.dupe(contract.Setting, settings)),
+        .reads = reads,
     };
 }
