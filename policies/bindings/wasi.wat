@@ -3,7 +3,7 @@
 ;; the standard library of Go or C++ and the gateway. It takes no memory, because Go regards all memory that is added as its own.
 (module
   (import "env" "memory" (memory 0))
-  (import "wasmgate:policy/log@1.0.0" "write" (func $log (param $level i32) (param $text i32) (param $size i32)))
+  (import "wasmgate:policy/log@2.0.0" "write" (func $log (param $level i32) (param $text i32) (param $size i32)))
 
   ;; Error codes.
   (global $success i32 (i32.const 0))

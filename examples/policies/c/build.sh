@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 output=${1:-$here/policy.wasm}
 tools=${TOOLS:-$here/.tools}
 wit=${WIT:-$here/wit}
-[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit/v1
+[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit
 bindings=${BINDINGS:-$here/bindings}
 [ -n "${BINDINGS:-}" ] || [ -d "$bindings" ] || bindings=$here/../../../policies/bindings/c/policy
 

@@ -10,7 +10,7 @@ output=${1:-$here/policy.wasm}
 tools=${TOOLS:-$here/.tools}
 wit=${WIT:-$here/wit}
 wasi=${WASI:-$here/wasi.wat}
-[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit/v1
+[ -n "${WIT:-}" ] || [ -d "$wit" ] || wit=$here/../../../wit
 [ -n "${WASI:-}" ] || [ -f "$wasi" ] || wasi=$here/../../../policies/bindings/wasi.wat
 
 # Two builds at once must not install into each other's folder.
@@ -50,8 +50,8 @@ wasm-tools strip "$tmp/core.wasm" -o "$tmp/stripped.wasm"
 wasm-tools component embed --world policy "$tmp/wit" "$tmp/stripped.wasm" -o "$tmp/typed.wasm"
 # Go imports WASI's first version, which a component cannot; wasi.wat implements it with what the gateway offers.
 mkdir -p "$tmp/wasi/deps/wasmgate-policy"
-echo 'package local:wasi; world wasi { import wasmgate:policy/log@1.0.0; }' >"$tmp/wasi/world.wit"
-find "$wit" -name policy.wit -exec cp {} "$tmp/wasi/deps/wasmgate-policy" \;
+echo 'package local:wasi; world wasi { import wasmgate:policy/log@2.0.0; }' >"$tmp/wasi/world.wit"
+cp "$wit"/*.wit "$tmp/wasi/deps/wasmgate-policy"
 wasm-tools component embed --world wasi "$tmp/wasi" "$wasi" -o "$tmp/wasi.wasm"
 wasm-tools component new "$tmp/typed.wasm" --adapt "wasi_snapshot_preview1=$tmp/wasi.wasm" -o "$output.new"
 mv "$output.new" "$output"

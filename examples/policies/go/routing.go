@@ -16,14 +16,19 @@ var (
 		"Scores above this, from 0 to 1, are high; what is neither low nor high is medium.",
 		0, 1, 0.6,
 	)
-	lowModels = texts(
+	lowModels = models(
+		contract.Low,
 		"low-models",
 		"Models for low scores, the first choice first. Low, medium and high models in a row go from the least to the "+
 			"most capable: fallbacks go up that row first, then down.",
 		"tinyllama",
 	)
-	mediumModels    = texts("medium-models", "Models for medium scores, the first choice first.", "phi2")
-	highModels      = texts("high-models", "Models for high scores, the first choice first.", "claude-sonnet")
+	mediumModels = models(
+		contract.Medium, "medium-models", "Models for medium scores, the first choice first.", "phi2",
+	)
+	highModels = models(
+		contract.High, "high-models", "Models for high scores, the first choice first.", "claude-sonnet",
+	)
 	complexKeywords = texts(
 		"complex-keywords",
 		"Words that raise the score by 0.1 each, by 0.3 at most, wherever they occur, in any case.",
@@ -35,9 +40,9 @@ var (
 		"Words that lower the score by 0.1 where no complex keyword occurs, in any case.",
 		"summarize", "list", "what is", "define", "yes or no", "classify", "categorize", "is this", "true or false",
 	)
-	confidentialLabel = text(
+	confidentialLabel = label(
 		"confidential-label",
-		`The request header that says "true" where only local models may see the request.`,
+		`The label that says "true" where only local models may see the request.`,
 		"x-confidential",
 	)
 )
@@ -65,6 +70,8 @@ func (*router) Describe() contract.Manifest {
 			lowBelow.entry(), highAbove.entry(), lowModels.entry(), mediumModels.entry(), highModels.entry(),
 			complexKeywords.entry(), simpleKeywords.entry(), confidentialLabel.entry(),
 		},
+		Reads:  contract.Reads{Prompt: contract.ReadsNewest},
+		Denies: true,
 	}
 }
 
@@ -127,17 +134,18 @@ func keywordsOf(setting setting[[]string]) ([]string, error) {
 }
 
 func (r *router) Route(request *contract.Request, candidates []contract.Candidate) (contract.Verdict, error) {
-	if request.RequestedModel != "auto" {
+	if request.Requested != nil {
 		return contract.Pass{}, nil
 	}
-	score := judge(newestOfUser(request), &r.keywords)
+	score := judge(request.Newest(), &r.keywords)
 	tier := contract.Medium
 	if score.value < r.lowBelow {
 		tier = contract.Low
 	} else if score.value > r.highAbove {
 		tier = contract.High
 	}
-	confidential := slices.Contains(request.Labels, contract.Pair{Name: r.confidentialLabel, Value: "true"})
+	label := contract.Label(r.confidentialLabel)
+	confidential := label != nil && *label == "true"
 	wanted := r.ranked(tier, candidates, confidential)
 	if len(wanted) == 0 {
 		return contract.Denial{
@@ -149,22 +157,12 @@ func (r *router) Route(request *contract.Request, candidates []contract.Candidat
 	reason := explained(&score)
 	if ranking[0] != wanted[0] {
 		passedOver := &candidates[wanted[0]]
-		reason += fmt.Sprintf("; %s would be first but %s", passedOver.Model, obstacle(request, passedOver))
+		reason += fmt.Sprintf("; %s would be first but %s", passedOver.Name, obstacle(request, passedOver))
 	}
 	if confidential {
 		reason += "; confidential"
 	}
 	return contract.Decision{Ranking: ranking, Complexity: &score.value, Tier: &tier, Reason: reason}, nil
-}
-
-// newestOfUser is the text of the newest message of the user.
-func newestOfUser(request *contract.Request) string {
-	for _, message := range slices.Backward(request.Messages) {
-		if message.Role == contract.User {
-			return message.Text
-		}
-	}
-	return ""
 }
 
 // ranked are the candidates in the tier's order; only the local ones if the request is confidential.
@@ -177,7 +175,7 @@ func (r *router) ranked(tier contract.Tier, candidates []contract.Candidate, con
 	}
 	// Candidates of the same place stay in the given order.
 	slices.SortStableFunc(indexes, func(a, b uint32) int {
-		return r.place(tier, candidates[a].Model) - r.place(tier, candidates[b].Model)
+		return r.place(tier, candidates[a].Name) - r.place(tier, candidates[b].Name)
 	})
 	return indexes
 }
@@ -225,6 +223,8 @@ func obstacle(request *contract.Request, candidate *contract.Candidate) string {
 		return "cannot call tools"
 	case request.Images && !candidate.Capabilities.Has(contract.CanReadImages):
 		return "cannot read images"
+	case request.StructuredOutput && !candidate.Capabilities.Has(contract.CanStructureOutput):
+		return "cannot be held to an output format"
 	default:
 		return ""
 	}

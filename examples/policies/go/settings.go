@@ -22,11 +22,13 @@ type setting[T any] struct {
 	should string
 	// accepts says whether a value will do.
 	accepts func(T) bool
+	// meaning is what its value means beyond its type.
+	meaning any
 }
 
 // entry is the setting's line in the manifest.
 func (s setting[T]) entry() contract.Setting {
-	return contract.Setting{Name: s.name, Summary: s.summary, Default: s.initial}
+	return contract.Setting{Name: s.name, Summary: s.summary, Default: s.initial, Meaning: s.meaning}
 }
 
 // read returns the operator's value or the default.
@@ -54,6 +56,7 @@ func wholeNumber(name, summary string, least, most, initial int64) setting[int64
 		name: name, summary: summary, initial: initial,
 		should:  fmt.Sprintf("a whole number from %d to %d", least, most),
 		accepts: func(value int64) bool { return value >= least && value <= most },
+		meaning: contract.Range{Least: float64(least), Most: float64(most)},
 	}
 }
 
@@ -63,17 +66,25 @@ func number(name, summary string, least, most, initial float64) setting[float64]
 		name: name, summary: summary, initial: initial,
 		should:  fmt.Sprintf("a number from %v to %v", least, most),
 		accepts: func(value float64) bool { return value >= least && value <= most },
+		meaning: contract.Range{Least: least, Most: most},
 	}
 }
 
-// text is a setting that is any text.
-func text(name, summary, initial string) setting[string] {
-	return setting[string]{name: name, summary: summary, initial: initial, should: "a text"}
+// label is a setting that names a label.
+func label(name, summary, initial string) setting[string] {
+	return setting[string]{name: name, summary: summary, initial: initial, should: "a text", meaning: contract.NamesLabels{}}
 }
 
 // texts is a setting that is a list of texts.
 func texts(name, summary string, initial ...string) setting[[]string] {
 	return setting[[]string]{name: name, summary: summary, initial: initial, should: "a list of texts"}
+}
+
+// models is a setting that names the models of a tier.
+func models(tier contract.Tier, name, summary string, initial ...string) setting[[]string] {
+	setting := texts(name, summary, initial...)
+	setting.meaning = tier
+	return setting
 }
 
 // shown is a value as operators write it.

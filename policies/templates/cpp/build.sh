@@ -43,7 +43,7 @@ wasm-tools component embed --world {{world}} "$wit" "$tmp/stripped.wasm" -o "$tm
 # The standard library imports WASI's first version, which a component cannot; wasi.wat implements it with what the gateway
 # offers.
 mkdir -p "$tmp/wasi/deps/wasmgate-policy"
-echo 'package local:wasi; world wasi { import wasmgate:policy/log@1.0.0; }' >"$tmp/wasi/world.wit"
+echo 'package local:wasi; world wasi { import wasmgate:policy/log@2.0.0; }' >"$tmp/wasi/world.wit"
 find "$wit" -name policy.wit -exec cp {} "$tmp/wasi/deps/wasmgate-policy" \;
 wasm-tools component embed --world wasi "$tmp/wasi" "$wasi" -o "$tmp/wasi.wasm"
 wasm-tools component new "$tmp/typed.wasm" --adapt "wasi_snapshot_preview1=$tmp/wasi.wasm" -o "$output.new"

@@ -47,7 +47,7 @@ func (e *estimator) Estimate(request *contract.Request, candidates []contract.Ca
 	return estimates, nil
 }
 
-// costOf is in nano-dollars, halves rounded up. Products of tokens and prices have up to 96 bits.
+// costOf is in nano-dollars, halves rounded up; what 64 bits cannot hold is not known either. Products of tokens and prices have up to 96 bits.
 func costOf(price *contract.Price, input, output uint32) uint64 {
 	high, low := bits.Mul64(uint64(input), price.Input)
 	outputHigh, outputLow := bits.Mul64(uint64(output), price.Output)

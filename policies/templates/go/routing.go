@@ -19,6 +19,7 @@ type router struct {
 }
 
 func (*router) Describe() contract.Manifest {
+	// To look at texts, set Reads in the manifest: ReadsNewest (the user's newest message) or ReadsConversation.
 	return manifest("Short prompts stay local, long ones go to the cloud.", cloudFrom.entry())
 }
 

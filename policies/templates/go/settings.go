@@ -19,7 +19,7 @@ type wholeNumber struct {
 
 // entry is the setting's line in the manifest.
 func (n wholeNumber) entry() contract.Setting {
-	return contract.Setting{Name: n.name, Summary: n.summary, Default: n.initial}
+	return contract.Setting{Name: n.name, Summary: n.summary, Default: n.initial, Meaning: contract.Range{Least: float64(n.least), Most: float64(n.most)}}
 }
 
 // read returns the operator's value or the default.

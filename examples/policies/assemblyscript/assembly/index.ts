@@ -1,8 +1,8 @@
 // The exports. build.sh gives them the names of the contract, which are no names of AssemblyScript: `routing_route` becomes
-// `wasmgate:policy/routing@1.0.0#route`.
+// `wasmgate:policy/routing@2.0.0#route`.
 import { configureCost, describeCost, estimateAll } from "./cost";
 import { configured, release } from "./contract/memory";
-import { Call } from "./contract/types";
+import { Call, setModels } from "./contract/types";
 import { configureRouting, decide, describeRouting } from "./routing";
 
 export { cabi_realloc } from "./contract/memory";
@@ -19,6 +19,11 @@ export function routing_configure(): usize {
   return configured(configureRouting());
 }
 
+export function routing_set_models(models: usize, count: i32): void {
+  setModels(models, count);
+  release();
+}
+
 export function routing_route(call: usize): usize {
   return decide(new Call(call));
 }
@@ -29,6 +34,11 @@ export function cost_describe(): usize {
 
 export function cost_configure(): usize {
   return configured(configureCost());
+}
+
+export function cost_set_models(models: usize, count: i32): void {
+  setModels(models, count);
+  release();
 }
 
 export function cost_estimate(call: usize): usize {

@@ -1,15 +1,17 @@
 // The routing hook: small models for simple prompts, the most capable one for design and code, and only local ones for what is
 // confidential.
-import { Tier, deny, pass, route } from "./contract/answers";
-import { Setting, described } from "./contract/host";
-import { Breaker, Call, Candidate, Capability, Health, Location, Request, Role } from "./contract/types";
+import { deny, pass, route } from "./contract/answers";
+import { Meaning, Means, Reads, Setting, Tier, described, label } from "./contract/host";
+import { Breaker, Call, Candidate, Capability, Health, Location, Request } from "./contract/types";
 import { Keywords, Score, judge } from "./score";
 import { number, outside, read, readNumber, shown, text, texts } from "./settings";
 
-const LOW_BELOW = number("low-below", "Scores below this, from 0 to 1, are low.", 0.3);
+const LOW_BELOW = number("low-below", "Scores below this, from 0 to 1, are low.", 0, 1, 0.3);
 const HIGH_ABOVE = number(
   "high-above",
   "Scores above this, from 0 to 1, are high; what is neither low nor high is medium.",
+  0,
+  1,
   0.6,
 );
 const LOW_MODELS = texts(
@@ -17,9 +19,20 @@ const LOW_MODELS = texts(
   "Models for low scores, the first choice first. Low, medium and high models in a row go from the least to the most " +
     "capable: fallbacks go up that row first, then down.",
   ["tinyllama"],
+  ofTier(Tier.Low),
 );
-const MEDIUM_MODELS = texts("medium-models", "Models for medium scores, the first choice first.", ["phi2"]);
-const HIGH_MODELS = texts("high-models", "Models for high scores, the first choice first.", ["claude-sonnet"]);
+const MEDIUM_MODELS = texts(
+  "medium-models",
+  "Models for medium scores, the first choice first.",
+  ["phi2"],
+  ofTier(Tier.Medium),
+);
+const HIGH_MODELS = texts(
+  "high-models",
+  "Models for high scores, the first choice first.",
+  ["claude-sonnet"],
+  ofTier(Tier.High),
+);
 const COMPLEX_KEYWORDS = texts(
   "complex-keywords",
   "Words that raise the score by 0.1 each, by 0.3 at most, wherever they occur, in any case.",
@@ -37,8 +50,9 @@ const SIMPLE_KEYWORDS = texts(
 );
 const CONFIDENTIAL_LABEL = text(
   "confidential-label",
-  'The request header that says "true" where only local models may see the request.',
+  'The label that says "true" where only local models may see the request.',
   "x-confidential",
+  new Meaning(Means.Labels),
 );
 
 // How many of the complex keywords that occur the reason names.
@@ -53,8 +67,14 @@ const begins: i32[] = [0, 0, 0];
 const keywords = new Keywords();
 let confidentialLabel = "";
 
+// The meaning of a setting that names the models of a tier.
+function ofTier(tier: Tier): Meaning {
+  return new Meaning(Means.Tier, 0, 0, tier);
+}
+
 export function describeRouting(name: string, version: string): usize {
-  return described(name, version, "Small models for simple prompts, the most capable one for design and code.", [
+  const summary = "Small models for simple prompts, the most capable one for design and code.";
+  return described(name, version, summary, Reads.Newest, true, [
     LOW_BELOW, HIGH_ABOVE, LOW_MODELS, MEDIUM_MODELS, HIGH_MODELS, COMPLEX_KEYWORDS, SIMPLE_KEYWORDS,
     CONFIDENTIAL_LABEL,
   ]);
@@ -64,7 +84,7 @@ export function describeRouting(name: string, version: string): usize {
 export function configureRouting(): string {
   confidentialLabel = read(CONFIDENTIAL_LABEL).text;
   const refusals = [
-    outside(LOW_BELOW, "a number", 0, 1), outside(HIGH_ABOVE, "a number", 0, 1), readThresholds(), readModels(),
+    outside(LOW_BELOW, "a number"), outside(HIGH_ABOVE, "a number"), readThresholds(), readModels(),
     readKeywords(COMPLEX_KEYWORDS, keywords.complex), readKeywords(SIMPLE_KEYWORDS, keywords.simple),
   ];
   for (let i = 0; i < refusals.length; i++) {
@@ -112,10 +132,10 @@ function readKeywords(setting: Setting, prepared: string[]): string {
 
 export function decide(call: Call): usize {
   const request = call.request;
-  if (request.requestedModel != "auto") return pass();
-  const score = judge(newestOfUser(request), keywords);
+  if (request.requested) return pass();
+  const score = judge(call.prompt.newest, keywords);
   const tier = score.value < lowBelow ? Tier.Low : score.value > highAbove ? Tier.High : Tier.Medium;
-  const confidential = request.label(confidentialLabel) == "true";
+  const confidential = label(confidentialLabel) == "true";
   const wanted = ranked(tier, call.candidates, confidential);
   if (wanted.length == 0) {
     return deny("no_local_model", "the request is confidential and no local model is offered");
@@ -124,17 +144,10 @@ export function decide(call: Call): usize {
   let reason = explained(score);
   if (ranking[0] != wanted[0]) {
     const passedOver = call.candidates[wanted[0]];
-    reason += `; ${passedOver.model} would be first but ${obstacle(request, passedOver)}`;
+    reason += `; ${passedOver.model.name} would be first but ${obstacle(request, passedOver)}`;
   }
   if (confidential) reason += "; confidential";
   return route(ranking, score.value, tier, reason);
-}
-
-function newestOfUser(request: Request): string {
-  for (let i = request.messagesCount - 1; i >= 0; i--) {
-    if (request.message(i).role == Role.User) return request.message(i).text;
-  }
-  return "";
 }
 
 // The candidates in the tier's order; only the local ones if the request is confidential.
@@ -142,8 +155,8 @@ function ranked(tier: Tier, candidates: Candidate[], confidential: bool): u32[] 
   const indexes: u32[] = [];
   const places: i32[] = [];
   for (let i = 0; i < candidates.length; i++) {
-    if (confidential && candidates[i].location != Location.Local) continue;
-    const place = placeOf(tier, candidates[i].model);
+    if (confidential && candidates[i].model.location != Location.Local) continue;
+    const place = placeOf(tier, candidates[i].model.name);
     // Behind all of the same place, so that they stay in the given order.
     let at = places.length;
     while (at > 0 && places[at - 1] > place) at--;
@@ -183,9 +196,13 @@ function obstacle(request: Request, candidate: Candidate): string {
   const tokens = <u64>request.promptTokens + (request.hasMaxTokens ? <u64>request.maxTokens : 0);
   if (candidate.health == Health.Down) return "is down";
   if (candidate.breaker == Breaker.Open) return "has an open breaker";
-  if (candidate.hasContextWindow && tokens > candidate.contextWindow) return "has too small a context window";
-  if (request.tools && !(candidate.capabilities & Capability.Tools)) return "cannot call tools";
-  if (request.images && !(candidate.capabilities & Capability.Images)) return "cannot read images";
+  const model = candidate.model;
+  if (model.hasContextWindow && tokens > model.contextWindow) return "has too small a context window";
+  if (request.tools && !(model.capabilities & Capability.Tools)) return "cannot call tools";
+  if (request.images && !(model.capabilities & Capability.Images)) return "cannot read images";
+  if (request.structuredOutput && !(model.capabilities & Capability.StructuredOutput)) {
+    return "cannot be held to an output format";
+  }
   return "";
 }
 

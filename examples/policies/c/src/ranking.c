@@ -1,24 +1,25 @@
 #include "ranking.h"
+#include "models.h"
 
 #include <stdlib.h>
 
 /* A candidate's place in a tier's order: up the row from the tier's first, then down from there, then all that the
  * settings do not name. */
-static size_t place(const struct models *models, const wasmgate_candidate_t *candidate, exports_routing_tier_t tier)
+static size_t place(const struct models *models, const wasmgate_candidate_t *candidate, wasmgate_tier_t tier)
 {
     const size_t begin = models->begins[tier];
     for (size_t i = 0; i < models->row.len; i++)
-        if (text_equal(text_view(models->row.ptr[i]), text_view(candidate->model)))
+        if (text_equal(text_view(models->row.ptr[i]), text_view(model_of(candidate)->name)))
             return i >= begin ? i - begin : models->row.len - i;
     return models->row.len + 1;
 }
 
 policy_list_u32_t tier_order(const struct models *models, const exports_routing_list_candidate_t *candidates,
-                             exports_routing_tier_t tier, bool confidential)
+                             wasmgate_tier_t tier, bool confidential)
 {
     policy_list_u32_t ranking = {allocate(candidates->len, sizeof *ranking.ptr), 0};
     for (uint32_t index = 0; index < candidates->len; index++) {
-        if (confidential && candidates->ptr[index].location != WASMGATE_LOCATION_LOCAL)
+        if (confidential && model_of(&candidates->ptr[index])->location != WASMGATE_LOCATION_LOCAL)
             continue;
         size_t at = ranking.len++;
         const size_t own = place(models, &candidates->ptr[index], tier);
@@ -37,12 +38,15 @@ const char *obstacle(const wasmgate_request_t *request, const wasmgate_candidate
         return "is down";
     if (candidate->breaker == WASMGATE_BREAKER_OPEN)
         return "has an open breaker";
-    if (candidate->context_window.is_some && tokens > candidate->context_window.val)
+    const wasmgate_model_t *model = model_of(candidate);
+    if (model->context_window.is_some && tokens > model->context_window.val)
         return "has too small a context window";
-    if (request->tools && !(candidate->capabilities & WASMGATE_CAPABILITIES_TOOLS))
+    if (request->tools && !(model->capabilities & WASMGATE_CAPABILITIES_TOOLS))
         return "cannot call tools";
-    if (request->images && !(candidate->capabilities & WASMGATE_CAPABILITIES_IMAGES))
+    if (request->images && !(model->capabilities & WASMGATE_CAPABILITIES_IMAGES))
         return "cannot read images";
+    if (request->structured_output && !(model->capabilities & WASMGATE_CAPABILITIES_STRUCTURED_OUTPUT))
+        return "cannot be held to an output format";
     return nullptr;
 }
 

@@ -4,7 +4,7 @@
 
 #include "text.h"
 
-enum { TIERS = EXPORTS_ROUTING_TIER_HIGH + 1 };
+enum { TIERS = WASMGATE_TIER_HIGH + 1 };
 
 /* The models that the settings name. */
 struct models {
@@ -14,7 +14,7 @@ struct models {
 
 /* The candidates in a tier's order; of a confidential request the local ones only. */
 policy_list_u32_t tier_order(const struct models *models, const exports_routing_list_candidate_t *candidates,
-                             exports_routing_tier_t tier, bool confidential);
+                             wasmgate_tier_t tier, bool confidential);
 
 /* What keeps a candidate from answering, in words that follow its name; nothing where it can answer. */
 const char *obstacle(const wasmgate_request_t *request, const wasmgate_candidate_t *candidate);

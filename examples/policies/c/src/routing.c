@@ -1,4 +1,5 @@
 /* The routing hook: small models for simple prompts, the most capable one for design and code. */
+#include "models.h"
 #include "ranking.h"
 #include "score.h"
 #include "settings.h"
@@ -20,16 +21,19 @@ static const struct texts_setting LOW_MODELS = {
     .summary = "Models for low scores, the first choice first. Low, medium and high models in a row go from the least "
                "to the most capable: fallbacks go up that row first, then down.",
     .usual = (const char *const[]){"tinyllama", nullptr},
+    .meaning = {WASMGATE_MEANING_TIER, {.tier = WASMGATE_TIER_LOW}},
 };
 static const struct texts_setting MEDIUM_MODELS = {
     .name = "medium-models",
     .summary = "Models for medium scores, the first choice first.",
     .usual = (const char *const[]){"phi2", nullptr},
+    .meaning = {WASMGATE_MEANING_TIER, {.tier = WASMGATE_TIER_MEDIUM}},
 };
 static const struct texts_setting HIGH_MODELS = {
     .name = "high-models",
     .summary = "Models for high scores, the first choice first.",
     .usual = (const char *const[]){"claude-sonnet", nullptr},
+    .meaning = {WASMGATE_MEANING_TIER, {.tier = WASMGATE_TIER_HIGH}},
 };
 static const struct texts_setting COMPLEX_KEYWORDS = {
     .name = "complex-keywords",
@@ -51,6 +55,7 @@ static const struct text_setting CONFIDENTIAL_LABEL = {
     .name = "confidential-label",
     .summary = "The label that is `true` on requests that only local models may see.",
     .usual = "x-confidential",
+    .meaning = {.tag = WASMGATE_MEANING_LABELS},
 };
 
 /* The shortest keyword, in bytes: one of a single byte would be found nearly everywhere. */
@@ -70,6 +75,8 @@ void exports_routing_describe(exports_routing_manifest_t *ret)
     };
     *ret = manifest("Small models for simple prompts, the most capable one for design and code.", settings,
                     sizeof settings / sizeof *settings);
+    ret->reads.prompt = WASMGATE_READS_PROMPT_NEWEST;
+    ret->denies = true;
 }
 
 static bool read_thresholds(policy_string_t *refusal)
@@ -148,36 +155,26 @@ bool exports_routing_configure(policy_string_t *err)
     return true;
 }
 
-/* The newest message of the user. */
-static text scored_text(const wasmgate_request_t *request)
+static bool is_confidential(void)
 {
-    for (size_t i = request->messages.len; i-- > 0;)
-        if (request->messages.ptr[i].role == WASMGATE_ROLE_USER)
-            return text_view(request->messages.ptr[i].text);
-    return text_of("");
-}
-
-static bool is_confidential(const wasmgate_request_t *request)
-{
-    for (size_t i = 0; i < request->labels.len; i++) {
-        const policy_tuple2_string_string_t *label = &request->labels.ptr[i];
-        if (text_equal(text_view(label->f0), text_view(confidential_label)) &&
-            text_equal(text_view(label->f1), text_of("true")))
-            return true;
-    }
-    return false;
+    policy_string_t value;
+    if (!facts_label(&confidential_label, &value))
+        return false;
+    const bool is_true = text_equal(text_view(value), text_of("true"));
+    policy_string_free(&value);
+    return is_true;
 }
 
 /* A score on a threshold is medium. */
-static exports_routing_tier_t tier_of(double score)
+static wasmgate_tier_t tier_of(double score)
 {
-    return score < low_below    ? EXPORTS_ROUTING_TIER_LOW
-           : score > high_above ? EXPORTS_ROUTING_TIER_HIGH
-                                : EXPORTS_ROUTING_TIER_MEDIUM;
+    return score < low_below    ? WASMGATE_TIER_LOW
+           : score > high_above ? WASMGATE_TIER_HIGH
+                                : WASMGATE_TIER_MEDIUM;
 }
 
 /* What the score is made of. The keywords in it are the operator's; nothing of the prompt is. */
-static policy_string_t reason(const struct score *score)
+static policy_string_t explained(const struct score *score)
 {
     policy_string_t reason = {};
     const unsigned hundredths = (unsigned)(score->value * 100.0 + 0.5);
@@ -195,15 +192,15 @@ static policy_string_t reason(const struct score *score)
     return reason;
 }
 
-static exports_routing_verdict_t decide(const wasmgate_request_t *request,
+static exports_routing_verdict_t decide(const wasmgate_request_t *request, const wasmgate_prompt_t *prompt,
                                         const exports_routing_list_candidate_t *candidates)
 {
-    if (!text_equal(text_view(request->requested_model), text_of("auto")))
+    if (request->requested.is_some)
         return (exports_routing_verdict_t){.tag = EXPORTS_ROUTING_VERDICT_PASS};
 
-    const struct score score = score_text(&scorer, scored_text(request));
-    const exports_routing_tier_t tier = tier_of(score.value);
-    const bool confidential = is_confidential(request);
+    const struct score score = score_text(&scorer, text_newest(prompt));
+    const wasmgate_tier_t tier = tier_of(score.value);
+    const bool confidential = is_confidential();
     policy_list_u32_t ranking = tier_order(&models, candidates, tier, confidential);
     if (ranking.len == 0) {
         free(ranking.ptr);
@@ -216,28 +213,36 @@ static exports_routing_verdict_t decide(const wasmgate_request_t *request,
 
     const uint32_t wanted = ranking.ptr[0];
     able_first(request, candidates, &ranking);
-    exports_routing_decision_t decision = {
-        .ranking = ranking,
-        .complexity = {true, score.value},
-        .tier = {true, tier},
-        .reason = reason(&score),
-    };
+    policy_string_t reason = explained(&score);
     if (ranking.ptr[0] != wanted) {
         const wasmgate_candidate_t *passed_over = &candidates->ptr[wanted];
-        text_append(&decision.reason, "; %.*s would be first but %s", TEXT_ARGS(text_view(passed_over->model)),
+        text_append(&reason, "; %.*s would be first but %s", TEXT_ARGS(text_view(model_of(passed_over)->name)),
                     obstacle(request, passed_over));
     }
     if (confidential)
-        text_append(&decision.reason, "; confidential");
+        text_append(&reason, "; confidential");
+    const exports_routing_decision_t decision = {
+        .ranking = ranking,
+        .complexity = {true, score.value},
+        .tier = {true, tier},
+        .reason = {EXPORTS_ROUTING_REASON_TEXT, {.text = reason}},
+    };
     return (exports_routing_verdict_t){EXPORTS_ROUTING_VERDICT_ROUTE, {.route = decision}};
 }
 
-bool exports_routing_route(exports_routing_request_t *request, exports_routing_list_candidate_t *candidates,
-                           exports_routing_verdict_t *ret, policy_string_t *)
+void exports_routing_set_models(exports_routing_list_model_t *configured)
 {
-    *ret = decide(request, candidates);
+    keep_models(configured->ptr, configured->len);
+}
+
+bool exports_routing_route(exports_routing_request_t *request, exports_routing_prompt_t *prompt,
+                           exports_routing_list_candidate_t *candidates, exports_routing_verdict_t *ret,
+                           policy_string_t *)
+{
+    *ret = decide(request, prompt, candidates);
     /* What the hook got is its own, as in all hooks. */
     exports_routing_request_free(request);
+    exports_routing_prompt_free(prompt);
     exports_routing_list_candidate_free(candidates);
     return true;
 }

@@ -23,33 +23,39 @@ static policy_list_string_t copies(const char *const *texts)
     return list;
 }
 
-static wasmgate_setting_t entry(const char *name, const char *summary, wasmgate_value_t usual)
+static wasmgate_setting_t entry(const char *name, const char *summary, wasmgate_value_t usual,
+                                wasmgate_meaning_t meaning)
 {
-    return (wasmgate_setting_t){text_copy(text_of(name)), text_copy(text_of(summary)), usual};
+    return (wasmgate_setting_t){text_copy(text_of(name)), text_copy(text_of(summary)), usual, meaning};
+}
+
+static wasmgate_meaning_t range(double least, double most)
+{
+    return (wasmgate_meaning_t){WASMGATE_MEANING_RANGE, {.range = {least, most}}};
 }
 
 wasmgate_setting_t integer_entry(const struct integer_setting *setting)
 {
     const wasmgate_value_t usual = {WASMGATE_VALUE_INTEGER, {.integer = setting->usual}};
-    return entry(setting->name, setting->summary, usual);
+    return entry(setting->name, setting->summary, usual, range(setting->least, setting->most));
 }
 
 wasmgate_setting_t number_entry(const struct number_setting *setting)
 {
     const wasmgate_value_t usual = {WASMGATE_VALUE_NUMBER, {.number = setting->usual}};
-    return entry(setting->name, setting->summary, usual);
+    return entry(setting->name, setting->summary, usual, range(setting->least, setting->most));
 }
 
 wasmgate_setting_t text_entry(const struct text_setting *setting)
 {
     const wasmgate_value_t usual = {WASMGATE_VALUE_TEXT, {.text = text_copy(text_of(setting->usual))}};
-    return entry(setting->name, setting->summary, usual);
+    return entry(setting->name, setting->summary, usual, setting->meaning);
 }
 
 wasmgate_setting_t texts_entry(const struct texts_setting *setting)
 {
     const wasmgate_value_t usual = {WASMGATE_VALUE_TEXTS, {.texts = copies(setting->usual)}};
-    return entry(setting->name, setting->summary, usual);
+    return entry(setting->name, setting->summary, usual, setting->meaning);
 }
 
 wasmgate_manifest_t manifest(const char *summary, const wasmgate_setting_t *settings, size_t count)

@@ -21,11 +21,13 @@ struct number_setting {
 
 struct text_setting {
     const char *name, *summary, *usual;
+    wasmgate_meaning_t meaning; /* what it names, if it does: models or labels */
 };
 
 struct texts_setting {
     const char *name, *summary;
-    const char *const *usual; /* ends with a null pointer */
+    const char *const *usual;   /* ends with a null pointer */
+    wasmgate_meaning_t meaning; /* what they name, if they do: models, those of a tier, or labels */
 };
 
 wasmgate_setting_t integer_entry(const struct integer_setting *setting);
@@ -33,7 +35,7 @@ wasmgate_setting_t number_entry(const struct number_setting *setting);
 wasmgate_setting_t text_entry(const struct text_setting *setting);
 wasmgate_setting_t texts_entry(const struct texts_setting *setting);
 
-/* The policy's manifest. Both hooks give the same name and version. */
+/* The policy's manifest: it reads nothing and denies nothing. Both hooks give the same name and version. */
 wasmgate_manifest_t manifest(const char *summary, const wasmgate_setting_t *settings, size_t count);
 
 /* Stores the operator's value or the default, or is false and stores the sentence that refuses the value. */

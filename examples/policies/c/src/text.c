@@ -27,6 +27,21 @@ text text_view(policy_string_t owned)
     return (text){(const char *)owned.ptr, owned.len};
 }
 
+text text_newest(const wasmgate_prompt_t *prompt)
+{
+    if (prompt->tag == WASMGATE_PROMPT_NEWEST)
+        return text_view(prompt->val.newest);
+    if (prompt->tag == WASMGATE_PROMPT_CONVERSATION) {
+        const wasmgate_conversation_t *conversation = &prompt->val.conversation;
+        for (size_t i = conversation->messages.len; i-- > 0;) {
+            const wasmgate_message_t *message = &conversation->messages.ptr[i];
+            if (message->role == WASMGATE_ROLE_USER)
+                return (text){(const char *)conversation->text.ptr + message->start, message->length};
+        }
+    }
+    return text_of("");
+}
+
 bool text_equal(text one, text other)
 {
     return one.length == other.length && memcmp(one.at, other.at, one.length) == 0;

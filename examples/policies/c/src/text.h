@@ -23,6 +23,10 @@ text text_of(const char *zero_ended);
 /* A view of a text of the bindings. */
 text text_view(policy_string_t owned);
 
+/* The text of the newest message of the user, as a view of the prompt's; empty if there is none, or the policy reads no
+ * text. */
+text text_newest(const wasmgate_prompt_t *prompt);
+
 bool text_equal(text one, text other);
 
 /* Whether `part` is at that place. */

@@ -29,7 +29,7 @@ contract::result<void> cost::configure() {
     return EXPECTED_OUTPUT_TOKENS.read().transform([](auto tokens) { expected_output_tokens = static_cast<std::uint32_t>(tokens); });
 }
 
-// In nano-dollars, halves rounded up.
+// In nano-dollars, halves rounded up. What 64 bits cannot hold is not known either.
 static std::uint64_t cost_of(const contract::price &price, std::uint32_t input, std::uint32_t output) {
     // A product of 32 and 64 bits has at most 96, so that the sum cannot overflow.
     using wide = unsigned __int128;
@@ -38,16 +38,15 @@ static std::uint64_t cost_of(const contract::price &price, std::uint32_t input, 
 }
 
 contract::result<std::vector<cost_estimate>> cost::estimate(const contract::request &request,
+                                                            const contract::prompt &,
                                                             std::span<const candidate> candidates) {
     const std::uint32_t input = request.prompt_tokens;
     const std::uint32_t output =
         std::min(expected_output_tokens, request.max_tokens ? *request.max_tokens : expected_output_tokens);
     std::vector<cost_estimate> estimates;
     for (const candidate &candidate : candidates) {
-        std::optional<std::uint64_t> cost;
-        if (candidate.price)
-            cost = cost_of(*candidate.price, input, output);
-        estimates.push_back({input, output, cost});
+        const auto &price = candidate.model().price;
+        estimates.push_back({input, output, price ? cost_of(*price, input, output) : contract::unpriced});
     }
     return estimates;
 }

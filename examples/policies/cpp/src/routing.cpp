@@ -32,16 +32,19 @@ static const setting<strings> LOW_MODELS = {
     .summary = "Models for low scores, the first choice first. Low, medium and high models in a row go from the least to "
                "the most capable: fallbacks go up that row first, then down.",
     .initial = {"tinyllama"},
+    .means = tier::low,
 };
 static const setting<strings> MEDIUM_MODELS = {
     .name = "medium-models",
     .summary = "Models for medium scores, the first choice first.",
     .initial = {"phi2"},
+    .means = tier::medium,
 };
 static const setting<strings> HIGH_MODELS = {
     .name = "high-models",
     .summary = "Models for high scores, the first choice first.",
     .initial = {"claude-sonnet"},
+    .means = tier::high,
 };
 static const setting<strings> COMPLEX_KEYWORDS = {
     .name = "complex-keywords",
@@ -57,8 +60,9 @@ static const setting<strings> SIMPLE_KEYWORDS = {
 };
 static const setting<std::string> CONFIDENTIAL_LABEL = {
     .name = "confidential-label",
-    .summary = "The request header that says \"true\" where only local models may see the request.",
+    .summary = "The label that says \"true\" where only local models may see the request.",
     .initial = "x-confidential",
+    .means = contract::names_labels{},
 };
 
 // How many of the complex keywords that occur the reason names.
@@ -78,10 +82,13 @@ static struct {
 } settings;
 
 contract::manifest routing::describe() {
-    return manifest("Small models for simple prompts, the most capable one for design and code.",
-                    {LOW_BELOW.entry(), HIGH_ABOVE.entry(), LOW_MODELS.entry(), MEDIUM_MODELS.entry(),
-                     HIGH_MODELS.entry(), COMPLEX_KEYWORDS.entry(), SIMPLE_KEYWORDS.entry(),
-                     CONFIDENTIAL_LABEL.entry()});
+    contract::manifest described =
+        manifest("Small models for simple prompts, the most capable one for design and code.",
+                 {LOW_BELOW.entry(), HIGH_ABOVE.entry(), LOW_MODELS.entry(), MEDIUM_MODELS.entry(), HIGH_MODELS.entry(),
+                  COMPLEX_KEYWORDS.entry(), SIMPLE_KEYWORDS.entry(), CONFIDENTIAL_LABEL.entry()});
+    described.reads.prompt = contract::reads::prompt::newest;
+    described.denies = true;
+    return described;
 }
 
 static contract::result<void> read_thresholds() {
@@ -138,21 +145,6 @@ contract::result<void> routing::configure() {
     });
 }
 
-// The newest message of the user.
-static std::string_view scored_text(const contract::request &request) {
-    std::string_view text;
-    for (const contract::message &message : request.messages)
-        if (message.role == contract::role::user)
-            text = message.text;
-    return text;
-}
-
-static bool is_confidential(const contract::request &request) {
-    return std::ranges::any_of(request.labels, [](const contract::pair &label) {
-        return label.name.view() == settings.confidential_label && label.value.view() == "true";
-    });
-}
-
 // Up the row from the tier's first model, then down from there, then all that the settings do not name.
 static std::size_t place(tier tier, std::string_view model) {
     const std::size_t begin = settings.begins[static_cast<std::size_t>(tier)], end = settings.models.size();
@@ -164,10 +156,10 @@ static std::size_t place(tier tier, std::string_view model) {
 static ranking tier_order(tier tier, std::span<const candidate> candidates, bool confidential) {
     ranking order;
     for (std::uint32_t index = 0; index < candidates.size(); index++)
-        if (!confidential || candidates[index].location == contract::location::local)
+        if (!confidential || candidates[index].model().location == contract::location::local)
             order.push_back(index);
     // Candidates of the same place stay in the given order.
-    std::ranges::stable_sort(order, {}, [&](std::uint32_t index) { return place(tier, candidates[index].model); });
+    std::ranges::stable_sort(order, {}, [&](std::uint32_t index) { return place(tier, candidates[index].model().name); });
     return order;
 }
 
@@ -178,12 +170,15 @@ static std::string_view obstacle(const contract::request &request, const candida
         return "is down";
     if (candidate.breaker == contract::breaker::open)
         return "has an open breaker";
-    if (candidate.context_window && tokens > *candidate.context_window)
+    const contract::model &model = candidate.model();
+    if (model.context_window && tokens > *model.context_window)
         return "has too small a context window";
-    if (request.tools && !candidate.capabilities.tools)
+    if (request.tools && !model.capabilities.tools)
         return "cannot call tools";
-    if (request.images && !candidate.capabilities.images)
+    if (request.images && !model.capabilities.images)
         return "cannot read images";
+    if (request.structured_output && !model.capabilities.structured_output)
+        return "cannot be held to an output format";
     return {};
 }
 
@@ -204,16 +199,16 @@ static std::string explained(const score &score) {
     return reason;
 }
 
-contract::result<contract::verdict> routing::route(const contract::request &request,
+contract::result<contract::verdict> routing::route(const contract::request &request, const contract::prompt &prompt,
                                                    std::span<const candidate> candidates) {
-    if (request.requested_model.view() != "auto")
+    if (request.requested)
         return contract::pass{};
 
-    const score score = judge(scored_text(request), settings.keywords);
+    const score score = judge(prompt.newest(), settings.keywords);
     const tier tier = score.value < settings.low_below    ? tier::low
                       : score.value > settings.high_above ? tier::high
                                                           : tier::medium;
-    const bool confidential = is_confidential(request);
+    const bool confidential = contract::label(settings.confidential_label) == "true";
     ranking ranking = tier_order(tier, candidates, confidential);
     if (ranking.empty())
         return contract::denial{"no_local_model", "the request is confidential and no local model is offered"};
@@ -223,7 +218,7 @@ contract::result<contract::verdict> routing::route(const contract::request &requ
                                   [&](auto index) { return obstacle(request, candidates[index]).empty(); });
     std::string reason = explained(score);
     if (&candidates[ranking.front()] != &wanted)
-        reason += std::format("; {} would be first but {}", wanted.model.view(), obstacle(request, wanted));
+        reason += std::format("; {} would be first but {}", wanted.model().name.view(), obstacle(request, wanted));
     if (confidential)
         reason += "; confidential";
     return contract::decision{ranking, score.value, tier, reason};

@@ -16,9 +16,16 @@ struct setting {
     std::string name, summary;
     T initial;
     T least{}, most{};
+    // What a text means, or a list of texts.
+    contract::meaning means{};
 
     // Its line in the manifest.
-    contract::setting entry() const { return {name, summary, initial}; }
+    contract::setting entry() const {
+        if constexpr (std::is_arithmetic_v<T>)
+            return {name, summary, initial, contract::range(static_cast<double>(least), static_cast<double>(most))};
+        else
+            return {name, summary, initial, means};
+    }
 
     // The operator's value or the default.
     contract::result<T> read() const;

@@ -17,21 +17,27 @@ var cost Cost
 // ExportCost makes it the component's cost hook.
 func ExportCost(hook Cost) { cost = hook }
 
-//go:wasmexport wasmgate:policy/cost@1.0.0#describe
+//go:wasmexport wasmgate:policy/cost@2.0.0#describe
 func describeCost() unsafe.Pointer {
 	defer logPanic()
 	release()
 	return described(cost.Describe())
 }
 
-//go:wasmexport wasmgate:policy/cost@1.0.0#configure
+//go:wasmexport wasmgate:policy/cost@2.0.0#configure
 func configureCost() unsafe.Pointer {
 	defer logPanic()
 	release()
 	return configured(cost.Configure())
 }
 
-//go:wasmexport wasmgate:policy/cost@1.0.0#estimate
+//go:wasmexport wasmgate:policy/cost@2.0.0#set-models
+func setModelsCost(base unsafe.Pointer, count uint32) {
+	defer logPanic()
+	setModels(base, count)
+}
+
+//go:wasmexport wasmgate:policy/cost@2.0.0#estimate
 func estimate(base unsafe.Pointer) unsafe.Pointer {
 	defer logPanic()
 	request, candidates := arguments(base)

@@ -83,6 +83,7 @@ func list[T any](c *cursor, size uint32, read func(*cursor) T) []T {
 }
 
 func (c *cursor) putU8(value uint8)    { *(*uint8)(c.field(1)) = value }
+func (c *cursor) putBool(value bool)   { c.putU8(*(*uint8)(unsafe.Pointer(&value))) }
 func (c *cursor) putU32(value uint32)  { *(*uint32)(c.field(4)) = value }
 func (c *cursor) putU64(value uint64)  { *(*uint64)(c.field(8)) = value }
 func (c *cursor) putF64(value float64) { c.putU64(math.Float64bits(value)) }

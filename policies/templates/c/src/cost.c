@@ -22,7 +22,12 @@ bool exports_cost_configure(policy_string_t *err)
     return read_integer(&EXPECTED_OUTPUT_TOKENS, &expected_output_tokens, err);
 }
 
-/* In nano-dollars, halves rounded up. */
+void exports_cost_set_models(exports_cost_list_model_t *models)
+{
+    keep_models(models->ptr, models->len);
+}
+
+/* In nano-dollars, halves rounded up. What 64 bits cannot hold is not known either. */
 static uint64_t cost(wasmgate_price_t price, uint32_t input_tokens, uint32_t output_tokens)
 {
     constexpr unsigned priced_tokens = 1'000'000;
@@ -30,11 +35,12 @@ static uint64_t cost(wasmgate_price_t price, uint32_t input_tokens, uint32_t out
     const unsigned __int128 sum =
         (unsigned __int128)input_tokens * price.input + (unsigned __int128)output_tokens * price.output;
     const unsigned __int128 rounded = (sum + priced_tokens / 2) / priced_tokens;
-    return rounded > UINT64_MAX ? UINT64_MAX : (uint64_t)rounded;
+    return rounded > UNPRICED ? UNPRICED : (uint64_t)rounded;
 }
 
-bool exports_cost_estimate(exports_cost_request_t *request, exports_cost_list_candidate_t *candidates,
-                           exports_cost_list_cost_estimate_t *ret, policy_string_t *)
+bool exports_cost_estimate(exports_cost_request_t *request, exports_cost_prompt_t *prompt,
+                           exports_cost_list_candidate_t *candidates, exports_cost_list_cost_estimate_t *ret,
+                           policy_string_t *)
 {
     const uint32_t input_tokens = request->prompt_tokens;
     uint32_t output_tokens = expected_output_tokens;
@@ -44,12 +50,13 @@ bool exports_cost_estimate(exports_cost_request_t *request, exports_cost_list_ca
     ret->len = candidates->len;
     ret->ptr = allocate(ret->len, sizeof *ret->ptr);
     for (size_t i = 0; i < ret->len; i++) {
-        const wasmgate_option_price_t price = candidates->ptr[i].price;
-        ret->ptr[i] = (wasmgate_cost_estimate_t){input_tokens, output_tokens, {.is_some = price.is_some}};
+        const wasmgate_option_price_t price = model_of(&candidates->ptr[i])->price;
+        ret->ptr[i] = (wasmgate_cost_estimate_t){input_tokens, output_tokens, UNPRICED};
         if (price.is_some)
-            ret->ptr[i].cost.val = cost(price.val, input_tokens, output_tokens);
+            ret->ptr[i].cost = cost(price.val, input_tokens, output_tokens);
     }
     exports_cost_request_free(request);
+    exports_cost_prompt_free(prompt);
     exports_cost_list_candidate_free(candidates);
     return true;
 }

@@ -39,7 +39,8 @@ policy_string_t text(const char *format, ...)
 wasmgate_setting_t integer_entry(const struct integer_setting *setting)
 {
     const wasmgate_value_t usual = {WASMGATE_VALUE_INTEGER, {.integer = setting->usual}};
-    return (wasmgate_setting_t){text("%s", setting->name), text("%s", setting->summary), usual};
+    const wasmgate_meaning_t range = {WASMGATE_MEANING_RANGE, {.range = {setting->least, setting->most}}};
+    return (wasmgate_setting_t){text("%s", setting->name), text("%s", setting->summary), usual, range};
 }
 
 bool read_integer(const struct integer_setting *setting, uint32_t *value, policy_string_t *refusal)
@@ -69,4 +70,41 @@ wasmgate_manifest_t manifest(const char *summary, const wasmgate_setting_t *sett
     };
     memcpy(manifest.settings.ptr, settings, count * sizeof *settings);
     return manifest;
+}
+
+static wasmgate_model_t *configured;
+static size_t configured_count;
+
+void keep_models(wasmgate_model_t *models, size_t count)
+{
+    for (size_t i = 0; i < configured_count; i++)
+        wasmgate_model_free(&configured[i]);
+    /* An empty list has no memory, only an address. */
+    if (configured_count > 0)
+        free(configured);
+    configured = models;
+    configured_count = count;
+}
+
+const wasmgate_model_t *model_of(const wasmgate_candidate_t *candidate)
+{
+    return &configured[candidate->model];
+}
+
+policy_string_t newest(const wasmgate_prompt_t *prompt)
+{
+    if (prompt->tag == WASMGATE_PROMPT_NEWEST)
+        return prompt->val.newest;
+    if (prompt->tag == WASMGATE_PROMPT_CONVERSATION) {
+        const wasmgate_conversation_t *conversation = &prompt->val.conversation;
+        for (size_t i = conversation->messages.len; i-- > 0;)
+            if (conversation->messages.ptr[i].role == WASMGATE_ROLE_USER)
+                return text_of(conversation, &conversation->messages.ptr[i]);
+    }
+    return (policy_string_t){};
+}
+
+policy_string_t text_of(const wasmgate_conversation_t *conversation, const wasmgate_message_t *message)
+{
+    return (policy_string_t){conversation->text.ptr + message->start, message->length};
 }

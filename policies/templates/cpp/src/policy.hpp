@@ -16,7 +16,7 @@ struct whole_number {
     std::uint32_t least, most, initial;
 
     // Its line in the manifest.
-    contract::setting entry() const { return {name, summary, std::int64_t{initial}}; }
+    contract::setting entry() const { return {name, summary, std::int64_t{initial}, contract::range(least, most)}; }
 
     // The operator's value or the default.
     contract::result<std::uint32_t> read() const {

@@ -19,6 +19,7 @@ constexpr whole_number CLOUD_FROM = {
 static std::uint32_t cloud_from;
 
 contract::manifest routing::describe() {
+    // To look at texts, set `reads` in the manifest: newest (the user's newest message) or conversation.
     return manifest("Short prompts stay local, long ones go to the cloud.", {CLOUD_FROM.entry()});
 }
 
@@ -36,7 +37,7 @@ static std::vector<std::uint32_t> rank(std::span<const candidate> candidates, lo
     std::array<std::vector<std::uint32_t>, 4> groups;
     for (std::uint32_t index = 0; index < candidates.size(); index++) {
         const candidate &candidate = candidates[index];
-        groups[2 * is_out(candidate) + (candidate.location != preferred)].push_back(index);
+        groups[2 * is_out(candidate) + (candidate.model().location != preferred)].push_back(index);
     }
     std::vector<std::uint32_t> ranking;
     for (const auto &group : groups)
@@ -44,7 +45,7 @@ static std::vector<std::uint32_t> rank(std::span<const candidate> candidates, lo
     return ranking;
 }
 
-contract::result<contract::verdict> routing::route(const contract::request &request,
+contract::result<contract::verdict> routing::route(const contract::request &request, const contract::prompt &,
                                                    std::span<const candidate> candidates) {
     const bool is_long = request.prompt_tokens >= cloud_from;
     return contract::decision{

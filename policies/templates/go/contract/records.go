@@ -1,6 +1,9 @@
 package contract
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Sizes and alignments in memory by the canonical ABI.
 const (
@@ -8,70 +11,145 @@ const (
 	messageSize   = 12
 	pairSize      = 16
 	budgetSize    = 16
-	candidateSize = 144
+	modelSize     = 72
+	candidateSize = 64
 	priceSize     = 16
-	observedSize  = 40
-	estimateSize  = 24
-	settingSize   = 32
+	estimateSize  = 16
+	settingSize   = 56
 	valueSize     = 16
+	manifestSize  = 60
+	promptSize    = 20
 )
+
+// The numbers of an estimate that are not known.
+const (
+	unknownTokens = math.MaxUint32
+	unpriced      = math.MaxUint64
+)
+
+// models are the configured models. Candidates point into it.
+var models []Model
 
 func (c *cursor) request() Request {
 	return Request{
-		ID:             c.text(),
-		Dialect:        Dialect(c.u8()),
-		RequestedModel: c.text(),
-		Messages:       list(c, messageSize, (*cursor).message),
-		PromptTokens:   c.u32(),
-		MaxTokens:      option(c, 4, 4, (*cursor).u32),
-		Streaming:      c.bool(),
-		Tools:          c.bool(),
-		Images:         c.bool(),
-		Tenant:         option(c, textSize, 4, (*cursor).text),
-		Budget:         option(c, budgetSize, 8, (*cursor).budget),
-		Labels:         list(c, pairSize, (*cursor).pair),
-		Hints:          list(c, pairSize, (*cursor).pair),
+		Requested:        c.place(),
+		AnsweredBefore:   c.place(),
+		Pinned:           c.bool(),
+		PromptTokens:     c.u32(),
+		MaxTokens:        option(c, 4, 4, (*cursor).u32),
+		Streaming:        c.bool(),
+		Tools:            c.bool(),
+		Images:           c.bool(),
+		StructuredOutput: c.bool(),
+		MessageCount:     c.u32(),
+		TextBytes:        c.u64(),
+		NewestBytes:      c.u64(),
+		Budget:           option(c, budgetSize, 8, (*cursor).budget),
+		LeftOut:          LeftOut{Messages: c.u32(), Bytes: c.u64(), Labels: c.u32()},
 	}
 }
 
-func (c *cursor) message() Message { return Message{Role: Role(c.u8()), Text: c.text()} }
-func (c *cursor) budget() Budget   { return Budget{Limit: c.u64(), Left: c.u64()} }
-func (c *cursor) pair() Pair       { return Pair{Name: c.text(), Value: c.text()} }
+// place reads an optional place among the configured models.
+func (c *cursor) place() *Model {
+	if place := option(c, 4, 4, (*cursor).u32); place != nil {
+		return &models[*place]
+	}
+	return nil
+}
 
-func (c *cursor) candidate() Candidate {
-	return Candidate{
-		Model:         c.text(),
+func (c *cursor) budget() Budget { return Budget{Limit: c.u64(), Left: c.u64()} }
+
+// The cases of what a policy reads of the conversation.
+const (
+	noText = iota
+	newestText
+	conversation
+)
+
+// prompt reads the messages that the policy reads.
+func (c *cursor) prompt() []Message {
+	c.align(4)
+	end := c.at + promptSize
+	defer func() { c.at = end }()
+	tag := c.u8()
+	c.align(4)
+	switch tag {
+	case noText:
+		return nil
+	case newestText:
+		return []Message{{Role: User, Text: c.text()}}
+	default:
+		all := c.text()
+		return list(c, messageSize, func(c *cursor) Message {
+			role, start, length := Role(c.u32()), c.u32(), c.u32()
+			return Message{Role: role, Text: all[start : start+length]}
+		})
+	}
+}
+
+func (c *cursor) model() Model {
+	return Model{
+		Name:          c.text(),
 		Backend:       c.text(),
 		Location:      Location(c.u8()),
 		Price:         option(c, priceSize, 8, (*cursor).price),
 		ContextWindow: option(c, 4, 4, (*cursor).u32),
 		Capabilities:  Capabilities(c.u8()),
-		Health:        Health(c.u8()),
-		Breaker:       Breaker(c.u8()),
-		InFlight:      c.u32(),
-		Observed:      option(c, observedSize, 8, (*cursor).observed),
-		Estimate:      option(c, estimateSize, 8, (*cursor).estimate),
+		Labels:        c.labels(),
 	}
 }
 
 func (c *cursor) price() Price { return Price{Input: c.u64(), Output: c.u64()} }
 
-func (c *cursor) observed() Observed {
-	return Observed{
-		Latency:          c.f64(),
-		TimeToFirstToken: option(c, 8, 8, (*cursor).f64),
-		TokensPerSecond:  option(c, 8, 8, (*cursor).f64),
+func (c *cursor) labels() map[string]string {
+	labels := map[string]string{}
+	for _, pair := range list(c, pairSize, func(c *cursor) [2]string { return [2]string{c.text(), c.text()} }) {
+		labels[pair[0]] = pair[1]
+	}
+	return labels
+}
+
+func (c *cursor) candidate() Candidate {
+	return Candidate{
+		Model:            &models[c.u32()],
+		Health:           Health(c.u8()),
+		Breaker:          Breaker(c.u8()),
+		InFlight:         c.u32(),
+		TimeLeft:         c.f64(),
+		Latency:          c.observed(),
+		TimeToFirstToken: c.observed(),
+		TokensPerSecond:  c.observed(),
+		Estimate:         c.estimate(),
 	}
 }
 
-func (c *cursor) estimate() CostEstimate {
-	return CostEstimate{InputTokens: c.u32(), OutputTokens: c.u32(), Cost: option(c, 8, 8, (*cursor).u64)}
+// observed reads a time or a rate, which is 0 where nothing was observed.
+func (c *cursor) observed() *float64 {
+	if value := (*float64)(c.field(8)); *value > 0 {
+		return value
+	}
+	return nil
+}
+
+func (c *cursor) estimate() *CostEstimate {
+	input, output, cost := c.u32(), c.u32(), (*uint64)(c.field(8))
+	if input == unknownTokens {
+		return nil
+	}
+	if *cost == unpriced {
+		cost = nil
+	}
+	return &CostEstimate{InputTokens: input, OutputTokens: output, Cost: cost}
 }
 
 func (c *cursor) putEstimate(estimate CostEstimate) {
 	c.putU32(estimate.InputTokens)
 	c.putU32(estimate.OutputTokens)
-	putOption(c, 8, 8, estimate.Cost, (*cursor).putU64)
+	if estimate.Cost == nil {
+		c.putU64(unpriced)
+		return
+	}
+	c.putU64(*estimate.Cost)
 }
 
 func (c *cursor) putManifest(manifest Manifest) {
@@ -79,12 +157,20 @@ func (c *cursor) putManifest(manifest Manifest) {
 	c.putText(manifest.Version)
 	c.putText(manifest.Summary)
 	putList(c, settingSize, manifest.Settings, (*cursor).putSetting)
+	c.putU8(uint8(manifest.Reads.Prompt))
+	putList(c, textSize, manifest.Reads.Labels, (*cursor).putText)
+	c.putBool(manifest.Reads.Tenant)
+	// The end of what it reads.
+	c.align(4)
+	c.putBool(manifest.Denies)
+	putList(c, textSize, manifest.Reasons, (*cursor).putText)
 }
 
 func (c *cursor) putSetting(setting Setting) {
 	c.putText(setting.Name)
 	c.putText(setting.Summary)
 	c.putValue(setting.Default)
+	c.putMeaning(setting.Meaning)
 }
 
 // The cases of a setting's value.
@@ -114,16 +200,40 @@ func (c *cursor) value() any {
 	}
 }
 
-func (c *cursor) putValue(value any) {
-	tag := func(tag uint8) {
-		c.align(8)
-		c.putU8(tag)
-		c.align(8)
+// putCase writes which case of a variant it is. The case's value is aligned to 8.
+func (c *cursor) putCase(tag uint8) {
+	c.align(8)
+	c.putU8(tag)
+	c.align(8)
+}
+
+// putMeaning writes what a setting's value means beyond its type.
+func (c *cursor) putMeaning(meaning any) {
+	switch meaning := meaning.(type) {
+	case nil:
+		c.putCase(0)
+	case Range:
+		c.putCase(1)
+		c.putF64(meaning.Least)
+		c.putF64(meaning.Most)
+	case NamesModels:
+		c.putCase(2)
+	case Tier:
+		c.putCase(3)
+		c.putU8(uint8(meaning))
+	case NamesLabels:
+		c.putCase(4)
+	default:
+		panic(fmt.Sprintf("a setting means a Range, NamesModels, NamesLabels or a Tier, not a %T", meaning))
 	}
+}
+
+func (c *cursor) putValue(value any) {
+	tag := c.putCase
 	switch value := value.(type) {
 	case bool:
 		tag(boolean)
-		c.putU8(map[bool]uint8{true: 1}[value])
+		c.putBool(value)
 	case int64:
 		tag(integer)
 		c.putU64(uint64(value))

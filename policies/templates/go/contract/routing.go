@@ -17,15 +17,6 @@ var routing Routing
 // ExportRouting makes it the component's routing hook.
 func ExportRouting(hook Routing) { routing = hook }
 
-// Tier says how demanding a request is.
-type Tier uint8
-
-const (
-	Low Tier = iota
-	Medium
-	High
-)
-
 // Verdict is a Decision, a Denial or Pass.
 type Verdict interface {
 	put(*cursor)
@@ -37,6 +28,14 @@ type Decision struct {
 	Complexity *float64
 	Tier       *Tier
 	Reason     string
+	// Coded is in place of Reason, if it is there.
+	Coded *Coded
+}
+
+// Coded is a reason by its number among the manifest's, with the numbers in it. The gateway writes the sentence.
+type Coded struct {
+	Number uint32
+	Values []float64
 }
 
 // Denial refuses the request.
@@ -48,44 +47,53 @@ type Denial struct {
 type Pass struct{}
 
 // The size of a verdict by the canonical ABI.
-const verdictSize = 48
-
-func putCase(c *cursor, tag uint8) {
-	c.putU8(tag)
-	c.align(8)
-}
+const verdictSize = 56
 
 func (d Decision) put(c *cursor) {
-	putCase(c, 0)
+	c.putCase(0)
 	putList(c, 4, d.Ranking, (*cursor).putU32)
 	putOption(c, 8, 8, d.Complexity, (*cursor).putF64)
 	putOption(c, 1, 1, d.Tier, func(c *cursor, tier Tier) { c.putU8(uint8(tier)) })
-	c.putText(d.Reason)
+	c.align(4)
+	if d.Coded == nil {
+		c.putU8(0)
+		c.putText(d.Reason)
+		return
+	}
+	c.putU8(1)
+	c.putU32(d.Coded.Number)
+	putList(c, 8, d.Coded.Values, (*cursor).putF64)
 }
 
 func (d Denial) put(c *cursor) {
-	putCase(c, 1)
+	c.putCase(1)
 	c.putText(d.Code)
 	c.putText(d.Reason)
 }
 
-func (Pass) put(c *cursor) { putCase(c, 2) }
+func (Pass) put(c *cursor) { c.putCase(2) }
 
-//go:wasmexport wasmgate:policy/routing@1.0.0#describe
+//go:wasmexport wasmgate:policy/routing@2.0.0#describe
 func describeRouting() unsafe.Pointer {
 	defer logPanic()
 	release()
 	return described(routing.Describe())
 }
 
-//go:wasmexport wasmgate:policy/routing@1.0.0#configure
+//go:wasmexport wasmgate:policy/routing@2.0.0#configure
 func configureRouting() unsafe.Pointer {
 	defer logPanic()
 	release()
 	return configured(routing.Configure())
 }
 
-//go:wasmexport wasmgate:policy/routing@1.0.0#route
+//go:wasmexport wasmgate:policy/routing@2.0.0#set-models
+func setModelsRouting(base unsafe.Pointer, count uint32) {
+	defer logPanic()
+	setModels(base, count)
+}
+
+//go:wasmexport wasmgate:policy/routing@2.0.0#route
 func route(base unsafe.Pointer) unsafe.Pointer {
 	defer logPanic()
 	request, candidates := arguments(base)

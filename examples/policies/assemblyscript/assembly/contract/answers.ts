@@ -1,13 +1,8 @@
 // The answers of the hooks, written as the gateway reads them.
+import { Tier } from "./host";
 import { place, putList, putText } from "./memory";
 
-export enum Tier {
-  Low,
-  Medium,
-  High,
-}
-
-// Sends the request to candidates, by index, best first.
+// Sends the request to candidates, by index, best first. The reason is a text.
 export function route(ranking: u32[], complexity: f64, tier: Tier, reason: string): usize {
   const answer = verdict(0);
   const indexes = place(ranking.length * 4);
@@ -17,7 +12,8 @@ export function route(ranking: u32[], complexity: f64, tier: Tier, reason: strin
   store<f64>(answer, complexity, 32);
   store<u8>(answer, 1, 40);
   store<u8>(answer, <u8>tier, 41);
-  putText(answer + 44, reason);
+  store<u8>(answer, 0, 44);
+  putText(answer + 48, reason);
   return answer;
 }
 
@@ -36,10 +32,13 @@ export function pass(): usize {
 
 // A result whose first byte, 0, says that it is no error.
 function verdict(kind: u8): usize {
-  const answer = place(56);
+  const answer = place(64);
   store<u8>(answer, kind, 8);
   return answer;
 }
+
+// The cost of a candidate without a price.
+export const UNPRICED = u64.MAX_VALUE;
 
 // Estimates of the cost, one for each candidate.
 export class Estimates {
@@ -47,16 +46,16 @@ export class Estimates {
   private items: usize;
 
   constructor(count: i32) {
-    this.items = place(count * 24);
+    this.items = place(count * 16);
     putList(this.answer + 4, this.items, count);
   }
 
-  put(at: i32, input: u32, output: u32, hasCost: bool, cost: u64): void {
-    const item = this.items + <usize>at * 24;
+  // A cost that is not known is UNPRICED.
+  put(at: i32, input: u32, output: u32, cost: u64): void {
+    const item = this.items + <usize>at * 16;
     store<u32>(item, input);
     store<u32>(item, output, 4);
-    store<bool>(item, hasCost, 8);
-    store<u64>(item, cost, 16);
+    store<u64>(item, cost, 8);
   }
 
   done(): usize {

@@ -21,21 +21,68 @@ export class Value {
   ) {}
 }
 
+// How demanding a request is.
+export enum Tier {
+  Low,
+  Medium,
+  High,
+}
+
+// What a setting's value means beyond its type, as the contract counts it.
+export enum Means {
+  Plain,
+  Range,
+  Models,
+  Tier,
+  Labels,
+}
+
+// Of a range the two ends, both included; of a tier which one.
+export class Meaning {
+  constructor(
+    public means: Means,
+    public least: f64 = 0,
+    public most: f64 = 0,
+    public tier: Tier = Tier.Low,
+  ) {}
+}
+
 export class Setting {
   constructor(
     public name: string,
     public summary: string,
     public initial: Value,
+    public meaning: Meaning,
   ) {}
 }
 
+// How much of the conversation a policy reads.
+export enum Reads {
+  Nothing,
+  Newest,
+  Conversation,
+}
+
 // @ts-ignore: decorator
-@external("wasmgate:policy/settings@1.0.0", "get")
+@external("wasmgate:policy/settings@2.0.0", "get")
 declare function settingsGet(name: usize, size: usize, answer: usize): void;
 
 // @ts-ignore: decorator
-@external("wasmgate:policy/log@1.0.0", "write")
+@external("wasmgate:policy/log@2.0.0", "write")
 declare function logWrite(level: i32, line: usize, size: usize): void;
+
+// @ts-ignore: decorator
+@external("wasmgate:policy/request-facts@2.0.0", "label")
+declare function factsLabel(name: usize, size: usize, answer: usize): void;
+
+// The value of a label; empty if the request has none of that name, or the policy does not read it.
+export function label(name: string): string {
+  const text = place(8);
+  putText(text, name);
+  const answer = place(12);
+  factsLabel(load<usize>(text), load<usize>(text, 4), answer);
+  return load<u8>(answer) == 0 ? "" : textAt(answer + 4);
+}
 
 // The operator's value of a setting; null if the operator gave none.
 export function get(name: string): Value | null {
@@ -74,20 +121,40 @@ export function logError(line: string): void {
 }
 
 // What the policy is, as the gateway reads it.
-export function described(name: string, version: string, summary: string, settings: Setting[]): usize {
-  const manifest = place(32);
+export function described(
+  name: string,
+  version: string,
+  summary: string,
+  reads: Reads,
+  denies: bool,
+  settings: Setting[],
+): usize {
+  const manifest = place(60);
   putText(manifest, name);
   putText(manifest + 8, version);
   putText(manifest + 16, summary);
-  const entries = place(settings.length * 32);
+  const entries = place(settings.length * 56);
   for (let i = 0; i < settings.length; i++) {
-    const entry = entries + i * 32;
+    const entry = entries + i * 56;
     putText(entry, settings[i].name);
     putText(entry + 8, settings[i].summary);
     putValue(entry + 16, settings[i].initial);
+    putMeaning(entry + 32, settings[i].meaning);
   }
   putList(manifest + 24, entries, settings.length);
+  store<u8>(manifest, <u8>reads, 32);
+  store<bool>(manifest, denies, 48);
   return manifest;
+}
+
+function putMeaning(address: usize, meaning: Meaning): void {
+  store<u8>(address, <u8>meaning.means);
+  if (meaning.means == Means.Range) {
+    store<f64>(address, meaning.least, 8);
+    store<f64>(address, meaning.most, 16);
+  } else if (meaning.means == Means.Tier) {
+    store<u8>(address, <u8>meaning.tier, 8);
+  }
 }
 
 function putValue(address: usize, value: Value): void {

@@ -14,6 +14,7 @@ contract::result<void> configure();
 
 // An estimate for each candidate, in their order. An error counts as a failure of the policy.
 contract::result<std::vector<contract::cost_estimate>> estimate(const contract::request &request,
+                                                                const contract::prompt &prompt,
                                                                 std::span<const contract::candidate> candidates);
 
 } // namespace cost

@@ -6,15 +6,18 @@
 
 namespace contract {
 
-// How demanding a request is.
-enum class tier : std::uint8_t { low, medium, high };
+// A reason by its number among the manifest's, with the numbers in it. The gateway writes the sentence.
+struct coded {
+    std::uint32_t number;
+    std::vector<double> values;
+};
 
 // Sends the request to candidates, by index, best first.
 struct decision {
     std::vector<std::uint32_t> ranking;
     std::optional<double> complexity;
     std::optional<enum tier> tier;
-    std::string reason;
+    std::variant<std::string, coded> reason;
 };
 
 // Refuses the request.
@@ -38,7 +41,7 @@ contract::manifest describe();
 contract::result<void> configure();
 
 // Decides a request. An error counts as a failure of the policy.
-contract::result<contract::verdict> route(const contract::request &request,
+contract::result<contract::verdict> route(const contract::request &request, const contract::prompt &prompt,
                                           std::span<const contract::candidate> candidates);
 
 } // namespace routing

@@ -10,11 +10,14 @@
 namespace contract {
 
 // The memory of the call.
-extern std::pmr::monotonic_buffer_resource arena;
+std::pmr::monotonic_buffer_resource &arena();
+
+// Keeps the configured models where the gateway put them.
+void set_models(const model *models, std::size_t count);
 
 template <class T>
 T *place(std::size_t count = 1) {
-    return new (arena.allocate(count * sizeof(T), alignof(T))) T[count];
+    return new (arena().allocate(count * sizeof(T), alignof(T))) T[count];
 }
 
 // Copies into the memory of the call.
@@ -61,6 +64,7 @@ const void *configured(const result<void> &given);
 // More parameters than fit into registers come as a struct.
 struct arguments {
     struct request request;
+    struct prompt prompt;
     list<candidate> candidates;
 };
 
@@ -69,6 +73,6 @@ struct arguments {
 // Exports a function of a hook, and one that the gateway calls when it has read the answer.
 #define WASMGATE_EXPORT(NAME, FUNCTION)                                                                                \
     extern "C" [[clang::export_name("cabi_post_" NAME)]] void FUNCTION##_end(const void *) {                           \
-        contract::arena.release();                                                                                     \
+        contract::arena().release();                                                                                     \
     }                                                                                                                  \
     extern "C" [[clang::export_name(NAME)]] const void *FUNCTION

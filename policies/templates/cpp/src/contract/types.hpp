@@ -1,9 +1,10 @@
-// The types of wasmgate:policy@1.0.0, as they lie in memory. The canonical ABI lays records out as C++ does structs, so that
+// The types of wasmgate:policy@2.0.0, as they lie in memory. The canonical ABI lays records out as C++ does structs, so that
 // what the gateway writes into this module's memory is read where it lies. wit/policy.wit says what each field means.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -51,12 +52,52 @@ struct option {
     const T *operator->() const { return &value; }
 };
 
-enum class dialect : std::uint8_t { native, openai, anthropic, ollama };
-enum class role : std::uint8_t { system, user, assistant, tool };
+enum class role : std::uint32_t { system, user, assistant, tool };
 
 struct message {
     enum role role;
+    std::uint32_t start, length;
+};
+
+struct conversation {
     struct text text;
+    list<message> messages;
+};
+
+// What the policy reads of the conversation.
+struct prompt {
+    enum class kind : std::uint8_t { none, newest, conversation } kind;
+    union {
+        text newest_text;
+        struct conversation conversation;
+    };
+
+    // The text of the newest message of the user; empty if there is none, or the policy reads no text.
+    std::string_view newest() const {
+        if (kind == kind::newest)
+            return newest_text;
+        std::string_view newest;
+        for (const message &message : messages())
+            if (message.role == role::user)
+                newest = text_of(message);
+        return newest;
+    }
+
+    // The messages that a policy reads which reads the conversation, oldest first.
+    std::span<const message> messages() const {
+        return kind == kind::conversation ? std::span(conversation.messages) : std::span<const message>();
+    }
+
+    // The text of one of the messages.
+    std::string_view text_of(const message &message) const {
+        return conversation.text.view().substr(message.start, message.length);
+    }
+};
+
+struct left_out {
+    std::uint32_t messages;
+    std::uint64_t bytes;
+    std::uint32_t labels;
 };
 
 struct budget {
@@ -68,16 +109,16 @@ struct pair {
 };
 
 struct request {
-    text id;
-    enum dialect dialect;
-    text requested_model;
-    list<message> messages;
+    // Places among models().
+    option<std::uint32_t> requested, answered_before;
+    bool pinned;
     std::uint32_t prompt_tokens;
     option<std::uint32_t> max_tokens;
-    bool streaming, tools, images;
-    option<text> tenant;
+    bool streaming, tools, images, structured_output;
+    std::uint32_t messages;
+    std::uint64_t text_bytes, newest_bytes;
     option<struct budget> budget;
-    list<pair> labels, hints;
+    struct left_out left_out;
 };
 
 enum class location : std::uint8_t { local, cloud };
@@ -92,30 +133,56 @@ struct price {
     std::uint64_t input, output;
 };
 
-struct observed {
-    double latency;
-    option<double> time_to_first_token, tokens_per_second;
-};
-
-struct cost_estimate {
-    std::uint32_t input_tokens, output_tokens;
-    option<std::uint64_t> cost;
-};
-
-struct candidate {
-    text model, backend;
+// A configured model.
+struct model {
+    text name, backend;
     enum location location;
     option<struct price> price;
     option<std::uint32_t> context_window;
     struct capabilities capabilities;
+    list<pair> labels;
+};
+
+// The configured models, in the configuration's order.
+std::span<const model> models();
+
+// The cost of an estimate where a candidate has no price.
+constexpr std::uint64_t unpriced = std::numeric_limits<std::uint64_t>::max();
+
+struct cost_estimate {
+    std::uint32_t input_tokens, output_tokens;
+    std::uint64_t cost;
+};
+
+// A time or a rate of a candidate; none where it was not observed.
+inline std::optional<double> known(double observed) {
+    return observed > 0 ? std::optional(observed) : std::nullopt;
+}
+
+struct candidate {
+    // Among models().
+    std::uint32_t place;
     enum health health;
     enum breaker breaker;
     std::uint32_t in_flight;
-    option<struct observed> observed;
-    option<cost_estimate> estimate;
+    double time_left;
+    // 0 where nothing was observed: known() makes them optional.
+    double latency, time_to_first_token, tokens_per_second;
+    // expected() is none where the gateway has no estimate.
+    cost_estimate estimate;
+
+    const struct model &model() const { return models()[place]; }
+
+    // What the cost policy expects.
+    std::optional<cost_estimate> expected() const {
+        return estimate.input_tokens == std::numeric_limits<std::uint32_t>::max() ? std::nullopt : std::optional(estimate);
+    }
 };
 
+// How demanding a request is.
+enum class tier : std::uint8_t { low, medium, high };
+
 // Sizes by the canonical ABI: a field that is missing above would be found here.
-static_assert(sizeof(request) == 96 && sizeof(candidate) == 144 && sizeof(cost_estimate) == 24);
+static_assert(sizeof(request) == 104 && sizeof(prompt) == 20 && sizeof(model) == 72 && sizeof(candidate) == 64);
 
 } // namespace contract
