@@ -3,8 +3,9 @@
 (module
   (memory (export "memory") 1)
 
-  ;; The manifest: name, version, summary (each an address and a length) and no settings.
-  (data (i32.const 0) "\40\00\00\00\0b\00\00\00" "\50\00\00\00\05\00\00\00" "\60\00\00\00\1f\00\00\00" "\60\00\00\00\00\00\00\00")
+  ;; The manifest, 60 bytes: name, version, summary (each an address and a length). The rest is 0: no settings, reads nothing,
+  ;; denies nothing, no reasons by number.
+  (data (i32.const 0) "\40\00\00\00\0b\00\00\00" "\50\00\00\00\05\00\00\00" "\60\00\00\00\1f\00\00\00")
   (data (i32.const 0x40) "first-model")
   (data (i32.const 0x50) "1.0.0")
   (data (i32.const 0x60) "The first model that can answer")
@@ -36,21 +37,25 @@
           (then unreachable))))
     (local.get $at))
 
-  (func (export "wasmgate:policy/routing@1.0.0#describe") (result i32)
+  (func (export "wasmgate:policy/routing@2.0.0#describe") (result i32)
     (i32.const 0))
-  (export "cabi_post_wasmgate:policy/routing@1.0.0#describe" (func $end))
+  (export "cabi_post_wasmgate:policy/routing@2.0.0#describe" (func $end))
 
-  (func (export "wasmgate:policy/routing@1.0.0#configure") (result i32)
+  (func (export "wasmgate:policy/routing@2.0.0#configure") (result i32)
     (i32.const 0x100))
-  (export "cabi_post_wasmgate:policy/routing@1.0.0#configure" (func $end))
+  (export "cabi_post_wasmgate:policy/routing@2.0.0#configure" (func $end))
 
-  ;; The request takes 96 bytes; the address and the number of the candidates follow.
-  (func (export "wasmgate:policy/routing@1.0.0#route") (param $arguments i32) (result i32)
+  ;; A policy that looks at models would keep them. The memory that they are in is free again.
+  (func (export "wasmgate:policy/routing@2.0.0#set-models") (param $models i32) (param $count i32)
+    (call $end (i32.const 0)))
+
+  ;; The request takes 104 bytes and the prompt 20; the address and the number of the candidates follow.
+  (func (export "wasmgate:policy/routing@2.0.0#route") (param $arguments i32) (result i32)
     (local $answer i32)
     (local $ranking i32)
     (local $count i32)
     (local $index i32)
-    (local.set $count (i32.load offset=100 (local.get $arguments)))
+    (local.set $count (i32.load offset=128 (local.get $arguments)))
     (local.set $ranking
       (call $allocate (i32.const 0) (i32.const 0) (i32.const 4) (i32.mul (local.get $count) (i32.const 4))))
     (loop $next
@@ -59,12 +64,12 @@
         (local.get $index))
       (local.set $index (i32.add (local.get $index) (i32.const 1)))
       (br_if $next (i32.lt_u (local.get $index) (local.get $count))))
-    ;; 56 bytes: no error, the case `route`, the ranking, neither complexity nor tier, the reason.
-    (local.set $answer (call $allocate (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 56)))
-    (memory.fill (local.get $answer) (i32.const 0) (i32.const 56))
+    ;; 64 bytes: no error, the case `route`, the ranking, neither complexity nor tier, the reason as a text.
+    (local.set $answer (call $allocate (i32.const 0) (i32.const 0) (i32.const 8) (i32.const 64)))
+    (memory.fill (local.get $answer) (i32.const 0) (i32.const 64))
     (i32.store offset=16 (local.get $answer) (local.get $ranking))
     (i32.store offset=20 (local.get $answer) (local.get $count))
-    (i32.store offset=44 (local.get $answer) (i32.const 0x60))
-    (i32.store offset=48 (local.get $answer) (i32.const 31))
+    (i32.store offset=56 (local.get $answer) (i32.const 0x60))
+    (i32.store offset=60 (local.get $answer) (i32.const 31))
     (local.get $answer))
-  (export "cabi_post_wasmgate:policy/routing@1.0.0#route" (func $end)))
+  (export "cabi_post_wasmgate:policy/routing@2.0.0#route" (func $end)))

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Failed, WASI, WIT, WIT_1};
+use super::{Failed, WASI, WIT};
 
 /// Path and text of each file: `LANGUAGE/…` and `common/…` for templates, `sdk/…` for the Rust crate,
 /// `bindings/c/WORLD/…` for C.
@@ -23,8 +23,8 @@ const WORLD: &str = "package local:policy;
 
 /// A policy with both hooks.
 world policy {
-    include wasmgate:policy/routing-policy@1.0.0;
-    include wasmgate:policy/cost-policy@1.0.0;
+    include wasmgate:policy/routing-policy@2.0.0;
+    include wasmgate:policy/cost-policy@2.0.0;
 }
 ";
 
@@ -150,9 +150,7 @@ fn files(new: &New) -> Vec<(String, String)> {
 impl New {
     /// The contract, in the folder layout that the toolchains expect.
     fn wit(&self) -> Vec<(String, String)> {
-        // The helper crate and scripts are at version 2, the other languages at version 1.
-        let text = if matches!(self.lang, Language::Rust | Language::Script) { WIT } else { WIT_1 };
-        let contract = |path: &str| (path.to_owned(), text.to_owned());
+        let contract = |path: &str| (path.to_owned(), WIT.to_owned());
         match (self.lang, self.hook) {
             // The helper crate combines the worlds itself, and the component that runs scripts has both.
             (Language::Rust | Language::Script, _) | (_, Hooks::Routing | Hooks::Cost) => {

@@ -14,18 +14,6 @@ typedef struct policy_string_t {
   size_t len;
 } policy_string_t;
 
-// The wire dialect in which the client spoke.
-typedef uint8_t wasmgate_dialect_t;
-
-// `POST /api/v1/chat` and `/api/v1/complexity`.
-#define WASMGATE_DIALECT_NATIVE 0
-// `POST /v1/chat/completions`.
-#define WASMGATE_DIALECT_OPENAI 1
-// `POST /v1/messages`.
-#define WASMGATE_DIALECT_ANTHROPIC 2
-// `POST /api/chat`.
-#define WASMGATE_DIALECT_OLLAMA 3
-
 // Who said a message.
 typedef uint8_t wasmgate_role_t;
 
@@ -38,14 +26,60 @@ typedef uint8_t wasmgate_role_t;
 // The result of a tool that a model called.
 #define WASMGATE_ROLE_TOOL 3
 
-// One message of the conversation.
+// One message of the conversation: a part of the prompt's text.
 typedef struct wasmgate_message_t {
-  // Who said it.
-  wasmgate_role_t   role;
-  // Its text parts, joined by a line break. Images and tool calls are not in it; a message that
-  // has no text is the empty string.
-  policy_string_t   text;
+  // Who said it: 0 `system`, 1 `user`, 2 `assistant`, 3 `tool`.
+  uint32_t   role;
+  // Where its text begins in the prompt's, in bytes of UTF-8.
+  uint32_t   start;
+  // The length of its text in bytes. Its text parts are joined by a line break; images and tool calls are not in
+  // it. A message that has no text has length 0.
+  uint32_t   length;
 } wasmgate_message_t;
+
+typedef struct {
+  wasmgate_message_t *ptr;
+  size_t len;
+} wasmgate_list_message_t;
+
+// The messages of a conversation that are shown, in one piece.
+typedef struct wasmgate_conversation_t {
+  // Their texts, one after the other.
+  policy_string_t   text;
+  // The messages, oldest first.
+  wasmgate_list_message_t   messages;
+} wasmgate_conversation_t;
+
+// What a policy reads of the conversation, as its manifest says.
+// 
+// What a policy is shown is bounded by the operator's input limit (1 MiB unless configured, above what the
+// default limits of a request let in): texts and labels, each with 64 bytes in addition. Of a conversation beyond
+// it, the first message and the newest ones that fit are here. A first message above a quarter of the limit is cut
+// to its beginning, and so is a newest one that does not fit. `left-out` says what is missing.
+typedef struct wasmgate_prompt_t {
+  uint8_t tag;
+  union {
+    policy_string_t     newest;
+    wasmgate_conversation_t     conversation;
+  } val;
+} wasmgate_prompt_t;
+
+// The policy reads no text.
+#define WASMGATE_PROMPT_NONE 0
+// The text of the user's newest message; empty if there is none.
+#define WASMGATE_PROMPT_NEWEST 1
+// All messages.
+#define WASMGATE_PROMPT_CONVERSATION 2
+
+// What a policy is not shown of what it reads, because of the operator's input limit.
+typedef struct wasmgate_left_out_t {
+  // How many messages.
+  uint32_t   messages;
+  // How many bytes of the shown messages' text.
+  uint64_t   bytes;
+  // How many labels.
+  uint32_t   labels;
+} wasmgate_left_out_t;
 
 // A dollar budget that applies to the request.
 typedef struct wasmgate_budget_t {
@@ -56,10 +90,34 @@ typedef struct wasmgate_budget_t {
   uint64_t   left;
 } wasmgate_budget_t;
 
+// What a limit counts.
+typedef uint8_t wasmgate_measure_t;
+
+// Requests that were admitted.
+#define WASMGATE_MEASURE_REQUESTS 0
+// Tokens, input and output.
+#define WASMGATE_MEASURE_TOKENS 1
+// Money, in nano-dollars.
+#define WASMGATE_MEASURE_MONEY 2
+// Requests in flight.
+#define WASMGATE_MEASURE_CONCURRENT 3
+
 typedef struct {
-  wasmgate_message_t *ptr;
-  size_t len;
-} wasmgate_list_message_t;
+  bool is_some;
+  uint64_t val;
+} policy_option_u64_t;
+
+// A limit of the tenant's, or of a group above it, that applies to the request.
+typedef struct wasmgate_limit_t {
+  // What it counts.
+  wasmgate_measure_t   measure;
+  // The most that it allows in its current window, above 0.
+  uint64_t   most;
+  // What is left of that, 0 to `most`. Reservations of requests in flight are already taken off.
+  uint64_t   left;
+  // When its window ends, in seconds from now. `none`: never.
+  policy_option_u64_t   ends_in;
+} wasmgate_limit_t;
 
 typedef struct {
   bool is_some;
@@ -68,13 +126,74 @@ typedef struct {
 
 typedef struct {
   bool is_some;
-  policy_string_t val;
-} policy_option_string_t;
+  wasmgate_budget_t val;
+} wasmgate_option_budget_t;
+
+// What every policy may know of a request: numbers, no text. `request-facts` has the rest.
+typedef struct wasmgate_request_t {
+  // The model that the client asked for, by its place among the models; `none` for `auto`. The candidates are
+  // then that model and the fallbacks that the operator configured for it. That model comes
+  // first whatever the policy ranks, unless the policy leaves it out; the policy may also deny the request.
+  policy_option_u32_t   requested;
+  // The model that answered this conversation before, if the gateway remembers it: its provider may still have the
+  // conversation in a cache, which makes it cheaper and faster.
+  policy_option_u32_t   answered_before;
+  // Whether only one backend can answer, because the request refers to what that backend holds.
+  bool   pinned;
+  // Tokens of the whole prompt as the gateway estimates them. An estimate: models differ.
+  uint32_t   prompt_tokens;
+  // The most output tokens the client will accept, where it said so; at least 1.
+  policy_option_u32_t   max_tokens;
+  // Whether the client wants the answer as a stream.
+  bool   streaming;
+  // Whether the request offers tools to the model.
+  bool   tools;
+  // Whether a message holds an image.
+  bool   images;
+  // Whether the client wants the answer in a format (JSON mode or a schema).
+  bool   structured_output;
+  // How many messages the conversation has.
+  uint32_t   messages;
+  // The length of all texts of the conversation in bytes.
+  uint64_t   text_bytes;
+  // The length of the text of the user's newest message in bytes; 0 if there is none.
+  uint64_t   newest_bytes;
+  // The tenant's budget, where it has one. Always `none` for a policy that does not read tenants.
+  wasmgate_option_budget_t   budget;
+  // What the policy is not shown.
+  wasmgate_left_out_t   left_out;
+} wasmgate_request_t;
+
+// Where a model runs.
+typedef uint8_t wasmgate_location_t;
+
+// On hardware of the operator's own.
+#define WASMGATE_LOCATION_LOCAL 0
+// At a provider.
+#define WASMGATE_LOCATION_CLOUD 1
+
+// What a model can do besides text, as far as the operator's configuration says so.
+typedef uint8_t wasmgate_capabilities_t;
+
+// It can call tools.
+#define WASMGATE_CAPABILITIES_TOOLS (1 << 0)
+// It can read images.
+#define WASMGATE_CAPABILITIES_IMAGES (1 << 1)
+// It can be held to an output format (JSON mode or a schema).
+#define WASMGATE_CAPABILITIES_STRUCTURED_OUTPUT (1 << 2)
+
+// What a model charges, in nano-dollars per million tokens.
+typedef struct wasmgate_price_t {
+  // Each million input tokens.
+  uint64_t   input;
+  // Each million output tokens.
+  uint64_t   output;
+} wasmgate_price_t;
 
 typedef struct {
   bool is_some;
-  wasmgate_budget_t val;
-} wasmgate_option_budget_t;
+  wasmgate_price_t val;
+} wasmgate_option_price_t;
 
 typedef struct {
   policy_string_t f0;
@@ -86,55 +205,23 @@ typedef struct {
   size_t len;
 } policy_list_tuple2_string_string_t;
 
-// What a policy may know of one request.
-typedef struct wasmgate_request_t {
-  // The request's id as in the `x-wasmgate-request-id` header. It carries no meaning, but no two requests share
-  // one: it is fit for log lines and, hashed, for choosing a share of requests.
-  policy_string_t   id;
-  // The dialect in which the client spoke.
-  wasmgate_dialect_t   dialect;
-  // The model the client asked for: `auto`, or a configured name. With a configured name the
-  // candidates are that model and the fallbacks that the operator configured for it. That model comes
-  // first whatever the policy ranks, unless the policy leaves it out; the policy may also deny the request.
-  policy_string_t   requested_model;
-  // The conversation, oldest message first, at least one. What a policy is shown is bounded by the
-  // operator's input limit (1 MiB unless configured, above what the default limits of a request let
-  // in): texts and labels, each with 64 bytes in addition. Of a request beyond it, the first message
-  // and the newest ones that fit are here. A first message above a quarter of the limit is cut to its
-  // beginning, and so is a newest one that does not fit. `hints` then say what was left out.
-  wasmgate_list_message_t   messages;
-  // Tokens of the whole prompt as the gateway estimates them. An estimate: models differ.
-  uint32_t   prompt_tokens;
-  // The most output tokens the client will accept, where it said so; at least 1.
-  policy_option_u32_t   max_tokens;
-  // Whether the client wants the answer as a stream.
-  bool   streaming;
-  // Whether the request offers tools to the model.
-  bool   tools;
-  // Whether a message holds an image.
-  bool   images;
-  // The configured name of the tenant whose key the request carried.
-  policy_option_string_t   tenant;
-  // The tenant's budget, where it has one.
-  wasmgate_option_budget_t   budget;
-  // Request headers that the operator's allow-list lets policies see: name in lower case, value.
+// A configured model: what does not change from request to request.
+typedef struct wasmgate_model_t {
+  // Its configured name; unique.
+  policy_string_t   name;
+  // The configured name of the backend that serves it; several models may share one.
+  policy_string_t   backend;
+  // Where it runs.
+  wasmgate_location_t   location;
+  // What it charges. `none` means unpriced, which is not free: free is a price of 0.
+  wasmgate_option_price_t   price;
+  // The longest input and output together, in tokens, above 0. `none` where not configured.
+  policy_option_u32_t   context_window;
+  // What it can do besides text.
+  wasmgate_capabilities_t   capabilities;
+  // The operator's labels for it: name, value. Names are unique; their order has no meaning.
   policy_list_tuple2_string_string_t   labels;
-  // Further facts, by name, without a new version of this contract. Ignore names you do not know.
-  // `messages-left-out`, `bytes-cut` and `labels-left-out` say in decimal how many messages, bytes of
-  // the shown messages and labels the policy is not shown; each is absent if it would be 0. `pinned` says why
-  // only one backend can answer: `previous_response`, `reasoning` or `encrypted_content`. `last-model` is the
-  // name of the candidate that answered this conversation before, if the gateway remembers it: its provider
-  // may still have the conversation in a cache, which makes it cheaper and faster.
-  policy_list_tuple2_string_string_t   hints;
-} wasmgate_request_t;
-
-// Where a model runs.
-typedef uint8_t wasmgate_location_t;
-
-// On hardware of the operator's own.
-#define WASMGATE_LOCATION_LOCAL 0
-// At a provider.
-#define WASMGATE_LOCATION_CLOUD 1
+} wasmgate_model_t;
 
 // What probes and recent traffic say of a backend.
 typedef uint8_t wasmgate_health_t;
@@ -158,94 +245,39 @@ typedef uint8_t wasmgate_breaker_t;
 // No traffic is sent.
 #define WASMGATE_BREAKER_OPEN 2
 
-// What a model can do beside text, as far as the operator's configuration says so.
-typedef uint8_t wasmgate_capabilities_t;
-
-// It can call tools.
-#define WASMGATE_CAPABILITIES_TOOLS (1 << 0)
-// It can read images.
-#define WASMGATE_CAPABILITIES_IMAGES (1 << 1)
-// It can be held to an output format (JSON mode or a schema).
-#define WASMGATE_CAPABILITIES_STRUCTURED_OUTPUT (1 << 2)
-
-// What a model charges, in nano-dollars per million tokens.
-typedef struct wasmgate_price_t {
-  // Each million input tokens.
-  uint64_t   input;
-  // Each million output tokens.
-  uint64_t   output;
-} wasmgate_price_t;
-
-typedef struct {
-  bool is_some;
-  double val;
-} policy_option_f64_t;
-
-// What recent calls of a model took. Moving averages that weigh recent calls more.
-typedef struct wasmgate_observed_t {
-  // Whole call, in seconds, above 0.
-  double   latency;
-  // From the call to its first token, in seconds, above 0. `none` until a stream was seen.
-  policy_option_f64_t   time_to_first_token;
-  // Output tokens a second once they flow, above 0. `none` until a stream was seen.
-  policy_option_f64_t   tokens_per_second;
-} wasmgate_observed_t;
-
-typedef struct {
-  bool is_some;
-  uint64_t val;
-} policy_option_u64_t;
-
-// What a cost policy expects of one candidate.
+// What a cost policy expects of one candidate. Plain numbers.
 typedef struct wasmgate_cost_estimate_t {
-  // Expected input tokens.
+  // Expected input tokens; 4294967295 for a cost policy, and for a routing policy where the cost policy failed: there
+  // is no estimate then.
   uint32_t   input_tokens;
-  // Expected output tokens.
+  // Expected output tokens; 4294967295 as above.
   uint32_t   output_tokens;
-  // Expected cost in nano-dollars. `none` where the candidate is unpriced.
-  policy_option_u64_t   cost;
+  // Expected cost in nano-dollars; 18446744073709551615 where the candidate is unpriced.
+  uint64_t   cost;
 } wasmgate_cost_estimate_t;
 
-typedef struct {
-  bool is_some;
-  wasmgate_price_t val;
-} wasmgate_option_price_t;
-
-typedef struct {
-  bool is_some;
-  wasmgate_observed_t val;
-} wasmgate_option_observed_t;
-
-typedef struct {
-  bool is_some;
-  wasmgate_cost_estimate_t val;
-} wasmgate_option_cost_estimate_t;
-
-// A model that may answer this request.
+// A model that may answer this request, at this moment. Plain numbers.
 typedef struct wasmgate_candidate_t {
-  // The configured name of the model; unique among the candidates.
-  policy_string_t   model;
-  // The configured name of the backend that serves it; several models may share one.
-  policy_string_t   backend;
-  // Where the model runs.
-  wasmgate_location_t   location;
-  // What it charges. `none` means unpriced, which is not free: free is a price of 0.
-  wasmgate_option_price_t   price;
-  // The longest input and output together, in tokens, above 0. `none` where not configured.
-  policy_option_u32_t   context_window;
-  // What it can do beside text.
-  wasmgate_capabilities_t   capabilities;
-  // What probes and traffic say of its backend.
-  wasmgate_health_t   health;
-  // The state of its breaker.
-  wasmgate_breaker_t   breaker;
+  // Its place among the models that `set-models` gave.
+  uint32_t   model;
+  // What probes and traffic say of its backend: 0 `unknown`, 1 `healthy`, 2 `degraded`, 3 `down`.
+  uint8_t   health;
+  // The state of its breaker: 0 `closed`, 1 `half-open`, 2 `open`.
+  uint8_t   breaker;
   // Requests that the gateway has under way to its backend, this one not counted.
   uint32_t   in_flight;
-  // What recent calls took. `none` until one ended.
-  wasmgate_option_observed_t   observed;
-  // What the cost policy expects of this request on this model. `none` for a cost policy, and for a
-  // routing policy where the cost policy failed.
-  wasmgate_option_cost_estimate_t   estimate;
+  // How much of the time that an answer of this model may take is left, in seconds, 0 or more. It counts from the
+  // request's arrival, also for a fallback.
+  double   time_left;
+  // What the whole of a recent call took, in seconds, above 0: a moving average that weighs recent calls more, as the
+  // next two. 0 until a call ended.
+  double   latency;
+  // From the call to its first token, in seconds, above 0. 0 until a stream was seen.
+  double   time_to_first_token;
+  // Output tokens a second once they flow, above 0. 0 until a stream was seen.
+  double   tokens_per_second;
+  // What the cost policy expects of this request on this model.
+  wasmgate_cost_estimate_t   estimate;
 } wasmgate_candidate_t;
 
 typedef struct {
@@ -276,6 +308,42 @@ typedef struct wasmgate_value_t {
 // A list of texts.
 #define WASMGATE_VALUE_TEXTS 4
 
+// How demanding a request is.
+typedef uint8_t wasmgate_tier_t;
+
+// A small model will do.
+#define WASMGATE_TIER_LOW 0
+// Between the two.
+#define WASMGATE_TIER_MEDIUM 1
+// It takes the most capable model.
+#define WASMGATE_TIER_HIGH 2
+
+typedef struct {
+  double f0;
+  double f1;
+} policy_tuple2_f64_f64_t;
+
+// What a setting's value means beyond its type.
+typedef struct wasmgate_meaning_t {
+  uint8_t tag;
+  union {
+    policy_tuple2_f64_f64_t     range;
+    wasmgate_tier_t     tier;
+  } val;
+} wasmgate_meaning_t;
+
+// Nothing beyond its type.
+#define WASMGATE_MEANING_PLAIN 0
+// A number, or a whole one, from the first to the second, both included. The gateway refuses others.
+#define WASMGATE_MEANING_RANGE 1
+// A text, or a list of texts, that names models. The gateway checks the names against the configured models.
+#define WASMGATE_MEANING_MODELS 2
+// A list of texts that names the models of a tier. The gateway makes the tiers that the operator does not set
+// from the configured models, and `get` returns them like the operator's.
+#define WASMGATE_MEANING_TIER 3
+// A text, or a list of texts, that names labels: the policy reads these labels too.
+#define WASMGATE_MEANING_LABELS 4
+
 // A setting that a policy understands.
 typedef struct wasmgate_setting_t {
   // Its name: letters, digits, `-` and `_`, at most 64.
@@ -284,7 +352,31 @@ typedef struct wasmgate_setting_t {
   policy_string_t   summary;
   // What holds where the operator gives none. Its case is the setting's type: any other is refused.
   wasmgate_value_t   default_;
+  // What its value means.
+  wasmgate_meaning_t   meaning;
 } wasmgate_setting_t;
+
+// How much of the conversation a policy reads.
+typedef uint8_t wasmgate_reads_prompt_t;
+
+// No text.
+#define WASMGATE_READS_PROMPT_NONE 0
+// The newest message of the user.
+#define WASMGATE_READS_PROMPT_NEWEST 1
+// All messages.
+#define WASMGATE_READS_PROMPT_CONVERSATION 2
+
+// What a policy reads of requests. It cannot see the rest. Operators see what each policy reads, and may
+// refuse a policy that reads more than they grant.
+typedef struct wasmgate_reads_t {
+  // How much of the conversation.
+  wasmgate_reads_prompt_t   prompt;
+  // The labels (request headers that the operator's allow-list lets policies see, and the labels of the tenant's
+  // group), by name in lower case; `*`: all of them.
+  policy_list_string_t   labels;
+  // The tenant's name, budget and limits.
+  bool   tenant;
+} wasmgate_reads_t;
 
 typedef struct {
   wasmgate_setting_t *ptr;
@@ -300,14 +392,19 @@ typedef struct wasmgate_manifest_t {
   policy_string_t   version;
   // One sentence for operators.
   policy_string_t   summary;
-  // Every setting it reads. An operator's file that names another is refused. A routing policy that can
-  // deny requests says so with a boolean setting named `deny`, or `deny-` and more, which is true
-  // while it can: if it fails, the gateway then refuses the request instead of deciding itself, unless
-  // the operator chose otherwise. A text or a list of texts called `model` or `models`, or whose name ends in
-  // `-model` or `-models`, names models: the gateway checks its names against the configured models. Lists called
-  // `low-models`, `medium-models` and `high-models` are tiers: the gateway makes those that the operator does not
-  // set from the configured models, and `get` returns them like the operator's.
+  // Every setting it reads. An operator's file that names another is refused.
   wasmgate_list_setting_t   settings;
+  // What it reads of requests.
+  wasmgate_reads_t   reads;
+  // Whether it can deny requests: if it fails, the gateway then refuses the request instead of deciding itself,
+  // unless the operator chose otherwise. A policy that denies only with some settings says so with a boolean setting
+  // named `deny`, or `deny-` and more, which is true while it can, and says `false` here. A denial of a policy that
+  // says neither counts as a failure of it.
+  bool   denies;
+  // The texts of the reasons that it gives by number, each a sentence of at most 1 KiB, at most 256 of them. `{0}` stands
+  // for the first number that comes with the reason, `{1}` for the second, and so on, each with at most three
+  // decimals; `{model}` stands for the name of the first choice.
+  policy_list_string_t   reasons;
 } wasmgate_manifest_t;
 
 typedef wasmgate_value_t settings_value_t;
@@ -329,9 +426,25 @@ typedef uint8_t log_level_t;
 // The policy cannot do its work.
 #define LOG_LEVEL_ERROR 3
 
+typedef wasmgate_limit_t facts_limit_t;
+
+typedef struct {
+  bool is_some;
+  policy_string_t val;
+} policy_option_string_t;
+
+typedef struct {
+  facts_limit_t *ptr;
+  size_t len;
+} facts_list_limit_t;
+
 typedef wasmgate_request_t exports_cost_request_t;
 
+typedef wasmgate_prompt_t exports_cost_prompt_t;
+
 typedef wasmgate_candidate_t exports_cost_candidate_t;
+
+typedef wasmgate_model_t exports_cost_model_t;
 
 typedef wasmgate_cost_estimate_t exports_cost_cost_estimate_t;
 
@@ -343,6 +456,11 @@ typedef struct {
     policy_string_t err;
   } val;
 } exports_cost_result_void_string_t;
+
+typedef struct {
+  exports_cost_model_t *ptr;
+  size_t len;
+} exports_cost_list_model_t;
 
 typedef struct {
   exports_cost_candidate_t *ptr;
@@ -362,61 +480,79 @@ typedef struct {
   } val;
 } exports_cost_result_list_cost_estimate_string_t;
 
-// Imported Functions from `wasmgate:policy/settings@1.0.0`
+// Imported Functions from `wasmgate:policy/settings@2.0.0`
 // The operator's value of a setting, already checked against the manifest's type. `none` where the
 // operator gave none: the policy then uses the default that its manifest states. May be called from
 // `configure` and from decisions; a setting never changes during the life of an instance.
 extern bool settings_get(policy_string_t *name, settings_value_t *ret);
 
-// Imported Functions from `wasmgate:policy/log@1.0.0`
+// Imported Functions from `wasmgate:policy/log@2.0.0`
 // Writes one line. Lines over 1 KiB are cut, more than 16 in a call are dropped and counted, and so
 // are lines over the operator's rate. The log is not private: never write prompts to it.
 extern void log_write(log_level_t level, policy_string_t *line);
 
-// Exported Functions from `wasmgate:policy/cost@1.0.0`
+// Imported Functions from `wasmgate:policy/request-facts@2.0.0`
+// The request's id as in the `x-wasmgate-request-id` header. It carries no meaning, but no two requests share
+// one: it is fit for log lines and, hashed, for choosing a share of requests.
+extern void facts_id(policy_string_t *ret);
+// The wire dialect in which the client spoke, such as `native`, `openai`, `responses`, `anthropic` or `ollama`. Later
+// gateways may know more.
+extern void facts_dialect(policy_string_t *ret);
+// The configured name of the tenant whose key the request carried. `none` for a policy that does not read tenants.
+extern bool facts_tenant(policy_string_t *ret);
+// The limits that apply to the request: of each measure, the one with the least left. Empty for a policy that does not read
+// tenants.
+extern void facts_limits(facts_list_limit_t *ret);
+// The value of a label. `none` if the request has none of that name, or the manifest does not say that the policy reads
+// it.
+extern bool facts_label(policy_string_t *name, policy_string_t *ret);
+// All labels that the policy reads: name in lower case, value.
+extern void facts_labels(policy_list_tuple2_string_string_t *ret);
+// Further facts, by name, without a new version of this contract. Ignore names you do not know. `pinned` says why
+// only one backend can answer: `previous_response`, `reasoning` or `encrypted_content`.
+extern void facts_hints(policy_list_tuple2_string_string_t *ret);
+
+// Exported Functions from `wasmgate:policy/cost@2.0.0`
 void exports_cost_describe(exports_cost_manifest_t *ret);
 bool exports_cost_configure(policy_string_t *err);
-bool exports_cost_estimate(exports_cost_request_t *request, exports_cost_list_candidate_t *candidates, exports_cost_list_cost_estimate_t *ret, policy_string_t *err);
+void exports_cost_set_models(exports_cost_list_model_t *models);
+bool exports_cost_estimate(exports_cost_request_t *request, exports_cost_prompt_t *prompt, exports_cost_list_candidate_t *candidates, exports_cost_list_cost_estimate_t *ret, policy_string_t *err);
 
 // Helper Functions
 
-void wasmgate_message_free(wasmgate_message_t *ptr);
-
 void wasmgate_list_message_free(wasmgate_list_message_t *ptr);
+
+void wasmgate_conversation_free(wasmgate_conversation_t *ptr);
+
+void wasmgate_prompt_free(wasmgate_prompt_t *ptr);
+
+void policy_option_u64_free(policy_option_u64_t *ptr);
+
+void wasmgate_limit_free(wasmgate_limit_t *ptr);
 
 void policy_option_u32_free(policy_option_u32_t *ptr);
 
-void policy_option_string_free(policy_option_string_t *ptr);
-
 void wasmgate_option_budget_free(wasmgate_option_budget_t *ptr);
+
+void wasmgate_request_free(wasmgate_request_t *ptr);
+
+void wasmgate_option_price_free(wasmgate_option_price_t *ptr);
 
 void policy_tuple2_string_string_free(policy_tuple2_string_string_t *ptr);
 
 void policy_list_tuple2_string_string_free(policy_list_tuple2_string_string_t *ptr);
 
-void wasmgate_request_free(wasmgate_request_t *ptr);
-
-void policy_option_f64_free(policy_option_f64_t *ptr);
-
-void wasmgate_observed_free(wasmgate_observed_t *ptr);
-
-void policy_option_u64_free(policy_option_u64_t *ptr);
-
-void wasmgate_cost_estimate_free(wasmgate_cost_estimate_t *ptr);
-
-void wasmgate_option_price_free(wasmgate_option_price_t *ptr);
-
-void wasmgate_option_observed_free(wasmgate_option_observed_t *ptr);
-
-void wasmgate_option_cost_estimate_free(wasmgate_option_cost_estimate_t *ptr);
-
-void wasmgate_candidate_free(wasmgate_candidate_t *ptr);
+void wasmgate_model_free(wasmgate_model_t *ptr);
 
 void policy_list_string_free(policy_list_string_t *ptr);
 
 void wasmgate_value_free(wasmgate_value_t *ptr);
 
+void wasmgate_meaning_free(wasmgate_meaning_t *ptr);
+
 void wasmgate_setting_free(wasmgate_setting_t *ptr);
+
+void wasmgate_reads_free(wasmgate_reads_t *ptr);
 
 void wasmgate_list_setting_free(wasmgate_list_setting_t *ptr);
 
@@ -426,15 +562,23 @@ void settings_value_free(settings_value_t *ptr);
 
 void settings_option_value_free(settings_option_value_t *ptr);
 
+void facts_limit_free(facts_limit_t *ptr);
+
+void policy_option_string_free(policy_option_string_t *ptr);
+
+void facts_list_limit_free(facts_list_limit_t *ptr);
+
 void exports_cost_request_free(exports_cost_request_t *ptr);
 
-void exports_cost_candidate_free(exports_cost_candidate_t *ptr);
+void exports_cost_prompt_free(exports_cost_prompt_t *ptr);
 
-void exports_cost_cost_estimate_free(exports_cost_cost_estimate_t *ptr);
+void exports_cost_model_free(exports_cost_model_t *ptr);
 
 void exports_cost_manifest_free(exports_cost_manifest_t *ptr);
 
 void exports_cost_result_void_string_free(exports_cost_result_void_string_t *ptr);
+
+void exports_cost_list_model_free(exports_cost_list_model_t *ptr);
 
 void exports_cost_list_candidate_free(exports_cost_list_candidate_t *ptr);
 

@@ -3,19 +3,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `wasmgate:policy/settings@1.0.0`
+// Imported Functions from `wasmgate:policy/settings@2.0.0`
 
-__attribute__((__import_module__("wasmgate:policy/settings@1.0.0"), __import_name__("get")))
+__attribute__((__import_module__("wasmgate:policy/settings@2.0.0"), __import_name__("get")))
 extern void __wasm_import_settings_get(uint8_t *, size_t, uint8_t *);
 
-// Imported Functions from `wasmgate:policy/log@1.0.0`
+// Imported Functions from `wasmgate:policy/log@2.0.0`
 
-__attribute__((__import_module__("wasmgate:policy/log@1.0.0"), __import_name__("write")))
+__attribute__((__import_module__("wasmgate:policy/log@2.0.0"), __import_name__("write")))
 extern void __wasm_import_log_write(int32_t, uint8_t *, size_t);
 
-// Exported Functions from `wasmgate:policy/routing@1.0.0`
+// Imported Functions from `wasmgate:policy/request-facts@2.0.0`
 
-__attribute__((__weak__, __export_name__("cabi_post_wasmgate:policy/routing@1.0.0#describe")))
+__attribute__((__import_module__("wasmgate:policy/request-facts@2.0.0"), __import_name__("id")))
+extern void __wasm_import_facts_id(uint8_t *);
+
+__attribute__((__import_module__("wasmgate:policy/request-facts@2.0.0"), __import_name__("dialect")))
+extern void __wasm_import_facts_dialect(uint8_t *);
+
+__attribute__((__import_module__("wasmgate:policy/request-facts@2.0.0"), __import_name__("tenant")))
+extern void __wasm_import_facts_tenant(uint8_t *);
+
+__attribute__((__import_module__("wasmgate:policy/request-facts@2.0.0"), __import_name__("limits")))
+extern void __wasm_import_facts_limits(uint8_t *);
+
+__attribute__((__import_module__("wasmgate:policy/request-facts@2.0.0"), __import_name__("label")))
+extern void __wasm_import_facts_label(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("wasmgate:policy/request-facts@2.0.0"), __import_name__("labels")))
+extern void __wasm_import_facts_labels(uint8_t *);
+
+__attribute__((__import_module__("wasmgate:policy/request-facts@2.0.0"), __import_name__("hints")))
+extern void __wasm_import_facts_hints(uint8_t *);
+
+// Exported Functions from `wasmgate:policy/routing@2.0.0`
+
+__attribute__((__weak__, __export_name__("cabi_post_wasmgate:policy/routing@2.0.0#describe")))
 void __wasm_export_exports_routing_describe_post_return(uint8_t * arg0) {
   if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
     free(*((uint8_t **) (arg0 + 0)));
@@ -30,7 +53,7 @@ void __wasm_export_exports_routing_describe_post_return(uint8_t * arg0) {
   if (len0 > 0) {
     uint8_t *ptr1 = *((uint8_t **) (arg0 + (6*sizeof(void*))));
     for (size_t i2 = 0; i2 < len0; i2++) {
-      uint8_t *base = ptr1 + i2 * (8+6*sizeof(void*));
+      uint8_t *base = ptr1 + i2 * (32+6*sizeof(void*));
       (void) base;
       if ((*((size_t*) (base + sizeof(void*)))) > 0) {
         free(*((uint8_t **) (base + 0)));
@@ -73,9 +96,33 @@ void __wasm_export_exports_routing_describe_post_return(uint8_t * arg0) {
     }
     free(ptr1);
   }
+  size_t len3 = *((size_t*) (arg0 + (10*sizeof(void*))));
+  if (len3 > 0) {
+    uint8_t *ptr4 = *((uint8_t **) (arg0 + (9*sizeof(void*))));
+    for (size_t i5 = 0; i5 < len3; i5++) {
+      uint8_t *base = ptr4 + i5 * (2*sizeof(void*));
+      (void) base;
+      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+        free(*((uint8_t **) (base + 0)));
+      }
+    }
+    free(ptr4);
+  }
+  size_t len6 = *((size_t*) (arg0 + (14*sizeof(void*))));
+  if (len6 > 0) {
+    uint8_t *ptr7 = *((uint8_t **) (arg0 + (13*sizeof(void*))));
+    for (size_t i8 = 0; i8 < len6; i8++) {
+      uint8_t *base = ptr7 + i8 * (2*sizeof(void*));
+      (void) base;
+      if ((*((size_t*) (base + sizeof(void*)))) > 0) {
+        free(*((uint8_t **) (base + 0)));
+      }
+    }
+    free(ptr7);
+  }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_wasmgate:policy/routing@1.0.0#configure")))
+__attribute__((__weak__, __export_name__("cabi_post_wasmgate:policy/routing@2.0.0#configure")))
 void __wasm_export_exports_routing_configure_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
@@ -90,7 +137,8 @@ void __wasm_export_exports_routing_configure_post_return(uint8_t * arg0) {
   }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_wasmgate:policy/routing@1.0.0#route")))
+
+__attribute__((__weak__, __export_name__("cabi_post_wasmgate:policy/routing@2.0.0#route")))
 void __wasm_export_exports_routing_route_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
@@ -105,8 +153,25 @@ void __wasm_export_exports_routing_route_post_return(uint8_t * arg0) {
             }
             free(ptr);
           }
-          if ((*((size_t*) (arg0 + (32+4*sizeof(void*))))) > 0) {
-            free(*((uint8_t **) (arg0 + (32+3*sizeof(void*)))));
+          switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + (32+3*sizeof(void*))))) {
+            case 0: {
+              if ((*((size_t*) (arg0 + (32+5*sizeof(void*))))) > 0) {
+                free(*((uint8_t **) (arg0 + (32+4*sizeof(void*)))));
+              }
+              break;
+            }
+            case 1: {
+              size_t len0 = *((size_t*) (arg0 + (32+6*sizeof(void*))));
+              if (len0 > 0) {
+                uint8_t *ptr1 = *((uint8_t **) (arg0 + (32+5*sizeof(void*))));
+                for (size_t i2 = 0; i2 < len0; i2++) {
+                  uint8_t *base = ptr1 + i2 * 8;
+                  (void) base;
+                }
+                free(ptr1);
+              }
+              break;
+            }
           }
           break;
         }
@@ -146,23 +211,45 @@ void *cabi_realloc(void *ptr, size_t old_size, size_t align, size_t new_size) {
 }
 
 __attribute__((__aligned__(8)))
-static uint8_t RET_AREA[(40+4*sizeof(void*))];
+static uint8_t RET_AREA[(8+14*sizeof(void*))];
 
 // Helper Functions
-
-void wasmgate_message_free(wasmgate_message_t *ptr) {
-  policy_string_free(&ptr->text);
-}
 
 void wasmgate_list_message_free(wasmgate_list_message_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
     wasmgate_message_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
-      wasmgate_message_free(&list_ptr[i]);
     }
     free(list_ptr);
   }
+}
+
+void wasmgate_conversation_free(wasmgate_conversation_t *ptr) {
+  policy_string_free(&ptr->text);
+  wasmgate_list_message_free(&ptr->messages);
+}
+
+void wasmgate_prompt_free(wasmgate_prompt_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 1: {
+      policy_string_free(&ptr->val.newest);
+      break;
+    }
+    case 2: {
+      wasmgate_conversation_free(&ptr->val.conversation);
+      break;
+    }
+  }
+}
+
+void policy_option_u64_free(policy_option_u64_t *ptr) {
+  if (ptr->is_some) {
+  }
+}
+
+void wasmgate_limit_free(wasmgate_limit_t *ptr) {
+  policy_option_u64_free(&ptr->ends_in);
 }
 
 void policy_option_u32_free(policy_option_u32_t *ptr) {
@@ -170,13 +257,19 @@ void policy_option_u32_free(policy_option_u32_t *ptr) {
   }
 }
 
-void policy_option_string_free(policy_option_string_t *ptr) {
+void wasmgate_option_budget_free(wasmgate_option_budget_t *ptr) {
   if (ptr->is_some) {
-    policy_string_free(&ptr->val);
   }
 }
 
-void wasmgate_option_budget_free(wasmgate_option_budget_t *ptr) {
+void wasmgate_request_free(wasmgate_request_t *ptr) {
+  policy_option_u32_free(&ptr->requested);
+  policy_option_u32_free(&ptr->answered_before);
+  policy_option_u32_free(&ptr->max_tokens);
+  wasmgate_option_budget_free(&ptr->budget);
+}
+
+void wasmgate_option_price_free(wasmgate_option_price_t *ptr) {
   if (ptr->is_some) {
   }
 }
@@ -197,60 +290,12 @@ void policy_list_tuple2_string_string_free(policy_list_tuple2_string_string_t *p
   }
 }
 
-void wasmgate_request_free(wasmgate_request_t *ptr) {
-  policy_string_free(&ptr->id);
-  policy_string_free(&ptr->requested_model);
-  wasmgate_list_message_free(&ptr->messages);
-  policy_option_u32_free(&ptr->max_tokens);
-  policy_option_string_free(&ptr->tenant);
-  wasmgate_option_budget_free(&ptr->budget);
-  policy_list_tuple2_string_string_free(&ptr->labels);
-  policy_list_tuple2_string_string_free(&ptr->hints);
-}
-
-void policy_option_f64_free(policy_option_f64_t *ptr) {
-  if (ptr->is_some) {
-  }
-}
-
-void wasmgate_observed_free(wasmgate_observed_t *ptr) {
-  policy_option_f64_free(&ptr->time_to_first_token);
-  policy_option_f64_free(&ptr->tokens_per_second);
-}
-
-void policy_option_u64_free(policy_option_u64_t *ptr) {
-  if (ptr->is_some) {
-  }
-}
-
-void wasmgate_cost_estimate_free(wasmgate_cost_estimate_t *ptr) {
-  policy_option_u64_free(&ptr->cost);
-}
-
-void wasmgate_option_price_free(wasmgate_option_price_t *ptr) {
-  if (ptr->is_some) {
-  }
-}
-
-void wasmgate_option_observed_free(wasmgate_option_observed_t *ptr) {
-  if (ptr->is_some) {
-    wasmgate_observed_free(&ptr->val);
-  }
-}
-
-void wasmgate_option_cost_estimate_free(wasmgate_option_cost_estimate_t *ptr) {
-  if (ptr->is_some) {
-    wasmgate_cost_estimate_free(&ptr->val);
-  }
-}
-
-void wasmgate_candidate_free(wasmgate_candidate_t *ptr) {
-  policy_string_free(&ptr->model);
+void wasmgate_model_free(wasmgate_model_t *ptr) {
+  policy_string_free(&ptr->name);
   policy_string_free(&ptr->backend);
   wasmgate_option_price_free(&ptr->price);
   policy_option_u32_free(&ptr->context_window);
-  wasmgate_option_observed_free(&ptr->observed);
-  wasmgate_option_cost_estimate_free(&ptr->estimate);
+  policy_list_tuple2_string_string_free(&ptr->labels);
 }
 
 void policy_list_string_free(policy_list_string_t *ptr) {
@@ -286,10 +331,26 @@ void wasmgate_value_free(wasmgate_value_t *ptr) {
   }
 }
 
+void wasmgate_meaning_free(wasmgate_meaning_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 1: {
+      break;
+    }
+    case 3: {
+      break;
+    }
+  }
+}
+
 void wasmgate_setting_free(wasmgate_setting_t *ptr) {
   policy_string_free(&ptr->name);
   policy_string_free(&ptr->summary);
   wasmgate_value_free(&ptr->default_);
+  wasmgate_meaning_free(&ptr->meaning);
+}
+
+void wasmgate_reads_free(wasmgate_reads_t *ptr) {
+  policy_list_string_free(&ptr->labels);
 }
 
 void wasmgate_list_setting_free(wasmgate_list_setting_t *ptr) {
@@ -308,6 +369,8 @@ void wasmgate_manifest_free(wasmgate_manifest_t *ptr) {
   policy_string_free(&ptr->version);
   policy_string_free(&ptr->summary);
   wasmgate_list_setting_free(&ptr->settings);
+  wasmgate_reads_free(&ptr->reads);
+  policy_list_string_free(&ptr->reasons);
 }
 
 void settings_value_free(settings_value_t *ptr) {
@@ -320,16 +383,68 @@ void settings_option_value_free(settings_option_value_t *ptr) {
   }
 }
 
+void facts_limit_free(facts_limit_t *ptr) {
+  wasmgate_limit_free(ptr);
+}
+
+void policy_option_string_free(policy_option_string_t *ptr) {
+  if (ptr->is_some) {
+    policy_string_free(&ptr->val);
+  }
+}
+
+void facts_list_limit_free(facts_list_limit_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    facts_limit_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      facts_limit_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
 void exports_routing_request_free(exports_routing_request_t *ptr) {
   wasmgate_request_free(ptr);
 }
 
-void exports_routing_candidate_free(exports_routing_candidate_t *ptr) {
-  wasmgate_candidate_free(ptr);
+void exports_routing_prompt_free(exports_routing_prompt_t *ptr) {
+  wasmgate_prompt_free(ptr);
+}
+
+void exports_routing_model_free(exports_routing_model_t *ptr) {
+  wasmgate_model_free(ptr);
 }
 
 void exports_routing_manifest_free(exports_routing_manifest_t *ptr) {
   wasmgate_manifest_free(ptr);
+}
+
+void policy_list_f64_free(policy_list_f64_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    double *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
+void policy_tuple2_u32_list_f64_free(policy_tuple2_u32_list_f64_t *ptr) {
+  policy_list_f64_free(&ptr->f1);
+}
+
+void exports_routing_reason_free(exports_routing_reason_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      policy_string_free(&ptr->val.text);
+      break;
+    }
+    case 1: {
+      policy_tuple2_u32_list_f64_free(&ptr->val.code);
+      break;
+    }
+  }
 }
 
 void policy_list_u32_free(policy_list_u32_t *ptr) {
@@ -342,6 +457,11 @@ void policy_list_u32_free(policy_list_u32_t *ptr) {
   }
 }
 
+void policy_option_f64_free(policy_option_f64_t *ptr) {
+  if (ptr->is_some) {
+  }
+}
+
 void exports_routing_option_tier_free(exports_routing_option_tier_t *ptr) {
   if (ptr->is_some) {
   }
@@ -351,7 +471,7 @@ void exports_routing_decision_free(exports_routing_decision_t *ptr) {
   policy_list_u32_free(&ptr->ranking);
   policy_option_f64_free(&ptr->complexity);
   exports_routing_option_tier_free(&ptr->tier);
-  policy_string_free(&ptr->reason);
+  exports_routing_reason_free(&ptr->reason);
 }
 
 void exports_routing_denial_free(exports_routing_denial_t *ptr) {
@@ -379,12 +499,22 @@ void exports_routing_result_void_string_free(exports_routing_result_void_string_
   }
 }
 
+void exports_routing_list_model_free(exports_routing_list_model_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    exports_routing_model_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      exports_routing_model_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
 void exports_routing_list_candidate_free(exports_routing_list_candidate_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
     exports_routing_candidate_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
-      exports_routing_candidate_free(&list_ptr[i]);
     }
     free(list_ptr);
   }
@@ -475,7 +605,89 @@ void log_write(log_level_t level, policy_string_t *line) {
   __wasm_import_log_write((int32_t) level, (uint8_t *) (*line).ptr, (*line).len);
 }
 
-__attribute__((__export_name__("wasmgate:policy/routing@1.0.0#describe")))
+void facts_id(policy_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_facts_id(ptr);
+  *ret = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+void facts_dialect(policy_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_facts_dialect(ptr);
+  *ret = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool facts_tenant(policy_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_facts_tenant(ptr);
+  policy_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+void facts_limits(facts_list_limit_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_facts_limits(ptr);
+  *ret = (facts_list_limit_t) { (facts_limit_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool facts_label(policy_string_t *name, policy_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_facts_label((uint8_t *) (*name).ptr, (*name).len, ptr);
+  policy_option_string_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (policy_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+void facts_labels(policy_list_tuple2_string_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_facts_labels(ptr);
+  *ret = (policy_list_tuple2_string_string_t) { (policy_tuple2_string_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+void facts_hints(policy_list_tuple2_string_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_facts_hints(ptr);
+  *ret = (policy_list_tuple2_string_string_t) { (policy_tuple2_string_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+__attribute__((__export_name__("wasmgate:policy/routing@2.0.0#describe")))
 uint8_t * __wasm_export_exports_routing_describe(void) {
   exports_routing_manifest_t ret;
   exports_routing_describe(&ret);
@@ -488,10 +700,17 @@ uint8_t * __wasm_export_exports_routing_describe(void) {
   *((uint8_t **)(ptr + (4*sizeof(void*)))) = (uint8_t *) ((ret).summary).ptr;
   *((size_t*)(ptr + (7*sizeof(void*)))) = ((ret).settings).len;
   *((uint8_t **)(ptr + (6*sizeof(void*)))) = (uint8_t *) ((ret).settings).ptr;
+  *((int8_t*)(ptr + (8*sizeof(void*)))) = (int32_t) ((ret).reads).prompt;
+  *((size_t*)(ptr + (10*sizeof(void*)))) = (((ret).reads).labels).len;
+  *((uint8_t **)(ptr + (9*sizeof(void*)))) = (uint8_t *) (((ret).reads).labels).ptr;
+  *((int8_t*)(ptr + (11*sizeof(void*)))) = ((ret).reads).tenant;
+  *((int8_t*)(ptr + (12*sizeof(void*)))) = (ret).denies;
+  *((size_t*)(ptr + (14*sizeof(void*)))) = ((ret).reasons).len;
+  *((uint8_t **)(ptr + (13*sizeof(void*)))) = (uint8_t *) ((ret).reasons).ptr;
   return ptr;
 }
 
-__attribute__((__export_name__("wasmgate:policy/routing@1.0.0#configure")))
+__attribute__((__export_name__("wasmgate:policy/routing@2.0.0#configure")))
 uint8_t * __wasm_export_exports_routing_configure(void) {
   exports_routing_result_void_string_t ret;
   policy_string_t err;
@@ -510,67 +729,109 @@ uint8_t * __wasm_export_exports_routing_configure(void) {
   return ptr;
 }
 
-__attribute__((__export_name__("wasmgate:policy/routing@1.0.0#route")))
+__attribute__((__export_name__("wasmgate:policy/routing@2.0.0#set-models")))
+void __wasm_export_exports_routing_set_models(uint8_t * arg, size_t arg0) {
+  exports_routing_list_model_t arg2 = (exports_routing_list_model_t) { (exports_routing_model_t*)(arg), (arg0) };
+  exports_routing_set_models(&arg2);
+}
+
+__attribute__((__export_name__("wasmgate:policy/routing@2.0.0#route")))
 uint8_t * __wasm_export_exports_routing_route(uint8_t * arg) {
   policy_option_u32_t option;
-  switch ((int32_t) *((uint8_t*) (arg + (4+7*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + 0))) {
     case 0: {
       option.is_some = false;
       break;
     }
     case 1: {
       option.is_some = true;
-      option.val = (uint32_t) (*((int32_t*) (arg + (8+7*sizeof(void*)))));
+      option.val = (uint32_t) (*((int32_t*) (arg + 4)));
       break;
     }
   }
-  policy_option_string_t option0;
-  switch ((int32_t) *((uint8_t*) (arg + (16+7*sizeof(void*))))) {
+  policy_option_u32_t option0;
+  switch ((int32_t) *((uint8_t*) (arg + 8))) {
     case 0: {
       option0.is_some = false;
       break;
     }
     case 1: {
       option0.is_some = true;
-      option0.val = (policy_string_t) { (uint8_t*)(*((uint8_t **) (arg + (16+8*sizeof(void*))))), (*((size_t*) (arg + (16+9*sizeof(void*))))) };
+      option0.val = (uint32_t) (*((int32_t*) (arg + 12)));
       break;
     }
   }
-  wasmgate_option_budget_t option1;
-  switch ((int32_t) *((uint8_t*) (arg + (16+10*sizeof(void*))))) {
+  policy_option_u32_t option1;
+  switch ((int32_t) *((uint8_t*) (arg + 24))) {
     case 0: {
       option1.is_some = false;
       break;
     }
     case 1: {
       option1.is_some = true;
-      option1.val = (wasmgate_budget_t) {
-        (uint64_t) (uint64_t) (*((int64_t*) (arg + (24+10*sizeof(void*))))),
-        (uint64_t) (uint64_t) (*((int64_t*) (arg + (32+10*sizeof(void*))))),
+      option1.val = (uint32_t) (*((int32_t*) (arg + 28)));
+      break;
+    }
+  }
+  wasmgate_option_budget_t option2;
+  switch ((int32_t) *((uint8_t*) (arg + 56))) {
+    case 0: {
+      option2.is_some = false;
+      break;
+    }
+    case 1: {
+      option2.is_some = true;
+      option2.val = (wasmgate_budget_t) {
+        (uint64_t) (uint64_t) (*((int64_t*) (arg + 64))),
+        (uint64_t) (uint64_t) (*((int64_t*) (arg + 72))),
       };
       break;
     }
   }
-  exports_routing_request_t arg9 = (wasmgate_request_t) {
-    (policy_string_t) (policy_string_t) { (uint8_t*)(*((uint8_t **) (arg + 0))), (*((size_t*) (arg + sizeof(void*)))) },
-    (wasmgate_dialect_t) (int32_t) *((uint8_t*) (arg + (2*sizeof(void*)))),
-    (policy_string_t) (policy_string_t) { (uint8_t*)(*((uint8_t **) (arg + (3*sizeof(void*))))), (*((size_t*) (arg + (4*sizeof(void*))))) },
-    (wasmgate_list_message_t) (wasmgate_list_message_t) { (wasmgate_message_t*)(*((uint8_t **) (arg + (5*sizeof(void*))))), (*((size_t*) (arg + (6*sizeof(void*))))) },
-    (uint32_t) (uint32_t) (*((int32_t*) (arg + (7*sizeof(void*))))),
+  wasmgate_prompt_t variant;
+  variant.tag = (int32_t) *((uint8_t*) (arg + 104));
+  switch ((int32_t) variant.tag) {
+    case 0: {
+      break;
+    }
+    case 1: {
+      variant.val.newest = (policy_string_t) { (uint8_t*)(*((uint8_t **) (arg + (104+1*sizeof(void*))))), (*((size_t*) (arg + (104+2*sizeof(void*))))) };
+      break;
+    }
+    case 2: {
+      variant.val.conversation = (wasmgate_conversation_t) {
+        (policy_string_t) (policy_string_t) { (uint8_t*)(*((uint8_t **) (arg + (104+1*sizeof(void*))))), (*((size_t*) (arg + (104+2*sizeof(void*))))) },
+        (wasmgate_list_message_t) (wasmgate_list_message_t) { (wasmgate_message_t*)(*((uint8_t **) (arg + (104+3*sizeof(void*))))), (*((size_t*) (arg + (104+4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  exports_routing_request_t arg3 = (wasmgate_request_t) {
     (policy_option_u32_t) option,
-    (bool) (int32_t) *((uint8_t*) (arg + (12+7*sizeof(void*)))),
-    (bool) (int32_t) *((uint8_t*) (arg + (13+7*sizeof(void*)))),
-    (bool) (int32_t) *((uint8_t*) (arg + (14+7*sizeof(void*)))),
-    (policy_option_string_t) option0,
-    (wasmgate_option_budget_t) option1,
-    (policy_list_tuple2_string_string_t) (policy_list_tuple2_string_string_t) { (policy_tuple2_string_string_t*)(*((uint8_t **) (arg + (40+10*sizeof(void*))))), (*((size_t*) (arg + (40+11*sizeof(void*))))) },
-    (policy_list_tuple2_string_string_t) (policy_list_tuple2_string_string_t) { (policy_tuple2_string_string_t*)(*((uint8_t **) (arg + (40+12*sizeof(void*))))), (*((size_t*) (arg + (40+13*sizeof(void*))))) },
+    (policy_option_u32_t) option0,
+    (bool) (int32_t) *((uint8_t*) (arg + 16)),
+    (uint32_t) (uint32_t) (*((int32_t*) (arg + 20))),
+    (policy_option_u32_t) option1,
+    (bool) (int32_t) *((uint8_t*) (arg + 32)),
+    (bool) (int32_t) *((uint8_t*) (arg + 33)),
+    (bool) (int32_t) *((uint8_t*) (arg + 34)),
+    (bool) (int32_t) *((uint8_t*) (arg + 35)),
+    (uint32_t) (uint32_t) (*((int32_t*) (arg + 36))),
+    (uint64_t) (uint64_t) (*((int64_t*) (arg + 40))),
+    (uint64_t) (uint64_t) (*((int64_t*) (arg + 48))),
+    (wasmgate_option_budget_t) option2,
+    (wasmgate_left_out_t) (wasmgate_left_out_t) {
+      (uint32_t) (uint32_t) (*((int32_t*) (arg + 80))),
+      (uint64_t) (uint64_t) (*((int64_t*) (arg + 88))),
+      (uint32_t) (uint32_t) (*((int32_t*) (arg + 96))),
+    },
   };
-  exports_routing_list_candidate_t arg10 = (exports_routing_list_candidate_t) { (exports_routing_candidate_t*)(*((uint8_t **) (arg + (40+14*sizeof(void*))))), (*((size_t*) (arg + (40+15*sizeof(void*))))) };
+  exports_routing_prompt_t arg4 = variant;
+  exports_routing_list_candidate_t arg5 = (exports_routing_list_candidate_t) { (exports_routing_candidate_t*)(*((uint8_t **) (arg + (104+5*sizeof(void*))))), (*((size_t*) (arg + (104+6*sizeof(void*))))) };
   exports_routing_result_verdict_string_t ret;
   exports_routing_verdict_t ok;
   policy_string_t err;
-  ret.is_err = !exports_routing_route(&arg9, &arg10, &ok, &err);
+  ret.is_err = !exports_routing_route(&arg3, &arg4, &arg5, &ok, &err);
   if (ret.is_err) {
     ret.val.err = err;
   }
@@ -580,42 +841,57 @@ uint8_t * __wasm_export_exports_routing_route(uint8_t * arg) {
   free(arg);
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
-    const policy_string_t *payload18 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    *((size_t*)(ptr + (8+1*sizeof(void*)))) = (*payload18).len;
-    *((uint8_t **)(ptr + 8)) = (uint8_t *) (*payload18).ptr;
+    const policy_string_t *payload15 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((size_t*)(ptr + (8+1*sizeof(void*)))) = (*payload15).len;
+    *((uint8_t **)(ptr + 8)) = (uint8_t *) (*payload15).ptr;
   } else {
     const exports_routing_verdict_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
     switch ((int32_t) (*payload).tag) {
       case 0: {
-        const exports_routing_decision_t *payload11 = &(*payload).val.route;
+        const exports_routing_decision_t *payload6 = &(*payload).val.route;
         *((int8_t*)(ptr + 8)) = 0;
-        *((size_t*)(ptr + (16+1*sizeof(void*)))) = ((*payload11).ranking).len;
-        *((uint8_t **)(ptr + 16)) = (uint8_t *) ((*payload11).ranking).ptr;
-        if (((*payload11).complexity).is_some) {
-          const double *payload13 = &((*payload11).complexity).val;
+        *((size_t*)(ptr + (16+1*sizeof(void*)))) = ((*payload6).ranking).len;
+        *((uint8_t **)(ptr + 16)) = (uint8_t *) ((*payload6).ranking).ptr;
+        if (((*payload6).complexity).is_some) {
+          const double *payload8 = &((*payload6).complexity).val;
           *((int8_t*)(ptr + (16+2*sizeof(void*)))) = 1;
-          *((double*)(ptr + (24+2*sizeof(void*)))) = *payload13;
+          *((double*)(ptr + (24+2*sizeof(void*)))) = *payload8;
         } else {
           *((int8_t*)(ptr + (16+2*sizeof(void*)))) = 0;
         }
-        if (((*payload11).tier).is_some) {
-          const exports_routing_tier_t *payload15 = &((*payload11).tier).val;
+        if (((*payload6).tier).is_some) {
+          const exports_routing_tier_t *payload10 = &((*payload6).tier).val;
           *((int8_t*)(ptr + (32+2*sizeof(void*)))) = 1;
-          *((int8_t*)(ptr + (33+2*sizeof(void*)))) = (int32_t) *payload15;
+          *((int8_t*)(ptr + (33+2*sizeof(void*)))) = (int32_t) *payload10;
         } else {
           *((int8_t*)(ptr + (32+2*sizeof(void*)))) = 0;
         }
-        *((size_t*)(ptr + (32+4*sizeof(void*)))) = ((*payload11).reason).len;
-        *((uint8_t **)(ptr + (32+3*sizeof(void*)))) = (uint8_t *) ((*payload11).reason).ptr;
+        switch ((int32_t) ((*payload6).reason).tag) {
+          case 0: {
+            const policy_string_t *payload11 = &((*payload6).reason).val.text;
+            *((int8_t*)(ptr + (32+3*sizeof(void*)))) = 0;
+            *((size_t*)(ptr + (32+5*sizeof(void*)))) = (*payload11).len;
+            *((uint8_t **)(ptr + (32+4*sizeof(void*)))) = (uint8_t *) (*payload11).ptr;
+            break;
+          }
+          case 1: {
+            const policy_tuple2_u32_list_f64_t *payload12 = &((*payload6).reason).val.code;
+            *((int8_t*)(ptr + (32+3*sizeof(void*)))) = 1;
+            *((int32_t*)(ptr + (32+4*sizeof(void*)))) = (int32_t) ((*payload12).f0);
+            *((size_t*)(ptr + (32+6*sizeof(void*)))) = ((*payload12).f1).len;
+            *((uint8_t **)(ptr + (32+5*sizeof(void*)))) = (uint8_t *) ((*payload12).f1).ptr;
+            break;
+          }
+        }
         break;
       }
       case 1: {
-        const exports_routing_denial_t *payload16 = &(*payload).val.deny;
+        const exports_routing_denial_t *payload13 = &(*payload).val.deny;
         *((int8_t*)(ptr + 8)) = 1;
-        *((size_t*)(ptr + (16+1*sizeof(void*)))) = ((*payload16).code).len;
-        *((uint8_t **)(ptr + 16)) = (uint8_t *) ((*payload16).code).ptr;
-        *((size_t*)(ptr + (16+3*sizeof(void*)))) = ((*payload16).reason).len;
-        *((uint8_t **)(ptr + (16+2*sizeof(void*)))) = (uint8_t *) ((*payload16).reason).ptr;
+        *((size_t*)(ptr + (16+1*sizeof(void*)))) = ((*payload13).code).len;
+        *((uint8_t **)(ptr + 16)) = (uint8_t *) ((*payload13).code).ptr;
+        *((size_t*)(ptr + (16+3*sizeof(void*)))) = ((*payload13).reason).len;
+        *((uint8_t **)(ptr + (16+2*sizeof(void*)))) = (uint8_t *) ((*payload13).reason).ptr;
         break;
       }
       case 2: {
