@@ -24,7 +24,7 @@ type estimator struct {
 func (*estimator) Describe() contract.Manifest {
 %both 	summary := "Short prompts stay local, long ones go to the cloud."
 %one 	summary := "Prompt tokens at the input price and the expected answer at the output price."
-	return manifest(summary, expectedOutputTokens.entry())
+	return manifest(summary, contract.Reads{Prompt: contract.ReadsNothing}, expectedOutputTokens.entry())
 }
 
 func (e *estimator) Configure() (err error) {

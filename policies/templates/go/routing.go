@@ -19,8 +19,9 @@ type router struct {
 }
 
 func (*router) Describe() contract.Manifest {
-	// To look at texts, set Reads in the manifest: ReadsNewest (the user's newest message) or ReadsConversation.
-	return manifest("Short prompts stay local, long ones go to the cloud.", cloudFrom.entry())
+	// To look at texts: ReadsNewest (the user's newest message) or ReadsConversation.
+	reads := contract.Reads{Prompt: contract.ReadsNothing}
+	return manifest("Short prompts stay local, long ones go to the cloud.", reads, cloudFrom.entry())
 }
 
 func (r *router) Configure() (err error) {

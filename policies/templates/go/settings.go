@@ -7,8 +7,8 @@ import (
 )
 
 // manifest is what the policy says of itself. Both hooks give the same name and version.
-func manifest(summary string, settings ...contract.Setting) contract.Manifest {
-	return contract.Manifest{Name: "{{name}}", Version: "1.0.0", Summary: summary, Settings: settings}
+func manifest(summary string, reads contract.Reads, settings ...contract.Setting) contract.Manifest {
+	return contract.Manifest{Name: "{{name}}", Version: "1.0.0", Summary: summary, Settings: settings, Reads: reads}
 }
 
 // wholeNumber is a setting in one place: its name, meaning, range and default.

@@ -13,7 +13,8 @@ static uint32_t expected_output_tokens;
 void exports_cost_describe(exports_cost_manifest_t *ret)
 {
     const wasmgate_setting_t settings[] = {integer_entry(&EXPECTED_OUTPUT_TOKENS)};
-    *ret = manifest("Prompt tokens at the input price and the expected answer at the output price.", settings,
+    *ret = manifest("Prompt tokens at the input price and the expected answer at the output price.",
+                    WASMGATE_READS_PROMPT_NONE, settings,
                     sizeof settings / sizeof *settings);
 }
 

@@ -73,9 +73,8 @@ void exports_routing_describe(exports_routing_manifest_t *ret)
         texts_entry(&MEDIUM_MODELS),    texts_entry(&HIGH_MODELS),       texts_entry(&COMPLEX_KEYWORDS),
         texts_entry(&SIMPLE_KEYWORDS),  text_entry(&CONFIDENTIAL_LABEL),
     };
-    *ret = manifest("Small models for simple prompts, the most capable one for design and code.", settings,
+    *ret = manifest("Small models for simple prompts, the most capable one for design and code.", WASMGATE_READS_PROMPT_NEWEST, settings,
                     sizeof settings / sizeof *settings);
-    ret->reads.prompt = WASMGATE_READS_PROMPT_NEWEST;
     ret->denies = true;
 }
 

@@ -58,13 +58,15 @@ wasmgate_setting_t texts_entry(const struct texts_setting *setting)
     return entry(setting->name, setting->summary, usual, setting->meaning);
 }
 
-wasmgate_manifest_t manifest(const char *summary, const wasmgate_setting_t *settings, size_t count)
+wasmgate_manifest_t manifest(const char *summary, wasmgate_reads_prompt_t prompt, const wasmgate_setting_t *settings,
+                             size_t count)
 {
     wasmgate_manifest_t manifest = {
         .name = text_copy(text_of(NAME)),
         .version = text_copy(text_of(VERSION)),
         .summary = text_copy(text_of(summary)),
         .settings = {allocate(count, sizeof *settings), count},
+        .reads = {.prompt = prompt},
     };
     memcpy(manifest.settings.ptr, settings, count * sizeof *settings);
     return manifest;

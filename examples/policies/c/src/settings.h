@@ -35,8 +35,9 @@ wasmgate_setting_t number_entry(const struct number_setting *setting);
 wasmgate_setting_t text_entry(const struct text_setting *setting);
 wasmgate_setting_t texts_entry(const struct texts_setting *setting);
 
-/* The policy's manifest: it reads nothing and denies nothing. Both hooks give the same name and version. */
-wasmgate_manifest_t manifest(const char *summary, const wasmgate_setting_t *settings, size_t count);
+/* The policy's manifest, of one that denies nothing. Both hooks give the same name and version. */
+wasmgate_manifest_t manifest(const char *summary, wasmgate_reads_prompt_t prompt, const wasmgate_setting_t *settings,
+                             size_t count);
 
 /* Stores the operator's value or the default, or is false and stores the sentence that refuses the value. */
 bool read_integer(const struct integer_setting *setting, uint32_t *value, policy_string_t *refusal);

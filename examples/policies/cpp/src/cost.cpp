@@ -21,7 +21,8 @@ constexpr unsigned PRICED_TOKENS = 1'000'000;
 static std::uint32_t expected_output_tokens;
 
 contract::manifest cost::describe() {
-    return manifest("Prompt tokens at the input price and the expected answer at the output price.",
+    const contract::reads reads = {.prompt = contract::reads::prompt::none};
+    return manifest("Prompt tokens at the input price and the expected answer at the output price.", reads,
                     {EXPECTED_OUTPUT_TOKENS.entry()});
 }
 

@@ -84,9 +84,9 @@ static struct {
 contract::manifest routing::describe() {
     contract::manifest described =
         manifest("Small models for simple prompts, the most capable one for design and code.",
+                 {.prompt = contract::reads::prompt::newest},
                  {LOW_BELOW.entry(), HIGH_ABOVE.entry(), LOW_MODELS.entry(), MEDIUM_MODELS.entry(), HIGH_MODELS.entry(),
                   COMPLEX_KEYWORDS.entry(), SIMPLE_KEYWORDS.entry(), CONFIDENTIAL_LABEL.entry()});
-    described.reads.prompt = contract::reads::prompt::newest;
     described.denies = true;
     return described;
 }

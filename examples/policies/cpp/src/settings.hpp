@@ -4,8 +4,8 @@
 #include "contract/host.hpp"
 
 // What the policy says of itself. Both hooks give the same name and version.
-inline contract::manifest manifest(std::string summary, std::vector<contract::setting> settings) {
-    return {"complexity-cpp", "1.0.0", std::move(summary), std::move(settings)};
+inline contract::manifest manifest(std::string summary, contract::reads reads, std::vector<contract::setting> settings) {
+    return {"complexity-cpp", "1.0.0", std::move(summary), std::move(settings), std::move(reads)};
 }
 
 using strings = std::vector<std::string>;

@@ -12,8 +12,9 @@ static uint32_t expected_output_tokens;
 void exports_cost_describe(exports_cost_manifest_t *ret)
 {
     const wasmgate_setting_t settings[] = {integer_entry(&EXPECTED_OUTPUT_TOKENS)};
-%both     *ret = manifest("Short prompts stay local, long ones go to the cloud.", settings,
-%one     *ret = manifest("Prompt tokens at the input price and the expected answer at the output price.", settings,
+%both     *ret = manifest("Short prompts stay local, long ones go to the cloud.", WASMGATE_READS_PROMPT_NONE, settings,
+%one     *ret = manifest("Prompt tokens at the input price and the expected answer at the output price.",
+%one                     WASMGATE_READS_PROMPT_NONE, settings,
                     sizeof settings / sizeof *settings);
 }
 

@@ -15,8 +15,8 @@ static uint32_t cloud_from;
 void exports_routing_describe(exports_routing_manifest_t *ret)
 {
     const wasmgate_setting_t settings[] = {integer_entry(&CLOUD_FROM)};
-    /* To look at texts, set `ret->reads.prompt`: WASMGATE_READS_PROMPT_NEWEST (the user's newest message) or _CONVERSATION. */
-    *ret = manifest("Short prompts stay local, long ones go to the cloud.", settings,
+    /* To look at texts: _NEWEST (the user's newest message) or _CONVERSATION. */
+    *ret = manifest("Short prompts stay local, long ones go to the cloud.", WASMGATE_READS_PROMPT_NONE, settings,
                     sizeof settings / sizeof *settings);
 }
 

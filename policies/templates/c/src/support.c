@@ -60,13 +60,15 @@ bool read_integer(const struct integer_setting *setting, uint32_t *value, policy
     return true;
 }
 
-wasmgate_manifest_t manifest(const char *summary, const wasmgate_setting_t *settings, size_t count)
+wasmgate_manifest_t manifest(const char *summary, wasmgate_reads_prompt_t prompt, const wasmgate_setting_t *settings,
+                             size_t count)
 {
     wasmgate_manifest_t manifest = {
         .name = text("%s", NAME),
         .version = text("%s", VERSION),
         .summary = text("%s", summary),
         .settings = {allocate(count, sizeof *settings), count},
+        .reads = {.prompt = prompt},
     };
     memcpy(manifest.settings.ptr, settings, count * sizeof *settings);
     return manifest;

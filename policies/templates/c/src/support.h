@@ -29,9 +29,10 @@ wasmgate_setting_t integer_entry(const struct integer_setting *setting);
 /* Stores the operator's value or the default, or is false and stores the sentence that refuses the value. */
 bool read_integer(const struct integer_setting *setting, uint32_t *value, policy_string_t *refusal);
 
-/* What the policy says of itself: it reads no text, no label and no tenant, denies nothing and has no reasons by number. Both
- * hooks of a component give the same name and version. */
-wasmgate_manifest_t manifest(const char *summary, const wasmgate_setting_t *settings, size_t count);
+/* What the policy says of itself, and how much of the conversation it reads. It reads no label and no tenant, denies nothing and
+ * has no reasons by number. Both hooks of a component give the same name and version. */
+wasmgate_manifest_t manifest(const char *summary, wasmgate_reads_prompt_t prompt, const wasmgate_setting_t *settings,
+                             size_t count);
 
 /* Keeps the configured models, and frees those that were. */
 void keep_models(wasmgate_model_t *models, size_t count);

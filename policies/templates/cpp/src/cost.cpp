@@ -21,8 +21,9 @@ constexpr unsigned PRICED_TOKENS = 1'000'000;
 static std::uint32_t expected_output_tokens;
 
 contract::manifest cost::describe() {
-%both     return manifest("Short prompts stay local, long ones go to the cloud.", {EXPECTED_OUTPUT_TOKENS.entry()});
-%one     return manifest("Prompt tokens at the input price and the expected answer at the output price.",
+    const contract::reads reads = {.prompt = contract::reads::prompt::none};
+%both     return manifest("Short prompts stay local, long ones go to the cloud.", reads, {EXPECTED_OUTPUT_TOKENS.entry()});
+%one     return manifest("Prompt tokens at the input price and the expected answer at the output price.", reads,
 %one                     {EXPECTED_OUTPUT_TOKENS.entry()});
 }
 

@@ -6,8 +6,8 @@
 #include <format>
 
 // What the policy says of itself. Both hooks give the same name and version.
-inline contract::manifest manifest(std::string summary, std::vector<contract::setting> settings) {
-    return {"{{name}}", "1.0.0", std::move(summary), std::move(settings)};
+inline contract::manifest manifest(std::string summary, contract::reads reads, std::vector<contract::setting> settings) {
+    return {"{{name}}", "1.0.0", std::move(summary), std::move(settings), std::move(reads)};
 }
 
 // A setting in one place: its name, meaning, range and default.

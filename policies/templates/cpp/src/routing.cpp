@@ -19,8 +19,9 @@ constexpr whole_number CLOUD_FROM = {
 static std::uint32_t cloud_from;
 
 contract::manifest routing::describe() {
-    // To look at texts, set `reads` in the manifest: newest (the user's newest message) or conversation.
-    return manifest("Short prompts stay local, long ones go to the cloud.", {CLOUD_FROM.entry()});
+    // To look at texts: newest (the user's newest message) or conversation.
+    const contract::reads reads = {.prompt = contract::reads::prompt::none};
+    return manifest("Short prompts stay local, long ones go to the cloud.", reads, {CLOUD_FROM.entry()});
 }
 
 contract::result<void> routing::configure() {
