@@ -152,6 +152,17 @@ impl Project {
         run(&[&["policy"], arguments].concat())
     }
 
+    /// Replaces words of a file that are there.
+    fn replace(&self, file: &str, words: &[(&str, &str)]) {
+        let path = self.path(file);
+        let mut text = std::fs::read_to_string(&path).unwrap();
+        for (from, to) in words {
+            assert!(text.contains(from), "{from:?} is not in {text}");
+            text = text.replace(from, to);
+        }
+        std::fs::write(path, text).unwrap();
+    }
+
     /// Puts lines before the one that contains `before`.
     fn edit(&self, file: &str, before: &str, lines: &str) {
         let path = self.path(file);
@@ -187,11 +198,27 @@ fn builds_and_passes(project: &Project) {
         .expect(0, &["mine@1.0.0", "local models first", "tokens in"]);
 }
 
+/// A policy whose reason is all texts of the conversation finds where each begins and ends, also where a character has several
+/// bytes, or two units of a JavaScript string.
+fn finds_each_message(project: &Project) {
+    let texts = ["ü€😀 naïve", "\u{feff}plain", "", "Spans"];
+    let roles = ["system", "user", "assistant", "user"];
+    let messages: Vec<_> = roles.iter().zip(texts).map(|(role, text)| json!({"role": role, "text": text})).collect();
+    let fixture = json!({"name": "texts", "messages": messages, "expect": {"reason": texts.join("|")}});
+    let file = project.path("texts.json");
+    std::fs::write(&file, json!({"fixtures": [fixture]}).to_string()).unwrap();
+    let tested = project.policy(&["test", &project.component(), "--hook", "routing", file.to_str().unwrap()]);
+    tested.expect(0, &["1 of 1 fixtures as expected"]);
+}
+
 /// It becomes JavaScript, so that its decisions and costs are those of JavaScript.
 #[test]
 fn a_policy_in_typescript_builds_unless_its_types_are_wrong() {
     let project = Project::new("ts", "both");
+    project.replace("src/routing.ts", &READS_IN_JAVASCRIPT);
+    project.edit("src/routing.ts", "const isLong =", SPANS_IN_JAVASCRIPT);
     builds_and_passes(&project);
+    finds_each_message(&project);
     project.edit("src/routing.ts", "const isLong =", "  const wrong: string = request.promptTokens;");
     let output = project.try_build(&real::toolchain("ts"));
     let error = String::from_utf8_lossy(&output.stderr);
@@ -268,9 +295,11 @@ macro_rules! languages {
 
 languages!(rust go javascript assemblyscript python c cpp zig script);
 
-/// A project of each language, and what each of its hostile prompts ends as.
+/// A project of each language, and what each of its hostile prompts ends as. To the prompt `Spans` it says all texts.
 struct Hostile {
     file: &'static str,
+    /// What makes it read the conversation.
+    reads: &'static [(&'static str, &'static str)],
     before: &'static str,
     lines: &'static str,
     /// Prompt, class of the failure and words of its log line.
@@ -287,13 +316,11 @@ fn harms_nobody(language: &'static str, hostile: &Hostile) {
     }
     // Only other prompts than those of its fixtures reach what is added, so one build shows both.
     project.edit(hostile.file, hostile.before, hostile.lines);
-    if language == "rust" {
-        // What it does depends on the prompt, which it has to read.
-        let reads =
-            "return manifest(\"mine\", env!(\"CARGO_PKG_VERSION\"), summary, Reads::newest(), &[CLOUD_FROM.entry()]);";
-        project.edit(hostile.file, "Reads::nothing()", &format!("#[allow(unreachable_code)]\n{reads}"));
-    }
+    project.replace(hostile.file, hostile.reads);
     builds_and_passes(&project);
+    if language != "script" {
+        finds_each_message(&project);
+    }
     let component = project.component();
     let lines = match language {
         "script" => format!("builtin = \"script\"\nsetting_files = {{ script = {component:?} }}"),
@@ -328,9 +355,14 @@ fn a_hostile_author_of_rust_harms_nobody() {
         "rust",
         &Hostile {
             file: "src/routing.rs",
+            reads: &[("summary, Reads::nothing()", "summary, Reads::conversation()")],
             before: "let tokens = request.prompt_tokens;",
             lines: r#"
         match request.newest() {
+            "Spans" => {
+                let texts: Vec<&str> = request.messages.iter().map(|message| message.text).collect();
+                return Ok(Decision::unscored(vec![0], texts.join("|")).into());
+            }
             "loop" => loop {
                 core::hint::black_box(0);
             },
@@ -360,9 +392,16 @@ fn a_hostile_author_of_go_harms_nobody() {
         "go",
         &Hostile {
             file: "routing.go",
+            reads: &[("ReadsNothing}", "ReadsConversation}")],
             before: "preferred, tier := contract.Local",
             lines: r#"
-	switch request.Messages[len(request.Messages)-1].Text {
+	switch request.Newest() {
+	case "Spans":
+		reason := request.Messages[0].Text
+		for _, message := range request.Messages[1:] {
+			reason += "|" + message.Text
+		}
+		return contract.Decision{Ranking: []uint32{0}, Reason: reason}, nil
 	case "loop":
 		for {
 		}
@@ -391,15 +430,31 @@ fn a_hostile_author_of_go_harms_nobody() {
     );
 }
 
+/// What makes the template in JavaScript or TypeScript read the conversation.
+const READS_IN_JAVASCRIPT: [(&str, &str); 2] =
+    [("{ prompt: 'none',", "{ prompt: 'conversation',"), ("Health, models }", "Health, models, newest, texts }")];
+
+/// The answer to `Spans`.
+const SPANS_IN_JAVASCRIPT: &str = "
+  if (newest(_prompt) === 'Spans') {
+    const reason = texts(_prompt).map(({ text }) => text).join('|');
+    return { tag: 'route', val: { ranking: [0], reason: { tag: 'text', val: reason } } };
+  }";
+
 #[test]
 fn a_hostile_author_of_javascript_harms_nobody() {
     harms_nobody(
         "javascript",
         &Hostile {
             file: "src/routing.js",
+            reads: &READS_IN_JAVASCRIPT,
             before: "const isLong =",
             lines: r"
-    switch (request.messages.at(-1).text) {
+    switch (newest(_prompt)) {
+      case 'Spans': {
+        const reason = texts(_prompt).map(({ text }) => text).join('|');
+        return { tag: 'route', val: { ranking: [0], reason: { tag: 'text', val: reason } } };
+      }
       case 'loop':
         for (;;);
       case 'throw':
@@ -429,9 +484,16 @@ fn a_hostile_author_of_python_harms_nobody() {
         "python",
         &Hostile {
             file: "routing.py",
+            reads: &[
+                ("ReadsPrompt.NONE", "ReadsPrompt.CONVERSATION"),
+                ("keep_models, models\n", "keep_models, models, newest, texts\n"),
+            ],
             before: "if request.prompt_tokens < self._cloud_from:",
             lines: r#"
-        match request.messages[-1].text:
+        match newest(prompt):
+            case "Spans":
+                reason = "|".join(text for _, text in texts(prompt))
+                return Verdict_Route(Decision([0], complexity=None, tier=None, reason=Reason_Text(reason)))
             case "loop":
                 while True:
                     pass
@@ -463,10 +525,23 @@ fn a_hostile_author_of_c_harms_nobody() {
         "c",
         &Hostile {
             file: "src/routing.c",
+            reads: &[("WASMGATE_READS_PROMPT_NONE", "WASMGATE_READS_PROMPT_CONVERSATION")],
             before: "const bool is_long =",
             lines: r#"
-    const policy_string_t said = request->messages.ptr[request->messages.len - 1].text;
+    const policy_string_t said = newest(prompt);
     const char first = said.len ? *said.ptr : 0;
+    if (first == 'S') {
+        const wasmgate_conversation_t *all = &prompt->val.conversation;
+        policy_string_t joined = {};
+        for (size_t i = 0; i < all->messages.len; i++) {
+            const policy_string_t one = text_of(all, &all->messages.ptr[i]);
+            joined = text("%.*s%s%.*s", (int)joined.len, joined.ptr, i > 0 ? "|" : "", (int)one.len, one.ptr);
+        }
+        const exports_routing_reason_t reason = {EXPORTS_ROUTING_REASON_TEXT, {.text = joined}};
+        const exports_routing_decision_t all_said = {.ranking = rank(candidates, WASMGATE_LOCATION_LOCAL), .reason = reason};
+        *ret = (exports_routing_verdict_t){EXPORTS_ROUTING_VERDICT_ROUTE, {.route = all_said}};
+        return true;
+    }
     static volatile int still = 1;
     while (first == 'L' && still)
         ;
@@ -499,9 +574,19 @@ fn a_hostile_author_of_cpp_harms_nobody() {
         "cpp",
         &Hostile {
             file: "src/routing.cpp",
+            reads: &[
+                ("reads::prompt::none", "reads::prompt::conversation"),
+                ("const contract::prompt &,", "const contract::prompt &prompt,"),
+            ],
             before: "const bool is_long =",
             lines: r#"
-    const std::string_view said = (request.messages.end() - 1)->text;
+    const std::string_view said = prompt.newest();
+    if (said == "Spans") {
+        std::string all;
+        for (const contract::message &message : prompt.messages())
+            all.append(all.empty() ? "" : "|").append(prompt.text_of(message));
+        return contract::decision{{0}, std::nullopt, std::nullopt, all};
+    }
     static volatile bool still = true;
     while (said == "loop" && still)
         ;
@@ -533,10 +618,23 @@ fn a_hostile_author_of_zig_harms_nobody() {
         "zig",
         &Hostile {
             file: "src/routing.zig",
+            reads: &[
+                (".prompt = .none", ".prompt = .conversation"),
+                ("    _: *const contract.Prompt", "    prompt: *const contract.Prompt"),
+            ],
             before: "const preferred: contract.Location =",
             lines: r#"
-    const messages = request.messages.items();
-    const said = messages[messages.len - 1].text.items();
+    const said = prompt.newest();
+    if (std.mem.eql(u8, said, "Spans")) {
+        var all: std.ArrayList([]const u8) = .empty;
+        for (prompt.messages()) |message| try all.append(call, prompt.textOf(message));
+        return .{ .tag = .route, .payload = .{ .route = .{
+            .ranking = .of(&.{0}),
+            .complexity = .of(null),
+            .tier = .of(null),
+            .reason = .of(try std.mem.join(call, "|", all.items)),
+        } } };
+    }
     if (std.mem.eql(u8, said, "loop")) while (true) std.mem.doNotOptimizeAway(said);
     if (std.mem.eql(u8, said, "throw")) @panic("no such thing");
     if (std.mem.eql(u8, said, "grow")) while (true) @memset(try call.alloc(u8, 1 << 20), 1);
@@ -562,6 +660,8 @@ fn a_hostile_author_of_a_script_harms_nobody() {
         "script",
         &Hostile {
             file: "policy.rhai",
+            // It reads what its text names.
+            reads: &[],
             before: "let long = request.prompt_tokens",
             lines: r#"
     switch request.prompt {
@@ -632,6 +732,7 @@ fn templates_and_examples_do_not_drift_apart() {
         "componentize.js",
         "types/policy.d.ts",
         "types/engine.d.ts",
+        "src/contract.js",
         "src/settings.js",
         "src/failures.js",
         "src/cost.js",
@@ -653,7 +754,7 @@ fn templates_and_examples_do_not_drift_apart() {
     let shared: [(&str, &str, &[&str]); 7] = [
         ("go", "go", &go),
         ("js", "javascript", &javascript),
-        ("python", "python", &["requirements.txt", "failures.py"]),
+        ("python", "python", &["requirements.txt", "contract.py", "failures.py"]),
         ("c", "c", &["requirements.txt"]),
         ("cpp", "cpp", &cpp),
         ("zig", "zig", &["requirements.txt", "src/contract.zig"]),
