@@ -89,7 +89,7 @@ declare module 'wasmgate:policy/types@2.0.0' {
 
   /** A dollar budget that applies to the request. */
   export interface Budget {
-    /** The whole budget of the current window, in nano-dollars, above 0. */
+    /** The whole budget of the current window, in nano-dollars; 0 where no money may be spent. */
     limit: bigint;
     /**
      * What is left of it, in nano-dollars, 0 to `limit`. Reservations of requests in flight are
@@ -113,7 +113,7 @@ declare module 'wasmgate:policy/types@2.0.0' {
   export interface Limit {
     /** What it counts. */
     measure: Measure;
-    /** The most that it allows in its current window, above 0. */
+    /** The most that it allows in its current window; 0 where it allows nothing. */
     most: bigint;
     /** What is left of that, 0 to `most`. Reservations of requests in flight are already taken off. */
     left: bigint;

@@ -83,7 +83,7 @@ typedef struct wasmgate_left_out_t {
 
 // A dollar budget that applies to the request.
 typedef struct wasmgate_budget_t {
-  // The whole budget of the current window, in nano-dollars, above 0.
+  // The whole budget of the current window, in nano-dollars; 0 where no money may be spent.
   uint64_t   limit;
   // What is left of it, in nano-dollars, 0 to `limit`. Reservations of requests in flight are
   // already taken off.
@@ -111,7 +111,7 @@ typedef struct {
 typedef struct wasmgate_limit_t {
   // What it counts.
   wasmgate_measure_t   measure;
-  // The most that it allows in its current window, above 0.
+  // The most that it allows in its current window; 0 where it allows nothing.
   uint64_t   most;
   // What is left of that, 0 to `most`. Reservations of requests in flight are already taken off.
   uint64_t   left;
