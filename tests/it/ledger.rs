@@ -37,7 +37,10 @@ fn wait_written(gateway: &Gateway, count: f64) {
 }
 
 fn left(gateway: &Gateway, limit: &str) -> f64 {
-    gateway.metrics().value("api_gateway_group_limit_left", &[("group", "acme"), ("limit", limit)])
+    match limit {
+        "usd" => gateway.metrics().value("api_gateway_budget_left_usd", &[("group", "acme")]),
+        _ => gateway.metrics().value("api_gateway_limit_left", &[("group", "acme"), ("limit", limit)]),
+    }
 }
 
 /// The only segment.

@@ -37,8 +37,18 @@ fn chat(gateway: &Gateway, model: &str) -> Response {
 }
 
 fn left(gateway: &Gateway, group: &str, limit: &str, period: &str) -> f64 {
-    let labels = [("group", group), ("limit", limit), ("period", period)];
-    gateway.metrics().value("api_gateway_group_limit_left", &labels)
+    match limit {
+        "usd" => budget(gateway, "left", group, period),
+        _ => {
+            let labels = [("group", group), ("limit", limit), ("period", period)];
+            gateway.metrics().value("api_gateway_limit_left", &labels)
+        }
+    }
+}
+
+/// What the metrics say of a budget, in dollars: its `limit`, or what is `spent`, `reserved` or `left`.
+fn budget(gateway: &Gateway, what: &str, group: &str, period: &str) -> f64 {
+    gateway.metrics().value(&format!("api_gateway_budget_{what}_usd"), &[("group", group), ("period", period)])
 }
 
 fn about(found: f64, expected: f64) -> bool {
@@ -52,12 +62,19 @@ fn a_budget_admits_what_fits_and_refuses_the_rest_by_name() {
     let gateway = setup.start();
     for spent in [0.0, 0.003, 0.006] {
         let answer = chat(&gateway, "only").expect(200);
-        // The reservation is taken off: the expected 1,000 output tokens and the prompt, times 1.5.
         let left: f64 = answer.header("x-wasmgate-budget-left-usd").parse().unwrap();
-        assert!(left < 0.01 - spent - 0.003 && left > 0.01 - spent - 0.0032, "{left}");
-        let more = format!("{spent} and one more");
-        until(&more, || about(left_of_month(&gateway), 0.007 - spent).then_some(()));
+        assert!(about(left, 0.007 - spent), "what is left after this request: {left}");
+        assert!(about(left_of_month(&gateway), 0.007 - spent));
     }
+    assert!(about(budget(&gateway, "spent", "acme", "month"), 0.009));
+    assert!(about(budget(&gateway, "limit", "acme", "month"), 0.01));
+    assert!(about(budget(&gateway, "reserved", "acme", "month"), 0.0));
+    let window = |what: &str| gateway.metrics().value(what, &[("group", "acme"), ("period", "month")]);
+    let (whole, rest) =
+        (window("api_gateway_budget_window_seconds"), window("api_gateway_budget_window_remaining_seconds"));
+    assert!((28.0..=31.0).contains(&(whole / 86_400.0)) && rest > 0.0 && rest <= whole, "{whole} {rest}");
+    let logged = gateway.wait_for_log("the third request", |line| line["budget_left_usd"].as_f64().is_some_and(|left| about(left, 0.001)));
+    assert_eq!((&logged["group"], &logged["key"]), (&json!("team"), &json!("anna")));
     let refused = chat(&gateway, "only").expect(429);
     let error = &refused.json()["error"];
     assert_eq!((&error["code"], &error["type"]), (&json!("insufficient_quota"), &json!("insufficient_quota")));
@@ -67,7 +84,7 @@ fn a_budget_admits_what_fits_and_refuses_the_rest_by_name() {
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert_eq!(backend.requests().len(), 3, "no model was called");
     let labels = [("group", "acme"), ("limit", "usd"), ("period", "month")];
-    gateway.wait_metric("api_gateway_group_limit_refusals_total", &labels, 1.0);
+    gateway.wait_metric("api_gateway_limit_refusals_total", &labels, 1.0);
     gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "limit_exceeded")], 1.0);
     assert!(about(gateway.metrics().value("api_gateway_group_cost_total", &[("group", "team")]), 0.009));
     assert!(about(left(&gateway, "team", "usd", "total"), 4.991));

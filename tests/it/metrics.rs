@@ -83,9 +83,15 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_group_cost_total", "counter", &["group"], false),
     ("api_gateway_group_tokens_total", "counter", &["group", "type"], false),
     ("api_gateway_group_estimated_tokens_total", "counter", &["group", "type"], false),
-    ("api_gateway_group_limit", "gauge", &["group", "limit", "period"], false),
-    ("api_gateway_group_limit_left", "gauge", &["group", "limit", "period"], false),
-    ("api_gateway_group_limit_refusals_total", "counter", &["group", "limit", "period"], false),
+    ("api_gateway_limit_max", "gauge", &["group", "limit", "period"], false),
+    ("api_gateway_limit_left", "gauge", &["group", "limit", "period"], false),
+    ("api_gateway_limit_refusals_total", "counter", &["group", "limit", "period"], false),
+    ("api_gateway_budget_limit_usd", "gauge", &["group", "period"], false),
+    ("api_gateway_budget_spent_usd", "gauge", &["group", "period"], false),
+    ("api_gateway_budget_reserved_usd", "gauge", &["group", "period"], false),
+    ("api_gateway_budget_left_usd", "gauge", &["group", "period"], false),
+    ("api_gateway_budget_window_seconds", "gauge", &["group", "period"], false),
+    ("api_gateway_budget_window_remaining_seconds", "gauge", &["group", "period"], false),
     ("api_gateway_ledger_entries_total", "counter", &["result"], true),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
@@ -373,7 +379,7 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
         .models("[models.first.timeouts]\nhedge_seconds = 1\n")
         .model("second", Dialect::OpenAi, &good)
         .routing("shadows.cheapest.builtin = \"cheapest-healthy\"")
-        .top("[groups.team]\nlimits.usd_per_month = 5")
+        .top("[groups.team]\nlimits = { usd_per_month = 5, requests_per_day = 9 }")
         .models(SECURE)
         .file("ca.pem", Authority::new("test").pem().as_bytes())
         .start();

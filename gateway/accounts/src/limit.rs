@@ -143,6 +143,8 @@ pub struct Exceeded {
 pub struct Standing {
     /// The most that it allows.
     pub most: u64,
+    /// What requests that ended used in this window.
+    pub used: u64,
     /// What is left, reservations taken off.
     pub left: u64,
     /// When its window ends; `None`: never.

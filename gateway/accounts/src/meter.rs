@@ -106,7 +106,7 @@ impl Bucket {
     }
 
     fn standing(&self) -> Standing {
-        Standing { most: self.limit.most, left: self.left(), ends: self.ends() }
+        Standing { most: self.limit.most, used: self.used, left: self.left(), ends: self.ends() }
     }
 }
 

@@ -29,6 +29,7 @@ use prometheus::{Encoder, IntCounter, IntGauge, TextEncoder};
 use crate::backend::{Catalog, LiveModel};
 use crate::log;
 pub use groups::GroupMetrics;
+pub use limits::LimitStanding;
 pub use models::{Endings, ModelMetrics, Totals};
 pub use place::PolicyLabels;
 use policies::Policies;

@@ -95,6 +95,8 @@ async fn answer(mut in_flight: InFlight, prepared: Prepared) -> Response<Respons
         return finish(in_flight, dialect, answer);
     };
     let (id, slow) = (in_flight.record.id.clone(), in_flight.slow_client());
+    let mut head = HeaderMap::new();
+    limits::headers(&mut head, &in_flight);
     let mut dispatched = Box::pin(async move {
         let answer = dispatch(&mut in_flight, &prepared.call).await;
         (in_flight, answer)
@@ -102,7 +104,7 @@ async fn answer(mut in_flight: InFlight, prepared: Prepared) -> Response<Respons
     tokio::select! {
         biased;
         (in_flight, answer) = &mut dispatched => finish(in_flight, dialect, answer),
-        () = tokio::time::sleep(keep_alive) => wait(dialect, &id, keep_alive, slow, dispatched),
+        () = tokio::time::sleep(keep_alive) => wait(dialect, &id, head, keep_alive, slow, dispatched),
     }
 }
 

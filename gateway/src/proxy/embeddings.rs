@@ -36,12 +36,12 @@ pub(super) async fn serve(
     match steps(&mut in_flight, form, headers, body).await {
         Err(failure) => refuse(in_flight, dialect(form), &failure),
         Ok(bytes) => {
-            let mut response = Response::new(ResponseBody::plain(Bytes::new()));
+            // Its headers say what is left of the limits after it.
+            let mut response = Response::new(ResponseBody::from(complete(&mut in_flight, bytes)));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             id_header(response.headers_mut(), &in_flight.record.id);
             let cost = in_flight.record.cost(in_flight.snapshot().price(in_flight.record.model));
             routing_headers(response.headers_mut(), &in_flight, cost);
-            *response.body_mut() = complete(&mut in_flight, bytes).into();
             response
         }
     }

@@ -16,6 +16,7 @@ use crate::state::Snapshot;
 use crate::telemetry;
 use crate::telemetry::Record;
 use wasmgate_accounts::{Group, Reservation};
+use wasmgate_base::time::now;
 
 /// A record that must be closed, and the request's permit.
 pub(super) struct InFlight {
@@ -158,6 +159,7 @@ impl InFlight {
                 self.snapshot.catalog.models()[model].breaker.note_broken(Instant::now());
             }
             if self.snapshot.log_requests {
+                self.record.budget_left = self.snapshot.budget_left(self.record.group, now());
                 telemetry::log_request(&self.record, &self.snapshot, ending);
             }
         }

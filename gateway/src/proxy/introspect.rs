@@ -13,7 +13,6 @@ use super::body::ResponseBody;
 use super::caller::Caller;
 use super::gateway::Gateway;
 use super::gzip;
-use super::limits;
 use super::models;
 use crate::backend::{Capability, HealthState, LiveModel};
 use crate::metrics;
@@ -204,7 +203,6 @@ fn price_json(price: &Price) -> Value {
 #[must_use]
 pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
     let snapshot = gateway.serving.snapshot();
-    limits::update_metrics(&gateway.metrics, &snapshot);
     if let Some(ledger) = &gateway.ledger {
         gateway.metrics.set_ledger(ledger.status().written(), ledger.status().lost());
     }

@@ -15,7 +15,7 @@ use crate::config::Reserve;
 use crate::error::{Failure, Kind};
 use crate::routing::Decision;
 use crate::state::Snapshot;
-use wasmgate_accounts::{Amount, Chain, Exceeded, Measure, Standing, WhenSpent, time};
+use wasmgate_accounts::{Amount, Exceeded, Measure, WhenSpent, time};
 use wasmgate_base::money::NanoDollars;
 use wasmgate_base::time::{UnixSeconds, now};
 use wasmgate_base::usage::Usage;
@@ -211,8 +211,8 @@ pub(super) fn headers(headers: &mut HeaderMap, in_flight: &InFlight) {
             headers.insert(reset, ends);
         }
     }
-    if let Some(Standing { left, .. }) = chain.tightest(Measure::Money, now)
-        && let Ok(left) = HeaderValue::from_str(&NanoDollars(left).usd().to_string())
+    if let Some(left) = in_flight.snapshot().budget_left(in_flight.record.group, now)
+        && let Ok(left) = HeaderValue::from_str(&left.usd().to_string())
     {
         headers.insert(HeaderName::from_static("x-wasmgate-budget-left-usd"), left);
     }
@@ -246,16 +246,6 @@ fn short(seconds: u64) -> String {
         (0, _) => format!("{minutes}m{}s", seconds % 60),
         _ => format!("{hours}h{minutes}m{}s", seconds % 60),
     }
-}
-
-/// Updates the metrics of the limits of all groups.
-pub(super) fn update_metrics(metrics: &crate::metrics::Metrics, snapshot: &Snapshot) {
-    let now = now();
-    let standings = snapshot.groups.iter().zip(&snapshot.chains).flat_map(|(group, chain): (_, &Chain)| {
-        let own = chain.own_standings(now).into_iter();
-        own.map(|(limit, standing, _)| (&*group.label, limit.measure, limit.period, standing))
-    });
-    metrics.set_group_limits(standings);
 }
 
 #[cfg(test)]

@@ -28,7 +28,11 @@ use wasmgate_dialect::{Dialect, stream_error};
 const HEADERS: usize = 12;
 
 /// The response to a request that is answered.
-pub(crate) fn respond(in_flight: InFlight, dialect: Dialect, answer: Answer) -> Response<ResponseBody> {
+pub(crate) fn respond(mut in_flight: InFlight, dialect: Dialect, answer: Answer) -> Response<ResponseBody> {
+    // Its headers say what is left of the limits after it.
+    if matches!(answer, Answer::Whole(_)) {
+        in_flight.close(Ending::Finished);
+    }
     let snapshot = Arc::clone(in_flight.snapshot());
     let content_type = match answer {
         Answer::Whole(_) => "application/json",
@@ -77,10 +81,12 @@ fn stream_headers(headers: &mut HeaderMap) {
 }
 
 /// The response to a request whose stream has not begun: its head now, a keep-alive comment `every` interval, then the
-/// outcome of `asking`. The model is not known yet, so no header names it. `slow`: the request's switch.
+/// outcome of `asking`. The model is not known yet, so no header names it. `head`: the headers that are. `slow`: the request's
+/// switch.
 pub(crate) fn wait(
     dialect: Dialect,
     id: &str,
+    head: HeaderMap,
     every: Duration,
     slow: Arc<AtomicBool>,
     asking: impl Future<Output = (InFlight, Result<Answer, Failure>)> + Send + 'static,
@@ -100,6 +106,7 @@ pub(crate) fn wait(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut response = Response::new(State::Waiting { then: Box::pin(then), tick, slow }.into());
     let headers = response.headers_mut();
+    *headers = head;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(dialect.stream_content_type()));
     id_header(headers, id);
     stream_headers(headers);

@@ -13,9 +13,10 @@ use crate::metrics::{GroupMetrics, ModelMetrics, PolicyLabels, PolicyMetrics, Sh
 use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES, Size};
 use crate::rollout::slot::Slot;
 use crate::rollout::stats::Stats;
-use wasmgate_accounts::{Chain, Group};
+use wasmgate_accounts::{Chain, Group, Measure};
 use wasmgate_base::log_limit::LogLimit;
-use wasmgate_base::money::Price;
+use wasmgate_base::money::{NanoDollars, Price};
+use wasmgate_base::time::UnixSeconds;
 use wasmgate_policy_host::{Candidate, FailureClass, Hook, Models, Policy, Request};
 
 /// The name of the gateway's own default in place of a policy's.
@@ -213,6 +214,13 @@ impl Snapshot {
     #[must_use]
     pub fn chain(&self, group: Option<usize>) -> Option<&Chain> {
         self.chains.get(group?)
+    }
+
+    /// What is left at a time of the tightest budget of a group and those above it; `None`: they have none.
+    #[must_use]
+    pub fn budget_left(&self, group: Option<usize>, now: UnixSeconds) -> Option<NanoDollars> {
+        let standing = self.chain(group)?.tightest(Measure::Money, now)?;
+        Some(NanoDollars(standing.left))
     }
 
     /// All policies in slots.

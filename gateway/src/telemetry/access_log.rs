@@ -80,6 +80,7 @@ pub fn describe(record: &Record, snapshot: &Snapshot, ending: Ending, line: &mut
     let cost = billed.and_then(|_| record.cost(snapshot.price(record.model)));
     line.billionths("cost_usd", cost.map(|NanoDollars(cost)| cost));
     line.billionths("failed_attempts_cost_usd", spent);
+    line.billionths("budget_left_usd", record.budget_left.map(|left| left.0));
     line.number("input_tokens", billed.map(|usage| usage.input_total()));
     line.number("output_tokens", billed.map(|usage| usage.output));
     line.flag("usage_reported", billed.map(|_| record.is_reported()));

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::backend::{Catalog, Location};
-use crate::metrics::{InSlot, LastReload, Metrics, Totals};
+use crate::metrics::{InSlot, LastReload, LimitStanding, Metrics, Totals};
 use crate::state::{Deciders, Snapshot};
-use wasmgate_base::time::UnixSeconds;
+use wasmgate_base::time::{UnixSeconds, now};
 
 /// Sets the gauges of the serving snapshot. `last`: the result of each policy's last reload. `config`: whether the
 /// configuration's last reload succeeded, and since when it serves.
@@ -14,6 +14,8 @@ pub fn set_serving(metrics: &Metrics, snapshot: &Snapshot, last: &[LastReload], 
         .into_iter()
         .flat_map(|deciders| in_slots(deciders, &snapshot.catalog))
         .collect();
+    // Before the series are counted that the configuration explains.
+    set_limits(metrics, snapshot);
     let groups = snapshot.groups.iter().map(|group| &*group.label);
     metrics.set_serving(&slots, &snapshot.catalog, groups, last, config);
 }
@@ -39,6 +41,16 @@ fn in_slots<'a>(deciders: &'a Deciders, catalog: &'a Catalog) -> impl Iterator<I
     })
 }
 
+/// Sets how the limits of all groups stand now: a period that has ended since the last request counts nothing.
+fn set_limits(metrics: &Metrics, snapshot: &Snapshot) {
+    let now = now();
+    let limits = snapshot.groups.iter().zip(&snapshot.chains).flat_map(|(group, chain)| {
+        let own = chain.own_standings(now).into_iter();
+        own.map(|(limit, standing, held)| LimitStanding { group: &*group.label, limit, standing, held })
+    });
+    metrics.set_limits_of_groups(limits, now);
+}
+
 /// Removes series of policies and models that have been out of use for `kept`.
 pub fn sweep(metrics: &Metrics, snapshot: &Snapshot, kept: Duration) {
     let versions = snapshot.deciders().map(|decider| &decider.metrics.labels);
@@ -48,6 +60,7 @@ pub fn sweep(metrics: &Metrics, snapshot: &Snapshot, kept: Duration) {
 /// The text of `/metrics`; `live` is how many snapshots are held and for how many seconds the oldest has been draining.
 #[must_use]
 pub fn text(metrics: &Metrics, snapshot: &Snapshot, healthy: bool, live: (usize, f64)) -> Vec<u8> {
+    set_limits(metrics, snapshot);
     let pools = snapshot.deciders();
     let pools = pools.map(|decider| (&decider.metrics.labels, decider.version.policy.pool_state()));
     metrics.text(&snapshot.catalog, healthy, pools, live)

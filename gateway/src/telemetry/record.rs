@@ -56,6 +56,8 @@ pub struct Record {
     pub group: Option<usize>,
     /// The limit that had no room for it.
     pub refused_by: Option<Box<Exceeded>>,
+    /// What is left of the tightest budget of the group and those above it, when the request has ended.
+    pub budget_left: Option<NanoDollars>,
     /// The hash of the conversation that the request belongs to, if that is known.
     pub session: Option<u64>,
     /// Tokens of the prompt as estimated before routing.
@@ -139,6 +141,7 @@ impl Record {
             key: None,
             group: None,
             refused_by: None,
+            budget_left: None,
             session: None,
             estimated_input_tokens: 0,
             routing_took: None,
