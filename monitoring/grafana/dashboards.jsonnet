@@ -334,6 +334,11 @@ local names = {
   policies: { uid: 'hybrid-ai-stack-policies', title: 'Hybrid AI Stack - Policies' },
 };
 
+// What a group will have spent when the period ends if it goes on as it has: spend by the share of the period that is over.
+local forecast =
+  'max by (group, period) (api_gateway_budget_spent_usd{J} / clamp_min(1 - api_gateway_budget_window_remaining_seconds{J} / api_gateway_budget_window_seconds{J}, 0.05))';
+local used = { mode: 'absolute', steps: [{ color: 'green', value: null }, { color: 'orange', value: 0.8 }, { color: 'red', value: 1 }] };
+
 local main = dashboard(
   names.main.uid,
   names.main.title,
@@ -545,6 +550,79 @@ local main = dashboard(
       hedge_seconds is too short and costs money.
     |||, [['sum by (model, result) (rate(api_gateway_hedges_total{J}[I]))', '{{model}} {{result}}']])
     + colors({ won: 'green', lost: 'orange' }),
+
+    row(34, 'Budgets', 86),
+    table(35, 'Budgets by Group', [0, 87, 24, 8], |||
+      A row for each dollar budget of a group; of several gateways, the one with most. Forecast: what is spent when the period
+      ends if the group goes on as it has since the period began (its first twentieth tells too little and counts as one). In
+      total, a budget has no end and no forecast.
+    |||, [
+      'max by (group, period) (api_gateway_budget_limit_usd{J})',
+      'max by (group, period) (api_gateway_budget_spent_usd{J})',
+      'max by (group, period) (api_gateway_budget_reserved_usd{J})',
+      'min by (group, period) (api_gateway_budget_left_usd{J})',
+      'max by (group, period) (1 - api_gateway_budget_left_usd{J} / (api_gateway_budget_limit_usd{J} > 0))',
+      forecast,
+      '%s / (max by (group, period) (api_gateway_budget_limit_usd{J}) > 0)' % forecast,
+      'min by (group, period) (api_gateway_budget_window_remaining_seconds{J})',
+      'sum by (group, period) (increase(api_gateway_limit_refusals_total{J,limit="usd"}[$__range]))',
+    ], [
+      ['group', 'Group'],
+      ['period', 'Period'],
+      ['Value #A', 'Budget'],
+      ['Value #B', 'Spent'],
+      ['Value #C', 'Reserved'],
+      ['Value #D', 'Left'],
+      ['Value #E', 'Used'],
+      ['Value #F', 'Forecast'],
+      ['Value #G', 'Of Budget'],
+      ['Value #H', 'Ends in'],
+      ['Value #I', 'Refused'],
+    ])
+    + defaults({ decimals: 0 })
+    + column('Budget', { unit: 'currencyUSD', decimals: 2 })
+    + column('Spent', { unit: 'currencyUSD', decimals: 4 })
+    + column('Reserved', { unit: 'currencyUSD', decimals: 4 })
+    + column('Left', { unit: 'currencyUSD', decimals: 4 })
+    + column('Forecast', { unit: 'currencyUSD', decimals: 4 })
+    + column('Used', { unit: 'percentunit', thresholds: used, 'custom.cellOptions': colored })
+    + column('Of Budget', { unit: 'percentunit', thresholds: used, 'custom.cellOptions': colored })
+    + column('Ends in', { unit: 's', decimals: 1 })
+    + { options+: { sortBy: [{ displayName: 'Used', desc: true }] } }
+    + see('BudgetExhausted'),
+    timeseries(36, 'Budget Used', [0, 95, 8, 8], 'percentunit', |||
+      Share of each dollar budget that is spent or reserved, of several gateways the one with most. It falls when a period ends.
+      BudgetNearlyExhausted fires above 80 %.
+    |||, [[
+      'max by (group, period) (1 - api_gateway_budget_left_usd{J} / (api_gateway_budget_limit_usd{J} > 0))',
+      '{{group}} a {{period}}',
+    ]]) + defaults({ max: 1 })
+    + see('BudgetNearlyExhausted'),
+    timeseries(37, 'Spend by Group', [8, 95, 8, 8], 'suffix:$/h', |||
+      Estimated spend per hour at the current pace, by the group whose keys clients sent. Spend of a group counts in the budgets of
+      the groups above it too. Requests without a key are in API Costs Over Time only.
+    |||, [['sum by (group) (rate(api_gateway_group_cost_total{J}[I])) * 3600', '{{group}}']])
+    + see('HighAPICosts'),
+    bars(38, 'Refused by Limits', [16, 95, 8, 8], 'reqps', |||
+      Requests refused with 429 because a limit of a group had no room: requests, tokens, usd (a budget), or requests at a time
+      (concurrent). An empty panel means that all limits have room.
+    |||, [['sum by (group, limit, period) (rate(api_gateway_limit_refusals_total{J}[I])) > 0', '{{group}} {{limit}} {{period}}']])
+    + see('BudgetExhausted', '{job="api-gateway"} | json | reason="limit_exceeded"'),
+    timeseries(39, 'Unpriced Traffic', [0, 103, 12, 8], 'reqps', |||
+      Answers of cloud models without a price, whose spend counts as 0 in all panels and budgets. Nothing is good: UnpricedTraffic
+      fires otherwise. A group with a budget may not use them, unless its `allow_unpriced` is true.
+    |||, [[
+      'sum by (model) (rate(api_gateway_requests_total{J,status="success"}[I])) and on (model) (api_gateway_model_priced{J} == 0)',
+      '{{model}}',
+    ]]) + defaults({ noValue: 'no such model' })
+    + see('UnpricedTraffic'),
+    timeseries(40, 'Limits Used', [12, 103, 12, 8], 'percentunit', |||
+      Share of the other limits of groups that is in use: requests and tokens in their periods, and requests at a time. At 100 %
+      requests are refused with 429 until the period ends.
+    |||, [[
+      'max by (group, limit, period) (1 - api_gateway_limit_left{J} / (api_gateway_limit_max{J} > 0))',
+      '{{group}} {{limit}} {{period}}',
+    ]]) + defaults({ max: 1 }),
   ],
 };
 

@@ -8,7 +8,7 @@ use super::register::Families;
 use wasmgate_base::money::Price;
 use wasmgate_base::usage::Usage;
 
-/// Groups with series of their own. Each has nine, and those of its limits.
+/// Groups with series of their own. Each has ten, and those of its limits.
 const MOST: usize = 100;
 /// The label of the rest.
 pub(super) const OTHER: &str = "other";

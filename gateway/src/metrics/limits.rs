@@ -172,7 +172,7 @@ mod tests {
         let line = |family: &prometheus::proto::MetricFamily, metric: &prometheus::proto::Metric| {
             let labels: Vec<&str> = metric.get_label().iter().map(|label| label.value()).collect();
             let name = family.name().trim_start_matches("api_gateway_").to_owned();
-            format!("{name} {} {}", labels.join(","), metric.get_gauge().value())
+            format!("{name} {} {}", labels.join(","), metric.get_gauge().get_value())
         };
         of_limits.flat_map(|family| family.get_metric().iter().map(move |metric| line(family, metric))).collect()
     }

@@ -4,6 +4,7 @@
 //!
 //! The files are those that are shipped. Only addresses and spans of time are other than an operator's.
 
+mod budgets;
 mod deaths;
 mod faults;
 mod parts;
@@ -67,6 +68,11 @@ fn faults_of_parts_reach_those_on_call() {
 #[test]
 fn faults_of_policies_reach_those_on_call() {
     all(policies::POLICIES);
+}
+
+#[test]
+fn what_is_spent_or_expires_reaches_those_on_call() {
+    all(budgets::BUDGETS);
 }
 
 /// Side by side: a drill is mostly waiting.

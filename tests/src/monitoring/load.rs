@@ -69,6 +69,13 @@ pub fn prompt(model: &str, prompt: &str) -> Vec<u8> {
     post("/api/v1/chat", &json!({"model": model, "prompt": prompt}))
 }
 
+/// The same, of a client with a key.
+#[must_use]
+pub fn prompt_with_key(model: &str, prompt: &str, key: &str) -> Vec<u8> {
+    let headers = [("content-type", "application/json"), ("connection", "close"), ("x-api-key", key)];
+    request("POST", "/api/v1/chat", &headers, json!({"model": model, "prompt": prompt}).to_string().as_bytes())
+}
+
 /// The same in `OpenAI`'s dialect, streamed.
 #[must_use]
 pub fn streamed(model: &str, prompt: &str) -> Vec<u8> {

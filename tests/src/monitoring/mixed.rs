@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use wasmgate_accounts::KeyHash;
 use wasmgate_policy_host::builtin;
 
-use super::load::{Load, prompt, streamed};
+use super::load::{Load, prompt, prompt_with_key, streamed};
 use super::stack::Ollama;
 use crate::gateway::{Gateway, Setup};
 use crate::http::request;
@@ -29,6 +30,8 @@ sim = { latency_ms = 25, tokens_per_second = 2000.0, output_tokens = 24, fault =
 backend = "local-sim"
 [models.phi2]
 backend = "flaky-sim"
+[models.unpriced]
+backend = "cloud-sim"
 [models.claude-sonnet]
 backend = "cloud-sim"
 [models.claude-sonnet.price]
@@ -47,6 +50,10 @@ const CANARY: &str = r#"fn route(request, candidates) {
 }
 "#;
 
+/// The keys of two groups.
+const TEAM: &str = "wg-team-0123456789";
+const SMALL: &str = "wg-small-0123456789";
+
 /// The gateway, with Ollama as one of its backends.
 #[must_use]
 pub fn setup(ollama: &Ollama) -> Setup {
@@ -54,10 +61,17 @@ pub fn setup(ollama: &Ollama) -> Setup {
         format!("[backends.ollama]\nkind = \"ollama\"\nurl = \"{}\"\nprobe_interval_seconds = 1\n", ollama.url());
     Gateway::setup()
         .reloading()
-        // With a limit, so that there are series of groups.
-        .top("[groups.team]\nlimits.usd_per_month = 1_000_000")
+        // Groups that spend: one much of what it has, one that is refused, and limits of other kinds.
+        .top(&format!(
+            "[groups.acme]\nlimits = {{ usd_per_month = 50, usd_total = 1_000 }}\n[groups.team]\nparent = \"acme\"\n\
+             limits = {{ usd_per_day = 20, requests_per_minute = 1_000_000, concurrent = 100 }}\n[groups.small]\nparent = \"acme\"\n\
+             limits.usd_per_week = 0.002\n[keys.team]\ngroup = \"team\"\nsha256 = \"{}\"\n[keys.small]\ngroup = \"small\"\n\
+             sha256 = \"{}\"",
+            KeyHash::of(TEAM.as_bytes()),
+            KeyHash::of(SMALL.as_bytes())
+        ))
         // Its prompts are few, and the canary shall decide its share of the requests.
-        .server("affinity = false")
+        .server("affinity = false\nauth = \"optional\"")
         // Hedged, so that there are series of that.
         .file("ca.pem", Authority::new("test").pem().as_bytes())
         .models(&format!(
@@ -92,9 +106,13 @@ pub fn traffic(gateway: &Gateway) -> Vec<Load> {
         prompt("llama", "hello"),
         request("POST", "/api/v1/chat", &[("connection", "close")], json!({"prompt": 1}).to_string().as_bytes()),
     ];
-    for model in ["tinyllama", "phi2", "claude-sonnet"] {
+    for model in ["tinyllama", "phi2", "claude-sonnet", "unpriced"] {
         requests.push(streamed(model, "hello"));
         requests.push(prompt(model, "hello"));
+    }
+    // Dollars are spent by groups too, and a small budget soon has no room.
+    for (key, model) in [(TEAM, "claude-sonnet"), (TEAM, "tinyllama"), (SMALL, "claude-sonnet")] {
+        requests.push(prompt_with_key(model, "hello", key));
     }
     let client = |pause| Load::start(gateway.address, Duration::from_millis(pause), requests.clone());
     vec![client(5), client(20)]
