@@ -579,7 +579,8 @@ local main = dashboard(
       ['Value #H', 'Ends in'],
       ['Value #I', 'Refused'],
     ])
-    + defaults({ decimals: 0 })
+    // So that all columns fit into a window of usual width.
+    + defaults({ decimals: 0, custom+: { minWidth: 80 } })
     + column('Budget', { unit: 'currencyUSD', decimals: 2 })
     + column('Spent', { unit: 'currencyUSD', decimals: 4 })
     + column('Reserved', { unit: 'currencyUSD', decimals: 4 })
