@@ -86,6 +86,21 @@ fn a_request_counts_in_the_window_in_which_it_was_admitted() {
 }
 
 #[test]
+fn a_window_that_ended_without_a_request_shows_nothing_of_before() {
+    let meters = Meters::default();
+    let chain = &meters.chains(&teams(&[limit(Measure::Money, 100, Period::Minute)], &[]), 0)[0];
+    let shown = |now| {
+        let (_, standing, held) = chain.own_standings(now).remove(0);
+        (standing.used, held, standing.left, standing.ends)
+    };
+    let held = chain.reserve(money(30), 58).expect("room");
+    assert_eq!(shown(58), (0, 30, 70, Some(60)));
+    held.settle(money(80));
+    assert_eq!(shown(59), (80, 0, 20, Some(60)));
+    assert_eq!(shown(60), (0, 0, 100, Some(120)));
+}
+
+#[test]
 fn two_threads_at_the_end_of_a_window_lose_nothing() {
     let meters = Meters::default();
     let chain = &meters.chains(&teams(&[limit(Measure::Money, 100, Period::Minute)], &[]), 0)[0];
