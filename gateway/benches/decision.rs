@@ -1,12 +1,17 @@
 //! What one decision costs, as the gateway calls it: each built-in policy, warm and with a fresh instance for each
-//! call, at three prompt sizes; and the example policy in JavaScript and in Python. Prints medians and 99th percentiles;
+//! call, at three prompt sizes; the example policy in JavaScript and in Python; and a key with limits and budgets. Prints medians and 99th percentiles;
 //! compare runs on one machine only.
 
 mod common;
 
+use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use wasmgate_accounts::{
+    Accounts, Amount, GroupSpec, KeyHash, KeySpec, Limit, Measure, Meters, Period, TimeZone, WhenSpent, new_key,
+};
+use wasmgate_base::time::now;
 use wasmgate_bench::figures;
 use wasmgate_policy_host::builtin;
 use wasmgate_policy_host::{GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Policy, Role};
@@ -40,6 +45,62 @@ fn main() {
             row(&policy, language, Isolation::Warm, 300, 3).await;
         }
     });
+    let (p50, p99) = accounts();
+    println!("{:<20} {:<9} {:>8} {:>10} {p50:>9.1} {p99:>9.1}", "key and budgets", "", "", "");
+    figures::note("accounts.request.p50", p50);
+    figures::note("accounts.request.p99", p99);
+}
+
+/// All that a request with a key adds whose group and the one above it have limits and budgets: the key is found, the limits are
+/// looked at, the request is admitted, settled, and told what is left.
+fn accounts() -> (f64, f64) {
+    let key = new_key([7; 32]);
+    let limit = |measure, period| Limit {
+        measure,
+        most: u64::MAX / 2,
+        period,
+        zone: TimeZone::get("Europe/Berlin").expect("a zone"),
+        when_spent: WhenSpent::Reject,
+    };
+    let group = |name: &str, parent: Option<&str>, limits| GroupSpec {
+        name: name.to_owned(),
+        parent: parent.map(str::to_owned),
+        limits,
+        ..GroupSpec::default()
+    };
+    let groups = [
+        group("acme", None, vec![limit(Measure::Money, Period::Month), limit(Measure::Requests, Period::Minute)]),
+        group(
+            "team",
+            Some("acme"),
+            vec![
+                limit(Measure::Money, Period::Day),
+                limit(Measure::Requests, Period::Day),
+                limit(Measure::Tokens, Period::Day),
+            ],
+        ),
+    ];
+    let keys = vec![KeySpec {
+        id: "anna".to_owned(),
+        group: "team".to_owned(),
+        hash: KeyHash::of(key.as_bytes()),
+        previous: None,
+        expires: None,
+        blocked: false,
+    }];
+    let accounts = Accounts::new(&groups, keys).expect("groups and keys");
+    let chains = Meters::default().chains(&accounts, now());
+    let amount = Amount { tokens: 1000, money: 5_000_000 };
+    sampled(|| {
+        let found = accounts.find(black_box(key.as_bytes()), now()).expect("the key");
+        let chain = &chains[accounts.keys()[found].group];
+        chain.check(now()).expect("room");
+        black_box(chain.room(now()));
+        chain.reserve(amount, now()).expect("room").settle(amount);
+        for measure in [Measure::Requests, Measure::Tokens, Measure::Money] {
+            black_box(chain.tightest(measure, now()));
+        }
+    })
 }
 
 /// The example policy in that language; where `make bench` has not built it, it is left out.
@@ -78,6 +139,22 @@ async fn measure(policy: &Policy, hook: Hook, bytes: usize, models: usize) -> (f
         }
         samples.push(began.elapsed());
     }
+    percentiles(samples)
+}
+
+/// Median and 99th percentile of what some work takes, in microseconds.
+fn sampled(mut work: impl FnMut()) -> (f64, f64) {
+    let mut samples = Vec::with_capacity(CALLS);
+    let end = Instant::now() + TIME;
+    while samples.len() < CALLS && Instant::now() < end {
+        let began = Instant::now();
+        work();
+        samples.push(began.elapsed());
+    }
+    percentiles(samples)
+}
+
+fn percentiles(mut samples: Vec<Duration>) -> (f64, f64) {
     samples.sort_unstable();
     let micros = |share: usize| samples[samples.len() * share / 100].as_secs_f64() * 1e6;
     (micros(50), micros(99))

@@ -21,9 +21,9 @@ impl Client {
         Self { stream, came: Vec::new() }
     }
 
-    /// Asks, and reads a whole answer.
-    pub(crate) fn ask(&mut self, body: &str) {
-        self.begin(body);
+    /// Asks with more headers, each with the end of its line, and reads a whole answer.
+    pub(crate) fn ask(&mut self, body: &str, headers: &str) {
+        self.begin(body, headers);
         let head = self.read_to(b"\r\n\r\n");
         assert!(head.starts_with(b"HTTP/1.1 200 "), "the gateway answers: {}", String::from_utf8_lossy(&head));
         let length = content_length(&head);
@@ -34,10 +34,10 @@ impl Client {
     }
 
     /// Asks, and reads nothing yet.
-    pub(crate) fn begin(&mut self, body: &str) {
+    pub(crate) fn begin(&mut self, body: &str, headers: &str) {
         let request = format!(
             "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
+             {headers}content-length: {}\r\n\r\n{body}",
             body.len()
         );
         self.stream.write_all(request.as_bytes()).expect("the gateway reads");

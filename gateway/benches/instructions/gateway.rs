@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use wasmgate_accounts::KeyHash;
 
 use crate::callgrind::{Counted, Report};
 use crate::client::Client;
@@ -14,10 +15,18 @@ use crate::{Case, How, cache, common};
 /// Asks the gateway for so many operations.
 pub(crate) type Drive = fn(&mut Client, &Upstream, u32);
 
-pub(crate) fn cases() -> [Case; 2] {
+/// The case of whole answers, with which the next one is compared.
+pub(crate) const ANSWERS: &str = "gateway, whole answer, 300 B";
+/// The same, of a client with a key, whose group and the one above it have limits and budgets.
+pub(crate) const LIMITED: &str = "gateway, whole answer, key and budgets";
+/// The key.
+const KEY: &str = "wg-0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+
+pub(crate) fn cases() -> [Case; 3] {
     let case = |name, counts, drive| Case { name, counts, how: How::Gateway(drive) };
     [
-        case("gateway, whole answer, 300 B", [128, 1152], answers as Drive),
+        case(ANSWERS, [128, 1152], answers as Drive),
+        case(LIMITED, [128, 1152], limited_answers),
         case("gateway, event of a stream", [500, 8500], events),
     ]
 }
@@ -25,13 +34,20 @@ pub(crate) fn cases() -> [Case; 2] {
 fn answers(client: &mut Client, _: &Upstream, count: u32) {
     let request = request(false);
     for _ in 0..count {
-        client.ask(&request);
+        client.ask(&request, "");
+    }
+}
+
+fn limited_answers(client: &mut Client, _: &Upstream, count: u32) {
+    let (request, key) = (request(false), format!("authorization: Bearer {KEY}\r\n"));
+    for _ in 0..count {
+        client.ask(&request, &key);
     }
 }
 
 /// Each event is sent once the client has the one before, so that all of them go through alone.
 fn events(client: &mut Client, upstream: &Upstream, count: u32) {
-    client.begin(&request(true));
+    client.begin(&request(true), "");
     for _ in 0..count {
         client.event();
         upstream.go_on();
@@ -101,9 +117,16 @@ fn config(upstream: &Upstream) -> String {
          [admin]\nenabled = false\n[reload]\nenabled = false\n\
          [backends.bench]\nkind = \"openai\"\nurl = \"http://{}\"\nlocation = \"local\"\nprobe_interval_seconds = 0\n\
          {models}\
+         [server]\nauth = \"optional\"\n[ledger]\nenabled = false\n\
+         [groups.acme]\ntimezone = \"Europe/Berlin\"\n\
+         limits = {{ usd_per_month = 1_000_000, requests_per_minute = 1_000_000_000 }}\n\
+         [groups.team]\nparent = \"acme\"\n\
+         limits = {{ usd_per_day = 1_000_000, requests_per_day = 1_000_000_000, tokens_per_day = 1_000_000_000 }}\n\
+         [keys.anna]\ngroup = \"team\"\nsha256 = \"{}\"\n\
          [policies.routing]\nbuiltin = \"complexity\"\nlimits = {{ call_time_ms = 10_000 }}\n\
          [policies.cost]\nbuiltin = \"token-cost\"\nlimits = {{ call_time_ms = 10_000 }}\n",
         cache(),
-        upstream.address
+        upstream.address,
+        KeyHash::of(KEY.as_bytes())
     )
 }

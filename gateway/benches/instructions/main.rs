@@ -72,9 +72,13 @@ fn check(wanted: &[&str]) -> ExitCode {
     compile_first();
     let committed = Figures::read();
     let is_wanted = |case: &Case| wanted.is_empty() || wanted.iter().any(|wanted| case.name.contains(wanted));
-    let grown =
-        cases().filter(is_wanted).map(|case| committed.compare(case.name, measure(&case))).filter(|grown| *grown);
-    match grown.count() {
+    let (mut measured, mut grown) = (Vec::new(), 0);
+    for case in cases().filter(is_wanted) {
+        let cost = measure(&case);
+        grown += usize::from(committed.compare(case.name, cost));
+        measured.push((case.name, cost));
+    }
+    match grown + usize::from(adds_too_much(&measured)) {
         0 if wanted.is_empty() => growth::check(),
         0 => ExitCode::SUCCESS,
         grown => {
@@ -82,6 +86,19 @@ fn check(wanted: &[&str]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Allocations that a key, two levels of limits and their budgets may add to a whole answer.
+const MOST_ADDED: f64 = 6.0;
+
+/// Whether a key and budgets add too much to a whole answer.
+fn adds_too_much(measured: &[(&str, Cost)]) -> bool {
+    let of = |name: &str| measured.iter().find(|(known, _)| *known == name).map(|(_, cost)| *cost);
+    let (Some(bare), Some(limited)) = (of(gateway::ANSWERS), of(gateway::LIMITED)) else { return false };
+    let added = limited.allocations - bare.allocations;
+    let instructions = limited.instructions - bare.instructions;
+    println!("a key and budgets add {instructions:.0} instructions and {added:.2} allocations, at most {MOST_ADDED}");
+    added > MOST_ADDED
 }
 
 /// What one operation of a case costs.

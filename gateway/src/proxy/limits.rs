@@ -3,9 +3,11 @@
 //!
 //! A request without a key has no group, and then nothing here is done.
 
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -55,14 +57,11 @@ pub(super) fn reserve(
     let amount = |decision: &Decision, index: usize| expected.of(decision, index);
     let first = decision.ranking.first().map(|&first| amount(decision, first)).unwrap_or_default();
     let whole = if first.money <= room {
-        let fits: Vec<usize> =
-            decision.ranking.iter().copied().filter(|&index| amount(decision, index).money <= room).collect();
-        decision.ranking = fits;
+        keep(decision, |decision, index| amount(decision, index).money <= room);
         most(decision, amount)
     } else {
         // Room may come until the next line. What costs more than the first choice is no fallback then either.
-        let fits = |index: &usize| amount(decision, *index).money <= first.money;
-        decision.ranking = decision.ranking.iter().copied().filter(fits).collect();
+        keep(decision, |decision, index| amount(decision, index).money <= first.money);
         first
     };
     let exceeded = match chain.reserve(whole, now) {
@@ -110,6 +109,13 @@ pub(super) fn reserve_input(in_flight: &mut InFlight, model: usize) -> Result<()
         }
         Err(exceeded) => Err(refused(in_flight, exceeded)),
     }
+}
+
+/// Leaves only the ranked models that fit.
+fn keep(decision: &mut Decision, fits: impl Fn(&Decision, usize) -> bool) {
+    let mut ranking = std::mem::take(&mut decision.ranking);
+    ranking.retain(|&index| fits(decision, index));
+    decision.ranking = ranking;
 }
 
 /// The most that one of the ranked models takes: any may be called, because those that cannot be called are passed over.
@@ -192,29 +198,62 @@ fn until(ends: UnixSeconds) -> Duration {
     Duration::from_secs(ends.saturating_sub(now()))
 }
 
+/// Most headers that `headers` sets.
+pub(super) const HEADERS: usize = 7;
+
 /// Sets the headers in which SDKs and agents read how limits stand, in the words of the client's dialect, and what is left of
 /// a budget.
 pub(super) fn headers(headers: &mut HeaderMap, in_flight: &InFlight) {
     let Some(chain) = in_flight.snapshot().chain(in_flight.record.group) else { return };
     let now = now();
     let is_anthropic = in_flight.record.dialect == Some(Dialect::Anthropic);
+    let mut values = Values::default();
     for measure in [Measure::Requests, Measure::Tokens] {
         let Some(standing) = chain.tightest(measure, now) else { continue };
         let [most, left, reset] = names(is_anthropic, measure);
-        headers.insert(most, HeaderValue::from(standing.most));
-        headers.insert(left, HeaderValue::from(standing.left));
-        let ends = standing.ends.map(|ends| match is_anthropic {
-            true => time::format(ends),
-            false => short(ends.saturating_sub(now)),
-        });
-        if let Some(ends) = ends.and_then(|ends| HeaderValue::from_str(&ends).ok()) {
-            headers.insert(reset, ends);
+        values.add(most, |text| write!(text, "{}", standing.most));
+        values.add(left, |text| write!(text, "{}", standing.left));
+        if let Some(ends) = standing.ends {
+            values.add(reset, |text| match is_anthropic {
+                true => text.write_str(&time::format(ends)),
+                false => short(ends.saturating_sub(now), text),
+            });
         }
     }
-    if let Some(left) = in_flight.snapshot().budget_left(in_flight.record.group, now)
-        && let Ok(left) = HeaderValue::from_str(&left.usd().to_string())
-    {
-        headers.insert(HeaderName::from_static("x-wasmgate-budget-left-usd"), left);
+    if let Some(left) = in_flight.snapshot().budget_left(in_flight.record.group, now) {
+        values.add(HeaderName::from_static("x-wasmgate-budget-left-usd"), |text| write!(text, "{}", left.usd()));
+    }
+    values.insert(headers);
+}
+
+/// Values of headers, in one buffer: each request of a group with limits pays for them.
+#[derive(Default)]
+struct Values {
+    text: String,
+    /// Each header, and where its value ends.
+    ends: [Option<(HeaderName, usize)>; HEADERS],
+    count: usize,
+}
+
+impl Values {
+    fn add(&mut self, name: HeaderName, write: impl FnOnce(&mut String) -> fmt::Result) {
+        if self.text.capacity() == 0 {
+            self.text.reserve(128);
+        }
+        if let (Ok(()), Some(free)) = (write(&mut self.text), self.ends.get_mut(self.count)) {
+            *free = Some((name, self.text.len()));
+            self.count += 1;
+        }
+    }
+
+    fn insert(self, headers: &mut HeaderMap) {
+        let (text, mut from) = (Bytes::from(self.text), 0);
+        for (name, end) in self.ends.into_iter().flatten() {
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(from..end)) {
+                headers.insert(name, value);
+            }
+            from = end;
+        }
     }
 }
 
@@ -238,13 +277,13 @@ fn names(is_anthropic: bool, measure: Measure) -> [HeaderName; 3] {
     names.map(HeaderName::from_static)
 }
 
-/// Seconds as OpenAI writes them: `6m0s`.
-fn short(seconds: u64) -> String {
+/// Writes seconds as OpenAI does: `6m0s`.
+fn short(seconds: u64, text: &mut String) -> fmt::Result {
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
     match (hours, minutes) {
-        (0, 0) => format!("{seconds}s"),
-        (0, _) => format!("{minutes}m{}s", seconds % 60),
-        _ => format!("{hours}h{minutes}m{}s", seconds % 60),
+        (0, 0) => write!(text, "{seconds}s"),
+        (0, _) => write!(text, "{minutes}m{}s", seconds % 60),
+        _ => write!(text, "{hours}h{minutes}m{}s", seconds % 60),
     }
 }
 
@@ -264,6 +303,10 @@ mod tests {
 
     #[test]
     fn times_are_short() {
-        assert_eq!([0, 59, 60, 3599, 3600, 90_061].map(short), ["0s", "59s", "1m0s", "59m59s", "1h0m0s", "25h1m1s"]);
+        let written = |seconds| {
+            let mut text = String::new();
+            short(seconds, &mut text).map(|()| text).expect("a string takes anything")
+        };
+        assert_eq!([0, 59, 60, 3599, 3600, 90_061].map(written), ["0s", "59s", "1m0s", "59m59s", "1h0m0s", "25h1m1s"]);
     }
 }

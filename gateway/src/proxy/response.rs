@@ -45,7 +45,8 @@ pub(crate) fn respond(mut in_flight: InFlight, dialect: Dialect, answer: Answer)
     };
     let mut response = Response::new(ResponseBody::plain(Bytes::new()));
     let headers = response.headers_mut();
-    headers.reserve(HEADERS);
+    let limits = in_flight.snapshot().chain(in_flight.record.group).map_or(0, |_| limits::HEADERS);
+    headers.reserve(HEADERS + limits);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     id_header(headers, &in_flight.record.id);
     routing_headers(headers, &in_flight, cost);
