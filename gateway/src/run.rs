@@ -126,10 +126,11 @@ pub async fn run(
     listening(addr);
     let operators = async {
         if let Some((listener, _)) = admin_listener {
-            let (metrics_of, stats_of) = (Arc::clone(&gateway), Arc::clone(&gateway));
+            let [metrics_of, stats_of, health_of] = [(); 3].map(|()| Arc::clone(&gateway));
             let pages = admin::Pages {
                 metrics: Box::new(move || proxy::metrics_page(&metrics_of)),
                 stats: Box::new(move || proxy::stats_page(&stats_of)),
+                health: Box::new(move || proxy::health_page(&health_of)),
             };
             admin::serve(listener, Operator(operator), admin.token, pages, stop.clone()).await;
         }
@@ -227,5 +228,8 @@ fn tell(gateway: &Gateway, pooling: bool, addr: SocketAddr, admin: Option<(Socke
     tracing::info!(
         "try: curl http://{addr}/api/v1/chat -d '{{\"prompt\": \"What is Rust?\"}}' -H 'content-type: application/json'"
     );
-    tracing::info!("try: curl http://{addr}/metrics");
+    let metrics = if snapshot.shows_operators_pages() { Some(addr) } else { admin.map(|(addr, _)| addr) };
+    if let Some(addr) = metrics {
+        tracing::info!("try: curl http://{addr}/metrics");
+    }
 }

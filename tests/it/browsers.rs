@@ -1,5 +1,6 @@
 //! Web pages as clients: a page of another origin spends nothing and reads nothing, unless the operator allows it.
 
+use serde_json::json;
 use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::{Response, request_to};
@@ -140,5 +141,13 @@ fn metrics_can_be_for_operators_alone() {
         let _ = gateway.get(path).expect(404);
         let _ = gateway.admin_get(path).expect(200);
     }
-    let _ = gateway.get("/health").expect(200);
+    assert_eq!(gateway.get("/health").expect(200).json(), json!({"status": "healthy"}));
+    // With keys, an operator says so to have them here.
+    let key = format!("[groups.team]\n[keys.anna]\ngroup = \"team\"\nsha256 = \"{}\"", "0".repeat(64));
+    for (server, status) in [("", 404), ("auth = \"optional\"", 200), ("metrics_for_clients = true", 200)] {
+        let gateway = Gateway::setup().top(&key).server(server).start();
+        let _ = gateway.get("/metrics").expect(status);
+        assert_eq!(gateway.get("/health").expect(200).json()["models"].is_array(), status == 200, "{server}");
+        let _ = gateway.admin_get("/metrics").expect(200);
+    }
 }

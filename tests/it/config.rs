@@ -265,6 +265,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# [backends.ollama.timeouts]", "[backends.ollama.timeouts]")
         .replace("# fault = ", "fault = ")
         .replace("# token_file = ", "token_file = ")
+        .replace("# metrics_for_clients = ", "metrics_for_clients = ")
         .replace("# name = ", "name = ")
         .replace("# max_output_tokens = ", "max_output_tokens = ")
         .replace("# capabilities = ", "capabilities = ")

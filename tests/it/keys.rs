@@ -99,9 +99,13 @@ fn a_request_without_a_valid_key_is_refused_in_the_form_of_its_dialect() {
         let _ = gateway.get(path).expect(401);
         refused += 1.0;
     }
-    for path in ["/", "/health", "/api/version", "/api/hello", "/metrics"] {
-        let _ = gateway.get(path).expect(200);
+    for path in ["/", "/health", "/api/version", "/api/hello"] {
+        let page = gateway.get(path).expect(200).text();
+        let names = ["tinyllama", "phi2", "local-sim", "complexity", "team", "/metrics"];
+        assert!(names.iter().all(|name| !page.contains(name)), "{path}: {page}");
     }
+    assert_eq!(gateway.get("/health").json(), json!({"status": "healthy"}));
+    assert_eq!(gateway.admin_get("/health").expect(200).json()["models"][1]["name"], "phi2");
     gateway.wait_metric("api_gateway_rejected_requests_total", &[("reason", "unauthorized")], refused);
 }
 
@@ -127,7 +131,7 @@ fn a_key_admits_wherever_an_sdk_puts_it_and_is_nowhere_to_be_read() {
     assert_eq!(metrics.value("api_gateway_group_requests_total", &[("group", "narrow")]), 0.0);
     let line = gateway.wait_for_ending("finished");
     assert_eq!((&line["group"], &line["key"]), (&json!("team"), &json!("anna")));
-    let page = gateway.get("/metrics").text();
+    let page = gateway.admin_get("/metrics").expect(200).text();
     let log = gateway.log_to_its_end().join("\n");
     for text in [ANNA, &KeyHash::of(ANNA.as_bytes()).to_string(), "sk-other"] {
         assert!(!page.contains(text) && !log.contains(text), "{text}");

@@ -66,6 +66,8 @@ pub struct Pages {
     pub metrics: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// The JSON of `/api/v1/stats`.
     pub stats: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
+    /// The JSON of `/health`, in detail.
+    pub health: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
 }
 
 /// The state that all requests share.

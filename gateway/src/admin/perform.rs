@@ -71,6 +71,7 @@ async fn tell(admin: &Admin, route: Route, slot: &str) -> Result<Bytes, Problem>
         Route::OpenApi => return Ok(Bytes::from_static(OPENAPI.as_bytes())),
         Route::Metrics => (admin.pages.metrics)(),
         Route::Stats => (admin.pages.stats)(),
+        Route::Health => (admin.pages.health)(),
         Route::History => json_text::json(&json!({"history": status(admin).await?.history})),
         Route::Policy => json_text::json(&one(status(admin).await?, slot)?),
         _ => json_text::json(&status(admin).await?),

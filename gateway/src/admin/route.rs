@@ -11,6 +11,7 @@ pub(super) enum Route {
     OpenApi,
     Metrics,
     Stats,
+    Health,
     History,
     Policies,
     Policy,
@@ -24,11 +25,12 @@ pub(super) enum Route {
 }
 
 /// Each route: its method, its path with `{slot}` for a slot's name, and its variant.
-pub(super) const TABLE: [(Method, &str, Route); 14] = [
+pub(super) const TABLE: [(Method, &str, Route); 15] = [
     (Method::GET, "/", Route::Welcome),
     (Method::GET, "/openapi.json", Route::OpenApi),
     (Method::GET, "/metrics", Route::Metrics),
     (Method::GET, "/api/v1/stats", Route::Stats),
+    (Method::GET, "/health", Route::Health),
     (Method::GET, "/history", Route::History),
     (Method::GET, "/policies", Route::Policies),
     (Method::GET, "/policies/{slot}", Route::Policy),
@@ -102,6 +104,7 @@ impl Route {
             | Self::OpenApi
             | Self::Metrics
             | Self::Stats
+            | Self::Health
             | Self::History
             | Self::Policies
             | Self::Policy => return None,

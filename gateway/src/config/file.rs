@@ -105,7 +105,7 @@ struct ServerFile {
     // The older name of `cors.origins`.
     allowed_origins: Option<Vec<String>>,
     allowed_hosts: Vec<String>,
-    metrics_for_clients: bool,
+    metrics_for_clients: Option<bool>,
     ca_file: Option<PathBuf>,
 }
 
@@ -145,7 +145,7 @@ impl Default for ServerFile {
             cors: CorsFile::default(),
             allowed_origins: None,
             allowed_hosts: Vec::new(),
-            metrics_for_clients: true,
+            metrics_for_clients: None,
             ca_file: None,
         }
     }

@@ -173,8 +173,9 @@ pub struct Server {
     pub cors: Cors,
     /// Names by which clients may call a gateway that listens on a loopback address, besides `localhost`.
     pub allowed_hosts: Vec<String>,
-    /// Whether clients may read metrics and totals. Operators always may, on the admin listener.
-    pub metrics_for_clients: bool,
+    /// Whether clients may read metrics, totals and the health of each backend, which name models and groups; `None`: if
+    /// requests need no key. Operators always may, on the admin listener.
+    pub metrics_for_clients: Option<bool>,
 }
 
 /// Settings of the log.

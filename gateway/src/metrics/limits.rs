@@ -72,7 +72,10 @@ impl Budgets {
     fn new(families: &mut Families) -> Self {
         let mut gauges = |name, help| families.ratios(name, help, &BUDGET);
         Self {
-            limit: gauges("api_gateway_budget_limit_usd", "The most that a group may spend in a period, in US dollars."),
+            limit: gauges(
+                "api_gateway_budget_limit_usd",
+                "The most that a group may spend in a period, in US dollars.",
+            ),
             spent: gauges(
                 "api_gateway_budget_spent_usd",
                 "What a group has spent of its budget in the current period, in US dollars, by requests that ended.",

@@ -57,19 +57,15 @@ impl Page {
         let snapshot = &caller.snapshot;
         let mut status = StatusCode::OK;
         let body: Vec<u8> = match self {
-            Self::Alive => json_text::json(&json!({
-                "name": "wasmgate",
-                "version": env!("CARGO_PKG_VERSION"),
-                "status": "alive",
-                "models": "/api/v1/models",
-                "health": "/health",
-                "metrics": "/metrics",
-            })),
+            Self::Alive => alive(snapshot),
             Self::Health => {
                 if !is_healthy(snapshot) {
                     status = StatusCode::SERVICE_UNAVAILABLE;
                 }
-                json_text::json(&health(gateway, snapshot))
+                match snapshot.shows_operators_pages() {
+                    true => health_page(gateway),
+                    false => json_text::json(&json!({"status": health_word(snapshot)})),
+                }
             }
             Self::Metrics => return metrics_response(gateway, &head.headers).await,
             Self::Models => json_text::json(&own_models(&caller)),
@@ -110,6 +106,30 @@ fn is_healthy(snapshot: &Snapshot) -> bool {
     snapshot.catalog.backends().iter().any(|backend| backend.health().state() != HealthState::Down)
 }
 
+fn health_word(snapshot: &Snapshot) -> &'static str {
+    if is_healthy(snapshot) { "healthy" } else { "unhealthy" }
+}
+
+fn alive(snapshot: &Snapshot) -> Vec<u8> {
+    let mut page = json!({
+        "name": "wasmgate",
+        "version": env!("CARGO_PKG_VERSION"),
+        "status": "alive",
+        "models": "/api/v1/models",
+        "health": "/health",
+    });
+    if snapshot.shows_operators_pages() {
+        page["metrics"] = json!("/metrics");
+    }
+    json_text::json(&page)
+}
+
+/// The text of `/health`, in JSON and in detail.
+#[must_use]
+pub fn health_page(gateway: &Gateway) -> Vec<u8> {
+    json_text::json(&health(gateway, &gateway.serving.snapshot()))
+}
+
 fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
     let backends = snapshot.catalog.backends().iter().map(|backend| {
         json!({
@@ -142,7 +162,7 @@ fn health(gateway: &Gateway, snapshot: &Snapshot) -> Value {
         })
     };
     json!({
-        "status": if is_healthy(snapshot) { "healthy" } else { "unhealthy" },
+        "status": health_word(snapshot),
         "version": env!("CARGO_PKG_VERSION"),
         "wasmtime": wasmgate_policy_host::WASMTIME_VERSION,
         "uptime_seconds": gateway.started.elapsed().as_secs(),

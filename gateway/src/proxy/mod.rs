@@ -43,7 +43,7 @@ pub use body::ResponseBody;
 use caller::Caller;
 use gateway::Gateway;
 use in_flight::InFlight;
-pub use introspect::{metrics_page, stats_page};
+pub use introspect::{health_page, metrics_page, stats_page};
 use origin::Page;
 use response::{refuse, wrong_method};
 use routes::{Route, dialect_of, unknown};
@@ -93,11 +93,13 @@ async fn route(
     page: &Page,
 ) -> Response<ResponseBody> {
     let (path, limits) = (head.uri.path(), &snapshot.limits);
-    let found = Route::find(path).filter(|route| limits.metrics_for_clients || !route.is_for_operators());
-    let Some(route) = found else {
-        let failure = Failure::new(Kind::UnknownRoute, unknown(path));
-        return refuse(InFlight::new(gateway), dialect_of(path), &failure);
-    };
+    let absent = |message| refuse(InFlight::new(gateway), dialect_of(path), &Failure::new(Kind::UnknownRoute, message));
+    let Some(route) = Route::find(path) else { return absent(unknown(path)) };
+    if route.is_for_operators() && !snapshot.shows_operators_pages() {
+        let message =
+            "this page is on the admin listener; `metrics_for_clients = true` in [server] serves it here as well";
+        return absent(message.to_owned());
+    }
     if page.is_preflight {
         return page.preflight(route.allowed(), &head.headers, &limits.cors);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::backend::Catalog;
-use crate::config::{Access, OnFailure, Server};
+use crate::config::{Access, Auth, OnFailure, Server};
 use crate::metrics::{GroupMetrics, ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
 use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES, Size};
 use crate::rollout::slot::Slot;
@@ -214,6 +214,12 @@ impl Snapshot {
     #[must_use]
     pub fn chain(&self, group: Option<usize>) -> Option<&Chain> {
         self.chains.get(group?)
+    }
+
+    /// Whether clients may read the pages that name models and groups, and need no key.
+    #[must_use]
+    pub fn shows_operators_pages(&self) -> bool {
+        self.limits.metrics_for_clients.unwrap_or(self.access.auth != Auth::Required)
     }
 
     /// What is left at a time of the tightest budget of a group and those above it; `None`: they have none.

@@ -93,7 +93,8 @@ impl Listener {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let token = token.map(|token| Token::new(token).unwrap());
-        let pages = Pages { metrics: Box::new(|| b"up 1\n".to_vec()), stats: Box::new(|| b"{}".to_vec()) };
+        let text = |text: &'static [u8]| Box::new(move || text.to_vec());
+        let pages = Pages { metrics: text(b"up 1\n"), stats: text(b"{}"), health: text(b"{}") };
         let serving = tokio::spawn(serve(listener, operator, token, pages, stop.clone()));
         let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
         Self { address, http, asked, gate, log, stop, serving, _subscriber: subscriber }
