@@ -229,7 +229,6 @@ pub(crate) fn facts() -> Facts {
         },
         echo: None,
         tool_names: None,
-        seal: None,
     }
 }
 
