@@ -22,6 +22,7 @@ use crate::proxy::gateway::Gateway;
 use crate::rollout::api::Operator;
 use crate::server;
 use crate::telemetry;
+use crate::telemetry::decisions::Decisions;
 use wasmgate_base::paths::cache_folder;
 use wasmgate_policy_host::{Loader, LoaderOptions};
 
@@ -112,10 +113,12 @@ pub async fn run(
         true => config.ledger_folder().map_err(|error| StartError::Failed(error.to_string()))?,
         false => None,
     };
+    let decisions = config.decisions.clone();
     let lifecycle = Control::begin(config, loader).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
     let ledger = ledger_folder.and_then(|folder| telemetry::ledger::open(&folder, &serving.snapshot()));
-    let gateway = Arc::new(Gateway::new(serving, metrics, ledger, files, listen.ip().is_loopback()));
+    let decisions = Decisions::open(&decisions, |_| ());
+    let gateway = Arc::new(Gateway::new(serving, metrics, ledger, decisions, files, listen.ip().is_loopback()));
     let (listener, addr) = reserved.listen()?;
     let admin_listener = admin_reserved.map(Reserved::listen).transpose()?;
     tell(&gateway, pooling, addr, admin_listener.as_ref().map(|(_, addr)| (*addr, admin.token.is_some())));
@@ -144,6 +147,9 @@ pub async fn run(
     let _ = lifecycle.await;
     if let Some(ledger) = &gateway.ledger {
         ledger.flush(telemetry::ledger::FLUSH);
+    }
+    if let Some(decisions) = &gateway.decisions {
+        decisions.flush();
     }
     tracing::info!(in_flight = gateway.in_flight.load(std::sync::atomic::Ordering::Relaxed), "stopped");
     Ok(())

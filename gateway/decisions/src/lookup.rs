@@ -14,7 +14,7 @@ use crate::models::ModelTable;
 use crate::read::{read_decisions, read_lines};
 use crate::record::{CONTENT, Decision, FEEDBACK, Feedback};
 use crate::segment::{self, Segment, Stream};
-use crate::time::Moment;
+use crate::time::{Moment, arrival};
 
 /// The longest time between a request's arrival and its line that a look-up considers.
 const LONGEST_REQUEST: Duration = Duration::from_secs(6 * 3600);
@@ -22,13 +22,6 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(6 * 3600);
 const SEGMENTS: usize = 256;
 /// Most segments that one page reads; the next page reads on.
 const SEGMENTS_OF_PAGE: usize = 16;
-
-/// When a request arrived, as its id says: ids are UUIDs of version 7, which begin with the time. `None` if it is no such id.
-fn arrival(id: &str) -> Option<Moment> {
-    let is_hex = |byte: u8| byte.is_ascii_hexdigit();
-    let fits = id.len() == 32 && id.bytes().all(is_hex) && id.as_bytes()[12] == b'7';
-    fits.then(|| u64::from_str_radix(&id[..12], 16).ok()).flatten().map(Moment)
-}
 
 /// The segments that may have lines of a request, oldest first.
 fn segments_of(folder: &Path, stream: Stream, id: &str, within: Duration) -> io::Result<Vec<Segment>> {

@@ -51,6 +51,9 @@ pub struct RowPrice {
     /// Input written to a prompt cache; policies do not see it.
     #[serde(default)]
     pub cache_write: Option<u64>,
+    /// Thinking, where the provider counts it apart; policies do not see it.
+    #[serde(default)]
+    pub reasoning: Option<u64>,
 }
 
 /// A table as a line.
@@ -67,10 +70,10 @@ const CAPABILITIES: [(&str, Capabilities); 3] = [
 ];
 
 impl ModelTable {
-    /// The table of the models of a configuration; `cache_prices` gives what a model charges for reading from and writing to
-    /// its prompt cache, in nano-dollars for a million tokens.
+    /// The table of the models of a configuration; `further_prices` gives what a model charges for reading from and writing to
+    /// its prompt cache and for thinking, in nano-dollars for a million tokens.
     #[must_use]
-    pub fn of(models: &Models, cache_prices: impl Fn(usize) -> Option<[u64; 2]>) -> Self {
+    pub fn of(models: &Models, further_prices: impl Fn(usize) -> Option<[u64; 3]>) -> Self {
         let row = |(at, model): (usize, &Model)| ModelRow {
             name: model.name.clone(),
             backend: model.backend.clone(),
@@ -79,12 +82,13 @@ impl ModelTable {
                 Location::Cloud => "cloud".to_owned(),
             },
             price: model.price.map(|price| {
-                let cache = cache_prices(at);
+                let further = further_prices(at);
                 RowPrice {
                     input: price.input,
                     output: price.output,
-                    cache_read: cache.map(|[read, _]| read),
-                    cache_write: cache.map(|[_, write]| write),
+                    cache_read: further.map(|[read, ..]| read),
+                    cache_write: further.map(|[_, write, _]| write),
+                    reasoning: further.map(|[.., reasoning]| reasoning),
                 }
             }),
             context_window: model.context_window,

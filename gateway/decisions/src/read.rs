@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use serde::de::DeserializeOwned;
 
 use crate::content::Content;
@@ -112,10 +113,16 @@ pub(crate) fn read_decisions(
     mut each: impl FnMut(Decision, &Arc<ModelTable>) -> ControlFlow<()>,
 ) -> io::Result<(Report, Stopped)> {
     let mut tables: Vec<Arc<ModelTable>> = Vec::new();
+    let table_mark = Finder::new(br#""kind":"models""#);
     lines(segment, |report, line| {
+        // A look-up wants one line of many.
+        let wanted = wanted(line);
+        if !wanted && table_mark.find(line).is_none() {
+            return ControlFlow::Continue(());
+        }
         match kind(line, report).as_deref() {
             Some(MODELS) => tables.extend(parse::<TableLine>(line, report).map(|table| Arc::new(table.table()))),
-            Some(DECISION) if wanted(line) => {
+            Some(DECISION) if wanted => {
                 let Some(decision) = parse::<Decision>(line, report) else { return ControlFlow::Continue(()) };
                 let Some(table) = tables.iter().rfind(|table| table.id() == decision.models_id) else {
                     report.damaged += 1;
@@ -138,8 +145,8 @@ pub(crate) fn read_lines<T: DeserializeOwned>(
     mut each: impl FnMut(T) -> ControlFlow<()>,
 ) -> io::Result<(Report, Stopped)> {
     lines(segment, |report, line| {
-        if kind(line, report).as_deref() == Some(of)
-            && wanted(line)
+        if wanted(line)
+            && kind(line, report).as_deref() == Some(of)
             && let Some(parsed) = parse(line, report)
         {
             report.lines += 1;

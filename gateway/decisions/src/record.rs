@@ -301,8 +301,11 @@ pub struct Call {
     pub cache_read_tokens: u64,
     /// Input tokens written to a prompt cache.
     pub cache_write_tokens: u64,
-    /// Output tokens.
+    /// Output tokens, thinking included.
     pub output_tokens: u64,
+    /// Those of the output that were thinking, as far as the backend counts them apart.
+    #[serde(default)]
+    pub reasoning_tokens: u64,
     /// Whether the backend reported all tokens. If not, the gateway estimated some.
     pub reported: bool,
     /// In nano-dollars; `null` if the model is unpriced.

@@ -18,6 +18,12 @@ impl Moment {
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// When a request arrived, as its id says: ids are UUIDs of version 7, which begin with the time. 1970 if it is no such id.
+    #[must_use]
+    pub fn of_id(id: &str) -> Self {
+        arrival(id).unwrap_or_default()
+    }
+
     /// This moment less `by`.
     #[must_use]
     pub fn before(self, by: Duration) -> Self {
@@ -56,6 +62,13 @@ impl Moment {
             format!("{}-{}-{}:{}:{}", part(0..4)?, part(4..6)?, part(6..11)?, part(11..13)?, part(13..name.len())?);
         Self::parse(&text)
     }
+}
+
+/// When a request arrived; `None` if this is no id of a request.
+pub(crate) fn arrival(id: &str) -> Option<Moment> {
+    let is_hex = |byte: u8| byte.is_ascii_hexdigit();
+    let fits = id.len() == 32 && id.bytes().all(is_hex) && id.as_bytes()[12] == b'7';
+    fits.then(|| u64::from_str_radix(&id[..12], 16).ok()).flatten().map(Moment)
 }
 
 impl fmt::Display for Moment {

@@ -117,6 +117,12 @@ impl Policy {
         settings::in_force(&self.manifest, self.pool.settings())
     }
 
+    /// SHA-256 of the settings in force, defaults and made tiers included, in hex.
+    #[must_use]
+    pub fn settings_digest(&self) -> String {
+        settings::digest(&self.manifest, self.pool.settings())
+    }
+
     /// The measurements of the samples at load.
     #[must_use]
     pub fn probed(&self) -> Probed {

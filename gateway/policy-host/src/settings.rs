@@ -2,11 +2,12 @@
 
 use serde_json::Value as Json;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::contract::types::{Manifest, Meaning, Setting, Value};
 use crate::models::Naming;
 use crate::script;
+use wasmgate_base::digest::sha256;
 
 /// The operator's settings by name, in the types that the manifest asks for.
 pub type Settings = HashMap<String, Value>;
@@ -76,6 +77,18 @@ pub(super) fn with_tiers(mut given: Settings, naming: &Naming) -> Settings {
 pub(super) fn in_force(manifest: &Manifest, settings: &Settings) -> serde_json::Map<String, Json> {
     let value = |setting: &Setting| json(settings.get(&setting.name).unwrap_or(&setting.default));
     manifest.settings.iter().map(|setting| (setting.name.clone(), value(setting))).collect()
+}
+
+/// SHA-256 of the settings in force, in hex.
+pub(super) fn digest(manifest: &Manifest, settings: &Settings) -> String {
+    let value = |setting: &Setting| match settings.get(&setting.name).unwrap_or(&setting.default) {
+        Value::Text(text) => Json::from(text.as_str()),
+        other => json(other),
+    };
+    let all: BTreeMap<&str, Json> =
+        manifest.settings.iter().map(|setting| (setting.name.as_str(), value(setting))).collect();
+    // It has only texts and finite numbers, so that it can be written.
+    sha256(&serde_json::to_vec(&all).unwrap_or_default())
 }
 
 fn json(value: &Value) -> Json {

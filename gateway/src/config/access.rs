@@ -6,12 +6,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use wasmgate_accounts::{
-    Accounts, GroupSpec, KeyHash, KeySpec, MAX_DEPTH, Mistake, Place, Previous, TimeZone, WhenSpent, time,
+    Accounts, Group, GroupSpec, KeyHash, KeySpec, MAX_DEPTH, Mistake, Place, Previous, TimeZone, WhenSpent, time,
 };
 use wasmgate_base::nearest::close;
 use wasmgate_base::range::Range;
+use wasmgate_decisions::Keep;
 
 use super::checks::{check_labels, check_name};
+use super::decisions::{ContentFile, KeepContent};
 use super::limits::{LimitsFile, Reserve};
 use super::problem::{Code, Problems, Wrong, wrong};
 use crate::backend::Model;
@@ -28,6 +30,8 @@ pub struct Access {
     pub accounts: Arc<Accounts>,
     /// What requests of groups with a budget reserve.
     pub reserve: Reserve,
+    /// What of their prompts the decision log keeps.
+    pub keep_content: KeepContent,
 }
 
 /// Whether requests need a key.
@@ -96,6 +100,7 @@ pub(super) struct GroupFile {
     when_spent: WhenSpentFile,
     #[serde(default)]
     allow_unpriced: bool,
+    content: Option<ContentFile>,
 }
 
 #[derive(Deserialize)]
@@ -120,6 +125,7 @@ pub(super) fn mean_access(
     groups: IndexMap<String, GroupFile>,
     keys: IndexMap<String, KeyFile>,
     reserve: Reserve,
+    keep: Keep,
     models: &[Model],
     problems: &mut Problems,
 ) -> Access {
@@ -144,6 +150,7 @@ pub(super) fn mean_access(
         None => Auth::Unset,
     };
     let zones: Vec<TimeZone> = groups.keys().map(|name| zone(&groups, name, problems)).collect();
+    let own: Vec<Option<Keep>> = groups.values().map(|group| group.content.map(ContentFile::mean)).collect();
     let groups = groups.into_iter().zip(zones);
     let groups: Vec<GroupSpec> =
         groups.map(|((name, group), zone)| mean_group(name, group, &zone, models, problems)).collect();
@@ -162,7 +169,9 @@ pub(super) fn mean_access(
             problems.add(wrong(&["groups", &group.name], Code::Conflict, found, "at least one"));
         }
     }
-    Access { auth, accounts: Arc::new(accounts), reserve }
+    let nearest = |group: &Group| group.chain.iter().find_map(|&at| own.get(at).copied().flatten()).unwrap_or(keep);
+    let keep_content = KeepContent { others: keep, groups: accounts.groups().iter().map(nearest).collect() };
+    Access { auth, accounts: Arc::new(accounts), reserve, keep_content }
 }
 
 /// The time zone of a group: its own, or that of the nearest group above it that has one, or UTC.

@@ -14,6 +14,7 @@ use super::admin::AdminFile;
 use super::backends::{BackendFile, mean_backend};
 use super::checks::is_header_name;
 use super::cors::CorsFile;
+use super::decisions::DecisionsFile;
 use super::document;
 use super::egress::{Shared, mean_roots};
 use super::limits::BudgetsFile;
@@ -40,6 +41,7 @@ struct File {
     reload: ReloadFile,
     log: LogFile,
     ledger: LedgerFile,
+    decisions: DecisionsFile,
     backends: IndexMap<String, BackendFile>,
     models: IndexMap<String, ModelFile>,
     groups: IndexMap<String, GroupFile>,
@@ -59,6 +61,7 @@ impl Default for File {
             reload: ReloadFile::default(),
             log: LogFile::default(),
             ledger: LedgerFile::default(),
+            decisions: DecisionsFile::default(),
             backends: IndexMap::new(),
             models: IndexMap::new(),
             groups: IndexMap::new(),
@@ -292,7 +295,13 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
         backends.extend(mean_backend(name, backend, &shared, problems));
     }
     let models = mean_models(file.models, &backends, problems);
-    let access = mean_access(auth, file.groups, file.keys, file.budgets.mean(), &models, problems);
+    let keep = file.decisions.content.mean();
+    let access = mean_access(auth, file.groups, file.keys, file.budgets.mean(), keep, &models, problems);
+    let decisions = file.decisions.mean(folder, problems);
+    if decisions.dir.is_none() && access.keep_content.any() {
+        let found = "texts are to be kept, and no decision log is";
+        problems.warn(wrong(&["decisions", "dir"], Code::Unused, found, "the path of a folder"));
+    }
     if let Some(Err(message)) = listen.map(|listen| access.auth.check_reach(listen)) {
         problems.add(wrong(&["listen"], Code::Conflict, message, ""));
     }
@@ -324,6 +333,7 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
         state_dir: file.state_dir.map(|path| folder.join(path)),
         cache_dir: file.cache_dir.map(|path| folder.join(path)),
         ledger: file.ledger.enabled,
+        decisions,
         log: Log { format: file.log.format, level: file.log.level, requests: file.log.requests },
         backends,
         models,

@@ -9,6 +9,7 @@ mod admin;
 mod backends;
 mod checks;
 mod cors;
+mod decisions;
 mod document;
 mod egress;
 mod elsewhere;
@@ -46,6 +47,7 @@ pub use access::{Access, Auth};
 pub use address::listen_address;
 pub use admin::Admin;
 pub use cors::Cors;
+pub use decisions::{Decisions, KeepContent};
 pub use limits::Reserve;
 pub use log_filter::{WrongFilter, check_filter};
 pub use problem::{Code, ConfigError, Problem, Severity};
@@ -96,6 +98,8 @@ pub struct Config {
     pub cache_dir: Option<PathBuf>,
     /// Whether the gateway keeps a ledger of what requests with a key used.
     pub ledger: bool,
+    /// The decision log.
+    pub decisions: Decisions,
 }
 
 /// Hot reload: how the gateway applies changes of files while it serves.
@@ -390,6 +394,7 @@ impl Config {
                 ("state_dir", format!("{:?}", config.state_dir)),
                 ("cache_dir", format!("{:?}", config.cache_dir)),
                 ("ledger.enabled", format!("{}", config.keeps_ledger())),
+                ("decisions", format!("{:?}", config.decisions)),
             ]
         };
         fixed(self).into_iter().zip(fixed(new)).filter(|(old, new)| old.1 != new.1).map(|(old, _)| old.0).collect()

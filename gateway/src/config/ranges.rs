@@ -3,7 +3,7 @@
 use wasmgate_base::range::Range;
 use wasmgate_policy_host::GivenLimits;
 
-use super::{access, backends, cors, file, limits, models, policies};
+use super::{access, backends, cors, decisions, file, limits, models, policies};
 use crate::backend::retry::Retries;
 use crate::backend::{BreakerSettings, QueueSettings, SimSettings, TimeoutsFile};
 use crate::rollout::analysis::{AbortRules, BreakerRules};
@@ -15,6 +15,7 @@ const TABLES: &[(&str, Ranges)] = &[
     ("server", file::SERVER),
     ("server.cors", cors::RANGES),
     ("reload", file::RELOAD),
+    ("decisions", decisions::RANGES),
     ("backends.*", backends::RANGES),
     ("backends.*.timeouts", TimeoutsFile::RANGES),
     ("backends.*.retries", Retries::RANGES),

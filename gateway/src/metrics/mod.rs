@@ -5,6 +5,7 @@
 //! not for each request. This module must not know: the snapshot, the record of a request.
 
 mod buckets;
+mod decisions;
 mod expected;
 mod groups;
 pub mod labels;
@@ -56,6 +57,7 @@ pub struct Metrics {
     groups: groups::Groups,
     limits: limits::Limits,
     ledger: ledger::Entries,
+    decisions: decisions::Lines,
     upstreams: upstreams::Upstreams,
     policies: Policies,
     shadows: shadows::Shadows,
@@ -84,6 +86,7 @@ impl Metrics {
             groups: groups::Groups::new(&mut families),
             limits: limits::Limits::new(&mut families),
             ledger: ledger::Entries::new(&mut families),
+            decisions: decisions::Lines::new(&mut families),
             upstreams: upstreams::Upstreams::new(&mut families),
             policies: Policies::new(&mut families),
             shadows: shadows::Shadows::new(&mut families),

@@ -76,7 +76,10 @@ async fn prepare(
     }
     in_flight.record.stream = chat.stream;
     let inbound = Inbound { dialect, chat: &chat, headers };
-    let mut decision = gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await?;
+    in_flight.record.wants_decided = gateway.decisions.is_some();
+    let decided = gateway.router.decide(&mut in_flight.record, &snapshot, inbound).await;
+    in_flight.keep_text(&chat);
+    let mut decision = decided?;
     limits::reserve(in_flight, &mut decision, chat.max_tokens)?;
     let script = headers.get(SIM_HEADER).map(|value| Script::parse(value.as_bytes())).transpose();
     let script = script.map_err(|wrong| Failure::new(Kind::BadRequest, wrong))?.map(Box::new);

@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::net::files::Files;
 use crate::routing::Router;
 use crate::state::{Serving, Snapshot};
+use crate::telemetry::decisions::Decisions;
 use wasmgate_ledger::Ledger;
 
 /// See the module.
@@ -39,6 +40,8 @@ pub struct Gateway {
     pub watchdog: Watchdog,
     /// The ledger of what requests with a key used, if one is kept.
     pub ledger: Option<Ledger>,
+    /// The decision log, if one is kept.
+    pub decisions: Option<Decisions>,
     /// When the gateway started.
     pub started: Instant,
 }
@@ -51,6 +54,7 @@ impl Gateway {
         serving: Arc<Serving>,
         metrics: Arc<Metrics>,
         ledger: Option<Ledger>,
+        decisions: Option<Decisions>,
         files: Files,
         is_loopback: bool,
     ) -> Self {
@@ -67,6 +71,7 @@ impl Gateway {
             memory: Arc::default(),
             watchdog: Watchdog::default(),
             ledger,
+            decisions,
             started: Instant::now(),
         }
     }

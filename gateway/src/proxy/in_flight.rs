@@ -12,11 +12,13 @@ use super::caller::Caller;
 use super::gateway::Gateway;
 use crate::error::{Failure, Kind};
 use crate::metrics::labels::{Abandonment, Ending};
+use crate::routing::Router;
 use crate::state::Snapshot;
 use crate::telemetry;
 use crate::telemetry::Record;
 use wasmgate_accounts::{Group, Reservation};
 use wasmgate_base::time::now;
+use wasmgate_dialect::chat::Chat;
 
 /// A record that must be closed, and the request's permit.
 pub(super) struct InFlight {
@@ -109,6 +111,14 @@ impl InFlight {
         Arc::clone(self.slow_client.get_or_insert_default())
     }
 
+    /// Hands the texts of a decided chat to the decision log, if the operator wants them to be kept.
+    pub(super) fn keep_text(&self, chat: &Chat) {
+        if let Some(decisions) = self.gateway.decisions.as_ref().filter(|_| self.record.decided.is_some()) {
+            let keep = self.snapshot.access.keep_content.of(self.record.group);
+            decisions.text(&self.record.id, keep, || chat.texts().map(str::len).sum(), || Router::texts(chat));
+        }
+    }
+
     /// Closes the record with a failure.
     pub(super) fn fail(&mut self, failure: &Failure) {
         self.record.detail.clone_from(if failure.detail.is_empty() { &failure.message } else { &failure.detail });
@@ -138,6 +148,9 @@ impl InFlight {
                 ledger.append(entry);
             }
             telemetry::observe(&self.gateway.metrics, &self.record, &self.snapshot, ending);
+            if let Some(decisions) = &self.gateway.decisions {
+                decisions.closed(&self.record, &self.snapshot, ending);
+            }
             // A request that named its model says nothing about a policy that had nothing to choose.
             if let Some(by) = self.record.follows().filter(|_| self.record.choices > 1) {
                 match ending {

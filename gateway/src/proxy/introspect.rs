@@ -226,6 +226,11 @@ pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
     if let Some(ledger) = &gateway.ledger {
         gateway.metrics.set_ledger(ledger.status().written(), ledger.status().lost());
     }
+    if let Some(decisions) = &gateway.decisions {
+        let totals = decisions.totals();
+        let dropped = [totals.queue_full, totals.disk, totals.texts_dropped];
+        gateway.metrics.set_decision_log([totals.written, dropped[0], dropped[1], dropped[2]]);
+    }
     gateway.metrics.set_buffered(gateway.memory.used());
     gateway.metrics.set_limits(gateway.limit(&snapshot), snapshot.limits.max_buffered_bytes);
     gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.serving.live())

@@ -14,6 +14,7 @@ use crate::error::{Failure, Kind};
 use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation};
 use crate::state::{DEFAULT_NAME, Decider, Serving, Snapshot};
 use crate::telemetry::Record;
+use crate::telemetry::decisions::Decided;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_policy_host::{
     Breaker, Candidate, CostEstimate, FailureClass, Health, Models, Observation, PolicyFailure, Request, Verdict,
@@ -85,11 +86,20 @@ impl Routing<'_> {
         let passed = record.started.elapsed();
         let mut candidates: Vec<Candidate> =
             self.permitted.iter().map(|&index| candidate(index, &models[index], passed)).collect();
-        let estimated = self.estimate(record, &candidates).await?;
+        let estimated = match self.estimate(record, &candidates).await {
+            Ok(estimated) => estimated,
+            Err(failure) => {
+                self.note_decided(record, candidates, None, None);
+                return Err(failure);
+            }
+        };
         for (candidate, estimate) in candidates.iter_mut().zip(estimated.iter().flatten()) {
             candidate.estimate = Some(*estimate);
         }
-        let decided = self.route(record, &candidates).await.map(|decision| self.with_named_first(decision));
+        let mut verdict = None;
+        let decided = self.route(record, &candidates, &mut verdict).await;
+        let by_default = decided.as_ref().ok().filter(|_| record.by_default).map(|decision| decision.ranking.clone());
+        let decided = decided.map(|decision| self.with_named_first(decision));
         // Shadows are compared with the active policy, not with its canary.
         let by_active = match (&record.routed_by, &self.snapshot.routing.active) {
             (Some(by), Some(active)) => Arc::ptr_eq(by, active),
@@ -105,7 +115,23 @@ impl Routing<'_> {
                 Actual { model, named: self.named, estimates: estimated },
             );
         }
+        self.note_decided(record, candidates, verdict, by_default);
         decided
+    }
+
+    /// Notes what was asked and answered, if the decision log wants to know it.
+    fn note_decided(
+        &self,
+        record: &mut Record,
+        candidates: Vec<Candidate>,
+        verdict: Option<Verdict>,
+        by_default: Option<Vec<usize>>,
+    ) {
+        if record.wants_decided {
+            let request = wasmgate_decisions::Request::of(&self.request);
+            let by_default = by_default.unwrap_or_default();
+            record.decided = Some(Arc::new(Decided { request, candidates, verdict, by_default }));
+        }
     }
 
     /// The cost policy's estimate of each candidate; `None` if it is disabled, or failed and is not fail-closed.
@@ -147,13 +173,23 @@ impl Routing<'_> {
         decision
     }
 
-    async fn route(&self, record: &mut Record, candidates: &[Candidate]) -> Result<Decision, Failure> {
+    /// `verdict` gets what the policy answered, if the decision log wants to know it.
+    async fn route(
+        &self,
+        record: &mut Record,
+        candidates: &[Candidate],
+        verdict: &mut Option<Verdict>,
+    ) -> Result<Decision, Failure> {
         let estimates = candidates.iter().map(|candidate| candidate.estimate).collect();
         let reason = match self.snapshot.routing.pick(self.header, self.sticks()) {
             None => "no routing policy is enabled: the first usable model in the configured order",
             Some(decider) => {
                 record.routed_by = Some(Arc::clone(decider));
-                match self.ask(record, decider, candidates).await {
+                let answer = self.ask(record, decider, candidates).await;
+                if record.wants_decided {
+                    *verdict = answer.as_ref().ok().cloned();
+                }
+                match answer {
                     Ok(Verdict::Route(decision)) => {
                         record.score = decision.complexity.map(rounded);
                         record.complexity = decision.tier.map_or(Complexity::Unknown, Complexity::from);

@@ -28,7 +28,7 @@ use wasmgate_base::time::now;
 use wasmgate_base::tokens::{IMAGE_TOKENS, TokenEstimator};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
-use wasmgate_policy_host::LAST_MODEL;
+use wasmgate_policy_host::{LAST_MODEL, Role};
 
 /// Ranks models for requests.
 #[derive(Debug)]
@@ -113,6 +113,12 @@ impl Router {
             session: key.as_deref(),
         };
         routing.decide(record).await
+    }
+
+    /// The messages of a chat as policies see them, for the decision log.
+    #[must_use]
+    pub fn texts(chat: &Chat) -> Vec<(Role, String)> {
+        view::messages(chat).map(|(role, text)| (role, text.into_owned())).collect()
     }
 
     /// Remembers which model answered a request's conversation.

@@ -56,6 +56,32 @@ pub(super) fn limits(chain: &Chain, now: UnixSeconds) -> Vec<policy_host::Limit>
     Measure::ALL.into_iter().zip(chain.standings(now)).filter_map(limit).collect()
 }
 
+/// Each message's role and text, its text parts joined by a line break.
+pub(super) fn messages(chat: &Chat) -> impl Iterator<Item = (policy_host::Role, Cow<'_, str>)> {
+    chat.messages.iter().map(|message| {
+        let role = match message.role {
+            Role::System => policy_host::Role::System,
+            Role::User => policy_host::Role::User,
+            Role::Assistant => policy_host::Role::Assistant,
+            Role::Tool => policy_host::Role::Tool,
+        };
+        let mut texts = message.parts.iter().filter_map(Part::text);
+        let text = match (texts.next(), texts.next()) {
+            (None, _) => Cow::Borrowed(""),
+            (Some(only), None) => Cow::Borrowed(only),
+            (Some(first), Some(second)) => {
+                let mut joined = format!("{first}\n{second}");
+                for text in texts {
+                    joined.push('\n');
+                    joined.push_str(text);
+                }
+                Cow::Owned(joined)
+            }
+        };
+        (role, text)
+    })
+}
+
 impl<'a> View<'a> {
     /// The view of a request; `allowed` are the headers that policies may see, `group` that of its key, whose labels replace
     /// headers of the same name, `pinned` is why only one backend can answer.
@@ -67,28 +93,6 @@ impl<'a> View<'a> {
         group: Option<&'a Group>,
         pinned: Option<PinReason>,
     ) -> Self {
-        let messages = chat.messages.iter().map(|message| {
-            let role = match message.role {
-                Role::System => policy_host::Role::System,
-                Role::User => policy_host::Role::User,
-                Role::Assistant => policy_host::Role::Assistant,
-                Role::Tool => policy_host::Role::Tool,
-            };
-            let mut texts = message.parts.iter().filter_map(Part::text);
-            let text = match (texts.next(), texts.next()) {
-                (None, _) => Cow::Borrowed(""),
-                (Some(only), None) => Cow::Borrowed(only),
-                (Some(first), Some(second)) => {
-                    let mut joined = format!("{first}\n{second}");
-                    for text in texts {
-                        joined.push('\n');
-                        joined.push_str(text);
-                    }
-                    Cow::Owned(joined)
-                }
-            };
-            (role, text)
-        });
         let of_group = group.map_or(&[][..], |group| &group.labels).iter().map(|(name, value)| (&**name, &**value));
         let free = |name: &&String| group.is_none_or(|group| group.label(name).is_none());
         let sent = allowed.iter().filter(free);
@@ -104,7 +108,7 @@ impl<'a> View<'a> {
             needs.structured_output = true;
         }
         let hints = pinned.map(|reason| (policy_host::PINNED, reason.as_str())).into_iter().collect();
-        Self { messages: messages.collect(), labels: labels.collect(), hints, images, needs }
+        Self { messages: messages(chat).collect(), labels: labels.collect(), hints, images, needs }
     }
 
     /// The messages, in the form of the policy contract.

@@ -119,6 +119,8 @@ pub struct Version {
     pub label: String,
     /// The beginning of its spec's digest, which changes with its component, settings and limits.
     pub revision: String,
+    /// SHA-256 of the settings in force, in hex.
+    pub settings_digest: String,
     /// Limits its log lines about failures.
     pub failure_lines: LogLimit,
     /// Recent outcomes, for the automatic rollback.
@@ -135,6 +137,7 @@ impl Version {
     pub fn new(policy: Policy, version: String, revision: String) -> Self {
         let label = format!("{}@{version}", policy.manifest().name);
         Self {
+            settings_digest: policy.settings_digest(),
             policy,
             version,
             label,

@@ -4,6 +4,7 @@
 
 mod access_log;
 mod billing;
+pub mod decisions;
 pub mod gauges;
 pub mod ledger;
 mod observe;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::billing::Bill;
+use super::decisions::Decided;
 use crate::backend::Sent;
 use crate::error::Reason;
 use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation, HedgeResult, Unaccounted};
@@ -68,6 +69,10 @@ pub struct Record {
     pub costed_by: Option<Arc<Decider>>,
     /// The routing policy that was picked.
     pub routed_by: Option<Arc<Decider>>,
+    /// Whether the decision log wants to know what is decided.
+    pub wants_decided: bool,
+    /// What was decided, for the decision log.
+    pub decided: Option<Arc<Decided>>,
     /// Why only one backend could answer.
     pub pinned: Option<PinReason>,
     /// How many models the policies could choose from.
@@ -147,6 +152,8 @@ impl Record {
             routing_took: None,
             costed_by: None,
             routed_by: None,
+            wants_decided: false,
+            decided: None,
             pinned: None,
             choices: 0,
             cost_evaluation: None,
