@@ -23,6 +23,7 @@ mod contract;
 mod crash;
 mod dashboards;
 mod deadlines;
+mod decisions;
 mod drill;
 mod egress;
 mod exam;
