@@ -135,7 +135,7 @@ fn a_failure_a_fallback_a_denial_and_the_default_are_told_apart() {
 
     let gateway = logging().guest("denies").start();
     let denied = decision_of(&gateway, &gateway.chat("hello").expect(403));
-    assert_eq!((denied.verdict.kind, denied.chosen, denied.outcome.model), (VerdictKind::Deny, None, None));
+    assert_eq!((denied.verdict.kind, &denied.chosen, &denied.outcome.model), (VerdictKind::Deny, &None, &None));
     assert!(denied.verdict.code.is_some() && denied.outcome.ending == "rejected", "{:?}", denied.outcome);
 
     let gateway = logging().guest("passes").start();
