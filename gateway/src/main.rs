@@ -51,6 +51,8 @@ enum Command {
     Keys(cli::keys::Keys),
     /// Read what requests with a key used.
     Ledger(cli::ledger::Ledger),
+    /// Explain a request: what the policies saw and said, what was tried, what it cost.
+    Explain(cli::explain::Explain),
     /// Inspect and operate the policies of a running gateway.
     Policies(cli::policies::Policies),
     /// Develop a policy: create, inspect, test, run and benchmark it.
@@ -121,6 +123,7 @@ fn main() -> ExitCode {
         Command::Init(init) => return cli::init::run(&init),
         Command::Keys(keys) => return cli::keys::run(&keys),
         Command::Ledger(ledger) => return cli::ledger::run(&ledger),
+        Command::Explain(explain) => return cli::explain::run(&explain),
         Command::Policies(policies) => return cli::policies::run(&policies),
         Command::Policy(policy) => return cli::policy::run(policy),
         Command::Health(health) => return cli::health::run(&health),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wasmgate_accounts::KeyHash;
-use wasmgate_decisions::{Content, CostBasis, Decision, ModelTable, VerdictKind, read, read_contents};
+use wasmgate_decisions::{Content, CostBasis, Decision, ModelTable, VerdictKind, find_feedback, read, read_contents};
 use wasmgate_tests::backend::{Backend, Reply};
-use wasmgate_tests::gateway::{Gateway, Setup};
+use wasmgate_tests::gateway::{Gateway, Setup, run};
 use wasmgate_tests::http::{Response, request};
 use wasmgate_tests::real;
 use wasmgate_tests::wait::until;
@@ -237,6 +237,66 @@ fn what_is_wrong_in_the_table_is_named() {
     }
     let unused = Gateway::setup().top("[decisions]\ncontent = \"full\"").check();
     assert!(unused.text().contains("decisions.dir"), "{}", unused.text());
+}
+
+#[test]
+fn operators_can_have_a_request_explained() {
+    let failing = Backend::start(|_| Reply::json(500, &json!({})));
+    let answering = Backend::start(|_| Reply::json(200, &Dialect::OpenAi.answer("hi", USAGE)));
+    let setup = logging().routing("builtin = \"cheapest-healthy\"");
+    let gateway = setup.model("first", Dialect::OpenAi, &failing).model("other", Dialect::OpenAi, &answering).start();
+    let answer = gateway.chat("hello").expect(200);
+    let _ = decision_of(&gateway, &answer);
+    let (id, config) = (answer.header("x-wasmgate-request-id"), gateway.path("wasmgate.toml"));
+    let explain = |more: &[&str]| run(&[&["explain", "--config", config.to_str().unwrap()], more].concat());
+    let expected = [
+        "cheapest-healthy@",
+        "route to first, other",
+        "failed    first: ",
+        "finished, model other",
+        "texts     not kept",
+    ];
+    explain(&[id]).expect(0, &expected);
+    let all: Value = serde_json::from_str(&explain(&[id, "--json"]).stdout).unwrap();
+    assert_eq!((&all["decision"]["id"], &all["content"], &all["feedback"]), (&json!(id), &json!(null), &json!([])));
+    let unknown = id.replace(|c: char| c.is_ascii_digit(), "7");
+    explain(&[&unknown]).expect(1, &["no decision on this request"]);
+    run(&["explain", id]).expect(2, &["--folder FOLDER"]);
+}
+
+#[test]
+fn clients_say_what_an_answer_of_their_own_group_was_worth() {
+    let gateway = logging().top(&groups(&[("acme", ""), ("rival", "")])).start();
+    let answer = chat(&gateway, "acme", "hello").expect(200);
+    let id = answer.header("x-wasmgate-request-id").to_owned();
+    let say = |group: &str, body: &Value| {
+        let key = key(group);
+        let headers = [("content-type", "application/json"), ("x-api-key", &*key)];
+        gateway.send(request("POST", "/v1/feedback", &headers, body.to_string().as_bytes()))
+    };
+    let _ = say("acme", &json!({"request_id": id, "score": 0.25, "source": "judge"})).expect(202);
+    let _ = say("acme", &json!({"request_id": id, "score": 1})).expect(202);
+    gateway.wait_metric("api_gateway_feedback_total", &[], 2.0);
+    let refused = say("rival", &json!({"request_id": id, "score": 1})).expect(404);
+    let unknown = say("rival", &json!({"request_id": "../../etc/passwd", "score": 1})).expect(404);
+    // Nobody learns which ids there are.
+    assert_eq!(refused.json()["error"]["message"], unknown.json()["error"]["message"]);
+    for wrong in [
+        json!({"request_id": id, "score": 2}),
+        json!({"score": 1}),
+        json!({"request_id": id, "score": 1, "source": ""}),
+    ] {
+        let _ = say("acme", &wrong).expect(400);
+    }
+    let headers = [("content-type", "application/json")];
+    let _ = gateway.send(request("POST", "/v1/feedback", &headers, b"{}")).expect(401);
+    let scores = until("both lines", || {
+        let found = find_feedback(&gateway.path("log"), &id).unwrap();
+        (found.len() == 2).then(|| found.into_iter().map(|said| (said.score, said.source)).collect::<Vec<_>>())
+    });
+    assert_eq!(scores, [(0.25, "judge".to_owned()), (1.0, "client".to_owned())]);
+    assert_eq!(gateway.metrics().value("api_gateway_feedback_total", &[]), 2.0);
+    let _ = Gateway::setup().start().post("/v1/feedback", &json!({"request_id": id, "score": 1})).expect(404);
 }
 
 #[test]

@@ -93,6 +93,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_budget_window_seconds", "gauge", &["group", "period"], false),
     ("api_gateway_budget_window_remaining_seconds", "gauge", &["group", "period"], false),
     ("api_gateway_decision_log_lines_total", "counter", &["result"], true),
+    ("api_gateway_feedback_total", "counter", &[], true),
     ("api_gateway_ledger_entries_total", "counter", &["result"], true),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),

@@ -1,4 +1,4 @@
-//! The metric of the decision log: lines written, and what was dropped.
+//! The metrics of the decision log: lines written, what was dropped, and feedback.
 
 use prometheus::{IntCounter, IntCounterVec};
 
@@ -8,6 +8,7 @@ use super::register::Families;
 #[derive(Debug)]
 pub(super) struct Lines {
     results: [IntCounter; 4],
+    feedback: IntCounter,
 }
 
 const RESULTS: [&str; 4] = ["written", "queue_full", "disk_error", "no_room_for_text"];
@@ -20,11 +21,18 @@ impl Lines {
              (disk_error), or too many texts waited (no_room_for_text).",
             &["result"],
         );
-        Self { results: RESULTS.map(|result| lines.with_label_values(&[result])) }
+        let feedback =
+            families.counter("api_gateway_feedback_total", "Feedback on answers that the decision log took.");
+        Self { results: RESULTS.map(|result| lines.with_label_values(&[result])), feedback }
     }
 }
 
 impl super::Metrics {
+    /// Counts feedback that was taken.
+    pub fn feedback(&self) {
+        self.decisions.feedback.inc();
+    }
+
     /// Updates what became of the decision log's lines since the start: written, queue full, disk error, no room for text.
     pub fn set_decision_log(&self, totals: [u64; 4]) {
         let _scrape = self.lock_scrape();

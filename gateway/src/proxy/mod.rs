@@ -7,6 +7,7 @@ mod chat;
 mod count;
 mod embeddings;
 mod explain;
+mod feedback;
 mod gzip;
 mod introspect;
 mod models;
@@ -124,6 +125,7 @@ async fn route(
         Route::Explain => Box::pin(explain::serve(begin(caller), &head.headers, body)).await,
         Route::Embeddings(form) => Box::pin(embeddings::serve(begin(caller), form, &head.headers, body)).await,
         Route::CountTokens => Box::pin(count::serve(begin(caller), &head.headers, body)).await,
+        Route::Feedback => Box::pin(feedback::serve(begin(caller), &head.headers, body)).await,
         Route::Show => Box::pin(models::show(begin(caller), &head.headers, body)).await,
         Route::Model => models::one(gateway, caller, &head),
         Route::Stored(_) => Box::pin(stored::serve(begin(caller), &head.method, &head.uri)).await,

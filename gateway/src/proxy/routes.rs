@@ -21,6 +21,8 @@ pub(super) enum Route {
     Embeddings(Form),
     /// How many tokens a prompt has.
     CountTokens,
+    /// What a client says of an answer.
+    Feedback,
     /// What a model can do, as Ollama's clients ask.
     Show,
     /// A model, as the SDKs list it.
@@ -31,7 +33,7 @@ pub(super) enum Route {
     Page(Page),
 }
 
-const ROUTES: [(&str, Route); 23] = [
+const ROUTES: [(&str, Route); 24] = [
     ("/api/v1/chat", Route::Chat(Dialect::Native)),
     ("/v1/chat/completions", Route::Chat(Dialect::OpenAi)),
     ("/v1/responses", Route::Chat(Dialect::Responses)),
@@ -41,6 +43,7 @@ const ROUTES: [(&str, Route); 23] = [
     ("/v1/completions", Route::Chat(Dialect::Completions)),
     ("/api/generate", Route::Chat(Dialect::Generate)),
     ("/v1/messages/count_tokens", Route::CountTokens),
+    ("/v1/feedback", Route::Feedback),
     ("/v1/embeddings", Route::Embeddings(Form::OpenAi)),
     ("/api/embed", Route::Embeddings(Form::Ollama)),
     ("/api/embeddings", Route::Embeddings(Form::OllamaSingle)),
@@ -75,7 +78,7 @@ impl Route {
     pub(super) fn needs_key(self) -> bool {
         match self {
             Self::Page(page) => page.names_models(),
-            Self::Chat(_) | Self::Explain | Self::Embeddings(_) | Self::CountTokens => true,
+            Self::Chat(_) | Self::Explain | Self::Embeddings(_) | Self::CountTokens | Self::Feedback => true,
             Self::Show | Self::Model | Self::Stored(_) => true,
         }
     }
@@ -83,7 +86,9 @@ impl Route {
     /// The methods that the route accepts, as the `Allow` header lists them.
     pub(super) fn allowed(self) -> &'static str {
         match self {
-            Self::Chat(_) | Self::Explain | Self::Embeddings(_) | Self::CountTokens | Self::Show => "POST",
+            Self::Chat(_) | Self::Explain | Self::Embeddings(_) | Self::CountTokens | Self::Feedback | Self::Show => {
+                "POST"
+            }
             Self::Stored(stored) => stored.allowed(),
             Self::Page(_) | Self::Model => "GET, HEAD",
         }
