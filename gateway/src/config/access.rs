@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::Deserialize;
 use wasmgate_accounts::{
-    Accounts, Group, GroupSpec, KeyHash, KeySpec, MAX_DEPTH, Mistake, Place, Previous, TimeZone, WhenSpent, time,
+    Accounts, GroupSpec, KeyHash, KeySpec, MAX_DEPTH, Mistake, Place, Previous, TimeZone, WhenSpent, time,
 };
 use wasmgate_base::nearest::close;
 use wasmgate_base::range::Range;
@@ -150,7 +150,8 @@ pub(super) fn mean_access(
         None => Auth::Unset,
     };
     let zones: Vec<TimeZone> = groups.keys().map(|name| zone(&groups, name, problems)).collect();
-    let own: Vec<Option<Keep>> = groups.values().map(|group| group.content.map(ContentFile::mean)).collect();
+    let own = groups.iter().filter_map(|(name, group)| Some((name.clone(), group.content?.mean())));
+    let keep_content = KeepContent { others: keep, groups: own.collect() };
     let groups = groups.into_iter().zip(zones);
     let groups: Vec<GroupSpec> =
         groups.map(|((name, group), zone)| mean_group(name, group, &zone, models, problems)).collect();
@@ -169,8 +170,6 @@ pub(super) fn mean_access(
             problems.add(wrong(&["groups", &group.name], Code::Conflict, found, "at least one"));
         }
     }
-    let nearest = |group: &Group| group.chain.iter().find_map(|&at| own.get(at).copied().flatten()).unwrap_or(keep);
-    let keep_content = KeepContent { others: keep, groups: accounts.groups().iter().map(nearest).collect() };
     Access { auth, accounts: Arc::new(accounts), reserve, keep_content }
 }
 

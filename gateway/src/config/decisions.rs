@@ -1,10 +1,12 @@
 //! `[decisions]`: whether and where the gateway keeps the decision log, and what of prompts it keeps. A group may choose the latter
 //! for itself and the groups below it.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use wasmgate_accounts::Accounts;
 use wasmgate_base::range::Range;
 use wasmgate_decisions::{Keep, Retention};
 
@@ -26,21 +28,27 @@ pub struct Decisions {
 pub struct KeepContent {
     /// Of requests without a group.
     pub others: Keep,
-    /// Of the requests of each group, by position in the accounts.
-    pub groups: Vec<Keep>,
+    /// Of the requests of groups that choose for themselves, by name.
+    pub groups: HashMap<String, Keep>,
 }
 
 impl KeepContent {
-    /// What is kept of a request of the group at a position.
+    /// What is kept of a request of the group at a position: as it or the nearest group above it chose.
     #[must_use]
-    pub fn of(&self, group: Option<usize>) -> Keep {
-        group.and_then(|group| self.groups.get(group)).copied().unwrap_or(self.others)
+    pub fn of(&self, accounts: &Accounts, group: Option<usize>) -> Keep {
+        if self.groups.is_empty() {
+            return self.others;
+        }
+        let groups = accounts.groups();
+        let chain = group.and_then(|group| groups.get(group)).map_or(&[][..], |group| &group.chain);
+        let own = |at: &usize| self.groups.get(&*groups.get(*at)?.name).copied();
+        chain.iter().find_map(own).unwrap_or(self.others)
     }
 
     /// Whether anything is kept of any request.
     #[must_use]
     pub fn any(&self) -> bool {
-        self.others != Keep::None || self.groups.iter().any(|keep| *keep != Keep::None)
+        self.others != Keep::None || self.groups.values().any(|keep| *keep != Keep::None)
     }
 }
 

@@ -114,7 +114,8 @@ impl InFlight {
     /// Hands the texts of a decided chat to the decision log, if the operator wants them to be kept.
     pub(super) fn keep_text(&self, chat: &Chat) {
         if let Some(decisions) = self.gateway.decisions.as_ref().filter(|_| self.record.decided.is_some()) {
-            let keep = self.snapshot.access.keep_content.of(self.record.group);
+            let access = &self.snapshot.access;
+            let keep = access.keep_content.of(&access.accounts, self.record.group);
             decisions.text(&self.record.id, keep, || chat.texts().map(str::len).sum(), || Router::texts(chat));
         }
     }
