@@ -20,10 +20,12 @@ use crate::net::files::{Files, raise_limit};
 use crate::proxy;
 use crate::proxy::gateway::Gateway;
 use crate::rollout::api::Operator;
+use crate::rollout::slot::Slot;
 use crate::server;
 use crate::telemetry;
 use crate::telemetry::decisions::Decisions;
 use wasmgate_base::paths::cache_folder;
+use wasmgate_decisions::{Input, ModelTable};
 use wasmgate_policy_host::{Loader, LoaderOptions};
 
 /// Operator requests that may wait for the control task.
@@ -117,7 +119,9 @@ pub async fn run(
     let lifecycle = Control::begin(config, loader).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
     let ledger = ledger_folder.and_then(|folder| telemetry::ledger::open(&folder, &serving.snapshot()));
-    let decisions = Decisions::open(&decisions, |_| ());
+    let readers: Arc<admin::Readers> = Arc::default();
+    let published = Arc::clone(&readers);
+    let decisions = Decisions::open(&decisions, move |decision| published.publish(decision));
     let gateway = Arc::new(Gateway::new(serving, metrics, ledger, decisions, files, listen.ip().is_loopback()));
     let (listener, addr) = reserved.listen()?;
     let admin_listener = admin_reserved.map(Reserved::listen).transpose()?;
@@ -134,6 +138,8 @@ pub async fn run(
                 metrics: Box::new(move || proxy::metrics_page(&metrics_of)),
                 stats: Box::new(move || proxy::stats_page(&stats_of)),
                 health: Box::new(move || proxy::health_page(&health_of)),
+                decisions: decision_log(&gateway),
+                readers: Arc::clone(&readers),
             };
             admin::serve(listener, Operator(operator), admin.token, pages, stop.clone()).await;
         }
@@ -153,6 +159,32 @@ pub async fn run(
     }
     tracing::info!(in_flight = gateway.in_flight.load(std::sync::atomic::Ordering::Relaxed), "stopped");
     Ok(())
+}
+
+/// The decision log as operators read it, with the policies that serve.
+fn decision_log(gateway: &Arc<Gateway>) -> Option<Arc<admin::DecisionLog>> {
+    let folder = gateway.decisions.as_ref()?.folder().to_owned();
+    let (flushed, serves) = (Arc::clone(gateway), Arc::clone(gateway));
+    let flush = move || flushed.decisions.iter().for_each(Decisions::flush);
+    let policy = move |slot: &Slot| {
+        let name = slot.to_string();
+        let snapshot = serves.serving.snapshot();
+        let decider = Arc::clone(snapshot.routing.all().find(|decider| decider.metrics.labels.slot == name)?);
+        let policy = &decider.version.policy;
+        Some(admin::LoadedPolicy {
+            label: decider.version.label.clone(),
+            digest: policy.digest().to_owned(),
+            reads: policy.reads().clone(),
+            ask: Box::new(move |input: Input, table: Arc<ModelTable>| {
+                Box::pin(async move {
+                    let lists = input.request.lists();
+                    let request = input.request.request(&lists);
+                    decider.version.policy.route(&request, table.models(), &input.candidates).await
+                })
+            }),
+        })
+    };
+    Some(Arc::new(admin::DecisionLog::new(folder, flush, policy)))
 }
 
 /// Connections that the kernel keeps until the gateway accepts them.

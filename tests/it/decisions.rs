@@ -10,7 +10,7 @@ use wasmgate_accounts::KeyHash;
 use wasmgate_decisions::{Content, CostBasis, Decision, ModelTable, VerdictKind, find_feedback, read, read_contents};
 use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, Setup, run};
-use wasmgate_tests::http::{Response, request};
+use wasmgate_tests::http::{Response, Stream, request, request_to};
 use wasmgate_tests::real;
 use wasmgate_tests::wait::until;
 use wasmgate_tests::wire::{Dialect, Usage, ask};
@@ -262,6 +262,111 @@ fn operators_can_have_a_request_explained() {
     let unknown = id.replace(|c: char| c.is_ascii_digit(), "7");
     explain(&[&unknown]).expect(1, &["no decision on this request"]);
     run(&["explain", id]).expect(2, &["--folder FOLDER"]);
+}
+
+#[test]
+fn operators_page_through_decisions_and_see_no_text() {
+    let tables = [("acme", "content = \"full\""), ("rival", "")];
+    let gateway = logging().top(&groups(&tables)).start();
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        let group = if number == 2 { "rival" } else { "acme" };
+        ids.push(chat(&gateway, group, "a secret prompt").expect(200).header("x-wasmgate-request-id").to_owned());
+    }
+    let page = |query: &str| {
+        let answer = gateway.admin_get(&format!("/decisions{query}")).expect(200);
+        assert!(!answer.text().contains("secret"), "{}", answer.text());
+        answer.json()
+    };
+    let of = |page: &Value| -> Vec<String> {
+        let decisions = page["decisions"].as_array().unwrap();
+        decisions.iter().map(|decision| decision["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let newest: Vec<String> = ids.iter().rev().cloned().collect();
+    assert_eq!(of(&page("")), newest);
+    let (mut seen, mut query) = (Vec::new(), "?limit=2".to_owned());
+    loop {
+        let page = page(&query);
+        seen.extend(of(&page));
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("?limit=2&cursor={next}");
+    }
+    assert_eq!(seen, newest);
+    assert_eq!(of(&page("?group=rival")), [ids[2].clone()]);
+    for (query, count) in [
+        ("?policy=complexity", 5),
+        ("?policy=nobody", 0),
+        ("?outcome=finished", 5),
+        ("?outcome=failed", 0),
+        ("?since=2026-01-01T00:00:00Z", 5),
+        ("?since=2999-01-01T00:00:00Z", 0),
+        ("?model=claude-sonnet&group=nobody", 0),
+    ] {
+        assert_eq!(of(&page(query)).len(), count, "{query}");
+    }
+    for wrong in ["?limit=0", "?limit=1001", "?since=yesterday", "?cursor=x", "?grup=acme"] {
+        let _ = gateway.admin_get(&format!("/decisions{wrong}")).expect(400);
+    }
+    let one = gateway.admin_get(&format!("/decisions/{}", ids[0])).expect(200);
+    assert!(!one.text().contains("secret"));
+    assert_eq!((&one.json()["decision"]["id"], &one.json()["content"]), (&json!(ids[0]), &json!("full")));
+    let _ = gateway.admin_get("/decisions/0123").expect(404);
+    // Without a log there is nothing to see, and the answer says how to get one.
+    let without = Gateway::setup().start();
+    assert!(without.admin_get("/decisions").expect(409).text().contains("decisions.dir"));
+}
+
+#[test]
+fn another_policy_is_asked_about_the_same_request() {
+    let shadow = "[policies.routing.shadows.cheap]\nbuiltin = \"cheapest-healthy\"";
+    let tables = [("acme", "content = \"full\""), ("rival", "")];
+    let gateway = logging().top(shadow).top(&groups(&tables)).start();
+    let ask_about = |group: &str, slot: &str| {
+        let answer = chat(&gateway, group, "Prove that there are infinitely many primes").expect(200);
+        let decision = decision_of(&gateway, &answer);
+        let headers = [("content-type", "application/json")];
+        let body = json!({"slot": slot}).to_string();
+        (
+            decision.clone(),
+            gateway.admin_send("POST", &format!("/decisions/{}/ask", decision.id), &headers, body.as_bytes()),
+        )
+    };
+    // One that reads no text can always be asked.
+    let (_, cheap) = ask_about("rival", "routing.shadows.cheap");
+    let cheap = cheap.expect(200).json();
+    assert_eq!((&cheap["verdict"]["kind"], &cheap["failure"]), (&json!("route"), &json!(null)));
+    // The policy that decided decides the same again, where it can read the same text.
+    let (decision, again) = ask_about("acme", "routing");
+    let again = again.expect(200).json();
+    assert_eq!(again["same_first_choice"], true);
+    assert_eq!(again["verdict"], serde_json::to_value(&decision.verdict).unwrap());
+    let (_, unread) = ask_about("rival", "routing");
+    assert!(unread.expect(409).text().contains("was not kept"));
+    for (slot, status) in [("routing.canary", 404), ("cost", 404), ("nowhere", 404)] {
+        let (_, refused) = ask_about("acme", slot);
+        let _ = refused.expect(status);
+    }
+}
+
+#[test]
+fn operators_follow_decisions_as_they_are_made() {
+    let gateway = logging().start();
+    let address = gateway.admin.to_string();
+    let asked = request_to(&address, "GET", "/decisions/stream", &[], b"");
+    let mut stream = Stream::open(gateway.admin, &asked);
+    for _ in 0..3 {
+        let answer = gateway.chat("hello").expect(200);
+        let event = loop {
+            let event = stream.event().expect("an event");
+            if event.contains("data: ") {
+                break event;
+            }
+        };
+        assert!(event.contains("event: decision"), "{event}");
+        assert!(event.contains(answer.header("x-wasmgate-request-id")), "{event}");
+    }
+    // It does not hold up the end of the process.
+    let _ = gateway.log_to_its_end();
 }
 
 #[test]

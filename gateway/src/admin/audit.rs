@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use hyper::Method;
 
 use super::reply::{Kind, Problem};
-use super::route::Found;
+use super::route::{Found, Route};
 
 /// Longest part of a slot's name in the log, in characters. A stranger may send a name of any length.
 const MAX_SLOT_CHARS: usize = 64;
@@ -25,10 +25,11 @@ struct Open {
 }
 
 impl Audit {
-    /// Opens the audit entry of a request. Reading is not an action.
+    /// Opens the audit entry of a request. Reading is not an action, nor is asking a policy again.
     pub(super) fn open(method: &Method, found: &Found<'_>, remote: SocketAddr) -> Self {
         let (action, slot) = match found {
             _ if method == Method::GET || method == Method::HEAD => return Self { open: None },
+            Found::Route { route: Route::Ask, .. } => return Self { open: None },
             Found::Route { route, slot } => (route.action().unwrap_or("unknown"), *slot),
             Found::WrongMethod { slot, .. } => ("unknown", *slot),
             Found::Nothing { .. } => ("unknown", ""),

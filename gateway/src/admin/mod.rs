@@ -7,10 +7,12 @@
 
 mod access;
 mod audit;
+mod decisions;
 mod input;
 mod perform;
 mod reply;
 mod route;
+mod stream;
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -37,8 +39,11 @@ use crate::net::{Bounds, Workers, accept_until};
 use crate::rollout::api::Operator;
 use access::Access;
 use audit::Audit;
+pub use decisions::{DecisionLog, LoadedPolicy};
 use reply::{Kind, Problem};
 use route::{Found, Route};
+use stream::Events;
+pub use stream::Readers;
 
 /// The API's OpenAPI 3.1 description.
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -68,7 +73,14 @@ pub struct Pages {
     pub stats: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// The JSON of `/health`, in detail.
     pub health: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
+    /// The decision log; `None`: none is kept.
+    pub decisions: Option<Arc<DecisionLog>>,
+    /// Who reads new decisions.
+    pub readers: Arc<Readers>,
 }
+
+/// The body of an answer.
+type Answer = Either<Full<Bytes>, Events>;
 
 /// The state that all requests share.
 struct Admin {
@@ -111,8 +123,10 @@ pub async fn serve(
             async move {
                 let failed = |_| reply::refuse(&Problem::new(Kind::Internal, "the gateway failed to answer"));
                 let answered = answered.await.unwrap_or_else(failed);
-                drop(busy);
-                Ok::<_, Infallible>(answered)
+                Ok::<_, Infallible>(answered.map(|body| match body {
+                    Either::Left(whole) => Either::Left(whole),
+                    Either::Right(events) => Either::Right(events.over(busy)),
+                }))
             }
         });
         async move {
@@ -126,11 +140,12 @@ pub async fn serve(
         }
     })
     .await;
+    admin.pages.readers.end();
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
 }
 
 /// The steps of a request, in order.
-async fn answer(admin: &Admin, request: Request<Incoming>, remote: SocketAddr) -> Response<Full<Bytes>> {
+async fn answer(admin: &Admin, request: Request<Incoming>, remote: SocketAddr) -> Response<Answer> {
     let (head, body) = request.into_parts();
     let found = route::find(&head.method, head.uri.path());
     let mut audit = Audit::open(&head.method, &found, remote);
@@ -142,6 +157,9 @@ async fn answer(admin: &Admin, request: Request<Incoming>, remote: SocketAddr) -
     audit.close(outcome.as_ref().err());
     let response = match &outcome {
         Ok(text) if matches!(found, Found::Route { route: Route::Metrics, .. }) => reply::metrics(text.clone()),
+        Ok(_) if matches!(found, Found::Route { route: Route::DecisionStream, .. }) => {
+            reply::events(&admin.pages.readers)
+        }
         Ok(text) => reply::tell(text.clone()),
         Err(problem) => reply::refuse(problem),
     };

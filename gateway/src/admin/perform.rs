@@ -14,7 +14,7 @@ use super::audit::Audit;
 use super::input::{self, COMPONENT_TIMEOUT, JSON_TIMEOUT, MAX_JSON_BYTES};
 use super::reply::{Kind, Problem};
 use super::route::{Found, Route, TABLE};
-use super::{Admin, OPENAPI};
+use super::{Admin, OPENAPI, decisions};
 use crate::rollout::api::{Event, Operation, PolicyStatus, Status};
 use crate::rollout::slot::Slot;
 use wasmgate_base::json_text;
@@ -47,6 +47,9 @@ pub(super) async fn perform(
             return Err(Problem::new(Kind::UnknownRoute, message));
         }
     };
+    if let Some(answer) = of_decisions(admin, head, route, slot, body).await {
+        return answer;
+    }
     if route != Route::Upload {
         input::query(&head.uri, &[])?;
     }
@@ -59,6 +62,42 @@ pub(super) async fn perform(
     let operation = operation(head, route, slot, body, audit).await?;
     let status = admin.operator.operate(operation).await?;
     Ok(json_text::json(&status).into())
+}
+
+/// Performs the routes of the decision log; `None` for others.
+async fn of_decisions(
+    admin: &Admin,
+    head: &Parts,
+    route: Route,
+    id: &str,
+    body: &mut Option<Incoming>,
+) -> Option<Result<Bytes, Problem>> {
+    if !matches!(route, Route::Decisions | Route::DecisionStream | Route::Decision | Route::Ask) {
+        return None;
+    }
+    let Some(log) = &admin.pages.decisions else {
+        let message = "the gateway keeps no decision log; set `decisions.dir` in its configuration";
+        return Some(Err(Problem::new(Kind::Conflict, message)));
+    };
+    Some(match route {
+        Route::Decisions => decisions::list(log, &head.uri).await,
+        Route::Ask => match ask(head, body).await {
+            Ok(fields) => decisions::ask(log, id, &fields).await,
+            Err(problem) => Err(problem),
+        },
+        _ => match input::query(&head.uri, &[]) {
+            Err(problem) => Err(problem),
+            // The answer is made where streams are.
+            Ok(_) if route == Route::DecisionStream => Ok(Bytes::new()),
+            Ok(_) => decisions::one(log, id).await,
+        },
+    })
+}
+
+async fn ask(head: &Parts, body: &mut Option<Incoming>) -> Result<Map<String, Value>, Problem> {
+    input::query(&head.uri, &[])?;
+    let bytes = input::read(&head.headers, body, MAX_JSON_BYTES, JSON_TIMEOUT).await?;
+    input::object(&head.headers, &bytes, &["slot"])
 }
 
 /// Performs the routes that only read.

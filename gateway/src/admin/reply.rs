@@ -1,11 +1,13 @@
 //! Responses of the admin API, all JSON, and the one table of error statuses and codes.
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
+use super::Answer;
+use super::stream::{Events, Readers};
 use crate::rollout::api::NotDone;
 use wasmgate_base::json_text;
 
@@ -30,11 +32,13 @@ pub(super) enum Kind {
     UnknownRoute,
     /// No such slot.
     UnknownSlot,
+    /// The decision log does not have the request.
+    UnknownRequest,
     /// The route exists, but not with this method. Holds the methods that it accepts.
     WrongMethod(String),
     /// The body did not arrive in time.
     SlowRequest,
-    /// The operation conflicts with the slot's state.
+    /// The operation conflicts with the slot's state, or with what the decision log keeps.
     Conflict,
     /// The body is too long.
     TooLarge,
@@ -57,6 +61,7 @@ impl Kind {
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown_route"),
             Self::UnknownSlot => (StatusCode::NOT_FOUND, "unknown_slot"),
+            Self::UnknownRequest => (StatusCode::NOT_FOUND, "unknown_request"),
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
             Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow_request"),
             Self::Conflict => (StatusCode::CONFLICT, "conflict"),
@@ -99,8 +104,8 @@ impl From<NotDone> for Problem {
 }
 
 /// A successful response with this JSON.
-pub(super) fn tell(text: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text));
+pub(super) fn tell(text: Bytes) -> Response<Answer> {
+    let mut response = Response::new(Either::Left(Full::new(text)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -108,14 +113,27 @@ pub(super) fn tell(text: Bytes) -> Response<Full<Bytes>> {
 }
 
 /// A successful response with metrics, in Prometheus' text format.
-pub(super) fn metrics(text: Bytes) -> Response<Full<Bytes>> {
+pub(super) fn metrics(text: Bytes) -> Response<Answer> {
     let mut response = tell(text);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
     response
 }
 
+/// New decisions as server-sent events, if there are not too many readers.
+pub(super) fn events(readers: &Readers) -> Response<Answer> {
+    let Some(events) = readers.follow() else {
+        let message = "too many readers follow the decisions; close one, or read pages of GET /decisions";
+        return refuse(&Problem::new(Kind::Conflict, message));
+    };
+    let mut response = Response::new(Either::Right(Events::new(events)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// An error response.
-pub(super) fn refuse(problem: &Problem) -> Response<Full<Bytes>> {
+pub(super) fn refuse(problem: &Problem) -> Response<Answer> {
     let (status, code) = problem.kind.row();
     let body = json!({"error": {"code": code, "message": problem.message}});
     let mut response = tell(json_text::json(&body).into());

@@ -22,10 +22,14 @@ pub(super) enum Route {
     Enable,
     Disable,
     Share,
+    Decisions,
+    DecisionStream,
+    Decision,
+    Ask,
 }
 
-/// Each route: its method, its path with `{slot}` for a slot's name, and its variant.
-pub(super) const TABLE: [(Method, &str, Route); 15] = [
+/// Each route: its method, its path with `{slot}` for a slot's name or `{id}` for a request's, and its variant.
+pub(super) const TABLE: [(Method, &str, Route); 19] = [
     (Method::GET, "/", Route::Welcome),
     (Method::GET, "/openapi.json", Route::OpenApi),
     (Method::GET, "/metrics", Route::Metrics),
@@ -41,6 +45,10 @@ pub(super) const TABLE: [(Method, &str, Route); 15] = [
     (Method::POST, "/policies/{slot}/enable", Route::Enable),
     (Method::POST, "/policies/{slot}/disable", Route::Disable),
     (Method::PUT, "/policies/{slot}/share", Route::Share),
+    (Method::GET, "/decisions", Route::Decisions),
+    (Method::GET, "/decisions/stream", Route::DecisionStream),
+    (Method::GET, "/decisions/{id}", Route::Decision),
+    (Method::POST, "/decisions/{id}/ask", Route::Ask),
 ];
 
 /// The match for a request. `slot`: the path's text for the slot's name, unchecked; empty if the route has none.
@@ -89,7 +97,7 @@ fn slot_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     loop {
         match (pattern.next(), path.next()) {
             (None, None) => return Some(slot),
-            (Some("{slot}"), Some(name)) if !name.is_empty() => slot = name,
+            (Some("{slot}" | "{id}"), Some(name)) if !name.is_empty() => slot = name,
             (Some(expected), Some(part)) if expected == part => {}
             _ => return None,
         }
@@ -107,7 +115,11 @@ impl Route {
             | Self::Health
             | Self::History
             | Self::Policies
-            | Self::Policy => return None,
+            | Self::Policy
+            | Self::Decisions
+            | Self::DecisionStream
+            | Self::Decision
+            | Self::Ask => return None,
             Self::Upload => "upload",
             Self::Promote => "promote",
             Self::Rollback => "rollback",
@@ -126,8 +138,8 @@ mod tests {
     #[test]
     fn each_route_is_found_by_its_method_and_path() {
         for (method, pattern, route) in &TABLE {
-            let path = pattern.replace("{slot}", "cost.canary");
-            let slot = if pattern.contains("{slot}") { "cost.canary" } else { "" };
+            let path = pattern.replace("{slot}", "cost.canary").replace("{id}", "cost.canary");
+            let slot = if pattern.contains('{') { "cost.canary" } else { "" };
             assert_eq!(find(method, &path), Found::Route { route: *route, slot });
         }
         assert_eq!(find(&Method::HEAD, "/policies"), Found::Route { route: Route::Policies, slot: "" });

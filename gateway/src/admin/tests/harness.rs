@@ -94,7 +94,13 @@ impl Listener {
         let stop = CancellationToken::new();
         let token = token.map(|token| Token::new(token).unwrap());
         let text = |text: &'static [u8]| Box::new(move || text.to_vec());
-        let pages = Pages { metrics: text(b"up 1\n"), stats: text(b"{}"), health: text(b"{}") };
+        let pages = Pages {
+            metrics: text(b"up 1\n"),
+            stats: text(b"{}"),
+            health: text(b"{}"),
+            decisions: None,
+            readers: Arc::default(),
+        };
         let serving = tokio::spawn(serve(listener, operator, token, pages, stop.clone()));
         let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
         Self { address, http, asked, gate, log, stop, serving, _subscriber: subscriber }
