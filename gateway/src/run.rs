@@ -175,7 +175,7 @@ fn decision_log(gateway: &Arc<Gateway>) -> Option<Arc<admin::DecisionLog>> {
             label: decider.version.label.clone(),
             digest: policy.digest().to_owned(),
             reads: policy.reads().clone(),
-            ask: Box::new(move |input: Input, table: Arc<ModelTable>| {
+            ask: Box::new(move |input: Input, table: Arc<ModelTable>| -> admin::Asking {
                 Box::pin(async move {
                     let lists = input.request.lists();
                     let request = input.request.request(&lists);

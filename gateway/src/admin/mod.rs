@@ -39,7 +39,7 @@ use crate::net::{Bounds, Workers, accept_until};
 use crate::rollout::api::Operator;
 use access::Access;
 use audit::Audit;
-pub use decisions::{DecisionLog, LoadedPolicy};
+pub use decisions::{Asking, DecisionLog, LoadedPolicy};
 use reply::{Kind, Problem};
 use route::{Found, Route};
 use stream::Events;
