@@ -18,8 +18,9 @@ use crate::time::{Moment, arrival};
 
 /// The longest time between a request's arrival and its line that a look-up considers.
 const LONGEST_REQUEST: Duration = Duration::from_secs(6 * 3600);
-/// Most segments that one look-up reads.
-const SEGMENTS: usize = 256;
+/// Most segments that one look-up reads: clients may ask for any id, and a look-up must not cost minutes. At a thousand requests a
+/// second they hold what ended within some minutes of a request's arrival.
+const SEGMENTS: usize = 32;
 /// Most segments that one page reads; the next page reads on.
 const SEGMENTS_OF_PAGE: usize = 16;
 
