@@ -96,18 +96,18 @@ pub(super) struct Events {
     events: mpsc::Receiver<Bytes>,
     comment: Pin<Box<Sleep>>,
     /// Its connection is not idle.
-    busy: Option<Busy>,
+    _busy: Option<Busy>,
 }
 
 impl Events {
     pub(super) fn new(events: mpsc::Receiver<Bytes>) -> Self {
         // At once, so that the client gets the head.
-        Self { events, comment: Box::pin(sleep(Duration::ZERO)), busy: None }
+        Self { events, comment: Box::pin(sleep(Duration::ZERO)), _busy: None }
     }
 
     /// The same, for as long as which its connection is busy.
     pub(super) fn over(self, busy: Busy) -> Self {
-        Self { busy: Some(busy), ..self }
+        Self { _busy: Some(busy), ..self }
     }
 }
 
