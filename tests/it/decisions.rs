@@ -74,7 +74,7 @@ fn text(folder: &Path) -> String {
 
 #[test]
 fn a_line_has_what_was_asked_what_was_answered_and_what_came_of_it() {
-    let backend = Backend::start(|_| Reply::json(200, &Dialect::OpenAi.answer("an answer", USAGE)));
+    let backend = Backend::start(|_| Reply::json(200, &Dialect::OpenAi.answer("forty-two herons", USAGE)));
     let setup = logging().top(&groups(&[("acme", "limits = { usd_per_month = 10 }")]));
     let setup = setup.server("label_headers = [\"x-team\"]").routing("builtin = \"cheapest-healthy\"");
     let gateway = setup.model("only", Dialect::OpenAi, &backend).start();
@@ -101,7 +101,7 @@ fn a_line_has_what_was_asked_what_was_answered_and_what_came_of_it() {
     assert_eq!(table.rows()[0].price.map(|price| price.output), Some(2_000_000_000));
     // Nothing of prompts and answers, and no key.
     let text = text(&gateway.path("log"));
-    for secret in ["hello there", "an answer", &key("acme")] {
+    for secret in ["hello there", "forty-two herons", &key("acme")] {
         assert!(!text.contains(secret), "{secret}");
     }
 }
@@ -124,11 +124,11 @@ fn a_failure_a_fallback_a_denial_and_the_default_are_told_apart() {
     let failing = Backend::start(|_| Reply::json(500, &json!({})));
     let answering = Backend::start(|_| Reply::json(200, &Dialect::OpenAi.answer("hi", USAGE)));
     let two =
-        |setup: Setup| setup.model("first", Dialect::OpenAi, &failing).model("other", Dialect::OpenAi, &answering);
+        |setup: Setup| setup.model("first", Dialect::OpenAi, &failing).model("spare", Dialect::OpenAi, &answering);
     let gateway = two(logging().routing("enabled = false").cost("enabled = false")).start();
     let fell_back = decision_of(&gateway, &gateway.chat("hello").expect(200));
     assert_eq!((fell_back.verdict.kind, fell_back.verdict.ranking.len()), (VerdictKind::Default, 2));
-    assert_eq!((fell_back.chosen.as_deref(), fell_back.outcome.model.as_deref()), (Some("first"), Some("other")));
+    assert_eq!((fell_back.chosen.as_deref(), fell_back.outcome.model.as_deref()), (Some("first"), Some("spare")));
     let attempts = &fell_back.outcome.attempts;
     assert!(attempts.len() == 1 && attempts[0].model == "first" && !attempts[0].retried, "{attempts:?}");
     assert!(fell_back.routing.is_none() && fell_back.candidates[0].estimate.is_none());
@@ -244,16 +244,16 @@ fn operators_can_have_a_request_explained() {
     let failing = Backend::start(|_| Reply::json(500, &json!({})));
     let answering = Backend::start(|_| Reply::json(200, &Dialect::OpenAi.answer("hi", USAGE)));
     let setup = logging().routing("builtin = \"cheapest-healthy\"");
-    let gateway = setup.model("first", Dialect::OpenAi, &failing).model("other", Dialect::OpenAi, &answering).start();
+    let gateway = setup.model("first", Dialect::OpenAi, &failing).model("spare", Dialect::OpenAi, &answering).start();
     let answer = gateway.chat("hello").expect(200);
     let _ = decision_of(&gateway, &answer);
     let (id, config) = (answer.header("x-wasmgate-request-id"), gateway.path("wasmgate.toml"));
     let explain = |more: &[&str]| run(&[&["explain", "--config", config.to_str().unwrap()], more].concat());
     let expected = [
         "cheapest-healthy@",
-        "route to first, other",
+        "route to first, spare",
         "failed    first: ",
-        "finished, model other",
+        "finished, model spare",
         "texts     not kept",
     ];
     explain(&[id]).expect(0, &expected);
