@@ -355,6 +355,8 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# previous_sha256 = ", "previous_sha256 = ")
         .replace("# previous_until = ", "previous_until = ")
         .replace("# blocked = ", "blocked = ")
+        .replace("# dir = ", "dir = ")
+        .replace("# content = ", "content = ")
         .replace("# script = \"route.rhai\"", "");
     let uncommented = with_limits(&uncommented);
     let settings = |text: &str| text.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")).count();
