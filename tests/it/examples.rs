@@ -4,14 +4,24 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use wasmgate_tests::gateway::{Gateway, binary};
+use wasmgate_tests::monitoring::load::{Load, prompt_with_key};
+use wasmgate_tests::monitoring::program;
+use wasmgate_tests::monitoring::prometheus::{Addresses, Prometheus};
 use wasmgate_tests::real;
 use wasmgate_tests::wait::until;
 
 /// Commands that only look: they change nothing, so a test can repeat them until a change has been applied.
-const LOOKS: [&str; 5] =
-    ["./ask", "examples/hot-reload/ask", "curl", "wasmgate policies list", "wasmgate policies show"];
+const LOOKS: [&str; 6] = [
+    "./ask",
+    "examples/hot-reload/ask",
+    "curl",
+    "wasmgate policies list",
+    "wasmgate policies show",
+    "wasmgate ledger sum",
+];
 
 pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -93,6 +103,40 @@ fn the_guide_to_another_language_works() {
     assert!(install.len() == 1 && install[0].command.contains(pin), "the guide installs another version than {pin}");
     steps.iter().for_each(|step| place.follow(step));
     assert!(steps.len() >= 9, "{} commands were found", steps.len());
+}
+
+/// Prometheus is started by the test, with spans of time that it can wait for, and clients that are refused meanwhile.
+#[test]
+fn the_guide_to_budgets_works_as_it_is_written() {
+    let gateway = gateway_of("budgets", false);
+    let prometheus = Prometheus::start(&Addresses { gateway: gateway.admin.to_string(), ..Addresses::default() });
+    let guide = fs::read_to_string(root().join("examples/budgets/README.md")).unwrap();
+    let guide = guide.replace("http://127.0.0.1:9090", &prometheus.api.url());
+    let place = Place { gateway: &gateway, folder: gateway.path(""), language: "script" };
+    let (mut started, mut ran) = (0, 0);
+    for step in steps(&guide) {
+        if ["cd examples/", "wasmgate serve", "prometheus "].iter().any(|start| step.command.starts_with(start)) {
+            started += 1;
+            continue;
+        }
+        let refused = step.command.contains("ALERTS").then(|| {
+            let key = fs::read_to_string(gateway.path("anna.key")).unwrap();
+            let request = prompt_with_key("auto", "What is Rust?", key.trim());
+            Load::start(gateway.address, Duration::from_millis(200), vec![request])
+        });
+        place.follow(&step);
+        drop(refused);
+        ran += 1;
+    }
+    assert!(started == 3 && ran >= 12, "{started} and {ran} commands were found");
+}
+
+#[test]
+fn prometheus_takes_the_configuration_of_the_guide_to_budgets() {
+    let file = root().join("examples/budgets/prometheus.yml");
+    let checked = Command::new(program("promtool")).args(["check", "config"]).arg(file).output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("rules found"), "with the alerts of the repository");
 }
 
 /// Runs the commands of a guide that are wanted, with some words replaced by others, and compares what they show with what the
@@ -216,7 +260,8 @@ impl Place<'_> {
         let commands = commands
             .replace("../../policies", &root().join("policies").display().to_string())
             .replace("~/.local/state", &self.gateway.path("state").display().to_string())
-            .replace("http://127.0.0.1:8080", &format!("http://{}", self.gateway.address));
+            .replace("http://127.0.0.1:8080", &format!("http://{}", self.gateway.address))
+            .replace("http://127.0.0.1:8081", &format!("http://{}", self.gateway.admin));
         let folder = binary().parent().unwrap().display().to_string();
         let output = Command::new("sh")
             .args(["-e", "-c", &format!("PATH={folder}:$PATH\n{commands}")])
