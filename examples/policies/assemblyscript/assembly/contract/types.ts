@@ -145,6 +145,9 @@ class GivenModel {
   }
 }
 
+// Shared, as each object takes the collector's time after every call.
+const NO_LABELS = new Map<string, string>();
+
 // A configured model.
 export class Model {
   readonly name: string;
@@ -157,7 +160,7 @@ export class Model {
   readonly contextWindow: u32;
   readonly capabilities: u8;
   // The operator's: name and value.
-  readonly labels: Map<string, string> = new Map();
+  labels: Map<string, string> = NO_LABELS;
 
   constructor(given: GivenModel) {
     this.name = given.name;
@@ -169,6 +172,7 @@ export class Model {
     this.hasContextWindow = isSome(given.contextWindowFlag);
     this.contextWindow = given.contextWindow;
     this.capabilities = given.capabilities;
+    if (given.labelsCount > 0) this.labels = new Map();
     for (let i = 0; i < given.labelsCount; i++) {
       const pair = given.labelsData + <usize>i * 16;
       this.labels.set(textAt(pair), textAt(pair + 8));
