@@ -36,7 +36,7 @@ struct Arguments {
     /// One round, to see that all of it works.
     #[arg(long)]
     quick: bool,
-    /// Only these, separated by commas: latency, saturation, streams, memory, start, scale, slow.
+    /// Only these, separated by commas: latency, saturation, rate, threads, streams, memory, start, scale, slow.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Where the report is written, beside stdout.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::connection::Connection;
-use crate::process::{BESIDE, MEASURED, Process, program};
+use crate::process::{BESIDE, BOTH, MEASURED, Process, UserShare, program};
 use crate::prompt::Prompt;
 use crate::settings::Settings;
 
@@ -47,7 +47,8 @@ impl Peer {
 
     /// The gateway before `model`, with what it compiled kept in `cache`.
     pub(crate) fn gateway(model: &Self, settings: &Settings, cache: &Path) -> Result<Self, String> {
-        Self::start("the gateway", "wasmgate", MEASURED, Some(settings.policy), |address, folder| {
+        let cores = if settings.threads.is_some() { BOTH } else { MEASURED };
+        Self::start("the gateway", "wasmgate", cores, Some(settings.policy), |address, folder| {
             let path = folder.join("wasmgate.toml");
             settings.write(&path, model.address, cache)?;
             let arguments = ["serve".into(), "--config".into(), path.display().to_string()];
@@ -85,6 +86,11 @@ impl Peer {
     /// The time that it has run.
     pub(crate) fn cpu(&self) -> Result<Duration, String> {
         self.process.cpu()
+    }
+
+    /// Where it has run.
+    pub(crate) fn user_share(&self) -> Result<UserShare, String> {
+        self.process.user_share()
     }
 
     /// What went wrong with it, and the end of its log.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// The core of what is measured.
 pub(crate) const MEASURED: &str = "0";
+/// All that there are, for what has several threads. The load takes a part of the second.
+pub(crate) const BOTH: &str = "0,1";
 /// The core of the model and of the load.
 pub(crate) const BESIDE: &str = "1";
 
@@ -44,6 +46,19 @@ impl Process {
         Ok(Duration::from_nanos(tasks.flatten().filter_map(ran).sum()))
     }
 
+    /// The time that it had outside of the kernel and in it, in ticks of the kernel.
+    pub(crate) fn user_share(&self) -> Result<UserShare, String> {
+        let path = format!("/proc/{}/stat", self.0.id());
+        let stat = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        // Behind the name and the state: user and system time are the 11th and the 12th number.
+        let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+        let mut times = rest.split(' ').skip(11).map_while(|number| number.parse::<f64>().ok());
+        match (times.next(), times.next()) {
+            (Some(user), Some(system)) => Ok(UserShare { user, system }),
+            _ => Err("no times of the process".to_owned()),
+        }
+    }
+
     /// Its resident memory in MiB.
     pub(crate) fn memory(&self) -> Result<f64, String> {
         let path = format!("/proc/{}/status", self.0.id());
@@ -51,6 +66,21 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
         kib.map(|kib| kib / 1024.0).ok_or_else(|| "no VmRSS".to_owned())
+    }
+}
+
+/// The time that a process had outside of the kernel and in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UserShare {
+    user: f64,
+    system: f64,
+}
+
+impl UserShare {
+    /// The share outside of the kernel since `before`, 0 to 1.
+    pub(crate) fn since(self, before: Self) -> f64 {
+        let (user, system) = (self.user - before.user, self.system - before.system);
+        user / (user + system).max(1.0)
     }
 }
 

@@ -43,7 +43,7 @@ impl Run {
     }
 
     pub(crate) fn load(&self, prompt: Prompt, connections: usize) -> Load {
-        Load { prompt, connections, time: self.time }
+        Load { prompt, connections, rate: None, time: self.time }
     }
 
     /// Puts the load on `peer`; once more where others had too much of the machine meanwhile, and then the calmer of both.

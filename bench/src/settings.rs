@@ -13,6 +13,8 @@ pub(crate) struct Settings {
     pub(crate) shadows: usize,
     /// Lines of `[policies.routing]`.
     pub(crate) routing: String,
+    /// How connections are shared out among threads, and how many there are, on all cores; `None`: as by default, on one core.
+    pub(crate) threads: Option<(&'static str, usize)>,
     /// Whether each request is logged.
     pub(crate) log: bool,
     /// What must have decided each request.
@@ -24,7 +26,7 @@ const SHADOWS: [&str; 3] = ["cheapest-healthy", "latency-aware", "budget-guard"]
 impl Default for Settings {
     fn default() -> Self {
         let routing = "builtin = \"complexity\"\n".to_owned();
-        Self { models: 3, shadows: 0, routing, log: false, policy: "complexity@" }
+        Self { models: 3, shadows: 0, routing, threads: None, log: false, policy: "complexity@" }
     }
 }
 
@@ -35,7 +37,9 @@ impl Settings {
     }
 
     fn text(&self, backend: SocketAddr, cache: &Path) -> String {
-        let Self { models, shadows, routing, log, .. } = self;
+        let Self { models, shadows, routing, threads, log, .. } = self;
+        let threads =
+            threads.map_or(String::new(), |(runtime, count)| format!("runtime = {runtime:?}\nthreads = {count}"));
         let mut text = format!(
             r#"state_dir = "state"
 cache_dir = {cache:?}
@@ -43,6 +47,7 @@ cache_dir = {cache:?}
 max_in_flight = 50_000
 max_connections = 50_000
 max_prompt_chars = 200_000
+{threads}
 [admin]
 listen = "127.0.0.1:0"
 [log]

@@ -15,7 +15,7 @@ struct Row(&'static str, &'static str, &'static str, Target);
 
 /// What, its unit, the name of its figure, and the target.
 #[rustfmt::skip]
-const ROWS: [Row; 25] = [
+const ROWS: [Row; 26] = [
     Row("a decision of `complexity`, 300 bytes, warm, p50", "µs", "decision.complexity.warm.300.3.p50", AtMost(6.0)),
     Row("a decision of `complexity`, 300 bytes, warm, p99", "µs", "decision.complexity.warm.300.3.p99", AtMost(100.0)),
     Row("a decision of `complexity`, 300 bytes, fresh instance, p50", "µs", "decision.complexity.per-call.300.3.p50", AtMost(30.0)),
@@ -24,6 +24,7 @@ const ROWS: [Row; 25] = [
     Row("the same policy in Python, warm, p50", "µs", "decision.python.warm.300.3.p50", AtMost(60.0)),
     Row("what a key, two levels of limits and budgets add, p50", "µs", "accounts.request.p50", AtMost(1.5)),
     Row("answers a second, 64 connections, of the reference's", "×", "saturation.ratio", AtLeast(0.65)),
+    Row("the same with a line of the log for each", "×", "saturation.log.ratio", AtLeast(0.6)),
     Row("latency added, one connection, 300 bytes, p50, of the reference's", "×", "latency.p50.ratio", AtMost(1.4)),
     Row("latency added, one connection, 300 bytes, p99, of the reference's", "×", "latency.p99.ratio", AtMost(1.4)),
     Row("latency added, one connection, 4 KB, p50, of the reference's", "×", "latency.4k.p50.ratio", AtMost(1.4)),
