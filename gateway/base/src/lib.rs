@@ -13,6 +13,7 @@ pub mod paths;
 pub mod range;
 pub mod text;
 pub mod time;
+pub mod timeout;
 pub mod tokens;
 pub mod usage;
 pub mod worker;

@@ -1,17 +1,14 @@
-//! The Wasm engine: one per process, its settings, and the clock that bounds guests.
+//! The Wasm engine: one per process, and its settings.
 //!
 //! The settings follow the experience of published hosts: epochs instead of fuel (fuel makes guests two to three times
 //! slower), the pooling allocator if the address space allows it, no proposal that policy toolchains do not need, no
 //! component-model async (it makes plain calls more expensive).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use wasmtime::{Config, Enabled, EngineWeak, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
-/// The interval between epochs. A time limit is accurate to one tick.
-pub(super) const TICK: Duration = Duration::from_millis(1);
+use super::clock::Clock;
 
 /// Maximum live instances of all policies. Beyond it an instantiation fails as `saturated`.
 const MAX_INSTANCES: u32 = 256;
@@ -24,11 +21,11 @@ pub(super) const MAX_MEMORY_BYTES: usize = 512 << 20;
 #[error("the Wasm engine: {0}")]
 pub struct EngineError(String);
 
-/// The engine, and the thread that advances its epoch for as long as this value lives.
+/// The engine, and its clock, which runs for as long as this value lives.
 pub(super) struct Engine {
     pub(super) inner: wasmtime::Engine,
     pooling: bool,
-    stop_ticker: Arc<AtomicBool>,
+    pub(super) clock: Arc<Clock>,
 }
 
 impl Engine {
@@ -37,7 +34,7 @@ impl Engine {
     /// demand, at about 13 µs more for each fresh one.
     ///
     /// # Errors
-    /// If the runtime refuses its settings or the ticker's thread cannot be started.
+    /// If the runtime refuses its settings or the clock's thread cannot be started.
     pub(super) fn new(count_instructions: bool) -> Result<Self, EngineError> {
         let config = |pooling| config(pooling).consume_fuel(count_instructions).to_owned();
         let pooled = config(true).allocation_strategy(InstanceAllocationStrategy::Pooling(pool())).to_owned();
@@ -48,11 +45,9 @@ impl Engine {
                 (engine.map_err(|error| EngineError(format!("{error:#}")))?, false)
             }
         };
-        let stop_ticker = Arc::new(AtomicBool::new(false));
-        let (weak, stop) = (inner.weak(), Arc::clone(&stop_ticker));
-        let ticker = std::thread::Builder::new().name("epoch-ticker".into()).spawn(move || tick(&weak, &stop));
-        ticker.map_err(|error| EngineError(format!("cannot start its clock's thread: {error}")))?;
-        Ok(Self { inner, pooling, stop_ticker })
+        let clock = Clock::start(inner.weak());
+        let clock = clock.map_err(|error| EngineError(format!("cannot start its clock's thread: {error}")))?;
+        Ok(Self { inner, pooling, clock })
     }
 
     /// Whether instances come from a pool; otherwise they are allocated on demand.
@@ -62,27 +57,16 @@ impl Engine {
 }
 
 impl Drop for Engine {
-    /// Stops the ticker within a tick. Live components and instances keep the runtime's engine. Without ticks nothing
+    /// Stops the clock within a tick. Live components and instances keep the runtime's engine. Without ticks nothing
     /// interrupts a guest that still runs, so drop policies first.
     fn drop(&mut self) {
-        self.stop_ticker.store(true, Ordering::Relaxed);
+        self.clock.stop();
     }
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("pooling", &self.pooling).finish_non_exhaustive()
-    }
-}
-
-/// Advances the epoch. A thread and not a task: time must advance even if guests keep all workers of the runtime busy.
-fn tick(engine: &EngineWeak, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(TICK);
-        match engine.upgrade() {
-            Some(engine) => engine.increment_epoch(),
-            None => return,
-        }
     }
 }
 

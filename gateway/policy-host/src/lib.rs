@@ -4,6 +4,7 @@
 //! set of classes. Only the modules below name the Wasm runtime. This module must not know: HTTP, backends, metrics,
 //! the configuration file.
 
+mod clock;
 mod component;
 mod load;
 mod stage;

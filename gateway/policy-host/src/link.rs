@@ -1,7 +1,10 @@
 //! Links a compiled component: resolves its imports and finds its exports, so that it can be instantiated.
 
+use std::sync::Arc;
+
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use super::clock::Clock;
 use super::contract::{self, Exports};
 use super::engine::Engine;
 use super::host::Guest;
@@ -11,6 +14,8 @@ use crate::hook::Hook;
 pub(super) struct Linked {
     pub(super) pre: InstancePre<Guest>,
     pub(super) exports: Exports,
+    /// What bounds the time of its calls.
+    pub(super) clock: Arc<Clock>,
 }
 
 pub(super) fn link(engine: &Engine, component: &Component, hook: Hook) -> Result<Linked, String> {
@@ -20,7 +25,7 @@ pub(super) fn link(engine: &Engine, component: &Component, hook: Hook) -> Result
         contract::add_to_linker(&mut linker)?;
         let pre = linker.instantiate_pre(component)?;
         let exports = Exports::find(&pre, hook)?;
-        Ok(Linked { pre, exports })
+        Ok(Linked { pre, exports, clock: Arc::clone(&engine.clock) })
     };
     link().map_err(|error| format!("{error:#}"))
 }

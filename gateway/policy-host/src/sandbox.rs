@@ -4,21 +4,24 @@
 //! Dropping the future of a call drops the instance, so that nothing waits for an abandoned guest.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Time};
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
+use super::clock::{Clock, TICK};
 use super::contract::Functions;
 use super::contract::call::{Answer, Call};
-use super::engine::TICK;
 use super::host::{Guest, Log, OutOfMemory};
 use super::link::Linked;
 use crate::failure::{FailureClass, PolicyFailure};
 use crate::limits::Limits;
 use crate::pace::Pace;
 use crate::settings::Settings;
+use wasmgate_base::timeout::{Elapsed, timeout};
 
 /// The time limits of guest code.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +48,7 @@ impl CallTime {
 pub(super) struct Instance {
     store: Store<Guest>,
     guest: Functions,
+    clock: Arc<Clock>,
     pub(super) calls: u32,
     pub(super) born: Time,
 }
@@ -82,27 +86,27 @@ impl Instance {
             let instance = linked.pre.instantiate_async(&mut store).await?;
             linked.exports.of(&mut store, &instance)
         };
-        let guest = catch(time, load).await.map_err(|failure| match failure.class {
+        let guest = catch(&linked.clock, time, pin!(load)).await.map_err(|failure| match failure.class {
             // The host has not read a value of the guest so far: any other error means that the host lacks something.
             FailureClass::InvalidDecision | FailureClass::HostcallLimit => {
                 PolicyFailure { class: FailureClass::Host, ..failure }
             }
             _ => failure,
         })?;
-        Ok(Self { store, guest, calls: 0, born: Time::now() })
+        Ok(Self { store, guest, clock: Arc::clone(&linked.clock), calls: 0, born: Time::now() })
     }
 
     /// Lets the guest read its settings, once, before its first decision.
     pub(super) async fn configure(&mut self, time: CallTime) -> Result<(), PolicyFailure> {
         self.arm(time);
-        catch(time, self.guest.configure(&mut self.store)).await?.map_err(guest_error)
+        catch(&self.clock, time, pin!(self.guest.configure(&mut self.store))).await?.map_err(guest_error)
     }
 
     /// Runs one call. After a failure of any class but `GuestError` the instance must not serve another call.
     pub(super) async fn call(&mut self, call: Call<'_>, time: CallTime) -> Result<Answer, PolicyFailure> {
         self.arm(time);
         self.calls += 1;
-        match catch(time, self.guest.ask(&mut self.store, call)).await? {
+        match catch(&self.clock, time, pin!(self.guest.ask(&mut self.store, call))).await? {
             Some(answer) => answer.map_err(guest_error),
             None => Err(failure(FailureClass::Host, "the host called a hook that the policy does not have")),
         }
@@ -138,20 +142,22 @@ const WALL_MARGIN: Duration = Duration::from_millis(100);
 const WALL_IN_BACKGROUND: Duration = Duration::from_secs(60);
 
 /// Runs guest code and turns every failure into a class. Ticks stop a guest that uses up its running time. The timer
-/// stops one that waits inside a host function, where ticks do not reach, or that the machine does not run.
-fn catch<T>(
-    time: CallTime,
-    code: impl Future<Output = wasmtime::Result<T>>,
-) -> impl Future<Output = Result<T, PolicyFailure>> {
-    AssertUnwindSafe(tokio::time::timeout(time.wall, code)).catch_unwind().map(move |caught| match caught {
+/// stops one that waits inside a host function, where ticks do not reach, or that the machine does not run. Most calls end
+/// before they yield, and need no timer.
+async fn catch<T, F>(clock: &Clock, time: CallTime, code: Pin<&mut F>) -> Result<T, PolicyFailure>
+where
+    F: Future<Output = wasmtime::Result<T>>,
+{
+    let _running = clock.run();
+    match AssertUnwindSafe(timeout(code, || Instant::now() + time.wall)).catch_unwind().await {
         Ok(Ok(Ok(value))) => Ok(value),
         Ok(Ok(Err(error))) => Err(failure(classify(&error), in_words(&error))),
-        Ok(Err(_elapsed)) => Err(failure(
+        Ok(Err(Elapsed)) => Err(failure(
             FailureClass::Timeout,
             format!("no answer within {} ms of wall-clock time", time.wall.as_millis()),
         )),
         Err(_panic) => Err(failure(FailureClass::Host, "the host panicked during the call")),
-    })
+    }
 }
 
 /// The reason of a failure, and then the guest's functions, innermost first. The runtime would begin with the functions.
