@@ -9,6 +9,7 @@ use hyper_util::server::graceful::GracefulConnection;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::on_wake::OnWake;
 use crate::net::Activity;
 
 /// When a connection ends.
@@ -30,12 +31,13 @@ pub(super) async fn serve<C: GracefulConnection>(
     stop: &CancellationToken,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
-    let over = async {
+    let over = pin!(async {
         tokio::select! {
             () = stop.cancelled() => {}
             () = over(activity, lifetime) => {}
         }
-    };
+    });
+    let over = OnWake::new(over);
     tokio::select! {
         biased;
         ended = &mut connection => return ended,

@@ -4,6 +4,7 @@
 //! This module must not know: the content of a request.
 
 mod lifetime;
+mod on_wake;
 
 use std::io::ErrorKind;
 use std::sync::Arc;
