@@ -17,6 +17,7 @@ pub(crate) mod relay;
 mod reply;
 mod writer;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ use failures::{Failures, Next};
 pub(crate) use progress::Progress;
 use relay::{Begun, Relay};
 use wasmgate_base::money::NanoDollars;
+use wasmgate_base::timeout::{Elapsed, timeout};
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{Dialect, Facts, Routing};
 use writer::Client;
@@ -165,15 +167,22 @@ impl Attempt for Dispatch<'_> {
     type Answer = Answer;
 
     async fn attempt(&self, record: &mut Record, index: usize, bounds: Bounds<'_>) -> Result<Answer, Failure> {
+        // First, so that nothing begins after it.
+        tokio::select! {
+            biased;
+            () = self.budgets.cutoff.cancelled() => Err(stopping()),
+            answer = self.once(record, index, bounds) => answer,
+        }
+    }
+}
+
+impl Dispatch<'_> {
+    /// Calls the model once.
+    async fn once(&self, record: &mut Record, index: usize, bounds: Bounds<'_>) -> Result<Answer, Failure> {
         let (call, live) = (self.call, &self.snapshot.catalog.models()[index]);
         let timeouts = &live.model.timeouts;
         let total = record.started + timeouts.total;
-        let cutoff = &self.budgets.cutoff;
-        let permit = tokio::select! {
-            biased;
-            () = cutoff.cancelled() => Err(stopping()),
-            permit = live.backend.permit(bounds.by.into()) => permit,
-        }?;
+        let permit = live.backend.permit(bounds.by.into()).await?;
         let called = Instant::now();
         record.begin_attempt(index, called);
         bounds.progress.call(called);
@@ -202,26 +211,18 @@ impl Attempt for Dispatch<'_> {
             head_by: head_by.into(),
             sent: record.sent.clone(),
         };
-        let answer = tokio::select! {
-            biased;
-            () = cutoff.cancelled() => Err(stopping()),
-            answer = live.backend.chat(permit, sent) => answer,
-        }?;
+        let answer = live.backend.chat(permit, sent).await?;
         record.dropped.clone_from(&answer.dropped);
         let price = self.snapshot.price(Some(index));
         let (spoken, redaction) = (answer.dialect, answer.redaction.clone());
         if call.chat.stream {
             let guarded = call.guarded || live.model.guarded;
             let client = Client { dialect: call.dialect, facts: self.facts(record, index), price };
-            let mut relay = Box::new(Relay::new(answer, client, deadlines, cutoff.clone()));
+            let mut relay = Box::new(Relay::new(answer, client, deadlines, self.budgets.cutoff.clone()));
             let hold = guarded.then_some(self.snapshot.limits.guarded_max_bytes);
             if let Begun::Document(beginning) = relay.begin(record, hold, bounds.progress).await? {
                 let due = |now| whole_by.max(deadlines.next(now, true));
-                let body = tokio::select! {
-                    biased;
-                    () = cutoff.cancelled() => Err(stopping()),
-                    body = rest(beginning, relay.take_body(), due) => body,
-                }?;
+                let body = rest(beginning, relay.take_body(), due).await?;
                 let reply = reply::read(spoken, false, &body, &redaction, record).await?;
                 record.note_whole(&reply);
                 record.first_token = record.answered;
@@ -231,12 +232,8 @@ impl Attempt for Dispatch<'_> {
             relay.commit();
             return Ok(Answer::Stream(relay, self.call.decision.estimated_cost(index)));
         }
-        let body = tokio::select! {
-            biased;
-            () = cutoff.cancelled() => Err(stopping()),
-            // An answer that keeps arriving is not silent, so that it may take longer.
-            body = whole(answer.body, |now| whole_by.max(deadlines.next(now, true))) => body,
-        }?;
+        // An answer that keeps arriving is not silent, so that it may take longer.
+        let body = whole(answer.body, |now| whole_by.max(deadlines.next(now, true))).await?;
         let same = spoken == call.dialect;
         let reply = reply::read(spoken, same, &body, &redaction, record).await?;
         record.note_whole(&reply);
@@ -265,9 +262,9 @@ async fn rest(
 ) -> Result<Bytes, Failure> {
     let mut next = async || {
         let Some(rest) = &mut rest else { return Ok(None) };
-        match tokio::time::timeout_at(due(Instant::now()).into(), rest.chunk()).await {
+        match timeout(pin!(rest.chunk()), || due(Instant::now()).into()).await {
             Ok(chunk) => chunk.transpose(),
-            Err(_elapsed) => Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time")),
+            Err(Elapsed) => Err(Failure::new(Kind::Timeout, "the backend did not finish its answer in time")),
         }
     };
     // One piece is not copied.

@@ -2,12 +2,14 @@
 //!
 //! This module must not know: policies, backends, metrics.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use tokio::time::Instant;
 
 use super::codings;
 use super::memory::{Held, Memory, Room, no_room};
@@ -16,6 +18,7 @@ use crate::config::{OWN_PROMPT_CHARS, Server};
 use crate::error::{Failure, Kind};
 use crate::offload;
 use wasmgate_base::overflow::{Overflow, Unit};
+use wasmgate_base::timeout::{Elapsed, timeout};
 use wasmgate_base::tokens::IMAGE_TOKENS;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{BadRequest, Bounds, Dialect};
@@ -86,9 +89,10 @@ pub(super) async fn read(
     if announced.is_some_and(|length| !held.fits(length * COPIES, room)) {
         return Err(no_room());
     }
-    let body = match tokio::time::timeout(limits.body_timeout, collect(body, held, limits, room)).await {
+    let collected = pin!(collect(body, held, limits, room));
+    let body = match timeout(collected, || Instant::now() + limits.body_timeout).await {
         Ok(body) => body?,
-        Err(_elapsed) => return Err(slow(limits.body_timeout)),
+        Err(Elapsed) => return Err(slow(limits.body_timeout)),
     };
     if codings.is_empty() {
         return Ok(body);

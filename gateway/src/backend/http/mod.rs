@@ -112,7 +112,11 @@ impl Http {
         let (mut retries, mut raced) = (0, false);
         loop {
             // After a race the request goes to a new connection. If that breaks too, the request may be the cause.
-            let lease = if raced { pool.fresh(connect, head_by).await? } else { pool.lease(connect, head_by).await? };
+            let lease = match raced {
+                false => pool.lease(connect, head_by).await?,
+                // Boxed: it holds the opening of a connection, which few requests need.
+                true => Box::pin(pool.fresh(connect, head_by)).await?,
+            };
             let sent = match lease {
                 Lease::H1(lease) => lease.send(request, head_by).await,
                 Lease::H2(stream) => stream.send(request, head_by).await,
