@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::bindings::routing::exports::wasmgate::policy::routing as guest;
 use super::bindings::routing::wasmgate::policy::types;
+use super::plain::Numbers;
 use crate::candidates::{Candidate, CostEstimate, Model, Models};
 use crate::contract::call::{CodedReason, Question};
 use crate::contract::types::ReadsPrompt;
@@ -65,11 +66,11 @@ impl<'a> Prompt<'a> {
     }
 }
 
-pub(super) fn request(question: &Question<'_>) -> types::Request {
+pub(super) fn request(question: &Question<'_>) -> Numbers {
     let (request, shown) = (question.request, question.shown);
     let place = |name: &str| question.models.position(name);
     let bytes = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-    types::Request {
+    Numbers(types::Request {
         requested: place(request.requested_model),
         answered_before: request.hint(LAST_MODEL).and_then(place),
         pinned: request.hint(PINNED).is_some(),
@@ -84,7 +85,7 @@ pub(super) fn request(question: &Question<'_>) -> types::Request {
         newest_bytes: request.newest().map_or(0, |message| bytes(message.text.len())),
         budget: shown.reads_tenant().then_some(request.budget).flatten(),
         left_out: shown.left_out(),
-    }
+    })
 }
 
 /// The labels of each model, which its conversion borrows.
@@ -105,30 +106,27 @@ pub(super) fn models<'a>(models: &'a Models, labels: &'a [Vec<(&'a str, &'a str)
     models.all().iter().zip(labels).map(model).collect()
 }
 
-pub(super) fn candidates(candidates: &[Candidate]) -> Vec<types::Candidate> {
-    let candidate = |candidate: &Candidate| {
-        let now = &candidate.now;
-        let time = |time: Option<f64>| time.unwrap_or(UNKNOWN_TIME);
-        types::Candidate {
-            model: candidate.model,
-            health: now.health as u8,
-            breaker: now.breaker as u8,
-            in_flight: now.in_flight,
-            time_left: candidate.time_left,
-            latency: time(now.observed.map(|observed| observed.latency)),
-            time_to_first_token: time(now.observed.and_then(|observed| observed.time_to_first_token)),
-            tokens_per_second: time(now.observed.and_then(|observed| observed.tokens_per_second)),
-            estimate: candidate.estimate.map_or(
-                types::CostEstimate { input_tokens: UNKNOWN_TOKENS, output_tokens: UNKNOWN_TOKENS, cost: UNKNOWN_COST },
-                |estimate| types::CostEstimate {
-                    input_tokens: estimate.input_tokens,
-                    output_tokens: estimate.output_tokens,
-                    cost: estimate.cost.unwrap_or(UNKNOWN_COST),
-                },
-            ),
-        }
-    };
-    candidates.iter().map(candidate).collect()
+pub(super) fn candidate(candidate: &Candidate) -> types::Candidate {
+    let now = &candidate.now;
+    let time = |time: Option<f64>| time.unwrap_or(UNKNOWN_TIME);
+    types::Candidate {
+        model: candidate.model,
+        health: now.health as u8,
+        breaker: now.breaker as u8,
+        in_flight: now.in_flight,
+        time_left: candidate.time_left,
+        latency: time(now.observed.map(|observed| observed.latency)),
+        time_to_first_token: time(now.observed.and_then(|observed| observed.time_to_first_token)),
+        tokens_per_second: time(now.observed.and_then(|observed| observed.tokens_per_second)),
+        estimate: candidate.estimate.map_or(
+            types::CostEstimate { input_tokens: UNKNOWN_TOKENS, output_tokens: UNKNOWN_TOKENS, cost: UNKNOWN_COST },
+            |estimate| types::CostEstimate {
+                input_tokens: estimate.input_tokens,
+                output_tokens: estimate.output_tokens,
+                cost: estimate.cost.unwrap_or(UNKNOWN_COST),
+            },
+        ),
+    }
 }
 
 pub(super) fn estimates(estimates: &[types::CostEstimate]) -> Vec<CostEstimate> {

@@ -2,6 +2,7 @@
 
 pub(super) mod bindings;
 mod lower;
+mod plain;
 
 use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{Result, Store};
@@ -90,6 +91,11 @@ impl Functions {
         }
     }
 
+    /// Whether the guest has these models, by their number.
+    pub(super) fn has(&self, models: u64) -> bool {
+        self.models == models
+    }
+
     /// Gives the guest the models that a call is about, if it has others.
     async fn set_models<T: Host>(&mut self, store: &mut Store<T>, models: &Models) -> Result<()> {
         if self.models != models.id() {
@@ -120,20 +126,18 @@ impl Functions {
         }
         let answer = match (&self.hook, call) {
             (HookFunctions::Routing(policy), Call::Route(question)) => {
-                let (prompt, candidates) = (lower::Prompt::of(&question), lower::candidates(question.candidates));
-                let hook = policy.wasmgate_policy_routing();
-                let request = lower::request(&question);
-                let verdict = hook.call_route(store, request, prompt.lower(), &candidates).await?;
+                let prompt = lower::Prompt::of(&question);
+                let parameters = (lower::request(&question), prompt.lower(), question.candidates);
+                let (verdict,) = plain::route(policy).call_async(store, parameters).await?;
                 verdict.map(|verdict| {
                     let (verdict, coded) = lower::verdict(verdict);
                     Answer::Verdict(verdict, coded)
                 })
             }
             (HookFunctions::Cost(policy), Call::Estimate(question)) => {
-                let (prompt, candidates) = (lower::Prompt::of(&question), lower::candidates(question.candidates));
-                let hook = policy.wasmgate_policy_cost();
-                let request = lower::request(&question);
-                let estimates = hook.call_estimate(store, request, prompt.lower(), &candidates).await?;
+                let prompt = lower::Prompt::of(&question);
+                let parameters = (lower::request(&question), prompt.lower(), question.candidates);
+                let (estimates,) = plain::estimate(policy).call_async(store, parameters).await?;
                 estimates.map(|all| Answer::Estimates(lower::estimates(&all)))
             }
             (HookFunctions::Routing(policy), Call::Describe) => {
