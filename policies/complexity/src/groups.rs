@@ -50,6 +50,16 @@ impl<const N: usize> Groups<N> {
                 }
                 at += PLACES;
             }
+            // Those that are left, but for the very last, are in a window that overlaps the one before.
+            if at > 0 && at + N - 1 < text.len() {
+                let last = text.len() - (PLACES + N - 1);
+                let mut places = self.sixteen(&text[last..]) >> (at - last) << (at - last);
+                while places != 0 {
+                    found(last + places.trailing_zeros() as usize);
+                    places &= places - 1;
+                }
+                at = last + PLACES;
+            }
             at
         };
         // Native tests run without these instructions.

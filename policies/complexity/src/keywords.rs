@@ -38,8 +38,8 @@ const PAIRS: usize = 1 << 10;
 pub(crate) struct Keywords {
     list: Vec<Keyword>,
     groups: Groups<3>,
-    /// The keywords by their first two letters, ascending: the pair, and the keyword's index in `list`.
-    by_pair: Vec<(u16, u16)>,
+    /// The keywords by their first two letters, ascending.
+    by_pair: Vec<Entry>,
     /// For each pair: 0 if no keyword begins with it, else 1 + the index of its first keyword in `by_pair`.
     pairs: Box<[u16; PAIRS]>,
     /// Whether a keyword has non-ASCII characters.
@@ -63,6 +63,15 @@ struct Keyword {
     /// In lower case, at least two bytes.
     text: Cow<'static, str>,
     kind: Kind,
+}
+
+/// How a keyword begins.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    /// Its first two letters.
+    pair: u16,
+    /// Its index in the list.
+    place: u16,
     /// Its first four bytes with the bit set that tells cases apart, and which of them it has.
     head: u32,
     mask: u32,
@@ -97,15 +106,14 @@ impl Keywords {
             let text = lower(text);
             let known = |keyword: &Keyword| keyword.kind == kind && keyword.text == text;
             if text.len() >= SHORTEST && list.len() < usize::from(u16::MAX) && !list.iter().any(known) {
-                list.push(Keyword::new(text, kind));
+                list.push(Keyword { text, kind });
             }
         }
         let places = list.iter().enumerate();
-        let mut by_pair: Vec<_> =
-            places.map(|(place, keyword)| (pair(keyword.text.as_bytes()), place as u16)).collect();
+        let mut by_pair: Vec<_> = places.map(|(place, keyword)| Entry::new(&keyword.text, place as u16)).collect();
         by_pair.sort_unstable();
         let (mut groups, mut pairs) = (Groups::new(), Box::new([0; PAIRS]));
-        for (rank, &(pair, place)) in by_pair.iter().enumerate().rev() {
+        for (rank, &Entry { pair, place, .. }) in by_pair.iter().enumerate().rev() {
             pairs[usize::from(pair)] = rank as u16 + 1;
             // Neighbours have letters in common, so that a group mixes few other letters.
             let group = 1 << (8 * rank / by_pair.len());
@@ -146,13 +154,12 @@ impl Keywords {
         let Some(first) = usize::from(self.pairs[usize::from(pair)]).checked_sub(1) else { return };
         // At the end of the text there may be no four bytes: then nothing is ruled out early.
         let head = text.as_bytes()[at..].first_chunk().map(|bytes| u32::from_le_bytes(*bytes) | CASE);
-        for &(_, place) in self.by_pair[first..].iter().take_while(|(other, _)| *other == pair) {
-            let keyword = &self.list[usize::from(place)];
+        for entry in self.by_pair[first..].iter().take_while(|entry| entry.pair == pair) {
             // Most places of a text that is made of beginnings of keywords are ruled out here.
-            if head.is_some_and(|head| head & keyword.mask != keyword.head) {
+            if head.is_some_and(|head| head & entry.mask != entry.head) {
                 continue;
             }
-            let seen = &mut found.seen[usize::from(place)];
+            let (keyword, seen) = (&self.list[usize::from(entry.place)], &mut found.seen[usize::from(entry.place)]);
             if !*seen && wanted(keyword.kind) && keyword.is_at(text, at) {
                 *seen = true;
                 found.counts[keyword.kind as usize] += 1;
@@ -161,24 +168,26 @@ impl Keywords {
     }
 }
 
-impl Keyword {
-    fn new(text: Cow<'static, str>, kind: Kind) -> Self {
+impl Entry {
+    fn new(text: &str, place: u16) -> Self {
         let mut head = [0; 4];
         let mut mask = [0; 4];
         for ((head, mask), byte) in head.iter_mut().zip(&mut mask).zip(text.bytes()) {
             (*head, *mask) = (byte, u8::MAX);
         }
         let mask = u32::from_le_bytes(mask);
-        Self { head: (u32::from_le_bytes(head) | CASE) & mask, mask, text, kind }
+        Self { pair: pair(text.as_bytes()), place, head: (u32::from_le_bytes(head) | CASE) & mask, mask }
     }
+}
 
+impl Keyword {
     fn is_at(&self, text: &str, at: usize) -> bool {
         let end = at + self.text.len();
         let Some(part) = text.as_bytes().get(at..end) else { return false };
         match self.kind {
             // Words of code are ASCII, so they begin and end between characters.
             Kind::Code => part == self.text.as_bytes() && words::stands_alone(text, at, end),
-            _ => part.iter().zip(self.text.as_bytes()).all(|(byte, wanted)| byte.to_ascii_lowercase() == *wanted),
+            _ => part.eq_ignore_ascii_case(self.text.as_bytes()),
         }
     }
 }

@@ -16,7 +16,7 @@ extern crate alloc;
 
 use alloc::borrow::Cow;
 use core::fmt::Write;
-use score::{Score, Scorer};
+use score::{KeywordShare, Score, Scorer};
 use wasmgate_policy::prelude::*;
 
 const LOW_BELOW: Number =
@@ -185,13 +185,16 @@ impl Complexity {
             Tier::High => self.high_from,
         };
         let total = self.models.len();
-        let place = |index: u32| match self.models.iter().position(|model| *model == candidates[index as usize].model) {
+        let place = |candidate: &Candidate| match self.models.iter().position(|model| *model == candidate.model) {
             Some(at) if at >= from => at - from,
             Some(at) => total - at,
             None => total + 1,
         };
+        let places: Vec<usize> = candidates.iter().map(place).collect();
         let mut ranking = rank::given(candidates);
-        ranking.sort_by_cached_key(|&index| place(index));
+        if !places.is_sorted() {
+            ranking.sort_by_key(|&index| places[index as usize]);
+        }
         ranking
     }
 
@@ -199,27 +202,38 @@ impl Complexity {
     /// from the operator's settings; nothing comes from the prompt.
     fn reason(&self, score: &Score, passed_over: Option<&Candidate>, request: &Request) -> String {
         let mut reason = String::with_capacity(160);
-        // Writing to a String cannot fail. Hundredths as a whole number: formatting a float is slow.
+        // Formatting a number by `write!` would cost as much as scoring the text.
         let hundredths = (score.value * 100.0 + 0.5) as u32;
-        let _ = write!(reason, "score {}.{:02}: length {}", hundredths / 100, hundredths % 100, signed(score.length));
-        let _ = write!(reason, ", {} keywords {}", score.keywords.word(), signed(score.keywords.contribution()));
-        for (at, keyword) in self.scorer.complex_keywords(score).enumerate() {
-            match at {
-                0 => reason.push_str(" ("),
-                NAMED_KEYWORDS => {
+        let digit = |number: u32| char::from(b'0' + (number % 10) as u8);
+        reason.push_str("score ");
+        reason.extend([digit(hundredths / 100), '.', digit(hundredths / 10), digit(hundredths)]);
+        reason.push_str(": length ");
+        reason.push_str(signed(score.length));
+        reason.push_str(", ");
+        reason.push_str(score.keywords.word());
+        reason.push_str(" keywords ");
+        reason.push_str(signed(score.keywords.contribution()));
+        if score.keywords != KeywordShare::None {
+            let mut before = " (";
+            for (at, keyword) in self.scorer.complex_keywords(score).enumerate() {
+                if at == NAMED_KEYWORDS {
                     reason.push_str(", …");
                     break;
                 }
-                _ => reason.push_str(", "),
+                reason.push_str(before);
+                reason.push_str(keyword);
+                before = ", ";
             }
-            reason.push_str(keyword);
-        }
-        if self.scorer.complex_keywords(score).next().is_some() {
-            reason.push(')');
+            if before == ", " {
+                reason.push(')');
+            }
         }
         for (what, contribution) in [("code", score.code), (score.form.word(), score.form.contribution())] {
             if contribution != 0.0 {
-                let _ = write!(reason, ", {what} {}", signed(contribution));
+                reason.push_str(", ");
+                reason.push_str(what);
+                reason.push(' ');
+                reason.push_str(signed(contribution));
             }
         }
         if let Some(candidate) = passed_over

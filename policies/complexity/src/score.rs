@@ -73,7 +73,7 @@ impl Scorer {
             _ if found.count(Kind::Creation) > 0 => Form::Creation,
             _ => Form::Other,
         };
-        let length = length(text);
+        let length = length(text, &marks);
         let code = code(&marks, found.count(Kind::Code));
         let sum = length + keywords.contribution() + code + form.contribution();
         Score { value: sum.clamp(0.0, 1.0), length, keywords, code, form, found }
@@ -126,11 +126,12 @@ impl Form {
 }
 
 /// The contribution of a length in Unicode scalar values: below 100, below 500, or more.
-fn length(text: &str) -> f64 {
-    // A scalar value has one to four bytes, so that only texts between these bounds need counting.
+fn length(text: &str, marks: &Marks) -> f64 {
+    // A scalar value has one to four bytes, so that only texts between these bounds need counting, if they are not ASCII.
     let scalars = match text.len() {
         bytes @ 0..100 => bytes,
         2000.. => 500,
+        bytes if !marks.beyond_ascii => bytes,
         _ => text.chars().count(),
     };
     match scalars {

@@ -3,16 +3,23 @@
 use crate::{Candidate, Price, Request};
 
 /// Prices are for this many tokens.
-const PER_TOKENS: u128 = 1_000_000;
+const PER_TOKENS: u64 = 1_000_000;
 
 impl Price {
     /// The cost of this many tokens in nano-dollars, half a nano-dollar rounded up. A sum beyond a `u64` (18 billion
     /// dollars) saturates.
     pub fn cost(self, input_tokens: u32, output_tokens: u32) -> u64 {
+        let parts = [(u64::from(input_tokens), self.input), (u64::from(output_tokens), self.output)];
+        // Wasm has no division of 128 bits: it takes hundreds of instructions. Two products of 62 bits and a half million are
+        // below 64 bits.
+        if parts.iter().all(|(tokens, price)| tokens.leading_zeros() + price.leading_zeros() >= 2 * u64::BITS - 62) {
+            let sum: u64 = parts.iter().map(|(tokens, price)| tokens * price).sum();
+            return (sum + PER_TOKENS / 2) / PER_TOKENS;
+        }
         // A product of a u32 and a u64 has at most 96 bits, so the sum cannot overflow.
-        let sum =
-            u128::from(input_tokens) * u128::from(self.input) + u128::from(output_tokens) * u128::from(self.output);
-        u64::try_from((sum + PER_TOKENS / 2) / PER_TOKENS).unwrap_or(u64::MAX)
+        let sum: u128 = parts.iter().map(|&(tokens, price)| u128::from(tokens) * u128::from(price)).sum();
+        let per_tokens = u128::from(PER_TOKENS);
+        u64::try_from((sum + per_tokens / 2) / per_tokens).unwrap_or(u64::MAX)
     }
 }
 
@@ -48,6 +55,9 @@ mod tests {
             (u32::MAX, u64::MAX, u32::MAX, u64::MAX, u64::MAX),
             (1_000_000, u64::MAX, 0, 0, u64::MAX),
             (1_000_000, u64::MAX - 1, 0, 0, u64::MAX - 1),
+            // At the border between the two ways to compute it.
+            (u32::MAX, (1 << 30) - 1, u32::MAX, (1 << 30) - 1, 9_223_372_026_117),
+            (u32::MAX, 1 << 30, u32::MAX, (1 << 30) - 1, 9_223_372_030_412),
         ];
         for (input_tokens, input, output_tokens, output, cost) in table {
             assert_eq!(Price { input, output }.cost(input_tokens, output_tokens), cost, "{input_tokens} × {input}");

@@ -221,10 +221,9 @@ pub mod glue {
     }
 
     fn lifted<'a>(candidates: &[types::Candidate], models: &'a [Model]) -> Result<Vec<Candidate<'a>>, Text> {
-        let lifted = |candidate: &types::Candidate| {
-            Candidate::lifted(candidate, models)
-                .ok_or_else(|| format!("a candidate is model {} of {}", candidate.model, models.len()))
-        };
-        candidates.iter().map(lifted).collect()
+        if let Some(unknown) = candidates.iter().find(|candidate| candidate.model as usize >= models.len()) {
+            return Err(format!("a candidate is model {} of {}", unknown.model, models.len()));
+        }
+        Ok(candidates.iter().map(|candidate| Candidate::lifted(candidate, &models[candidate.model as usize])).collect())
     }
 }
