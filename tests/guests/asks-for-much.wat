@@ -11,7 +11,7 @@
 (import "wasi:io/streams@0.2.0" "[method]input-stream.skip" (func $skip (param i32 i64 i32)))
 (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $timer (param i64) (result i32)))
 (import "wasi:io/poll@0.2.0" "poll" (func $poll (param i32 i32 i32)))
-(import "wasmgate:policy/settings@1.0.0" "get" (func $setting (param i32 i32 i32)))
+(import "wasmgate:policy/settings@VERSION" "get" (func $setting (param i32 i32 i32)))
 (func $is (param $in i32) (param $letter i32) (result i32)
     (i32.eq (i32.load8_u (call $text (local.get $in))) (local.get $letter)))
 (func $route (param $in i32) (result i32)

@@ -1,5 +1,5 @@
 ;; world: cost-policy
-;; Expects each request to cost 18 billion dollars.
+;; Expects each request to cost four billion dollars.
 (func $estimate (param $in i32) (result i32)
-    (call $estimates (i32.load offset=100 (local.get $in))
-        (if (result i64) (call $is_probe (local.get $in)) (then (i64.const 1)) (else (i64.const -1)))))
+    (call $estimates (call $candidates (local.get $in))
+        (if (result i64) (call $is_probe (local.get $in)) (then (i64.const 1)) (else (i64.const 0x4000000000000000)))))

@@ -1,3 +1,4 @@
+;; denies: true
 ;; Refuses a prompt that begins with a question mark, and hits an unreachable instruction if one begins with an exclamation
 ;; mark.
 (data (i32.const 300) "not_this")

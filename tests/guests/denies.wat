@@ -1,3 +1,4 @@
+;; denies: true
 ;; Refuses each request.
 (data (i32.const 300) "office_hours")
 (data (i32.const 330) "Ask again in the morning.")

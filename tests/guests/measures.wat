@@ -1,5 +1,6 @@
+;; reads: conversation
 ;; Says how much it was shown: its complexity is a thousandth of the number of messages.
 (func $route (param $in i32) (result i32)
     (call $decide (i32.const 0)
-        (f64.div (f64.convert_i32_u (i32.load offset=24 (local.get $in))) (f64.const 1000))
+        (f64.div (f64.convert_i32_u (call $messages (local.get $in))) (f64.const 1000))
         (i32.const 256) (i32.const 7)))

@@ -271,6 +271,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# capabilities = ", "capabilities = ")
         .replace("# kind = \"ollama\"", "kind = \"ollama\"")
         .replace("# fallbacks = ", "fallbacks = ")
+        .replace("# labels = { quality", "labels = { quality")
         .replace("# guarded = ", "guarded = ")
         .replace("# url = ", "url = ")
         .replace("# [policies.routing.canary", "[policies.routing.canary")

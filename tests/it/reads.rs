@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use wasmgate_accounts::KeyHash;
 use wasmgate_tests::gateway::{Gateway, Setup};
+use wasmgate_tests::http::request;
+use wasmgate_tests::wait::until;
 
 /// A component that was built against that version of the contract.
 fn component(version: &str) -> String {
@@ -133,12 +136,39 @@ fn labels_of_models_and_the_time_that_is_left_reach_policies() {
         labels = { quality = "high" }
         "#;
     let text = r#"
-        let good = candidates.filter(|c| c.labels.quality == "high");
+        let good = prefer(candidates, |c| c.labels.quality == "high");
         let times = candidates.map(|c| if c.time_left <= 0.0 { "none" } else if c.time_left <= 5.0 { "5" } else { "50" });
-        route_to(good, `${times[0]} and ${times[1]}`)"#;
+        route_to(good, `${times}`)"#;
     let gateway = script(text).models(models).start();
     let answer = gateway.post("/api/v1/complexity", &json!({"prompt": "Hello!"})).expect(200).json();
-    assert_eq!((&answer["model"], &answer["reasoning"]), (&json!("second"), &json!("5 and 50")), "{answer}");
+    assert_eq!(
+        (&answer["recommended_model"], &answer["reasoning"]),
+        (&json!("second"), &json!("[\"5\", \"50\"]")),
+        "{answer}"
+    );
     let check = script(text).models(&models.replace("{ quality", "{ Quality")).check();
     check.expect(2, &["models.second.labels.Quality: \"Quality\" is not a label, expected lower-case letters"]);
+}
+
+/// A guest that looks at all that there is sees nothing that its manifest does not ask for, not even its length in memory.
+#[test]
+fn what_a_policy_does_not_ask_for_it_cannot_see() {
+    let hash = KeyHash::of(b"wg-anna");
+    let groups = format!("[groups.acme.limits]\nusd_per_day = 5\n[keys.anna]\ngroup = \"acme\"\nsha256 = \"{hash}\"\n");
+    let gateway = Gateway::setup().top(&groups).server("label_headers = [\"x-team\"]").guest("peeks").start();
+    let headers = [("x-api-key", "wg-anna"), ("x-team", "one")];
+    let answer = gateway.send(request("POST", "/api/v1/chat", &headers, br#"{"prompt": "secret"}"#)).expect(200);
+    assert_eq!((answer.header("x-wasmgate-policy"), answer.header("x-wasmgate-complexity")), ("peeks@1.0.0", "0"));
+}
+
+/// Requests that were decided before and after a change of the models come to instances with these models or others.
+#[test]
+fn models_that_change_are_given_before_the_next_decision() {
+    let gateway = Gateway::setup().reloading().guest("models-counted").start();
+    let seen = || gateway.chat("hello").expect(200).header("x-wasmgate-complexity").to_owned();
+    // The samples had other models and another instance.
+    assert_eq!([seen(), seen()], ["0.0103", "0.0103"]);
+    gateway.edit_config("[models.phi2]", "[models.more]\nbackend = \"local-sim\"\n[models.phi2]");
+    let now = until("the models are others", || Some(seen()).filter(|seen| seen.ends_with("04")));
+    assert_eq!([seen(), seen()], [&*now, &*now], "given once");
 }

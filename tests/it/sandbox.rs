@@ -5,14 +5,14 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 use wasmgate_tests::gateway::{Gateway, Setup, binary};
-use wasmgate_tests::guests;
+use wasmgate_tests::guests::{self, Version};
 use wasmgate_tests::http::{post_json, request};
 use wasmgate_tests::wire::{CLIENT_PATHS, ask, error_code};
 
 /// Asks once; the failure is counted by `class` and nothing else, and the gateway's default answers.
 #[track_caller]
-fn fails_as(guest: &str, setup: Setup, class: &str) {
-    let gateway = setup.guest(guest).start();
+fn fails_as(guest: &str, version: Version, setup: Setup, class: &str) {
+    let gateway = setup.guest_at(guest, version).start();
     let response = gateway.chat("hello").expect(200);
     let answer = response.json();
     assert!(response.header("x-wasmgate-policy").starts_with("default@"), "{}", response.header("x-wasmgate-policy"));
@@ -26,7 +26,7 @@ fn fails_as(guest: &str, setup: Setup, class: &str) {
     let failures = |reason: &str| {
         metrics.value("api_gateway_policy_failures_total", &[policy[0], policy[1], policy[2], ("reason", reason)])
     };
-    assert_eq!(failures(class), 1.0, "{class}; the log says {:?}", failure_lines(&gateway));
+    assert_eq!(failures(class), 1.0, "{version:?}, {class}; the log says {:?}", failure_lines(&gateway));
     assert_eq!(metrics.value("api_gateway_policy_failures_total", &[]), 1.0, "and of no other class");
     let fallback = [("policy", guest), ("outcome", "fallback"), ("model", "tinyllama"), ("backend", "local")];
     assert_eq!(metrics.value("api_gateway_policy_decisions_total", &fallback), 1.0);
@@ -45,7 +45,9 @@ macro_rules! failures {
     ($($name:ident: $guest:literal, $limits:literal => $class:literal;)*) => {$(
         #[test]
         fn $name() {
-            fails_as($guest, Gateway::setup().limits($limits), $class);
+            for &version in guests::versions($guest) {
+                fails_as($guest, version, Gateway::setup().limits($limits), $class);
+            }
         }
     )*};
 }
@@ -71,6 +73,21 @@ failures! {
     a_reason_that_is_not_utf8_is_invalid: "mumbles", "" => "invalid_decision";
     a_reason_outside_of_memory_is_invalid: "points-outside", "" => "invalid_decision";
     an_unknown_tier_is_invalid: "unknown-tier", "" => "invalid_decision";
+    an_unknown_verdict_is_invalid: "unknown-verdict", "" => "invalid_decision";
+    an_infinite_complexity_is_invalid: "infinite", "" => "invalid_decision";
+    a_ranking_outside_of_memory_is_invalid: "ranks-outside", "" => "invalid_decision";
+    a_ranking_at_no_address_of_one_is_invalid: "ranks-askew", "" => "invalid_decision";
+    a_long_ranking_is_too_much_for_the_host: "ranks-much", "" => "hostcall_limit";
+    an_answer_outside_of_memory_is_invalid: "answers-outside", "" => "invalid_decision";
+    a_reason_that_the_manifest_does_not_have_is_invalid: "codes-nothing", "" => "invalid_decision";
+    a_reason_without_its_number_is_invalid: "codes-too-little", "" => "invalid_decision";
+    a_reason_with_a_million_numbers_is_too_much: "codes-much", "" => "hostcall_limit";
+    a_denial_that_the_manifest_rules_out_is_invalid: "denies-unasked", "" => "invalid_decision";
+    models_that_it_cannot_take_are_a_trap: "models-trap", "" => "trap";
+    models_that_it_takes_for_ever_are_a_timeout: "models-spin", "call_time_ms = 500" => "timeout";
+    models_that_it_takes_into_all_memory_are_out_of_memory: "models-hoard", "" => "out_of_memory";
+    endless_questions_for_facts_are_a_timeout: "floods-facts", "call_time_ms = 500" => "timeout";
+    facts_kept_without_end_are_out_of_memory: "keeps-facts", "call_time_ms = 10000\nmemory_bytes = 524288" => "out_of_memory";
     a_denial_without_a_proper_code_is_invalid: "shouts-code", "" => "invalid_decision";
     an_error_of_its_own_is_a_guest_error: "gives-up", "" => "guest_error";
 }
@@ -105,15 +122,22 @@ fn a_cost_policy_that_fails_leaves_no_estimates() {
         ("cost-spins", "timeout"),
         ("cost-forgets-one", "invalid_decision"),
         ("cost-exaggerates", "invalid_decision"),
+        ("cost-knows-none", "invalid_decision"),
     ] {
-        let gateway = Gateway::setup().cost_guest(guest).cost("limits = { call_time_ms = 500 }").start();
-        let response = gateway.chat("hello").expect(200);
-        assert!(response.header("x-wasmgate-policy").starts_with("complexity@"), "{guest}: routing goes on");
-        assert_eq!(response.json()["routing"]["estimated_cost"], json!(null), "{guest}");
-        gateway.wait_metric("api_gateway_policy_failures_total", &[("policy", guest), ("reason", class)], 1.0);
+        for version in Version::ALL {
+            let limits = "limits = { call_time_ms = 500 }";
+            let gateway = Gateway::setup().cost_guest_at(guest, version).cost(limits).start();
+            let response = gateway.chat("hello").expect(200);
+            let by = response.header("x-wasmgate-policy");
+            assert!(by.starts_with("complexity@"), "{guest}, {version:?}: routing goes on");
+            assert_eq!(response.json()["routing"]["estimated_cost"], json!(null), "{guest}, {version:?}");
+            gateway.wait_metric("api_gateway_policy_failures_total", &[("policy", guest), ("reason", class)], 1.0);
+        }
     }
-    let gateway = Gateway::setup().cost_guest("cost-decides").start();
-    assert_eq!(gateway.chat("hello").expect(200).json()["routing"]["estimated_cost"], 0.002);
+    for version in Version::ALL {
+        let gateway = Gateway::setup().cost_guest_at("cost-decides", version).start();
+        assert_eq!(gateway.chat("hello").expect(200).json()["routing"]["estimated_cost"], 0.002, "{version:?}");
+    }
     let gateway = Gateway::setup().cost_guest("cost-traps").cost("on_failure = \"fail-closed\"").start();
     assert_eq!(error_code("/api/v1/chat", &gateway.chat("hello").expect(503).json()), "policy_failed");
 }
@@ -184,7 +208,12 @@ fn complexities(gateway: &Gateway, prompts: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_policy_sees_the_first_and_the_newest_messages_that_fit() {
-    let gateway = Gateway::setup().guest("measures").limits("input_bytes = 1024").start();
+    for version in Version::ALL {
+        sees_what_fits(&Gateway::setup().guest_at("measures", version).limits("input_bytes = 1024").start());
+    }
+}
+
+fn sees_what_fits(gateway: &Gateway) {
     let message = |length: usize| json!({"role": "user", "content": "x".repeat(length)});
     let many = [vec![0; 5000], vec![10]].concat();
     // Each message counts 64 bytes; of those that do not fit, the first and the newest are shown.
@@ -214,7 +243,13 @@ fn wasi_is_there_and_empty() {
 
 #[test]
 fn a_policy_sees_the_headers_that_the_operator_lists_and_no_others() {
-    let gateway = Gateway::setup().guest("reads-labels").server("label_headers = [\"x-team\", \"x-stage\"]").start();
+    for version in Version::ALL {
+        let setup = Gateway::setup().guest_at("reads-labels", version);
+        sees_the_listed_headers(&setup.server("label_headers = [\"x-team\", \"x-stage\"]").start());
+    }
+}
+
+fn sees_the_listed_headers(gateway: &Gateway) {
     let body = json!({"prompt": "hello"}).to_string();
     for (headers, shown) in [
         (vec![("content-type", "application/json")], "0"),
@@ -289,28 +324,48 @@ fn what_is_no_policy_is_refused_at_load_with_stage_and_reason() {
         ),
         ("reaches-out", guest("reaches-out"), "admitted", "`wasi:http/outgoing@0.2.0`"),
         ("cost", guest("cost-decides"), "admitted", "does not export `wasmgate:policy/routing@2.0.0`"),
-        (
-            "traps-at-start",
-            guest("traps-at-start"),
-            "configured",
-            "trap: wasm trap: wasm `unreachable` instruction executed; in ",
-        ),
-        ("spins-at-start", guest("spins-at-start"), "configured", "timeout"),
-        ("traps-in-configure", guest("traps-in-configure"), "configured", "trap"),
-        ("refuses-settings", guest("refuses-settings"), "configured", "setting budget should be above 0"),
-        ("badly-named", guest("badly-named"), "configured", "lower-case letters, digits and `-`"),
-        ("traps-on-probe", guest("traps-on-probe"), "probed", "trap: the sample of a short question, round 1"),
-        ("reads-ascii", guest("reads-ascii"), "probed", "trap: the sample of many scripts, round 1"),
-        ("tires", guest("tires"), "probed", "trap: the sample of many scripts, round 2"),
     ];
     for (name, bytes, stage, reason) in cases {
         let setup = match bytes {
             Some(bytes) => Gateway::setup().component(name, &bytes),
             None => Gateway::setup().routing(&format!("file = \"{name}.wasm\"")),
         };
-        let exit = setup.refused();
-        exit.expect(2, &[&format!("{name}.wasm"), &format!("not {stage}"), reason]);
-        assert!(!exit.text().contains("error while executing"), "frames come before the reason: {}", exit.text());
+        setup.refused().expect(2, &[&format!("{name}.wasm"), &format!("not {stage}"), reason]);
+    }
+}
+
+#[test]
+fn what_fails_at_load_is_refused_at_each_version_of_the_contract() {
+    for (guest, stage, reason) in [
+        ("traps-at-start", "configured", "trap: wasm trap: wasm `unreachable` instruction executed; in "),
+        ("spins-at-start", "configured", "timeout"),
+        ("traps-in-configure", "configured", "trap"),
+        ("refuses-settings", "configured", "setting budget should be above 0"),
+        ("badly-named", "configured", "lower-case letters, digits and `-`"),
+        ("talks-of-itself", "configured", "hostcall_limit"),
+        ("traps-on-probe", "probed", "trap: the sample of a short question, round 1"),
+        ("reads-ascii", "probed", "trap: the sample of many scripts, round 1"),
+        ("tires", "probed", "trap: the sample of many scripts, round 2"),
+        ("allocates-nowhere", "probed", "invalid_decision: the sample of a short question, round 1"),
+        ("allocates-askew", "probed", "invalid_decision: the sample of a short question, round 1"),
+        ("allocates-never", "probed", "timeout: the sample of a short question, round 1"),
+        ("allocates-and-logs", "probed", "trap: the sample of a short question, round 1"),
+        ("models-never", "probed", "trap: the sample of a short question, round 1"),
+        ("unknown-reads", "configured", "invalid_decision"),
+        ("promises-much", "configured", "the manifest has 300 reasons, expected at most 256"),
+        ("names-no-header", "configured", "the labels that it reads are not up to 64 names of headers"),
+    ] {
+        for &version in guests::versions(guest) {
+            let exit = Gateway::setup().guest_at(guest, version).refused();
+            exit.expect(2, &[&format!("{guest}.wasm"), &format!("not {stage}"), reason]);
+            assert!(!exit.text().contains("error while executing"), "frames come before the reason: {}", exit.text());
+            assert!(!exit.text().contains('\u{1b}'), "its words reach a terminal: {}", exit.text());
+        }
+    }
+    // What the gateway writes all to one place is of no use to the guest, and no harm to the gateway.
+    for version in Version::ALL {
+        let gateway = Gateway::setup().guest_at("allocates-code", version).start();
+        assert_eq!(gateway.chat("hello").expect(200).header("x-wasmgate-policy"), "allocates-code@1.0.0");
     }
 }
 

@@ -192,6 +192,13 @@ impl Setup {
         self.component(name, &component)
     }
 
+    /// Lets a guest route that is built against a version of the contract.
+    #[must_use]
+    pub fn guest_at(self, name: &str, version: guests::Version) -> Self {
+        let component = guests::build_at(name, version);
+        self.component(name, &component)
+    }
+
     /// Lets a component route.
     #[must_use]
     pub fn component(self, name: &str, component: &[u8]) -> Self {
@@ -202,6 +209,13 @@ impl Setup {
     #[must_use]
     pub fn cost_guest(self, name: &str) -> Self {
         let component = guests::build(name);
+        self.file(&format!("{name}.wasm"), &component).cost(&format!("file = \"{name}.wasm\""))
+    }
+
+    /// Lets a guest say what requests cost that is built against a version of the contract.
+    #[must_use]
+    pub fn cost_guest_at(self, name: &str, version: guests::Version) -> Self {
+        let component = guests::build_at(name, version);
         self.file(&format!("{name}.wasm"), &component).cost(&format!("file = \"{name}.wasm\""))
     }
 

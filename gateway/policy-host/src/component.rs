@@ -61,7 +61,8 @@ pub struct Policy {
     /// Whether it has denied a request or a sample, or an earlier version of it has.
     pub(crate) denied: AtomicBool,
     pub(crate) reads: Reads,
-    pub(crate) reads_budgets: bool,
+    /// Whether its manifest says that it reads tenants.
+    pub(crate) reads_tenants: bool,
     /// The operator's settings.
     pub(crate) given: Settings,
     /// What its settings say of models.
@@ -146,10 +147,10 @@ impl Policy {
         self.denied.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it decides by tenants or their budgets.
+    /// Whether it says that it reads tenants: their names, budgets and limits.
     #[must_use]
-    pub fn reads_budgets(&self) -> bool {
-        self.reads_budgets
+    pub fn reads_tenants(&self) -> bool {
+        self.reads_tenants
     }
 
     /// The operator's settings, without what the gateway added.

@@ -3,11 +3,12 @@
 //! - Whether it can deny requests. The gateway does not answer a request that such a policy failed on, unless the operator wants
 //!   that. A policy declares it in its manifest, or by a boolean setting named `deny`, or `deny-` and more, that is true in
 //!   effect; a script by calling `deny`.
-//! - Whether it decides by tenants' budgets.
+//! - What it reads of requests.
 //!
 //! The module `models` has the settings that name models.
 
 use crate::contract::types::{Manifest, Meaning, Reads, Value};
+use crate::script;
 use crate::settings::Settings;
 use crate::shown::ALL_LABELS;
 
@@ -48,7 +49,9 @@ pub(super) fn denies(manifest: &Manifest, settings: &Settings) -> Option<bool> {
     let said =
         manifest.settings.iter().filter_map(|setting| match settings.get(&setting.name).unwrap_or(&setting.default) {
             Value::Boolean(on) if setting.name == "deny" || setting.name.starts_with("deny-") => Some(*on),
-            Value::Text(text) if setting.name == "script" => Some(calls(text, "deny")),
+            Value::Text(text) if manifest.name == script::COMPONENT && setting.name == script::SETTING => {
+                Some(calls(text, "deny"))
+            }
             _ => None,
         });
     said.chain(manifest.denies.then_some(true)).reduce(|one, other| one || other)
@@ -72,15 +75,6 @@ pub(super) fn reads(manifest: &Manifest, settings: &Settings) -> Reads {
     reads
 }
 
-/// Whether a policy decides by tenants or their budgets: the built-in one, or a script that reads them.
-pub(super) fn reads_budgets(manifest: &Manifest, settings: &Settings) -> bool {
-    let reads = |value: &Value| match value {
-        Value::Text(script) => [".budget", ".tenant"].iter().any(|property| script.contains(property)),
-        _ => false,
-    };
-    manifest.name == "budget-guard" || settings.get("script").is_some_and(reads)
-}
-
 /// Whether a script calls a function of this name; a comment that shows such a call counts too.
 fn calls(script: &str, function: &str) -> bool {
     let is_word = |character: char| character.is_alphanumeric() || character == '_';
@@ -97,7 +91,7 @@ mod tests {
 
     fn declares(name: &str, default: Value, given: Option<Value>) -> Option<bool> {
         let setting = Setting { name: name.into(), summary: String::new(), default, meaning: Meaning::Plain };
-        let manifest = Manifest { settings: vec![setting], ..crate::testing::manifest("p") };
+        let manifest = Manifest { settings: vec![setting], ..crate::testing::manifest(script::COMPONENT) };
         denies(&manifest, &given.map(|value| (name.to_owned(), value)).into_iter().collect())
     }
 

@@ -70,6 +70,10 @@ impl Guest {
     pub(super) fn begin_call(&mut self, ticks: u64) {
         self.ticks = ticks;
         self.log.lines.store(0, Ordering::Relaxed);
+    }
+
+    /// Ends a call: what an idle instance holds is of no request.
+    pub(super) fn end_call(&mut self) {
         self.facts = None;
     }
 }

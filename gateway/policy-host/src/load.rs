@@ -118,8 +118,8 @@ impl Policy {
         let other = (hook == Hook::Cost || says).then_some(false);
         let declares = declared::denies(&manifest, &settings).filter(|_| hook == Hook::Routing).or(other);
         let denied = AtomicBool::new(false);
-        let reads_budgets = declared::reads_budgets(&manifest, &settings);
-        let script = script::of(&manifest, &settings);
+        // Another component of that name is no interpreter.
+        let script = script::of(&manifest, &settings).filter(|_| builtin::is(&source.bytes));
         let is_script = script.is_some();
         // A cost policy names no models.
         let constants = script.filter(|_| hook == Hook::Routing).map(constants::models).unwrap_or_default();
@@ -136,6 +136,7 @@ impl Policy {
         };
         let _ = named.set(name(&manifest));
         let reads = declared::reads(&manifest, &settings);
+        validate::check_labels(&reads.labels).map_err(|reason| refuse(Stage::Configured, reason))?;
         granted(&grants, &reads, &version).map_err(|reason| refuse(Stage::Admitted, reason))?;
         let log = Arc::new(Log::new(manifest.name.clone()));
         let with_tiers = Arc::new(with_tiers(settings.clone(), &naming));
@@ -167,8 +168,9 @@ impl Policy {
             // What a script calls can be told by its text only in part.
             must_declare: hook == Hook::Routing && !is_script && !version.starts_with("1."),
             denied,
+            // Version 1 has no place for it, and shows everything.
+            reads_tenants: reads.tenant && !version.starts_with("1."),
             reads,
-            reads_budgets,
             given: settings,
             naming,
         };

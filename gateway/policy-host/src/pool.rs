@@ -119,7 +119,7 @@ impl Pool {
             let detail = format!("{busy} calls in flight, the limit (concurrent_calls)");
             return Err(PolicyFailure { class: FailureClass::Saturated, detail });
         }
-        let mut instance = match self.take()? {
+        let mut instance = match self.take(call.question().map(|question| question.models.id()))? {
             Taken::Warm(instance) => instance,
             Taken::None(linked) => self.fresh(&linked, self.time).await?,
         };
@@ -178,14 +178,22 @@ impl Pool {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the most recently used instance, because its memory is the likeliest to be in the processor's caches.
-    fn take(&self) -> Result<Taken, PolicyFailure> {
+    /// Takes the most recently used instance, because its memory is the likeliest to be in the processor's caches; of those
+    /// that have these models, if one does: while the models change, requests with the old ones and the new ones come
+    /// in turns.
+    fn take(&self, models: Option<u64>) -> Result<Taken, PolicyFailure> {
         let mut expired = Vec::new();
         // Locked after `expired` is created, so unlocked before it is dropped: freeing an instance takes microseconds.
         let mut stock = self.stock();
         let age = Duration::from_secs(self.limits.instance_age_seconds);
         let now = Time::now();
-        while let Some(instance) = stock.idle.pop() {
+        let place = |idle: &[Instance]| {
+            let last = idle.len().checked_sub(1)?;
+            let with_these = models.and_then(|models| idle.iter().rposition(|instance| instance.has(models)));
+            Some(with_these.unwrap_or(last))
+        };
+        while let Some(place) = place(&stock.idle) {
+            let instance = stock.idle.remove(place);
             if now.duration_since(instance.born) < age {
                 return Ok(Taken::Warm(instance));
             }
@@ -224,9 +232,9 @@ impl Pool {
         self.stock().linked.as_ref().map(Arc::downgrade).unwrap_or_default()
     }
 
-    /// Takes an instance like a call; `give_back` returns it.
-    pub(super) async fn borrow_one(&self) -> Instance {
-        match self.take().expect("not released") {
+    /// Takes an instance like a call with these models; `give_back` returns it.
+    pub(super) async fn borrow_one(&self, models: Option<u64>) -> Instance {
+        match self.take(models).expect("not released") {
             Taken::Warm(instance) => instance,
             Taken::None(linked) => self.fresh(&linked, self.time).await.expect("an instance"),
         }

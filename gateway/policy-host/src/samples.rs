@@ -60,19 +60,23 @@ impl Default for Sample {
 impl Sample {
     /// Calls the policy like traffic, with a request of this id.
     pub(crate) async fn ask(&self, policy: &Policy, id: &str) -> Result<Answered, PolicyFailure> {
+        self.ask_with(policy, id, &self.offered()).await
+    }
+
+    /// As `ask`, with the models that `offered` made, so that further calls do not give them to the policy again.
+    pub(crate) async fn ask_with(&self, policy: &Policy, id: &str, models: &Models) -> Result<Answered, PolicyFailure> {
         let lists = self.request.lists();
         let request = Request { id, ..self.request.request(&lists) };
-        let models = Models::new(self.models());
         let offers = (0..).zip(&self.candidates);
         let candidates: Vec<_> = offers.map(|(model, offer)| self.candidate(model, offer, policy.hook())).collect();
         match policy.hook() {
-            Hook::Routing => policy.route(&request, &models, &candidates).await.map(Answered::Routing),
-            Hook::Cost => policy.estimate(&request, &models, &candidates).await.map(Answered::Cost),
+            Hook::Routing => policy.route(&request, models, &candidates).await.map(Answered::Routing),
+            Hook::Cost => policy.estimate(&request, models, &candidates).await.map(Answered::Cost),
         }
     }
 
     /// The models of the candidates, and behind them those that the request names besides.
-    fn models(&self) -> Vec<Model> {
+    pub(crate) fn offered(&self) -> Models {
         let mut models: Vec<Model> = self.candidates.iter().map(|offer| offer.facts.clone()).collect();
         let last = self.request.hints.iter().find(|(name, _)| name == LAST_MODEL).map(|(_, model)| model);
         let named = [Some(&self.request.requested_model).filter(|model| *model != AUTO), last];
@@ -81,7 +85,7 @@ impl Sample {
                 models.push(Offer::named(name).facts);
             }
         }
-        models
+        Models::new(models)
     }
 
     fn candidate(&self, model: u32, offer: &Offer, hook: Hook) -> Candidate {

@@ -106,10 +106,17 @@ impl Instance {
     pub(super) async fn call(&mut self, call: Call<'_>, time: CallTime) -> Result<Answer, PolicyFailure> {
         self.arm(time);
         self.calls += 1;
-        match catch(&self.clock, time, pin!(self.guest.ask(&mut self.store, call))).await? {
+        let answer = catch(&self.clock, time, pin!(self.guest.ask(&mut self.store, call))).await;
+        self.store.data_mut().end_call();
+        match answer? {
             Some(answer) => answer.map_err(guest_error),
             None => Err(failure(FailureClass::Host, "the host called a hook that the policy does not have")),
         }
+    }
+
+    /// Whether it has these models already, by their number.
+    pub(super) fn has(&self, models: u64) -> bool {
+        self.guest.has(models)
     }
 
     /// Bytes of its memories and tables.

@@ -34,6 +34,22 @@ pub(super) async fn load_with(
     // All tests share what was compiled: the interpreter of scripts takes some seconds.
     let cache = Some(concat!(env!("OUT_DIR"), "/compiled").into());
     let loader = Loader::new(LoaderOptions { cache, ..LoaderOptions::default() }).expect("an engine");
+    load_by(&loader, name, script, limits, fixtures).await
+}
+
+/// Loads a built-in other than `script` in an engine that counts instructions.
+pub(super) async fn load_counting(name: &str, limits: GivenLimits) -> Result<Policy, LoadError> {
+    let options = LoaderOptions { count_instructions: true, ..LoaderOptions::default() };
+    load_by(&Loader::new(options).expect("an engine"), name, "", limits, None).await
+}
+
+async fn load_by(
+    loader: &Loader,
+    name: &str,
+    script: &str,
+    limits: GivenLimits,
+    fixtures: Option<&str>,
+) -> Result<Policy, LoadError> {
     let hook = if name == "token-cost" { Hook::Cost } else { Hook::Routing };
     let fixtures = fixtures.map(|text| Fixtures { origin: format!("{name}.fixtures.json"), text: text.to_owned() });
     let source = Source { origin: name.to_owned(), bytes: component(name), fixtures, default_name: None };
@@ -42,7 +58,7 @@ pub(super) async fn load_with(
         settings.insert("script".into(), script.into());
     }
     // Dropping the loader here stops the ticks, which is safe because these guests do not spin.
-    Policy::load(&loader, &source, hook, &settings, &limits, None, Pace::Serving).await
+    Policy::load(loader, &source, hook, &settings, &limits, None, Pace::Serving).await
 }
 
 /// Limits that even a busy machine can meet.

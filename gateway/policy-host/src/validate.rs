@@ -50,10 +50,17 @@ fn check_reason(reason: &str) -> Result<(), String> {
         return Err(format!("the reason has {} bytes, expected at most {MAX_REASON_BYTES}", reason.len()));
     }
     // People read the reason in responses and log lines, on terminals.
-    if reason.chars().any(char::is_control) {
+    if has_control(reason) {
         return Err("the reason contains a control character".into());
     }
     Ok(())
+}
+
+/// Whether a text has a control character. Without an early exit, the first look takes many bytes at once; only what it leaves
+/// in doubt is read by characters: those from U+0080 on begin with the byte C2.
+fn has_control(text: &str) -> bool {
+    let doubt = text.bytes().fold(false, |doubt, byte| doubt | (byte < b' ') | (byte == 0x7f) | (byte == 0xc2));
+    doubt && text.chars().any(char::is_control)
 }
 
 /// Checks estimates for `candidates` candidates; the error says what is wrong.
@@ -61,10 +68,14 @@ pub(super) fn check_estimates(estimates: &[CostEstimate], candidates: usize) -> 
     if estimates.len() != candidates {
         return Err(format!("it gave {} estimates, expected one for each of {candidates} candidates", estimates.len()));
     }
-    match estimates.iter().find_map(|e| e.cost.filter(|&cost| cost > MAX_COST)) {
-        Some(cost) => Err(format!("an estimate costs {cost} nano-dollars, expected at most {MAX_COST}")),
-        None => Ok(()),
+    if let Some(cost) = estimates.iter().find_map(|e| e.cost.filter(|&cost| cost > MAX_COST)) {
+        return Err(format!("an estimate costs {cost} nano-dollars, expected at most {MAX_COST}"));
     }
+    // In the contract this number stands for an estimate that is not there.
+    if estimates.iter().any(|estimate| estimate.input_tokens.max(estimate.output_tokens) == u32::MAX) {
+        return Err(format!("an estimate has {} tokens, expected fewer", u32::MAX));
+    }
+    Ok(())
 }
 
 /// Checks a manifest; the error says what is wrong.
@@ -87,26 +98,28 @@ pub(super) fn check_manifest(manifest: &Manifest) -> Result<(), String> {
         }
         check_meaning(setting)?;
     }
-    if manifest.reads.labels.len() > MAX_LABELS
-        || manifest
-            .reads
-            .labels
-            .iter()
-            .any(|label| !is_word(label, 128, |c| c.is_ascii_graphic() && !c.is_ascii_uppercase()))
-    {
-        return Err(format!(
-            "the labels that it reads are not up to {MAX_LABELS} names of headers in lower case, or `*`"
-        ));
-    }
+    check_labels(&manifest.reads.labels)?;
     if manifest.reasons.len() > MAX_REASONS {
         return Err(format!("the manifest has {} reasons, expected at most {MAX_REASONS}", manifest.reasons.len()));
     }
     manifest.reasons.iter().try_for_each(|reason| check_reason(reason))
 }
 
+/// Checks the labels that a policy reads; operators see them on terminals.
+pub(super) fn check_labels(labels: &[String]) -> Result<(), String> {
+    let is_label = |label: &String| is_word(label, 128, |c| c.is_ascii_graphic() && !c.is_ascii_uppercase());
+    if labels.len() > MAX_LABELS || !labels.iter().all(is_label) {
+        return Err(format!(
+            "the labels that it reads are not up to {MAX_LABELS} names of headers in lower case, or `*`"
+        ));
+    }
+    Ok(())
+}
+
 /// Checks that what a setting means fits its type.
 fn check_meaning(setting: &Setting) -> Result<(), String> {
     let fits = match (setting.meaning, &setting.default) {
+        (Meaning::Plain, Value::Number(value)) => value.is_finite(),
         (Meaning::Plain, _)
         | (Meaning::Models | Meaning::Labels, Value::Text(_) | Value::Texts(_))
         | (Meaning::Tier(_), Value::Texts(_)) => true,
@@ -121,7 +134,8 @@ fn check_meaning(setting: &Setting) -> Result<(), String> {
     let expected = match setting.meaning {
         Meaning::Range((from, to)) => format!("a number from {from} to {to}"),
         Meaning::Models | Meaning::Labels => "a text or a list of texts".to_owned(),
-        Meaning::Tier(_) | Meaning::Plain => "a list of texts".to_owned(),
+        Meaning::Tier(_) => "a list of texts".to_owned(),
+        Meaning::Plain => "a finite number".to_owned(),
     };
     Err(format!(
         "the default of the setting {} is {:?}, expected {expected} by its meaning",
@@ -136,6 +150,13 @@ fn is_word(text: &str, max: usize, allowed: impl Fn(char) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_control_character_is_found() {
+        for character in char::MIN..=char::MAX {
+            assert_eq!(has_control(&format!("a{character}b")), character.is_control(), "{character:?}");
+        }
+    }
     use crate::contract::types::Tier;
     use crate::verdict::{Decision, Denial};
 
@@ -173,5 +194,8 @@ mod tests {
         assert!(check_estimates(&[estimate(None), estimate(Some(MAX_COST))], 2).is_ok());
         assert!(check_estimates(&[estimate(None)], 2).is_err());
         assert!(check_estimates(&[estimate(Some(MAX_COST + 1))], 1).is_err());
+        for (input_tokens, output_tokens) in [(u32::MAX, 1), (1, u32::MAX)] {
+            assert!(check_estimates(&[CostEstimate { input_tokens, output_tokens, cost: None }], 1).is_err());
+        }
     }
 }

@@ -39,7 +39,7 @@ impl Policy {
             must_declare: self.must_declare,
             denied: AtomicBool::new(self.denied.load(Ordering::Relaxed)),
             reads: declared::reads(&self.manifest, &given),
-            reads_budgets: self.reads_budgets,
+            reads_tenants: self.reads_tenants,
             given,
             naming,
         })

@@ -33,7 +33,7 @@ pub(super) fn advice<'a>(config: &Config, policies: impl Iterator<Item = (&'a Sl
             )),
             _ => {}
         }
-        if policy.reads_budgets() && config.access.accounts.groups().is_empty() {
+        if policy.reads_tenants() && config.access.accounts.groups().is_empty() {
             advice.push(format!(
                 "policies.{slot}: {name} decides by tenants or budgets, and no group is configured; that part has no effect"
             ));

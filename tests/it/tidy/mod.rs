@@ -42,7 +42,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 
 #[test]
 fn each_guest_has_a_test() {
-    let tests = ["sandbox", "routing", "config", "process", "drill/policies", "bypass"];
+    let tests = ["sandbox", "routing", "config", "process", "drill/policies", "bypass", "reads"];
     let tests = tests.map(|name| read(format!("tests/it/{name}.rs"))).concat();
     for entry in std::fs::read_dir(guests::folder()).unwrap() {
         let path = entry.unwrap().path();

@@ -179,6 +179,15 @@ impl Functions {
         }
     }
 
+    /// Whether a call with these models need not give them first.
+    pub(super) fn has(&self, models: u64) -> bool {
+        match self {
+            // It gets them with each call.
+            Self::V1(_) => true,
+            Self::V2(functions) => functions.has(models),
+        }
+    }
+
     /// Calls the guest; `None` if it does not have that hook.
     pub(super) async fn ask<T: Host>(
         &mut self,

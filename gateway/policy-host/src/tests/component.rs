@@ -60,7 +60,7 @@ async fn a_released_policy_gives_back_everything_and_decides_no_more() {
 async fn a_call_under_way_ends_well_and_gives_back_its_instance() {
     let policy = load("complexity", patient(), None).await.unwrap();
     let code = policy.pool.code();
-    let taken = policy.pool.borrow_one().await;
+    let taken = policy.pool.borrow_one(None).await;
     policy.release();
     assert_eq!(policy.pool_state().idle, 0);
     policy.pool.give_back(taken);
@@ -99,4 +99,44 @@ async fn a_denial_that_nothing_declares_is_a_failure() {
     assert!(failure.detail.contains("its manifest says that it denies none"), "{failure}");
     policy.declares = Some(true);
     assert!(asked().ask(&policy, "test").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_call_gets_the_instance_that_has_its_models() {
+    let policy = load("complexity", patient(), None).await.unwrap();
+    let sample = asked();
+    let (old, new) = (sample.offered(), sample.offered());
+    sample.ask_with(&policy, "x", &old).await.unwrap();
+    let first = policy.pool.borrow_one(None).await;
+    sample.ask_with(&policy, "x", &new).await.unwrap();
+    policy.pool.give_back(first);
+    assert_eq!(policy.pool_state().idle, 2);
+    for models in [&old, &new, &old, &new] {
+        let taken = policy.pool.borrow_one(Some(models.id())).await;
+        assert!(taken.has(models.id()), "not the one that was used last");
+        policy.pool.give_back(taken);
+    }
+}
+
+/// The instructions of a call in a warm instance, with a prompt of so many bytes.
+async fn instructions(policy: &Policy, bytes: usize) -> u64 {
+    let mut sample = asked();
+    sample.request.messages[0].1 = "Describe a web service. ".repeat(bytes.div_ceil(24));
+    let models = sample.offered();
+    let mut before = 0;
+    for _ in 0..3 {
+        before = policy.instructions();
+        sample.ask_with(policy, "x", &models).await.unwrap();
+    }
+    policy.instructions() - before
+}
+
+#[tokio::test]
+async fn a_policy_that_reads_no_prompt_does_the_same_work_for_any() {
+    for (name, same) in [("token-cost", true), ("cheapest-healthy", true), ("complexity", false)] {
+        let limits = GivenLimits { isolation: Some(Isolation::Warm), ..patient() };
+        let policy = crate::testing::load_counting(name, limits).await.unwrap();
+        let (short, long) = (instructions(&policy, 300).await, instructions(&policy, 100_000).await);
+        assert!(short > 100 && (short == long) == same, "{name}: {short} and {long}");
+    }
 }

@@ -1,0 +1,6 @@
+;; Ranks candidates that lie outside of its memory.
+(func $route (param $in i32) (result i32)
+    (if (call $is_probe (local.get $in)) (then (return (call $decide_well))))
+    (drop (call $decide_well))
+    (call $rank (i32.const 0x7fff0000) (i32.const 1000000))
+    (i32.const 1024))
