@@ -61,5 +61,6 @@ fn facts() -> Facts {
         },
         echo: None,
         tool_names: None,
+        seal: None,
     }
 }

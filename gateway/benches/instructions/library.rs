@@ -229,6 +229,7 @@ pub(crate) fn facts() -> Facts {
         },
         echo: None,
         tool_names: None,
+        seal: None,
     }
 }
 

@@ -37,6 +37,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use backend_error::BackendError;
@@ -45,7 +46,7 @@ pub use dropped::Dropped;
 use frames::Framing;
 pub use json::BadRequest;
 pub use names::ToolNames;
-pub use origin::Origin;
+pub use origin::{Origin, Seal};
 pub use overflow::OVERFLOW_CODE;
 pub use quirks::{Quirks, Target};
 pub use responses::Forwarded;
@@ -254,10 +255,16 @@ pub fn forward_responses(chat: &Chat, model: &str, origin: &Origin, strip: bool)
 }
 
 /// A complete response of the backend of this name, for a client of the Responses dialect as well: with marks on what only
-/// that backend understands. `None` if there is nothing to mark.
+/// that backend understands. `None` if there is nothing to mark. `seal`: that of the group that asked.
 #[must_use]
-pub fn mark_response(body: &[u8], backend: &str) -> Option<Vec<u8>> {
-    responses::mark_reply(body, backend)
+pub fn mark_response(body: &[u8], backend: &str, seal: Option<&Seal>) -> Option<Vec<u8>> {
+    responses::mark_reply(body, backend, seal)
+}
+
+/// The id of the stored answer that a request of the Responses dialect continues, as the client sent it.
+#[must_use]
+pub fn previous_response(chat: &Chat) -> Option<Cow<'_, str>> {
+    origin::previous_response(&chat.raw)
 }
 
 /// Reads a backend's stream, frame by frame.

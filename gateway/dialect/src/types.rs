@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::backend_error::BackendError;
 use crate::echo::Echo;
 use crate::names::ToolNames;
+use crate::origin::Seal;
 use wasmgate_base::overflow::Overflow;
 use wasmgate_base::usage::Usage;
 
@@ -156,6 +157,8 @@ pub struct Facts {
     pub echo: Option<Arc<Echo>>,
     /// The tools that the backend knows by other names than the client.
     pub tool_names: Option<Arc<ToolNames>>,
+    /// What binds an answer that the backend stores to the client's group.
+    pub seal: Option<Seal>,
 }
 
 /// How a routing decision was made, as the native dialect reports it.

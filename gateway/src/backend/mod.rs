@@ -39,7 +39,7 @@ use crate::offload;
 use wasmgate_dialect::chat::{Chat, Pin};
 use wasmgate_dialect::embeddings::Form;
 use wasmgate_dialect::fields::Hint;
-use wasmgate_dialect::{BackendError, Dialect, Dropped, Origin, Quirks, Target, forward_responses};
+use wasmgate_dialect::{BackendError, Dialect, Dropped, Origin, Quirks, Seal, Target, forward_responses};
 
 pub use averages::{Observed, Recent};
 pub use body::Body;
@@ -269,6 +269,13 @@ impl Backend {
     #[must_use]
     pub fn has_stored(&self, origin: &Origin) -> bool {
         self.settings.responses && self.origin == *origin
+    }
+
+    /// What binds answers that it stores to a group. Its API key is the secret that all gateways know and no client.
+    #[must_use]
+    pub fn seal(&self, group: Option<&str>) -> Option<Seal> {
+        let secret = self.settings.api_key.as_ref().map_or("", |Secret(key)| key);
+        group.map(|group| Seal::new(secret, group))
     }
 
     /// Its health.

@@ -41,7 +41,7 @@ use relay::{Begun, Relay};
 use wasmgate_base::money::NanoDollars;
 use wasmgate_base::timeout::{Elapsed, timeout};
 use wasmgate_dialect::chat::Chat;
-use wasmgate_dialect::{Dialect, Facts, Routing};
+use wasmgate_dialect::{Dialect, Facts, Routing, Seal};
 use writer::Client;
 
 /// Largest answer, streamed or not: 32 MiB.
@@ -159,7 +159,14 @@ impl Dispatch<'_> {
             },
             echo: call.chat.echo.clone(),
             tool_names: live.backend.dialect_for(call.dialect).tool_names(call.dialect, &call.chat),
+            seal: self.seal(record, index),
         }
+    }
+
+    /// What binds the answer to the client's group if the backend stores it.
+    fn seal(&self, record: &Record, index: usize) -> Option<Seal> {
+        let group = self.snapshot.group(record.group).filter(|_| self.call.dialect == Dialect::Responses);
+        self.snapshot.catalog.models()[index].backend.seal(group.map(|group| &*group.name))
     }
 }
 
@@ -239,7 +246,9 @@ impl Dispatch<'_> {
         record.note_whole(&reply);
         if same {
             return Ok(Answer::Whole(match spoken {
-                Dialect::Responses => reply::mark(body, live.backend.settings().name.clone()).await?,
+                Dialect::Responses => {
+                    reply::mark(body, live.backend.settings().name.clone(), self.seal(record, index)).await?
+                }
                 _ => body,
             }));
         }

@@ -7,7 +7,7 @@ use crate::error::{Failure, Kind};
 use crate::offload;
 use crate::telemetry::Record;
 use wasmgate_dialect::chat::Reply;
-use wasmgate_dialect::{Dialect, Encoder, Facts, NoReply, Total, mark_response};
+use wasmgate_dialect::{Dialect, Encoder, Facts, NoReply, Seal, Total, mark_response};
 
 /// Reads a backend's complete answer. `forwarded`: it goes to the client as it came, so that not all of it has to be
 /// understood. One that is not valid may report usage all
@@ -43,10 +43,10 @@ pub(super) async fn read(
 }
 
 /// A backend's answer in the Responses dialect for a client of the same: unchanged, except for marks on what only the backend
-/// understands.
-pub(super) async fn mark(body: Bytes, backend: String) -> Result<Bytes, Failure> {
+/// understands. `seal`: that of the client's group.
+pub(super) async fn mark(body: Bytes, backend: String, seal: Option<Seal>) -> Result<Bytes, Failure> {
     let bytes = body.len();
-    let mark = move || mark_response(&body, &backend).map_or(body, Bytes::from);
+    let mark = move || mark_response(&body, &backend, seal.as_ref()).map_or(body, Bytes::from);
     offload::run(bytes, mark).await
 }
 

@@ -15,6 +15,7 @@ use super::intake::{self, Types};
 use super::limits;
 use super::memory::Held;
 use super::response::{refuse, respond, wait};
+use super::stored;
 use super::unread::Unread;
 use crate::backend::{SIM_HEADER, Script};
 use crate::dispatch::{self, ChatCall};
@@ -71,6 +72,9 @@ async fn prepare(
     in_flight.admit()?;
     let chat = Arc::new(intake::parse(dialect, body.bytes.clone(), &snapshot.limits).await?);
     let memory = body.parsed();
+    if dialect == Dialect::Responses {
+        stored::check_previous(in_flight, &chat)?;
+    }
     if chat.load && !Router::loads_models(&snapshot, in_flight.group(), &chat)? {
         return Ok(Next::Nothing(loaded(dialect, &chat, in_flight.record.created()).into()));
     }

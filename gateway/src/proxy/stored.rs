@@ -1,5 +1,6 @@
-//! `/v1/responses/{id}`: answers that a provider has stored. The id's mark names the backend; the request and its answer pass
-//! as they are. No model is called, no policy decides, nothing is billed.
+//! `/v1/responses/{id}`: answers that a provider has stored. The id's mark names the backend, and its seal the group whose key
+//! asked for the answer: for others it is unknown. The request and its answer pass as they are. No model is called, no policy
+//! decides, nothing is billed.
 
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use crate::dispatch::{stopping, whole};
 use crate::error::{Failure, Kind};
 use bytes::Bytes;
 use wasmgate_accounts::Group;
-use wasmgate_dialect::{Dialect, Origin, mark_response};
+use wasmgate_dialect::chat::Chat;
+use wasmgate_dialect::{Dialect, Origin, Seal, mark_response, previous_response};
 
 /// What may be asked of a stored answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +71,6 @@ async fn steps(in_flight: &mut InFlight, method: &Method, uri: &Uri) -> Result<B
     in_flight.check_limit()?;
     in_flight.admit()?;
     let (gateway, snapshot) = (Arc::clone(in_flight.gateway()), Arc::clone(in_flight.snapshot()));
-    let unknown = || Failure::new(Kind::UnknownResponse, "no backend has stored a response of this id");
     let (id, what) = Stored::find(uri.path()).ok_or_else(unknown)?;
     let (origin, own) = Origin::read(id).ok_or_else(unknown)?;
     // The id becomes a part of the backend's path.
@@ -78,6 +79,10 @@ async fn steps(in_flight: &mut InFlight, method: &Method, uri: &Uri) -> Result<B
         return Err(unknown());
     }
     let backend = snapshot.catalog.backends().iter().find(|backend| backend.has_stored(&origin)).ok_or_else(unknown)?;
+    let seal = backend.seal(in_flight.group().map(|group| &*group.name));
+    if !Seal::opens(seal.as_ref(), id) {
+        return Err(unknown());
+    }
     // As a model that the group may not use, a backend of none is unknown.
     let is_of = |live: &LiveModel, group: &Group| {
         live.backend.settings().name == backend.settings().name && group.permits(&live.model.name)
@@ -111,12 +116,34 @@ async fn steps(in_flight: &mut InFlight, method: &Method, uri: &Uri) -> Result<B
         }),
     };
     match answer {
-        Ok(body) => Ok(mark_response(&body, &backend.settings().name).map_or(body, Bytes::from)),
+        Ok(body) => Ok(mark_response(&body, &backend.settings().name, seal.as_ref()).map_or(body, Bytes::from)),
         Err(failure) if matches!(failure.kind, Kind::BackendRefused(404) | Kind::RequestRefused(404, _)) => {
             Err(unknown())
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// Refuses a request that continues an answer which its group did not ask for.
+///
+/// # Errors
+/// Then.
+pub(super) fn check_previous(in_flight: &InFlight, chat: &Chat) -> Result<(), Failure> {
+    let Some(id) = previous_response(chat) else { return Ok(()) };
+    let group = in_flight.group().map(|group| &*group.name);
+    let known = Origin::read(&id);
+    let backends = in_flight.snapshot().catalog.backends();
+    let backend = known.and_then(|(origin, _)| backends.iter().find(|backend| backend.has_stored(&origin)));
+    // Without a mark it may be any group's; of a backend that is not there, routing says so.
+    let opens = match backend {
+        Some(backend) => Seal::opens(backend.seal(group).as_ref(), &id),
+        None => group.is_none() || Origin::read(&id).is_some(),
+    };
+    if opens { Ok(()) } else { Err(unknown()) }
+}
+
+fn unknown() -> Failure {
+    Failure::new(Kind::UnknownResponse, "no backend has stored a response of this id")
 }
 
 #[cfg(test)]

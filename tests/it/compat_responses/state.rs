@@ -2,6 +2,7 @@
 //! the backend that made it understands. A request that holds a mark is answered by that backend or refused.
 
 use serde_json::{Value, json};
+use wasmgate_accounts::KeyHash;
 use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::request;
@@ -254,6 +255,69 @@ fn stored_answers_are_asked_of_their_backend() {
     let _ = gateway.get(&format!("{PATH}/{id}/cancel")).expect(405);
     let _ = gateway.get(&format!("{PATH}/{id}?stream=true")).expect(400);
     let _ = gateway.post(&format!("{PATH}/compact"), &json!({})).expect(404);
+}
+
+/// Two groups with a key each, and a third key of the first group.
+#[test]
+fn stored_answers_are_for_the_group_that_asked_for_them() {
+    let backend = Backend::with_pages(
+        |request| match request.method.as_str() {
+            "DELETE" => Reply::json(200, &json!({"id": "resp_1", "object": "response", "deleted": true})),
+            _ => script(request.json()["stream"] == true),
+        },
+        |_| script(false),
+    );
+    let table = |id: &str, group: &str| {
+        let hash = KeyHash::of(format!("wg-{id}").as_bytes());
+        format!("[keys.{id}]\ngroup = \"{group}\"\nsha256 = \"{hash}\"\n")
+    };
+    let groups = format!(
+        "[groups.acme]\n[groups.rival]\n{}{}{}",
+        table("anna", "acme"),
+        table("bert", "rival"),
+        table("cleo", "acme")
+    );
+    let setup = Gateway::setup().top(&groups).server("auth = \"optional\"");
+    let gateway = with_responses(setup, "first", &backend).start();
+    let send = |method: &str, path: &str, key: &str, body: &Value| {
+        let mut headers = vec![("content-type", "application/json"), ("x-api-key", key)];
+        headers.truncate(if key.is_empty() { 1 } else { 2 });
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        gateway.send(request(method, path, &headers, body.as_bytes()))
+    };
+    let ask = |key: &str, stream: bool| {
+        let answer = send("POST", PATH, key, &json!({"model": "first", "input": "Hi", "stream": stream})).expect(200);
+        match stream {
+            true => events_of(&answer.text()).last().unwrap()["response"]["id"].as_str().unwrap().to_owned(),
+            false => answer.json()["id"].as_str().unwrap().to_owned(),
+        }
+    };
+    let (ids, others, nobodys) = ([ask("wg-anna", false), ask("wg-anna", true)], ask("wg-bert", false), ask("", false));
+    assert_eq!(ids[0], ids[1], "whole or streamed");
+    let id = &*ids[0];
+    let continues = |key: &str, id: &str| {
+        send("POST", PATH, key, &json!({"model": "first", "input": "Hi", "previous_response_id": id}))
+    };
+    for key in ["wg-anna", "wg-cleo"] {
+        assert_eq!(send("GET", &format!("{PATH}/{id}"), key, &Value::Null).expect(200).json()["id"], *id);
+        let _ = continues(key, id).expect(200);
+    }
+    assert_eq!(backend.requests().last().unwrap().json()["previous_response_id"], "resp_1");
+    let before = backend.requests().len();
+    // Their own mark and seal around the id of another answer.
+    let forged = others.replace("resp_1", "resp_9");
+    for (key, id) in [("wg-bert", id), ("", id), ("wg-anna", &*others), ("wg-anna", &*nobodys), ("wg-bert", &*forged)] {
+        for (method, below) in [("GET", ""), ("DELETE", ""), ("GET", "/input_items"), ("POST", "/cancel")] {
+            let refused = send(method, &format!("{PATH}/{id}{below}"), key, &Value::Null).expect(404).json();
+            assert_eq!(refused["error"]["code"], "unknown_response", "{key} {method} {id}{below}");
+        }
+        assert_eq!(continues(key, id).expect(404).json()["error"]["code"], "unknown_response", "{key} {id}");
+    }
+    // The backend's own id, which nobody can tell whose it is.
+    assert_eq!(continues("wg-bert", "resp_1").expect(404).json()["error"]["code"], "unknown_response");
+    assert_eq!(backend.requests().len(), before, "the backend was not asked");
+    assert_eq!(send("DELETE", &format!("{PATH}/{id}"), "wg-anna", &Value::Null).expect(200).json()["id"], *id);
+    let _ = continues("", &nobodys).expect(200);
 }
 
 #[test]

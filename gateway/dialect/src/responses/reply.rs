@@ -8,7 +8,7 @@ use super::usage::WireUsage;
 use crate::backend_error::BackendError;
 use crate::chat::{Finish, Reply, ToolCall};
 use crate::lenient::{Content, Many, Word, arguments, object, says_something};
-use crate::origin::{Marked, Origin};
+use crate::origin::{Marked, Origin, Seal};
 use crate::types::{Facts, Malformed, NoReply, Total};
 use crate::write;
 
@@ -91,8 +91,8 @@ pub(crate) fn decode_reply(body: &[u8], _forwarded: bool) -> Result<Reply, NoRep
 }
 
 /// A backend's complete response for a client of the same dialect: marked with the origin of what only it understands.
-pub(crate) fn mark_reply(body: &[u8], backend: &str) -> Option<Vec<u8>> {
-    Origin::of(backend).mark(body, body, Marked::Response)
+pub(crate) fn mark_reply(body: &[u8], backend: &str, seal: Option<&Seal>) -> Option<Vec<u8>> {
+    Origin::of(backend).mark(body, body, Marked::Response, seal)
 }
 
 /// Writes a complete response.

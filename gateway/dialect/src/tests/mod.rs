@@ -52,6 +52,7 @@ fn facts() -> Facts {
         },
         echo: None,
         tool_names: None,
+        seal: None,
     }
 }
 

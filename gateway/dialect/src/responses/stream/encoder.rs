@@ -246,6 +246,7 @@ pub(crate) fn stream_error(error: &ErrorText) -> Vec<u8> {
         routing: Routing::default(),
         tool_names: None,
         echo: None,
+        seal: None,
     };
     let mut out = Vec::new();
     Encoder::new(facts).fail(error, &mut out);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::encoder::Encoder;
-use crate::origin::{Marked, Origin};
+use crate::origin::{Marked, Origin, Seal};
 use crate::sse;
 use crate::types::{ErrorText, Facts};
 
@@ -15,6 +15,7 @@ use crate::types::{ErrorText, Facts};
 #[derive(Debug)]
 pub struct Forwarded {
     origin: Origin,
+    seal: Option<Seal>,
     /// Ends the stream if the backend does not.
     encoder: Encoder,
 }
@@ -23,7 +24,7 @@ impl Forwarded {
     /// For the stream of the backend that `facts` names.
     #[must_use]
     pub fn new(facts: Facts) -> Self {
-        Self { origin: Origin::of(&facts.backend), encoder: Encoder::new(facts) }
+        Self { origin: Origin::of(&facts.backend), seal: facts.seal.clone(), encoder: Encoder::new(facts) }
     }
 
     /// The frame for the client.
@@ -41,9 +42,9 @@ impl Forwarded {
         let event = sse::event(&frame);
         let marked = match event.data {
             None => return frame,
-            Some(Cow::Borrowed(data)) => self.origin.mark(&frame, data, Marked::Event),
+            Some(Cow::Borrowed(data)) => self.origin.mark(&frame, data, Marked::Event, self.seal.as_ref()),
             // Lines of data that were joined: a JSON text may go on in the next line.
-            Some(Cow::Owned(data)) => self.origin.mark(&data, &data, Marked::Event).map(|data| {
+            Some(Cow::Owned(data)) => self.origin.mark(&data, &data, Marked::Event, self.seal.as_ref()).map(|data| {
                 let name = event.name.map(String::from_utf8_lossy).unwrap_or_default();
                 let mut out = Vec::with_capacity(data.len() + name.len() + 32);
                 if !name.is_empty() {
@@ -105,6 +106,7 @@ mod tests {
             routing: Routing::default(),
             tool_names: None,
             echo: None,
+            seal: None,
         })
     }
 
