@@ -188,6 +188,57 @@ fn rates_are_shown_in_the_headers_and_errors_of_each_dialect() {
 }
 
 #[test]
+fn what_is_left_and_why_there_is_nothing_is_said_in_each_dialect() {
+    let backend = Backend::start(|request| match request.json()["stream"] == true {
+        true => Reply::stream("text/event-stream").frames(Dialect::OpenAi.frames(&["some ", "text"], USAGE)).end(),
+        false => Reply::json(200, &Dialect::OpenAi.answer("hello", USAGE)),
+    });
+    let limits = "limits = { usd_per_month = 1, requests_per_day = 1_000, tokens_per_day = 10_000_000 }";
+    let gateway = setup(limits, "").model("only", Dialect::OpenAi, &backend).start();
+    let spent = setup("limits.usd_per_month = 0.01", "").model("only", Dialect::OpenAi, &backend).start();
+    (0..3).for_each(|_| drop(chat(&spent, "only").expect(200)));
+    let paths = [
+        (PATH, "/error/code", "insufficient_quota"),
+        ("/v1/responses", "/error/code", "insufficient_quota"),
+        ("/v1/completions", "/error/code", "insufficient_quota"),
+        ("/v1/messages", "/error/type", "rate_limit_error"),
+        ("/api/chat", "/code", "insufficient_quota"),
+        ("/api/generate", "/code", "insufficient_quota"),
+        ("/api/v1/chat", "/error/code", "insufficient_quota"),
+    ];
+    for (path, pointer, expected) in paths {
+        for stream in [false, true] {
+            let body = match path {
+                "/v1/responses" => json!({"model": "only", "input": "hello", "stream": stream}),
+                // More than the policy-free expectation of an answer, which is then what is reserved.
+                "/v1/messages" => {
+                    let messages = json!([{"role": "user", "content": "hello"}]);
+                    json!({"model": "only", "max_tokens": 4096, "messages": messages, "stream": stream})
+                }
+                "/v1/completions" | "/api/generate" => json!({"model": "only", "prompt": "hello", "stream": stream}),
+                _ => ask(path, "only", "hello", stream),
+            };
+            let headers = [("content-type", "application/json"), ("x-api-key", KEY)];
+            let asks = request("POST", path, &headers, body.to_string().as_bytes());
+            let answer = gateway.send(&asks).expect(200);
+            let left: f64 = answer.header("x-wasmgate-budget-left-usd").parse().unwrap();
+            assert!(left > 0.9 && left < 1.0, "{path} {stream}: {left}");
+            let names: &[&str] = match path {
+                "/v1/messages" => &["anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-tokens-reset"],
+                _ => &["x-ratelimit-remaining-requests", "x-ratelimit-reset-tokens"],
+            };
+            assert!(names.iter().all(|name| !answer.header(name).is_empty()), "{path} {stream}: {names:?}");
+            let refused = spent.send(&asks).expect(429);
+            let body: Value = refused.json();
+            assert_eq!(body.pointer(pointer).and_then(Value::as_str), Some(expected), "{path} {stream}: {body}");
+            assert_eq!(refused.header("x-should-retry"), "false", "{path} {stream}");
+            assert!(refused.header("retry-after").parse::<u64>().is_ok(), "{path} {stream}");
+            assert_eq!(refused.header("x-wasmgate-budget-left-usd"), "0.001", "{path} {stream}");
+        }
+    }
+}
+
+#[test]
 fn a_stream_that_begins_with_comments_says_what_is_left() {
     let backend = Backend::start(|_| Reply::silent().stall());
     let gateway = setup("limits = { usd_per_month = 1, requests_per_day = 9 }", "")
