@@ -99,6 +99,8 @@ pub enum Kind {
     RateLimited,
     /// A budget of the key's group, or of one above it, has no room.
     BudgetSpent,
+    /// The limits of the key's group are shared with other gateways, and the server that knows what is left does not answer.
+    LimitsUnavailable,
     /// The model has no price, and the key's group has a budget.
     Unpriced,
     /// A web page sent the request, and the operator did not allow its origin.
@@ -167,6 +169,8 @@ pub enum Rejection {
     PolicyDenied,
     /// A limit or a budget of a group has no room (429), or the group may use no model without a price (403).
     LimitExceeded,
+    /// What is left of a limit that gateways share is not known, because the shared state does not answer (503).
+    SharedDown,
     /// Too many requests are in flight, or hold too much memory.
     Overloaded,
     /// Each backend that may answer is at its concurrency limit, and its queue is full or the wait in it was too long.
@@ -175,13 +179,14 @@ pub enum Rejection {
 
 impl Rejection {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::Unauthorized,
         Self::Forbidden,
         Self::PolicyDenied,
         Self::LimitExceeded,
+        Self::SharedDown,
         Self::Overloaded,
         Self::BackendFull,
     ];
@@ -196,6 +201,7 @@ impl Rejection {
             Self::Forbidden => "forbidden",
             Self::PolicyDenied => "policy_denied",
             Self::LimitExceeded => "limit_exceeded",
+            Self::SharedDown => "shared_down",
             Self::Overloaded => "overloaded",
             Self::BackendFull => "backend_full",
         }
@@ -318,6 +324,9 @@ impl Kind {
             Self::BudgetSpent => {
                 (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", Rejected(R::LimitExceeded), Nothing)
             }
+            Self::LimitsUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "limits_unavailable", Rejected(R::SharedDown), Nothing)
+            }
             Self::Unpriced => (StatusCode::FORBIDDEN, "unpriced_model", Rejected(R::LimitExceeded), Nothing),
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed", Rejected(R::Forbidden), Nothing),
             Self::HostRefused => (StatusCode::FORBIDDEN, "host_not_allowed", Rejected(R::Forbidden), Nothing),
@@ -425,7 +434,7 @@ impl Kind {
     #[must_use]
     pub fn may_pass(&self) -> bool {
         match self.fault() {
-            Fault::Rejected(Rejection::Overloaded | Rejection::BackendFull) => true,
+            Fault::Rejected(Rejection::Overloaded | Rejection::BackendFull | Rejection::SharedDown) => true,
             Fault::Rejected(_) => matches!(self, Self::SlowRequest | Self::RateLimited),
             Fault::Error(_) => match self {
                 Self::BackendRefused(status) => matches!(status, 408 | 409),

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
@@ -27,6 +28,10 @@ use crate::telemetry::decisions::Decisions;
 use wasmgate_base::paths::cache_folder;
 use wasmgate_decisions::{Input, ModelTable};
 use wasmgate_policy_host::{Loader, LoaderOptions};
+use wasmgate_shared::Shared;
+
+/// The longest time that the end of the process waits for the shared state.
+const RETURN: Duration = Duration::from_secs(2);
 
 /// Operator requests that may wait for the control task.
 const QUESTIONS: usize = 16;
@@ -116,13 +121,18 @@ pub async fn run(
         false => None,
     };
     let decisions = config.decisions.clone();
-    let lifecycle = Control::begin(config, loader).await?;
+    let random = |error| StartError::Failed(format!("the system has no random numbers: {error}"));
+    let shared = config.shared.clone().map(Shared::new).transpose().map_err(random)?;
+    let meters = shared.as_ref().map_or_else(Arc::default, |shared| Arc::clone(shared.meters()));
+    let lifecycle = Control::begin(config, loader, meters).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
     let ledger = ledger_folder.and_then(|folder| telemetry::ledger::open(&folder, &serving.snapshot()));
     let readers: Arc<admin::Readers> = Arc::default();
     let published = Arc::clone(&readers);
     let decisions = Decisions::open(&decisions, move |decision| published.publish(decision));
-    let gateway = Arc::new(Gateway::new(serving, metrics, ledger, decisions, files, listen.ip().is_loopback()));
+    let is_loopback = listen.ip().is_loopback();
+    let gateway = Gateway::new(serving, metrics, ledger, decisions, shared.clone(), files, is_loopback);
+    let gateway = Arc::new(gateway);
     let (listener, addr) = reserved.listen()?;
     let admin_listener = admin_reserved.map(Reserved::listen).transpose()?;
     tell(&gateway, pooling, addr, admin_listener.as_ref().map(|(_, addr)| (*addr, admin.token.is_some())));
@@ -147,10 +157,15 @@ pub async fn run(
     // The control task ends last: it owns the engine, and guests are interrupted only while the engine lives.
     let ended = CancellationToken::new();
     let lifecycle = tokio::spawn(lifecycle.run(questions, stop.clone(), ended.clone()));
+    let sharing = shared.map(|shared| tokio::spawn(shared.run(ended.clone())));
     tokio::join!(server::serve(Arc::clone(&gateway), listener, &workers, stop.clone()), operators);
     workers.stop();
     ended.cancel();
     let _ = lifecycle.await;
+    if let Some(sharing) = sharing {
+        // What is borrowed and not used goes back.
+        let _ = tokio::time::timeout(RETURN, sharing).await;
+    }
     if let Some(ledger) = &gateway.ledger {
         ledger.flush(telemetry::ledger::FLUSH);
     }

@@ -24,6 +24,8 @@ pub struct GroupSpec {
     pub limits: Vec<Limit>,
     /// Whether it may use models without a price although it has a budget.
     pub allow_unpriced: bool,
+    /// Whether, if several gateways share its limits, none borrows ahead of a request.
+    pub exact: bool,
 }
 
 /// A group, with what it has from the groups above it.
@@ -37,6 +39,8 @@ pub struct Group {
     pub labels: Vec<(String, String)>,
     /// Its own limits. Those of the groups above it hold too.
     pub limits: Vec<Limit>,
+    /// Whether, if several gateways share its own limits, none borrows ahead of a request.
+    pub exact: bool,
     /// Whether a budget of the chain forbids models without a price, whose cost nobody knows.
     pub only_priced: bool,
     /// The models that all groups of the chain allow; `None`: any.
@@ -53,6 +57,7 @@ impl Group {
             chain: chain.into(),
             labels: Vec::new(),
             limits: specs.first().map_or_else(Vec::new, |spec| spec.limits.clone()),
+            exact: specs.first().is_some_and(|spec| spec.exact),
             only_priced: specs
                 .iter()
                 .any(|spec| !spec.allow_unpriced && spec.limits.iter().any(|limit| limit.measure == Measure::Money)),

@@ -11,6 +11,7 @@ mod key;
 mod limit;
 mod meter;
 mod reserve;
+mod share;
 pub mod time;
 mod window;
 
@@ -22,4 +23,5 @@ pub use key::{Key, KeySpec, Previous, Refused};
 pub use limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};
 pub use meter::Meter;
 pub use reserve::{Chain, Meters, Reservation};
+pub use share::{Answer, Claim, Reach, Round, Sharing, Terms};
 pub use window::{Period, Window};

@@ -136,6 +136,8 @@ pub struct Exceeded {
     pub left: u64,
     /// When its window ends; `None`: it has none.
     pub ends: Option<UnixSeconds>,
+    /// Whether it is shared with other gateways, and this one has to borrow before the request can be admitted.
+    pub lacks: bool,
 }
 
 /// How a limit stands.

@@ -8,12 +8,14 @@
 //! A meter also keeps the history of its group, whatever limits that has. So a limit that comes later, returns or gets another
 //! time zone knows what its window has used and what requests in flight hold.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmgate_base::history::History;
 use wasmgate_base::time::UnixSeconds;
 
 use crate::limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};
+use crate::share::{Answer, Claim, Loan, Reach, Round, Sharing, Store};
 use crate::window::Window;
 
 /// How far back a clock may go, in seconds, without having been wrong before.
@@ -27,6 +29,10 @@ pub struct Meter {
     /// Meters are locked in the order of their numbers.
     pub(crate) number: usize,
     state: Mutex<State>,
+    /// How its limits are shared with other gateways; `None`: they are this gateway's alone.
+    sharing: Option<Arc<Sharing>>,
+    /// Whether it waits to tell the store something.
+    is_due: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +46,10 @@ pub(crate) struct State {
     in_flight: u64,
     /// What all of them hold.
     held: Amount,
+    /// Whether the store of shared limits can be asked, as read when the meter was locked.
+    reach: Reach,
+    /// Whether there is something to tell it before the next round.
+    due: bool,
 }
 
 /// How one limit stands.
@@ -57,18 +67,21 @@ struct Bucket {
     used: u64,
     /// What requests in flight hold.
     held: u64,
+    /// If the limit is shared: what this gateway has borrowed of it.
+    loan: Option<Loan>,
 }
 
 impl Bucket {
-    fn new(limit: Limit, now: UnixSeconds, admitted: u64) -> Self {
+    fn new(limit: Limit, now: UnixSeconds, admitted: u64, slice: Option<u64>) -> Self {
         let window = limit.period.window(&limit.zone, now);
-        Self { latest: window.start, window, limit, before: admitted, joined: 0, used: 0, held: 0 }
+        let loan = slice.map(Loan::new);
+        Self { latest: window.start, window, limit, before: admitted, joined: 0, used: 0, held: 0, loan }
     }
 
     /// The bucket of a limit that was not there before: it has used what the history says, and requests in flight hold what
     /// they hold, also those of an earlier window, until they are settled.
-    fn joining(limit: Limit, now: UnixSeconds, state: &State) -> Self {
-        let bucket = Self::new(limit, now, 0);
+    fn joining(limit: Limit, now: UnixSeconds, state: &State, slice: Option<u64>) -> Self {
+        let bucket = Self::new(limit, now, 0, slice);
         let measure = bucket.limit.measure;
         let past = state.history.within(bucket.window.start, bucket.window.end);
         let (used, held) = match measure {
@@ -87,7 +100,7 @@ impl Bucket {
         }
         let window = self.limit.period.window(&self.limit.zone, now);
         if window.start > self.latest {
-            *self = Self::new(self.limit.clone(), now, admitted);
+            *self = Self::new(self.limit.clone(), now, admitted, self.loan.map(|loan| loan.slice));
             return;
         }
         // The clock has gone back. Nobody gets anything a second time for it.
@@ -97,22 +110,39 @@ impl Bucket {
         self.window = window;
     }
 
-    fn left(&self) -> u64 {
-        self.limit.most.saturating_sub(self.used).saturating_sub(self.held)
+    /// Counts what a ledger says was used before the start. The store of a shared limit has counted it.
+    fn recall(&mut self, used: u64) {
+        match &mut self.loan {
+            Some(loan) => loan.replay(used),
+            None => self.used = self.used.saturating_add(used),
+        }
+    }
+
+    /// What requests can take of it without asking anybody.
+    fn free(&self, reach: Reach) -> u64 {
+        let own = self.loan.map_or(self.limit.most, |loan| loan.own(&self.limit, reach));
+        own.saturating_sub(self.used).saturating_sub(self.held)
+    }
+
+    /// What is left of it: also what could be borrowed.
+    fn left(&self, reach: Reach) -> u64 {
+        let all = |loan: Loan| loan.own(&self.limit, reach).saturating_add(loan.pool(&self.limit, reach));
+        let all = self.loan.map_or(self.limit.most, all).min(self.limit.most);
+        all.saturating_sub(self.used).saturating_sub(self.held)
     }
 
     fn ends(&self) -> Option<UnixSeconds> {
         Some(self.window.end).filter(|end| *end != UnixSeconds::MAX)
     }
 
-    fn standing(&self) -> Standing {
-        Standing { most: self.limit.most, used: self.used, left: self.left(), ends: self.ends() }
+    fn standing(&self, reach: Reach) -> Standing {
+        Standing { most: self.limit.most, used: self.used, left: self.left(reach), ends: self.ends() }
     }
 }
 
 impl Meter {
-    pub(crate) fn new(name: &str, number: usize) -> Self {
-        Self { name: name.into(), number, state: Mutex::default() }
+    pub(crate) fn new(name: &str, number: usize, sharing: Option<Arc<Sharing>>) -> Self {
+        Self { name: name.into(), number, state: Mutex::default(), sharing, is_due: AtomicBool::new(false) }
     }
 
     /// The group's name.
@@ -122,15 +152,20 @@ impl Meter {
     }
 
     /// Measures by these limits from now on. What was used of a limit that stays, or that allows another number now, stays used;
-    /// any other begins with what the history says.
-    pub(crate) fn limit(&self, limits: &[Limit], now: UnixSeconds) {
+    /// any other begins with what the history says. `exact`: if the limits are shared, nothing is borrowed ahead of a request.
+    pub(crate) fn limit(&self, limits: &[Limit], exact: bool, now: UnixSeconds) {
+        let slice = |limit: &Limit| self.sharing.as_ref().map(|sharing| sharing.slice(limit, exact));
         let mut state = self.lock();
         let mut old = std::mem::take(&mut state.buckets);
         let buckets = limits
             .iter()
             .map(|limit| match old.iter().position(|bucket| bucket.limit.counts_same(limit)) {
-                Some(known) => Bucket { limit: limit.clone(), ..old.swap_remove(known) },
-                None => Bucket::joining(limit.clone(), now, &state),
+                Some(known) => {
+                    let known = old.swap_remove(known);
+                    let loan = known.loan.zip(slice(limit)).map(|(loan, slice)| loan.with(slice));
+                    Bucket { limit: limit.clone(), loan, ..known }
+                }
+                None => Bucket::joining(limit.clone(), now, &state, slice(limit)),
             })
             .collect();
         state.buckets = buckets;
@@ -141,7 +176,8 @@ impl Meter {
     pub fn standings(&self, now: UnixSeconds) -> Vec<(Limit, Standing, u64)> {
         let mut state = self.lock();
         state.roll(now);
-        state.buckets.iter().map(|bucket| (bucket.limit.clone(), bucket.standing(), bucket.held)).collect()
+        let reach = state.reach;
+        state.buckets.iter().map(|bucket| (bucket.limit.clone(), bucket.standing(reach), bucket.held)).collect()
     }
 
     /// Adds what a request used that was admitted at `at`, as a ledger kept it.
@@ -151,7 +187,7 @@ impl Meter {
         for bucket in &mut state.buckets {
             let counts = bucket.limit.measure != Measure::Concurrent;
             if counts && bucket.window.contains(at) {
-                bucket.used = bucket.used.saturating_add(used.of(bucket.limit.measure));
+                bucket.recall(used.of(bucket.limit.measure));
             }
         }
         state.history.add(at, used.of_one_request());
@@ -169,14 +205,56 @@ impl Meter {
                 Measure::Money => past.money,
                 Measure::Concurrent => 0,
             };
-            bucket.used = bucket.used.saturating_add(used);
+            bucket.recall(used);
         }
         state.history.merge(history);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic cannot leave half of a change: nothing in here panics between two.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sharing) = &self.sharing {
+            state.reach = sharing.reach();
+        }
+        state
+    }
+
+    /// What is to be told to the store of shared limits, and to be asked of it.
+    pub(crate) fn claims(self: &Arc<Self>, now: UnixSeconds, round: Round) -> Vec<Claim> {
+        let Some(life) = self.sharing.as_ref().map(|sharing| sharing.life()) else { return Vec::new() };
+        let mut state = self.lock();
+        state.roll(now);
+        let store = Store { reach: state.reach, life };
+        let claims = state.buckets.iter_mut().filter_map(|bucket| {
+            let terms = bucket.loan.as_mut()?.claim(&bucket.limit, [bucket.used, bucket.held], round, store)?;
+            let (limit, since, ends) = (bucket.limit.clone(), bucket.latest, bucket.ends());
+            Some(Claim { meter: Arc::clone(self), limit, since, ends, terms })
+        });
+        claims.collect()
+    }
+
+    pub(crate) fn answered(&self, claim: &Claim, answer: &Answer) {
+        let mut state = self.lock();
+        let of = |bucket: &&mut Bucket| bucket.limit.counts_same(&claim.limit) && bucket.latest == claim.since;
+        if let Some(loan) = state.buckets.iter_mut().find(of).and_then(|bucket| bucket.loan.as_mut()) {
+            loan.answered(&claim.terms, answer);
+        }
+    }
+
+    /// Tells who speaks with the store that there is something due, if there is. `state` is this meter's.
+    pub(crate) fn pass_on(self: &Arc<Self>, state: &mut State) {
+        if let Some(sharing) = self.sharing.as_ref().filter(|_| std::mem::take(&mut state.due)) {
+            sharing.note(self);
+        }
+    }
+
+    /// Whether it was not due before.
+    pub(crate) fn note_due(&self) -> bool {
+        !self.is_due.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn taken_from_due(&self) {
+        self.is_due.store(false, Ordering::Release);
     }
 }
 
@@ -188,20 +266,22 @@ impl State {
 
     /// The tightest standing of a measure, joined with one of another meter.
     pub(crate) fn tightest(&self, measure: Measure, other: Option<Standing>) -> Option<Standing> {
-        let own = self.buckets.iter().filter(|bucket| bucket.limit.measure == measure).map(Bucket::standing);
+        let own = self.buckets.iter().filter(|bucket| bucket.limit.measure == measure);
+        let own = own.map(|bucket| bucket.standing(self.reach));
         own.chain(other).min_by_key(|standing| standing.left)
     }
 
     /// What is left of the tightest budget that refuses requests, joined with another meter's.
     pub(crate) fn room(&self, other: u64) -> u64 {
         let own = self.buckets.iter().filter(|bucket| bucket.limit.measure == Measure::Money);
-        own.filter(|bucket| bucket.limit.when_spent != WhenSpent::Policy).map(Bucket::left).fold(other, u64::min)
+        let own = own.filter(|bucket| bucket.limit.when_spent != WhenSpent::Policy);
+        own.map(|bucket| bucket.left(self.reach)).fold(other, u64::min)
     }
 
     /// The limit without room for `amount` whose window ends last, joined with one of another meter. `early`: before it is
     /// known which model answers, and so what a request costs.
     pub(crate) fn exceeded(
-        &self,
+        &mut self,
         name: &str,
         amount: Amount,
         early: bool,
@@ -213,22 +293,30 @@ impl State {
             (Measure::Money, WhenSpent::LocalOnly) => !early,
             _ => true,
         };
-        for bucket in self.buckets.iter().filter(|bucket| refuses(&bucket.limit)) {
-            let needs = amount.of(bucket.limit.measure);
-            if needs <= bucket.left() {
+        for bucket in self.buckets.iter_mut().filter(|bucket| refuses(&bucket.limit)) {
+            let (needs, left) = (amount.of(bucket.limit.measure), bucket.left(self.reach));
+            let free = if early { left } else { bucket.free(self.reach) };
+            if needs <= free {
                 continue;
             }
-            // A limit in total never ends; one of requests at a time may have room at any moment.
-            let rank = |measure: Measure, ends: Option<UnixSeconds>| match (measure, ends) {
-                (Measure::Concurrent, _) => 0,
-                (_, Some(ends)) => ends,
-                (_, None) => UnixSeconds::MAX,
+            // Others may have returned something since the store last answered.
+            if let Some(loan) = &mut bucket.loan {
+                (loan.asked, loan.refused, self.due) = (true, true, true);
+            }
+            // What can be borrowed is no refusal yet. A limit in total never ends; one of requests at a time may have room at any
+            // moment.
+            let rank = |lacks: bool, measure: Measure, ends: Option<UnixSeconds>| match (measure, ends) {
+                _ if lacks => (false, 0),
+                (Measure::Concurrent, _) => (true, 0),
+                (_, Some(ends)) => (true, ends),
+                (_, None) => (true, UnixSeconds::MAX),
             };
-            let is_worse =
-                |known: &Exceeded| rank(bucket.limit.measure, bucket.ends()) > rank(known.limit.measure, known.ends);
-            if worst.as_ref().is_none_or(is_worse) {
-                let (limit, left, ends) = (bucket.limit.clone(), bucket.left(), bucket.ends());
-                worst = Some(Exceeded { group: name.into(), limit, needs, left, ends });
+            let is_unknown = bucket.loan.is_some_and(|loan| loan.is_unknown(&bucket.limit, self.reach));
+            let lacks = needs <= left || is_unknown && needs <= bucket.limit.most;
+            let own = rank(lacks, bucket.limit.measure, bucket.ends());
+            if worst.as_ref().is_none_or(|known| own > rank(known.lacks, known.limit.measure, known.ends)) {
+                let (limit, ends) = (bucket.limit.clone(), bucket.ends());
+                worst = Some(Exceeded { group: name.into(), limit, needs, left, ends, lacks });
             }
         }
         worst
@@ -247,6 +335,11 @@ impl State {
                 Measure::Tokens | Measure::Money | Measure::Concurrent => {
                     bucket.held = bucket.held.saturating_add(needs)
                 }
+            }
+            let free = bucket.free(self.reach);
+            if let Some(loan) = &mut bucket.loan {
+                loan.asked = true;
+                self.due |= free < loan.slice.div_ceil(2);
             }
         }
         self.admitted
@@ -272,6 +365,8 @@ impl State {
             if counts {
                 bucket.used = bucket.used.saturating_add(used.of(measure));
             }
+            // What a request left goes back at once if the gateway keeps nothing ahead.
+            self.due |= bucket.loan.is_some_and(|loan| loan.slice == 0);
         }
     }
 }

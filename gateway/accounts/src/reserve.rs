@@ -14,24 +14,48 @@ use crate::accounts::Accounts;
 use crate::group::MAX_DEPTH;
 use crate::limit::{Amount, Exceeded, Limit, Measure, Standing};
 use crate::meter::Meter;
+use crate::share::{Claim, Round, Sharing};
 
 /// The meters of all groups that the process has known. A group that leaves the configuration and returns finds its own.
 #[derive(Debug, Default)]
-pub struct Meters(Mutex<HashMap<Box<str>, Arc<Meter>>>);
+pub struct Meters {
+    known: Mutex<HashMap<Box<str>, Arc<Meter>>>,
+    sharing: Option<Arc<Sharing>>,
+}
 
 impl Meters {
+    /// Meters of limits that several gateways share.
+    #[must_use]
+    pub fn shared(sharing: Arc<Sharing>) -> Self {
+        Self { sharing: Some(sharing), ..Self::default() }
+    }
+
+    /// How the limits are shared; `None`: they are not.
+    #[must_use]
+    pub fn sharing(&self) -> Option<&Arc<Sharing>> {
+        self.sharing.as_ref()
+    }
+
+    /// What is to be told to the store of shared limits, and to be asked of it: of `due` meters, or of all.
+    #[must_use]
+    pub fn claims(&self, due: Option<&[Arc<Meter>]>, round: Round, now: UnixSeconds) -> Vec<Claim> {
+        let all = || self.known.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let meters: Vec<Arc<Meter>> = due.map_or_else(all, <[_]>::to_vec);
+        meters.iter().flat_map(|meter| meter.claims(now, round)).collect()
+    }
+
     /// The chains of all groups of `accounts`, in their order. Their limits hold from now on, for requests in flight too.
     #[must_use]
     pub fn chains(&self, accounts: &Accounts, now: UnixSeconds) -> Vec<Chain> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let meters: Vec<Arc<Meter>> = accounts
             .groups()
             .iter()
             .map(|group| {
                 let number = known.len();
-                let new = || Arc::new(Meter::new(&group.name, number));
+                let new = || Arc::new(Meter::new(&group.name, number, self.sharing.clone()));
                 let meter = Arc::clone(known.entry(group.name.clone()).or_insert_with(new));
-                meter.limit(&group.limits, now);
+                meter.limit(&group.limits, group.exact, now);
                 meter
             })
             .collect();
@@ -95,6 +119,7 @@ impl Chain {
             let mut state = meter.lock();
             state.roll(now);
             exceeded = state.exceeded(meter.name(), least, true, exceeded);
+            meter.pass_on(&mut state);
         }
         exceeded.map_or(Ok(()), Err)
     }
@@ -152,7 +177,14 @@ impl Chain {
         if exceeded.is_none() {
             numbers[level] = state.admit(amount);
         }
+        meter.pass_on(&mut state);
         exceeded
+    }
+
+    /// What a request lacks that is expected to take `amount`, of limits that are shared.
+    #[must_use]
+    pub fn lacking(&self, amount: Amount, now: UnixSeconds) -> Vec<Claim> {
+        self.meters.iter().flat_map(|meter| meter.claims(now, Round::Lacking(amount))).collect()
     }
 }
 
@@ -189,7 +221,9 @@ impl Reservation {
     fn end(&mut self, used: Amount) {
         let Some(held) = self.held.take() else { return };
         for (meter, number) in self.meters.iter().zip(self.numbers) {
-            meter.lock().settle(number, self.at, held, used);
+            let mut state = meter.lock();
+            state.settle(number, self.at, held, used);
+            meter.pass_on(&mut state);
         }
     }
 }

@@ -101,6 +101,8 @@ pub(super) struct GroupFile {
     #[serde(default)]
     allow_unpriced: bool,
     content: Option<ContentFile>,
+    #[serde(default)]
+    exact: bool,
 }
 
 #[derive(Deserialize)]
@@ -224,6 +226,7 @@ fn mean_group(name: String, file: GroupFile, zone: &TimeZone, models: &[Model], 
         labels: file.labels.into_iter().collect(),
         limits: file.limits.mean(zone, when_spent),
         allow_unpriced: file.allow_unpriced,
+        exact: file.exact,
     }
 }
 

@@ -22,6 +22,7 @@ use super::log_filter::{WrongFilter, check_filter};
 use super::models::{ModelFile, mean_models};
 use super::policies::{PoliciesFile, mean_hook};
 use super::problem::{Code, Problems, wrong};
+use super::shared::SharedFile;
 use super::warnings;
 use super::{Config, Examined, Log, LogFormat, Place, Reload, Runtime, Server, Translation};
 use crate::backend::{self, ProxyVariables, SECRET_HEADERS, seconds};
@@ -46,6 +47,7 @@ struct File {
     models: IndexMap<String, ModelFile>,
     groups: IndexMap<String, GroupFile>,
     budgets: BudgetsFile,
+    shared: SharedFile,
     keys: IndexMap<String, KeyFile>,
     policies: PoliciesFile,
 }
@@ -66,6 +68,7 @@ impl Default for File {
             models: IndexMap::new(),
             groups: IndexMap::new(),
             budgets: BudgetsFile::default(),
+            shared: SharedFile::default(),
             keys: IndexMap::new(),
             policies: PoliciesFile::default(),
         }
@@ -334,6 +337,7 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
         cache_dir: file.cache_dir.map(|path| folder.join(path)),
         ledger: file.ledger.enabled,
         decisions,
+        shared: file.shared.meant(folder, problems),
         log: Log { format: file.log.format, level: file.log.level, requests: file.log.requests },
         backends,
         models,

@@ -23,6 +23,7 @@ mod problem;
 mod quirks;
 mod ranges;
 mod secret;
+mod shared;
 mod suggest;
 mod threads;
 mod token;
@@ -56,6 +57,7 @@ pub use token::Token;
 use wasmgate_base::paths::{configuration_folder, platform};
 use wasmgate_dialect::Bounds;
 use wasmgate_policy_host::{GivenLimits, Hook, LoadError, script};
+use wasmgate_shared::Settings as Shared;
 
 /// The configuration without a file: the documented example, whose models are simulated.
 pub const EMBEDDED: &str = include_str!("../../../examples/wasmgate.toml");
@@ -100,6 +102,8 @@ pub struct Config {
     pub ledger: bool,
     /// The decision log.
     pub decisions: Decisions,
+    /// The server in which it shares limits with other gateways; `None`: it shares none.
+    pub shared: Option<Shared>,
 }
 
 /// Hot reload: how the gateway applies changes of files while it serves.
@@ -395,6 +399,7 @@ impl Config {
                 ("cache_dir", format!("{:?}", config.cache_dir)),
                 ("ledger.enabled", format!("{}", config.keeps_ledger())),
                 ("decisions", format!("{:?}", config.decisions)),
+                ("shared", format!("{:?}", config.shared)),
             ]
         };
         fixed(self).into_iter().zip(fixed(new)).filter(|(old, new)| old.1 != new.1).map(|(old, _)| old.0).collect()

@@ -3,7 +3,7 @@
 use wasmgate_base::range::Range;
 use wasmgate_policy_host::GivenLimits;
 
-use super::{access, backends, cors, decisions, file, limits, models, policies};
+use super::{access, backends, cors, decisions, file, limits, models, policies, shared};
 use crate::backend::retry::Retries;
 use crate::backend::{BreakerSettings, QueueSettings, SimSettings, TimeoutsFile};
 use crate::rollout::analysis::{AbortRules, BreakerRules};
@@ -27,6 +27,7 @@ const TABLES: &[(&str, Ranges)] = &[
     ("models.*.price", models::PRICES),
     ("groups.*.limits", limits::RANGES),
     ("budgets", limits::BUDGETS),
+    ("shared", shared::RANGES),
     ("keys.*", access::KEYS),
     ("policies.*.breaker", BreakerRules::RANGES),
     ("policies.*.limits", GivenLimits::RANGES),

@@ -41,11 +41,11 @@ struct First {
 }
 
 impl Control {
-    /// Loads everything that a configuration desires.
+    /// Loads everything that a configuration desires. `meters`: what groups use of their limits.
     ///
     /// # Errors
     /// If a policy is refused and no good version of it is stored, or a backend cannot be set up.
-    pub(crate) async fn begin(config: Config, loader: Loader) -> Result<Self, StartError> {
+    pub(crate) async fn begin(config: Config, loader: Loader, meters: Arc<Meters>) -> Result<Self, StartError> {
         let catalog =
             Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
         let store = open_store(&config);
@@ -88,7 +88,7 @@ impl Control {
         let mut control = Self {
             serving: Arc::new(Serving::new(snapshot)),
             metrics: Arc::new(Metrics::new()),
-            meters: Meters::default(),
+            meters,
             loader,
             persister: Persister::new(store),
             config_since: since,

@@ -74,7 +74,7 @@ pub(crate) struct Control {
     serving: Arc<Serving>,
     metrics: Arc<Metrics>,
     /// What groups have used of their limits.
-    meters: Meters,
+    meters: Arc<Meters>,
     loader: Arc<Loader>,
     persister: Persister,
     /// The configuration that the process started with. Some of its keys need a restart to change.

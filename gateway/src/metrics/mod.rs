@@ -20,6 +20,7 @@ mod reloads;
 mod requests;
 mod retired;
 mod shadows;
+mod shared;
 mod upstreams;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -58,6 +59,7 @@ pub struct Metrics {
     limits: limits::Limits,
     ledger: ledger::Entries,
     decisions: decisions::Lines,
+    shared: shared::Shared,
     upstreams: upstreams::Upstreams,
     policies: Policies,
     shadows: shadows::Shadows,
@@ -87,6 +89,7 @@ impl Metrics {
             limits: limits::Limits::new(&mut families),
             ledger: ledger::Entries::new(&mut families),
             decisions: decisions::Lines::new(&mut families),
+            shared: shared::Shared::new(&mut families),
             upstreams: upstreams::Upstreams::new(&mut families),
             policies: Policies::new(&mut families),
             shadows: shadows::Shadows::new(&mut families),

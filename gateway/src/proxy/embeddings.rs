@@ -64,7 +64,7 @@ async fn steps(in_flight: &mut InFlight, form: Form, headers: &HeaderMap, body: 
     let (serving, bytes, group) = (Arc::clone(&snapshot), body.bytes.clone(), in_flight.record.group);
     let ready = offload::run(bytes.len(), move || Ready::read(&serving, group, form, &bytes)).await??;
     let Ready { model: index, asked, body: sent, form } = ready;
-    limits::reserve_input(in_flight, index)?;
+    limits::reserve_input(in_flight, index).await?;
     let live = &snapshot.catalog.models()[index];
     let embedding = Embedding { gateway: &gateway, live, body: sent, asked: Arc::new(asked), form };
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);

@@ -13,7 +13,9 @@ use crate::net::files::Files;
 use crate::routing::Router;
 use crate::state::{Serving, Snapshot};
 use crate::telemetry::decisions::Decisions;
+use wasmgate_base::time::{self, UnixSeconds};
 use wasmgate_ledger::Ledger;
+use wasmgate_shared::Shared;
 
 /// See the module.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Gateway {
     pub ledger: Option<Ledger>,
     /// The decision log, if one is kept.
     pub decisions: Option<Decisions>,
+    /// Who shares the limits with other gateways, if they are shared.
+    pub shared: Option<Arc<Shared>>,
     /// When the gateway started.
     pub started: Instant,
 }
@@ -55,6 +59,7 @@ impl Gateway {
         metrics: Arc<Metrics>,
         ledger: Option<Ledger>,
         decisions: Option<Decisions>,
+        shared: Option<Arc<Shared>>,
         files: Files,
         is_loopback: bool,
     ) -> Self {
@@ -72,8 +77,15 @@ impl Gateway {
             watchdog: Watchdog::default(),
             ledger,
             decisions,
+            shared,
             started: Instant::now(),
         }
+    }
+
+    /// The time by which limits begin and end.
+    #[must_use]
+    pub fn now(&self) -> UnixSeconds {
+        self.shared.as_ref().map_or_else(time::now, |shared| shared.now())
     }
 
     /// Requests in flight at which the next one is refused.

@@ -223,6 +223,10 @@ fn price_json(price: &Price) -> Value {
 #[must_use]
 pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
     let snapshot = gateway.serving.snapshot();
+    if let Some(shared) = &gateway.shared {
+        let counts = shared.counts();
+        gateway.metrics.set_shared(shared.is_up(), shared.gateways(), [counts.ahead, counts.waiting]);
+    }
     if let Some(ledger) = &gateway.ledger {
         gateway.metrics.set_ledger(ledger.status().written(), ledger.status().lost());
     }

@@ -11,15 +11,15 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
+use super::gateway::Gateway;
 use super::in_flight::InFlight;
 use crate::backend::Location;
 use crate::config::Reserve;
 use crate::error::{Failure, Kind};
 use crate::routing::Decision;
 use crate::state::Snapshot;
-use wasmgate_accounts::{Amount, Exceeded, Measure, WhenSpent, time};
+use wasmgate_accounts::{Amount, Chain, Exceeded, Measure, Reservation, WhenSpent, time};
 use wasmgate_base::money::NanoDollars;
-use wasmgate_base::time::{UnixSeconds, now};
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::Dialect;
 
@@ -29,6 +29,9 @@ const OUTPUT_TOKENS: u32 = 1000;
 /// The longest wait for which a client should try again by itself. Official SDKs ignore longer ones.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often a request borrows of limits that gateways share: another request may take what it borrowed.
+const BORROWS: usize = 3;
+
 /// Refuses a request before its body is read if a limit has no room for any.
 ///
 /// # Errors
@@ -36,7 +39,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn check(in_flight: &mut InFlight) -> Result<(), Failure> {
     let snapshot = Arc::clone(in_flight.snapshot());
     let Some(chain) = snapshot.chain(in_flight.record.group) else { return Ok(()) };
-    chain.check(now()).map_err(|exceeded| refused(in_flight, exceeded))
+    let now = in_flight.gateway().now();
+    chain.check(now).map_err(|exceeded| refused(in_flight, exceeded))
+}
+
+/// Reserves an amount. Of limits that gateways share, this one may have borrowed too little: then the request waits until it has
+/// borrowed more, or until a deadline.
+async fn take(gateway: &Gateway, chain: &Chain, amount: Amount) -> Result<Reservation, Exceeded> {
+    let now = gateway.now();
+    let mut reserved = chain.reserve(amount, now);
+    let Some(shared) = &gateway.shared else { return reserved };
+    for _ in 0..BORROWS {
+        let lacks = reserved.as_ref().is_err_and(|exceeded| exceeded.lacks);
+        if !lacks || shared.borrow(chain, amount, now).await.is_err() {
+            break;
+        }
+        reserved = chain.reserve(amount, now);
+    }
+    reserved
 }
 
 /// Admits a chat: reserves what the decided models are expected to take. Models whose cost does not fit into what is left are
@@ -44,15 +64,15 @@ pub(super) fn check(in_flight: &mut InFlight) -> Result<(), Failure> {
 ///
 /// # Errors
 /// If a limit has no room.
-pub(super) fn reserve(
+pub(super) async fn reserve(
     in_flight: &mut InFlight,
     decision: &mut Decision,
     max_tokens: Option<u32>,
 ) -> Result<(), Failure> {
     let snapshot = Arc::clone(in_flight.snapshot());
     let Some(chain) = snapshot.chain(in_flight.record.group) else { return Ok(()) };
-    let now = now();
-    let room = chain.room(now);
+    let gateway = Arc::clone(in_flight.gateway());
+    let room = chain.room(gateway.now());
     let expected = Expected { snapshot: &snapshot, input: in_flight.record.estimated_input_tokens, max_tokens };
     let amount = |decision: &Decision, index: usize| expected.of(decision, index);
     let first = decision.ranking.first().map(|&first| amount(decision, first)).unwrap_or_default();
@@ -64,7 +84,7 @@ pub(super) fn reserve(
         keep(decision, |decision, index| amount(decision, index).money <= first.money);
         first
     };
-    let exceeded = match chain.reserve(whole, now) {
+    let exceeded = match take(&gateway, chain, whole).await {
         Ok(reservation) => {
             in_flight.hold(reservation);
             return Ok(());
@@ -80,7 +100,7 @@ pub(super) fn reserve(
             in_flight.record.chosen = chosen;
             in_flight.record.estimated_cost = chosen.and_then(|chosen| decision.estimated_cost(chosen));
             // What is free has room in a budget that is spent.
-            return match chain.reserve(local, now) {
+            return match take(&gateway, chain, local).await {
                 Ok(reservation) => {
                     in_flight.hold(reservation);
                     Ok(())
@@ -96,13 +116,14 @@ pub(super) fn reserve(
 ///
 /// # Errors
 /// If a limit has no room.
-pub(super) fn reserve_input(in_flight: &mut InFlight, model: usize) -> Result<(), Failure> {
+pub(super) async fn reserve_input(in_flight: &mut InFlight, model: usize) -> Result<(), Failure> {
     let snapshot = Arc::clone(in_flight.snapshot());
     let Some(chain) = snapshot.chain(in_flight.record.group) else { return Ok(()) };
     let usage = Usage { input: u64::from(in_flight.record.estimated_input_tokens), ..Usage::default() };
     let cost = snapshot.price(Some(model)).map_or(0, |price| price.of(&usage).0);
     let amount = Amount { tokens: usage.input, money: reserved(cost, u64::MAX, snapshot.access.reserve) };
-    match chain.reserve(amount, now()) {
+    let gateway = Arc::clone(in_flight.gateway());
+    match take(&gateway, chain, amount).await {
         Ok(reservation) => {
             in_flight.hold(reservation);
             Ok(())
@@ -161,6 +182,13 @@ fn reserved(cost: u64, worst: u64, reserve: Reserve) -> u64 {
 /// The failure of a request that a limit has no room for, noted on the record.
 fn refused(in_flight: &mut InFlight, exceeded: Exceeded) -> Failure {
     let limit = &exceeded.limit;
+    let now = in_flight.gateway().now();
+    if exceeded.lacks {
+        let message = format!("what is left of {limit} for the group {:?} cannot be asked now", &*exceeded.group);
+        let mut failure = Failure::new(Kind::LimitsUnavailable, message);
+        failure.retry_after = Some(Duration::from_secs(1));
+        return failure;
+    }
     let kind = match limit.measure {
         Measure::Money => Kind::BudgetSpent,
         Measure::Requests | Measure::Tokens | Measure::Concurrent => Kind::RateLimited,
@@ -184,7 +212,7 @@ fn refused(in_flight: &mut InFlight, exceeded: Exceeded) -> Failure {
         // It has no room for this request at any time.
         _ if never => None,
         (Measure::Concurrent, _) => Some(Duration::from_secs(1)),
-        (_, ends) => ends.map(until),
+        (_, ends) => ends.map(|ends| Duration::from_secs(ends.saturating_sub(now))),
     };
     let mut failure = Failure::new(kind, message);
     // Nothing helps while a budget is spent, or for longer than a program waits.
@@ -194,10 +222,6 @@ fn refused(in_flight: &mut InFlight, exceeded: Exceeded) -> Failure {
     failure
 }
 
-fn until(ends: UnixSeconds) -> Duration {
-    Duration::from_secs(ends.saturating_sub(now()))
-}
-
 /// Most headers that `headers` sets.
 pub(super) const HEADERS: usize = 7;
 
@@ -205,7 +229,7 @@ pub(super) const HEADERS: usize = 7;
 /// a budget.
 pub(super) fn headers(headers: &mut HeaderMap, in_flight: &InFlight) {
     let Some(chain) = in_flight.snapshot().chain(in_flight.record.group) else { return };
-    let now = now();
+    let now = in_flight.gateway().now();
     let is_anthropic = in_flight.record.dialect == Some(Dialect::Anthropic);
     let mut values = Values::default();
     for measure in [Measure::Requests, Measure::Tokens] {
