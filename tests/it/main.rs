@@ -59,6 +59,7 @@ mod routing;
 mod sandbox;
 mod scale;
 mod sequences;
+mod shared;
 mod simulated;
 mod slow_clients;
 mod streaming;

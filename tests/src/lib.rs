@@ -20,6 +20,7 @@ pub mod monitoring;
 pub mod process;
 pub mod proxy;
 pub mod real;
+pub mod redis;
 pub mod scrape;
 pub mod tls;
 pub mod traffic;

@@ -9,5 +9,5 @@ mod link;
 mod shared;
 
 pub use address::Address;
-pub use link::{Fault, Link, Server};
+pub use link::{Fault, Link, Said, Server, Speaker};
 pub use shared::{Counts, Settings, Shared, Unreachable, WhenDown};

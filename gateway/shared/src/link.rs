@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, Value};
-use wasmgate_accounts::{Answer, Claim, Measure};
+use wasmgate_accounts::{Claim, Measure};
 use wasmgate_base::time::UnixSeconds;
 
 use crate::address::Address;
@@ -54,6 +54,21 @@ pub struct Speaker {
     pub prefix: String,
     /// How long what is borrowed stays reserved if the gateway is not heard of.
     pub lease: Duration,
+}
+
+/// What the server says of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    /// What it lent now.
+    pub granted: u64,
+    /// All that the gateway has borrowed in the window.
+    pub borrowed: u64,
+    /// What all gateways have taken.
+    pub taken: u64,
+    /// What of that is spent.
+    pub spent: u64,
+    /// The server's time, in milliseconds.
+    pub now_ms: i64,
 }
 
 /// See the module.
@@ -113,19 +128,12 @@ impl Link {
         Ok((u32::try_from(alive).unwrap_or(u32::MAX), now))
     }
 
-    /// Tells and asks what the claims say, and hands them the answers. `life`: the life of the server. `now`: its time, in seconds.
-    /// How many of those that asked for some got some, how many got none, and the server's time in milliseconds.
+    /// Tells and asks what the claims say; the answers, in their order. `now`: the server's time, in seconds.
     ///
     /// # Errors
     /// If there is no answer in time. Nothing is lost: totals are told anew.
-    pub async fn exchange(
-        &self,
-        speaker: &Speaker,
-        claims: &[Claim],
-        life: u64,
-        now: UnixSeconds,
-    ) -> Result<([u64; 2], Option<i64>), Fault> {
-        let (mut outcome, mut time) = ([0, 0], None);
+    pub async fn exchange(&self, speaker: &Speaker, claims: &[Claim], now: UnixSeconds) -> Result<Vec<Said>, Fault> {
+        let mut said = Vec::with_capacity(claims.len());
         for claims in claims.chunks(TOGETHER) {
             let mut pipeline = Pipeline::with_capacity(claims.len());
             claims.iter().for_each(|claim| self.add(&mut pipeline, speaker, claim, now));
@@ -133,17 +141,14 @@ impl Link {
             if values.len() != claims.len() {
                 return Err(Fault(format!("{} answers to {} commands", values.len(), claims.len())));
             }
-            for (claim, value) in claims.iter().zip(&values) {
-                let [granted, borrowed, taken, _spent, now] = numbers(value)?;
-                let whole = |number: i64| u64::try_from(number).unwrap_or_default();
-                claim.answered(&Answer { borrowed: whole(borrowed), taken: whole(taken), life });
-                if claim.terms.want > 0 {
-                    outcome[usize::from(granted == 0)] += 1;
-                }
-                time = Some(now);
+            for value in &values {
+                let [granted, borrowed, taken, spent, now_ms] = numbers(value)?;
+                let [granted, borrowed, taken, spent] =
+                    [granted, borrowed, taken, spent].map(|number| u64::try_from(number).unwrap_or_default());
+                said.push(Said { granted, borrowed, taken, spent, now_ms });
             }
         }
-        Ok((outcome, time))
+        Ok(said)
     }
 
     fn add(&self, pipeline: &mut Pipeline, speaker: &Speaker, claim: &Claim, now: UnixSeconds) {

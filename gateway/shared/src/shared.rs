@@ -12,12 +12,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use wasmgate_accounts::{Amount, Chain, Meters, Reach, Round, Sharing};
+use wasmgate_accounts::{Amount, Answer, Chain, Claim, Meters, Reach, Round, Sharing};
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::time::UnixSeconds;
 
 use crate::address::Address;
-use crate::link::{Fault, Link, Speaker};
+use crate::link::{Fault, Link, Said, Speaker};
 
 /// The longest time between two rounds.
 const BEAT: Duration = Duration::from_secs(1);
@@ -167,11 +167,11 @@ impl Shared {
         };
         let Some(link) = link else { return Err(failed()) };
         let claims = chain.lacking(amount, now);
-        let exchange = link.exchange(&self.speaker, &claims, self.sharing.life(), now);
+        let life = self.sharing.life();
+        let exchange = link.exchange(&self.speaker, &claims, now);
         match tokio::time::timeout(self.settings.deadline, exchange).await {
-            Ok(Ok(([granted, refused], time))) => {
-                self.count(3, granted, refused);
-                self.set_time(time);
+            Ok(Ok(said)) => {
+                self.heard(3, &claims, &said, life);
                 Ok(())
             }
             Ok(Err(_)) | Err(_) => {
@@ -255,10 +255,9 @@ impl Shared {
         let due = self.sharing.take_due();
         let due = matches!(round, Round::Due).then_some(&*due);
         let claims = self.meters.claims(due, round, now);
-        match link.exchange(&self.speaker, &claims, life, now).await {
-            Ok(([granted, refused], time)) => {
-                self.count(0, granted, refused);
-                self.set_time(time);
+        match link.exchange(&self.speaker, &claims, now).await {
+            Ok(said) => {
+                self.heard(0, &claims, &said, life);
                 Ok(())
             }
             Err(fault) => {
@@ -306,9 +305,15 @@ impl Shared {
         BEAT.min(self.settings.lease / 4)
     }
 
-    fn count(&self, at: usize, granted: u64, refused: u64) {
-        self.counts[at].fetch_add(granted, Ordering::Relaxed);
-        self.counts[at + 1].fetch_add(refused, Ordering::Relaxed);
+    /// Takes answers, and counts from `at` on what was granted and refused.
+    fn heard(&self, at: usize, claims: &[Claim], said: &[Said], life: u64) {
+        for (claim, said) in claims.iter().zip(said) {
+            claim.answered(&Answer { borrowed: said.borrowed, taken: said.taken, life });
+            if claim.terms.want > 0 {
+                self.counts[at + usize::from(said.granted == 0)].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.set_time(said.last().map(|said| said.now_ms));
     }
 
     fn set_time(&self, server: Option<i64>) {
