@@ -95,6 +95,9 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_decision_log_lines_total", "counter", &["result"], true),
     ("api_gateway_feedback_total", "counter", &[], true),
     ("api_gateway_ledger_entries_total", "counter", &["result"], true),
+    ("api_gateway_shared_up", "gauge", &["store"], false),
+    ("api_gateway_shared_gateways", "gauge", &["store"], false),
+    ("api_gateway_shared_borrows_total", "counter", &["by", "result"], false),
     ("api_gateway_errors_total", "counter", &["backend", "reason"], true),
     ("api_gateway_rejected_requests_total", "counter", &["reason"], true),
     ("api_gateway_abandoned_requests_total", "counter", &["model", "backend", "reason"], true),
@@ -381,7 +384,7 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
         .models("[models.first.timeouts]\nhedge_seconds = 1\n")
         .model("second", Dialect::OpenAi, &good)
         .routing("shadows.cheapest.builtin = \"cheapest-healthy\"")
-        .top("[groups.team]\nlimits = { usd_per_month = 5, requests_per_day = 9 }")
+        .top("[groups.team]\nlimits = { usd_per_month = 5, requests_per_day = 9 }\n[shared]\nurl = \"redis://127.0.0.1:1\"")
         .models(SECURE)
         .file("ca.pem", Authority::new("test").pem().as_bytes())
         .start();

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use redis::{Cmd, Connection, FromRedisValue};
@@ -47,8 +46,10 @@ impl Redis {
     }
 
     fn at(address: SocketAddr, password: Option<&str>) -> Option<Self> {
-        let mut command = command(Path::new(PROGRAM));
-        command.arg0("redis-server").current_dir(std::env::temp_dir());
+        // It dies with the thread that started it, so that none outlives a test that fails.
+        let mut command = command(Path::new("setpriv"));
+        command.args(["--pdeathsig", "KILL", "bash", "-c", "exec -a redis-server \"$0\" \"$@\"", PROGRAM]);
+        command.current_dir(std::env::temp_dir());
         let port = address.port().to_string();
         command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         if let Some(password) = password {

@@ -1,10 +1,20 @@
 //! Faults of the parts of the stack.
 
+use std::sync::{Mutex, PoisonError};
+
 use wasmgate_tests::backend::Backend;
 use wasmgate_tests::gateway::Gateway;
+use wasmgate_tests::redis::Redis;
 
 use super::faults::{GONE, MODELS, SHAKY, ask, at_one_port, backend, first_choice, models, with_ollama};
 use super::{Drill, To};
+
+/// The server of the drill that loses it.
+static SHARED: Mutex<Option<Redis>> = Mutex::new(None);
+
+fn with_shared(act: impl FnOnce(&mut Redis)) {
+    act(SHARED.lock().unwrap_or_else(PoisonError::into_inner).as_mut().expect("a server"));
+}
 
 pub(super) const PARTS: &[Drill] = &[
     Drill {
@@ -112,6 +122,26 @@ pub(super) const PARTS: &[Drill] = &[
             Vec::new()
         },
         told: &[(To::Warning, "ConfigReloadRejected")],
+        inhibited: &[],
+        says: &[],
+    },
+    Drill {
+        fault: "the server of the shared limits is gone",
+        setup: |ollama| {
+            let redis = Redis::start();
+            let lines = format!("[groups.team]\nlimits.usd_per_day = 5\n[shared]\nurl = \"{}\"", redis.url());
+            *SHARED.lock().unwrap_or_else(PoisonError::into_inner) = Some(redis);
+            models(ollama).top(&lines)
+        },
+        inject: |_| {
+            with_shared(Redis::kill);
+            Vec::new()
+        },
+        repair: |_| {
+            with_shared(Redis::start_again);
+            Vec::new()
+        },
+        told: &[(To::Critical, "SharedStateDown")],
         inhibited: &[],
         says: &[],
     },
