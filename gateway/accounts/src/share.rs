@@ -233,7 +233,8 @@ impl Loan {
         // A store that has just begun its life may have forgotten what it said in the one before. Requests at a time that nobody
         // speaks of are none.
         let is_new = self.life != store.life && limit.measure != Measure::Concurrent;
-        let floor = if is_new { self.taken } else { 0 };
+        let since_then = self.returned.saturating_sub(self.known[1]);
+        let floor = if is_new { self.taken.saturating_sub(since_then) } else { 0 };
         let says = now != self.known || want > 0 || is_asked || floor > 0 || renews;
         says.then_some(Terms { borrowed: self.borrowed, returned: self.returned, used, min, want, floor })
     }

@@ -72,6 +72,8 @@ end
 local lent, used, lost, before = at(1), at(2), at(3), at(4)
 next = at(5)
 
+-- What a gateway returns that this server knows is no longer taken.
+if at(6) > 0 then before = math.max(0, before - math.max(0, returned - at(7))) end
 borrowed, returned = math.max(borrowed, at(6)), math.max(returned, at(7))
 lent = lent + (borrowed - at(6)) - (returned - at(7))
 used = used + (spent - at(8))

@@ -226,6 +226,8 @@ impl Shared {
             tokio::select! {
                 biased;
                 () = ended.cancelled() => {
+                    // The second returns what the answer to the first says was lent without the gateway's knowledge.
+                    self.round(link, Round::Last).await?;
                     self.round(link, Round::Last).await?;
                     link.beat(&self.speaker, true).await?;
                     return Ok(());
