@@ -299,8 +299,10 @@ impl State {
             if needs <= free {
                 continue;
             }
+            let is_unknown = bucket.loan.is_some_and(|loan| loan.is_unknown(&bucket.limit, self.reach));
+            let lacks = needs <= left || is_unknown && needs <= bucket.limit.most;
             // Others may have returned something since the store last answered.
-            if let Some(loan) = &mut bucket.loan {
+            if let Some(loan) = bucket.loan.as_mut().filter(|_| !lacks) {
                 (loan.asked, loan.refused, self.due) = (true, true, true);
             }
             // What can be borrowed is no refusal yet. A limit in total never ends; one of requests at a time may have room at any
@@ -311,8 +313,6 @@ impl State {
                 (_, Some(ends)) => (true, ends),
                 (_, None) => (true, UnixSeconds::MAX),
             };
-            let is_unknown = bucket.loan.is_some_and(|loan| loan.is_unknown(&bucket.limit, self.reach));
-            let lacks = needs <= left || is_unknown && needs <= bucket.limit.most;
             let own = rank(lacks, bucket.limit.measure, bucket.ends());
             if worst.as_ref().is_none_or(|known| own > rank(known.lacks, known.limit.measure, known.ends)) {
                 let (limit, ends) = (bucket.limit.clone(), bucket.ends());

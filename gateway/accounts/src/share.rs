@@ -316,3 +316,6 @@ impl Claim {
         self.meter.answered(self, answer);
     }
 }
+
+#[cfg(test)]
+mod tests;
