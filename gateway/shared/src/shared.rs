@@ -23,8 +23,9 @@ use crate::link::{Fault, Link, Said, Speaker};
 const BEAT: Duration = Duration::from_secs(1);
 /// Between rounds that something made due: so many settle together.
 const GAP: Duration = Duration::from_millis(2);
-/// Pauses between attempts to connect: the first, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), BEAT);
+/// The first pause between two attempts to connect. Later ones are longer, up to a beat: so that after a restart of the server all
+/// gateways have told it what they know before it lends.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How limits are shared.
 #[derive(Debug, Clone)]
@@ -185,7 +186,7 @@ impl Shared {
     /// Speaks with the server until `ended`, then returns what is not used.
     pub async fn run(self: Arc<Self>, ended: CancellationToken) {
         let address = &self.settings.address;
-        let (mut pause, mut run, mut lends) = (PAUSE.0, None, Instant::now());
+        let (mut pause, mut run, mut lends) = (PAUSE, None, Instant::now());
         loop {
             let opened = tokio::select! {
                 () = ended.cancelled() => return,
@@ -193,7 +194,7 @@ impl Shared {
             };
             let lost = match opened {
                 Ok((link, server)) => {
-                    pause = PAUSE.0;
+                    pause = PAUSE;
                     if run.is_none() || run != server.run {
                         self.sharing.begin_life();
                         // At the first contact its life may be long, so that all others have told it everything.
@@ -213,7 +214,7 @@ impl Shared {
                 () = ended.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = (pause * 2).min(PAUSE.1);
+            pause = (pause * 2).min(self.beat());
         }
     }
 
