@@ -148,7 +148,7 @@ fn without_the_store_the_chosen_rule_holds() {
 
 #[test]
 fn a_store_that_begins_a_new_life_is_told_what_it_said_before() {
-    let node = node(&[limit(Measure::Money, 1000), limit(Measure::Concurrent, 50)], false);
+    let node = node(&[limit(Measure::Money, 1000), limit(Measure::Concurrent, 5000)], false);
     node.answer(&node.chain.lacking(Amount { tokens: 0, money: 10 }, 0), 400);
     let held = node.reserve(10, 0).expect("borrowed");
     assert!(node.round(Round::Beat { renew: true }, 0).iter().all(|terms| terms.floor == 0));
