@@ -12,6 +12,8 @@
 //!
 //! Shared: `config` reads the configuration; `demo` is what serves without one; `error` is the table of failures; `net` bounds
 //! the listeners' connections; `log` buffers log lines and writes them aside, so that a slow reader stops no request.
+//! `accounts` keeps the keys and groups that operators make while
+//! the gateway runs.
 //! The crates below the gateway: `wasmgate-base` (utilities), `wasmgate-accounts` (groups and keys), `wasmgate-dialect` (the wire
 //! dialects of chat) and
 //! `wasmgate-policy-host` (compiles and runs policies; only it names the Wasm runtime).
@@ -30,6 +32,7 @@ pub mod routing;
 
 pub mod telemetry;
 
+pub mod accounts;
 pub mod state;
 
 pub mod backend;

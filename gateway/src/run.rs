@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::ManagedAccounts;
 use crate::admin;
 use crate::config::{Config, Examined, Overrides, Problem, Runtime};
 use crate::control;
@@ -124,7 +125,14 @@ pub async fn run(
     let random = |error| StartError::Failed(format!("the system has no random numbers: {error}"));
     let shared = config.shared.clone().map(Shared::new).transpose().map_err(random)?;
     let meters = shared.as_ref().map_or_else(Arc::default, |shared| Arc::clone(shared.meters()));
-    let lifecycle = Control::begin(config, loader, meters).await?;
+    let accounts_folder = config.accounts_folder().map_err(|error| StartError::Failed(error.to_string()))?;
+    let config = Arc::new(config);
+    let accounts = {
+        let config = Arc::clone(&config);
+        let opened = tokio::task::spawn_blocking(move || ManagedAccounts::open(accounts_folder, config)).await;
+        opened.map_err(|error| StartError::Failed(error.to_string()))?.map_err(StartError::Failed)?
+    };
+    let lifecycle = Control::begin(config, loader, meters, Arc::clone(&accounts)).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
     let ledger = ledger_folder.and_then(|folder| telemetry::ledger::open(&folder, &serving.snapshot()));
     let readers: Arc<admin::Readers> = Arc::default();
@@ -151,7 +159,7 @@ pub async fn run(
                 decisions: decision_log(&gateway),
                 readers: Arc::clone(&readers),
             };
-            admin::serve(listener, Operator(operator), admin.token, pages, stop.clone()).await;
+            admin::serve(listener, Operator(operator), accounts, admin.token, pages, stop.clone()).await;
         }
     };
     // The control task ends last: it owns the engine, and guests are interrupted only while the engine lives.

@@ -11,7 +11,7 @@ const TOKEN: &str = "correct-horse-battery-staple";
 
 /// Fails unless `answer` is what the API's description has as `schema`.
 #[track_caller]
-fn conforms(schema: &str, answer: &Value) {
+pub(crate) fn conforms(schema: &str, answer: &Value) {
     let mut document: Value = serde_json::from_str(wasmgate::admin::OPENAPI).unwrap();
     let reference = format!("#/components/schemas/{schema}");
     let schema = json!({"$ref": reference, "components": document["components"].take()});

@@ -39,6 +39,7 @@ mod ledger;
 mod lifecycle_words;
 mod limits;
 mod log;
+mod managed;
 mod metrics;
 mod modes;
 mod money;

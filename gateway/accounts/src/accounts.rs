@@ -1,28 +1,20 @@
 //! All groups and keys, checked and resolved. A change makes a new value; nothing in it ever changes.
 
 use std::collections::HashMap;
-
-use wasmgate_base::time::UnixSeconds;
+use std::sync::Arc;
 
 use crate::group::{Group, GroupSpec, MAX_DEPTH};
 use crate::hash::{ByHash, KeyHash};
-use crate::key::{Key, KeySpec, Refused};
+use crate::key::Key;
 
 /// See the module.
 #[derive(Debug, Clone, Default)]
 pub struct Accounts {
     groups: Vec<Group>,
-    keys: Vec<Key>,
-    by_hash: HashMap<KeyHash, Entry, ByHash>,
-}
-
-/// A text that a key has or had.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    /// The key, by position.
-    key: u32,
-    /// Since when the text is no longer valid; `None`: it is the key's present text.
-    until: Option<UnixSeconds>,
+    positions: HashMap<Box<str>, usize>,
+    keys: Vec<Arc<Key>>,
+    /// The keys by the texts that they have or had.
+    by_hash: HashMap<KeyHash, Arc<Key>, ByHash>,
 }
 
 /// A mistake in groups or keys.
@@ -54,8 +46,6 @@ pub enum Wrong {
     TooDeep,
     /// Another key, of this id, has the same text.
     SameKey(String),
-    /// There are more keys than can be counted.
-    TooMany,
 }
 
 impl Accounts {
@@ -63,7 +53,7 @@ impl Accounts {
     ///
     /// # Errors
     /// All mistakes.
-    pub fn new(groups: &[GroupSpec], keys: Vec<KeySpec>) -> Result<Self, Vec<Mistake>> {
+    pub fn new(groups: &[GroupSpec], keys: Vec<Arc<Key>>) -> Result<Self, Vec<Mistake>> {
         let positions: HashMap<&str, usize> =
             groups.iter().enumerate().map(|(position, group)| (group.name.as_str(), position)).collect();
         let mut mistakes = Vec::new();
@@ -77,26 +67,26 @@ impl Accounts {
                 Err(wrong) => mistakes.push(Mistake { place: Place::Group(group.name.clone()), wrong }),
             }
         }
-        accounts.keys.reserve_exact(keys.len());
         accounts.by_hash.reserve(keys.len());
-        for key in keys {
-            if let Err(wrong) = accounts.add(&key, &positions) {
-                mistakes.push(Mistake { place: Place::Key(key.id), wrong });
+        for key in &keys {
+            if let Err(wrong) = accounts.add(key, &positions) {
+                mistakes.push(Mistake { place: Place::Key(key.id.to_string()), wrong });
             }
         }
+        accounts.keys = keys;
+        accounts.positions = positions.into_iter().map(|(name, position)| (name.into(), position)).collect();
         if mistakes.is_empty() { Ok(accounts) } else { Err(mistakes) }
     }
 
-    fn add(&mut self, spec: &KeySpec, groups: &HashMap<&str, usize>) -> Result<(), Wrong> {
-        let group = *groups.get(&*spec.group).ok_or_else(|| Wrong::NoGroup(spec.group.clone()))?;
-        let key = u32::try_from(self.keys.len()).map_err(|_| Wrong::TooMany)?;
-        let texts = [(spec.hash, None)].into_iter().chain(spec.previous.map(|older| (older.hash, Some(older.until))));
-        self.keys.push(Key { id: spec.id.as_str().into(), group, expires: spec.expires, blocked: spec.blocked });
-        for (hash, until) in texts {
+    fn add(&mut self, key: &Arc<Key>, groups: &HashMap<&str, usize>) -> Result<(), Wrong> {
+        if !groups.contains_key(&*key.group) {
+            return Err(Wrong::NoGroup(key.group.to_string()));
+        }
+        for hash in [Some(key.hash), key.previous.as_ref().map(|older| older.hash)].into_iter().flatten() {
             if let Some(known) = self.by_hash.get(&hash) {
-                return Err(Wrong::SameKey(self.keys[known.key as usize].id.to_string()));
+                return Err(Wrong::SameKey(known.id.to_string()));
             }
-            self.by_hash.insert(hash, Entry { key, until });
+            self.by_hash.insert(hash, Arc::clone(key));
         }
         Ok(())
     }
@@ -113,27 +103,22 @@ impl Accounts {
         &self.groups
     }
 
+    /// The position of the group of this name.
+    #[must_use]
+    pub fn position(&self, group: &str) -> Option<usize> {
+        self.positions.get(group).copied()
+    }
+
     /// All keys, in the order in which they were given.
     #[must_use]
-    pub fn keys(&self) -> &[Key] {
+    pub fn keys(&self) -> &[Arc<Key>] {
         &self.keys
     }
 
-    /// The position of the key that a client sent.
-    ///
-    /// # Errors
-    /// If there is none, or it is not valid now. Only who has a key learns why it is not valid.
-    pub fn find(&self, shown: &[u8], now: UnixSeconds) -> Result<usize, Refused> {
-        let entry = self.by_hash.get(&KeyHash::of(shown)).ok_or(Refused::Unknown)?;
-        let position = entry.key as usize;
-        let key = &self.keys[position];
-        let is_over = |until: Option<UnixSeconds>| until.is_some_and(|until| now >= until);
-        match () {
-            () if key.blocked => Err(Refused::Blocked),
-            () if is_over(key.expires) => Err(Refused::Expired),
-            () if is_over(entry.until) => Err(Refused::Rotated),
-            () => Ok(position),
-        }
+    /// The key that has, or had before its rotation, the text with this hash. `Key::admits` says whether it is valid.
+    #[must_use]
+    pub fn find(&self, hash: &KeyHash) -> Option<&Arc<Key>> {
+        self.by_hash.get(hash)
     }
 }
 

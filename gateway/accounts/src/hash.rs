@@ -16,6 +16,18 @@ pub fn new_key(random: [u8; 32]) -> String {
     format!("{PREFIX}{}", hex(&random))
 }
 
+/// The value of each hexadecimal digit; 255: the byte is none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    digits
+};
+
 /// The SHA-256 of a key's text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyHash([u8; 32]);
@@ -36,10 +48,18 @@ impl KeyHash {
             return None;
         }
         for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-            let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+            let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
+            if high | low > 15 {
+                return None;
+            }
+            *byte = high << 4 | low;
         }
         Some(Self(hash))
+    }
+
+    /// A number below `shards`, a power of 2. Maps use other bits of the hash.
+    pub(crate) fn shard(&self, shards: usize) -> usize {
+        usize::from(u16::from_le_bytes([self.0[8], self.0[9]])) & (shards - 1)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Who may use the gateway, and how much: keys, the groups that they belong to, and the groups' limits. An organisation, a team
 //! and a person are groups; each group may have a parent, and what a parent forbids no child allows.
 //!
-//! All of it is pure: groups and keys are built from what the operator wrote and read without a lock; meters count with short
-//! locks; the caller gives the time. This crate must not know: HTTP, the configuration's format, the models' backends.
+//! All of it is pure: groups and keys are built from what the operator wrote and read without a lock, also those keys that change
+//! while the gateway runs (`registry`); meters count with short locks; the caller gives the time. This crate must not know: HTTP,
+//! the configuration's format, files, the models' backends.
 
 mod accounts;
 mod group;
@@ -10,6 +11,7 @@ mod hash;
 mod key;
 mod limit;
 mod meter;
+mod registry;
 mod reserve;
 mod share;
 pub mod time;
@@ -19,9 +21,10 @@ pub use accounts::{Accounts, Mistake, Place, Wrong};
 pub use group::{Group, GroupSpec, MAX_DEPTH};
 pub use hash::{KeyHash, PREFIX, new_key};
 pub use jiff::tz::TimeZone;
-pub use key::{Key, KeySpec, Previous, Refused};
+pub use key::{ID_BYTES, Key, KeyId, Labels, NEVER, Previous, Refused};
 pub use limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};
 pub use meter::Meter;
+pub use registry::{KeyList, Registry, SameText};
 pub use reserve::{Chain, Meters, Reservation};
 pub use share::{Answer, Claim, Reach, Round, Sharing, Terms};
 pub use window::{Period, Window};

@@ -184,6 +184,7 @@ fn with_record(work: impl FnOnce(&Metrics, &Record, &Snapshot)) {
         policy_models: Models::new([]),
         models: catalog.models().iter().map(|live| metrics.model(live)).collect(),
         access: config.access.clone(),
+        registry: Arc::default(),
         groups: Vec::new(),
         chains: Vec::new(),
         routing: deciders(&routing),

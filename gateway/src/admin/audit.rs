@@ -1,15 +1,15 @@
 //! The audit log: one line for each request that would change something, whatever its outcome. It never contains bytes
-//! of components, values of settings or the token.
+//! of components, values of policies' settings, a key or the token.
 
 use std::net::SocketAddr;
 
 use hyper::Method;
 
 use super::reply::{Kind, Problem};
-use super::route::{Found, Route};
+use super::route::{Found, Route, Subject};
 
-/// Longest part of a slot's name in the log, in characters. A stranger may send a name of any length.
-const MAX_SLOT_CHARS: usize = 64;
+/// Longest part of a name in the log, in characters. A stranger may send a name of any length.
+const MAX_NAME_CHARS: usize = 64;
 
 /// An action. Closing it writes its line; so does dropping it, because then the gateway stopped during the action.
 pub(super) struct Audit {
@@ -19,7 +19,8 @@ pub(super) struct Audit {
 
 struct Open {
     action: &'static str,
-    slot: String,
+    subject: Subject,
+    name: String,
     remote: SocketAddr,
     detail: String,
 }
@@ -27,15 +28,22 @@ struct Open {
 impl Audit {
     /// Opens the audit entry of a request. Reading is not an action, nor is asking a policy again.
     pub(super) fn open(method: &Method, found: &Found<'_>, remote: SocketAddr) -> Self {
-        let (action, slot) = match found {
+        let (action, subject, name) = match found {
             _ if method == Method::GET || method == Method::HEAD => return Self { open: None },
             Found::Route { route: Route::Ask, .. } => return Self { open: None },
-            Found::Route { route, slot } => (route.action().unwrap_or("unknown"), *slot),
-            Found::WrongMethod { slot, .. } => ("unknown", *slot),
-            Found::Nothing { .. } => ("unknown", ""),
+            Found::Route { route, name } => (route.action().unwrap_or("unknown"), route.subject(), *name),
+            Found::WrongMethod { name, .. } => ("unknown", Subject::Slot, *name),
+            Found::Nothing { .. } => ("unknown", Subject::Slot, ""),
         };
-        let slot = slot.chars().take(MAX_SLOT_CHARS).collect();
-        Self { open: Some(Open { action, slot, remote, detail: String::new() }) }
+        let name = name.chars().take(MAX_NAME_CHARS).collect();
+        Self { open: Some(Open { action, subject, name, remote, detail: String::new() }) }
+    }
+
+    /// Sets the name of what the action is about, if the path has none.
+    pub(super) fn name(&mut self, name: &str) {
+        if let Some(open) = &mut self.open {
+            open.name = name.chars().take(MAX_NAME_CHARS).collect();
+        }
     }
 
     /// Sets the details of the action.
@@ -57,11 +65,21 @@ impl Audit {
     }
 
     fn write(&mut self, outcome: &'static str, more: &str) {
-        let Some(Open { action, slot, remote, detail }) = self.open.take() else { return };
+        let Some(Open { action, subject, name, remote, detail }) = self.open.take() else { return };
         let between = if detail.is_empty() || more.is_empty() { "" } else { ": " };
         // A string field, which the text format quotes: a stranger's text cannot forge a log line.
         let detail = format!("{detail}{between}{more}");
-        tracing::info!(target: "audit", action, slot, outcome, detail, %remote, "operator action");
+        match subject {
+            Subject::Slot => {
+                tracing::info!(target: "audit", action, slot = name, outcome, detail, %remote, "operator action");
+            }
+            Subject::Key => {
+                tracing::info!(target: "audit", action, key = name, outcome, detail, %remote, "operator action")
+            }
+            Subject::Group => {
+                tracing::info!(target: "audit", action, group = name, outcome, detail, %remote, "operator action");
+            }
+        }
     }
 }
 

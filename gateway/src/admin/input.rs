@@ -56,8 +56,8 @@ pub(super) async fn discard(headers: &HeaderMap, mut body: Incoming) {
     }
 }
 
-/// A JSON object with only the known keys. An empty body counts as an empty object.
-pub(super) fn object(headers: &HeaderMap, body: &[u8], known: &[&str]) -> Result<Map<String, Value>, Problem> {
+/// A JSON object with only the known keys; `None`: whoever gets it checks them. An empty body counts as an empty object.
+pub(super) fn object(headers: &HeaderMap, body: &[u8], known: Option<&[&str]>) -> Result<Map<String, Value>, Problem> {
     if body.is_empty() {
         return Ok(Map::new());
     }
@@ -68,7 +68,9 @@ pub(super) fn object(headers: &HeaderMap, body: &[u8], known: &[&str]) -> Result
         return Err(Problem::new(Kind::WrongContentType, "the content type must be application/json"));
     }
     let object = parse_object("the body", body)?;
-    check_keys(object.keys().map(String::as_str), known, "key")?;
+    if let Some(known) = known {
+        check_keys(object.keys().map(String::as_str), known, "key")?;
+    }
     Ok(object)
 }
 
@@ -100,6 +102,26 @@ pub(super) fn query(uri: &Uri, known: &[&str]) -> Result<Map<String, Value>, Pro
         }
     }
     Ok(parameters)
+}
+
+/// A part of a path as text: `%2F` and the like are what they stand for.
+pub(super) fn decoded(part: &str) -> Result<String, Problem> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        let digits = behind.get(..2).filter(|_| byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(coded) => {
+                bytes.push(coded);
+                rest = &behind[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Problem::new(Kind::BadRequest, "a name in the path is not UTF-8 text"))
 }
 
 fn check_keys<'a>(mut given: impl Iterator<Item = &'a str>, known: &[&str], what: &str) -> Result<(), Problem> {

@@ -1,11 +1,12 @@
-//! The admin listener, where operators inspect and change policies. It is a separate listener, so that the one that
+//! The admin listener, where operators inspect and change policies, keys and groups. It is a separate listener, so that the one that
 //! serves clients never offers these routes.
 //!
 //! `answer` holds the order of a request's steps: match the route (`route`), check access (`access`), read the input
-//! (`input`), have the control task perform the operation (`perform`), write the audit line (`audit`), reply (`reply`).
+//! (`input`), have the control task perform the operation (`perform`; `accounts` for those of keys and groups), write the audit line (`audit`), reply (`reply`).
 //! This module must not know: how the control task does an operation, requests for prompts.
 
 mod access;
+mod accounts;
 mod audit;
 mod decisions;
 mod input;
@@ -34,6 +35,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::ManagedAccounts;
 use crate::config::Token;
 use crate::net::{Bounds, Workers, accept_until};
 use crate::rollout::api::Operator;
@@ -85,6 +87,7 @@ type Answer = Either<Full<Bytes>, Events>;
 /// The state that all requests share.
 struct Admin {
     operator: Operator,
+    accounts: Arc<ManagedAccounts>,
     access: Access,
     pages: Pages,
     uploads: Semaphore,
@@ -95,12 +98,13 @@ struct Admin {
 pub async fn serve(
     listener: TcpListener,
     operator: Operator,
+    accounts: Arc<ManagedAccounts>,
     token: Option<Token>,
     pages: Pages,
     stop: CancellationToken,
 ) {
     let access = Access::new(token, listener.local_addr().ok().map(|addr| addr.ip()));
-    let admin = Arc::new(Admin { operator, access, pages, uploads: Semaphore::new(MAX_UPLOADS) });
+    let admin = Arc::new(Admin { operator, accounts, access, pages, uploads: Semaphore::new(MAX_UPLOADS) });
     let graceful = GracefulShutdown::new();
     // HTTP/1.1 only: HTTP/2 multiplexes requests, so the limit on connections would not limit requests.
     let mut http = http1::Builder::new();

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::audit::Audit;
 use super::input::{self, COMPONENT_TIMEOUT, JSON_TIMEOUT, MAX_JSON_BYTES};
 use super::reply::{Kind, Problem};
-use super::route::{Found, Route, TABLE};
+use super::route::{Found, Route, Subject, TABLE};
 use super::{Admin, OPENAPI, decisions};
 use crate::rollout::api::{Event, Operation, PolicyStatus, Status};
 use crate::rollout::slot::Slot;
@@ -37,7 +37,7 @@ pub(super) async fn perform(
     audit: &mut Audit,
 ) -> Result<Bytes, Problem> {
     let (route, slot) = match found {
-        Found::Route { route, slot } => (*route, *slot),
+        Found::Route { route, name } => (*route, *name),
         Found::WrongMethod { allow, .. } => {
             return Err(Problem::new(Kind::WrongMethod(allow.clone()), format!("this route accepts {allow} only")));
         }
@@ -47,6 +47,9 @@ pub(super) async fn perform(
             return Err(Problem::new(Kind::UnknownRoute, message));
         }
     };
+    if route.subject() != Subject::Slot {
+        return super::accounts::perform(&admin.accounts, head, route, slot, body, audit).await;
+    }
     if let Some(answer) = of_decisions(admin, head, route, slot, body).await {
         return answer;
     }
@@ -150,7 +153,7 @@ async fn operation(
         _ => &[],
     };
     let bytes = input::read(&head.headers, body, MAX_JSON_BYTES, JSON_TIMEOUT).await?;
-    let fields = input::object(&head.headers, &bytes, known)?;
+    let fields = input::object(&head.headers, &bytes, Some(known))?;
     Ok(match route {
         Route::Promote => Operation::Promote(slot),
         Route::Rollback => {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::stream::{Events, Readers};
+use crate::accounts::api as accounts;
 use crate::rollout::api::NotDone;
 use wasmgate_base::json_text;
 
@@ -34,6 +35,10 @@ pub(super) enum Kind {
     UnknownSlot,
     /// The decision log does not have the request.
     UnknownRequest,
+    /// No such key.
+    UnknownKey,
+    /// No such group.
+    UnknownGroup,
     /// The route exists, but not with this method. Holds the methods that it accepts.
     WrongMethod(String),
     /// The body did not arrive in time.
@@ -48,6 +53,8 @@ pub(super) enum Kind {
     Refused,
     /// A defect of the gateway.
     Internal,
+    /// The gateway cannot keep a change of keys or groups.
+    NotSaved,
     /// The gateway is stopping.
     Stopping,
 }
@@ -62,6 +69,8 @@ impl Kind {
             Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown_route"),
             Self::UnknownSlot => (StatusCode::NOT_FOUND, "unknown_slot"),
             Self::UnknownRequest => (StatusCode::NOT_FOUND, "unknown_request"),
+            Self::UnknownKey => (StatusCode::NOT_FOUND, "unknown_key"),
+            Self::UnknownGroup => (StatusCode::NOT_FOUND, "unknown_group"),
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),
             Self::SlowRequest => (StatusCode::REQUEST_TIMEOUT, "slow_request"),
             Self::Conflict => (StatusCode::CONFLICT, "conflict"),
@@ -69,6 +78,7 @@ impl Kind {
             Self::WrongContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_content_type"),
             Self::Refused => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::NotSaved => (StatusCode::SERVICE_UNAVAILABLE, "not_saved"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         }
     }
@@ -99,6 +109,20 @@ impl From<NotDone> for Problem {
             NotDone::Conflict(message) => Self::new(Kind::Conflict, message),
             NotDone::Refused(message) => Self::new(Kind::Refused, message),
             NotDone::Stopping => Self::stopping(),
+        }
+    }
+}
+
+impl From<accounts::NotDone> for Problem {
+    fn from(not_done: accounts::NotDone) -> Self {
+        use accounts::NotDone as N;
+        match not_done {
+            N::NoSuchKey(message) => Self::new(Kind::UnknownKey, message),
+            N::NoSuchGroup(message) => Self::new(Kind::UnknownGroup, message),
+            N::Invalid(message) => Self::new(Kind::BadRequest, message),
+            N::Conflict(message) => Self::new(Kind::Conflict, message),
+            N::NotSaved(message) => Self::new(Kind::NotSaved, message),
+            N::Stopping => Self::stopping(),
         }
     }
 }

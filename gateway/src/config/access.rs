@@ -1,12 +1,14 @@
 //! Who may use the gateway: `server.auth`, `[groups.NAME]` and `[keys.NAME]`. The file has no key, only hashes of keys.
+//! `managed.rs` joins them with the groups that the gateway keeps itself.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wasmgate_accounts::{
-    Accounts, GroupSpec, KeyHash, KeySpec, MAX_DEPTH, Mistake, Place, Previous, TimeZone, WhenSpent, time,
+    Accounts, Group, GroupSpec, Key, KeyHash, KeyId, MAX_DEPTH, Mistake, NEVER, Place, Previous, TimeZone, WhenSpent,
+    time,
 };
 use wasmgate_base::nearest::close;
 use wasmgate_base::range::Range;
@@ -28,6 +30,8 @@ pub struct Access {
     pub auth: Auth,
     /// The groups and keys.
     pub accounts: Arc<Accounts>,
+    /// The groups as the file has them.
+    pub(super) written: Arc<IndexMap<String, GroupFile>>,
     /// What requests of groups with a budget reserve.
     pub reserve: Reserve,
     /// What of their prompts the decision log keeps.
@@ -43,7 +47,7 @@ pub enum Auth {
     Optional,
     /// The operator said that no request needs one. Keys are not read.
     Off,
-    /// The operator said nothing, and there are no keys: clients of this machine need none.
+    /// The operator said nothing, and the file has no keys: clients of this machine need none.
     #[default]
     Unset,
 }
@@ -75,7 +79,7 @@ pub(super) enum AuthFile {
 }
 
 /// `when_spent` as written.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum WhenSpentFile {
     #[default]
@@ -84,25 +88,37 @@ enum WhenSpentFile {
     Policy,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A group as written. What it leaves out is left out too when it is shown.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct GroupFile {
+    #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     models: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     denied_models: Vec<String>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
     labels: IndexMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     timezone: Option<String>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "LimitsFile::is_empty")]
     limits: LimitsFile,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "WhenSpentFile::is_usual")]
     when_spent: WhenSpentFile,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     allow_unpriced: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<ContentFile>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     exact: bool,
+}
+
+impl WhenSpentFile {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[derive(Deserialize)]
@@ -134,11 +150,6 @@ pub(super) fn mean_access(
     let has_keys = !keys.is_empty();
     let at = ["server", "auth"];
     let auth = match auth {
-        Some(AuthFile::Required) if !has_keys => {
-            let expected = "at least one table [keys.NAME], as `wasmgate keys new NAME --group GROUP` prints it";
-            problems.add(wrong(&at, Code::Missing, "\"required\", and there is no key", expected));
-            Auth::Required
-        }
         Some(AuthFile::Required) => Auth::Required,
         Some(AuthFile::Optional) => Auth::Optional,
         Some(AuthFile::Off) => {
@@ -151,32 +162,41 @@ pub(super) fn mean_access(
         None if has_keys => Auth::Required,
         None => Auth::Unset,
     };
-    let zones: Vec<TimeZone> = groups.keys().map(|name| zone(&groups, name, problems)).collect();
-    let own = groups.iter().filter_map(|(name, group)| Some((name.clone(), group.content?.mean())));
+    let own = groups.iter().filter_map(|(name, group)| Some((name.clone(), group.content()?)));
     let keep_content = KeepContent { others: keep, groups: own.collect() };
-    let groups = groups.into_iter().zip(zones);
-    let groups: Vec<GroupSpec> =
-        groups.map(|((name, group), zone)| mean_group(name, group, &zone, models, problems)).collect();
-    let keys: Vec<KeySpec> = keys.into_iter().filter_map(|(id, key)| mean_key(id, key, problems)).collect();
-    let accounts = match Accounts::new(&groups, keys) {
+    let specs: Vec<GroupSpec> = (groups.iter())
+        .map(|(name, group)| {
+            let zone = zone(&groups, name, problems);
+            check_group(name, group, models, problems);
+            group.spec(name, &zone)
+        })
+        .collect();
+    let keys: Vec<Arc<Key>> = keys.into_iter().filter_map(|(id, key)| mean_key(id, key, problems)).collect();
+    let accounts = match Accounts::new(&specs, keys) {
         Ok(accounts) => accounts,
         Err(mistakes) => {
-            let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+            let names: Vec<&str> = groups.keys().map(String::as_str).collect();
             mistakes.into_iter().for_each(|mistake| problems.add(mean_mistake(&mistake, &names)));
             Accounts::default()
         }
     };
     for group in accounts.groups() {
-        if !models.is_empty() && !models.iter().any(|model| group.permits(&model.name)) {
-            let found = "this group and the groups above it together permit no configured model";
-            problems.add(wrong(&["groups", &group.name], Code::Conflict, found, "at least one"));
-        }
+        problems.take(check_permits(group, models));
     }
-    Access { auth, accounts: Arc::new(accounts), reserve, keep_content }
+    Access { auth, accounts: Arc::new(accounts), written: Arc::new(groups), reserve, keep_content }
+}
+
+/// Refuses a group that permits no configured model.
+pub(super) fn check_permits(group: &Group, models: &[Model]) -> Result<(), Wrong> {
+    if models.is_empty() || models.iter().any(|model| group.permits(&model.name)) {
+        return Ok(());
+    }
+    let found = "this group and the groups above it together permit no configured model";
+    Err(wrong(&["groups", &group.name], Code::Conflict, found, "at least one"))
 }
 
 /// The time zone of a group: its own, or that of the nearest group above it that has one, or UTC.
-fn zone(groups: &IndexMap<String, GroupFile>, name: &str, problems: &mut Problems) -> TimeZone {
+pub(super) fn zone(groups: &IndexMap<String, GroupFile>, name: &str, problems: &mut Problems) -> TimeZone {
     let mut at = name;
     for _ in 0..MAX_DEPTH {
         let Some(group) = groups.get(at) else { break };
@@ -197,11 +217,12 @@ fn zone(groups: &IndexMap<String, GroupFile>, name: &str, problems: &mut Problem
     TimeZone::UTC
 }
 
-fn mean_group(name: String, file: GroupFile, zone: &TimeZone, models: &[Model], problems: &mut Problems) -> GroupSpec {
-    problems.take(check_name(&["groups", &name], &name));
-    if ["none", "other"].contains(&name.as_str()) {
+/// Checks what a group says, apart from its place among the groups.
+pub(super) fn check_group(name: &str, file: &GroupFile, models: &[Model], problems: &mut Problems) {
+    problems.take(check_name(&["groups", name], name));
+    if ["none", "other"].contains(&name) {
         let found = "`none` and `other` are reserved";
-        problems.add(wrong(&["groups", &name], Code::Conflict, found, "another name"));
+        problems.add(wrong(&["groups", name], Code::Conflict, found, "another name"));
     }
     let denied = file.denied_models.iter().map(|model| ("denied_models", model));
     for (key, model) in file.models.iter().flatten().map(|model| ("models", model)).chain(denied) {
@@ -209,29 +230,45 @@ fn mean_group(name: String, file: GroupFile, zone: &TimeZone, models: &[Model], 
         if !models.iter().any(|known| known.name == *model) && !problems.is_left_out(&["models", model]) {
             let near = close(model, models.iter().map(|known| known.name.as_str()));
             let found = format!("there is no model {model:?}");
-            problems.add(wrong(&["groups", &name, key], Code::UnknownName, found, "").near(near));
+            problems.add(wrong(&["groups", name, key], Code::UnknownName, found, "").near(near));
         }
     }
-    check_labels(&["groups", &name], &file.labels, problems);
-    let when_spent = match file.when_spent {
-        WhenSpentFile::Reject => WhenSpent::Reject,
-        WhenSpentFile::LocalOnly => WhenSpent::LocalOnly,
-        WhenSpentFile::Policy => WhenSpent::Policy,
-    };
-    GroupSpec {
-        name,
-        parent: file.parent,
-        models: file.models,
-        denied_models: file.denied_models,
-        labels: file.labels.into_iter().collect(),
-        limits: file.limits.mean(zone, when_spent),
-        allow_unpriced: file.allow_unpriced,
-        exact: file.exact,
+    check_labels(&["groups", name], &file.labels, problems);
+}
+
+impl GroupFile {
+    /// What of its prompts the decision log keeps; `None`: what it keeps of others.
+    pub(super) fn content(&self) -> Option<Keep> {
+        self.content.map(ContentFile::mean)
+    }
+
+    /// The group as the rules have it.
+    pub(super) fn spec(&self, name: &str, zone: &TimeZone) -> GroupSpec {
+        let when_spent = match self.when_spent {
+            WhenSpentFile::Reject => WhenSpent::Reject,
+            WhenSpentFile::LocalOnly => WhenSpent::LocalOnly,
+            WhenSpentFile::Policy => WhenSpent::Policy,
+        };
+        GroupSpec {
+            name: name.to_owned(),
+            parent: self.parent.clone(),
+            models: self.models.clone(),
+            denied_models: self.denied_models.clone(),
+            labels: self.labels.iter().map(|(label, value)| (label.clone(), value.clone())).collect(),
+            limits: self.limits.mean(zone, when_spent),
+            allow_unpriced: self.allow_unpriced,
+            exact: self.exact,
+        }
     }
 }
 
-fn mean_key(id: String, file: KeyFile, problems: &mut Problems) -> Option<KeySpec> {
+fn mean_key(id: String, file: KeyFile, problems: &mut Problems) -> Option<Arc<Key>> {
     problems.take(check_name(&["keys", &id], &id));
+    let known = KeyId::of(&id);
+    if let KeyId::Made(_) = known {
+        let found = "such names are those of keys that the gateway makes itself";
+        problems.add(wrong(&["keys", &id], Code::Conflict, found, "another name"));
+    }
     let at = |key: &'static str| ["keys", &*id, key];
     let group = file
         .group
@@ -244,19 +281,19 @@ fn mean_key(id: String, file: KeyFile, problems: &mut Problems) -> Option<KeySpe
     let (group, hash) = (problems.take(group), problems.take(hash));
     let created = problems.take(file.created.map(|text| mean_time(&at("created"), &text)).transpose()).flatten();
     let expires = match (created, file.expires_after_days) {
-        (Some(created), Some(days)) => Some(created + u64::from(days) * DAY),
+        (Some(created), Some(days)) => created + u64::from(days) * DAY,
         (None, Some(_)) => {
             let expected = "a time as in \"2026-11-29T12:00:00Z\", from which `expires_after_days` counts";
             problems.add(wrong(&at("created"), Code::Missing, "missing", expected));
-            None
+            NEVER
         }
-        (_, None) => None,
+        (_, None) => NEVER,
     };
     let previous = match (file.previous_sha256, file.previous_until) {
         (Some(hash), Some(until)) => {
             let hash = problems.take(mean_hash(&at("previous_sha256"), &hash));
             let until = problems.take(mean_time(&at("previous_until"), &until));
-            hash.zip(until).map(|(hash, until)| Previous { hash, until })
+            hash.zip(until).map(|(hash, until)| Box::new(Previous { hash, until }))
         }
         (Some(_), None) => {
             let expected = "the time at which the older key ends, as in \"2026-11-29T12:00:00Z\"";
@@ -269,8 +306,8 @@ fn mean_key(id: String, file: KeyFile, problems: &mut Problems) -> Option<KeySpe
         }
         (None, None) => None,
     };
-    let (group, hash) = (group?, hash?);
-    Some(KeySpec { group, hash, previous, expires, blocked: file.blocked, id })
+    let (group, hash) = (group?.into(), hash?);
+    Some(Arc::new(Key { id: known, group, hash, previous, expires, blocked: file.blocked, name: None, labels: None }))
 }
 
 /// A hash. What is written in its place may be the key itself, so an error does not repeat it.
@@ -286,7 +323,8 @@ fn mean_time(path: &[&str], text: &str) -> Result<u64, Wrong> {
     time::parse(text).ok_or_else(found)
 }
 
-fn mean_mistake(mistake: &Mistake, groups: &[&str]) -> Wrong {
+/// A mistake in words, at its place in the file.
+pub(super) fn mean_mistake(mistake: &Mistake, groups: &[&str]) -> Wrong {
     use wasmgate_accounts::Wrong as W;
     let (table, name, key) = match &mistake.place {
         Place::Group(name) => ("groups", name, "parent"),
@@ -308,6 +346,5 @@ fn mean_mistake(mistake: &Mistake, groups: &[&str]) -> Wrong {
         W::SameKey(other) => {
             wrong(&[table, name], Code::Conflict, format!("the same hash as in [keys.{other}]"), "a key of its own")
         }
-        W::TooMany => wrong(&[table, name], Code::OutOfRange, "too many keys", format!("at most {}", u32::MAX)),
     }
 }

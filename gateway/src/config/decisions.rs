@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wasmgate_accounts::Accounts;
 use wasmgate_base::range::Range;
 use wasmgate_decisions::{Keep, Retention};
@@ -53,7 +53,7 @@ impl KeepContent {
 }
 
 /// `content` as written.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ContentFile {
     None,

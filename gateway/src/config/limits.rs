@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use wasmgate_accounts::{Limit, Measure, Period, TimeZone, WhenSpent};
 use wasmgate_base::money::{self, NanoDollars};
 use wasmgate_base::range::Range;
@@ -58,10 +59,15 @@ pub(super) const RANGES: &[(&str, Range)] = &{
 };
 
 /// The table as written: places in `LIMITS`, and numbers.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct LimitsFile(Vec<(usize, f64)>);
 
 impl LimitsFile {
+    /// Whether it has none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The limits, with the zone of their days and what follows when a budget is spent.
     pub(super) fn mean(&self, zone: &TimeZone, when_spent: WhenSpent) -> Vec<Limit> {
         let limits = self.0.iter().map(|&(at, number)| {
@@ -108,6 +114,20 @@ impl<'de> Deserialize<'de> for LimitsFile {
             }
         }
         from.deserialize_map(Table)
+    }
+}
+
+impl Serialize for LimitsFile {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(self.0.len()))?;
+        for &(at, number) in &self.0 {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number in its range")]
+            match LIMITS[at].1 {
+                Measure::Money => map.serialize_entry(KEYS[at], &number)?,
+                _ => map.serialize_entry(KEYS[at], &(number as u64))?,
+            }
+        }
+        map.end()
     }
 }
 

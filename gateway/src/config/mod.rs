@@ -17,6 +17,7 @@ mod encoding;
 mod file;
 mod limits;
 mod log_filter;
+mod managed;
 mod models;
 mod policies;
 mod problem;
@@ -51,6 +52,7 @@ pub use cors::Cors;
 pub use decisions::{Decisions, KeepContent};
 pub use limits::Reserve;
 pub use log_filter::{WrongFilter, check_filter};
+pub use managed::{ManagedGroup, Suspended, check_key_labels};
 pub use problem::{Code, ConfigError, Problem, Severity};
 pub use threads::Runtime;
 pub use token::Token;
@@ -409,6 +411,15 @@ impl Config {
     #[must_use]
     pub fn state_folder(&self) -> Option<PathBuf> {
         self.state_dir.clone().or_else(|| platform("STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state"))
+    }
+
+    /// The folder of the keys and groups that the gateway keeps itself; `None`: the platform has no folder for it.
+    ///
+    /// # Errors
+    /// If the current folder cannot be read.
+    pub fn accounts_folder(&self) -> io::Result<Option<PathBuf>> {
+        let folder = |state: PathBuf| configuration_folder(&state, self.file.as_deref());
+        Ok(self.state_folder().map(folder).transpose()?.map(|folder| folder.join("accounts")))
     }
 
     /// The folder of the ledger; `None`: the platform has no folder for it.

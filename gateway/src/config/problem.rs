@@ -167,6 +167,11 @@ impl Wrong {
         Self { nearest: nearest.map(str::to_owned), ..self }
     }
 
+    /// An error in a file without lines.
+    pub(super) fn in_words(self, file: &str) -> Problem {
+        self.at(Severity::Error, file, None)
+    }
+
     fn at(self, severity: Severity, file: &str, line: Option<usize>) -> Problem {
         let mut message = self.found.clone();
         if !self.expected.is_empty() {

@@ -30,6 +30,7 @@ impl Control {
             tracing::warn!(keys = restart.join(", "), "these configuration changes need a restart");
         }
         self.config = Arc::new(config);
+        self.accounts.configured(&self.config);
         self.config_since = now();
         self.config_refused = None;
         self.catalog = Arc::new(catalog);

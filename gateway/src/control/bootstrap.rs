@@ -19,6 +19,7 @@ use super::revive::from_store;
 use super::slots::Slots;
 use super::store::{State, Store};
 use super::{About, By, Control};
+use crate::accounts::ManagedAccounts;
 use crate::backend::Catalog;
 use crate::config::{Config, PolicyChoice, Problem};
 use crate::metrics::Metrics;
@@ -45,7 +46,12 @@ impl Control {
     ///
     /// # Errors
     /// If a policy is refused and no good version of it is stored, or a backend cannot be set up.
-    pub(crate) async fn begin(config: Config, loader: Loader, meters: Arc<Meters>) -> Result<Self, StartError> {
+    pub(crate) async fn begin(
+        config: Arc<Config>,
+        loader: Loader,
+        meters: Arc<Meters>,
+        accounts: Arc<ManagedAccounts>,
+    ) -> Result<Self, StartError> {
         let catalog =
             Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
         let store = open_store(&config);
@@ -82,13 +88,14 @@ impl Control {
         for (slot, state) in uploaded {
             firsts.extend(uploaded_before((&loader, Some(&known)), store.as_ref(), slot, state).await);
         }
-        let (catalog, config) = (Arc::new(catalog), Arc::new(config));
+        let catalog = Arc::new(catalog);
         let since = now();
-        let snapshot = super::publish::empty(&config, &catalog);
+        let snapshot = super::publish::empty(&config, &catalog, accounts.access().0, accounts.registry());
         let mut control = Self {
             serving: Arc::new(Serving::new(snapshot)),
             metrics: Arc::new(Metrics::new()),
             meters,
+            accounts,
             loader,
             persister: Persister::new(store),
             config_since: since,

@@ -39,6 +39,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::ManagedAccounts;
 use crate::backend::Backend;
 use crate::backend::Catalog;
 use crate::config::Config;
@@ -75,6 +76,8 @@ pub(crate) struct Control {
     metrics: Arc<Metrics>,
     /// What groups have used of their limits.
     meters: Arc<Meters>,
+    /// The keys and groups that operators make while the gateway runs.
+    accounts: Arc<ManagedAccounts>,
     loader: Arc<Loader>,
     persister: Persister,
     /// The configuration that the process started with. Some of its keys need a restart to change.
@@ -187,6 +190,7 @@ impl Control {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (serving, metrics) = (Arc::clone(&self.serving), Arc::clone(&self.metrics));
+        let mut groups = self.accounts.group_changes();
         loop {
             let may_look = self.files.is_some() && (self.config.reload.enabled || !self.waiting.is_empty());
             tokio::select! {
@@ -215,6 +219,7 @@ impl Control {
                         self.next_look = Instant::now() + self.config.reload.rescan;
                     }
                 },
+                Ok(()) = groups.changed() => self.publish(),
                 () = self.persister.written() => {}
                 () = serving.policy_failed.notified() => self.judge(),
                 () = watch.hint(), if may_look => {
@@ -228,6 +233,7 @@ impl Control {
                     }
                     serving.release(self.config.reload.drain);
                     self.persister.begin();
+                    self.follow_accounts();
                     gauges::sweep(&metrics, &serving.snapshot(), self.config.reload.keep_series);
                 }
             }
@@ -242,6 +248,15 @@ impl Control {
         ended.cancelled().await;
         for (_, probe) in self.probes {
             probe.abort();
+        }
+    }
+
+    /// Takes the keys and groups over if another process with this configuration kept them and has ended.
+    fn follow_accounts(&self) {
+        if self.accounts.is_follower() {
+            let accounts = Arc::clone(&self.accounts);
+            // Nobody waits for it.
+            drop(tokio::task::spawn_blocking(move || accounts.take_over()));
         }
     }
 

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use super::desired::Desired;
 use super::{By, Control, models};
 use crate::backend::Catalog;
-use crate::config::Config;
+use crate::config::{Access, Config};
 use crate::metrics::LastReload;
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::Override;
 use crate::state::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
 use crate::telemetry::gauges;
+use wasmgate_accounts::Registry;
 use wasmgate_base::time::now;
 use wasmgate_policy_host::{Hook, Models};
 
 /// A snapshot without policies, for the time before the gateway serves.
-pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
+pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>, access: Access, registry: &Arc<Registry>) -> Snapshot {
     Snapshot {
         generation: 0,
         limits: config.server.clone(),
@@ -23,7 +24,8 @@ pub(super) fn empty(config: &Config, catalog: &Arc<Catalog>) -> Snapshot {
         catalog: Arc::clone(catalog),
         policy_models: Models::new(models::offered(catalog)),
         models: Vec::new(),
-        access: config.access.clone(),
+        access,
+        registry: Arc::clone(registry),
         groups: Vec::new(),
         chains: Vec::new(),
         routing: Deciders::default(),
@@ -38,20 +40,22 @@ impl Control {
         self.since = now();
         self.learn_denials();
         let metrics = &self.metrics;
+        let (access, changes) = self.accounts.access();
         let snapshot = Snapshot {
             generation: self.generation,
             // The same as before if nothing has changed, so that policies need not be given them again.
             policy_models: self.serving.snapshot().policy_models.renewed(models::offered(&self.catalog)),
             models: self.catalog.models().iter().map(|live| metrics.model(live)).collect(),
-            groups: (self.config.access.accounts.groups().iter().enumerate())
+            groups: (access.accounts.groups().iter().enumerate())
                 .map(|(position, group)| metrics.group(position, &group.name))
                 .collect(),
-            chains: self.meters.chains(&self.config.access.accounts, now()),
+            chains: self.meters.chains(&access.accounts, now()),
             routing: self.deciders(Hook::Routing),
             cost: self.deciders(Hook::Cost),
-            ..empty(&self.config, &self.catalog)
+            ..empty(&self.config, &self.catalog, access, self.accounts.registry())
         };
         self.serving.swap(snapshot);
+        self.accounts.published(changes);
         self.update_gauges();
         self.flush_counted();
         self.follow_models();

@@ -1,4 +1,5 @@
-//! Who sends a request: its key, and the snapshot that knows it. Without keys in the configuration nothing is looked up.
+//! Who sends a request: its key, and the snapshot that knows its group. A key is of the configuration, or one that the gateway
+//! keeps itself (`accounts`); a group is of the snapshot in either case.
 //!
 //! A key is read here and nowhere else. It never reaches a log line, an error, a metric or a backend.
 
@@ -10,8 +11,8 @@ use hyper::header::AUTHORIZATION;
 use crate::config::Auth;
 use crate::error::{Failure, Kind};
 use crate::state::Snapshot;
-use wasmgate_accounts::{Group, PREFIX, Refused};
-use wasmgate_base::time::now;
+use wasmgate_accounts::{Group, Key, KeyHash, PREFIX, Refused};
+use wasmgate_base::time::{UnixSeconds, now};
 
 /// Where Anthropic's SDKs put a key.
 const API_KEY: &str = "x-api-key";
@@ -21,14 +22,16 @@ const API_KEY: &str = "x-api-key";
 pub(super) struct Caller {
     /// The snapshot that serves the request from its beginning to its end.
     pub(super) snapshot: Arc<Snapshot>,
-    /// The key, by position in the snapshot's accounts.
-    pub(super) key: Option<usize>,
+    /// The key.
+    pub(super) key: Option<Arc<Key>>,
+    /// Its group, by position in the snapshot's accounts.
+    pub(super) group: Option<usize>,
 }
 
 impl Caller {
     /// A client that needs no key.
     pub(super) fn anyone(snapshot: &Arc<Snapshot>) -> Self {
-        Self { snapshot: Arc::clone(snapshot), key: None }
+        Self { snapshot: Arc::clone(snapshot), key: None, group: None }
     }
 
     /// The client that sent these headers. `is_loopback`: only clients of this machine reach the listener.
@@ -40,8 +43,8 @@ impl Caller {
         let is_optional = match access.auth {
             Auth::Off => return Ok(Self::anyone(snapshot)),
             // A flag may give another address than the configuration, which a reload does not see.
-            Auth::Unset if is_loopback => return Ok(Self::anyone(snapshot)),
-            Auth::Required | Auth::Unset => false,
+            Auth::Unset => is_loopback,
+            Auth::Required => false,
             Auth::Optional => true,
         };
         let shown = shown(headers);
@@ -52,7 +55,7 @@ impl Caller {
         let Some(shown) = shown else {
             return Err(refused("no API key; send one as `authorization: Bearer KEY` or as `x-api-key: KEY`"));
         };
-        let key = access.accounts.find(shown, now()).map_err(|why| {
+        let key = find(snapshot, shown, now()).map_err(|why| {
             refused(match why {
                 Refused::Unknown => "the API key is not valid",
                 Refused::Blocked => "the API key is blocked",
@@ -60,13 +63,27 @@ impl Caller {
                 Refused::Rotated => "the API key was replaced by a newer one",
             })
         })?;
-        Ok(Self { snapshot: Arc::clone(snapshot), key: Some(key) })
+        let Some(group) = access.accounts.position(&key.group) else {
+            let message =
+                format!("the API key is suspended: its group {:?} cannot be used; ask the operator", &*key.group);
+            return Err(refused(&message));
+        };
+        Ok(Self { snapshot: Arc::clone(snapshot), key: Some(key), group: Some(group) })
     }
 
     /// The group that the key belongs to.
     pub(super) fn group(&self) -> Option<&Group> {
-        self.snapshot.group(self.snapshot.group_of(self.key))
+        self.snapshot.group(self.group)
     }
+}
+
+/// The key of a text, if it is valid. What is done does not depend on whether there is a key and why it is not valid: the hash of
+/// the whole text is looked up in both places.
+fn find(snapshot: &Snapshot, shown: &[u8], now: UnixSeconds) -> Result<Arc<Key>, Refused> {
+    let hash = KeyHash::of(shown);
+    let (configured, managed) = (snapshot.access.accounts.find(&hash).cloned(), snapshot.registry.find(&hash));
+    let key = configured.or(managed).ok_or(Refused::Unknown)?;
+    key.admits(&hash, now).map(|()| key)
 }
 
 fn refused(message: &str) -> Failure {

@@ -44,9 +44,9 @@ impl InFlight {
     /// Begins a request, which keeps its caller's snapshot.
     #[must_use]
     pub(super) fn of(gateway: &Arc<Gateway>, caller: Caller) -> Self {
-        let Caller { snapshot, key } = caller;
+        let Caller { snapshot, key, group } = caller;
         let mut record = Box::new(Record::new());
-        (record.key, record.group) = (key, snapshot.group_of(key));
+        (record.key, record.group) = (key, group);
         let gateway = Arc::clone(gateway);
         Self { record, gateway, snapshot, reservation: None, admitted: false, closed: false, slow_client: None }
     }

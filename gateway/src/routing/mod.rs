@@ -78,8 +78,9 @@ impl Router {
         inbound: Inbound<'_>,
     ) -> Result<Decision, Failure> {
         let Inbound { dialect, chat, headers } = inbound;
-        let group = snapshot.group(record.group);
-        let mut view = View::new(chat, headers, &snapshot.limits.label_headers, group, pin::reason(snapshot, chat));
+        let (key, group) = (record.key.clone(), snapshot.group(record.group));
+        let labels = &snapshot.limits.label_headers;
+        let mut view = View::new(chat, headers, labels, key.as_deref(), group, pin::reason(snapshot, chat));
         let named = named(snapshot, group, chat)?;
         let permitted = permitted(snapshot, dialect, chat, &view, group, named)?;
         let permitted = pin::pinned(snapshot, chat, permitted, named)?;

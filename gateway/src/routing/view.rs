@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use hyper::HeaderMap;
 
 use crate::backend::Capabilities;
-use wasmgate_accounts::{Chain, Group, Measure, Standing};
+use wasmgate_accounts::{Chain, Group, Key, Measure, Standing};
 use wasmgate_base::time::UnixSeconds;
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::{Chat, Format, Part, PinReason, Role};
@@ -83,21 +83,25 @@ pub(super) fn messages(chat: &Chat) -> impl Iterator<Item = (policy_host::Role, 
 }
 
 impl<'a> View<'a> {
-    /// The view of a request; `allowed` are the headers that policies may see, `group` that of its key, whose labels replace
-    /// headers of the same name, `pinned` is why only one backend can answer.
+    /// The view of a request; `allowed` are the headers that policies may see, `key` that of its client and `group` the
+    /// key's: the labels of a key replace those of its group, which replace headers of the same name; `pinned` is why only one backend can answer.
     #[must_use]
     pub(super) fn new(
         chat: &'a Chat,
         headers: &'a HeaderMap,
         allowed: &'a [String],
+        key: Option<&'a Key>,
         group: Option<&'a Group>,
         pinned: Option<PinReason>,
     ) -> Self {
-        let of_group = group.map_or(&[][..], |group| &group.labels).iter().map(|(name, value)| (&**name, &**value));
-        let free = |name: &&String| group.is_none_or(|group| group.label(name).is_none());
+        let of_key = key.map_or(&[][..], Key::labels);
+        let is_of_key = |name: &str| of_key.iter().any(|(label, _)| label == name);
+        let of_group = group.map_or(&[][..], |group| &group.labels).iter().filter(|(name, _)| !is_of_key(name));
+        let fixed = of_key.iter().chain(of_group).map(|(name, value)| (&**name, &**value));
+        let free = |name: &&String| !is_of_key(name) && group.is_none_or(|group| group.label(name).is_none());
         let sent = allowed.iter().filter(free);
         let sent = sent.filter_map(|name| Some((name.as_str(), headers.get(name)?.to_str().ok()?)));
-        let labels = of_group.chain(sent);
+        let labels = fixed.chain(sent);
         let mut needs = Capabilities::default();
         if !chat.tools.is_empty() {
             needs.tools = true;

@@ -13,7 +13,7 @@ use crate::metrics::{GroupMetrics, ModelMetrics, PolicyLabels, PolicyMetrics, Sh
 use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES, Size};
 use crate::rollout::slot::Slot;
 use crate::rollout::stats::Stats;
-use wasmgate_accounts::{Chain, Group, Measure};
+use wasmgate_accounts::{Chain, Group, Measure, Registry};
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::{NanoDollars, Price};
 use wasmgate_base::time::UnixSeconds;
@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub models: Vec<ModelMetrics>,
     /// Who may use the gateway.
     pub access: Access,
+    /// The keys that change while it serves.
+    pub registry: Arc<Registry>,
     /// The series of each group, by position in the accounts.
     pub groups: Vec<GroupMetrics>,
     /// The meters of each group's limits, by position in the accounts.
@@ -199,12 +201,6 @@ impl Snapshot {
     #[must_use]
     pub fn price(&self, model: Option<usize>) -> Option<Price> {
         self.catalog.models()[model?].model.price
-    }
-
-    /// The position of the group that a key belongs to.
-    #[must_use]
-    pub fn group_of(&self, key: Option<usize>) -> Option<usize> {
-        Some(self.access.accounts.keys()[key?].group)
     }
 
     /// The group at a position of the accounts.

@@ -9,6 +9,7 @@ use super::billing::Bill;
 use crate::log::{self, Line};
 use crate::metrics::labels::{Ending, Evaluation, Status};
 use crate::state::Snapshot;
+use wasmgate_accounts::ID_BYTES;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_dialect::Dialect;
 use wasmgate_policy_host::FailureClass;
@@ -48,6 +49,7 @@ pub fn describe(record: &Record, snapshot: &Snapshot, ending: Ending, line: &mut
     };
     let skipped = record.skipped_frames.iter().map(|(_, frames)| *frames).reduce(u64::saturating_add);
     let since = |moment: Instant| moment.duration_since(record.started);
+    let mut id = [0; ID_BYTES];
     line.text("request_id", &*record.id);
     line.text("ending", ending.as_str());
     line.text("status", ending.status().map(Status::as_str));
@@ -57,7 +59,7 @@ pub fn describe(record: &Record, snapshot: &Snapshot, ending: Ending, line: &mut
     line.text("dialect", record.dialect.map(Dialect::as_str));
     line.flag("stream", record.stream);
     line.text("group", snapshot.group(record.group).map(|group| &*group.name));
-    line.text("key", record.key.map(|key| &*snapshot.access.accounts.keys()[key].id));
+    line.text("key", record.key.as_ref().map(|key| key.id.text(&mut id)));
     line.text("model", record.model.map(name));
     line.text("backend", record.model.map(|index| &*models[index].backend.settings().name));
     line.text("location", record.model.map(|index| models[index].location().as_str()));

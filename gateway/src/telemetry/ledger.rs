@@ -21,7 +21,7 @@ pub const FLUSH: Duration = Duration::from_secs(5);
 /// admitted it, if they have limits.
 #[must_use]
 pub fn entry(record: &Record, snapshot: &Snapshot, ending: Ending, admitted: Option<UnixSeconds>) -> Option<Entry> {
-    let (group, key) = (snapshot.group(record.group)?, record.key?);
+    let (group, key) = (snapshot.group(record.group)?, record.key.as_ref()?);
     let calls: Vec<Call> = record.bills(ending).map(|bill| call(&bill, snapshot)).collect();
     if calls.is_empty() && admitted.is_none() {
         return None;
@@ -30,7 +30,7 @@ pub fn entry(record: &Record, snapshot: &Snapshot, ending: Ending, admitted: Opt
         at: admitted.unwrap_or_else(|| record.created()),
         request: record.id.clone(),
         group: group.name.to_string(),
-        key: snapshot.access.accounts.keys()[key].id.to_string(),
+        key: key.id.to_string(),
         ending: ending.as_str().to_owned(),
         policy: record.policy_label().map(str::to_owned),
         calls,

@@ -11,7 +11,7 @@ use crate::error::Reason;
 use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation, HedgeResult, Unaccounted};
 use crate::state::DEFAULT_LABEL;
 use crate::state::Decider;
-use wasmgate_accounts::Exceeded;
+use wasmgate_accounts::{Exceeded, Key};
 use wasmgate_base::money::NanoDollars;
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::chat::{PinReason, Reply};
@@ -51,9 +51,9 @@ pub struct Record {
     pub dialect: Option<Dialect>,
     /// Whether the answer is streamed.
     pub stream: bool,
-    /// The client's key, by position in the snapshot's accounts.
-    pub key: Option<usize>,
-    /// The group that the key belongs to, by position.
+    /// The client's key.
+    pub key: Option<Arc<Key>>,
+    /// The group that the key belongs to, by position in the snapshot's accounts.
     pub group: Option<usize>,
     /// The limit that had no room for it.
     pub refused_by: Option<Box<Exceeded>>,

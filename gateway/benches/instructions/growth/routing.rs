@@ -43,6 +43,7 @@ fn decision(kind: &str, models: usize, messages: usize, model: &str) -> Work {
         policy_models: Models::new([]),
         models: catalog.models().iter().map(|live| metrics.model(live)).collect(),
         access: config.access.clone(),
+        registry: Arc::default(),
         groups: Vec::new(),
         chains: Vec::new(),
         routing: Deciders::default(),

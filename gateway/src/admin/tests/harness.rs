@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{Pages, serve};
 use super::described;
-use crate::config::Token;
+use crate::accounts::ManagedAccounts;
+use crate::config::{Config, Token};
 use crate::rollout::analysis::AbortRules;
 use crate::rollout::api::{
     Agreement, Checking, ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, ReadsStatus,
@@ -101,7 +102,9 @@ impl Listener {
             decisions: None,
             readers: Arc::default(),
         };
-        let serving = tokio::spawn(serve(listener, operator, token, pages, stop.clone()));
+        let config = Config::read(None).expect("the embedded configuration");
+        let accounts = ManagedAccounts::open(None, Arc::new(config)).expect("nothing to read");
+        let serving = tokio::spawn(serve(listener, operator, accounts, token, pages, stop.clone()));
         let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
         Self { address, http, asked, gate, log, stop, serving, _subscriber: subscriber }
     }
