@@ -155,7 +155,9 @@ fn without_a_folder_nothing_is_made_and_damage_is_no_start() {
     let made = accounts.create_key(&fields(json!({"group": "acme"})));
     assert!(matches!(&made, Err(NotDone::NotSaved(why)) if why.contains("state_dir")), "{made:?}");
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("changes.log"), b"nothing\n00000002 a3f83b4a {}\n").unwrap();
+    let change = Change::DeletedGroup("team".to_owned()).to_json();
+    let line = format!("{:08x} {:08x} {change}\n", change.len(), crc32fast::hash(change.as_bytes()));
+    std::fs::write(folder.path().join("changes.log"), format!("nothing\n{line}")).unwrap();
     let error = ManagedAccounts::open(Some(folder.path().to_owned()), config("")).unwrap_err();
     assert!(error.contains("changes.log:1: ") && error.contains("backup"), "{error}");
 }
