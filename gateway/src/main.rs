@@ -47,8 +47,10 @@ enum Command {
     },
     /// Write a configuration for this machine: models of Ollama, API keys in the environment.
     Init(cli::init::Init),
-    /// Make keys for clients.
+    /// Make keys for clients, list and change them.
     Keys(cli::keys::Keys),
+    /// Make groups of keys, list and change them.
+    Groups(cli::groups::Groups),
     /// Read what requests with a key used.
     Ledger(cli::ledger::Ledger),
     /// Explain a request: what the policies saw and said, what was tried, what it cost.
@@ -122,6 +124,7 @@ fn main() -> ExitCode {
         }
         Command::Init(init) => return cli::init::run(&init),
         Command::Keys(keys) => return cli::keys::run(&keys),
+        Command::Groups(groups) => return cli::groups::run(&groups),
         Command::Ledger(ledger) => return cli::ledger::run(&ledger),
         Command::Explain(explain) => return cli::explain::run(&explain),
         Command::Policies(policies) => return cli::policies::run(&policies),

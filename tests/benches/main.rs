@@ -1,6 +1,7 @@
 //! What is measured of the real process with the tests' own clients, part by part: one program, since linking it takes minutes.
 //! `cargo bench --bench process -- languages python` measures the part of that name, and of it that alone.
 
+mod keys;
 mod languages;
 mod leaving;
 mod scrape;
@@ -11,7 +12,8 @@ use std::process::ExitCode;
 /// Measures those of its rows that are named, or all.
 type Part = fn(&[String]);
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
+    ("keys", |_| keys::all()),
     ("languages", languages::some),
     ("leaving", |_| leaving::all()),
     ("scrape", |_| scrape::all()),

@@ -32,6 +32,7 @@ mod faults;
 mod guarded;
 mod hedging;
 mod init;
+mod keyed_sdks;
 mod keys;
 mod languages;
 mod large;

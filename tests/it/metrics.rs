@@ -94,6 +94,8 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_budget_window_remaining_seconds", "gauge", &["group", "period"], false),
     ("api_gateway_decision_log_lines_total", "counter", &["result"], true),
     ("api_gateway_feedback_total", "counter", &[], true),
+    ("api_gateway_keys", "gauge", &["source"], true),
+    ("api_gateway_key_refusals_total", "counter", &["reason"], true),
     ("api_gateway_ledger_entries_total", "counter", &["result"], true),
     ("api_gateway_shared_up", "gauge", &["store"], false),
     ("api_gateway_shared_gateways", "gauge", &["store"], false),

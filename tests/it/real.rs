@@ -63,7 +63,7 @@ impl Drop for Server {
 
 /// Runs a script to its end, and gives the lines of JSON that it printed.
 #[track_caller]
-fn run(name: &str, arguments: &[&str]) -> Vec<Value> {
+pub(crate) fn run(name: &str, arguments: &[&str]) -> Vec<Value> {
     let output = script(name).args(arguments).stdin(Stdio::null()).output().unwrap();
     let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{name}: {}\n{told}\n{said}", output.status);

@@ -26,6 +26,13 @@ pub enum Change {
 }
 
 impl Change {
+    /// As a line of `changes.log`: the length of the JSON text and its CRC-32, each as eight hexadecimal digits, then the text.
+    #[must_use]
+    pub fn to_line(&self) -> Vec<u8> {
+        let text = self.to_json();
+        format!("{:08x} {:08x} {text}\n", text.len(), crc32fast::hash(text.as_bytes())).into_bytes()
+    }
+
     /// As JSON on one line.
     #[must_use]
     pub fn to_json(&self) -> String {

@@ -15,6 +15,26 @@ const MAX_VALID_SECONDS: u64 = 36_500 * 86_400;
 /// Longest time for which a rotated key stays valid, in seconds: ninety days.
 pub(super) const MAX_GRACE_SECONDS: u64 = 90 * 86_400;
 
+/// Changes an object as a JSON merge patch says (RFC 7396): `null` removes, an object changes the entries that it names, anything
+/// else replaces.
+pub(super) fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (key, value) in patch {
+        match value {
+            Value::Null => drop(target.shift_remove(key)),
+            Value::Object(inner) => {
+                let entry = target.entry(key.clone()).or_insert(Value::Null);
+                if !entry.is_object() {
+                    *entry = Value::Object(Map::new());
+                }
+                if let Value::Object(entry) = entry {
+                    merge(entry, inner);
+                }
+            }
+            other => drop(target.insert(key.clone(), other.clone())),
+        }
+    }
+}
+
 /// The fields of a request. Whether there are unknown ones was checked.
 pub(super) struct Fields<'a>(pub(super) &'a Map<String, Value>);
 

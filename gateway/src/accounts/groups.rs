@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::api::{GroupStatus, NotDone};
+use super::fields::merge;
 use super::{Change, MAX_GROUPS, ManagedAccounts};
 use crate::config::ManagedGroup;
 
@@ -12,12 +13,12 @@ impl ManagedAccounts {
     /// # Errors
     /// If a setting is wrong, there is such a group, or it cannot be kept.
     pub fn create_group(&self, fields: &Map<String, Value>) -> Result<GroupStatus, NotDone> {
-        let mut settings = fields.clone();
+        let mut settings = Map::new();
+        merge(&mut settings, fields);
         let name = match settings.shift_remove("name") {
             Some(Value::String(name)) => name,
             _ => return Err(NotDone::Invalid("`name`: expected a text, as in {\"name\": \"team\"}".to_owned())),
         };
-        settings.retain(|_, value| !value.is_null());
         let writer = self.begin()?;
         let before = self.managed();
         if self.joined().access.owns(&name) || before.iter().any(|group| group.name == name) {
@@ -33,7 +34,7 @@ impl ManagedAccounts {
         self.group(&name)
     }
 
-    /// Changes the settings that a request names; `null` removes one.
+    /// Changes the settings that a request names, as a JSON merge patch says it.
     ///
     /// # Errors
     /// If there is no such group, the file owns it, a setting is wrong, or the change cannot be kept.
@@ -47,13 +48,7 @@ impl ManagedAccounts {
                            move the keys there";
             return Err(NotDone::Invalid(message.to_owned()));
         }
-        for (key, value) in fields {
-            if value.is_null() {
-                group.settings.shift_remove(&key);
-            } else {
-                group.settings.insert(key, value);
-            }
-        }
+        merge(&mut group.settings, &fields);
         let mut after = before.clone();
         after.iter_mut().filter(|one| one.name == name).for_each(|one| one.clone_from(&group));
         self.check(name, &after, &before)?;

@@ -1,11 +1,11 @@
 //! What operators do with keys.
 
 use serde_json::{Map, Value};
-use wasmgate_accounts::{Key, KeyHash, KeyId, NEVER, Previous, new_key};
+use wasmgate_accounts::{Key, KeyHash, KeyId, Labels, NEVER, Previous, new_key};
 use wasmgate_base::time::{UnixSeconds, now};
 
 use super::api::{CreatedKey, KeyStatus, NotDone};
-use super::fields::{Fields, Given};
+use super::fields::{Fields, Given, merge};
 use super::show::status;
 use super::{Change, Joined, ManagedAccounts};
 
@@ -21,7 +21,8 @@ impl ManagedAccounts {
     /// If a field is wrong, there is no such group, or the key cannot be kept.
     pub fn create_key(&self, fields: &Map<String, Value>) -> Result<CreatedKey, NotDone> {
         let writer = self.begin()?;
-        let (joined, fields, now) = (self.joined(), Fields(fields), now());
+        let fields = with_labels(&Labels::default(), fields);
+        let (joined, fields, now) = (self.joined(), Fields(&fields), now());
         let missing = || NotDone::Invalid("`group`: missing, expected the name of the key's group".to_owned());
         let group = fields.group()?.ok_or_else(missing)?;
         check_group(&joined, group)?;
@@ -54,13 +55,14 @@ impl ManagedAccounts {
         Ok(CreatedKey { key: text, status })
     }
 
-    /// Changes what a request says of a key.
+    /// Changes what a request says of a key, as a JSON merge patch says it.
     ///
     /// # Errors
     /// If there is no such key, the file owns it, a field is wrong, or the change cannot be kept.
     pub fn update_key(&self, id: &str, fields: &Map<String, Value>) -> Result<KeyStatus, NotDone> {
-        let fields = Fields(fields);
         self.change_key(id, |key, joined, _| {
+            let fields = with_labels(&Labels(key.labels().to_vec()), fields);
+            let fields = Fields(&fields);
             if let Some(group) = fields.group()? {
                 check_group(joined, group)?;
                 key.group = group.into();
@@ -148,6 +150,17 @@ impl ManagedAccounts {
             false => Err(NotDone::NoSuchKey(format!("there is no key {id}"))),
         }
     }
+}
+
+/// The fields with the labels as they are when those that the fields name are changed.
+fn with_labels(labels: &Labels, fields: &Map<String, Value>) -> Map<String, Value> {
+    let mut fields = fields.clone();
+    if let Some(Value::Object(patch)) = fields.get_mut("labels") {
+        let mut all = labels.0.iter().map(|(label, value)| (label.clone(), value.as_str().into())).collect();
+        merge(&mut all, patch);
+        *patch = all;
+    }
+    fields
 }
 
 fn set<T>(field: &mut Option<T>, given: Given<T>) {

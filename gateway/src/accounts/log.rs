@@ -111,7 +111,7 @@ impl Log {
     /// # Errors
     /// If it is not; then it is as if it had not been tried.
     pub(super) fn append(&mut self, change: &Change) -> io::Result<()> {
-        let line = line(change);
+        let line = change.to_line();
         let written = (|| {
             let file = match &mut self.file {
                 Some(file) => file,
@@ -151,7 +151,7 @@ impl Log {
             let mut file = BufWriter::with_capacity(1 << 20, create(&temporary)?);
             let (mut length, mut lines) = (0, 0);
             for change in changes {
-                let line = line(&change);
+                let line = change.to_line();
                 file.write_all(&line)?;
                 length += line.len() as u64;
                 lines += 1;
@@ -182,11 +182,6 @@ impl Log {
         self.lock = Some(lock(&self.folder)?.ok_or_else(held)?);
         self.rewrite(changes)
     }
-}
-
-fn line(change: &Change) -> Vec<u8> {
-    let text = change.to_json();
-    format!("{:08x} {:08x} {text}\n", text.len(), crc32fast::hash(text.as_bytes())).into_bytes()
 }
 
 /// The text of a line without its line break; `None` if it is not complete and intact.

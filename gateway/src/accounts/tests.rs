@@ -209,6 +209,26 @@ fn pages_have_each_key_once() {
 }
 
 #[test]
+fn a_change_says_what_changes_and_null_removes() {
+    let folder = tempfile::tempdir().unwrap();
+    let accounts = open(folder.path());
+    let labels = json!({"group": "acme", "name": "n", "labels": {"plan": "gold", "region": "eu", "none": null}});
+    let key = accounts.create_key(&fields(labels)).unwrap().status.id;
+    let changed = accounts.update_key(&key, &fields(json!({"labels": {"plan": "trial", "region": null}}))).unwrap();
+    assert_eq!(
+        (changed.labels.len(), &changed.labels["plan"], changed.name.as_deref()),
+        (1, &"trial".to_owned(), Some("n"))
+    );
+    let changed = accounts.update_key(&key, &fields(json!({"labels": null, "name": null}))).unwrap();
+    assert_eq!((changed.labels.len(), changed.name), (0, None));
+    let made = json!({"name": "team", "models": null, "limits": {"usd_per_day": 5, "concurrent": 3}, "labels": {"plan": "pro"}});
+    accounts.create_group(&fields(made)).unwrap();
+    let patch = json!({"limits": {"usd_per_day": null, "requests_per_day": 9}, "labels": null});
+    let changed = accounts.update_group("team", &fields(patch)).unwrap();
+    assert_eq!(Value::Object(changed.settings), json!({"limits": {"concurrent": 3, "requests_per_day": 9}}));
+}
+
+#[test]
 fn each_wrong_value_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let accounts = open(folder.path());

@@ -1,9 +1,12 @@
-//! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `init` writes one, `keys` makes keys for it, `ledger` reads what they used, `explain` reads the decision log, `policies` calls a
-//! running gateway's admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
+//! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `init` writes one, `keys` makes keys for
+//! it, `ledger` reads what they used, `explain` reads the decision log, `keys`, `groups` and `policies` call a running gateway's
+//! admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
 
 pub(crate) mod check;
 mod client;
 pub(crate) mod explain;
+mod given;
+pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod init;
 pub(crate) mod keys;

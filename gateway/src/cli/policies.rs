@@ -2,21 +2,18 @@
 //!
 //! Exit codes: 0 done; 1 the gateway cannot be reached or failed; 2 wrong usage, or the gateway refused the operation.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use reqwest::{Method, Url};
-use serde::de::DeserializeOwned;
+use reqwest::Method;
 use serde_json::json;
 use wasmgate::rollout::api::PolicyStatus;
 use wasmgate::rollout::slot::{Role, Slot};
-use wasmgate_base::io_reason::io_reason;
 use wasmgate_base::{document, text};
 use wasmgate_policy_host::{MAX_COMPONENT_BYTES, script};
 
-use super::client::{Call, Client};
+use super::client::{Answered, Call, Connection, Failed, read, read_file};
 use super::show;
 
 /// Longest query, in bytes: the HTTP library's limit for a URL, less room for the rest of it.
@@ -25,21 +22,8 @@ const MAX_QUERY_BYTES: usize = 60 << 10;
 /// See the module.
 #[derive(Args)]
 pub(crate) struct Policies {
-    /// Address of the gateway's admin listener.
-    #[arg(
-        long,
-        global = true,
-        env = "WASMGATE_ADMIN_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8081"
-    )]
-    admin: Url,
-    /// File with the token of the admin listener (default: the token in WASMGATE_ADMIN_TOKEN).
-    #[arg(long, global = true, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// Print the API's JSON unchanged.
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    connection: Connection,
     #[command(subcommand)]
     action: Action,
 }
@@ -112,71 +96,21 @@ fn percent(text: &str) -> Result<f64, String> {
     number.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "expected 0 to 100".into())
 }
 
-/// Why a command failed.
-#[derive(Debug)]
-pub(super) enum Failed {
-    /// The user can fix it.
-    Refused(String),
-    /// The gateway cannot be reached, or failed.
-    Unreachable(String),
-}
-
 /// Runs the command.
 pub(crate) fn run(policies: &Policies) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(perform(policies)),
-        Err(error) => Err(Failed::Unreachable(format!("the async runtime: {error}"))),
-    };
-    let (message, code) = match outcome {
-        Ok(text) => {
-            // Ignored: a reader such as `head` may close the pipe early.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
+    policies.connection.run(async |client| {
+        let json = client.ask(call(&policies.action)?).await?;
+        if policies.connection.json {
+            return Ok(Answered { text: String::new(), json });
         }
-        Err(Failed::Refused(message)) => (message, 2),
-        Err(Failed::Unreachable(message)) => (message, 1),
-    };
-    let _ = writeln!(std::io::stderr(), "wasmgate: {}", super::table::clean(&message));
-    ExitCode::from(code)
-}
-
-/// Sends the request and formats the answer.
-async fn perform(policies: &Policies) -> Result<String, Failed> {
-    let client = Client::new(policies.admin.clone(), token(policies.token_file.as_deref())?)?;
-    let call = call(&policies.action)?;
-    let answer = client.ask(call).await?;
-    if policies.json {
-        return Ok(answer);
-    }
-    match &policies.action {
-        Action::List => Ok(show::list(&read(&answer)?)),
-        Action::Show { .. } => Ok(show::policy(&read(&answer)?, &read::<show::Events>(&answer)?)),
-        Action::History => Ok(show::history(&read(&answer)?)),
-        _ => Ok(show::done(&read::<PolicyStatus>(&answer)?)),
-    }
-}
-
-fn read<T: DeserializeOwned>(answer: &str) -> Result<T, Failed> {
-    serde_json::from_str(answer)
-        .map_err(|error| Failed::Unreachable(format!("the gateway's answer is not what this version expects: {error}")))
-}
-
-/// The token. The flag overrides the environment.
-fn token(file: Option<&Path>) -> Result<Option<String>, Failed> {
-    let text = match file {
-        Some(file) => String::from_utf8(read_file(file)?)
-            .ok()
-            .filter(|text| !text.trim().is_empty())
-            .ok_or_else(|| Failed::Refused(format!("{}: expected a token", file.display())))?,
-        None => std::env::var("WASMGATE_ADMIN_TOKEN").unwrap_or_default(),
-    };
-    Ok(Some(text.trim().to_owned()).filter(|token| !token.is_empty()))
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, Failed> {
-    std::fs::read(path)
-        .map_err(|error| Failed::Refused(format!("{}: cannot be read: {}", path.display(), io_reason(&error))))
+        let text = match &policies.action {
+            Action::List => show::list(&read(&json)?),
+            Action::Show { .. } => show::policy(&read(&json)?, &read::<show::Events>(&json)?),
+            Action::History => show::history(&read(&json)?),
+            _ => show::done(&read::<PolicyStatus>(&json)?),
+        };
+        Ok(Answered { text, json })
+    })
 }
 
 fn call(action: &Action) -> Result<Call, Failed> {

@@ -8,6 +8,7 @@ mod buckets;
 mod decisions;
 mod expected;
 mod groups;
+mod keys;
 pub mod labels;
 mod ledger;
 mod limits;
@@ -31,6 +32,7 @@ use prometheus::{Encoder, IntCounter, IntGauge, TextEncoder};
 use crate::backend::{Catalog, LiveModel};
 use crate::log;
 pub use groups::GroupMetrics;
+pub use keys::KeyRefusal;
 pub use limits::LimitStanding;
 pub use models::{Endings, ModelMetrics, Totals};
 pub use place::PolicyLabels;
@@ -57,6 +59,7 @@ pub struct Metrics {
     models: models::Models,
     groups: groups::Groups,
     limits: limits::Limits,
+    keys: keys::Keys,
     ledger: ledger::Entries,
     decisions: decisions::Lines,
     shared: shared::Shared,
@@ -87,6 +90,7 @@ impl Metrics {
             models,
             groups: groups::Groups::new(&mut families),
             limits: limits::Limits::new(&mut families),
+            keys: keys::Keys::new(&mut families),
             ledger: ledger::Entries::new(&mut families),
             decisions: decisions::Lines::new(&mut families),
             shared: shared::Shared::new(&mut families),

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 
+use super::gateway::Gateway;
 use crate::config::Auth;
 use crate::error::{Failure, Kind};
+use crate::metrics::KeyRefusal;
 use crate::state::Snapshot;
 use wasmgate_accounts::{Group, Key, KeyHash, PREFIX, Refused};
 use wasmgate_base::time::{UnixSeconds, now};
@@ -34,16 +36,16 @@ impl Caller {
         Self { snapshot: Arc::clone(snapshot), key: None, group: None }
     }
 
-    /// The client that sent these headers. `is_loopback`: only clients of this machine reach the listener.
+    /// The client that sent these headers.
     ///
     /// # Errors
-    /// If it needs a key and has none that is valid.
-    pub(super) fn of(snapshot: &Arc<Snapshot>, is_loopback: bool, headers: &HeaderMap) -> Result<Self, Failure> {
+    /// If it needs a key and has none that is valid; that is counted.
+    pub(super) fn of(gateway: &Gateway, snapshot: &Arc<Snapshot>, headers: &HeaderMap) -> Result<Self, Failure> {
         let access = &snapshot.access;
         let is_optional = match access.auth {
             Auth::Off => return Ok(Self::anyone(snapshot)),
             // A flag may give another address than the configuration, which a reload does not see.
-            Auth::Unset => is_loopback,
+            Auth::Unset => gateway.is_loopback,
             Auth::Required => false,
             Auth::Optional => true,
         };
@@ -53,20 +55,22 @@ impl Caller {
             return Ok(Self::anyone(snapshot));
         }
         let Some(shown) = shown else {
-            return Err(refused("no API key; send one as `authorization: Bearer KEY` or as `x-api-key: KEY`"));
+            let message = "no API key; send one as `authorization: Bearer KEY` or as `x-api-key: KEY`";
+            return Err(refused(gateway, KeyRefusal::Missing, message));
         };
         let key = find(snapshot, shown, now()).map_err(|why| {
-            refused(match why {
-                Refused::Unknown => "the API key is not valid",
-                Refused::Blocked => "the API key is blocked",
-                Refused::Expired => "the API key has expired",
-                Refused::Rotated => "the API key was replaced by a newer one",
-            })
+            let (why, message) = match why {
+                Refused::Unknown => (KeyRefusal::Unknown, "the API key is not valid"),
+                Refused::Blocked => (KeyRefusal::Blocked, "the API key is blocked"),
+                Refused::Expired => (KeyRefusal::Expired, "the API key has expired"),
+                Refused::Rotated => (KeyRefusal::Replaced, "the API key was replaced by a newer one"),
+            };
+            refused(gateway, why, message)
         })?;
         let Some(group) = access.accounts.position(&key.group) else {
             let message =
                 format!("the API key is suspended: its group {:?} cannot be used; ask the operator", &*key.group);
-            return Err(refused(&message));
+            return Err(refused(gateway, KeyRefusal::Suspended, &message));
         };
         Ok(Self { snapshot: Arc::clone(snapshot), key: Some(key), group: Some(group) })
     }
@@ -86,7 +90,8 @@ fn find(snapshot: &Snapshot, shown: &[u8], now: UnixSeconds) -> Result<Arc<Key>,
     key.admits(&hash, now).map(|()| key)
 }
 
-fn refused(message: &str) -> Failure {
+fn refused(gateway: &Gateway, why: KeyRefusal, message: &str) -> Failure {
+    gateway.metrics.key_refused(why);
     Failure::new(Kind::Unauthorized, message)
 }
 

@@ -235,6 +235,7 @@ pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
         let dropped = [totals.queue_full, totals.disk, totals.texts_dropped];
         gateway.metrics.set_decision_log([totals.written, dropped[0], dropped[1], dropped[2]]);
     }
+    gateway.metrics.set_keys(snapshot.access.accounts.keys().len(), snapshot.registry.len());
     gateway.metrics.set_buffered(gateway.memory.used());
     gateway.metrics.set_limits(gateway.limit(&snapshot), snapshot.limits.max_buffered_bytes);
     gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.serving.live())

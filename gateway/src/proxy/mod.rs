@@ -112,7 +112,7 @@ async fn route(
         return wrong_method(gateway, path, route.allowed());
     }
     let caller = match route.needs_key() {
-        true => match Caller::of(snapshot, gateway.is_loopback, &head.headers) {
+        true => match Caller::of(gateway, snapshot, &head.headers) {
             Ok(caller) => caller,
             Err(failure) => return refuse(InFlight::new(gateway), dialect_of(path), &failure),
         },
