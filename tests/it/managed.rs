@@ -15,9 +15,9 @@ const FILED: &str = "wg-of-the-file";
 fn setup() -> Setup {
     let hash = wasmgate_accounts::KeyHash::of(FILED.as_bytes());
     let text = format!(
-        "state_dir = \"kept\"\n[groups.acme]\ndenied_models = [\"claude-sonnet\"]\n[keys.filed]\ngroup = \"acme\"\nsha256 = \"{hash}\""
+        "[groups.acme]\ndenied_models = [\"claude-sonnet\"]\n[keys.filed]\ngroup = \"acme\"\nsha256 = \"{hash}\""
     );
-    Gateway::setup().reloading().top(&text)
+    Gateway::setup().top("state_dir = \"kept\"").reloading().top(&text)
 }
 
 fn admin(gateway: &Gateway, method: &str, path: &str, body: &Value) -> Response {

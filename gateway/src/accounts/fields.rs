@@ -1,10 +1,11 @@
 //! Reads the values that operators give for keys.
 
+use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use wasmgate_accounts::Labels;
 
 use super::api::NotDone;
-use crate::config::check_labels;
+use crate::config::check_key_labels;
 
 /// Longest name of a key, in bytes.
 const MAX_NAME_BYTES: usize = 128;
@@ -95,16 +96,15 @@ impl Fields<'_> {
         let given = self.read("labels", expected, |value| {
             let object = value.as_object().filter(|object| object.len() <= MAX_LABELS)?;
             let labels = object.iter().map(|(label, value)| Some((label.clone(), value.as_str()?.to_owned())));
-            labels.collect::<Option<Vec<_>>>()
+            labels.collect::<Option<IndexMap<_, _>>>()
         })?;
         Ok(match given {
             Given::Nothing => Given::Nothing,
             Given::None => Given::None,
             Given::Value(labels) if labels.is_empty() => Given::None,
             Given::Value(labels) => {
-                let pairs = labels.iter().map(|(label, value)| (label.as_str(), value.as_str()));
-                check_labels(pairs).map_err(NotDone::Invalid)?;
-                Given::Value(Box::new(Labels(labels)))
+                check_key_labels(&labels).map_err(NotDone::Invalid)?;
+                Given::Value(Box::new(Labels(labels.into_iter().collect())))
             }
         })
     }
