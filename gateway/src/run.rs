@@ -117,10 +117,6 @@ pub async fn run(
             .map_err(|error| StartError::Failed(format!("cannot start the threads that serve clients: {error}")))?,
         Runtime::Shared => Workers::shared(),
     };
-    let ledger_folder = match config.keeps_ledger() {
-        true => config.ledger_folder().map_err(|error| StartError::Failed(error.to_string()))?,
-        false => None,
-    };
     let decisions = config.decisions.clone();
     let random = |error| StartError::Failed(format!("the system has no random numbers: {error}"));
     let shared = config.shared.clone().map(Shared::new).transpose().map_err(random)?;
@@ -131,6 +127,10 @@ pub async fn run(
         let config = Arc::clone(&config);
         let opened = tokio::task::spawn_blocking(move || ManagedAccounts::open(accounts_folder, config)).await;
         opened.map_err(|error| StartError::Failed(error.to_string()))?.map_err(StartError::Failed)?
+    };
+    let ledger_folder = match config.keeps_ledger() || (config.ledger && accounts.has_groups()) {
+        true => config.ledger_folder().map_err(|error| StartError::Failed(error.to_string()))?,
+        false => None,
     };
     let lifecycle = Control::begin(config, loader, meters, Arc::clone(&accounts)).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));

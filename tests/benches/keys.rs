@@ -1,5 +1,5 @@
 //! A million keys that the gateway keeps itself: what they add to a start and to the memory, and what a change takes. The targets
-//! are two seconds and 200 MB. `make bench` runs it; the figures are in `gateway/benches/README.md`.
+//! are two seconds and 200 MB. `make bench` runs it.
 
 use std::time::{Duration, Instant};
 

@@ -53,6 +53,8 @@ struct Groups {
     joined: Option<Joined>,
     /// The groups whose keys are refused, and why, as it was logged.
     reported: BTreeMap<String, String>,
+    /// Whether it was logged that requests need a key and there is none.
+    lacks_keys: bool,
 }
 
 /// The groups of the file and those of the gateway.
@@ -108,7 +110,7 @@ impl ManagedAccounts {
         };
         Ok(Arc::new(Self {
             registry: Arc::new(Registry::new(list)),
-            groups: Mutex::new(Groups { managed, config, joined: None, reported: BTreeMap::new() }),
+            groups: Mutex::new(Groups { managed, config, joined: None, reported: BTreeMap::new(), lacks_keys: false }),
             writer: Mutex::new(Writer { log, followers: Vec::new() }),
             changed: watch::Sender::new(0),
             published: watch::Sender::new(0),
@@ -351,7 +353,8 @@ impl Groups {
         }
         self.reported = refused;
         let access = &joined.access;
-        if access.auth == Auth::Required && access.accounts.has_no_keys() && registry.is_empty() {
+        let lacks_keys = access.auth == Auth::Required && access.accounts.has_no_keys() && registry.is_empty();
+        if lacks_keys && !std::mem::replace(&mut self.lacks_keys, lacks_keys) {
             tracing::warn!("requests need a key and there is none: `wasmgate keys new --group GROUP` makes one");
         }
     }
