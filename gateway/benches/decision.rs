@@ -6,10 +6,12 @@ mod common;
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmgate_accounts::{
-    Accounts, Amount, GroupSpec, KeyHash, KeySpec, Limit, Measure, Meters, Period, TimeZone, WhenSpent, new_key,
+    Accounts, Amount, GroupSpec, Key, KeyHash, KeyId, Limit, Measure, Meters, NEVER, Period, Registry, TimeZone, WhenSpent,
+    new_key,
 };
 use wasmgate_base::time::now;
 use wasmgate_bench::figures;
@@ -80,20 +82,26 @@ fn accounts() -> (f64, f64) {
             ],
         ),
     ];
-    let keys = vec![KeySpec {
-        id: "anna".to_owned(),
-        group: "team".to_owned(),
+    let known = Key {
+        id: KeyId::Named("anna".into()),
+        group: "team".into(),
         hash: KeyHash::of(key.as_bytes()),
         previous: None,
-        expires: None,
+        expires: NEVER,
         blocked: false,
-    }];
-    let accounts = Accounts::new(&groups, keys).expect("groups and keys");
+        name: None,
+        labels: None,
+    };
+    let accounts = Accounts::new(&groups, vec![Arc::new(known)]).expect("groups and keys");
+    let registry = Registry::default();
     let chains = Meters::default().chains(&accounts, now());
     let amount = Amount { tokens: 1000, money: 5_000_000 };
     sampled(|| {
-        let found = accounts.find(black_box(key.as_bytes()), now()).expect("the key");
-        let chain = &chains[accounts.keys()[found].group];
+        let hash = KeyHash::of(black_box(key.as_bytes()));
+        let (configured, managed) = (accounts.find(&hash).cloned(), registry.find(&hash));
+        let found = configured.or(managed).expect("the key");
+        found.admits(&hash, now()).expect("valid");
+        let chain = &chains[accounts.position(&found.group).expect("the group")];
         chain.check(now()).expect("room");
         black_box(chain.room(now()));
         chain.reserve(amount, now()).expect("room").settle(amount);

@@ -112,7 +112,7 @@ fn an_sdk_waits_for_a_limit_that_will_have_room_and_gives_up_at_a_spent_budget()
     let gateway = setup().model("only", Dialect::OpenAi, &backend).start();
     let (_, busy) = key(&gateway, &json!({"group": "busy"}));
     let (_, spent) = key(&gateway, &json!({"group": "spent"}));
-    let refusals = |group: &str| gateway.metrics().value("api_gateway_group_limit_refusals_total", &[("group", group)]);
+    let refusals = |group: &str| gateway.metrics().value("api_gateway_limit_refusals_total", &[("group", group)]);
     std::thread::scope(|scope| {
         // A request that takes the only place.
         scope.spawn(|| {

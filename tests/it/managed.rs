@@ -229,7 +229,7 @@ fn keys_are_in_no_log_no_metric_and_no_file() {
     done(&gateway, "KeyStatus", "DELETE", &format!("/keys/{id}"), &Value::Null);
     refused(&gateway, &text, "not valid");
     let listed = admin(&gateway, "GET", "/keys", &Value::Null).text();
-    let page = gateway.get("/metrics").text();
+    let page = gateway.admin_get("/metrics").expect(200).text();
     let folder = std::fs::read_dir(gateway.path("kept")).unwrap().next().unwrap().unwrap().path();
     let kept = std::fs::read_to_string(folder.join("accounts/changes.log")).unwrap();
     assert!(kept.contains(&wasmgate_accounts::KeyHash::of(text.as_bytes()).to_string()));
