@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wasmgate_accounts::{
-    Accounts, Amount, GroupSpec, Key, KeyHash, KeyId, Limit, Measure, Meters, NEVER, Period, Registry, TimeZone, WhenSpent,
-    new_key,
+    Accounts, Amount, GroupSpec, Key, KeyHash, KeyId, Limit, Measure, Meters, NEVER, Period, Registry, TimeZone,
+    WhenSpent, new_key,
 };
 use wasmgate_base::time::now;
 use wasmgate_bench::figures;

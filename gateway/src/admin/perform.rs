@@ -100,7 +100,7 @@ async fn of_decisions(
 async fn ask(head: &Parts, body: &mut Option<Incoming>) -> Result<Map<String, Value>, Problem> {
     input::query(&head.uri, &[])?;
     let bytes = input::read(&head.headers, body, MAX_JSON_BYTES, JSON_TIMEOUT).await?;
-    input::object(&head.headers, &bytes, &["slot"])
+    input::object(&head.headers, &bytes, Some(&["slot"]))
 }
 
 /// Performs the routes that only read.
