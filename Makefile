@@ -36,6 +36,7 @@ bench: export BENCH_FIGURES := $(CACHE)/bench.json
 bench: setup setup-test ## Measure the gateway, its policies, swaps and scrapes, and report all of it
 	rm -f $(BENCH_FIGURES)
 	cargo bench --locked --bench decision
+	cargo bench --locked --bench ledger
 	cargo build --locked --release --bins
 	cargo bench --locked --bench process
 	$(CARGO_TARGET_DIR)/release/wasmgate-bench --report $(CACHE)/bench.md
