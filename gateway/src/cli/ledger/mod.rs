@@ -2,18 +2,21 @@
 //!
 //! Exit codes: 0 done; 1 the ledger cannot be read, or is damaged; 2 wrong usage.
 
-use std::collections::BTreeMap;
+mod export;
+mod filter;
+mod sum;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use wasmgate::config::Config;
-use wasmgate_accounts::time;
-use wasmgate_base::money::NanoDollars;
-use wasmgate_ledger::{Call, Entry, Report, read};
+use wasmgate_ledger::{Report, read, verify};
 
-use super::table::Table;
+use export::Format;
+use filter::Filter;
+use sum::By;
 
 /// See the module.
 #[derive(Args)]
@@ -34,70 +37,22 @@ enum Verb {
     Show(Filter),
     /// Add up requests, tokens and cost.
     Sum {
-        /// What has a line of its own.
-        #[arg(long, value_enum, default_value_t = By::Group)]
-        by: By,
+        /// What has a line of its own, as in `group,model`.
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "group")]
+        by: Vec<By>,
         #[command(flatten)]
         filter: Filter,
     },
-    /// Check that each line is complete and intact.
+    /// Print a row for each call, for spreadsheets and databases.
+    Export {
+        /// How rows are written.
+        #[arg(long, value_enum)]
+        format: Format,
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Check that each line is complete and intact, and that snapshots have the sums of the lines that they cover.
     Verify,
-}
-
-/// Which entries count.
-#[derive(Args)]
-struct Filter {
-    /// Entries of this group only.
-    #[arg(long)]
-    group: Option<String>,
-    /// Entries since this time, as in 2026-11-29T12:00:00Z.
-    #[arg(long, value_name = "TIME", value_parser = at)]
-    since: Option<u64>,
-    /// Entries before this time.
-    #[arg(long, value_name = "TIME", value_parser = at)]
-    until: Option<u64>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum By {
-    Group,
-    Key,
-    Model,
-    /// Days of UTC.
-    Day,
-}
-
-fn at(text: &str) -> Result<u64, String> {
-    time::parse(text).ok_or_else(|| "expected a time as in 2026-11-29T12:00:00Z".to_owned())
-}
-
-impl Filter {
-    fn admits(&self, entry: &Entry) -> bool {
-        self.group.as_ref().is_none_or(|group| *group == entry.group)
-            && self.since.is_none_or(|since| entry.at >= since)
-            && self.until.is_none_or(|until| entry.at < until)
-    }
-}
-
-/// What a line of a sum adds up.
-#[derive(Default)]
-struct Sum {
-    requests: u64,
-    input: u64,
-    output: u64,
-    cost: u64,
-}
-
-impl Sum {
-    /// Adds a request with these calls.
-    fn add(&mut self, calls: &[Call]) {
-        self.requests += 1;
-        for call in calls {
-            self.input += call.input + call.cache_read + call.cache_write;
-            self.output += call.output;
-            self.cost += call.cost.unwrap_or_default();
-        }
-    }
 }
 
 /// Does what was asked for.
@@ -110,17 +65,30 @@ pub(crate) fn run(ledger: &Ledger) -> ExitCode {
         }
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut wrong = Vec::new();
     let done = match &ledger.verb {
         Verb::Show(filter) => read(&folder, |entry| {
-            if filter.admits(&entry)
+            if let Some(entry) = filter.apply(entry)
                 && let Ok(line) = serde_json::to_string(&entry)
             {
                 // A reader that has enough, such as `head`, is no error.
                 let _ = writeln!(out, "{line}");
             }
         }),
-        Verb::Sum { by, filter } => sum(&folder, *by, filter, &mut out),
-        Verb::Verify => read(&folder, |_| ()),
+        Verb::Sum { by, filter } => {
+            let mut text = String::new();
+            sum::sum(&folder, by, filter, &mut text).inspect(|_| {
+                let _ = out.write_all(text.as_bytes());
+            })
+        }
+        Verb::Export { format, filter } => export::export(&folder, *format, filter, &mut out),
+        Verb::Verify => verify(&folder).map(|(report, found)| {
+            wrong = found;
+            let Report { entries, segments, open, .. } = report;
+            let shown = folder.display();
+            let _ = writeln!(out, "{shown}: {entries} entries in {segments} files, {open} requests in flight");
+            report
+        }),
     };
     let report = match done {
         Ok(report) => report,
@@ -129,15 +97,16 @@ pub(crate) fn run(ledger: &Ledger) -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    if matches!(ledger.verb, Verb::Verify) {
-        let _ = writeln!(out, "{}: {} entries in {} files", folder.display(), report.entries, report.segments);
-    }
     let _ = out.flush();
-    say_damage(&report)
+    wrong.iter().for_each(|message| eprintln!("wasmgate: {message}"));
+    match say_damage(&report) || !wrong.is_empty() {
+        true => ExitCode::from(1),
+        false => ExitCode::SUCCESS,
+    }
 }
 
-/// Says what is not intact.
-fn say_damage(report: &Report) -> ExitCode {
+/// Says what is not intact. Returns whether something is damaged.
+fn say_damage(report: &Report) -> bool {
     if let Some(torn) = &report.torn {
         let (file, bytes) = (torn.path.display(), torn.bytes);
         eprintln!(
@@ -147,11 +116,13 @@ fn say_damage(report: &Report) -> ExitCode {
     if report.unknown > 0 {
         eprintln!("wasmgate: a later version of wasmgate wrote {} lines; they do not count", report.unknown);
     }
+    if report.missing > 0 {
+        eprintln!("wasmgate: {} files between the first and the last are gone", report.missing);
+    }
     if report.damaged > 0 {
         eprintln!("wasmgate: {} lines are damaged and do not count", report.damaged);
-        return ExitCode::from(1);
     }
-    ExitCode::SUCCESS
+    report.damaged > 0 || report.missing > 0
 }
 
 fn folder(ledger: &Ledger) -> Result<PathBuf, String> {
@@ -164,36 +135,4 @@ fn folder(ledger: &Ledger) -> Result<PathBuf, String> {
     let config = Config::read(Some(file)).map_err(|error| error.to_string())?;
     let folder = config.ledger_folder().map_err(|error| error.to_string())?;
     folder.ok_or_else(|| "there is no state folder; set `state_dir`".to_owned())
-}
-
-fn sum(folder: &std::path::Path, by: By, filter: &Filter, out: &mut impl Write) -> io::Result<Report> {
-    let mut sums: BTreeMap<String, Sum> = BTreeMap::new();
-    let mut total = Sum::default();
-    let report = read(folder, |entry| {
-        if !filter.admits(&entry) {
-            return;
-        }
-        total.add(&entry.calls);
-        let name = match by {
-            // A request that fell back called several.
-            By::Model => {
-                for call in &entry.calls {
-                    sums.entry(call.model.clone()).or_default().add(std::slice::from_ref(call));
-                }
-                return;
-            }
-            By::Group => entry.group,
-            By::Key => entry.key,
-            By::Day => time::format(entry.at).chars().take(10).collect(),
-        };
-        sums.entry(name).or_default().add(&entry.calls);
-    })?;
-    let mut table = Table::new(&["NAME", "REQUESTS", "INPUT TOKENS", "OUTPUT TOKENS", "US DOLLARS"]);
-    for (name, sum) in sums.iter().map(|(name, sum)| (name.as_str(), sum)).chain([("total", &total)]) {
-        let cost = format!("{:.6}", NanoDollars(sum.cost).usd());
-        let numbers = [sum.requests, sum.input, sum.output].map(|number| number.to_string());
-        table.row([name.to_owned()].into_iter().chain(numbers).chain([cost]));
-    }
-    write!(out, "{table}")?;
-    Ok(report)
 }
