@@ -128,13 +128,15 @@ pub async fn run(
         let opened = tokio::task::spawn_blocking(move || ManagedAccounts::open(accounts_folder, config)).await;
         opened.map_err(|error| StartError::Failed(error.to_string()))?.map_err(StartError::Failed)?
     };
-    let ledger_folder = match config.keeps_ledger() || (config.ledger && accounts.has_groups()) {
+    let ledger_options = config.ledger.options();
+    let ledger_folder = match config.keeps_ledger() || (config.ledger.enabled && accounts.has_groups()) {
         true => config.ledger_folder().map_err(|error| StartError::Failed(error.to_string()))?,
         false => None,
     };
     let lifecycle = Control::begin(config, loader, meters, Arc::clone(&accounts)).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
-    let ledger = ledger_folder.and_then(|folder| telemetry::ledger::open(&folder, &serving.snapshot()));
+    let open = |folder: PathBuf| telemetry::ledger::open(&folder, Arc::clone(&serving), ledger_options);
+    let ledger = ledger_folder.and_then(open);
     let readers: Arc<admin::Readers> = Arc::default();
     let published = Arc::clone(&readers);
     let decisions = Decisions::open(&decisions, move |decision| published.publish(decision));

@@ -291,6 +291,38 @@ fn a_policy_that_reads_tenants_sees_the_tightest_limit_of_each_measure() {
 }
 
 #[test]
+fn a_budget_of_nothing_is_shown_to_policies_as_what_it_is() {
+    let script = "script = 'fn route(request, candidates) { if request.budget != () && request.budget.limit == 0 { return deny(\"no_money\", \"none\"); } pass() }'";
+    let limits = "limits.usd_total = 0\nwhen_spent = \"policy\"";
+    let hash = KeyHash::of(KEY.as_bytes());
+    let groups = format!("[groups.acme]\n{limits}\n[keys.anna]\ngroup = \"acme\"\nsha256 = \"{hash}\"");
+    let gateway = Gateway::setup().top(&groups).routing("builtin = \"script\"").settings(script).start();
+    let refused = chat(&gateway, "auto").expect(403);
+    assert_eq!(refused.json()["error"]["code"], "no_money", "{}", refused.text());
+}
+
+#[test]
+fn a_limit_that_returns_or_comes_later_knows_what_its_period_has_used() {
+    let backend = answers();
+    let setup = setup("timezone = \"UTC\"\nlimits.usd_per_month = 1", "").model("only", Dialect::OpenAi, &backend);
+    let gateway = setup.start();
+    for _ in 0..2 {
+        let _ = chat(&gateway, "only").expect(200);
+    }
+    until("two are settled", || about(left_of_month(&gateway), 0.994).then_some(()));
+    let has_limit = |gateway: &Gateway| gateway.metrics().find("api_gateway_budget_left_usd", &[("group", "acme")]);
+    gateway.edit_config("limits.usd_per_month = 1", "");
+    until("the limit is gone", || has_limit(&gateway).is_none().then_some(()));
+    let _ = chat(&gateway, "only").expect(200);
+    gateway.edit_config("timezone = \"UTC\"", "timezone = \"UTC\"\nlimits.usd_per_month = 1");
+    until("the limit is back", || has_limit(&gateway).map(|_| ()));
+    until("three are settled", || about(left_of_month(&gateway), 0.991).then_some(()));
+    gateway.edit_config("limits.usd_per_month = 1", "limits.usd_total = 1");
+    gateway.wait_metric("api_gateway_budget_limit_usd", &[("group", "acme"), ("period", "total")], 1.0);
+    assert!(about(left(&gateway, "acme", "usd", "total"), 0.991));
+}
+
+#[test]
 fn a_model_without_a_price_is_not_for_a_budget_unless_the_operator_allows_it() {
     let models = "[backends.far]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.dark]\nbackend = \"far\"\n";
     let gateway = setup("limits.usd_total = 5", "").models(models).start();

@@ -151,6 +151,16 @@ impl Process {
         Exit { status, stdout, stderr }
     }
 
+    /// The most bytes that a file of it may have from now on, as in `unlimited`: the disk is full, or has room again.
+    ///
+    /// # Panics
+    /// Where that cannot be set.
+    pub fn limit_files(&self, bytes: &str) {
+        let set =
+            Command::new("prlimit").arg(format!("--pid={}", self.child.id())).arg(format!("--fsize={bytes}:")).status();
+        assert!(set.expect("util-linux").success(), "the limit cannot be set");
+    }
+
     /// Sends it a signal, as in `TERM`.
     ///
     /// # Panics

@@ -1,12 +1,14 @@
-//! What the ledger keeps of a request: who sent it, and what each call that it led to used. Nothing of prompts or answers.
+//! What the ledger keeps of a request: who sent it, what it may cost while it is in flight, and what each call that it led to
+//! used. Nothing of prompts or answers.
 //!
 //! Lines are kept for years, so the format only grows. A new field has a default and is left out where it says nothing: older
 //! lines lack it, and an older gateway passes over it. What is no entry has `kind` as its first field; a reader that does not
 //! know the kind counts the line (`Report::unknown`). A field or a kind never gets another meaning.
 
 use serde::{Deserialize, Serialize};
+use wasmgate_base::history::Used;
 
-/// One request.
+/// One request that ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// When it was admitted, in seconds since 1970.
@@ -17,14 +19,20 @@ pub struct Entry {
     pub group: String,
     /// The name of the key.
     pub key: String,
-    /// How it ended: `finished`, `failed`, `rejected`, `abandoned` or `shutdown`.
+    /// How it ended: `finished`, `failed`, `rejected`, `abandoned`, `shutdown`, or `interrupted` if its gateway ended first.
     pub ending: String,
     /// The routing policy that chose the model, as `NAME@VERSION`, or `default@VERSION`; absent if nothing was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
     /// The calls that are billed: the one that answered, those that failed before it, and hedges.
     pub calls: Vec<Call>,
+    /// If its gateway ended first: what it had reserved. Nobody knows what it used, so this counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Amount>,
 }
+
+/// The end of [`Entry::ending`] of a request whose gateway ended first.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// A call of a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,23 +71,66 @@ pub struct Call {
     pub cost: Option<u64>,
 }
 
+/// Tokens and money.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// Input and output tokens.
+    pub tokens: u64,
+    /// Nano-dollars.
+    pub money: u64,
+}
+
+/// A request that was admitted and has not ended: what it reserved. Its entry takes this record's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename = "reserved")]
+pub struct Reserved {
+    /// When it was admitted, in seconds since 1970.
+    pub at: u64,
+    /// Its id.
+    pub request: String,
+    /// The group whose key it has.
+    pub group: String,
+    /// The name of the key.
+    pub key: String,
+    /// What it reserved.
+    #[serde(flatten)]
+    pub amount: Amount,
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
 impl Entry {
-    /// Tokens of all calls, input and output.
+    /// Tokens of all calls, input and output, and what was reserved of a request that was interrupted.
     #[must_use]
     pub fn tokens(&self) -> u64 {
         let of = |call: &Call| [call.input, call.cache_read, call.cache_write, call.output].into_iter().fold(0, add);
-        self.calls.iter().map(of).fold(0, add)
+        let reserved = self.reserved.unwrap_or_default().tokens;
+        self.calls.iter().map(of).fold(reserved, add)
     }
 
-    /// What all calls cost, in nano-dollars.
+    /// What all calls cost, in nano-dollars, and what was reserved of a request that was interrupted.
     #[must_use]
     pub fn cost(&self) -> u64 {
-        self.calls.iter().filter_map(|call| call.cost).fold(0, add)
+        let reserved = self.reserved.unwrap_or_default().money;
+        self.calls.iter().filter_map(|call| call.cost).fold(reserved, add)
+    }
+
+    /// What it adds to the history of its group.
+    #[must_use]
+    pub fn used(&self) -> Used {
+        Used { requests: 1, tokens: self.tokens(), money: self.cost() }
+    }
+}
+
+impl Reserved {
+    /// The entry of the request if its gateway ended before it.
+    pub(crate) fn interrupted(self) -> Entry {
+        let Self { at, request, group, key, amount } = self;
+        let ending = INTERRUPTED.to_owned();
+        Entry { at, request, group, key, ending, policy: None, calls: Vec::new(), reserved: Some(amount) }
     }
 }
 

@@ -1,140 +1,203 @@
-//! Writes a ledger: entries go through a bounded queue to one thread, which writes what has come together (group commit).
+//! The ledger of this process: records go through a bounded queue to one thread, which writes what has come together (group
+//! commit). Nothing here waits for the disk but `flush`, and that not for longer than it is told.
+//!
+//! One process at a time writes to a folder: it holds the lock `lock` in it, which the kernel frees when the process ends. A
+//! second one, as in a rolling restart, reads along what the first one writes, keeps its own records in the queue and takes the
+//! ledger over when the lock is free.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+mod house;
+mod tail;
+mod writer;
+
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use wasmgate_base::history::History;
 
-use crate::entry::Entry;
-use crate::read::{Report, read};
-use crate::{line, segment};
+use crate::entry::{Entry, Reserved};
+use crate::files;
+use crate::read::Report;
+use crate::status::Status;
+use tail::Tail;
+use writer::Writer;
 
-/// Entries that may wait for the thread.
-const QUEUE: usize = 1 << 16;
-/// Bytes after which a batch is written, although more waits.
-const BATCH: usize = 1 << 20;
+/// How often a process that waits for the end of another one looks.
+const LOOK: Duration = Duration::from_millis(50);
+/// The longest time that the end of a ledger waits for its thread.
+const END: Duration = Duration::from_secs(5);
 
 /// How a ledger is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Bytes after which a new file begins.
+    /// Bytes after which a new segment begins. A start reads one segment and a snapshot of those before it.
     pub segment_bytes: u64,
+    /// Time after which a new segment begins.
+    pub segment_age: Duration,
     /// The longest time between a write and its sync to the disk.
     pub sync: Duration,
-    /// Gets each error of the disk.
-    pub report: fn(&io::Error),
+    /// Records that may wait for the thread. The last half is for the entries of requests that were admitted.
+    pub queue: usize,
+    /// Closed segments are deleted after this time; `None`: never. What they say of sums stays in the snapshots.
+    pub max_age: Option<Duration>,
+    /// The oldest closed segments are deleted when all files together have more bytes.
+    pub max_bytes: Option<u64>,
+    /// Gets what the thread has to say.
+    pub notify: fn(&Notice<'_>),
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, sync: Duration::from_millis(100), report: |_| () }
+        Self {
+            segment_bytes: 16 << 20,
+            segment_age: Duration::from_secs(86_400),
+            sync: Duration::from_millis(100),
+            queue: 1 << 16,
+            max_age: None,
+            max_bytes: None,
+            notify: |_| (),
+        }
     }
 }
 
-/// A ledger that this process writes to. When it is dropped, what waits is written and synced.
+/// What the thread has to say.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// The disk refused something. Records wait and are written again.
+    Error(&'a io::Error),
+    /// The disk takes records again.
+    Recovered,
+    /// The process that wrote the ledger has ended, and this one writes it from now on. What it read since the start.
+    TookOver(&'a Report),
+    /// The process ends, and the disk did not take so many entries.
+    Lost(u64),
+}
+
+/// What a ledger has, as it is read: first the past, then entries in order.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The history of a group, by its name: all that a snapshot has of it.
+    Past(&'a str, &'a History),
+    /// An entry behind the snapshot.
+    Entry(&'a Entry),
+}
+
+/// A ledger that this process writes to, or will. When it is dropped, what waits is written and synced, within bounds.
 #[derive(Debug)]
 pub struct Ledger {
     queue: Option<SyncSender<Message>>,
-    thread: Option<JoinHandle<()>>,
+    room: u64,
     status: Arc<Status>,
 }
 
+/// What the thread calls when the kernel has a record: from then on it survives the end of the process.
+pub type Written = Box<dyn FnOnce() + Send>;
+
 /// What the thread gets.
-#[derive(Debug)]
 enum Message {
-    /// An entry to write.
     Entry(Entry),
-    /// All before it is to be written and synced, and then this to be dropped.
-    Flush(SyncSender<()>),
-}
-
-/// What became of entries so far.
-#[derive(Debug, Default)]
-pub struct Status {
-    written: AtomicU64,
-    lost: AtomicU64,
-}
-
-impl Status {
-    /// Entries handed to the kernel.
-    #[must_use]
-    pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    /// Entries lost: the queue was full, or the disk refused them.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-}
-
-/// A ledger, and what was in it.
-#[derive(Debug)]
-pub struct Opened {
-    /// The ledger; `None` if another process writes to the folder.
-    pub ledger: Option<Ledger>,
-    /// What was found. A torn end has been cut off, unless another process writes.
-    pub report: Report,
+    Reserved(Reserved, Option<Written>),
+    /// All before it is to be synced at once.
+    Sync,
 }
 
 impl Ledger {
-    /// Opens the ledger in a folder, which is made if it does not exist. `each` gets the entries that are in it.
+    /// Opens the ledger in a folder, which is made if it does not exist. `each` gets what is in it, and what another process
+    /// writes to it until this one takes it over. Returns what was found.
     ///
     /// # Errors
     /// If the folder or a file cannot be read or written.
-    pub fn open(folder: &Path, options: Options, each: impl FnMut(Entry)) -> io::Result<Opened> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let Some(lock) = lock(folder)? else {
-            return Ok(Opened { ledger: None, report: read(folder, each)? });
-        };
-        let report = read(folder, each)?;
-        if let Some(torn) = &report.torn {
-            let file = OpenOptions::new().write(true).open(&torn.path)?;
-            file.set_len(torn.intact)?;
-            file.sync_all()?;
-        }
-        let number = segment::numbers(folder)?.last().copied().unwrap_or(1);
+    pub fn open(
+        folder: &Path,
+        options: Options,
+        each: impl FnMut(Event<'_>) + Send + 'static,
+    ) -> io::Result<(Self, Report)> {
+        files::make_folder(folder)?;
+        let lock = files::lock(folder)?;
         let status = Arc::new(Status::default());
-        let writer = Writer {
-            file: append(&segment::path(folder, number))?,
-            length: fs::metadata(segment::path(folder, number))?.len(),
-            number,
-            folder: folder.to_owned(),
-            options,
-            status: Arc::clone(&status),
-            _lock: lock,
+        let mut report = Report::default();
+        let mut tail = Tail::open(folder, Box::new(each), &mut report)?;
+        let (sender, messages) = sync_channel(options.queue);
+        let shared = (options, Arc::clone(&status));
+        let writer = match lock {
+            // A disk that is full now may have room later.
+            Some(lock) => tail.become_writer(lock, &mut report, shared.clone()).inspect_err(|error| {
+                status.failed(error, options.notify);
+            }),
+            None => Err(io::ErrorKind::WouldBlock.into()),
         };
-        let (queue, entries) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&entries))?;
-        Ok(Opened { ledger: Some(Self { queue: Some(queue), thread: Some(thread), status }), report })
+        status.note_found(&report);
+        let found = report.clone();
+        let ended = Arc::clone(&status);
+        std::thread::Builder::new().name("ledger".to_owned()).spawn(move || {
+            match writer {
+                Ok(writer) => writer.run(&messages),
+                Err(_) => wait_and_run(tail, found, &shared, &messages),
+            }
+            ended.ended();
+        })?;
+        Ok((Self { queue: Some(sender), room: options.queue as u64 / 2, status }, report))
     }
 
-    /// Hands an entry to the thread. It never waits: if the queue is full, the entry is lost and counted.
+    /// Whether there is room for a request that must not be forgotten if the process ends. If not, the disk is behind by half of
+    /// the queue; the rest is for entries of requests that were admitted.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.status.waiting() < self.room
+    }
+
+    /// Whether a record is with the kernel in a moment: this process writes, and the disk refused and delayed nothing of late.
+    #[must_use]
+    pub fn is_prompt(&self) -> bool {
+        self.status.is_prompt.load(Ordering::Relaxed)
+    }
+
+    /// Somebody waited too long for the kernel to have a record: nobody waits any more until it takes records again.
+    pub fn is_late(&self) {
+        self.status.is_prompt.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that a request was admitted. It never waits: if there is no room, nothing is noted, and the request is forgotten if
+    /// the process ends before it. The thread calls `written` when the kernel has the record, or drops it.
+    pub fn reserve(&self, reserved: Reserved, written: Option<Written>) {
+        if self.has_room() {
+            let _ = self.send(Message::Reserved(reserved, written));
+        }
+    }
+
+    /// Hands the entry of a request that ended to the thread. It never waits: if the queue is full, the entry is lost and counted,
+    /// and what the request had reserved counts in its place after the next start.
     pub fn append(&self, entry: Entry) {
-        let Some(queue) = &self.queue else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(Message::Entry(entry)) {
+        if !self.send(Message::Entry(entry)) {
             self.status.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Waits until all that was appended is written and synced, or for this long.
-    pub fn flush(&self, at_most: Duration) {
-        let (done, wait) = sync_channel(1);
-        if self.queue.as_ref().is_some_and(|queue| queue.send(Message::Flush(done)).is_ok()) {
-            // Either way it is over: the thread dropped its end, or the time passed.
-            let _ = wait.recv_timeout(at_most);
+    fn send(&self, message: Message) -> bool {
+        let Some(queue) = &self.queue else { return false };
+        // Before it is sent: the thread must never have done more than was queued.
+        self.status.queued.fetch_add(1, Ordering::Relaxed);
+        let sent = queue.try_send(message).is_ok();
+        if !sent {
+            self.status.queued.fetch_sub(1, Ordering::Relaxed);
         }
+        sent
     }
 
-    /// What became of entries so far.
+    /// Waits until all that was appended is written and synced, or for this long. Returns whether it is.
+    pub fn flush(&self, at_most: Duration) -> bool {
+        if let Some(queue) = &self.queue
+            && let Err(TrySendError::Disconnected(_)) = queue.try_send(Message::Sync)
+        {
+            return false;
+        }
+        self.status.wait_synced(at_most)
+    }
+
+    /// What became of records so far.
     #[must_use]
     pub fn status(&self) -> &Arc<Status> {
         &self.status
@@ -143,108 +206,47 @@ impl Ledger {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
+        self.status.stopping.store(true, Ordering::Relaxed);
         self.queue = None;
-        if let Some(thread) = self.thread.take() {
-            // It panics nowhere; if it did, there is nothing left to write with.
-            let _ = thread.join();
-        }
+        // A thread that a disk holds up ends with the process.
+        self.status.wait_ended(END);
     }
 }
 
-/// The right to write to a folder, until it is dropped; `None` if another process has it.
-fn lock(folder: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(folder.join("lock"))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        Err(error) => Err(error.into()),
+/// Reads along until the other process ends, and then writes.
+fn wait_and_run(mut tail: Tail, mut report: Report, shared: &(Options, Arc<Status>), messages: &Receiver<Message>) {
+    let (Options { notify, .. }, status) = (shared.0, &shared.1);
+    let mut step = || -> io::Result<Option<Writer>> {
+        if let Some(lock) = files::lock(tail.folder())? {
+            let writer = tail.become_writer(lock, &mut report, shared.clone())?;
+            notify(&Notice::TookOver(&report));
+            return Ok(Some(writer));
+        }
+        tail.read(&mut report)?;
+        Ok(None)
+    };
+    while !status.stopping.load(Ordering::Relaxed) {
+        match step() {
+            Ok(Some(writer)) => return writer.run(messages),
+            Ok(None) => {}
+            Err(error) => status.failed(&error, notify),
+        }
+        std::thread::sleep(LOOK);
     }
+    let entries = messages.iter().filter(|message| matches!(message, Message::Entry(_))).count() as u64;
+    status.lose(entries, notify);
 }
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
-}
-
-/// The thread that writes.
-struct Writer {
-    folder: PathBuf,
-    number: u64,
-    file: File,
-    /// Bytes of the file that are intact.
-    length: u64,
-    options: Options,
-    status: Arc<Status>,
-    _lock: File,
-}
-
-impl Writer {
-    fn run(mut self, messages: &Receiver<Message>) {
-        let mut batch = Vec::new();
-        // Since when something is written and not synced.
-        let mut dirty: Option<Instant> = None;
-        loop {
-            let wait = dirty.map_or(Duration::MAX, |since| self.options.sync.saturating_sub(since.elapsed()));
-            let mut next = match messages.recv_timeout(wait) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            batch.clear();
-            let (mut count, mut flush) = (0, None);
-            while let Some(message) = next {
-                match message {
-                    Message::Entry(entry) => {
-                        line::write(&entry, &mut batch);
-                        count += 1;
-                    }
-                    Message::Flush(done) => {
-                        flush = Some(done);
-                        break;
-                    }
-                }
-                next = if batch.len() < BATCH { messages.try_recv().ok() } else { None };
-            }
-            if count > 0 {
-                self.write(&batch, count);
-                dirty.get_or_insert_with(Instant::now);
-            }
-            if flush.is_some() || dirty.is_some_and(|since| since.elapsed() >= self.options.sync) {
-                self.sync();
-                dirty = None;
-            }
-        }
-        self.sync();
+impl Status {
+    fn failed(&self, error: &io::Error, notify: fn(&Notice<'_>)) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        notify(&Notice::Error(error));
     }
 
-    fn write(&mut self, batch: &[u8], count: u64) {
-        match self.try_write(batch) {
-            Ok(()) => {
-                self.length += batch.len() as u64;
-                self.status.written.fetch_add(count, Ordering::Relaxed);
-            }
-            Err(error) => {
-                self.status.lost.fetch_add(count, Ordering::Relaxed);
-                (self.options.report)(&error);
-                // What was written of it is no line. If this fails too, the next batch begins behind a damaged one.
-                let _ = self.file.set_len(self.length);
-            }
-        }
-    }
-
-    fn try_write(&mut self, batch: &[u8]) -> io::Result<()> {
-        if self.length > 0 && self.length + batch.len() as u64 > self.options.segment_bytes {
-            let next = append(&segment::path(&self.folder, self.number + 1))?;
-            self.file.sync_data()?;
-            (self.file, self.number, self.length) = (next, self.number + 1, 0);
-            // The new name must survive a loss of power as the entries do.
-            File::open(&self.folder)?.sync_all()?;
-        }
-        self.file.write_all(batch)
-    }
-
-    fn sync(&mut self) {
-        if let Err(error) = self.file.sync_data() {
-            (self.options.report)(&error);
+    fn lose(&self, entries: u64, notify: fn(&Notice<'_>)) {
+        if entries > 0 {
+            self.lost.fetch_add(entries, Ordering::Relaxed);
+            notify(&Notice::Lost(entries));
         }
     }
 }

@@ -17,6 +17,7 @@ use super::cors::CorsFile;
 use super::decisions::DecisionsFile;
 use super::document;
 use super::egress::{Shared, mean_roots};
+use super::ledger::LedgerFile;
 use super::limits::BudgetsFile;
 use super::log_filter::{WrongFilter, check_filter};
 use super::models::{ModelFile, mean_models};
@@ -187,18 +188,6 @@ impl Default for LogFile {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct LedgerFile {
-    enabled: bool,
-}
-
-impl Default for LedgerFile {
-    fn default() -> Self {
-        Self { enabled: true }
-    }
-}
-
 /// The numbers that the settings of `[server]` may have.
 pub(super) const SERVER: &[(&str, Range)] = &[
     ("threads", Range::ZeroOrWhole("one for each core", 1, 1024)),
@@ -335,7 +324,7 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
         },
         state_dir: file.state_dir.map(|path| folder.join(path)),
         cache_dir: file.cache_dir.map(|path| folder.join(path)),
-        ledger: file.ledger.enabled,
+        ledger: file.ledger.mean(),
         decisions,
         shared: file.shared.meant(folder, problems),
         log: Log { format: file.log.format, level: file.log.level, requests: file.log.requests },

@@ -15,6 +15,7 @@ mod egress;
 mod elsewhere;
 mod encoding;
 mod file;
+mod ledger;
 mod limits;
 mod log_filter;
 mod managed;
@@ -50,6 +51,7 @@ pub use address::listen_address;
 pub use admin::Admin;
 pub use cors::Cors;
 pub use decisions::{Decisions, KeepContent};
+pub use ledger::Ledger;
 pub use limits::Reserve;
 pub use log_filter::{WrongFilter, check_filter};
 pub use managed::{ManagedGroup, Suspended, check_key_labels};
@@ -100,8 +102,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// Folder of compiled components; `None`: the platform's cache folder.
     pub cache_dir: Option<PathBuf>,
-    /// Whether the gateway keeps a ledger of what requests with a key used.
-    pub ledger: bool,
+    /// The ledger of what requests with a key used.
+    pub ledger: Ledger,
     /// The decision log.
     pub decisions: Decisions,
     /// The server in which it shares limits with other gateways; `None`: it shares none.
@@ -402,6 +404,9 @@ impl Config {
                 ("ledger.enabled", format!("{}", config.keeps_ledger())),
                 ("decisions", format!("{:?}", config.decisions)),
                 ("shared", format!("{:?}", config.shared)),
+                ("ledger.segment_bytes", format!("{}", config.ledger.segment_bytes)),
+                ("ledger.max_age_days", format!("{:?}", config.ledger.max_age)),
+                ("ledger.max_bytes", format!("{:?}", config.ledger.max_bytes)),
             ]
         };
         fixed(self).into_iter().zip(fixed(new)).filter(|(old, new)| old.1 != new.1).map(|(old, _)| old.0).collect()
@@ -434,7 +439,7 @@ impl Config {
     /// Whether a ledger is kept: without groups there is nothing to keep.
     #[must_use]
     pub fn keeps_ledger(&self) -> bool {
-        self.ledger && !self.access.accounts.groups().is_empty()
+        self.ledger.enabled && !self.access.accounts.groups().is_empty()
     }
 
     /// The configuration of a hook.

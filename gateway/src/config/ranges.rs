@@ -3,7 +3,7 @@
 use wasmgate_base::range::Range;
 use wasmgate_policy_host::GivenLimits;
 
-use super::{access, backends, cors, decisions, file, limits, models, policies, shared};
+use super::{access, backends, cors, decisions, file, ledger, limits, models, policies, shared};
 use crate::backend::retry::Retries;
 use crate::backend::{BreakerSettings, QueueSettings, SimSettings, TimeoutsFile};
 use crate::rollout::analysis::{AbortRules, BreakerRules};
@@ -28,6 +28,7 @@ const TABLES: &[(&str, Ranges)] = &[
     ("groups.*.limits", limits::RANGES),
     ("budgets", limits::BUDGETS),
     ("shared", shared::RANGES),
+    ("ledger", ledger::LEDGER),
     ("keys.*", access::KEYS),
     ("policies.*.breaker", BreakerRules::RANGES),
     ("policies.*.limits", GivenLimits::RANGES),

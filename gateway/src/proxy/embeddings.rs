@@ -65,6 +65,7 @@ async fn steps(in_flight: &mut InFlight, form: Form, headers: &HeaderMap, body: 
     let ready = offload::run(bytes.len(), move || Ready::read(&serving, group, form, &bytes)).await??;
     let Ready { model: index, asked, body: sent, form } = ready;
     limits::reserve_input(in_flight, index).await?;
+    in_flight.noted().await;
     let live = &snapshot.catalog.models()[index];
     let embedding = Embedding { gateway: &gateway, live, body: sent, asked: Arc::new(asked), form };
     gateway.budgets.retries.deposit(snapshot.limits.retry_budget_percent);

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use super::caller::Caller;
 use super::gateway::Gateway;
@@ -19,6 +21,10 @@ use crate::telemetry::Record;
 use wasmgate_accounts::{Group, Reservation};
 use wasmgate_base::time::now;
 use wasmgate_dialect::chat::Chat;
+use wasmgate_ledger::Written;
+
+/// The longest time that a request waits until the kernel has what the ledger notes of it.
+const NOTED: Duration = Duration::from_secs(1);
 
 /// A record that must be closed, and the request's permit.
 pub(super) struct InFlight {
@@ -28,6 +34,8 @@ pub(super) struct InFlight {
     snapshot: Arc<Snapshot>,
     // What it holds of its groups' limits; boxed, because most requests have none.
     reservation: Option<Box<Reservation>>,
+    // Comes when the ledger has noted that.
+    noted: Option<oneshot::Receiver<()>>,
     admitted: bool,
     closed: bool,
     // Whether a drop means that the client was too slow.
@@ -48,7 +56,16 @@ impl InFlight {
         let mut record = Box::new(Record::new());
         (record.key, record.group) = (key, group);
         let gateway = Arc::clone(gateway);
-        Self { record, gateway, snapshot, reservation: None, admitted: false, closed: false, slow_client: None }
+        Self {
+            record,
+            gateway,
+            snapshot,
+            reservation: None,
+            noted: None,
+            admitted: false,
+            closed: false,
+            slow_client: None,
+        }
     }
 
     /// The group whose key the request has.
@@ -69,9 +86,32 @@ impl InFlight {
         &self.snapshot
     }
 
-    /// Keeps what the request reserved until it is closed.
+    /// Keeps what the request reserved until it is closed. The ledger notes it too, so that it counts if the process ends first.
     pub(super) fn hold(&mut self, reservation: Reservation) {
+        if let Some(ledger) = &self.gateway.ledger
+            && let Some(reserved) = telemetry::ledger::reserved(&self.record, &self.snapshot, &reservation)
+        {
+            let spends = reserved.amount.money > 0 && ledger.is_prompt();
+            let written = spends.then(|| {
+                let (sender, receiver) = oneshot::channel();
+                self.noted = Some(receiver);
+                // Nobody waits for it if the client has left.
+                Box::new(move || {
+                    let _ = sender.send(());
+                }) as Written
+            });
+            ledger.reserve(reserved, written);
+        }
         self.reservation = Some(Box::new(reservation));
+    }
+
+    /// Waits until the kernel has what the ledger notes of a request that costs money, so that no end of the process forgets it:
+    /// some microseconds, if the disk is not held up. If it is, a request waits for a second once, and those after it do not.
+    pub(super) async fn noted(&mut self) {
+        let (Some(noted), Some(ledger)) = (self.noted.take(), &self.gateway.ledger) else { return };
+        if tokio::time::timeout(NOTED, noted).await.is_err() {
+            ledger.is_late();
+        }
     }
 
     /// Checks whether the concurrency limit would admit the request now, so that the body of one that it would not

@@ -228,7 +228,7 @@ pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
         gateway.metrics.set_shared(shared.is_up(), shared.gateways(), [counts.ahead, counts.waiting]);
     }
     if let Some(ledger) = &gateway.ledger {
-        gateway.metrics.set_ledger(ledger.status().written(), ledger.status().lost());
+        gateway.metrics.set_ledger(ledger.status());
     }
     if let Some(decisions) = &gateway.decisions {
         let totals = decisions.totals();

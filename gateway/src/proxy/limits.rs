@@ -22,6 +22,7 @@ use wasmgate_accounts::{Amount, Chain, Exceeded, Measure, Reservation, WhenSpent
 use wasmgate_base::money::NanoDollars;
 use wasmgate_base::usage::Usage;
 use wasmgate_dialect::Dialect;
+use wasmgate_ledger::Ledger;
 
 /// Output tokens that a request is expected to have if no policy says: agents ask for far more than they get.
 const OUTPUT_TOKENS: u32 = 1000;
@@ -73,6 +74,7 @@ pub(super) async fn reserve(
     let Some(chain) = snapshot.chain(in_flight.record.group) else { return Ok(()) };
     let gateway = Arc::clone(in_flight.gateway());
     let room = chain.room(gateway.now());
+    check_ledger(in_flight, room)?;
     let expected = Expected { snapshot: &snapshot, input: in_flight.record.estimated_input_tokens, max_tokens };
     let amount = |decision: &Decision, index: usize| expected.of(decision, index);
     let first = decision.ranking.first().map(|&first| amount(decision, first)).unwrap_or_default();
@@ -123,6 +125,7 @@ pub(super) async fn reserve_input(in_flight: &mut InFlight, model: usize) -> Res
     let cost = snapshot.price(Some(model)).map_or(0, |price| price.of(&usage).0);
     let amount = Amount { tokens: usage.input, money: reserved(cost, u64::MAX, snapshot.access.reserve) };
     let gateway = Arc::clone(in_flight.gateway());
+    check_ledger(in_flight, chain.room(gateway.now()))?;
     match take(&gateway, chain, amount).await {
         Ok(reservation) => {
             in_flight.hold(reservation);
@@ -137,6 +140,17 @@ fn keep(decision: &mut Decision, fits: impl Fn(&Decision, usize) -> bool) {
     let mut ranking = std::mem::take(&mut decision.ranking);
     ranking.retain(|&index| fits(decision, index));
     decision.ranking = ranking;
+}
+
+/// Refuses a request of a group with a budget while the ledger's disk is far behind: if the process ended now, what the request
+/// spends would be forgotten.
+fn check_ledger(in_flight: &InFlight, room: u64) -> Result<(), Failure> {
+    let has_room = |ledger: &Ledger| room == u64::MAX || ledger.has_room();
+    if in_flight.gateway().ledger.as_ref().is_none_or(has_room) {
+        return Ok(());
+    }
+    let message = "the disk of the ledger does not keep up, so that spending could be forgotten; retry shortly";
+    Err(Failure::new(Kind::Overloaded, message))
 }
 
 /// The most that one of the ranked models takes: any may be called, because those that cannot be called are passed over.

@@ -1,24 +1,38 @@
-//! The ledger's entry of a request, and the ledger at a start: what groups had used before it counts again.
+//! The ledger's records of a request, and the ledger at a start: what groups had used before it counts again.
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::Record;
 use super::billing::Bill;
 use crate::metrics::labels::Ending;
-use crate::state::Snapshot;
-use wasmgate_accounts::Amount;
+use crate::state::{Serving, Snapshot};
+use wasmgate_accounts::{Amount, Reservation};
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Rates;
 use wasmgate_base::time::{UnixSeconds, now};
-use wasmgate_ledger::{Call, Entry, Ledger, Opened, Options};
+use wasmgate_ledger::{Call, Entry, Event, Ledger, Notice, Options, Report, Reserved};
 
 /// The longest time that the end of the process waits for the disk.
 pub const FLUSH: Duration = Duration::from_secs(5);
 
+/// What a request reserved that was admitted; `None` if it has no key.
+#[must_use]
+pub fn reserved(record: &Record, snapshot: &Snapshot, reservation: &Reservation) -> Option<Reserved> {
+    let Amount { tokens, money } = reservation.held();
+    Some(Reserved {
+        at: reservation.at(),
+        request: record.id.clone(),
+        group: snapshot.group(record.group)?.name.to_string(),
+        key: snapshot.access.accounts.keys()[record.key?].id.to_string(),
+        amount: wasmgate_ledger::Amount { tokens, money },
+    })
+}
+
 /// The entry of a request with a key; `None` if it has none, or was refused before it used anything. `admitted`: when its groups
-/// admitted it, if they have limits.
+/// admitted it.
 #[must_use]
 pub fn entry(record: &Record, snapshot: &Snapshot, ending: Ending, admitted: Option<UnixSeconds>) -> Option<Entry> {
     let (group, key) = (snapshot.group(record.group)?, record.key.as_ref()?);
@@ -34,6 +48,7 @@ pub fn entry(record: &Record, snapshot: &Snapshot, ending: Ending, admitted: Opt
         ending: ending.as_str().to_owned(),
         policy: record.policy_label().map(str::to_owned),
         calls,
+        reserved: None,
     })
 }
 
@@ -60,46 +75,114 @@ fn call(bill: &Bill, snapshot: &Snapshot) -> Call {
 
 /// Opens the ledger in a folder, and counts what is in it. Without one the gateway serves, and says so.
 #[must_use]
-pub fn open(folder: &Path, snapshot: &Snapshot) -> Option<Ledger> {
-    let names = snapshot.access.accounts.groups().iter().zip(&snapshot.chains);
-    let chains: HashMap<&str, _> = names.map(|(group, chain)| (&*group.name, chain)).collect();
-    let now = now();
-    let replay = |entry: Entry| {
-        if let Some(chain) = chains.get(&*entry.group) {
-            chain.replay(entry.at, Amount { tokens: entry.tokens(), money: entry.cost() }, now);
+pub fn open(folder: &Path, serving: Arc<Serving>, options: Options) -> Option<Ledger> {
+    let mut names = Names::default();
+    let replay = move |event: Event<'_>| {
+        let snapshot = serving.snapshot();
+        match event {
+            Event::Past(group, history) => {
+                if let Some(chain) = snapshot.chain(names.position(&snapshot, group)) {
+                    chain.restore(history, now());
+                }
+            }
+            Event::Entry(entry) => {
+                if let Some(chain) = snapshot.chain(names.position(&snapshot, &entry.group)) {
+                    chain.replay(entry.at, Amount { tokens: entry.tokens(), money: entry.cost() }, now());
+                }
+            }
         }
     };
     let shown = folder.display();
-    let options = Options { report, ..Options::default() };
-    let Opened { ledger, report } = match Ledger::open(folder, options, replay) {
+    let (ledger, report) = match Ledger::open(folder, Options { notify, ..options }, replay) {
         Ok(opened) => opened,
         Err(error) => {
             tracing::error!(%error, folder = %shown, "the ledger cannot be opened: a restart forgets what groups used");
             return None;
         }
     };
+    say(&report);
+    let status = ledger.status();
+    if status.interrupted() > 0 {
+        let (requests, usd) = (status.interrupted(), wasmgate_base::money::NanoDollars(report.reserved.money).usd());
+        tracing::warn!(
+            requests,
+            usd,
+            "the process before was ended with requests in flight: they count for what they had reserved"
+        );
+    }
+    if !status.is_writer() {
+        tracing::warn!(folder = %shown, "another gateway writes the ledger; this one reads along, and takes it over when that one ends");
+    }
+    let Report { entries, segments, bytes, .. } = report;
+    tracing::info!(entries, segments, bytes, folder = %shown, "ledger read");
+    Some(ledger)
+}
+
+/// The positions of groups by name, in the snapshot that served when they were last asked for.
+#[derive(Default)]
+struct Names {
+    generation: u64,
+    positions: HashMap<Box<str>, usize>,
+}
+
+impl Names {
+    fn position(&mut self, snapshot: &Snapshot, name: &str) -> Option<usize> {
+        if self.generation != snapshot.generation {
+            let groups = snapshot.access.accounts.groups().iter().enumerate();
+            self.positions = groups.map(|(position, group)| (group.name.clone(), position)).collect();
+            self.generation = snapshot.generation;
+        }
+        self.positions.get(name).copied()
+    }
+}
+
+/// Logs what is not as it should be.
+fn say(report: &Report) {
     if let Some(torn) = &report.torn {
         let (file, bytes) = (torn.path.display(), torn.bytes);
         tracing::warn!(%file, bytes, "the ledger's last line is not complete; the process before was ended while it wrote");
     }
     if report.damaged > 0 {
-        tracing::error!(lines = report.damaged, folder = %shown, "lines of the ledger are damaged and do not count");
+        tracing::error!(lines = report.damaged, "lines of the ledger are damaged and do not count");
     }
     if report.unknown > 0 {
         let lines = report.unknown;
-        tracing::error!(lines, folder = %shown, "a later version of the gateway wrote lines of the ledger; they do not count");
+        tracing::error!(lines, "a later version of the gateway wrote lines of the ledger; they do not count");
     }
-    if ledger.is_none() {
-        tracing::warn!(folder = %shown, "another gateway writes the ledger; a restart forgets what groups use here");
+    if report.damaged_snapshots > 0 {
+        let snapshots = report.damaged_snapshots;
+        tracing::error!(snapshots, "snapshots of the ledger are damaged; the gateway read an older one and more lines");
     }
-    tracing::info!(entries = report.entries, segments = report.segments, folder = %shown, "ledger read");
-    ledger
+    if report.missing > 0 {
+        tracing::error!(
+            files = report.missing,
+            "files of the ledger are gone that no snapshot covers; they do not count"
+        );
+    }
 }
 
-/// Logs an error of the ledger's disk, not more often than other lines of that kind.
-fn report(error: &std::io::Error) {
-    static LINES: std::sync::LazyLock<LogLimit> = std::sync::LazyLock::new(LogLimit::default);
-    if let Some(suppressed) = LINES.admit() {
-        tracing::error!(%error, suppressed, "the ledger cannot be written: a restart forgets what groups used");
+/// Logs what the ledger's thread has to say; errors not more often than other lines of that kind.
+fn notify(notice: &Notice<'_>) {
+    static LINES: LazyLock<LogLimit> = LazyLock::new(LogLimit::default);
+    match notice {
+        Notice::Error(error) => {
+            if let Some(suppressed) = LINES.admit() {
+                tracing::error!(%error, suppressed, "the ledger cannot be written; its records wait for the disk");
+            }
+        }
+        Notice::Recovered => tracing::info!("the ledger is written again"),
+        Notice::TookOver(report) => {
+            say(report);
+            tracing::info!(
+                entries = report.entries,
+                "the gateway that wrote the ledger has ended; this one took the ledger over"
+            );
+        }
+        Notice::Lost(entries) => {
+            tracing::error!(
+                entries,
+                "the process ends and the ledger's disk did not take all; a restart forgets the rest"
+            );
+        }
     }
 }
