@@ -167,10 +167,12 @@ pub enum Rejection {
     Forbidden,
     /// A policy denied it.
     PolicyDenied,
-    /// A limit or a budget of a group has no room (429), or the group may use no model without a price (403).
+    /// A limit or a budget of a group has no room (429).
     LimitExceeded,
     /// What is left of a limit that gateways share is not known, because the shared state does not answer (503).
     SharedDown,
+    /// The model has no price, and the group has a budget (403).
+    Unpriced,
     /// Too many requests are in flight, or hold too much memory.
     Overloaded,
     /// Each backend that may answer is at its concurrency limit, and its queue is full or the wait in it was too long.
@@ -187,6 +189,7 @@ impl Rejection {
         Self::PolicyDenied,
         Self::LimitExceeded,
         Self::SharedDown,
+        Self::Unpriced,
         Self::Overloaded,
         Self::BackendFull,
     ];
@@ -200,6 +203,7 @@ impl Rejection {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::PolicyDenied => "policy_denied",
+            Self::Unpriced => "unpriced",
             Self::LimitExceeded => "limit_exceeded",
             Self::SharedDown => "shared_down",
             Self::Overloaded => "overloaded",
@@ -327,7 +331,7 @@ impl Kind {
             Self::LimitsUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "limits_unavailable", Rejected(R::SharedDown), Nothing)
             }
-            Self::Unpriced => (StatusCode::FORBIDDEN, "unpriced_model", Rejected(R::LimitExceeded), Nothing),
+            Self::Unpriced => (StatusCode::FORBIDDEN, "unpriced_model", Rejected(R::Unpriced), Nothing),
             Self::OriginRefused => (StatusCode::FORBIDDEN, "origin_not_allowed", Rejected(R::Forbidden), Nothing),
             Self::HostRefused => (StatusCode::FORBIDDEN, "host_not_allowed", Rejected(R::Forbidden), Nothing),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Rejected(R::TooLarge), Nothing),

@@ -55,6 +55,8 @@ enum Command {
     Ledger(cli::ledger::Ledger),
     /// Explain a request: what the policies saw and said, what was tried, what it cost.
     Explain(cli::explain::Explain),
+    /// Make a catalogue of prices from a public one.
+    Prices(cli::prices::Prices),
     /// Inspect and operate the policies of a running gateway.
     Policies(cli::policies::Policies),
     /// Develop a policy: create, inspect, test, run and benchmark it.
@@ -127,6 +129,7 @@ fn main() -> ExitCode {
         Command::Groups(groups) => return cli::groups::run(&groups),
         Command::Ledger(ledger) => return cli::ledger::run(&ledger),
         Command::Explain(explain) => return cli::explain::run(&explain),
+        Command::Prices(prices) => return cli::prices::run(&prices),
         Command::Policies(policies) => return cli::policies::run(&policies),
         Command::Policy(policy) => return cli::policy::run(policy),
         Command::Health(health) => return cli::health::run(&health),

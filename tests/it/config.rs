@@ -341,6 +341,12 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# when_spent = ", "when_spent = ")
         .replace("# timezone = ", "timezone = ")
         .replace("# allow_unpriced = ", "allow_unpriced = ")
+        .replace("# [prices]", "[prices]")
+        .replace("# file = \"prices.json\"", "file = \"prices.json\"")
+        .replace("# builtin = true", "builtin = true")
+        .replace("# max_change = ", "max_change = ")
+        .replace("# accept = ", "accept = ")
+        .replace("# priced_as = ", "priced_as = ")
         .replace("# usd_per_month = ", "usd_per_month = ")
         .replace("# requests_per_minute = ", "requests_per_minute = ")
         .replace("# concurrent = ", "concurrent = ")
@@ -364,6 +370,8 @@ fn what_the_example_only_mentions_is_known_too() {
     // A policy has a file or is built in, and prose may name a setting.
     assert!(settings(&uncommented) <= 2, "a commented setting that this test does not try");
     let setup = Gateway::setup().whole(&uncommented).secret_file("admin-token", "a-token-of-operators");
+    let prices = r#"{"format": 1, "version": "1", "date": "2026-11-29", "models": {"phi": {"usd_per_million_tokens": {"input": 1, "output": "2.5"}}}}"#;
+    let setup = setup.file("prices.json", prices.as_bytes());
     let setup = setup.file("company-ca.pem", Authority::new("test").pem().as_bytes()).variable("MODELS_TOKEN", "x");
     setup.variable("OPENAI_API_KEY", "sk-example").check().expect(0, &["3 backends"]);
 }

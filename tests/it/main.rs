@@ -51,6 +51,7 @@ mod overload;
 mod own_models;
 mod places;
 mod preview;
+mod prices;
 mod process;
 mod profiling;
 mod readme;

@@ -60,9 +60,6 @@ pub enum Priced {
 }
 
 impl Priced {
-    /// All, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Exact, Self::Alias, Self::Override, Self::Local, Self::Unpriced];
-
     /// The word in metrics, in answers and in what `wasmgate check` prints.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `init` writes one, `keys` makes keys for
-//! it, `ledger` reads what they used, `explain` reads the decision log, `keys`, `groups` and `policies` call a running gateway's
-//! admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
+//! it, `ledger` reads what they used, `explain` reads the decision log, `prices` makes catalogues of prices, `keys`, `groups` and
+//! `policies` call a running gateway's admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
 
 pub(crate) mod check;
 mod client;
@@ -13,6 +13,7 @@ pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod policies;
 pub(crate) mod policy;
+pub(crate) mod prices;
 mod show;
 mod table;
 

@@ -33,6 +33,14 @@ pub(super) fn list(status: &Status) -> String {
     if let Some(reason) = &config.refused {
         text += &sentences(&format!("current file refused: {reason}"), "  ", "    ");
     }
+    let prices = &status.prices;
+    if let (Some(version), Some(date)) = (&prices.version, &prices.date) {
+        let (origin, models) = (prices.file.as_deref().unwrap_or("built in"), prices.models.len());
+        text += &wrap(&clean(&format!("prices {version} of {date} ({origin}), for {models} models")), "", "");
+    }
+    if let Some(reason) = &prices.refused {
+        text += &sentences(&format!("current file of prices refused: {reason}"), "  ", "    ");
+    }
     if !config.needs_restart.is_empty() {
         let keys = config.needs_restart.join(", ");
         text += &wrap(&clean(&format!("pending until a restart: {keys}")), "  ", "    ");

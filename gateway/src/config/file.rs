@@ -22,6 +22,7 @@ use super::limits::BudgetsFile;
 use super::log_filter::{WrongFilter, check_filter};
 use super::models::{ModelFile, mean_models};
 use super::policies::{PoliciesFile, mean_hook};
+use super::prices::PricesFile;
 use super::problem::{Code, Problems, wrong};
 use super::shared::SharedFile;
 use super::warnings;
@@ -50,6 +51,7 @@ struct File {
     budgets: BudgetsFile,
     shared: SharedFile,
     keys: IndexMap<String, KeyFile>,
+    prices: PricesFile,
     policies: PoliciesFile,
 }
 
@@ -71,6 +73,7 @@ impl Default for File {
             budgets: BudgetsFile::default(),
             shared: SharedFile::default(),
             keys: IndexMap::new(),
+            prices: PricesFile::default(),
             policies: PoliciesFile::default(),
         }
     }
@@ -252,6 +255,7 @@ pub(super) fn examine(text: &str, name: &str, folder: &Path) -> Examined {
                 policy.place = place(&["policies", hook, "shadows", shadow]);
             }
         }
+        config.prices.place = place(&["prices"]);
         config.digest = sha256(text.as_bytes());
     }
     let problems = problems.finish(name, Some(&tree));
@@ -330,6 +334,7 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
         log: Log { format: file.log.format, level: file.log.level, requests: file.log.requests },
         backends,
         models,
+        prices: file.prices.mean(folder, problems),
         routing: mean_hook(Hook::Routing, file.policies.routing, folder, problems),
         cost: mean_hook(Hook::Cost, file.policies.cost, folder, problems),
     }

@@ -21,6 +21,7 @@ mod log_filter;
 mod managed;
 mod models;
 mod policies;
+mod prices;
 mod problem;
 mod quirks;
 mod ranges;
@@ -55,12 +56,16 @@ pub use ledger::Ledger;
 pub use limits::Reserve;
 pub use log_filter::{WrongFilter, check_filter};
 pub use managed::{ManagedGroup, Suspended, check_key_labels};
+pub use prices::Prices;
 pub use problem::{Code, ConfigError, Problem, Severity};
 pub use threads::Runtime;
 pub use token::Token;
+use wasmgate_base::money::Price;
 use wasmgate_base::paths::{configuration_folder, platform};
+use wasmgate_base::time::UnixSeconds;
 use wasmgate_dialect::Bounds;
 use wasmgate_policy_host::{GivenLimits, Hook, LoadError, script};
+use wasmgate_prices::Catalogue;
 use wasmgate_shared::Settings as Shared;
 
 /// The configuration without a file: the documented example, whose models are simulated.
@@ -92,6 +97,8 @@ pub struct Config {
     pub backends: Vec<backend::Settings>,
     /// Models, in the file's order. The gateway prefers them in this order if no policy ranks them.
     pub models: Vec<Model>,
+    /// Which catalogue prices the models for which the file states no price.
+    pub prices: Prices,
     /// The routing policy.
     pub routing: HookChoice,
     /// The cost policy.
@@ -440,6 +447,14 @@ impl Config {
     #[must_use]
     pub fn keeps_ledger(&self) -> bool {
         self.ledger.enabled && !self.access.accounts.groups().is_empty()
+    }
+
+    /// The price of a model, by its name in the file, at a time: the file's, else the catalogue's. `None`: it has none, or the
+    /// file has no such model.
+    #[must_use]
+    pub fn price(&self, model: &str, catalogue: Option<&Catalogue>, at: UnixSeconds) -> Option<Price> {
+        let model = self.models.iter().find(|known| known.name == model)?;
+        backend::price_at(model, &self.backends, catalogue, at)
     }
 
     /// The configuration of a hook.

@@ -35,6 +35,7 @@ pub(super) struct ModelFile {
     guarded: bool,
     #[serde(default)]
     quirks: QuirksFile,
+    priced_as: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -138,9 +139,13 @@ fn mean_model(
         return None;
     };
     let quirks = file.quirks.mean(backends[backend].kind.dialect, &at("quirks"), problems);
-    // A local model is free: nobody bills its electricity. A cloud model without a price is unpriced, not free.
-    // `wasmgate check` names both.
-    let is_local = backends[backend].location == Location::Local;
+    if price.is_some() && file.priced_as.is_some() {
+        let found = "the model states its `price` as well";
+        problems.add(wrong(&at("priced_as"), Code::Conflict, found, "one of the two"));
+    }
+    // A local model is free: nobody bills its electricity. A cloud model without a price gets that of the catalogue; one that
+    // is not in there is unpriced, not free. `wasmgate check` names all.
+    let is_local = backends[backend].location == Location::Local && file.priced_as.is_none();
     let (price, priced) = match price {
         Some(price) => (Some(price), Priced::Override),
         None if is_local => (Some(Price::default()), Priced::Local),
@@ -156,7 +161,7 @@ fn mean_model(
         price,
         priced,
         price_version: None,
-        priced_as: None,
+        priced_as: file.priced_as,
         fallbacks,
         labels: file.labels.into_iter().collect(),
         guarded: file.guarded,

@@ -3,7 +3,7 @@
 use wasmgate_base::range::Range;
 use wasmgate_policy_host::GivenLimits;
 
-use super::{access, backends, cors, decisions, file, ledger, limits, models, policies, shared};
+use super::{access, backends, cors, decisions, file, ledger, limits, models, policies, prices, shared};
 use crate::backend::retry::Retries;
 use crate::backend::{BreakerSettings, QueueSettings, SimSettings, TimeoutsFile};
 use crate::rollout::analysis::{AbortRules, BreakerRules};
@@ -25,6 +25,7 @@ const TABLES: &[(&str, Ranges)] = &[
     ("models.*", models::RANGES),
     ("models.*.timeouts", TimeoutsFile::RANGES),
     ("models.*.price", models::PRICES),
+    ("prices", prices::RANGES),
     ("groups.*.limits", limits::RANGES),
     ("budgets", limits::BUDGETS),
     ("shared", shared::RANGES),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::desired::Bytes;
+use super::prices::Look;
 use super::reconcile::Applicable;
 use super::{By, Control};
 use crate::rollout::slot::Slot;
@@ -24,7 +25,7 @@ impl Control {
 
     /// Applies a new configuration.
     pub(super) fn apply_config(&mut self, applicable: Applicable, kept: &mut Vec<(Spec, Bytes)>) {
-        let Applicable { config, catalog, desires, loads } = applicable;
+        let Applicable { config, catalog, prices, desires, loads } = applicable;
         let restart = self.started.needs_restart(&config);
         if !restart.is_empty() {
             tracing::warn!(keys = restart.join(", "), "these configuration changes need a restart");
@@ -35,6 +36,15 @@ impl Control {
         self.config_refused = None;
         self.catalog = Arc::new(catalog);
         self.catalog.take_effect();
+        match prices {
+            Look::New(prices) => self.set_prices(*prices),
+            Look::Wrong { identity, reason } => {
+                self.refuse_prices(identity, reason);
+            }
+            Look::Same | Look::Changing => {
+                self.prices_stay();
+            }
+        }
         let slots = self.slots.names();
         for slot in &slots {
             let enabled = self.config.policy(slot).is_none_or(|choice| choice.enabled);
@@ -77,6 +87,7 @@ impl Control {
         tracing::info!(digest = self.config.digest, "configuration applied");
         self.event(None, "config_applied", By::Files, String::new());
         self.advise();
+        self.say_prices();
         self.probe_backends();
     }
 

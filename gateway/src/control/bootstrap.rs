@@ -15,12 +15,13 @@ use super::desired::{self, Bytes, Desired, Loaded};
 use super::models;
 use super::observed::Files;
 use super::persist::Persister;
+use super::prices::{self, InForce, Look, Prices};
 use super::revive::from_store;
 use super::slots::Slots;
 use super::store::{State, Store};
 use super::{About, By, Control};
 use crate::accounts::ManagedAccounts;
-use crate::backend::Catalog;
+use crate::backend::{Catalog, Priced};
 use crate::config::{Config, PolicyChoice, Problem};
 use crate::metrics::Metrics;
 use crate::rollout::slot::{Role, Slot};
@@ -52,10 +53,12 @@ impl Control {
         meters: Arc<Meters>,
         accounts: Arc<ManagedAccounts>,
     ) -> Result<Self, StartError> {
-        let catalog =
-            Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
         let store = open_store(&config);
-        let State { mut places, history, denied, .. } = store.as_ref().map(kept_state).unwrap_or_default();
+        let State { mut places, history, denied, prices, .. } = store.as_ref().map(kept_state).unwrap_or_default();
+        let stored = store.as_ref().zip(prices).and_then(|(store, kept)| Prices::stored(store, kept, &config));
+        let mut files = Files::new(config.reload.settle);
+        let (prices, prices_refused) = first_prices(&mut files, &config, stored)?;
+        let catalog = Catalog::new(None, config.backends.clone(), prices.of(&config)).map_err(StartError::Refused)?;
         let mut versions = HashMap::new();
         for revision in places.values().flat_map(SlotState::revisions) {
             // A label that ends in the digest belongs to a second build of the version.
@@ -67,7 +70,6 @@ impl Control {
         }
         let loader = Arc::new(loader);
         let known = models::known(&catalog);
-        let mut files = Files::new(config.reload.settle);
         let mut tasks = Vec::new();
         for (slot, choice) in config.policies() {
             let mut state = places.remove(&slot);
@@ -101,6 +103,7 @@ impl Control {
             config_since: since,
             config_refused: None,
             catalog,
+            prices: InForce::new(prices, None),
             slots: Slots::default(),
             versions,
             history: VecDeque::from(history),
@@ -124,6 +127,14 @@ impl Control {
         }
         control.learn_denials();
         control.advise();
+        control.say_prices();
+        if let Some((digest, bytes)) = control.prices.prices.content() {
+            let digest = digest.to_owned();
+            control.persister.keep_prices(digest, bytes);
+        }
+        if let Some((identity, reason)) = prices_refused {
+            control.refuse_prices(identity, reason);
+        }
         control.publish();
         control.keep(kept);
         control.persister.finish().await;
@@ -171,6 +182,25 @@ impl Control {
         if let Some((identity, about, error)) = refused {
             self.refuse(&slot, identity, about, &error);
         }
+    }
+}
+
+/// The prices at a start: what the configuration desires, else the last good ones, with the reason.
+fn first_prices(
+    files: &mut Files,
+    config: &Config,
+    stored: Option<Prices>,
+) -> Result<(Prices, Option<(String, String)>), StartError> {
+    let has_stored = stored.is_some();
+    let stored = stored.unwrap_or_default();
+    match prices::look(files, config, &stored, true) {
+        Look::New(prices) => Ok((*prices, None)),
+        Look::Wrong { identity, reason } if has_stored => Ok((stored, Some((identity, reason)))),
+        Look::Wrong { reason, .. } => {
+            Err(StartError::Refused(Problem::refused(&config.prices.place, reason).to_string()))
+        }
+        // A file that changes at this moment: what was in force, until the next look.
+        Look::Same | Look::Changing => Ok((stored, None)),
     }
 }
 
@@ -318,14 +348,20 @@ pub struct Checked {
 /// # Errors
 /// If a backend cannot be set up.
 pub(crate) async fn check(config: &Config, loader: Loader, all_models: bool) -> Result<Checked, StartError> {
-    let catalog = Catalog::new(None, config.backends.clone(), config.models.clone()).map_err(StartError::Refused)?;
-    let known = all_models.then(|| models::known(&catalog));
     let mut files = Files::new(config.reload.settle);
+    let (prices, wrong_prices) = match prices::look(&mut files, config, &Prices::default(), true) {
+        Look::New(prices) => (*prices, None),
+        Look::Wrong { reason, .. } => (Prices::default(), Some(Problem::refused(&config.prices.place, reason))),
+        Look::Same | Look::Changing => (Prices::default(), None),
+    };
+    let catalog = Catalog::new(None, config.backends.clone(), prices.of(config)).map_err(StartError::Refused)?;
+    let known = all_models.then(|| models::known(&catalog));
     let mut tasks = Vec::new();
     for (slot, choice) in config.policies() {
         tasks.push(first((&loader, known.as_deref()), None, &mut files, slot, choice, None));
     }
     let (firsts, mut problems) = firsts(tasks).await;
+    problems.extend(wrong_prices);
     let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let policies = firsts.iter().map(|First { slot, loaded, .. }| match loaded {
         None => format!("{slot} disabled"),
@@ -344,11 +380,15 @@ pub(crate) async fn check(config: &Config, loader: Loader, all_models: bool) -> 
             summary += &format!(", {}", backend.egress);
         }
     }
-    for model in &config.models {
-        match &model.price {
-            None => summary += &format!("\n  model {}: unpriced, its cost counts nowhere", model.name),
-            Some(price) if *price == Price::default() => summary += &format!("\n  model {}: free", model.name),
-            Some(_) => {}
+    for model in catalog.models().iter().map(|live| &live.model) {
+        let name = &model.name;
+        match (&model.price, model.priced) {
+            (None, _) => summary += &format!("\n  model {name}: unpriced, its cost counts nowhere"),
+            (_, how @ (Priced::Exact | Priced::Alias)) => {
+                summary += &format!("\n  model {name}: priced by the {} ({})", prices.in_words(), how.as_str());
+            }
+            (Some(price), _) if *price == Price::default() => summary += &format!("\n  model {name}: free"),
+            (Some(_), _) => {}
         }
     }
     let loaded = || firsts.iter().filter_map(|First { slot, loaded, .. }| Some((slot, &loaded.as_ref()?.policy)));

@@ -18,6 +18,7 @@ mod models;
 mod observed;
 mod operations;
 mod persist;
+mod prices;
 mod publish;
 mod reconcile;
 mod revive;
@@ -55,6 +56,7 @@ use desired::{Bytes, Desired, Loaded};
 use observed::Files;
 use operations::{Job, JobDone};
 use persist::Persister;
+use prices::Look;
 use reconcile::{Admitted, Attempt, Load, Reconciled, Reconciliation, SlotView};
 use slots::Slots;
 use store::State;
@@ -88,6 +90,7 @@ pub(crate) struct Control {
     /// The last refused configuration: its identity and the reason.
     config_refused: Option<(String, String)>,
     catalog: Arc<Catalog>,
+    prices: prices::InForce,
     slots: Slots,
     /// The digest with which each policy and version was first seen.
     versions: HashMap<(String, String), String>,
@@ -231,6 +234,9 @@ impl Control {
                     if self.learn_denials() {
                         self.keep(Vec::new());
                     }
+                    if self.prices_due() {
+                        self.publish();
+                    }
                     serving.release(self.config.reload.drain);
                     self.persister.begin();
                     self.follow_accounts();
@@ -262,7 +268,8 @@ impl Control {
 
     fn follow(&self, watch: &mut Watch) {
         let policies = self.config.policies().flat_map(|(_, choice)| choice.files());
-        watch.follow(self.config.file.as_deref().into_iter().chain(policies));
+        let prices = self.config.prices.file.as_deref();
+        watch.follow(self.config.file.as_deref().into_iter().chain(policies).chain(prices));
     }
 
     /// Starts a reconciliation in the background, unless one is running.
@@ -275,6 +282,7 @@ impl Control {
             files,
             config: Arc::clone(&self.config),
             catalog: Arc::clone(&self.catalog),
+            prices: self.prices.prices.clone(),
             slots: self.slots.iter().map(|(slot, entry)| (slot.clone(), SlotView::of(entry))).collect(),
             refused: self.config_refused.as_ref().map(|(identity, _)| identity.clone()),
         };
@@ -283,7 +291,7 @@ impl Control {
 
     /// Applies the result of a reconciliation.
     fn reconciled(&mut self, reconciled: Reconciled) {
-        let Reconciled { files, unsettled, config_serves, config, desires, touched, loads } = reconciled;
+        let Reconciled { files, unsettled, config_serves, config, prices, desires, touched, loads } = reconciled;
         self.files = Some(files);
         let reload = self.config.reload;
         self.next_look = Instant::now() + if unsettled { reload.settle / 2 } else { reload.rescan };
@@ -302,6 +310,16 @@ impl Control {
                 self.apply_config(*applicable, &mut kept);
                 changed = true;
             }
+        }
+        match prices {
+            None | Some(Look::Changing) => {}
+            Some(Look::Same) => changed |= self.prices_stay(),
+            Some(Look::New(prices)) => {
+                self.set_prices(*prices);
+                self.reprice();
+                changed = true;
+            }
+            Some(Look::Wrong { identity, reason }) => changed |= self.refuse_prices(identity, reason),
         }
         for (slot, desire) in desires {
             changed |= self.desired(slot, desire);
@@ -502,7 +520,8 @@ impl Control {
     /// Saves what a restart needs.
     fn keep(&mut self, new: Vec<(Spec, Bytes)>) {
         let history = self.history.iter().cloned().collect();
-        self.persister.keep(State::new(self.slots.states(), history, self.denied.clone()), new);
+        let state = State::new(self.slots.states(), history, self.denied.clone());
+        self.persister.keep(state.with_prices(self.prices.prices.kept().cloned()), new);
     }
 
     /// Runs a job in the background.

@@ -1,6 +1,8 @@
 //! Saves what a restart needs, in the background: a stalled disk must delay neither a swap nor an operator. One write
 //! runs at a time; later changes go into the next one.
 
+use std::sync::Arc;
+
 use tokio::task::JoinHandle;
 
 use super::desired::Bytes;
@@ -14,6 +16,8 @@ pub(super) struct Persister {
     state: Option<State>,
     /// Components that may not be on the disk yet, including those being written.
     fresh: Vec<(Spec, Bytes)>,
+    /// The file of prices in force, by its digest.
+    prices: Option<(String, Arc<[u8]>)>,
     /// The write in progress.
     writing: Option<JoinHandle<Written>>,
     /// Whether the last write failed.
@@ -26,7 +30,7 @@ type Written = Result<Vec<Spec>, (std::io::Error, State)>;
 impl Persister {
     /// Saves to `store`. Without one it keeps components in memory, so that operators can at least roll back to them.
     pub(super) fn new(store: Option<Store>) -> Self {
-        Self { store, state: None, fresh: Vec::new(), writing: None, failing: false }
+        Self { store, state: None, fresh: Vec::new(), prices: None, writing: None, failing: false }
     }
 
     /// The store, if there is one.
@@ -43,6 +47,11 @@ impl Persister {
         drop(names);
         self.state = Some(state);
         self.begin();
+    }
+
+    /// Stores this file of prices with the next state.
+    pub(super) fn keep_prices(&mut self, digest: String, bytes: Arc<[u8]>) {
+        self.prices = Some((digest, bytes));
     }
 
     /// The bytes of a spec that may not be on the disk yet.
@@ -93,8 +102,8 @@ impl Persister {
         }
         let Some(store) = self.store.clone() else { return };
         let Some(state) = self.state.take() else { return };
-        let new = self.fresh.clone();
-        self.writing = Some(tokio::task::spawn_blocking(move || match write(&store, &state, &new) {
+        let (new, prices) = (self.fresh.clone(), self.prices.clone());
+        self.writing = Some(tokio::task::spawn_blocking(move || match write(&store, &state, &new, prices.as_ref()) {
             Ok(()) => Ok(new.into_iter().map(|(spec, _)| spec).collect()),
             Err(error) => Err((error, state)),
         }));
@@ -102,7 +111,15 @@ impl Persister {
 }
 
 /// Writes components before the state, so that everything a state names exists.
-fn write(store: &Store, state: &State, new: &[(Spec, Bytes)]) -> std::io::Result<()> {
+fn write(
+    store: &Store,
+    state: &State,
+    new: &[(Spec, Bytes)],
+    prices: Option<&(String, Arc<[u8]>)>,
+) -> std::io::Result<()> {
+    if let Some((digest, bytes)) = prices.filter(|(digest, _)| state.names().contains(&**digest)) {
+        store.put(digest, bytes)?;
+    }
     for (spec, bytes) in new {
         tracing::debug!(digest = spec.digest, "saving a component");
         store.put(&spec.digest, &bytes.component)?;

@@ -77,6 +77,7 @@ impl Control {
             })
         });
         let config = (self.config_refused.is_none(), self.config_since);
+        self.update_price_gauges();
         gauges::set_serving(&self.metrics, &self.serving.snapshot(), &last.collect::<Vec<_>>(), config);
     }
 

@@ -15,6 +15,7 @@ use super::desired;
 use super::desired::{Desired, Loaded};
 use super::models;
 use super::observed::{Files, Observed};
+use super::prices::{self, Look, Prices};
 use super::slots::SlotEntry;
 use crate::backend::Catalog;
 use crate::config::{Config, PolicyChoice};
@@ -32,6 +33,8 @@ pub(super) struct Reconciliation {
     /// The configuration that serves.
     pub(super) config: Arc<Config>,
     pub(super) catalog: Arc<Catalog>,
+    /// The prices in force.
+    pub(super) prices: Prices,
     pub(super) slots: BTreeMap<Slot, SlotView>,
     /// Identity of the last refused configuration.
     pub(super) refused: Option<String>,
@@ -59,6 +62,8 @@ pub(super) struct Reconciled {
     pub(super) config_serves: bool,
     /// The attempt at a new configuration, if there is one.
     pub(super) config: Option<Attempt>,
+    /// What the serving configuration desires of the prices; `None` if a new configuration says it, or nobody looked.
+    pub(super) prices: Option<Look>,
     /// The desired states by the serving configuration, without slots whose files are still changing.
     pub(super) desires: Vec<(Slot, Desired)>,
     /// Slots whose files were rewritten with the same content.
@@ -78,6 +83,8 @@ pub(super) struct Attempt {
 pub(super) struct Applicable {
     pub(super) config: Config,
     pub(super) catalog: Catalog,
+    /// What it desires of the prices, by which the catalog has its prices.
+    pub(super) prices: Look,
     pub(super) desires: Vec<(Slot, Desired)>,
     pub(super) loads: Vec<Admitted>,
 }
@@ -113,6 +120,7 @@ impl Reconciliation {
             unsettled: false,
             config_serves: false,
             config: None,
+            prices: None,
             desires: Vec::new(),
             touched: Vec::new(),
             loads: Vec::new(),
@@ -131,8 +139,10 @@ impl Reconciliation {
         }
         if !matches!(reconciled.config, Some(Attempt { outcome: Ok(_), .. })) {
             let config = Arc::clone(&self.config);
+            let prices = self.look_at_prices(&config).await;
             let looked = self.look(&config).await;
-            reconciled.unsettled |= looked.unsettled;
+            reconciled.unsettled |= looked.unsettled || matches!(prices, Look::Changing);
+            reconciled.prices = Some(prices);
             let wanted: Vec<(Slot, Spec)> = looked
                 .desires
                 .iter()
@@ -188,21 +198,38 @@ impl Reconciliation {
     /// Loads everything that a new configuration desires, or gives all reasons why it cannot be applied. `None` if
     /// it was refused before or a file is still changing.
     async fn attempt(&mut self, config: Config, unsettled: &mut bool) -> Option<Attempt> {
+        let prices = self.look_at_prices(&config).await;
         let looked = self.look(&config).await;
-        if looked.unsettled {
+        if looked.unsettled || matches!(prices, Look::Changing) {
             *unsettled = true;
             return None;
         }
+        let of_prices = match &prices {
+            Look::New(prices) => prices.kept().map_or("new", |kept| kept.digest.as_str()),
+            Look::Wrong { identity, .. } => identity,
+            Look::Same | Look::Changing => "same",
+        };
         let identity = looked.desires.iter().map(|(slot, desire)| match desire {
             Desired::Spec(spec) => format!("{slot} {}", spec.identity()),
             other => format!("{slot} {other:?}"),
         });
-        let identity = sha256(format!("{} {}", config.digest, identity.collect::<Vec<_>>().join(" ")).as_bytes());
+        let identity =
+            sha256(format!("{} {of_prices} {}", config.digest, identity.collect::<Vec<_>>().join(" ")).as_bytes());
         if self.refused.as_ref() == Some(&identity) {
             return None;
         }
         let mut reasons: Vec<String> = Vec::new();
-        let catalog = match Catalog::new(Some(&self.catalog), config.backends.clone(), config.models.clone()) {
+        let models = match &prices {
+            Look::New(prices) => prices.of(&config),
+            Look::Same | Look::Changing | Look::Wrong { .. } => self.prices.of(&config),
+        };
+        // If the file went bad before, its last good content stays in force; a new one must be good.
+        if let Look::Wrong { reason, .. } = &prices
+            && !self.prices.is_from(config.prices.file.as_deref())
+        {
+            reasons.push(format!("{}: {reason}", config.prices.place));
+        }
+        let catalog = match Catalog::new(Some(&self.catalog), config.backends.clone(), models) {
             Ok(catalog) => catalog,
             Err(reason) => return Some(Attempt { identity, outcome: Err(reason) }),
         };
@@ -253,8 +280,18 @@ impl Reconciliation {
         if !reasons.is_empty() {
             return Some(Attempt { identity, outcome: Err(reasons.join("\n")) });
         }
-        let applicable = Applicable { config, catalog, desires: looked.desires, loads };
+        let applicable = Applicable { config, catalog, prices, desires: looked.desires, loads };
         Some(Attempt { identity, outcome: Ok(Box::new(applicable)) })
+    }
+
+    /// Looks at what a configuration desires of the prices.
+    async fn look_at_prices(&mut self, config: &Config) -> Look {
+        let (config, current) = (config.clone(), self.prices.clone());
+        self.block(move |files| {
+            files.settle_for(config.reload.settle);
+            prices::look(files, &config, &current, false)
+        })
+        .await
     }
 
     /// Observes the files of all enabled slots.

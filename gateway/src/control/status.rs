@@ -32,6 +32,7 @@ impl Control {
                 refused: self.config_refused.as_ref().map(|(_, reason)| reason.clone()),
                 needs_restart: self.started.needs_restart(&self.config).into_iter().map(str::to_owned).collect(),
             },
+            prices: self.prices_status(),
             policies: slots.iter().map(|slot| self.policy_status(slot)).collect(),
             history: self.history.iter().rev().cloned().collect(),
         }

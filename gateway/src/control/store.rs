@@ -23,6 +23,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use serde::{Deserialize, Serialize};
 
+use super::prices::Kept;
 use crate::rollout::api::Event;
 use crate::rollout::slot::Slot;
 use crate::rollout::slot_state::SlotState;
@@ -61,17 +62,26 @@ pub(super) struct State {
     /// Names of policies that have denied a request without declaring that they can.
     #[serde(default)]
     pub(super) denied: BTreeSet<String>,
+    /// The file of prices that is in force.
+    #[serde(default)]
+    pub(super) prices: Option<Kept>,
 }
 
 impl State {
     /// A state in the current format.
     pub(super) fn new(places: BTreeMap<Slot, SlotState>, history: Vec<Event>, denied: BTreeSet<String>) -> Self {
-        Self { form: FORM, places, history, denied }
+        Self { form: FORM, places, history, denied, prices: None }
     }
 
-    /// Digests of all components and fixtures that the state names.
+    /// The same, with the file of prices that is in force.
+    pub(super) fn with_prices(self, prices: Option<Kept>) -> Self {
+        Self { prices, ..self }
+    }
+
+    /// Digests of all components and fixtures, and of the file of prices, that the state names.
     pub(super) fn names(&self) -> BTreeSet<&str> {
-        self.places.values().flat_map(SlotState::revisions).flat_map(|revision| revision.spec.blobs()).collect()
+        let blobs = self.places.values().flat_map(SlotState::revisions).flat_map(|revision| revision.spec.blobs());
+        blobs.chain(self.prices.iter().map(|kept| kept.digest.as_str())).collect()
     }
 }
 

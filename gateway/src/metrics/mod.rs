@@ -16,6 +16,7 @@ mod models;
 mod pairs;
 mod place;
 mod policies;
+mod prices;
 mod register;
 mod reloads;
 mod requests;
@@ -38,6 +39,7 @@ pub use models::{Endings, ModelMetrics, Totals};
 pub use place::PolicyLabels;
 use policies::Policies;
 pub use policies::{InSlot, PolicyMetrics};
+pub use prices::PriceCatalogue;
 use register::Families;
 pub use reloads::{LastReload, Reload};
 pub use requests::PINNED;
@@ -67,6 +69,7 @@ pub struct Metrics {
     policies: Policies,
     shadows: shadows::Shadows,
     reloads: reloads::Reloads,
+    prices: prices::Prices,
     log_lines_dropped: IntCounter,
     series_expected: IntGauge,
     // Held while gauges are updated, so that no scrape sees a partial update.
@@ -98,6 +101,7 @@ impl Metrics {
             policies: Policies::new(&mut families),
             shadows: shadows::Shadows::new(&mut families),
             reloads: reloads::Reloads::new(&mut families),
+            prices: prices::Prices::new(&mut families),
             log_lines_dropped: families.counter(
                 "api_gateway_log_lines_dropped_total",
                 "Log lines dropped because standard error did not take them.",

@@ -23,6 +23,7 @@ pub(super) struct Models {
     first_token_seconds: HistogramVec,
     tokens: IntCounterVec,
     estimated_tokens: IntCounterVec,
+    unpriced: IntCounterVec,
     unaccounted: IntCounterVec,
 }
 
@@ -38,6 +39,7 @@ pub struct ModelMetrics {
     // Input, output.
     tokens: [IntCounter; 2],
     estimated_tokens: [IntCounter; 2],
+    unpriced: IntCounter,
     unaccounted: [IntCounter; Unaccounted::ALL.len()],
 }
 
@@ -118,6 +120,11 @@ impl Models {
                 "Tokens that the gateway estimated, for calls whose backend reported no final count.",
                 &["model", "type"],
             ),
+            unpriced: families.counters(
+                "api_gateway_unpriced_calls_total",
+                "Calls of a model without a price. Nobody knows what they cost; they count as 0.",
+                &["model"],
+            ),
             unaccounted: families.counters(
                 "api_gateway_unaccounted_calls_total",
                 "Calls whose output nobody knows: the request was written, and neither usage nor output came back. \
@@ -139,6 +146,7 @@ impl Models {
             first_token_seconds: self.first_token_seconds.with_label_values(&[model]),
             tokens: types.map(|which| self.tokens.with_label_values(&[model, which])),
             estimated_tokens: types.map(|which| self.estimated_tokens.with_label_values(&[model, which])),
+            unpriced: self.unpriced.with_label_values(&[model]),
             unaccounted: Unaccounted::ALL.map(|reason| self.unaccounted.with_label_values(&[model, reason.as_str()])),
         }
     }
@@ -182,7 +190,11 @@ impl ModelMetrics {
             let series = if reported[which] { &self.tokens } else { &self.estimated_tokens };
             series[which].inc_by(tokens);
         }
-        let cost = price?.of(usage);
+        let Some(price) = price else {
+            self.unpriced.inc();
+            return None;
+        };
+        let cost = price.of(usage);
         self.cost.inc_by(cost.usd());
         Some(cost)
     }

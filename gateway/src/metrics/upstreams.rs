@@ -17,6 +17,7 @@ pub(super) struct Upstreams {
     connections: IntGaugeVec,
     calls: IntGaugeVec,
     priced: IntGaugeVec,
+    price_source: IntGaugeVec,
     breaker_state: IntGaugeVec,
     certificate_expiry: IntGaugeVec,
 }
@@ -44,6 +45,13 @@ impl Upstreams {
                 "1: the model has a price, or is local and therefore free. 0: its spend is unknown and counts as 0.",
                 &["model"],
             ),
+            price_source: families.gauges(
+                "api_gateway_model_price_source",
+                "1: where the price of the model is from: the catalogue has its name (exact), or has it as another name of a \
+                 model (alias), the configuration states it (override), the model is local and free (local), or it has none \
+                 (unpriced).",
+                &["model", "source"],
+            ),
             breaker_state: families.gauges(
                 "api_gateway_breaker_state",
                 "1: the current state of the circuit breaker of a model at its backend. A breaker is also half_open \
@@ -63,8 +71,9 @@ impl Upstreams {
     pub(super) fn read(&self, catalog: &Catalog, healthy: bool) {
         self.health.set(i64::from(healthy));
         let mut loaded = 0;
-        // A reload may take a certificate away.
+        // A reload may take a certificate away, or a price.
         self.certificate_expiry.reset();
+        self.price_source.reset();
         for backend in catalog.backends() {
             let up = backend.health().state() != HealthState::Down;
             self.up.with_label_values(&[&*backend.settings().name]).set(i64::from(up));
@@ -87,6 +96,7 @@ impl Upstreams {
         self.ollama_models_loaded.set(loaded);
         for live in catalog.models() {
             self.priced.with_label_values(&[&*live.model.name]).set(i64::from(live.model.price.is_some()));
+            self.price_source.with_label_values(&[&*live.model.name, live.model.priced.as_str()]).set(1);
             let is = live.breaker.state(Instant::now());
             for state in BreakerState::ALL {
                 let labels = [&*live.backend.settings().name, &*live.model.name, state.as_str()];

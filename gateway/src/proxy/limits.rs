@@ -181,6 +181,9 @@ impl Expected<'_> {
         let price = model.price;
         let own = || price.map_or(0, |price| price.of(&usage(output)).0);
         let cost = estimate.and_then(|estimate| estimate.cost).unwrap_or_else(own);
+        // A policy knows the rates of ordinary requests only. A long one may cost more.
+        let is_long = price.is_some_and(|price| *price.rates(self.input.into()) != price.rates);
+        let cost = if is_long { cost.max(own()) } else { cost };
         let worst = price.map_or(u64::MAX, |price| price.of(&usage(longest)).0.max(cost));
         let tokens = u64::from(self.input) + u64::from(output);
         Amount { tokens, money: reserved(cost, worst, self.snapshot.access.reserve) }

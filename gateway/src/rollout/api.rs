@@ -29,6 +29,9 @@ pub struct Status {
     pub oldest_draining_seconds: f64,
     /// The configuration.
     pub config: ConfigStatus,
+    /// The prices.
+    #[serde(default)]
+    pub prices: PricesStatus,
     /// Each slot that has, had, or is configured to have a policy.
     pub policies: Vec<PolicyStatus>,
     /// The last events, newest first, at most 50.
@@ -49,6 +52,25 @@ pub struct ConfigStatus {
     /// Keys whose configured value differs from the one in force, which only a restart changes.
     #[serde(default)]
     pub needs_restart: Vec<String>,
+}
+
+/// The catalogue of prices.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PricesStatus {
+    /// `file`, `builtin` or `none`.
+    pub origin: String,
+    /// Its file.
+    pub file: Option<String>,
+    /// The version of the catalogue in force.
+    pub version: Option<String>,
+    /// The day as of which its prices hold, as in `2026-11-29`.
+    pub date: Option<String>,
+    /// Since when it is in force.
+    pub since: UnixSeconds,
+    /// The models that have its prices.
+    pub models: Vec<String>,
+    /// Why the current file is not in force; null if it is.
+    pub refused: Option<String>,
 }
 
 /// One slot and its policy.

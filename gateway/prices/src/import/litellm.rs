@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rates::{self, INPUT, Names, OUTPUT, Stated};
+use super::rates::{self, CACHE_READ, INPUT, Names, OUTPUT, Stated};
 use super::{Found, Read};
 use crate::catalogue::Entry;
 use crate::node::Node;
@@ -17,6 +17,9 @@ const NAMES: Names = [
     "cache_creation_input_token_cost",
     "output_cost_per_reasoning_token",
 ];
+
+/// An older name of the price of cached input.
+const CACHE_HIT: &str = "input_cost_per_token_cache_hit";
 
 /// Kinds of models that have no output tokens.
 const NO_OUTPUT: [&str; 3] = ["embedding", "rerank", "moderation"];
@@ -33,6 +36,9 @@ fn entry(name: &str, node: &Node) -> Read {
     let members = node.table().ok_or_else(|| format!("it is {}, not an object", node.in_words()))?;
     let mut reasons = Vec::new();
     let mut ordinary = rates::stated(node, &NAMES, SCALE, &mut reasons)?;
+    if ordinary[CACHE_READ].is_none() {
+        ordinary[CACHE_READ] = rates::rate(node.get(CACHE_HIT), CACHE_HIT, SCALE, &mut reasons)?;
+    }
     let mode = node.get("mode").and_then(Node::text);
     if ordinary[INPUT].is_some() && ordinary[OUTPUT].is_none() && mode.is_some_and(|mode| NO_OUTPUT.contains(&mode)) {
         ordinary[OUTPUT] = Some(wasmgate_base::money::NanoDollars(0));
@@ -111,7 +117,8 @@ fn not_kept(members: &[(String, Node)]) -> Vec<&str> {
         Node::Null | Node::Bool(_) => true,
         Node::List(_) | Node::Table(_) => false,
     };
-    let known = |key: &str| NAMES.contains(&key) || band_of(key).is_some() || key == "tiered_pricing";
+    let known =
+        |key: &str| NAMES.contains(&key) || band_of(key).is_some() || [CACHE_HIT, "tiered_pricing"].contains(&key);
     let others = members.iter().filter(|(key, node)| {
         is_price(key) && !known(key) && !key.contains("batch") && !key.starts_with("supports_") && !is_zero(node)
     });

@@ -43,12 +43,18 @@ fn entry(name: &str, provider: &str, node: &Node) -> Read {
         ordinary[OUTPUT] = Some(wasmgate_base::money::NanoDollars(0));
     }
     let mut above: BTreeMap<u64, Stated> = BTreeMap::new();
-    if let Some(tiers) = cost.get("tiers") {
-        for tier in tiers.list().ok_or("its tiers are no list")? {
-            let tokens = tokens(tier).ok_or("a tier has no number of tokens")?;
-            above.insert(tokens, rates::stated(tier, &NAMES, SCALE, &mut reasons)?);
+    let tiers = cost.get("tiers").map_or(Some(&[][..]), Node::list).ok_or("its tiers are no list")?;
+    for tier in tiers {
+        let of = tier.get("tier").and_then(|tier| tier.get("type")).and_then(Node::text);
+        if let Some(other) = of.filter(|of| *of != "context") {
+            reasons.push(format!("not kept: the prices by {other}"));
+            continue;
         }
-    } else if let Some(long) = cost.get(LONG) {
+        let tokens = tokens(tier).ok_or("a tier has no number of tokens")?;
+        above.insert(tokens, rates::stated(tier, &NAMES, SCALE, &mut reasons)?);
+    }
+    // The older form repeats the newer one, where that is there.
+    if let Some(long) = cost.get(LONG).filter(|_| tiers.is_empty()) {
         above.insert(200_000, rates::stated(long, &NAMES, SCALE, &mut reasons)?);
     }
     let above: Vec<(u64, Stated)> = above.into_iter().collect();

@@ -14,6 +14,7 @@ pub(super) type Stated = [Option<NanoDollars>; 5];
 
 pub(super) const INPUT: usize = 0;
 pub(super) const OUTPUT: usize = 1;
+pub(super) const CACHE_READ: usize = 2;
 const KINDS: [&str; 5] = ["input", "output", "cached input", "input written to the cache", "thinking"];
 
 /// A price: a number or a text with one, in dollars for 10^(`scale` - 9) millionths of a million tokens; `None` if there is none.

@@ -31,6 +31,9 @@ const LITELLM: &str = r#"{
     "claude": {"input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05, "cache_creation_input_token_cost": 3.75e-06,
         "cache_creation_input_token_cost_above_1hr": 6e-06, "search_context_cost_per_query": {"high": 0.01},
         "input_cost_per_image": 0, "litellm_provider": "anthropic", "mode": "chat"},
+    "deepseek": {"input_cost_per_token": 2.8e-07, "input_cost_per_token_cache_hit": 2.8e-08, "output_cost_per_token": 4.2e-07,
+        "input_cost_per_token_priority": 0.0, "litellm_provider": "deepseek"},
+    "fast": {"input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06, "input_cost_per_token_above_272k_tokens_priority": 4e-06},
     "tiny": {"input_cost_per_token": 1.5e-16, "output_cost_per_token": 1e-06, "litellm_provider": "x"},
     "embed": {"input_cost_per_token": 2e-08, "litellm_provider": "openai", "mode": "embedding"},
     "dall-e": {"output_cost_per_image": 0.04, "mode": "image_generation"},
@@ -50,6 +53,8 @@ fn each_entry_of_litellm_is_exact_approximate_or_left_out_with_the_reason() {
         ("gemini/gemini-pro", "exact: "),
         ("dashscope/qwen", "exact: "),
         ("claude", "approximate: not kept: cache_creation_input_token_cost_above_1hr, search_context_cost_per_query"),
+        ("deepseek", "exact: "),
+        ("fast", "approximate: not kept: input_cost_per_token_above_272k_tokens_priority"),
         ("tiny", "approximate: input_cost_per_token is rounded to a nano-dollar for a million tokens"),
         ("embed", "exact: "),
         ("dall-e", "left out: it is not priced by tokens of input: output_cost_per_image"),
@@ -62,7 +67,7 @@ fn each_entry_of_litellm_is_exact_approximate_or_left_out_with_the_reason() {
     ] {
         assert_eq!(said(&imported, name), expected, "{name}");
     }
-    assert_eq!(imported.findings.len(), 13, "each entry has one, the sample none");
+    assert_eq!(imported.findings.len(), 15, "each entry has one, the sample none");
     let catalogue = &imported.catalogue;
     let price = |name: &str, tokens: u64| {
         let (entry, how) = catalogue.find(name, "openai").expect(name);
@@ -78,6 +83,7 @@ fn each_entry_of_litellm_is_exact_approximate_or_left_out_with_the_reason() {
     // The provider in front is not in the name that its clients send.
     assert_eq!(price("gemini-pro", 200_000), (Alias, [1250, 10_000, 310, 1250, 10_000]));
     assert_eq!(price("gemini-pro", 200_001), (Alias, [2500, 15_000, 625, 2500, 15_000]));
+    assert_eq!(price("deepseek", 0).1[2], 28);
     assert_eq!(price("qwen", 32_000).1[0], 1000);
     assert_eq!(price("qwen", 32_001).1[0], 2000);
     assert_eq!(price("embed", 0).1[1], 0);
@@ -90,6 +96,8 @@ fn each_entry_of_models_dev_is_exact_approximate_or_left_out_with_the_reason() {
         "openai": {"id": "openai", "models": {
             "gpt": {"id": "gpt", "cost": {"input": 2.5, "output": 10, "cache_read": 0.25, "cache_write": 3.125,
                 "tiers": [{"tier": {"size": 272000}, "input": 5, "output": "15", "cache_read": 0.5, "cache_write": 6.25}]}},
+            "both": {"cost": {"input": 1, "output": 2, "tiers": [{"input": 2, "output": 3, "tier": {"type": "context", "size": 200000}},
+                {"input": 9, "output": 9, "tier": {"type": "night", "size": 8}}], "context_over_200k": {"input": 2, "output": 3}}},
             "audio": {"cost": {"input": 1, "output": 2, "input_audio": 40}},
             "unknown": {"id": "unknown"},
             "fast": {"cost": {"input": 1, "output": 2}, "experimental": {"modes": {"fast": {"cost": {"input": 2}}, "pro": {}}}}
@@ -103,6 +111,7 @@ fn each_entry_of_models_dev_is_exact_approximate_or_left_out_with_the_reason() {
     for (name, expected) in [
         ("openai/gpt", "exact: "),
         ("openai/audio", "approximate: not kept: input_audio"),
+        ("openai/both", "approximate: not kept: the prices by night"),
         ("openai/unknown", "left out: it has no price"),
         ("openai/fast", "approximate: not kept: the prices of the modes fast"),
         (

@@ -20,8 +20,8 @@ use crate::accounts::ManagedAccounts;
 use crate::config::{Config, Token};
 use crate::rollout::analysis::AbortRules;
 use crate::rollout::api::{
-    Agreement, Checking, ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, Question, ReadsStatus,
-    Refusal, Status, VersionStatus,
+    Agreement, Checking, ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, PricesStatus, Question,
+    ReadsStatus, Refusal, Status, VersionStatus,
 };
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::stats::Counts;
@@ -315,6 +315,15 @@ fn status() -> Status {
             since: 1_750_000_000,
             refused: Some("no".into()),
             needs_restart: vec!["listen".into()],
+        },
+        prices: PricesStatus {
+            origin: "file".into(),
+            file: Some("prices.json".into()),
+            version: Some("2026-11-29".into()),
+            date: Some("2026-11-29".into()),
+            since: 1_750_000_000,
+            models: vec!["gpt".into()],
+            refused: None,
         },
         policies: vec![
             PolicyStatus { refused: Some(refusal(None)), ..policy("routing".parse().unwrap()) },

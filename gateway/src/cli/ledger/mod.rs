@@ -4,6 +4,7 @@
 
 mod export;
 mod filter;
+mod reprice;
 mod sum;
 
 use std::io::{self, Write};
@@ -16,6 +17,7 @@ use wasmgate_ledger::{Report, read, verify};
 
 use export::Format;
 use filter::Filter;
+use reprice::Reprice;
 use sum::By;
 
 /// See the module.
@@ -51,6 +53,13 @@ enum Verb {
         #[command(flatten)]
         filter: Filter,
     },
+    /// Report what the requests would have cost by other prices. What was billed stays as it is.
+    Reprice {
+        #[command(flatten)]
+        reprice: Reprice,
+        #[command(flatten)]
+        filter: Filter,
+    },
     /// Check that each line is complete and intact, and that snapshots have the sums of the lines that they cover.
     Verify,
 }
@@ -82,6 +91,19 @@ pub(crate) fn run(ledger: &Ledger) -> ExitCode {
             })
         }
         Verb::Export { format, filter } => export::export(&folder, *format, filter, &mut out),
+        Verb::Reprice { reprice, filter } => {
+            let read = ledger.config.as_deref().ok_or("expected --config FILE, whose models are priced".to_owned());
+            let read = read.and_then(|file| Config::read(Some(file)).map_err(|error| error.to_string()));
+            match read.and_then(|config| Ok((reprice.catalogue(&config)?, config))) {
+                Ok((catalogue, config)) => {
+                    reprice.run(&folder, &config, catalogue.as_ref(), |entry| filter.apply(entry), &mut out)
+                }
+                Err(message) => {
+                    eprintln!("wasmgate: {message}");
+                    return ExitCode::from(2);
+                }
+            }
+        }
         Verb::Verify => verify(&folder).map(|(report, found)| {
             wrong = found;
             let Report { entries, segments, open, .. } = report;
