@@ -181,7 +181,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::Unauthorized,

@@ -26,7 +26,7 @@ pub fn reserved(record: &Record, snapshot: &Snapshot, reservation: &Reservation)
         at: reservation.at(),
         request: record.id.clone(),
         group: snapshot.group(record.group)?.name.to_string(),
-        key: snapshot.access.accounts.keys()[record.key?].id.to_string(),
+        key: record.key.as_ref()?.id.to_string(),
         amount: wasmgate_ledger::Amount { tokens, money },
     })
 }
