@@ -364,6 +364,11 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# blocked = ", "blocked = ")
         .replace("# dir = ", "dir = ")
         .replace("# content = ", "content = ")
+        .replace("# exact = ", "exact = ")
+        .replace("# url = \"redis:", "url = \"redis:")
+        .replace("# password_env = ", "password_env = ")
+        // A password has one place.
+        .replace("# password_file = \"secrets/shared-state\"", "")
         .replace("# script = \"route.rhai\"", "");
     let uncommented = with_limits(&uncommented);
     let settings = |text: &str| text.lines().filter(|line| line.starts_with("# ") && line.contains(" = ")).count();
@@ -373,6 +378,7 @@ fn what_the_example_only_mentions_is_known_too() {
     let prices = r#"{"format": 1, "version": "1", "date": "2026-11-29", "models": {"phi": {"usd_per_million_tokens": {"input": 1, "output": "2.5"}}}}"#;
     let setup = setup.file("prices.json", prices.as_bytes());
     let setup = setup.file("company-ca.pem", Authority::new("test").pem().as_bytes()).variable("MODELS_TOKEN", "x");
+    let setup = setup.variable("SHARED_STATE_PASSWORD", "x");
     setup.variable("OPENAI_API_KEY", "sk-example").check().expect(0, &["3 backends"]);
 }
 

@@ -122,7 +122,8 @@ fn each_alert_on_the_gateways_series_outlives_the_gateway() {
 /// A gateway whose page has each metric that there is.
 fn full() -> (Gateway, Vec<Load>, Ollama) {
     let ollama = Ollama::start();
-    let gateway = mixed::setup(&ollama).start();
+    // A server that is not there has its metrics too.
+    let gateway = mixed::setup(&ollama).top("[shared]\nurl = \"redis://127.0.0.1:1\"").start();
     let load = mixed::traffic(&gateway);
     for metric in ["api_gateway_fallbacks_total", "api_gateway_policy_shadow_choices_total"] {
         until_slowly(metric, || gateway.metrics().find(metric, &[]));
