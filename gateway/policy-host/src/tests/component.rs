@@ -1,9 +1,12 @@
 //! Tests of loading a policy, of its pool and of its probes.
 
 use super::*;
+use crate::candidates::{Observation, Observed};
+use crate::contract::types::{Breaker, Budget, Health};
 use crate::limits::GivenLimits;
 use crate::limits::Isolation;
-use crate::samples::Sample;
+use crate::request::OwnedRequest;
+use crate::samples::{Answered, Estimate, Sample};
 use crate::stage::Stage;
 use crate::testing::{load, patient};
 
@@ -139,4 +142,48 @@ async fn a_policy_that_reads_no_prompt_does_the_same_work_for_any() {
         let (short, long) = (instructions(&policy, 300).await, instructions(&policy, 100_000).await);
         assert!(short > 100 && (short == long) == same, "{name}: {short} and {long}");
     }
+}
+
+/// Each number of a request and of a candidate arrives as itself: the host writes their records by hand.
+#[tokio::test]
+async fn every_number_arrives_where_it_belongs() {
+    let script = r#"fn route(request, candidates) {
+        let r = request;
+        // Samples at load: few have two candidates, and only one has a budget.
+        if r.budget == () { return pass(); }
+        let c = candidates[1];
+        let of_request = `${r.requested_model} ${r.prompt_tokens} ${r.max_tokens} ${r.streaming} ${r.tools} ${r.images} `
+            + `${r.structured_output} ${r.budget.limit} ${r.budget.left} ${r.hints}`;
+        let of_candidate = `${c.model} ${c.health} ${c.breaker} ${c.in_flight} ${c.time_left} ${c.latency} `
+            + `${c.time_to_first_token} ${c.tokens_per_second} ${c.estimated_cost} ${c.labels}`;
+        route_to(candidates, of_request + " | " + of_candidate)
+    }"#;
+    let policy = crate::testing::load_with("script", script, patient(), None).await.unwrap();
+    let mut sample = asked();
+    sample.request = OwnedRequest {
+        requested_model: "medium".into(),
+        prompt_tokens: 11,
+        max_tokens: Some(12),
+        streaming: true,
+        images: true,
+        budget: Some(Budget { limit: 1 << 40, left: 13 }),
+        tenant: Some("t".into()),
+        ..sample.request
+    };
+    let offer = &mut sample.candidates[1];
+    offer.facts.labels = vec![("quality".into(), "high".into())];
+    offer.now = Observation {
+        health: Health::Degraded,
+        breaker: Breaker::HalfOpen,
+        in_flight: 14,
+        observed: Some(Observed { latency: 15.5, time_to_first_token: Some(16.5), tokens_per_second: Some(17.5) }),
+    };
+    offer.time_left = 18.5;
+    offer.estimate = Estimate::Cost(19);
+    let Answered::Routing(Verdict::Route(decision)) = sample.ask(&policy, "x").await.unwrap() else {
+        panic!("it routes");
+    };
+    let expected = "medium 11 12 true false true false 1099511627776 13 #{} | medium degraded half-open 14 18.5 15.5 \
+                    16.5 17.5 19 #{\"quality\": \"high\"}";
+    assert_eq!(decision.reason, expected);
 }
