@@ -224,6 +224,8 @@ fn scripted() -> Backend {
         "generation": 7, "since": now - 4, "live_generations": 2, "oldest_draining_seconds": 12.3,
         "config": {"file": "wasmgate.toml", "digest": "e".repeat(64), "since": now - 7300, "refused": "no such key",
             "needs_restart": ["listen", "log.level"]},
+        "prices": {"origin": "file", "file": "prices.toml", "version": "2026-11", "date": "2026-11-01", "since": now - 7300,
+            "models": ["m"], "refused": "it loses the price of m"},
         "policies": [routing, canary], "history": history,
     });
     conforms("Status", &status);
@@ -276,6 +278,8 @@ fn the_list_is_a_table_with_refusals_below() {
         "configuration wasmgate.toml eeeeeeeeeeee, since 2 h ago",
         "  current file refused: no such key",
         "  pending until a restart: listen, log.level",
+        "prices 2026-11 of 2026-11-01 (prices.toml), for 1 models",
+        "  current file of prices refused: it loses the price of m",
         "  checking third.wasm ffffffffffff, for 1 min",
         "  in 600 s: 1 of 30 calls failed (aborts above 2 %), mean 0.250 ms (aborts above 5 ms),",
     ] {

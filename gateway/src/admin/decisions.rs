@@ -28,6 +28,9 @@ const LOOK_UPS: usize = 2;
 const LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1000;
 
+/// Finds the policy in a slot.
+pub type FindPolicy = Box<dyn Fn(&Slot) -> Option<LoadedPolicy> + Send + Sync>;
+
 /// The decision log, and the policies that can be asked about it.
 pub struct DecisionLog {
     /// Its folder.
@@ -35,7 +38,7 @@ pub struct DecisionLog {
     /// Waits until what was decided is written.
     pub flush: Box<dyn Fn() + Send + Sync>,
     /// Finds the policy in a slot.
-    pub policy: Box<dyn Fn(&Slot) -> Option<LoadedPolicy> + Send + Sync>,
+    pub policy: FindPolicy,
     /// Bounds look-ups.
     look_ups: Semaphore,
 }

@@ -25,7 +25,7 @@ pub(super) struct Persister {
 }
 
 /// The specs that a write stored, or its error with the state that it could not write.
-type Written = Result<Vec<Spec>, (std::io::Error, State)>;
+type Written = Result<Vec<Spec>, Box<(std::io::Error, State)>>;
 
 impl Persister {
     /// Saves to `store`. Without one it keeps components in memory, so that operators can at least roll back to them.
@@ -73,7 +73,8 @@ impl Persister {
                 self.begin();
             }
             // The gateway keeps serving; the next tick retries the write.
-            Ok(Err((error, state))) => {
+            Ok(Err(failed)) => {
+                let (error, state) = *failed;
                 self.state.get_or_insert(state);
                 self.failed(&error);
             }
@@ -105,7 +106,7 @@ impl Persister {
         let (new, prices) = (self.fresh.clone(), self.prices.clone());
         self.writing = Some(tokio::task::spawn_blocking(move || match write(&store, &state, &new, prices.as_ref()) {
             Ok(()) => Ok(new.into_iter().map(|(spec, _)| spec).collect()),
-            Err(error) => Err((error, state)),
+            Err(error) => Err(Box::new((error, state))),
         }));
     }
 }

@@ -46,7 +46,7 @@ fn set_limits(metrics: &Metrics, snapshot: &Snapshot) {
     let now = now();
     let limits = snapshot.groups.iter().zip(&snapshot.chains).flat_map(|(group, chain)| {
         let own = chain.own_standings(now).into_iter();
-        own.map(|(limit, standing, held)| LimitStanding { group: &*group.label, limit, standing, held })
+        own.map(|(limit, standing, held)| LimitStanding { group: &group.label, limit, standing, held })
     });
     metrics.set_limits_of_groups(limits, now);
 }
