@@ -58,6 +58,7 @@ mod readme;
 mod reads;
 mod real;
 mod reload;
+mod replay;
 mod routing;
 mod sandbox;
 mod scale;

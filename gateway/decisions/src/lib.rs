@@ -21,6 +21,7 @@ mod models;
 mod read;
 mod record;
 mod redact;
+pub mod replay;
 mod segment;
 mod time;
 mod write;

@@ -1,13 +1,15 @@
 //! `wasmgate policy`: for authors. The commands use the gateway's own code, so a gateway admits what passes here.
 //!
-//! Exit codes: 0 done; 1 fixtures were not met, or the machine did not allow it; 2 wrong usage, or the policy was
-//! refused or failed.
+//! Exit codes: 0 done; 1 fixtures were not met, a condition of a replay holds, or the machine did not allow it; 2 wrong usage,
+//! or the policy was refused or failed.
 
 mod bench;
 mod format;
 mod inspect;
 mod new;
 mod progress;
+mod replay;
+mod replayed;
 mod run;
 mod target;
 mod test;
@@ -95,6 +97,8 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Ask a policy again about the requests of a decision log, and show what it would change.
+    Replay(replay::Replay),
     /// Print all keys of fixture files.
     Fixtures,
     /// Print the contract between gateway and policies.
@@ -114,7 +118,7 @@ enum Failed {
     Refused(String),
     /// The machine did not allow it.
     Machine(String),
-    /// Fixtures were not met. Holds the report.
+    /// Fixtures were not met, or a condition of a replay holds. Holds the report.
     Unmet(String),
     /// As `Refused`, but holds a whole report for standard output.
     Told(String),
@@ -167,6 +171,7 @@ async fn perform(action: Action) -> Result<String, Failed> {
         Action::Bench { subject, asked, against, calls, json } => {
             bench::bench(&subject, &asked, against.as_deref(), calls as usize, json).await
         }
+        Action::Replay(replay) => replay::replay(&replay).await,
         Action::Fixtures => Ok(wasmgate_policy_host::fixtures::reference()),
         Action::Wit { major: 1 } => Ok(WIT_1.to_owned()),
         Action::Wit { .. } => Ok(WIT.to_owned()),

@@ -9,6 +9,11 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Does the work. If it takes longer than a second, prints `what`; on a terminal, with the seconds so far.
 pub(super) async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
+    counted(|| what.to_owned(), work).await
+}
+
+/// The same with a text that says how far the work is.
+pub(super) async fn counted<T>(what: impl Fn() -> String, work: impl Future<Output = T>) -> T {
     let began = Instant::now();
     let mut seconds = interval_at(began + SECOND, SECOND);
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -23,8 +28,8 @@ pub(super) async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
             done = &mut work => break done,
             _ = seconds.tick() => {
                 match (terminal, told) {
-                    (true, _) => tell(&format!("\r{what} … {} s", began.elapsed().as_secs())),
-                    (false, false) => tell(&format!("{what} …\n")),
+                    (true, _) => tell(&format!("\r{} … {} s", what(), began.elapsed().as_secs())),
+                    (false, false) => tell(&format!("{} …\n", what())),
                     (false, true) => {}
                 }
                 told = true;
@@ -32,7 +37,7 @@ pub(super) async fn shown<T>(what: &str, work: impl Future<Output = T>) -> T {
         }
     };
     if told {
-        let took = format!("{what}: {:.1} s\n", began.elapsed().as_secs_f64());
+        let took = format!("{}: {:.1} s\n", what(), began.elapsed().as_secs_f64());
         tell(&if terminal { format!("\r{took}") } else { took });
     }
     done

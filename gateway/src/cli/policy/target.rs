@@ -13,7 +13,7 @@ use wasmgate_policy_host::MAX_SETTING_BYTES;
 use wasmgate_policy_host::builtin;
 use wasmgate_policy_host::inspect::Inspection;
 use wasmgate_policy_host::script;
-use wasmgate_policy_host::{Fixtures, GivenLimits, Hook, Loader, LoaderOptions, Pace, Policy, Source};
+use wasmgate_policy_host::{Fixtures, GivenLimits, Hook, KnownModel, Loader, LoaderOptions, Pace, Policy, Source};
 
 use super::Failed;
 use super::format::bytes;
@@ -72,6 +72,16 @@ impl Subject {
     pub(super) fn sibling(&self, policy: &Path) -> Self {
         let (settings, limits) = (self.settings.clone(), self.limits.clone());
         Self { policy: policy.to_owned(), hook: self.hook, settings, limits }
+    }
+
+    /// The same for the hook that routes.
+    pub(super) fn routing(&self) -> Result<Self, Failed> {
+        if matches!(self.hook, Some(HookName::Cost)) {
+            return Err(Failed::Refused(
+                "--hook: expected routing; the decision log has what routing policies are asked".into(),
+            ));
+        }
+        Ok(Self { hook: Some(HookName::Routing), ..self.sibling(&self.policy) })
     }
 
     /// Default path of its fixtures.
@@ -162,8 +172,14 @@ impl Loaded {
 
     /// Loads the policy through all stages, like a gateway. `Err` is the refusal.
     pub(super) async fn load(&self, hook: Hook) -> Result<Policy, Failed> {
+        self.load_for(hook, None).await
+    }
+
+    /// The same, like a gateway with these models.
+    pub(super) async fn load_for(&self, hook: Hook, models: Option<&[KnownModel]>) -> Result<Policy, Failed> {
         let what = format!("compiling {} ({})", self.name, bytes(self.source.bytes.len()));
-        let load = Policy::load(&self.loader, &self.source, hook, &self.settings, &self.limits, None, Pace::Background);
+        let load =
+            Policy::load(&self.loader, &self.source, hook, &self.settings, &self.limits, models, Pace::Background);
         let loaded = super::quietly(progress::shown(&what, load)).await;
         loaded.map_err(|refusal| Failed::Refused(refusal.to_string()))
     }

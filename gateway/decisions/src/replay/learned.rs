@@ -1,0 +1,168 @@
+//! What a log measured of models: the output tokens of their answers and the seconds that their calls took, for inputs of about
+//! the same length.
+
+use std::collections::BTreeMap;
+
+use super::bootstrap::mean;
+use crate::record::Decision;
+
+/// With fewer records than this, nothing is said of a model.
+pub const LEAST: usize = 30;
+
+/// The input lengths, in tokens, at which buckets end.
+const ENDS: [u32; 6] = [64, 256, 1024, 4096, 16_384, 65_536];
+const BUCKETS: usize = ENDS.len() + 1;
+
+fn bucket(tokens: u32) -> usize {
+    ENDS.partition_point(|end| *end <= tokens)
+}
+
+/// What is gathered of a log, in any order.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    outputs: Samples,
+    seconds: Samples,
+}
+
+type Samples = BTreeMap<String, [Vec<f64>; BUCKETS]>;
+
+impl Gathered {
+    /// Notes what a request measured of the model that answered it.
+    pub fn note(&mut self, decision: &Decision) {
+        let outcome = &decision.outcome;
+        let Some(call) = outcome.calls.iter().find(|call| call.answered) else { return };
+        let bucket = bucket(decision.request.prompt_tokens);
+        let add = |samples: &mut Samples, value: f64| match samples.get_mut(&call.model) {
+            Some(of_model) => of_model[bucket].push(value),
+            None => samples.entry(call.model.clone()).or_default()[bucket].push(value),
+        };
+        add(&mut self.outputs, call.output_tokens as f64);
+        if let Some(seconds) = outcome.model_seconds {
+            add(&mut self.seconds, seconds);
+        }
+    }
+
+    /// Adds what was gathered elsewhere.
+    pub fn add(&mut self, other: Self) {
+        for (samples, others) in [(&mut self.outputs, other.outputs), (&mut self.seconds, other.seconds)] {
+            for (model, buckets) in others {
+                let of_model = samples.entry(model).or_default();
+                for (bucket, values) in of_model.iter_mut().zip(buckets) {
+                    bucket.extend(values);
+                }
+            }
+        }
+    }
+
+    /// What can be learned of it.
+    #[must_use]
+    pub fn learned(self) -> Evidence {
+        Evidence { outputs: Learned::of(self.outputs), seconds: Learned::of(self.seconds) }
+    }
+}
+
+/// What a log says of its models.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Output tokens of answers.
+    pub outputs: Learned,
+    /// What calls took, in seconds.
+    pub seconds: Learned,
+}
+
+/// One measured quantity, by model and length of the input.
+#[derive(Debug, Default)]
+pub struct Learned {
+    models: BTreeMap<String, Model>,
+    cells: Vec<Cell>,
+}
+
+#[derive(Debug)]
+struct Model {
+    /// All values of the model, as a cell; `None` if there are too few.
+    all: Option<usize>,
+    /// The cell of each bucket; `None` if it has too few.
+    buckets: [Option<usize>; BUCKETS],
+    records: usize,
+}
+
+/// Values that stand for each other.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) samples: Vec<f64>,
+    pub(super) mean: f64,
+}
+
+impl Learned {
+    fn of(samples: Samples) -> Self {
+        let mut learned = Self::default();
+        for (name, buckets) in samples {
+            let all = buckets.concat();
+            let records = all.len();
+            let model =
+                Model { all: learned.cell_of(all), buckets: buckets.map(|bucket| learned.cell_of(bucket)), records };
+            learned.models.insert(name, model);
+        }
+        learned
+    }
+
+    fn cell_of(&mut self, mut samples: Vec<f64>) -> Option<usize> {
+        if samples.len() < LEAST {
+            return None;
+        }
+        // The order in which threads read the log must not change an interval.
+        samples.sort_unstable_by(f64::total_cmp);
+        self.cells.push(Cell { mean: mean(&samples), samples });
+        Some(self.cells.len() - 1)
+    }
+
+    /// The values to expect of a model for an input of so many tokens: those of inputs of about that length, or all of the model
+    /// if there are too few of them; `None` if there are too few in all.
+    pub(super) fn cell(&self, model: &str, tokens: u32) -> Option<usize> {
+        let model = self.models.get(model)?;
+        model.buckets[bucket(tokens)].or(model.all)
+    }
+
+    pub(super) fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// Each model with the number of its records and all of its values; no values if there are too few.
+    pub fn models(&self) -> impl Iterator<Item = (&str, usize, Option<&[f64]>)> {
+        self.models.iter().map(|(name, model)| {
+            let samples = model.all.and_then(|cell| self.cells.get(cell)).map(|cell| &*cell.samples);
+            (name.as_str(), model.records, samples)
+        })
+    }
+
+    /// How many records there are of a model.
+    #[must_use]
+    pub fn records(&self, model: &str) -> usize {
+        self.models.get(model).map_or(0, |model| model.records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn learned(counts: &[(&str, u32, usize, f64)]) -> Learned {
+        let mut samples = Samples::new();
+        for &(model, tokens, count, value) in counts {
+            samples.entry(model.to_owned()).or_default()[bucket(tokens)].extend(vec![value; count]);
+        }
+        Learned::of(samples)
+    }
+
+    #[test]
+    fn values_come_from_inputs_of_about_the_same_length_if_there_are_enough() {
+        let learned = learned(&[("a", 10, 30, 100.0), ("a", 300, 29, 400.0), ("b", 10, 29, 1.0)]);
+        let mean = |model: &str, tokens| learned.cell(model, tokens).map(|cell| learned.cells()[cell].mean);
+        assert_eq!(mean("a", 63), Some(100.0));
+        // Too few of that length: all of the model.
+        let all = (30.0 * 100.0 + 29.0 * 400.0) / 59.0;
+        assert_eq!((mean("a", 300), mean("a", 1_000_000)), (Some(all), Some(all)));
+        assert_eq!((mean("b", 10), mean("c", 10)), (None, None));
+        assert_eq!((learned.records("b"), learned.records("c")), (29, 0));
+    }
+}

@@ -1,0 +1,22 @@
+//! What a policy would have changed: compares the answers of two policies to the requests of a log, and estimates what the other
+//! choices would have cost and taken. It estimates from what the log measured, with intervals, and gives no figure where the log
+//! measured too little. It says nothing about the quality of answers.
+//!
+//! This folder must not know: how a policy is asked, how the comparison is shown.
+
+mod answer;
+mod bootstrap;
+mod condition;
+mod learned;
+mod price;
+#[cfg(test)]
+mod sample;
+mod sums;
+mod tally;
+
+pub use answer::Answer;
+pub use bootstrap::{Figure, mean_figure};
+pub use condition::{Condition, Measure};
+pub use learned::{Evidence, Gathered, LEAST, Learned};
+pub use sums::{Compared, Comparison};
+pub use tally::{Case, Difference, LARGEST, Side, Tally};
