@@ -1,3 +1,5 @@
+//! Intervals contain what other choices then cost, and nothing differs without a change.
+
 use super::*;
 use crate::replay::learned::Gathered;
 use crate::replay::sample::answered;
@@ -32,9 +34,10 @@ fn the_interval_contains_what_the_other_choice_then_cost_in_most_trials() {
         let compared = comparison.compared(&learned, trial).unwrap();
         let truly = truly as f64 / MILLION;
         contained += usize::from((compared.after.low..=compared.after.high).contains(&truly));
+        assert!(compared.after.high - compared.after.low < 0.5 * compared.after.expected);
         assert_eq!((compared.records, compared.before.low), (400, compared.before.high));
     }
-    assert!((90..100).contains(&contained), "{contained} of 100");
+    assert!(contained >= 90, "{contained} of 100");
 }
 
 #[test]

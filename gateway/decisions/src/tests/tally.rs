@@ -1,3 +1,5 @@
+//! Tallies add up, keep the largest differences, and judge conditions only with evidence.
+
 use super::*;
 use crate::models::{ModelRow, RowPrice};
 use crate::replay::learned::Gathered;

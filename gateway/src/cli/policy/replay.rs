@@ -122,10 +122,14 @@ struct Log {
 
 impl Log {
     fn open(folder: &Path, range: std::ops::Range<Moment>) -> Result<Self, Failed> {
-        let segments = segments(folder).map_err(|error| {
-            let hint = "expected the folder of a decision log, `decisions.dir` of the configuration";
-            Failed::Refused(format!("{}: cannot be read: {}; {hint}", folder.display(), io_reason(&error)))
-        })?;
+        let refused = |found: &str| {
+            let expected = "expected the folder of a decision log, `decisions.dir` of the configuration";
+            Failed::Refused(format!("{}: {found}; {expected}", folder.display()))
+        };
+        let segments = segments(folder).map_err(|error| refused(&format!("cannot be read: {}", io_reason(&error))))?;
+        if segments.is_empty() {
+            return Err(refused("there is no decision log in it"));
+        }
         Ok(Self { folder: folder.to_owned(), segments, range })
     }
 
@@ -231,6 +235,11 @@ impl Asked {
         self.policies.iter().any(|policy| policy.reads().prompt != ReadsPrompt::None)
     }
 
+    /// How many calls of it may be in flight.
+    fn most_calls(&self) -> usize {
+        self.policies.iter().map(|policy| policy.limits().concurrent_calls).min().unwrap_or(1).max(1)
+    }
+
     fn version(&self) -> Version {
         let first = self.policies.first();
         Version {
@@ -319,7 +328,8 @@ impl Asking {
 
 /// Asks about all decisions of the log: one thread reads, and as many tasks ask as there are cores.
 async fn ask(asking: &Arc<Asking>, log: &Arc<Log>) -> Result<Tally, Failed> {
-    let tasks = threads();
+    let most = [Some(&asking.policy), asking.against.as_ref()].into_iter().flatten().map(Asked::most_calls).min();
+    let tasks = threads().min(most.unwrap_or(1));
     let (send, receive) = mpsc::channel::<Batch>(2 * tasks);
     let receive = Arc::new(Mutex::new(receive));
     let of = Arc::clone(log);
