@@ -19,6 +19,18 @@ const DEAR: &str = r#"
     input_usd_per_million_tokens = 10.0
     output_usd_per_million_tokens = 20.0
 "#;
+/// Models that no policy names in its defaults: the gateway makes the tiers of `complexity` from them.
+const UNNAMED: &str = r#"
+    [backends.sim]
+    kind = "sim"
+    [backends.sim.sim]
+    latency_ms = 0
+    tokens_per_second = inf
+    [models.small]
+    backend = "sim"
+    [models.large]
+    backend = "sim"
+"#;
 /// Chooses the dear model, without reading text.
 const DEAREST: &str = "// name: dearest\n// version: 1.0.0\n\
     fn route(request, candidates) {\n\
@@ -164,7 +176,7 @@ fn a_policy_that_reads_text_is_asked_only_where_the_text_was_kept() {
         [("none", 0, Some("text_not_kept")), ("redacted", 0, Some("text_not_whole")), ("full", 5, None)]
     {
         let setup = Gateway::setup().top(&format!("{LOG}content = \"{content}\"\n"));
-        let gateway = setup.routing("builtin = \"complexity\"").start();
+        let gateway = setup.routing("builtin = \"complexity\"").models(UNNAMED).start();
         for prompt in ["hello", "what is a heron?", "design and implement a class", "analyze it", "build a boat"] {
             let _ = gateway.chat(prompt).expect(200);
         }
