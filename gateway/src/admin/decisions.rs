@@ -29,7 +29,7 @@ const LIMIT: usize = 50;
 const MAX_LIMIT: usize = 1000;
 
 /// Finds the policy in a slot.
-pub type FindPolicy = Box<dyn Fn(&Slot) -> Option<LoadedPolicy> + Send + Sync>;
+pub(crate) type FindPolicy = Box<dyn Fn(&Slot) -> Option<LoadedPolicy> + Send + Sync>;
 
 /// The decision log, and the policies that can be asked about it.
 pub struct DecisionLog {
