@@ -203,7 +203,7 @@ fn each_token_is_billed_at_the_price_of_its_kind_and_of_the_inputs_length() {
     assert_eq!(calls[0]["price_version"], "one");
     let spent = f64::from(short + long) / 1e6;
     let metrics = gateway.metrics();
-    let left = metrics.value("api_gateway_group_limit_left", &[("group", "team"), ("limit", "usd")]);
+    let left = metrics.value("api_gateway_budget_left_usd", &[("group", "team")]);
     assert!((left - (5.0 - spent)).abs() < 1e-9, "{left}");
 
     // By other prices, the same tokens cost something else; the ledger stays as it is.
