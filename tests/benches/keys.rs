@@ -17,14 +17,15 @@ pub(super) fn all() {
     let (without, bytes_without);
     (gateway, without) = restarted(gateway);
     bytes_without = resident(&gateway);
-    let folder = std::fs::read_dir(gateway.path("kept")).unwrap().next().unwrap().unwrap().path();
+    let mut kept = std::fs::read_dir(gateway.path("kept")).expect("a state folder");
+    let folder = kept.next().expect("a gateway's folder").expect("a readable one").path();
     let mut log = Vec::with_capacity(200 << 20);
     for number in 0..KEYS {
         log.extend_from_slice(&Change::Key(key(number)).to_line());
     }
     gateway.sigterm();
     let _ = gateway.wait_exit();
-    std::fs::write(folder.join("accounts/changes.log"), &log).unwrap();
+    std::fs::write(folder.join("accounts/changes.log"), &log).expect("the log is written");
     gateway.start_again();
     let (gateway, with) = restarted(gateway);
     let bytes = resident(&gateway) - bytes_without;

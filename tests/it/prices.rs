@@ -150,7 +150,7 @@ fn usage(prompt: u64, cached: u64, written: u64, completion: u64, reasoning: u64
 /// Answers whose usage is that of the request's number.
 fn answers(usages: Vec<Value>) -> Backend {
     Backend::start(move |request| {
-        let usage = &usages[usize::try_from(request.number).unwrap_or(0).min(usages.len() - 1)];
+        let usage = &usages[request.number.min(usages.len() - 1)];
         Reply::json(
             200,
             &json!({"id": "c", "object": "chat.completion", "created": 1, "model": "m", "usage": usage,

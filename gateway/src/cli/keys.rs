@@ -145,7 +145,7 @@ pub(crate) fn run(keys: &Keys) -> ExitCode {
                 Verb::New { .. } | Verb::Rotate { .. } => {
                     let made: CreatedKey = read(&json)?;
                     if !keys.connection.json {
-                        eprint!("{}Nobody can show this key a second time:\n", table(&[made.status]));
+                        eprintln!("{}Nobody can show this key a second time:", table(&[made.status]));
                     }
                     made.key + "\n"
                 }
