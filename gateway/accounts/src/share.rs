@@ -6,7 +6,7 @@
 //! for each request, what it used beyond what it had reserved. What a gateway has borrowed and not used is idle money of the
 //! others: at most a slice for each gateway, and what its requests in flight hold.
 //!
-//! **Everything that is told is a total since the window began**, never a difference: what was borrowed, returned and used. So
+//! **Everything that a gateway reports is a total since the window began**, never a difference: what was borrowed, returned and used. So
 //! a message that is lost, repeated or late changes nothing, and a store that lost its memory learns it anew.
 
 use std::fmt;

@@ -180,7 +180,7 @@ fn a_line_that_is_cut_anywhere_is_never_read_as_whole() {
         let is_torn = length > 0 && bytes[length - 1] != b'\n';
         assert_eq!((report.torn, report.damaged), (u64::from(is_torn), 0), "cut at {length}");
     }
-    // The next process leaves the torn end away when it compresses, and goes on in a segment of its own.
+    // The next process leaves the torn end away when it compresses, and continues in a segment of its own.
     fs::write(cut.path().join(&name), &bytes[..bytes.len() - 1]).unwrap();
     let next = open(cut.path(), options());
     next.append((decision(id(at, 9), at, &table), table.clone()));
