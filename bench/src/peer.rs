@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::connection::Connection;
-use crate::process::{BESIDE, BOTH, MEASURED, Process, UserShare, program};
+use crate::process::{BOTH, MEASURED, OTHER, Process, UserShare, program};
 use crate::prompt::Prompt;
 use crate::settings::Settings;
 
@@ -35,7 +35,7 @@ pub(crate) struct Peer {
 impl Peer {
     /// The simulated model, on the core of the load.
     pub(crate) fn model() -> Result<Self, String> {
-        Self::start("the model", "bench-model", BESIDE, None, |address, _| Ok(vec![address.to_string()]))
+        Self::start("the model", "bench-model", OTHER, None, |address, _| Ok(vec![address.to_string()]))
     }
 
     /// The reference before `model`.

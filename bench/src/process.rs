@@ -10,7 +10,7 @@ pub(crate) const MEASURED: &str = "0";
 /// All that there are, for what has several threads. The load takes a part of the second.
 pub(crate) const BOTH: &str = "0,1";
 /// The core of the model and of the load.
-pub(crate) const BESIDE: &str = "1";
+pub(crate) const OTHER: &str = "1";
 
 /// A process; killed when dropped.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Drop for Process {
 
 /// Moves this process beside the model.
 pub(crate) fn pin_self() -> Result<(), String> {
-    let pinned = Command::new("taskset").args(["-cp", BESIDE, &std::process::id().to_string()]).output();
+    let pinned = Command::new("taskset").args(["-cp", OTHER, &std::process::id().to_string()]).output();
     match pinned {
         Ok(output) if output.status.success() => Ok(()),
         _ => {

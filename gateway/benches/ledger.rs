@@ -13,7 +13,7 @@ const GROUPS: u64 = 50;
 const END: Duration = Duration::from_secs(600);
 
 fn main() {
-    // Beside the build and not in a folder of temporary files, which may be in memory.
+    // In the build folder and not in a folder of temporary files, which may be in memory.
     let folder = std::env::current_exe().expect("a path").with_file_name("ledger-bench");
     let _ = std::fs::remove_dir_all(&folder);
     let (ledger, _) = Ledger::open(&folder, Options::default(), |_| ()).expect("a ledger");

@@ -1,5 +1,5 @@
 //! The ledger of this process: records go through a bounded queue to one thread, which writes what has come together (group
-//! commit). Nothing here waits for the disk but `flush`, and that not for longer than it is told.
+//! commit). Nothing here waits for the disk but `flush`, and that no longer than its caller allows.
 //!
 //! One process at a time writes to a folder: it holds the lock `lock` in it, which the kernel frees when the process ends. A
 //! second one, as in a rolling restart, reads along what the first one writes, keeps its own records in the queue and takes the

@@ -15,7 +15,7 @@ const GATEWAYS: &str = include_str!("gateways.lua");
 
 /// Commands that wait for an answer at a time; more wait to be sent, until their deadline.
 const IN_FLIGHT: usize = 1024;
-/// Limits that are told together.
+/// Limits that one message reports.
 const TOGETHER: usize = 512;
 /// How long a bucket stays after its window has ended and its leases are over.
 const KEPT: Duration = Duration::from_secs(60);
@@ -131,7 +131,7 @@ impl Link {
     /// Tells and asks what the claims say; the answers, in their order. `now`: the server's time, in seconds.
     ///
     /// # Errors
-    /// If there is no answer in time. Nothing is lost: totals are told anew.
+    /// If there is no answer in time. Nothing is lost: totals are reported again.
     pub async fn exchange(&self, speaker: &Speaker, claims: &[Claim], now: UnixSeconds) -> Result<Vec<Said>, Fault> {
         let mut said = Vec::with_capacity(claims.len());
         for claims in claims.chunks(TOGETHER) {
