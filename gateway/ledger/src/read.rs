@@ -127,7 +127,12 @@ impl Book {
 /// The newest snapshot that is intact, and what it covers.
 pub(crate) fn newest(folder: &Path, report: &mut Report) -> io::Result<(Position, Book)> {
     for snapshot in book::snapshots(folder)? {
-        let (bytes, book) = Book::load(&snapshot.path)?;
+        let (bytes, book) = match Book::load(&snapshot.path) {
+            Ok(loaded) => loaded,
+            // The process that writes has newer ones since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return newest(folder, report),
+            Err(error) => return Err(error),
+        };
         report.bytes += bytes;
         match book {
             Some(book) => return Ok((snapshot.at, book)),

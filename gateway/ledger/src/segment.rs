@@ -41,9 +41,13 @@ pub(crate) struct Found {
 }
 
 /// All segments by number. A folder that does not exist has none.
+///
+/// Another process may compress one meanwhile. A listing that was before the new name and came to the old one when it was gone has
+/// neither; one that begins after it has the new name, so that two listings together have every segment.
 pub(crate) fn list(folder: &Path) -> io::Result<BTreeMap<u64, Found>> {
     let mut found = BTreeMap::new();
-    for name in files::names(folder)? {
+    let names = files::names(folder)?;
+    for name in names.into_iter().chain(files::names(folder)?) {
         let number = |end: &str| name.strip_suffix(end).and_then(|number| number.parse::<u64>().ok());
         if let Some(number) = number(PLAIN) {
             found.insert(number, Found { plain: true });

@@ -179,6 +179,18 @@ fn closed_segments_are_compressed_and_read_as_before() {
 }
 
 #[test]
+fn a_reader_misses_no_segment_that_is_compressed_meanwhile() {
+    let folder = TempDir::new().expect("a folder");
+    let (ledger, ..) = open(folder.path(), small());
+    for number in 0..300 {
+        ledger.append(entry(number));
+        assert!(ledger.flush(LONG));
+        let (entries, report) = all(folder.path());
+        assert_eq!((entries.len() as u64, report.missing), (number + 1, 0));
+    }
+}
+
+#[test]
 fn old_segments_are_deleted_and_their_sums_stay() {
     for options in [Options { max_bytes: Some(3000), ..small() }, Options { max_age: Some(Duration::ZERO), ..small() }]
     {
