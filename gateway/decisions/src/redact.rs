@@ -37,18 +37,31 @@ const RANDOM_LENGTH: usize = 32;
 /// Numbers of this many digits are taken out: telephone, card and account numbers.
 const DIGITS: usize = 7;
 
-/// The text without what has the shape of a secret, an e-mail address, or a number of seven digits or more.
+/// What private keys begin and end with.
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+/// The longest name between the dashes, in bytes: what is searched, so that a text of many beginnings costs no more.
+const KEY_NAME: usize = 64;
+
+/// The text without what has the shape of a secret, an e-mail address, or a number of seven digits or more. The work grows with
+/// the length of the text, whatever is in it.
 #[must_use]
 pub fn redact(text: &str) -> String {
+    let text = without_keys(text);
     let mut out = String::with_capacity(text.len());
-    let mut rest = without_keys(text, &mut out);
+    let mut rest = &*text;
     while !rest.is_empty() {
         let end = rest.find(|c: char| !is_of_word(c)).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
-        out.push_str(&redact_word(word));
+        // A name in front of a value, as in KEY=value, is no part of the secret.
+        for (at, part) in word.split('=').enumerate() {
+            out.push_str(if at > 0 { "=" } else { "" });
+            push_part(part, &mut out);
+        }
         let gap = after.find(is_of_word).unwrap_or(after.len());
         out.push_str(&after[..gap]);
-        rest = without_keys(&after[gap..], &mut out);
+        rest = &after[gap..];
     }
     numbers(&out)
 }
@@ -58,32 +71,45 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '+' | '/' | '=' | '%')
 }
 
-/// Takes out a private key at the beginning of a text, and returns what follows it.
-fn without_keys<'a>(text: &'a str, out: &mut String) -> &'a str {
-    if !text.starts_with("-----BEGIN ") || !text.lines().next().is_some_and(|line| line.contains("PRIVATE KEY")) {
-        return text;
+/// The text without private keys in armour. One without an end reaches to the end of the text.
+fn without_keys(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begin) = rest.find(BEGIN) {
+        let (before, key) = rest.split_at(begin);
+        out.push_str(before);
+        if !name(&key[BEGIN.len()..]).contains("PRIVATE KEY") {
+            out.push_str(BEGIN);
+            rest = &key[BEGIN.len()..];
+            continue;
+        }
+        out.push_str(SECRET);
+        rest = key.find(END).map_or("", |end| {
+            let after = &key[end + END.len()..];
+            let line = name(after);
+            &after[line.find(DASHES).map_or(line.len(), |dashes| dashes + DASHES.len())..]
+        });
     }
-    out.push_str(SECRET);
-    let end = text.find("-----END ").and_then(|end| {
-        let line = text[end..].find('\n').map_or(text.len(), |line| end + line);
-        Some(line).filter(|line| *line > 0)
-    });
-    &text[end.unwrap_or(text.len())..]
+    out + rest
 }
 
-fn redact_word(word: &str) -> String {
-    // A name in front of a value, as in KEY=value, is no part of the secret.
-    if let Some((name, value)) = word.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty()) {
-        return format!("{}={}", redact_word(name), redact_word(value));
-    }
-    let trimmed = word.trim_end_matches(['.', '=']);
+/// The first line of a text, of at most `KEY_NAME` bytes.
+fn name(text: &str) -> &str {
+    let line = &text[..text.floor_char_boundary(KEY_NAME)];
+    line.lines().next().unwrap_or_default()
+}
+
+/// Appends a part of a word, or what stands in its place.
+fn push_part(part: &str, out: &mut String) {
+    let trimmed = part.trim_end_matches('.');
     if is_secret(trimmed) {
-        return word.replacen(trimmed, SECRET, 1);
+        out.push_str(SECRET);
+    } else if is_email(trimmed) {
+        out.push_str(EMAIL);
+    } else {
+        out.push_str(trimmed);
     }
-    if is_email(trimmed) {
-        return word.replacen(trimmed, EMAIL, 1);
-    }
-    word.to_owned()
+    out.push_str(&part[trimmed.len()..]);
 }
 
 fn is_secret(word: &str) -> bool {
@@ -152,8 +178,20 @@ mod tests {
             ("Größe: 12 €, naïve @ 5", "Größe: 12 €, naïve @ 5"),
             ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nb", "a\n[secret]\nb"),
             ("-----BEGIN PRIVATE KEY-----\nMIIE", "[secret]"),
+            ("KEY=-----BEGIN EC PRIVATE KEY-----\\nMHc/ab\\nCg==\\n-----END EC PRIVATE KEY-----\", b", "KEY=[secret]\", b"),
+            ("-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----"),
+            ("a==sk-abcdefghijklmnopqrstuv==", "a==[secret]=="),
         ] {
             assert_eq!(redact(text), redacted);
+        }
+    }
+
+    /// Each of these once took a stack, or a time, that grew with the square of the text.
+    #[test]
+    fn texts_of_a_mebibyte_that_repeat_what_is_searched_for_are_redacted() {
+        for part in ["a=", "=", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----END ", "a@", "1 ", "sk-", "/", "."] {
+            let text = part.repeat((1 << 20) / part.len());
+            assert!(redact(&text).len() <= text.len().max(SECRET.len()), "{part}");
         }
     }
 
