@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const NICE: i32 = 19;
 pub(crate) struct Archive {
     pub(crate) folder: PathBuf,
     pub(crate) options: Options,
+    /// Whether the log is closed: what is left to do waits for the next process.
+    pub(crate) stop: Arc<AtomicBool>,
     /// Nobody else writes to the folder while the thread works.
     pub(crate) _lock: Arc<File>,
 }
@@ -59,6 +62,11 @@ impl Archive {
         let retention = self.options.retention(stream);
         let mut failed = None;
         for segment in self.closed(stream, &active)? {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            // Compressing may be slower than writing. One segment may wait for it.
+            self.shrink(stream, retention.max_bytes.saturating_add(self.options.segment_bytes), &active, |_| true)?;
             match segment.begun.age(now) >= retention.max_age {
                 true => remove(&segment)?,
                 false if segment.compressed => {}
@@ -66,17 +74,28 @@ impl Archive {
                 false => failed = compress(&segment).err().or(failed),
             }
         }
-        // The segment that is written to counts too. One that was closed since is not deleted before it is compressed: it
-        // may fit then.
+        // One that was closed since is not deleted before it is compressed: it may fit then.
+        self.shrink(stream, retention.max_bytes, &active, |segment| segment.compressed || failed.is_some())?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Deletes the oldest closed segments while all have more bytes than this together. The one that is written to counts too.
+    fn shrink(
+        &self,
+        stream: Stream,
+        most: u64,
+        active: impl Fn() -> Option<Moment>,
+        may_go: impl Fn(&Segment) -> bool,
+    ) -> io::Result<()> {
         let mut total: u64 = segment::list(&self.folder, stream)?.iter().map(|segment| segment.bytes).sum();
-        for segment in self.closed(stream, &active)?.iter().filter(|segment| segment.compressed || failed.is_some()) {
-            if total <= retention.max_bytes {
+        for segment in self.closed(stream, active)?.iter().filter(|segment| may_go(segment)) {
+            if total <= most {
                 break;
             }
             remove(segment)?;
             total = total.saturating_sub(segment.bytes);
         }
-        failed.map_or(Ok(()), Err)
+        Ok(())
     }
 
     /// The segments that nobody writes to, oldest first.
@@ -100,9 +119,13 @@ fn remove(segment: &Segment) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the compressed segment, whole, before the other is deleted.
+/// Writes the compressed segment, whole, before the other is deleted. One that is gone needs nothing.
 fn compress(segment: &Segment) -> io::Result<()> {
-    let bytes = fs::read(&segment.path)?;
+    let bytes = match fs::read(&segment.path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
     // Behind the last line break lies what a process was writing when it was ended.
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     if whole > 0 {

@@ -24,15 +24,17 @@ const SEGMENTS: usize = 32;
 /// Most segments that one page reads; the next page reads on.
 const SEGMENTS_OF_PAGE: usize = 16;
 
-/// The segments that may have lines of a request, oldest first.
-fn segments_of(folder: &Path, stream: Stream, id: &str, within: Duration) -> io::Result<Vec<Segment>> {
+/// The segments that may have lines of a request, oldest first. Feedback may come at any time.
+fn segments_of(folder: &Path, stream: Stream, id: &str) -> io::Result<Vec<Segment>> {
     let Some(arrived) = arrival(id) else { return Ok(Vec::new()) };
     let mut segments = segment::list(folder, stream)?;
     // The last that was begun before it arrived, and those behind.
     let first = segments.iter().rposition(|segment| segment.begun <= arrived).unwrap_or(0);
     segments.drain(..first);
-    segments.retain(|segment| segment.begun.before(within) <= arrived);
-    segments.truncate(SEGMENTS);
+    if stream != Stream::Feedback {
+        segments.retain(|segment| segment.begun.before(LONGEST_REQUEST) <= arrived);
+        segments.truncate(SEGMENTS);
+    }
     Ok(segments)
 }
 
@@ -43,7 +45,7 @@ fn segments_of(folder: &Path, stream: Stream, id: &str, within: Duration) -> io:
 pub fn find(folder: &Path, id: &str) -> io::Result<Option<(Decision, Arc<ModelTable>)>> {
     let finder = Finder::new(id);
     let mut found = None;
-    for segment in segments_of(folder, Stream::Decisions, id, LONGEST_REQUEST)? {
+    for segment in segments_of(folder, Stream::Decisions, id)? {
         let wanted = |line: &[u8]| finder.find(line).is_some();
         let (_, stopped) = read_decisions(&segment, wanted, |decision, table| {
             if decision.id != id {
@@ -66,7 +68,7 @@ pub fn find(folder: &Path, id: &str) -> io::Result<Option<(Decision, Arc<ModelTa
 pub fn find_content(folder: &Path, id: &str) -> io::Result<Option<Content>> {
     let finder = Finder::new(id);
     let mut found = None;
-    for segment in segments_of(folder, Stream::Content, id, LONGEST_REQUEST)? {
+    for segment in segments_of(folder, Stream::Content, id)? {
         let wanted = |line: &[u8]| finder.find(line).is_some();
         let (_, stopped) = read_lines(&segment, CONTENT, wanted, |content: Content| {
             if content.id != id {
@@ -82,14 +84,15 @@ pub fn find_content(folder: &Path, id: &str) -> io::Result<Option<Content>> {
     Ok(found)
 }
 
-/// The feedback on a request, oldest first.
+/// The feedback on a request, oldest first. It may come at any time after the answer, so that all of it since is read: only
+/// operators ask for it.
 ///
 /// # Errors
 /// If a file cannot be read.
 pub fn find_feedback(folder: &Path, id: &str) -> io::Result<Vec<Feedback>> {
     let finder = Finder::new(id);
     let mut found = Vec::new();
-    for segment in segments_of(folder, Stream::Feedback, id, Duration::MAX)? {
+    for segment in segments_of(folder, Stream::Feedback, id)? {
         let wanted = |line: &[u8]| finder.find(line).is_some();
         read_lines(&segment, FEEDBACK, wanted, |feedback: Feedback| {
             if feedback.id == id {

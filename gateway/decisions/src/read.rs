@@ -205,12 +205,14 @@ fn lines(
     }
 }
 
-/// Opens a segment, which may have been compressed or deleted since the folder was read; `None` if it is gone.
+/// Opens a segment as it was when the folder was read: what is written to it since is left out, so that who reads it twice reads the
+/// same. It may have been compressed in the meantime, or deleted; `None` if it is gone.
 fn open(segment: &Segment) -> io::Result<Option<Box<dyn BufRead>>> {
     let compressed = Segment { path: segment.compressed_path(), compressed: true, ..segment.clone() };
     for of in [segment, &compressed] {
         match of.open() {
-            Ok(file) => return Ok(Some(file)),
+            Ok(file) if segment.compressed => return Ok(Some(file)),
+            Ok(file) => return Ok(Some(Box::new(file.take(segment.bytes)))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

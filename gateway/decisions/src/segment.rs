@@ -79,13 +79,25 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// The segments of a folder, oldest first. A folder that does not exist has none.
+///
+/// Another process may compress one meanwhile. A listing that was before the new name and came to the old one when it was gone has
+/// neither; one that begins after it has the new name, so that two listings together have every segment.
 pub(crate) fn list(folder: &Path, stream: Stream) -> io::Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    add_listed(folder, stream, &mut segments)?;
+    add_listed(folder, stream, &mut segments)?;
+    // While a segment is compressed there may be both for a moment: the one that is not compressed is whole.
+    segments.sort_by_key(|segment| (segment.begun, segment.compressed));
+    segments.dedup_by_key(|segment| segment.begun);
+    Ok(segments)
+}
+
+fn add_listed(folder: &Path, stream: Stream, segments: &mut Vec<Segment>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let mut segments = Vec::new();
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
@@ -96,14 +108,15 @@ pub(crate) fn list(folder: &Path, stream: Stream) -> io::Result<Vec<Segment>> {
             (None, None) => continue,
         };
         let Some(begun) = Moment::of_name(time) else { continue };
-        // One that was deleted since is none.
-        let Ok(metadata) = entry.metadata() else { continue };
+        let metadata = match entry.metadata() {
+            Ok(metadata) => metadata,
+            // It was deleted since, or compressed: then the next listing has it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
         segments.push(Segment { begun, path: entry.path(), compressed, bytes: metadata.len() });
     }
-    // While a segment is compressed there may be both for a moment: the one that is not compressed is whole.
-    segments.sort_by_key(|segment| (segment.begun, segment.compressed));
-    segments.dedup_by_key(|segment| segment.begun);
-    Ok(segments)
+    Ok(())
 }
 
 /// Makes a new segment, begun at `now` or, if there is one of that moment, at the next that is free. `announce` gets that moment

@@ -6,7 +6,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, channel, sync_channel};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -28,6 +28,8 @@ const QUEUE: usize = 1 << 14;
 const GATHER: Duration = Duration::from_millis(20);
 /// Bytes after which a batch is written, although more waits.
 const BATCH: usize = 1 << 20;
+/// The longest time that the end of a log waits for its threads.
+const END: Duration = Duration::from_secs(5);
 
 /// How a log is written and kept.
 #[derive(Debug, Clone, Copy)]
@@ -83,11 +85,13 @@ impl Options {
     }
 }
 
-/// A log that this process writes to. When it is dropped, what waits is written and synced.
+/// A log that this process writes to. When it is dropped, what waits is written and synced, unless the disk takes longer than five
+/// seconds.
 #[derive(Debug)]
 pub struct Log<E> {
     queue: Option<SyncSender<Message<E>>>,
     threads: Vec<JoinHandle<()>>,
+    stop: Arc<AtomicBool>,
     status: Arc<Status>,
 }
 
@@ -158,7 +162,8 @@ impl<E: Send + 'static> Log<E> {
             _lock: Arc::clone(&lock),
         };
         let (queue, entries) = sync_channel(QUEUE);
-        let keeper = Archive { folder: folder.to_owned(), options, _lock: lock };
+        let stop = Arc::new(AtomicBool::new(false));
+        let keeper = Archive { folder: folder.to_owned(), options, stop: Arc::clone(&stop), _lock: lock };
         let archiver = std::thread::Builder::new().name("decisions-zstd".to_owned()).spawn(move || {
             let active = |stream: Stream| match active[stream as usize].load(Ordering::Acquire) {
                 0 => None,
@@ -170,7 +175,7 @@ impl<E: Send + 'static> Log<E> {
         })?;
         let writer =
             std::thread::Builder::new().name("decisions".to_owned()).spawn(move || lines.run(&entries, write))?;
-        Ok(Some(Self { queue: Some(queue), threads: vec![writer, archiver], status }))
+        Ok(Some(Self { queue: Some(queue), threads: vec![writer, archiver], stop, status }))
     }
 
     /// Hands an entry to the thread. It never waits: if the queue is full, the entry is dropped and counted. Returns whether it
@@ -209,10 +214,12 @@ impl<E: Send + 'static> Log<E> {
 
 impl<E> Drop for Log<E> {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
         self.queue = None;
-        for thread in self.threads.drain(..) {
-            // They panic nowhere; if one did, there is nothing left to write with.
-            let _ = thread.join();
+        let until = Instant::now() + END;
+        // One that a disk holds up ends with the process. They panic nowhere; if one did, there is nothing left to write with.
+        while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -337,16 +344,18 @@ impl Lines {
     }
 
     fn run<E>(mut self, messages: &Receiver<Message<E>>, mut write: impl FnMut(E, &mut Self)) {
+        let mut is_behind = false;
         loop {
             let mut next = match messages.recv_timeout(self.shared.options.segment_age) {
                 Ok(message) => Some(message),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
-            if matches!(next, Some(Message::Entry(_))) {
+            if matches!(next, Some(Message::Entry(_))) && !is_behind {
                 std::thread::sleep(GATHER);
             }
-            let mut flushed = None;
+            let (mut flushed, since) = (None, Instant::now());
+            is_behind = false;
             while let Some(message) = next {
                 match message {
                     Message::Entry(entry) => write(entry, &mut self),
@@ -354,6 +363,11 @@ impl Lines {
                         flushed = Some(done);
                         break;
                     }
+                }
+                // What is in a batch is lost if the process is killed.
+                is_behind = since.elapsed() >= GATHER;
+                if is_behind {
+                    break;
                 }
                 next = messages.try_recv().ok();
             }
@@ -434,7 +448,7 @@ impl Writer {
                 (shared.options.report)(&error);
             }
             shared.active[self.stream as usize].store(0, Ordering::Release);
-            // At the end of the process nobody receives it: the next one does that work.
+            // At the end of the process nobody acts on it: the next one does that work.
             let _ = shared.archive.send(Closed);
         }
     }

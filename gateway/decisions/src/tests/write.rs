@@ -156,6 +156,19 @@ fn what_is_written_is_read_in_order_from_segments_that_are_readable_alone() {
 }
 
 #[test]
+fn a_reader_misses_no_segment_that_is_compressed_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = Moment::now().0;
+    let table = table(&["a"]);
+    let log = open(folder.path(), Options { segment_bytes: 2048, ..options() });
+    for number in 0..200 {
+        assert!(log.append((decision(id(at, number), at, &table), table.clone())));
+        log.flush(Duration::from_secs(60));
+        assert_eq!(ids(folder.path()).0.len() as u64, number + 1);
+    }
+}
+
+#[test]
 fn a_line_that_is_cut_anywhere_is_never_read_as_whole() {
     let folder = tempfile::tempdir().unwrap();
     let at = Moment::now().0;
