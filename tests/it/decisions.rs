@@ -434,3 +434,24 @@ fn the_queries_of_the_readme_run_on_it() {
     assert_eq!(answers[1][0]["requests"], 4, "{answers:?}");
     assert!(answers[2][0]["usd"].as_f64().is_some(), "{answers:?}");
 }
+
+#[test]
+fn feedback_on_ids_that_are_nowhere_holds_up_no_chat() {
+    // More than wait to be joined, and far fewer than are sent.
+    let gateway = logging().server("max_in_flight = 24").start();
+    let answer = gateway.chat("hello").expect(200);
+    wait_written(&gateway, 1.0);
+    let id = answer.header("x-wasmgate-request-id").replace(|c: char| c.is_ascii_digit(), "7");
+    std::thread::scope(|scope| {
+        let say = || gateway.post("/v1/feedback", &json!({"request_id": id, "score": 1}));
+        let senders: Vec<_> = (0..8).map(|_| scope.spawn(move || (0..40).map(|_| say()).collect::<Vec<_>>())).collect();
+        let many: Vec<_> = (0..56).map(|_| scope.spawn(say)).collect();
+        let sequences = senders.into_iter().flat_map(|sender| sender.join().unwrap());
+        let alone = many.into_iter().map(|sender| sender.join().unwrap());
+        for answer in sequences.chain(alone) {
+            let is_busy = answer.status() == 503 && answer.text().contains("too much feedback waits");
+            assert!(answer.status() == 404 || is_busy, "{} {}", answer.status(), answer.text());
+        }
+    });
+    let _ = gateway.chat("hello").expect(200);
+}

@@ -3,13 +3,13 @@
 //!
 //! This module must not know: what the feedback is used for.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::body::ResponseBody;
 use super::in_flight::InFlight;
@@ -24,6 +24,8 @@ use wasmgate_dialect::Dialect;
 
 /// Look-ups in the decision log at a time: each reads files.
 const LOOK_UPS: usize = 2;
+/// Requests that may wait for one. More are refused at once: whoever sends ids that are nowhere must not hold the permits of chats.
+const WAITING: usize = 16;
 /// Longest source, in bytes.
 const MAX_SOURCE_BYTES: usize = 128;
 /// The source of feedback that names none.
@@ -77,12 +79,12 @@ async fn steps(in_flight: &mut InFlight, headers: &HeaderMap, body: &mut Unread)
     }
     let group = in_flight.group().map(|group| group.name.to_string());
     let feedback = Feedback { id: said.request_id, time: Moment::now(), group, score: said.score, source };
+    let permits = permits().await?;
     // The thread's tasks must not wait for the disk.
     let joined = tokio::task::spawn_blocking({
         let gateway = Arc::clone(&gateway);
-        let permit = permit().await;
         move || {
-            let _permit = permit;
+            let _permits = permits;
             gateway.decisions.as_ref().map(|decisions| join(decisions, feedback))
         }
     });
@@ -90,21 +92,21 @@ async fn steps(in_flight: &mut InFlight, headers: &HeaderMap, body: &mut Unread)
 }
 
 /// The right to look a decision up.
-async fn permit() -> Option<tokio::sync::SemaphorePermit<'static>> {
-    static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(LOOK_UPS));
+async fn permits() -> Result<[SemaphorePermit<'static>; 2], Failure> {
+    static WAITERS: Semaphore = Semaphore::const_new(LOOK_UPS + WAITING);
+    static LOOKS: Semaphore = Semaphore::const_new(LOOK_UPS);
+    let busy = "too much feedback waits to be joined to its decisions; retry shortly";
+    let waiter = WAITERS.try_acquire().map_err(|_| Failure::new(Kind::Overloaded, busy))?;
     // Nobody closes it.
-    PERMITS.acquire().await.ok()
+    let look = LOOKS.acquire().await.map_err(|_| Failure::new(Kind::Overloaded, busy))?;
+    Ok([waiter, look])
 }
 
 fn join(decisions: &Decisions, feedback: Feedback) -> Result<(), Failure> {
-    let look = || find(decisions.folder(), &feedback.id);
-    let unread = |error| Failure::new(Kind::Overloaded, "the decision log cannot be read").with_detail(error);
-    let mut found = look().map_err(unread)?;
-    if found.is_none() {
-        // It may wait to be written.
-        decisions.flush();
-        found = look().map_err(unread)?;
-    }
+    // It may wait to be written.
+    decisions.flush();
+    let found = find(decisions.folder(), &feedback.id)
+        .map_err(|error| Failure::new(Kind::Overloaded, "the decision log cannot be read").with_detail(error))?;
     if found.is_none_or(|(decision, _)| decision.group != feedback.group) {
         let message = "there is no answer of that id in the decision log, or it is of another group";
         return Err(Failure::new(Kind::UnknownResponse, message));
