@@ -16,8 +16,6 @@ pub(super) struct OnWake<F> {
     signal: Arc<Signal>,
     /// What wakes the future.
     waker: Waker,
-    /// The task that polled it last.
-    task: Option<Waker>,
 }
 
 struct Signal {
@@ -40,7 +38,7 @@ impl<F: Future + Unpin> OnWake<F> {
     pub(super) fn new(future: F) -> Self {
         // It begins as woken: its first poll is what makes it wait.
         let signal = Arc::new(Signal { woken: AtomicBool::new(true), task: AtomicWaker::new() });
-        Self { future, waker: Waker::from(Arc::clone(&signal)), signal, task: None }
+        Self { future, waker: Waker::from(Arc::clone(&signal)), signal }
     }
 }
 
@@ -49,13 +47,9 @@ impl<F: Future + Unpin> Future for OnWake<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
-        let is_same = this.task.as_ref().is_some_and(|task| task.will_wake(context.waker()));
-        if is_same && !this.signal.woken.load(Ordering::Acquire) {
-            return Poll::Pending;
-        }
-        // Before the look at `woken`: a wake after that look finds the task. A wake takes the task that is registered.
+        // Each time, for a wake takes the task that is registered; and before the look at `woken`, so that a wake after that look
+        // finds the task.
         this.signal.task.register(context.waker());
-        this.task = Some(context.waker().clone());
         if !this.signal.woken.swap(false, Ordering::AcqRel) {
             return Poll::Pending;
         }
