@@ -3,8 +3,10 @@
 use std::ops::ControlFlow;
 
 use serde_json::{Value, json};
+use wasmgate_accounts::KeyHash;
 use wasmgate_tests::backend::{Backend, Reply};
 use wasmgate_tests::gateway::{Gateway, run};
+use wasmgate_tests::http::request;
 use wasmgate_tests::process::Exit;
 use wasmgate_tests::wire::{Dialect, Usage, ask};
 
@@ -35,6 +37,12 @@ const UNNAMED: &str = r#"
 const DEAREST: &str = "// name: dearest\n// version: 1.0.0\n\
     fn route(request, candidates) {\n\
         route_to(prefer(candidates, |candidate| candidate.model == \"dear\"), \"the dear one\")\n\
+    }\n";
+
+/// Ranks all models, the one that costs first.
+const CLOUD: &str = "// name: cloud\n// version: 1.0.0\n\
+    fn route(request, candidates) {\n\
+        route_to(prefer(candidates, |candidate| candidate.model == \"claude-sonnet\"), \"the dear one\")\n\
     }\n";
 
 /// A gateway whose log has decisions of `cheapest-healthy`: `free` that it made, then `named` for which clients named `dear`. All
@@ -192,4 +200,25 @@ fn a_policy_that_reads_text_is_asked_only_where_the_text_was_kept() {
         assert_eq!(all["not_askable"], reason.map_or(json!({}), |reason| json!({reason: 5})));
         assert_eq!(all["policy"]["reads_text"], true);
     }
+}
+
+#[test]
+fn what_a_spent_budget_chose_is_not_taken_for_the_policys_choice() {
+    let hash = KeyHash::of(b"wg-acme-0123456789");
+    let groups = format!(
+        "[groups.acme]\nlimits.usd_total = 0\nwhen_spent = \"local-only\"\n[keys.acme]\ngroup = \"acme\"\nsha256 = \"{hash}\"\n"
+    );
+    let setup = Gateway::setup().top(&format!("{LOG}{groups}")).file("dearest.rhai", CLOUD.as_bytes());
+    let gateway = setup.routing("file = \"dearest.rhai\"").start();
+    let headers = [("content-type", "application/json"), ("x-api-key", "wg-acme-0123456789")];
+    for _ in 0..3 {
+        let asked = ask(PATH, "auto", "hello", false).to_string();
+        let answer = gateway.send(request("POST", PATH, &headers, asked.as_bytes())).expect(200);
+        assert_eq!(answer.header("x-wasmgate-model"), "tinyllama");
+    }
+    wait_written(&gateway, 3);
+    let exit = replay(&gateway, gateway.path("dearest.rhai").to_str().unwrap(), &["--json"]);
+    exit.expect(0, &[]);
+    let all = found(&exit);
+    assert_eq!((&all["asked"], &all["not_askable"]), (&json!(0), &json!({"overridden": 3})), "{all:#}");
 }

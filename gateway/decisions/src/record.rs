@@ -265,6 +265,13 @@ pub struct Outcome {
     pub seconds: f64,
 }
 
+impl Outcome {
+    /// Whether the client got a whole answer.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.ending == "finished"
+    }
+}
+
 /// What a cost rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

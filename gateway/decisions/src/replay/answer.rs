@@ -25,6 +25,13 @@ impl Answer {
         Self::made(decision, decision.verdict.clone(), failure)
     }
 
+    /// Whether the gateway chose in the policy's place: a spent budget left only local models, or the conversation has its model.
+    /// What it would have made of another ranking is not known.
+    #[must_use]
+    pub fn is_overridden(decision: &Decision) -> bool {
+        decision.chosen.is_some() && !decision.explored && Self::logged(decision).choice != decision.chosen
+    }
+
     /// What a policy answered now. If it fails, the default decides, as with `on_failure = "default-decision"`.
     #[must_use]
     pub fn of(
@@ -100,6 +107,11 @@ mod tests {
         let denial = host::Denial { code: "no".to_owned(), reason: "no".to_owned() };
         assert_eq!(choice(&decision, host::Verdict::Deny(denial)), None);
         "auto".clone_into(&mut decision.request.requested);
+        assert!(!Answer::is_overridden(&decision));
+        decision.chosen = Some("other".to_owned());
+        assert!(Answer::is_overridden(&decision));
+        decision.chosen = None;
+        assert!(!Answer::is_overridden(&decision));
         "open".clone_into(&mut decision.candidates[0].breaker);
         assert_eq!(choice(&decision, host::Verdict::Pass).as_deref(), Some("other"));
     }

@@ -27,10 +27,10 @@ pub struct Gathered {
 type Samples = BTreeMap<String, [Vec<f64>; BUCKETS]>;
 
 impl Gathered {
-    /// Notes what a request measured of the model that answered it.
+    /// Notes what a request measured of the model that answered it. An answer that is not whole says nothing of its length.
     pub fn note(&mut self, decision: &Decision) {
         let outcome = &decision.outcome;
-        let Some(call) = outcome.calls.iter().find(|call| call.answered) else { return };
+        let Some(call) = outcome.calls.iter().find(|call| call.answered && outcome.is_finished()) else { return };
         let bucket = bucket(decision.request.prompt_tokens);
         let add = |samples: &mut Samples, value: f64| match samples.get_mut(&call.model) {
             Some(of_model) => of_model[bucket].push(value),

@@ -13,6 +13,8 @@ const SECOND: u64 = 1_000_000;
 pub(super) enum NoCost {
     /// No call was billed, so that the tokens of the request are not known.
     NoTokens,
+    /// The answer is not whole: what was billed of it does not compare with a whole answer of another model.
+    NotWhole,
     /// The model has no price.
     NoPrice(String),
     /// The model has too few records to say how long its answers are.
@@ -43,6 +45,9 @@ pub(super) fn cost(
         let cost = call.cost.ok_or_else(|| NoCost::NoPrice(model.to_owned()))?;
         return Ok(Amount::known(u128::from(cost) * million));
     }
+    if !outcome.is_finished() {
+        return Err(NoCost::NotWhole);
+    }
     let price = table.position(model).and_then(|position| table.rows()[position].price);
     let price = price.ok_or_else(|| NoCost::NoPrice(model.to_owned()))?;
     // Another model's prompt cache does not hold what this one's held.
@@ -54,9 +59,14 @@ pub(super) fn cost(
 /// How long a choice takes to answer, in millionths of seconds; `None` if the log does not say.
 pub(super) fn seconds(decision: &Decision, choice: Option<&str>, seconds: &Learned) -> Option<Amount> {
     let (model, outcome) = (choice?, &decision.outcome);
-    let answered = outcome.calls.iter().find(|call| call.answered)?;
+    let answered = outcome.calls.iter().find(|call| call.answered).filter(|_| outcome.is_finished())?;
+    let measured = |seconds: f64| Amount::known((seconds * SECOND as f64).round() as u128);
+    // What was chosen has taken all that was tried: also what failed before a fallback answered.
+    if Some(model) == decision.chosen.as_deref() && !outcome.attempts.is_empty() {
+        return Some(measured(outcome.seconds));
+    }
     if Some(model) == decision.chosen.as_deref() || model == answered.model {
-        return outcome.model_seconds.map(|measured| Amount::known((measured * SECOND as f64).round() as u128));
+        return outcome.model_seconds.map(measured);
     }
     let cell = seconds.cell(model, decision.request.prompt_tokens)?;
     Some(Amount { known: 0, expected: Some((cell, SECOND)) })
@@ -67,6 +77,7 @@ impl NoCost {
     pub(super) fn in_words(&self) -> (String, Option<&str>) {
         match self {
             Self::NoTokens => ("no call was billed".to_owned(), None),
+            Self::NotWhole => ("the answer is not whole".to_owned(), None),
             Self::NoPrice(model) => ("the model has no price".to_owned(), Some(model)),
             Self::TooFew(model) => (format!("the log has fewer than {LEAST} answers of the model"), Some(model)),
         }
@@ -77,6 +88,7 @@ impl NoCost {
 mod tests {
     use super::*;
     use crate::models::{ModelRow, RowPrice};
+    use crate::record::Attempt;
     use crate::replay::learned::Gathered;
     use crate::replay::sample::answered;
 
@@ -122,5 +134,19 @@ mod tests {
         assert_eq!(seconds(&decision, Some("other"), &none), None);
         let expected = seconds(&decision, Some("other"), &evidence.seconds).unwrap();
         assert_eq!(expected.mean(&evidence.seconds), 2.0);
+
+        // What was chosen failed, and a fallback answered.
+        let attempt = Attempt { model: "first".to_owned(), failure: "timeout".to_owned(), retried: false };
+        let mut decision = Decision { chosen: Some("first".to_owned()), ..decision };
+        decision.outcome.attempts.push(attempt);
+        assert_eq!(seconds(&decision, Some("first"), &none), Some(Amount::known(2_500_000)));
+        assert_eq!(seconds(&decision, Some("this"), &none), Some(Amount::known(2_000_000)));
+
+        // A client went away.
+        let mut decision = answered("this", 5);
+        "abandoned".clone_into(&mut decision.outcome.ending);
+        assert_eq!(of(&decision, &priced, Some("this"), &none), Ok(Amount::known(1_000_000_000)));
+        assert_eq!(of(&decision, &priced, Some("other"), &evidence.outputs), Err(NoCost::NotWhole));
+        assert_eq!(seconds(&decision, Some("this"), &none), None);
     }
 }

@@ -120,7 +120,10 @@ impl Tally {
                 }
             }
             Err(no_cost) => {
-                self.unknown_costs += u64::from(changed && no_cost != NoCost::NoTokens);
+                // One that is not denied any more costs, and nobody knows how much.
+                let is_new = before.choice.is_none() && after.choice.is_some();
+                let is_known_gap = matches!(no_cost, NoCost::NoTokens | NoCost::NotWhole);
+                self.unknown_costs += u64::from(changed && (is_new || !is_known_gap));
                 *self.no_cost.entry(no_cost).or_default() += 1;
             }
         }

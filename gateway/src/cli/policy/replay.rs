@@ -17,7 +17,7 @@ use wasmgate_decisions::{
 };
 use wasmgate_policy_host::{Hook, KnownModel, Policy, ReadsPrompt};
 
-use super::replayed::{self, COST_FAILED, Decider, NO_TEXT, NO_WHOLE_TEXT, Replayed, UNREADABLE, Version};
+use super::replayed::{self, COST_FAILED, Decider, NO_TEXT, NO_WHOLE_TEXT, OVERRIDDEN, Replayed, UNREADABLE, Version};
 use super::target::{Loaded, Subject};
 use super::{Failed, format, progress};
 
@@ -84,6 +84,15 @@ pub(super) async fn replay(replay: &Replay) -> Result<String, Failed> {
     let asking = Arc::new(Asking { policy, against, evidence, contents, done: AtomicU64::new(0) });
     let shown = || format!("asking: {} of {}", format::count(asking.done()), format::count(survey.records));
     let tally = super::quietly(progress::counted(shown, ask(&asking, &log))).await?;
+    if asking.done() != survey.records {
+        let (first, then) = (format::count(survey.records), format::count(asking.done()));
+        let changed = format!(
+            "{}: the log changed while it was read: it had {first} decisions, and then {then}; start again, with --since if the oldest \
+             are being deleted",
+            replay.log.display()
+        );
+        return Err(Failed::Refused(changed));
+    }
     let replayed = Replayed {
         policy: asking.policy.version(),
         against: asking.against.as_ref().map(Asked::version),
@@ -299,6 +308,9 @@ impl Asking {
     async fn answers(&self, decision: &Decision, table: &ModelTable) -> Result<(Answer, Answer), &'static str> {
         if decision.routing.is_none() && decision.verdict.kind == VerdictKind::Failed {
             return Err(COST_FAILED);
+        }
+        if Answer::is_overridden(decision) {
+            return Err(OVERRIDDEN);
         }
         let content = self.contents.get(&decision.id);
         let after = self.policy.answer(decision, table, content).await?;

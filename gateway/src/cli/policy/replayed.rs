@@ -23,6 +23,8 @@ pub(super) const NO_WHOLE_TEXT: &str = "text_not_whole";
 pub(super) const UNREADABLE: &str = "unreadable";
 /// No routing policy was asked, because the cost policy failed.
 pub(super) const COST_FAILED: &str = "cost_policy_failed";
+/// The gateway chose in the policy's place.
+pub(super) const OVERRIDDEN: &str = "overridden";
 
 /// What the report does not say.
 const QUALITY: &str = "This compares choices, cost and latency. It says nothing about the quality of answers.";
@@ -286,6 +288,9 @@ fn not_askable(reason: &str) -> &str {
             "the policy reads text, and the log has it only in part (`decisions.content = \"full\"` keeps it)"
         }
         COST_FAILED => "the cost policy failed, so that no routing policy was asked",
+        OVERRIDDEN => {
+            "the gateway chose in the policy's place: a spent budget left only local models, or the conversation has its model"
+        }
         UNREADABLE => "the input has a word or a model that this version does not know",
         other => other,
     }
