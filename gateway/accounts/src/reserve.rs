@@ -107,8 +107,7 @@ impl Chain {
         self.meters.iter().for_each(|meter| meter.restore(history, now));
     }
 
-    /// Whether there would be room for a request that takes nothing but its place: so that the body of one need not be read
-    /// for which there is none.
+    /// Checks, before the body is read, whether the limits have room for the smallest request.
     ///
     /// # Errors
     /// If there is not: the limit whose window ends last.

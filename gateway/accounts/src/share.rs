@@ -21,7 +21,7 @@ use crate::meter::Meter;
 /// Rounds without a request after which a gateway returns what it has of a limit.
 const IDLE_ROUNDS: u32 = 30;
 
-/// How the gateways of a process share their limits.
+/// How this gateway shares its limits with other gateways.
 pub struct Sharing {
     slice_percent: f64,
     reach: AtomicU64,
@@ -47,8 +47,8 @@ pub enum Reach {
 }
 
 impl Sharing {
-    /// `slice_percent`: how much of a limit a gateway borrows ahead, 0 to 100. `wake` is called when there is something due; it
-    /// must not wait. The store counts as not reached until `set_reach`.
+    /// `slice_percent`: how much of a limit a gateway borrows ahead, in percent; the configuration allows 0 to 50. `wake` is called
+    /// when there is something due; it must not wait. The store counts as not reached until `set_reach`.
     #[must_use]
     pub fn new(slice_percent: f64, wake: Box<dyn Fn() + Send + Sync>) -> Self {
         let (reach, life) = (AtomicU64::new(0), AtomicU64::new(0));

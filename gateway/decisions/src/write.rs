@@ -38,7 +38,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// After this time a new segment begins.
     pub segment_age: Duration,
-    /// How decisions are kept.
+    /// Retention of decisions and of feedback.
     pub decisions: Retention,
     /// How texts are kept.
     pub content: Retention,
@@ -256,7 +256,7 @@ pub struct Lines {
     _lock: Arc<File>,
 }
 
-/// What the writers of both streams have in common.
+/// What the writers of all streams have in common.
 #[derive(Debug)]
 struct Shared {
     folder: PathBuf,

@@ -17,7 +17,7 @@ pub struct Entry {
     pub request: String,
     /// The group whose key it had.
     pub group: String,
-    /// The name of the key.
+    /// The key's id: `key-…`, or its name if it is in the configuration.
     pub key: String,
     /// How it ended: `finished`, `failed`, `rejected`, `abandoned`, `shutdown`, or `interrupted` if its gateway ended first.
     pub ending: String,
@@ -31,7 +31,7 @@ pub struct Entry {
     pub reserved: Option<Amount>,
 }
 
-/// The end of [`Entry::ending`] of a request whose gateway ended first.
+/// [`Entry::ending`] of a request whose gateway ended first.
 pub const INTERRUPTED: &str = "interrupted";
 
 /// A call of a model.
@@ -90,7 +90,7 @@ pub struct Reserved {
     pub request: String,
     /// The group whose key it has.
     pub group: String,
-    /// The name of the key.
+    /// The key's id: `key-…`, or its name if it is in the configuration.
     pub key: String,
     /// What it reserved.
     #[serde(flatten)]

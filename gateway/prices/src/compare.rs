@@ -64,7 +64,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// What needs an operator's word if `after` replaces `before` at `now`: each model in use that would lose its price, and the
+/// The changes that an operator must accept if `after` replaces `before` at `now`: each model in use that would lose its price, and the
 /// first price of each that would be more than `factor` times the present one, or less than that part of it, now or at any
 /// change to come. `None` as a factor permits any move.
 #[must_use]

@@ -34,7 +34,7 @@ pub struct Settings {
     pub address: Address,
     /// The beginning of all keys, so that several sets of gateways can use one server.
     pub prefix: String,
-    /// How much of a limit a gateway borrows ahead, in percent, 0 to 100.
+    /// How much of a limit a gateway borrows ahead, in percent; the configuration allows 0 to 50.
     pub slice_percent: f64,
     /// How long what a gateway borrowed stays reserved if it is not heard of.
     pub lease: Duration,

@@ -114,7 +114,7 @@ fn in_words(found: &Found) -> String {
     line("verdict", verdict(decision));
     let shown = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
     let share = decision.propensity * 100.0;
-    line("chosen", format!("{}, with a probability of {share} %", shown(&decision.chosen)));
+    line("chosen", format!("{}, with a probability of {share:.2} %", shown(&decision.chosen)));
     for attempt in &decision.outcome.attempts {
         let retried = if attempt.retried { ", retried" } else { "" };
         line("failed", format!("{}: {}{retried}", attempt.model, attempt.failure));
@@ -166,6 +166,7 @@ fn verdict(decision: &Decision) -> String {
         VerdictKind::Route => "route to ",
         VerdictKind::Deny => "deny",
         VerdictKind::Pass => "no opinion; the default: ",
+        VerdictKind::Failed if verdict.ranking.is_empty() => "none: a policy failed, and it is fail-closed",
         VerdictKind::Failed => "none; the default: ",
         VerdictKind::Default => "the default: ",
     };

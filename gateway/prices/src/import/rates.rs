@@ -17,8 +17,8 @@ pub(super) const OUTPUT: usize = 1;
 pub(super) const CACHE_READ: usize = 2;
 const KINDS: [&str; 5] = ["input", "output", "cached input", "input written to the cache", "thinking"];
 
-/// A price: a number or a text with one, in dollars for 10^(`scale` - 9) millionths of a million tokens; `None` if there is none.
-/// Reports what was rounded.
+/// A price, from a number or a text with one. `scale`: the power of ten that makes nano-dollars per million tokens of it, 9 for
+/// dollars per million tokens, 15 for dollars per token. `None` if there is none. Reports what was rounded.
 ///
 /// # Errors
 /// If it is something else.

@@ -65,7 +65,7 @@ pub(super) fn export(folder: &Path, format: Format, filter: &Filter, out: &mut i
 fn cells(entry: &Entry, call: Option<&Call>) -> [Value; COLUMNS.len()] {
     let of = |text: fn(&Call) -> &str| call.map(text);
     let tokens = |count: fn(&Call) -> u64| call.map(count);
-    // What a request was interrupted with that had reserved: nobody knows more.
+    // An interrupted request has no calls: only its reservation is known.
     let cost = call.map_or(entry.reserved.map(|reserved| reserved.money), |call| call.cost);
     [
         json!(time::format(entry.at)),

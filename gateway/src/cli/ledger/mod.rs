@@ -28,7 +28,7 @@ pub(crate) struct Ledger {
     /// The gateway's configuration file, which says where its ledger is.
     #[arg(long, env = "WASMGATE_CONFIG", value_name = "FILE", global = true)]
     config: Option<PathBuf>,
-    /// The folder of the ledger, in place of a configuration.
+    /// The folder of the ledger, in place of the one that the configuration names. `reprice` also needs --config, for its models.
     #[arg(long, value_name = "FOLDER", global = true)]
     folder: Option<PathBuf>,
 }
