@@ -27,6 +27,7 @@ use crate::server;
 use crate::telemetry;
 use crate::telemetry::decisions::Decisions;
 use wasmgate_base::paths::cache_folder;
+use wasmgate_base::time::Clock;
 use wasmgate_decisions::{Input, ModelTable};
 use wasmgate_policy_host::{Loader, LoaderOptions};
 use wasmgate_shared::Shared;
@@ -121,6 +122,7 @@ pub async fn run(
     let random = |error| StartError::Failed(format!("the system has no random numbers: {error}"));
     let shared = config.shared.clone().map(Shared::new).transpose().map_err(random)?;
     let meters = shared.as_ref().map_or_else(Arc::default, |shared| Arc::clone(shared.meters()));
+    let clock = shared.clone().map_or_else(Clock::default, |shared| Clock::new(move || shared.now()));
     let accounts_folder = config.accounts_folder().map_err(|error| StartError::Failed(error.to_string()))?;
     let config = Arc::new(config);
     let accounts = {
@@ -133,7 +135,7 @@ pub async fn run(
         true => config.ledger_folder().map_err(|error| StartError::Failed(error.to_string()))?,
         false => None,
     };
-    let lifecycle = Control::begin(config, loader, meters, Arc::clone(&accounts)).await?;
+    let lifecycle = Control::begin(config, loader, meters, clock, Arc::clone(&accounts)).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
     let open = |folder: PathBuf| telemetry::ledger::open(&folder, Arc::clone(&serving), ledger_options);
     let ledger = ledger_folder.and_then(open);

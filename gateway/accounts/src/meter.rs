@@ -8,6 +8,7 @@
 //! A meter also keeps the history of its group, whatever limits that has. So a limit that comes later, returns or gets another
 //! time zone knows what its window has used and what requests in flight hold.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,11 +16,10 @@ use wasmgate_base::history::History;
 use wasmgate_base::time::UnixSeconds;
 
 use crate::limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};
-use crate::share::{Answer, Claim, Loan, Reach, Round, Sharing, Store};
-use crate::window::Window;
+use crate::share::{Answer, Claim, Reach, Round, Sharing, Store};
+use bucket::Bucket;
 
-/// How far back a clock may go, in seconds, without having been wrong before.
-const SLACK_SECONDS: u64 = 3600;
+mod bucket;
 
 /// The meter of one group. It outlives changes of the configuration.
 #[derive(Debug)]
@@ -50,94 +50,6 @@ pub(crate) struct State {
     reach: Reach,
     /// Whether there is something to tell it before the next round.
     due: bool,
-}
-
-/// How one limit stands.
-#[derive(Debug)]
-struct Bucket {
-    limit: Limit,
-    window: Window,
-    /// The beginning of the latest window that has begun.
-    latest: UnixSeconds,
-    /// Admissions before that window began.
-    before: u64,
-    /// Admissions before the limit was there. When one of these requests is settled, the bucket learns for the first time what
-    /// it used.
-    joined: u64,
-    used: u64,
-    /// What requests in flight hold.
-    held: u64,
-    /// If the limit is shared: what this gateway has borrowed of it.
-    loan: Option<Loan>,
-}
-
-impl Bucket {
-    fn new(limit: Limit, now: UnixSeconds, admitted: u64, slice: Option<u64>) -> Self {
-        let window = limit.period.window(&limit.zone, now);
-        let loan = slice.map(Loan::new);
-        Self { latest: window.start, window, limit, before: admitted, joined: 0, used: 0, held: 0, loan }
-    }
-
-    /// The bucket of a limit that was not there before: it has used what the history says, and requests in flight hold what
-    /// they hold, also those of an earlier window, until they are settled.
-    fn joining(limit: Limit, now: UnixSeconds, state: &State, slice: Option<u64>) -> Self {
-        let bucket = Self::new(limit, now, 0, slice);
-        let measure = bucket.limit.measure;
-        let past = state.history.within(bucket.window.start, bucket.window.end);
-        let (used, held) = match measure {
-            Measure::Requests => (past.requests, 0),
-            Measure::Tokens => (past.tokens, state.held.tokens),
-            Measure::Money => (past.money, state.held.money),
-            Measure::Concurrent => (0, state.in_flight),
-        };
-        Self { joined: state.admitted, used, held, ..bucket }
-    }
-
-    /// Begins the window of `now` if that is another one.
-    fn roll(&mut self, now: UnixSeconds, admitted: u64) {
-        if self.window.contains(now) {
-            return;
-        }
-        let window = self.limit.period.window(&self.limit.zone, now);
-        if window.start > self.latest {
-            *self = Self::new(self.limit.clone(), now, admitted, self.loan.map(|loan| loan.slice));
-            return;
-        }
-        // The clock has gone back. Nobody gets anything a second time for it.
-        if now < self.window.start && self.window.start - now > SLACK_SECONDS {
-            self.latest = window.start;
-        }
-        self.window = window;
-    }
-
-    /// Counts what a ledger says was used before the start. The store of a shared limit has counted it.
-    fn recall(&mut self, used: u64) {
-        match &mut self.loan {
-            Some(loan) => loan.replay(used),
-            None => self.used = self.used.saturating_add(used),
-        }
-    }
-
-    /// What requests can take of it without asking anybody.
-    fn free(&self, reach: Reach) -> u64 {
-        let own = self.loan.map_or(self.limit.most, |loan| loan.own(&self.limit, reach));
-        own.saturating_sub(self.used).saturating_sub(self.held)
-    }
-
-    /// What is left of it: also what could be borrowed.
-    fn left(&self, reach: Reach) -> u64 {
-        let all = |loan: Loan| loan.own(&self.limit, reach).saturating_add(loan.pool(&self.limit, reach));
-        let all = self.loan.map_or(self.limit.most, all).min(self.limit.most);
-        all.saturating_sub(self.used).saturating_sub(self.held)
-    }
-
-    fn ends(&self) -> Option<UnixSeconds> {
-        Some(self.window.end).filter(|end| *end != UnixSeconds::MAX)
-    }
-
-    fn standing(&self, reach: Reach) -> Standing {
-        Standing { most: self.limit.most, used: self.used, left: self.left(reach), ends: self.ends() }
-    }
 }
 
 impl Meter {
@@ -174,10 +86,9 @@ impl Meter {
     /// Each limit, how it stands, and what requests in flight hold of it.
     #[must_use]
     pub fn standings(&self, now: UnixSeconds) -> Vec<(Limit, Standing, u64)> {
-        let mut state = self.lock();
-        state.roll(now);
-        let reach = state.reach;
-        state.buckets.iter().map(|bucket| (bucket.limit.clone(), bucket.standing(reach), bucket.held)).collect()
+        let state = self.lock();
+        let standing = |bucket: &Bucket| (bucket.limit.clone(), bucket.standing(state.reach), bucket.held);
+        state.at(now).iter().map(standing).collect()
     }
 
     /// Adds what a request used that was admitted at `at`, as a ledger kept it.
@@ -264,16 +175,28 @@ impl State {
         self.buckets.iter_mut().for_each(|bucket| bucket.roll(now, admitted));
     }
 
+    /// The buckets as they are at a time. Reading begins no window: who only looks, and reads another clock, changes nothing.
+    fn at(&self, now: UnixSeconds) -> Cow<'_, [Bucket]> {
+        if self.buckets.iter().all(|bucket| bucket.window.contains(now)) {
+            return Cow::Borrowed(&self.buckets);
+        }
+        let mut buckets = self.buckets.clone();
+        buckets.iter_mut().for_each(|bucket| bucket.roll(now, self.admitted));
+        Cow::Owned(buckets)
+    }
+
     /// The tightest standing of a measure, joined with one of another meter.
-    pub(crate) fn tightest(&self, measure: Measure, other: Option<Standing>) -> Option<Standing> {
-        let own = self.buckets.iter().filter(|bucket| bucket.limit.measure == measure);
+    pub(crate) fn tightest(&self, measure: Measure, now: UnixSeconds, other: Option<Standing>) -> Option<Standing> {
+        let buckets = self.at(now);
+        let own = buckets.iter().filter(|bucket| bucket.limit.measure == measure);
         let own = own.map(|bucket| bucket.standing(self.reach));
         own.chain(other).min_by_key(|standing| standing.left)
     }
 
     /// What is left of the tightest budget that refuses requests, joined with another meter's.
-    pub(crate) fn room(&self, other: u64) -> u64 {
-        let own = self.buckets.iter().filter(|bucket| bucket.limit.measure == Measure::Money);
+    pub(crate) fn room(&self, now: UnixSeconds, other: u64) -> u64 {
+        let buckets = self.at(now);
+        let own = buckets.iter().filter(|bucket| bucket.limit.measure == Measure::Money);
         let own = own.filter(|bucket| bucket.limit.when_spent != WhenSpent::Policy);
         own.map(|bucket| bucket.left(self.reach)).fold(other, u64::min)
     }

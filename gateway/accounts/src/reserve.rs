@@ -90,11 +90,7 @@ impl Chain {
     /// What is left of the tightest budget that refuses requests, in nano-dollars; the largest number if there is none.
     #[must_use]
     pub fn room(&self, now: UnixSeconds) -> u64 {
-        self.meters.iter().fold(u64::MAX, |room, meter| {
-            let mut state = meter.lock();
-            state.roll(now);
-            state.room(room)
-        })
+        self.meters.iter().fold(u64::MAX, |room, meter| meter.lock().room(now, room))
     }
 
     /// Counts a request that was admitted at `at`, as a ledger kept it.
@@ -126,11 +122,7 @@ impl Chain {
     /// How the tightest limit of a measure stands; `None`: there is none.
     #[must_use]
     pub fn tightest(&self, measure: Measure, now: UnixSeconds) -> Option<Standing> {
-        self.meters.iter().fold(None, |tightest, meter| {
-            let mut state = meter.lock();
-            state.roll(now);
-            state.tightest(measure, tightest)
-        })
+        self.meters.iter().fold(None, |tightest, meter| meter.lock().tightest(measure, now, tightest))
     }
 
     /// How the tightest limit of each measure stands, in the order of `Measure::ALL`.
@@ -138,10 +130,9 @@ impl Chain {
     pub fn standings(&self, now: UnixSeconds) -> [Option<Standing>; Measure::ALL.len()] {
         let mut standings = [None; Measure::ALL.len()];
         for meter in &*self.meters {
-            let mut state = meter.lock();
-            state.roll(now);
+            let state = meter.lock();
             for (standing, measure) in standings.iter_mut().zip(Measure::ALL) {
-                *standing = state.tightest(measure, *standing);
+                *standing = state.tightest(measure, now, *standing);
             }
         }
         standings

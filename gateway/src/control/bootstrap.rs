@@ -29,7 +29,7 @@ use crate::rollout::slot_state::{Begin, Override, SlotState, Spec, UPLOADED};
 use crate::state::Serving;
 use wasmgate_accounts::Meters;
 use wasmgate_base::money::Price;
-use wasmgate_base::time::now;
+use wasmgate_base::time::{Clock, now};
 use wasmgate_policy_host::{KnownModel, LoadError, Loader};
 
 /// The initial content of a slot.
@@ -43,7 +43,8 @@ struct First {
 }
 
 impl Control {
-    /// Loads everything that a configuration desires. `meters`: what groups use of their limits.
+    /// Loads everything that a configuration desires. `meters`: what groups use of their limits; `clock`: by which
+    /// these begin and end.
     ///
     /// # Errors
     /// If a policy is refused and no good version of it is stored, or a backend cannot be set up.
@@ -51,6 +52,7 @@ impl Control {
         config: Arc<Config>,
         loader: Loader,
         meters: Arc<Meters>,
+        clock: Clock,
         accounts: Arc<ManagedAccounts>,
     ) -> Result<Self, StartError> {
         let store = open_store(&config);
@@ -94,7 +96,7 @@ impl Control {
         let since = now();
         let snapshot = super::publish::empty(&config, &catalog, accounts.access().0, accounts.registry());
         let mut control = Self {
-            serving: Arc::new(Serving::new(snapshot)),
+            serving: Arc::new(Serving::new(snapshot, clock)),
             metrics: Arc::new(Metrics::new()),
             meters,
             accounts,

@@ -49,7 +49,7 @@ impl Control {
             groups: (access.accounts.groups().iter().enumerate())
                 .map(|(position, group)| metrics.group(position, &group.name))
                 .collect(),
-            chains: self.meters.chains(&access.accounts, now()),
+            chains: self.meters.chains(&access.accounts, self.serving.now()),
             routing: self.deciders(Hook::Routing),
             cost: self.deciders(Hook::Cost),
             ..empty(&self.config, &self.catalog, access, self.accounts.registry())
@@ -78,7 +78,7 @@ impl Control {
         });
         let config = (self.config_refused.is_none(), self.config_since);
         self.update_price_gauges();
-        gauges::set_serving(&self.metrics, &self.serving.snapshot(), &last.collect::<Vec<_>>(), config);
+        gauges::set_serving(&self.metrics, &self.serving, &last.collect::<Vec<_>>(), config);
     }
 
     fn deciders(&self, hook: Hook) -> Deciders {

@@ -13,7 +13,7 @@ use crate::net::files::Files;
 use crate::routing::Router;
 use crate::state::{Serving, Snapshot};
 use crate::telemetry::decisions::Decisions;
-use wasmgate_base::time::{self, UnixSeconds};
+use wasmgate_base::time::UnixSeconds;
 use wasmgate_ledger::Ledger;
 use wasmgate_shared::Shared;
 
@@ -85,7 +85,7 @@ impl Gateway {
     /// The time by which limits begin and end.
     #[must_use]
     pub fn now(&self) -> UnixSeconds {
-        self.shared.as_ref().map_or_else(time::now, |shared| shared.now())
+        self.serving.now()
     }
 
     /// Requests in flight at which the next one is refused.

@@ -19,7 +19,6 @@ use crate::state::Snapshot;
 use crate::telemetry;
 use crate::telemetry::Record;
 use wasmgate_accounts::{Group, Reservation};
-use wasmgate_base::time::now;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_ledger::Written;
 
@@ -213,7 +212,7 @@ impl InFlight {
                 self.snapshot.catalog.models()[model].breaker.note_broken(Instant::now());
             }
             if self.snapshot.log_requests {
-                self.record.budget_left = self.snapshot.budget_left(self.record.group, now());
+                self.record.budget_left = self.snapshot.budget_left(self.record.group, self.gateway.now());
                 telemetry::log_request(&self.record, &self.snapshot, ending);
             }
         }

@@ -238,7 +238,7 @@ pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
     gateway.metrics.set_keys(snapshot.access.accounts.keys().len(), snapshot.registry.len());
     gateway.metrics.set_buffered(gateway.memory.used());
     gateway.metrics.set_limits(gateway.limit(&snapshot), snapshot.limits.max_buffered_bytes);
-    gauges::text(&gateway.metrics, &snapshot, is_healthy(&snapshot), gateway.serving.live())
+    gauges::text(&gateway.metrics, &gateway.serving, &snapshot, is_healthy(&snapshot))
 }
 
 /// The text of `/api/v1/stats`, in JSON.

@@ -24,7 +24,6 @@ use decision::Routing;
 use shadow::Shadows;
 use view::{Tenant, View};
 use wasmgate_accounts::Group;
-use wasmgate_base::time::now;
 use wasmgate_base::tokens::{IMAGE_TOKENS, TokenEstimator};
 use wasmgate_dialect::Dialect;
 use wasmgate_dialect::chat::Chat;
@@ -98,7 +97,8 @@ impl Router {
         let images = IMAGE_TOKENS.saturating_mul(view.images);
         record.estimated_input_tokens = self.tokens.estimate(chat.texts()).saturating_add(images);
         let id = record.id.clone();
-        let limits = snapshot.chain(record.group).map(|chain| view::limits(chain, now())).unwrap_or_default();
+        let limits =
+            snapshot.chain(record.group).map(|chain| view::limits(chain, self.serving.now())).unwrap_or_default();
         let tenant = Tenant { name: group.map(|group| &*group.name), limits: &limits };
         let request = view.request(&id, tenant, dialect, chat, &messages, record.estimated_input_tokens);
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());

@@ -8,21 +8,30 @@ use tokio::sync::Notify;
 
 use super::draining::Draining;
 use super::snapshot::Snapshot;
+use wasmgate_base::time::{Clock, UnixSeconds};
 
 /// The snapshot that serves now. Requests load it; only the control task swaps it.
 #[derive(Debug)]
 pub struct Serving {
     snapshot: ArcSwap<Snapshot>,
     draining: Draining,
+    clock: Clock,
     /// Notified on every policy failure; the control task decides whether to open the breaker.
     pub policy_failed: Notify,
 }
 
 impl Serving {
-    /// Serves `snapshot` first.
+    /// Serves `snapshot` first. `clock`: by which the limits of all snapshots begin and end.
     #[must_use]
-    pub fn new(snapshot: Snapshot) -> Self {
-        Self { snapshot: ArcSwap::from_pointee(snapshot), draining: Draining::default(), policy_failed: Notify::new() }
+    pub fn new(snapshot: Snapshot, clock: Clock) -> Self {
+        let (snapshot, draining) = (ArcSwap::from_pointee(snapshot), Draining::default());
+        Self { snapshot, draining, clock, policy_failed: Notify::new() }
+    }
+
+    /// The time by which limits begin and end.
+    #[must_use]
+    pub fn now(&self) -> UnixSeconds {
+        self.clock.now()
     }
 
     /// The snapshot that serves now.

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use crate::backend::{Catalog, Location};
 use crate::metrics::{InSlot, LastReload, LimitStanding, Metrics, Totals};
-use crate::state::{Deciders, Snapshot};
-use wasmgate_base::time::{UnixSeconds, now};
+use crate::state::{Deciders, Serving, Snapshot};
+use wasmgate_base::time::UnixSeconds;
 
 /// Sets the gauges of the serving snapshot. `last`: the result of each policy's last reload. `config`: whether the
 /// configuration's last reload succeeded, and since when it serves.
-pub fn set_serving(metrics: &Metrics, snapshot: &Snapshot, last: &[LastReload], config: (bool, UnixSeconds)) {
+pub fn set_serving(metrics: &Metrics, serving: &Serving, last: &[LastReload], config: (bool, UnixSeconds)) {
+    let snapshot = &*serving.snapshot();
     let slots: Vec<InSlot<'_>> = [&snapshot.routing, &snapshot.cost]
         .into_iter()
         .flat_map(|deciders| in_slots(deciders, &snapshot.catalog))
         .collect();
     // Before the series are counted that the configuration explains.
-    set_limits(metrics, snapshot);
+    set_limits(metrics, snapshot, serving.now());
     let groups = snapshot.groups.iter().map(|group| &*group.label);
     metrics.set_serving(&slots, &snapshot.catalog, groups, last, config);
 }
@@ -42,8 +43,7 @@ fn in_slots<'a>(deciders: &'a Deciders, catalog: &'a Catalog) -> impl Iterator<I
 }
 
 /// Sets how the limits of all groups stand now: a period that has ended since the last request counts nothing.
-fn set_limits(metrics: &Metrics, snapshot: &Snapshot) {
-    let now = now();
+fn set_limits(metrics: &Metrics, snapshot: &Snapshot, now: UnixSeconds) {
     let limits = snapshot.groups.iter().zip(&snapshot.chains).flat_map(|(group, chain)| {
         let own = chain.own_standings(now).into_iter();
         own.map(|(limit, standing, held)| LimitStanding { group: &group.label, limit, standing, held })
@@ -57,13 +57,13 @@ pub fn sweep(metrics: &Metrics, snapshot: &Snapshot, kept: Duration) {
     metrics.sweep(versions, &snapshot.catalog, snapshot.groups.iter().map(|group| &*group.label), kept);
 }
 
-/// The text of `/metrics`; `live` is how many snapshots are held and for how many seconds the oldest has been draining.
+/// The text of `/metrics` for `snapshot`, which serves or did until a moment ago.
 #[must_use]
-pub fn text(metrics: &Metrics, snapshot: &Snapshot, healthy: bool, live: (usize, f64)) -> Vec<u8> {
-    set_limits(metrics, snapshot);
+pub fn text(metrics: &Metrics, serving: &Serving, snapshot: &Snapshot, healthy: bool) -> Vec<u8> {
+    set_limits(metrics, snapshot, serving.now());
     let pools = snapshot.deciders();
     let pools = pools.map(|decider| (&decider.metrics.labels, decider.version.policy.pool_state()));
-    metrics.text(&snapshot.catalog, healthy, pools, live)
+    metrics.text(&snapshot.catalog, healthy, pools, serving.live())
 }
 
 /// Totals since start, and the share of local models among requests that reached a model (`None` before the first).

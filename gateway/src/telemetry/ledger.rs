@@ -12,7 +12,7 @@ use crate::state::{Serving, Snapshot};
 use wasmgate_accounts::{Amount, Reservation};
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Rates;
-use wasmgate_base::time::{UnixSeconds, now};
+use wasmgate_base::time::UnixSeconds;
 use wasmgate_ledger::{Call, Entry, Event, Ledger, Notice, Options, Report, Reserved};
 
 /// The longest time that the end of the process waits for the disk.
@@ -82,12 +82,12 @@ pub fn open(folder: &Path, serving: Arc<Serving>, options: Options) -> Option<Le
         match event {
             Event::Past(group, history) => {
                 if let Some(chain) = snapshot.chain(names.position(&snapshot, group)) {
-                    chain.restore(history, now());
+                    chain.restore(history, serving.now());
                 }
             }
             Event::Entry(entry) => {
                 if let Some(chain) = snapshot.chain(names.position(&snapshot, &entry.group)) {
-                    chain.replay(entry.at, Amount { tokens: entry.tokens(), money: entry.cost() }, now());
+                    chain.replay(entry.at, Amount { tokens: entry.tokens(), money: entry.cost() }, serving.now());
                 }
             }
         }

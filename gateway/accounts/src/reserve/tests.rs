@@ -238,6 +238,8 @@ enum Step {
     Back(u64),
     /// The operator takes all limits out and puts them back.
     Relimit,
+    /// Somebody looks who reads another clock.
+    Look(u64),
 }
 
 fn amount() -> impl Strategy<Value = Amount> {
@@ -252,6 +254,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0_u64..100).prop_map(Step::Wait),
         1 => (0_u64..4000).prop_map(Step::Back),
         1 => Just(Step::Relimit),
+        1 => (0_u64..40_000).prop_map(Step::Look),
     ]
 }
 
@@ -305,6 +308,12 @@ proptest! {
                 }
                 Step::Wait(seconds) => now += seconds,
                 Step::Back(seconds) => now = now.saturating_sub(seconds),
+                Step::Look(at) => {
+                    let before: Vec<_> = chains.iter().map(|chain| chain.own_standings(now)).collect();
+                    let _ = (chains[1].standings(at), chains[1].room(at), chains[1].own_standings(at));
+                    let after: Vec<_> = chains.iter().map(|chain| chain.own_standings(now)).collect();
+                    prop_assert_eq!(before, after);
+                }
                 Step::Relimit => {
                     let _ = meters.chains(&teams(&[], &[]), now);
                     chains = meters.chains(&teams(&acme, &own), now);

@@ -11,6 +11,7 @@ use wasmgate::metrics::Metrics;
 use wasmgate::routing::{Inbound, Router};
 use wasmgate::state::{Deciders, Serving, Snapshot};
 use wasmgate::telemetry::Record;
+use wasmgate_base::time::Clock;
 use wasmgate_dialect::chat::Chat;
 use wasmgate_dialect::{Bounds, Dialect};
 use wasmgate_policy_host::Models;
@@ -50,7 +51,7 @@ fn decision(kind: &str, models: usize, messages: usize, model: &str) -> Work {
         cost: Deciders::default(),
         catalog: Arc::clone(&catalog),
     };
-    let serving = Arc::new(Serving::new(snapshot()));
+    let serving = Arc::new(Serving::new(snapshot(), Clock::default()));
     let (router, snapshot) = (Router::new(Arc::clone(&serving)), serving.snapshot());
     let said = vec![r#"{"role":"user","content":"hi"}"#; messages].join(",");
     let body = format!(r#"{{"model":"{model}","messages":[{said}]}}"#);
