@@ -1,8 +1,10 @@
 //! A real Redis server on a free port of the loopback interface, which keeps nothing: killed, it has forgotten everything.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::thread;
 
 use redis::{Cmd, Connection, FromRedisValue};
 
@@ -82,6 +84,23 @@ impl Redis {
         format!("redis://{}", self.address)
     }
 
+    /// Its address on a way on which it says times that are later by so many seconds, as one does whose clock is ahead. The way is
+    /// open until the process of the test ends.
+    #[must_use]
+    pub fn url_ahead(&self, seconds: u64) -> String {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let (address, server) = (listener.local_addr().expect("its address"), self.address);
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                let (Ok(mut from), Ok(mut to)) = (client.try_clone(), server.try_clone()) else { continue };
+                thread::spawn(move || io::copy(&mut from, &mut to));
+                thread::spawn(move || relay_ahead(server, client, seconds));
+            }
+        });
+        format!("redis://{address}")
+    }
+
     fn connection(&self) -> Option<Connection> {
         let password = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
         redis::Client::open(format!("redis://{password}{}", self.address)).ok()?.get_connection().ok()
@@ -104,4 +123,19 @@ impl Redis {
         assert!(keys.len() <= 1, "{keys:?}");
         Some(self.ask(&["HGETALL", keys.first()?]))
     }
+}
+
+/// Passes answers on. A number that is milliseconds since 1970 becomes greater by so many seconds.
+fn relay_ahead(server: TcpStream, mut client: TcpStream, seconds: u64) -> io::Result<()> {
+    let (mut server, mut line) = (BufReader::new(server), Vec::new());
+    while server.read_until(b'\n', &mut line)? > 0 {
+        let number = std::str::from_utf8(&line).ok().and_then(|line| line.strip_prefix(':')?.strip_suffix("\r\n"));
+        let time = number.and_then(|number| number.parse::<u64>().ok()).filter(|time| *time > 1_000_000_000_000);
+        match time {
+            Some(time) => client.write_all(format!(":{}\r\n", time + 1000 * seconds).as_bytes())?,
+            None => client.write_all(&line)?,
+        }
+        line.clear();
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Limits that several gateways share, in a real Redis server: what they spend together, whatever dies.
 
+mod clock;
 mod down;
 mod fleet;
 mod lives;
@@ -18,11 +19,14 @@ const USAGE: Usage = Usage { input: 1000, output: 1000 };
 
 /// A gateway of the fleet: these lines of `[groups.acme]` and of `[shared]`, one model, no policies.
 fn setup(redis: &Redis, acme: &str, shared: &str, backend: &Backend) -> Setup {
+    setup_at(&redis.url(), acme, shared, backend)
+}
+
+fn setup_at(url: &str, acme: &str, shared: &str, backend: &Backend) -> Setup {
     let hash = KeyHash::of(KEY.as_bytes());
     let text = format!(
         "[groups.acme]\n{acme}\n[keys.anna]\ngroup = \"acme\"\nsha256 = \"{hash}\"\n\
-         [shared]\nurl = \"{}\"\ndeadline_ms = 5000\nlease_seconds = 1\n{shared}",
-        redis.url()
+         [shared]\nurl = \"{url}\"\ndeadline_ms = 5000\nlease_seconds = 1\n{shared}"
     );
     let setup = Gateway::setup().top(&text).routing("enabled = false").cost("enabled = false");
     setup.model("only", Dialect::OpenAi, backend)
