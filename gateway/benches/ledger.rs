@@ -48,8 +48,8 @@ fn main() {
 }
 
 fn reserved(number: u64) -> Reserved {
-    let Entry { at, request, group, key, .. } = entry(number);
-    Reserved { at, request, group, key, amount: Amount { tokens: 1200, money: 4_500_000 } }
+    let Entry { at, request, group, above, key, .. } = entry(number);
+    Reserved { at, request, group, above, key, amount: Amount { tokens: 1200, money: 4_500_000 } }
 }
 
 fn entry(number: u64) -> Entry {
@@ -69,6 +69,7 @@ fn entry(number: u64) -> Entry {
         // As random as a request's id.
         request: format!("{:032x}", u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
         group: format!("team-{}", number % GROUPS),
+        above: Some(vec!["acme".into()]),
         key: format!("person-{}", number % 997),
         ending: "finished".into(),
         policy: Some("complexity@1.0.0".into()),

@@ -135,9 +135,9 @@ pub async fn run(
         true => config.ledger_folder().map_err(|error| StartError::Failed(error.to_string()))?,
         false => None,
     };
-    let lifecycle = Control::begin(config, loader, meters, clock, Arc::clone(&accounts)).await?;
+    let lifecycle = Control::begin(config, loader, Arc::clone(&meters), clock, Arc::clone(&accounts)).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
-    let open = |folder: PathBuf| telemetry::ledger::open(&folder, Arc::clone(&serving), ledger_options);
+    let open = |folder: PathBuf| telemetry::ledger::open(&folder, Arc::clone(&meters), Arc::clone(&serving), ledger_options);
     let ledger = ledger_folder.and_then(open);
     let readers: Arc<admin::Readers> = Arc::default();
     let published = Arc::clone(&readers);

@@ -110,6 +110,25 @@ fn what_was_used_counts_after_any_end() {
 }
 
 #[test]
+fn what_a_group_used_that_moved_or_is_gone_counts_in_the_groups_that_were_above_it() {
+    let backend = answers();
+    let mut gateway = setup("requests_total = 100").model("only", Dialect::OpenAi, &backend).start();
+    let _ = (chat(&gateway).expect(200), chat(&gateway).expect(200));
+    wait_written(&gateway, 2.0);
+    let other = "[groups.other]\nlimits = { requests_total = 50 }\n";
+    for (from, to) in [
+        ("[groups.team]\nparent = \"acme\"", &*format!("{other}[groups.team]\nparent = \"other\"")),
+        ("[groups.team]\nparent = \"other\"\n[keys.anna]\ngroup = \"team\"", "[keys.anna]\ngroup = \"other\""),
+    ] {
+        gateway.edit_config(from, to);
+        gateway = gateway.restart("KILL");
+        assert_eq!(left(&gateway, "requests"), 98.0, "{to}");
+        let others = [("group", "other"), ("limit", "requests")];
+        assert_eq!(gateway.metrics().value("api_gateway_limit_left", &others), 50.0, "{to}");
+    }
+}
+
+#[test]
 fn operators_read_what_each_request_used_and_nothing_of_prompts() {
     let backend = Backend::start(|request| match request.number {
         0 => Reply::json(500, &json!({})),

@@ -11,7 +11,7 @@ use wasmgate_base::history::History;
 use wasmgate_base::time::UnixSeconds;
 
 use crate::accounts::Accounts;
-use crate::group::MAX_DEPTH;
+use crate::group::{Group, MAX_DEPTH};
 use crate::limit::{Amount, Exceeded, Limit, Measure, Standing};
 use crate::meter::Meter;
 use crate::share::{Claim, Round, Sharing};
@@ -44,21 +44,27 @@ impl Meters {
         meters.iter().flat_map(|meter| meter.claims(now, round)).collect()
     }
 
+    /// The meter of a group, which need not be in the configuration: what a ledger says of it counts if it returns.
+    #[must_use]
+    pub fn of(&self, group: &str) -> Arc<Meter> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(meter) = known.get(group) {
+            return Arc::clone(meter);
+        }
+        let meter = Arc::new(Meter::new(group, known.len(), self.sharing.clone()));
+        known.insert(group.into(), Arc::clone(&meter));
+        meter
+    }
+
     /// The chains of all groups of `accounts`, in their order. Their limits hold from now on, for requests in flight too.
     #[must_use]
     pub fn chains(&self, accounts: &Accounts, now: UnixSeconds) -> Vec<Chain> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let meters: Vec<Arc<Meter>> = accounts
-            .groups()
-            .iter()
-            .map(|group| {
-                let number = known.len();
-                let new = || Arc::new(Meter::new(&group.name, number, self.sharing.clone()));
-                let meter = Arc::clone(known.entry(group.name.clone()).or_insert_with(new));
-                meter.limit(&group.limits, group.exact, now);
-                meter
-            })
-            .collect();
+        let meter = |group: &Group| {
+            let meter = self.of(&group.name);
+            meter.limit(&group.limits, group.exact, now);
+            meter
+        };
+        let meters: Vec<Arc<Meter>> = accounts.groups().iter().map(meter).collect();
         let chains = accounts.groups().iter().zip(&meters).map(|(group, own)| {
             Chain::new(Arc::clone(own), group.chain.iter().map(|&at| Arc::clone(&meters[at])).collect())
         });

@@ -23,7 +23,9 @@ const KEPT: usize = 2;
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Book {
-    /// By name.
+    /// What counted in each group, by its name: requests of its own keys and of those below it.
+    pub(crate) counted: HashMap<String, History>,
+    /// Requests of each group's own keys whose lines do not say which groups were above it.
     pub(crate) groups: HashMap<String, History>,
     /// Requests in flight, by id.
     pub(crate) open: HashMap<String, Reserved>,
@@ -33,6 +35,9 @@ pub(crate) struct Book {
 #[serde(tag = "kind", rename = "sums")]
 struct Head {
     groups: usize,
+    /// Absent in snapshots of before, which have none. An older gateway takes a snapshot that has some for damaged.
+    #[serde(default)]
+    counted: usize,
     open: usize,
 }
 
@@ -54,9 +59,9 @@ impl Book {
     /// Takes an entry in.
     pub(crate) fn add(&mut self, entry: &Entry) {
         self.open.remove(&entry.request);
-        match self.groups.get_mut(&entry.group) {
-            Some(history) => history.add(entry.at, entry.used()),
-            None => self.groups.entry(entry.group.clone()).or_default().add(entry.at, entry.used()),
+        match entry.groups() {
+            Some(groups) => groups.for_each(|group| add(&mut self.counted, group, entry)),
+            None => add(&mut self.groups, &entry.group, entry),
         }
     }
 
@@ -68,8 +73,9 @@ impl Book {
     /// Writes it as the snapshot of a position, and deletes older ones.
     pub(crate) fn save(&self, folder: &Path, at: Position) -> io::Result<()> {
         let mut text = Vec::new();
-        line::write(&Head { groups: self.groups.len(), open: self.open.len() }, &mut text);
-        for (name, history) in &self.groups {
+        let (groups, counted) = (self.groups.len(), self.counted.len());
+        line::write(&Head { groups, counted, open: self.open.len() }, &mut text);
+        for (name, history) in self.groups.iter().chain(&self.counted) {
             line::write(&Group { name: name.clone(), history }, &mut text);
         }
         self.open.values().for_each(|reserved| line::write(reserved, &mut text));
@@ -98,15 +104,26 @@ fn parse(text: &[u8]) -> Option<Book> {
     let mut next = || lines.next().flatten();
     let head: Head = serde_json::from_slice(next()?).ok()?;
     let mut book = Book::default();
-    for _ in 0..head.groups {
-        let Group { name, history } = serde_json::from_slice(next()?).ok()?;
-        book.groups.insert(name, history);
+    for (count, of) in [(head.groups, &mut book.groups), (head.counted, &mut book.counted)] {
+        for _ in 0..count {
+            let Group { name, history } = serde_json::from_slice(next()?).ok()?;
+            of.insert(name, history);
+        }
+        if of.len() != count {
+            return None;
+        }
     }
     for _ in 0..head.open {
         book.reserve(serde_json::from_slice(next()?).ok()?);
     }
-    let is_whole = book.groups.len() == head.groups && book.open.len() == head.open;
-    (lines.next().is_none() && is_whole).then_some(book)
+    (lines.next().is_none() && book.open.len() == head.open).then_some(book)
+}
+
+fn add(histories: &mut HashMap<String, History>, group: &str, entry: &Entry) {
+    match histories.get_mut(group) {
+        Some(history) => history.add(entry.at, entry.used()),
+        None => histories.entry(group.to_owned()).or_default().add(entry.at, entry.used()),
+    }
 }
 
 /// All snapshots, the newest first.

@@ -17,6 +17,10 @@ pub struct Entry {
     pub request: String,
     /// The group whose key it had.
     pub group: String,
+    /// The groups above it, the nearest first, as they were when the request was admitted: it counts in them too, whatever
+    /// becomes of the group. Absent in lines of before: then it counts in those that are above the group when the line is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<Vec<String>>,
     /// The key's id: `key-…`, or its name if it is in the configuration.
     pub key: String,
     /// How it ended: `finished`, `failed`, `rejected`, `abandoned`, `shutdown`, or `interrupted` if its gateway ended first.
@@ -90,6 +94,9 @@ pub struct Reserved {
     pub request: String,
     /// The group whose key it has.
     pub group: String,
+    /// As in its entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub above: Option<Vec<String>>,
     /// The key's id: `key-…`, or its name if it is in the configuration.
     pub key: String,
     /// What it reserved.
@@ -118,7 +125,13 @@ impl Entry {
         self.calls.iter().filter_map(|call| call.cost).fold(reserved, add)
     }
 
-    /// What it adds to the history of its group.
+    /// The groups in which it counts, its own first; `None`: its line does not say those above it.
+    pub fn groups(&self) -> Option<impl Iterator<Item = &str>> {
+        let above = self.above.as_ref()?;
+        Some(std::iter::once(&self.group).chain(above).map(String::as_str))
+    }
+
+    /// What it adds to the history of a group in which it counts.
     #[must_use]
     pub fn used(&self) -> Used {
         Used { requests: 1, tokens: self.tokens(), money: self.cost() }
@@ -128,9 +141,9 @@ impl Entry {
 impl Reserved {
     /// The entry of the request if its gateway ended before it.
     pub(crate) fn interrupted(self) -> Entry {
-        let Self { at, request, group, key, amount } = self;
+        let Self { at, request, group, above, key, amount } = self;
         let ending = INTERRUPTED.to_owned();
-        Entry { at, request, group, key, ending, policy: None, calls: Vec::new(), reserved: Some(amount) }
+        Entry { at, request, group, above, key, ending, policy: None, calls: Vec::new(), reserved: Some(amount) }
     }
 }
 

@@ -85,6 +85,7 @@ mod tests {
             at: 9,
             request: "r".into(),
             group: "g".into(),
+            above: None,
             key: "k".into(),
             ending: "finished".into(),
             policy: None,
@@ -99,15 +100,22 @@ mod tests {
         assert_eq!(read(&line(&later)), Some(Line::Entry(entry)));
         let second = r#"{"kind":"reserved","at":9,"request":"r","group":"g","key":"k","tokens":5,"money":6}"#;
         let amount = Amount { tokens: 5, money: 6 };
-        let reserved = Reserved { at: 9, request: "r".into(), group: "g".into(), key: "k".into(), amount };
+        let reserved = Reserved { at: 9, request: "r".into(), group: "g".into(), above: None, key: "k".into(), amount };
         let mut written = Vec::new();
         write(&reserved, &mut written);
         assert_eq!(written.strip_suffix(b"\n"), Some(&*line(second)));
         assert_eq!(read(&line(second)), Some(Line::Reserved(reserved.clone())));
         let third = r#"{"at":9,"request":"r","group":"g","key":"k","ending":"interrupted","calls":[],"reserved":{"tokens":5,"money":6}}"#;
-        let interrupted = reserved.interrupted();
+        let interrupted = reserved.clone().interrupted();
         assert_eq!((interrupted.tokens(), interrupted.cost()), (5, 6));
         assert_eq!(read(&line(third)), Some(Line::Entry(interrupted)));
+        let fourth =
+            r#"{"kind":"reserved","at":9,"request":"r","group":"g","above":["f","e"],"key":"k","tokens":5,"money":6}"#;
+        let above = Some(vec!["f".to_owned(), "e".to_owned()]);
+        let reserved = Reserved { above, ..reserved };
+        assert_eq!(read(&line(fourth)), Some(Line::Reserved(reserved.clone())));
+        let fifth = r#"{"at":9,"request":"r","group":"g","above":["f","e"],"key":"k","ending":"interrupted","calls":[],"reserved":{"tokens":5,"money":6}}"#;
+        assert_eq!(read(&line(fifth)), Some(Line::Entry(reserved.interrupted())));
         assert_eq!(read(&line(r#"{"kind":"something","at":9}"#)), Some(Line::Unknown));
         let mut changed = line(first);
         changed[20] ^= 1;

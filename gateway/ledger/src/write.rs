@@ -79,8 +79,11 @@ pub enum Notice<'a> {
 /// What a ledger has, as it is read: first the past, then entries in order.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The history of a group, by its name: all that a snapshot has of it.
+    /// Requests of a group's own keys, by its name: all that a snapshot has of those of which nobody knows which groups were above
+    /// it.
     Past(&'a str, &'a History),
+    /// What counted in a group, by its name, also of requests of groups that were below it: all else that a snapshot has.
+    Counted(&'a str, &'a History),
     /// An entry behind the snapshot.
     Entry(&'a Entry),
 }

@@ -9,7 +9,7 @@ use super::Record;
 use super::billing::Bill;
 use crate::metrics::labels::Ending;
 use crate::state::{Serving, Snapshot};
-use wasmgate_accounts::{Amount, Reservation};
+use wasmgate_accounts::{Amount, Group, Meters, Reservation};
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_base::money::Rates;
 use wasmgate_base::time::UnixSeconds;
@@ -22,10 +22,12 @@ pub const FLUSH: Duration = Duration::from_secs(5);
 #[must_use]
 pub fn reserved(record: &Record, snapshot: &Snapshot, reservation: &Reservation) -> Option<Reserved> {
     let Amount { tokens, money } = reservation.held();
+    let group = snapshot.group(record.group)?;
     Some(Reserved {
         at: reservation.at(),
         request: record.id.clone(),
-        group: snapshot.group(record.group)?.name.to_string(),
+        group: group.name.to_string(),
+        above: Some(above(group, snapshot)),
         key: record.key.as_ref()?.id.to_string(),
         amount: wasmgate_ledger::Amount { tokens, money },
     })
@@ -44,12 +46,19 @@ pub fn entry(record: &Record, snapshot: &Snapshot, ending: Ending, admitted: Opt
         at: admitted.unwrap_or_else(|| record.created()),
         request: record.id.clone(),
         group: group.name.to_string(),
+        above: Some(above(group, snapshot)),
         key: key.id.to_string(),
         ending: ending.as_str().to_owned(),
         policy: record.policy_label().map(str::to_owned),
         calls,
         reserved: None,
     })
+}
+
+/// The names of the groups above a group, the nearest first.
+fn above(group: &Group, snapshot: &Snapshot) -> Vec<String> {
+    let groups = snapshot.access.accounts.groups();
+    group.chain.iter().skip(1).map(|&position| groups[position].name.to_string()).collect()
 }
 
 fn call(bill: &Bill, snapshot: &Snapshot) -> Call {
@@ -73,21 +82,27 @@ fn call(bill: &Bill, snapshot: &Snapshot) -> Call {
     }
 }
 
-/// Opens the ledger in a folder, and counts what is in it. Without one the gateway serves, and says so.
+/// Opens the ledger in a folder, and counts what is in it: in each group that was above a request's when the request was
+/// admitted, whatever became of these groups since. Without a ledger the gateway serves, and says so.
 #[must_use]
-pub fn open(folder: &Path, serving: Arc<Serving>, options: Options) -> Option<Ledger> {
+pub fn open(folder: &Path, meters: Arc<Meters>, serving: Arc<Serving>, options: Options) -> Option<Ledger> {
     let mut names = Names::default();
     let replay = move |event: Event<'_>| {
-        let snapshot = serving.snapshot();
+        let (snapshot, now) = (serving.snapshot(), serving.now());
+        // Of lines that do not say which groups were above: those that are now.
+        let mut chain = |group: &str| names.position(&snapshot, group).and_then(|at| snapshot.chain(Some(at)));
         match event {
-            Event::Past(group, history) => {
-                if let Some(chain) = snapshot.chain(names.position(&snapshot, group)) {
-                    chain.restore(history, serving.now());
-                }
-            }
+            Event::Counted(group, history) => meters.of(group).restore(history, now),
+            Event::Past(group, history) => match chain(group) {
+                Some(chain) => chain.restore(history, now),
+                None => meters.of(group).restore(history, now),
+            },
             Event::Entry(entry) => {
-                if let Some(chain) = snapshot.chain(names.position(&snapshot, &entry.group)) {
-                    chain.replay(entry.at, Amount { tokens: entry.tokens(), money: entry.cost() }, serving.now());
+                let used = Amount { tokens: entry.tokens(), money: entry.cost() };
+                match (entry.groups(), chain(&entry.group)) {
+                    (Some(groups), _) => groups.for_each(|group| meters.of(group).replay(entry.at, used, now)),
+                    (None, Some(chain)) => chain.replay(entry.at, used, now),
+                    (None, None) => meters.of(&entry.group).replay(entry.at, used, now),
                 }
             }
         }

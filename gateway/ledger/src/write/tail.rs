@@ -36,6 +36,7 @@ impl Tail {
     ) -> io::Result<Self> {
         let (position, book) = read::newest(folder, report)?;
         book.groups.iter().for_each(|(name, history)| each(Event::Past(name, history)));
+        book.counted.iter().for_each(|(name, history)| each(Event::Counted(name, history)));
         let mut tail = Self { folder: folder.to_owned(), position, book, each };
         tail.read(report)?;
         Ok(tail)

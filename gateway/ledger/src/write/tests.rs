@@ -24,12 +24,14 @@ fn entry(number: u64) -> Entry {
     let text = |name: &str| format!("{name}-{number}");
     let (ending, policy) = ("finished".to_owned(), Some("complexity@1.0.0".to_owned()));
     let (request, group, key) = (text("request"), "group".to_owned(), text("key"));
-    Entry { at: 5_000_000, request, group, key, ending, policy, calls: vec![call], reserved: None }
+    // Half of them are as lines were before they had this.
+    let above = number.is_multiple_of(2).then(|| vec!["team".to_owned(), "acme".to_owned()]);
+    Entry { at: 5_000_000, request, group, above, key, ending, policy, calls: vec![call], reserved: None }
 }
 
 fn reserved(number: u64) -> Reserved {
-    let Entry { at, request, group, key, .. } = entry(number);
-    Reserved { at, request, group, key, amount: Amount { tokens: 7, money: 1_000_000 + number } }
+    let Entry { at, request, group, above, key, .. } = entry(number);
+    Reserved { at, request, group, above, key, amount: Amount { tokens: 7, money: 1_000_000 + number } }
 }
 
 /// What a process learns of a ledger: the sums by group, and the entries behind the snapshot.
@@ -45,11 +47,14 @@ fn open(folder: &Path, options: Options) -> (Ledger, Report, Arc<Mutex<Learned>>
     let (ledger, report) = Ledger::open(folder, options, move |event| {
         let mut all = all.lock().expect("no panic");
         match event {
-            Event::Past(group, history) => {
+            Event::Past(group, history) | Event::Counted(group, history) => {
                 all.sums.entry(group.to_owned()).or_default().add(history.within(0, u64::MAX));
             }
             Event::Entry(entry) => {
-                all.sums.entry(entry.group.clone()).or_default().add(entry.used());
+                let own = entry.groups().is_none().then_some(&*entry.group);
+                for group in entry.groups().into_iter().flatten().chain(own) {
+                    all.sums.entry(group.to_owned()).or_default().add(entry.used());
+                }
                 all.entries.push(entry.clone());
             }
         }
