@@ -1,12 +1,12 @@
 //! What a group has used of its limits, and what its requests in flight hold. Time and amounts are given; nothing waits.
 //!
-//! A request counts in the window in which it was admitted, also if it ends in a later one. If the clock goes back, what was
-//! used stays used until a window begins that has not begun before: two threads may read the clock in one order and come here
-//! in the other. A clock that goes back by more than an hour was wrong before, so its windows do not count as begun. If it
-//! jumps ahead, the window that it left has ended.
+//! A request counts in the window in which it was admitted, also if it ends in a later one. If the clock goes back by a moment,
+//! nothing changes until a window begins that has not begun before: two threads may read the clock in one order and come here in
+//! the other. If it goes back further, it was wrong before, and its windows do not count as begun: what the window had used to
+//! which it returns stays used, and so does what was used since.
 //!
-//! A meter also keeps the history of its group, whatever limits that has. So a limit that comes later, returns or gets another
-//! time zone knows what its window has used and what requests in flight hold.
+//! A meter also keeps the history of its group, whatever limits that has. So a limit that comes later, returns, gets another
+//! time zone or comes to a window a second time knows what that has used and what requests in flight hold.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,9 +17,12 @@ use wasmgate_base::time::UnixSeconds;
 
 use crate::limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};
 use crate::share::{Answer, Claim, Reach, Round, Sharing, Store};
-use bucket::Bucket;
+use bucket::{Bucket, Turn};
 
 mod bucket;
+
+/// How far back a clock may go, in seconds, without having been wrong before: threads that read it at the same time.
+const SLACK_SECONDS: u64 = 60;
 
 /// The meter of one group. It outlives changes of the configuration.
 #[derive(Debug)]
@@ -40,8 +43,14 @@ pub(crate) struct State {
     buckets: Vec<Bucket>,
     /// Counts admissions: a reservation from before a bucket's window began is none of its own.
     admitted: u64,
-    /// What settled requests used.
+    /// What settled requests used. If the limits are shared, only those that this process admitted: it reports them.
     history: History,
+    /// If the limits are shared: what requests used before the start. The store has counted it under another name.
+    restored: History,
+    /// What the clock showed last, or a moment before.
+    clock: UnixSeconds,
+    /// The latest time that it has ever shown.
+    furthest: UnixSeconds,
     /// Requests in flight.
     in_flight: u64,
     /// What all of them hold.
@@ -68,6 +77,7 @@ impl Meter {
     pub(crate) fn limit(&self, limits: &[Limit], exact: bool, now: UnixSeconds) {
         let slice = |limit: &Limit| self.sharing.as_ref().map(|sharing| sharing.slice(limit, exact));
         let mut state = self.lock();
+        state.roll(now);
         let mut old = std::mem::take(&mut state.buckets);
         let buckets = limits
             .iter()
@@ -101,7 +111,7 @@ impl Meter {
                 bucket.recall(used.of(bucket.limit.measure));
             }
         }
-        state.history.add(at, used.of_one_request());
+        self.past(&mut state).add(at, used.of_one_request());
     }
 
     /// Adds all that a history has, as a ledger kept it.
@@ -109,16 +119,15 @@ impl Meter {
         let mut state = self.lock();
         state.roll(now);
         for bucket in &mut state.buckets {
-            let past = history.within(bucket.window.start, bucket.window.end);
-            let used = match bucket.limit.measure {
-                Measure::Requests => past.requests,
-                Measure::Tokens => past.tokens,
-                Measure::Money => past.money,
-                Measure::Concurrent => 0,
-            };
+            let used = bucket.past(history);
             bucket.recall(used);
         }
-        state.history.merge(history);
+        self.past(&mut state).merge(history);
+    }
+
+    /// Where what a ledger kept belongs.
+    fn past<'s>(&self, state: &'s mut State) -> &'s mut History {
+        if self.sharing.is_some() { &mut state.restored } else { &mut state.history }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -171,17 +180,26 @@ impl Meter {
 
 impl State {
     pub(crate) fn roll(&mut self, now: UnixSeconds) {
-        let admitted = self.admitted;
-        self.buckets.iter_mut().for_each(|bucket| bucket.roll(now, admitted));
+        if let Cow::Owned(buckets) = self.at(now) {
+            self.buckets = buckets;
+        }
+        self.clock = if self.goes_back(now) { now } else { self.clock.max(now) };
+        self.furthest = self.furthest.max(now);
+    }
+
+    /// Whether the clock was wrong before if it shows this now.
+    fn goes_back(&self, now: UnixSeconds) -> bool {
+        self.clock.saturating_sub(now) > SLACK_SECONDS
     }
 
     /// The buckets as they are at a time. Reading begins no window: who only looks, and reads another clock, changes nothing.
     fn at(&self, now: UnixSeconds) -> Cow<'_, [Bucket]> {
-        if self.buckets.iter().all(|bucket| bucket.window.contains(now)) {
+        let turn = Turn { went_back: self.goes_back(now), furthest: self.furthest };
+        if !turn.went_back && self.buckets.iter().all(|bucket| bucket.window.contains(now)) {
             return Cow::Borrowed(&self.buckets);
         }
         let mut buckets = self.buckets.clone();
-        buckets.iter_mut().for_each(|bucket| bucket.roll(now, self.admitted));
+        buckets.iter_mut().for_each(|bucket| bucket.roll(now, self, turn));
         Cow::Owned(buckets)
     }
 
@@ -275,10 +293,10 @@ impl State {
         self.history.add(at, used.of_one_request());
         for bucket in self.buckets.iter_mut().filter(|bucket| number > bucket.before) {
             let measure = bucket.limit.measure;
-            if measure != Measure::Requests {
+            let is_older = number <= bucket.joined;
+            if measure != Measure::Requests || is_older {
                 bucket.held = bucket.held.saturating_sub(held.of(measure));
             }
-            let is_older = number <= bucket.joined;
             let counts = match measure {
                 Measure::Tokens | Measure::Money => !is_older || bucket.window.contains(at),
                 // It was counted when it was admitted, if the limit was there.

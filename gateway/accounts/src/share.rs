@@ -147,8 +147,10 @@ pub(crate) struct Loan {
 }
 
 impl Loan {
-    pub(crate) fn new(slice: u64) -> Self {
-        Self { slice, ..Self::default() }
+    /// The loan of a limit of which requests of this process have used or hold some, and others used some before the start. The
+    /// store may know more of it, from before the limit left or the clock was wrong.
+    pub(crate) fn new(slice: u64, own: u64, before_start: u64) -> Self {
+        Self { slice, borrowed: own, taken: own.saturating_add(before_start), ..Self::default() }
     }
 
     pub(crate) fn with(self, slice: u64) -> Self {
@@ -241,7 +243,8 @@ impl Loan {
 
     pub(crate) fn answered(&mut self, terms: &Terms, answer: &Answer) {
         self.borrowed = self.borrowed.max(answer.borrowed);
-        self.known = [answer.borrowed, terms.returned, terms.used];
+        self.returned = self.returned.max(answer.returned);
+        self.known = [answer.borrowed, answer.returned, terms.used];
         (self.taken, self.life) = (answer.taken, answer.life);
     }
 }
@@ -284,6 +287,8 @@ pub struct Terms {
 pub struct Answer {
     /// All that the gateway has borrowed in the window, by the store's account.
     pub borrowed: u64,
+    /// What of that the gateway has returned, by the store's account.
+    pub returned: u64,
     /// What all gateways together have taken of the limit.
     pub taken: u64,
     /// The life of the store in which it was asked.

@@ -11,7 +11,7 @@
 -- ARGV: the gateway's id; the limit; 1 if what is borrowed is held and never spent, else 0; borrowed, returned, spent; the least to
 --   lend, what it would like; what it knows to have been taken before the server's life; milliseconds of a lease; milliseconds
 --   until the bucket may go, or 0.
--- Returns what was lent now, the gateway's borrowed, what all have taken, what is spent, and the time in milliseconds.
+-- Returns what was lent now, the gateway's borrowed and returned, what all have taken, what is spent, and the time in milliseconds.
 local key, id = KEYS[1], ARGV[1]
 local most, holds = tonumber(ARGV[2]), ARGV[3] == '1'
 local borrowed, returned, spent = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -102,4 +102,4 @@ if borrowed > 0 or spent > 0 or before > 0 then
   end
   if keep > 0 then redis.call('PEXPIRE', key, keep) else redis.call('PERSIST', key) end
 end
-return { granted, borrowed, taken, used + lost, now }
+return { granted, borrowed, returned, taken, used + lost, now }

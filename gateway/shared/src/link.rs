@@ -63,6 +63,8 @@ pub struct Said {
     pub granted: u64,
     /// All that the gateway has borrowed in the window.
     pub borrowed: u64,
+    /// What of that it has returned.
+    pub returned: u64,
     /// What all gateways have taken.
     pub taken: u64,
     /// What of that is spent.
@@ -142,10 +144,10 @@ impl Link {
                 return Err(Fault(format!("{} answers to {} commands", values.len(), claims.len())));
             }
             for value in &values {
-                let [granted, borrowed, taken, spent, now_ms] = numbers(value)?;
-                let [granted, borrowed, taken, spent] =
-                    [granted, borrowed, taken, spent].map(|number| u64::try_from(number).unwrap_or_default());
-                said.push(Said { granted, borrowed, taken, spent, now_ms });
+                let [granted, borrowed, returned, taken, spent, now_ms] = numbers(value)?;
+                let [granted, borrowed, returned, taken, spent] =
+                    [granted, borrowed, returned, taken, spent].map(|number| u64::try_from(number).unwrap_or_default());
+                said.push(Said { granted, borrowed, returned, taken, spent, now_ms });
             }
         }
         Ok(said)

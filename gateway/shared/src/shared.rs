@@ -311,7 +311,7 @@ impl Shared {
     /// Takes answers, and counts from `at` on what was granted and refused.
     fn heard(&self, at: usize, claims: &[Claim], said: &[Said], life: u64) {
         for (claim, said) in claims.iter().zip(said) {
-            claim.answered(&Answer { borrowed: said.borrowed, taken: said.taken, life });
+            claim.answered(&Answer { borrowed: said.borrowed, returned: said.returned, taken: said.taken, life });
             if claim.terms.want > 0 {
                 self.counts[at + usize::from(said.granted == 0)].fetch_add(1, Ordering::Relaxed);
             }

@@ -1,5 +1,6 @@
 //! How one limit of a group stands, in the window of a time.
 
+use wasmgate_base::history::History;
 use wasmgate_base::time::UnixSeconds;
 
 use super::State;
@@ -7,8 +8,14 @@ use crate::limit::{Limit, Measure, Standing};
 use crate::share::{Loan, Reach};
 use crate::window::Window;
 
-/// How far back a clock may go, in seconds, without having been wrong before.
-const SLACK_SECONDS: u64 = 3600;
+/// What the clock did since a meter was asked before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    /// Whether it went back by more than two threads can explain: it was wrong before.
+    pub(super) went_back: bool,
+    /// The latest time that it had ever shown.
+    pub(super) furthest: UnixSeconds,
+}
 
 /// How one limit stands.
 #[derive(Debug, Clone)]
@@ -30,42 +37,54 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(limit: Limit, now: UnixSeconds, admitted: u64, slice: Option<u64>) -> Self {
+    /// The bucket of a limit in the window of `now`, in which no request in flight was admitted.
+    fn new(limit: Limit, now: UnixSeconds, state: &State, slice: Option<u64>) -> Self {
         let window = limit.period.window(&limit.zone, now);
-        let loan = slice.map(Loan::new);
-        Self { latest: window.start, window, limit, before: admitted, joined: 0, used: 0, held: 0, loan }
+        let used = past(&state.history, limit.measure, window);
+        let loan = slice.map(|slice| Loan::new(slice, used, past(&state.restored, limit.measure, window)));
+        Self { latest: window.start, window, limit, before: state.admitted, joined: 0, used, held: 0, loan }
     }
 
-    /// The bucket of a limit that was not there before: it has used what the history says, and requests in flight hold what
-    /// they hold, also those of an earlier window, until they are settled.
+    /// The bucket of a limit that was not there before, or not in this window of late: it has used what the history says, and
+    /// requests in flight hold what they hold, also those of another window, until they are settled.
     pub(super) fn joining(limit: Limit, now: UnixSeconds, state: &State, slice: Option<u64>) -> Self {
-        let bucket = Self::new(limit, now, 0, slice);
-        let measure = bucket.limit.measure;
-        let past = state.history.within(bucket.window.start, bucket.window.end);
-        let (used, held) = match measure {
-            Measure::Requests => (past.requests, 0),
-            Measure::Tokens => (past.tokens, state.held.tokens),
-            Measure::Money => (past.money, state.held.money),
-            Measure::Concurrent => (0, state.in_flight),
+        let bucket = Self::new(limit, now, state, None);
+        let held = match bucket.limit.measure {
+            Measure::Requests | Measure::Concurrent => state.in_flight,
+            Measure::Tokens => state.held.tokens,
+            Measure::Money => state.held.money,
         };
-        Self { joined: state.admitted, used, held, ..bucket }
+        let before_start = past(&state.restored, bucket.limit.measure, bucket.window);
+        let loan = slice.map(|slice| Loan::new(slice, bucket.used.saturating_add(held), before_start));
+        Self { before: 0, joined: state.admitted, held, loan, ..bucket }
     }
 
-    /// Begins the window of `now` if that is another one.
-    pub(super) fn roll(&mut self, now: UnixSeconds, admitted: u64) {
-        if self.window.contains(now) {
+    /// Begins the window of `now` if that is another one. `turn`: what the clock did.
+    pub(super) fn roll(&mut self, now: UnixSeconds, state: &State, turn: Turn) {
+        let is_back = turn.went_back && now < self.latest;
+        if self.window.contains(now) && !is_back {
             return;
         }
         let window = self.limit.period.window(&self.limit.zone, now);
+        let slice = self.loan.map(|loan| loan.slice);
         if window.start > self.latest {
-            *self = Self::new(self.limit.clone(), now, admitted, self.loan.map(|loan| loan.slice));
-            return;
+            // The clock may have been there before, and requests may be in flight that were admitted then.
+            let is_known = window.start <= turn.furthest;
+            let begin = if is_known { Self::joining } else { Self::new };
+            *self = begin(self.limit.clone(), now, state, slice);
+        } else if is_back {
+            // The clock was wrong, and this window has not ended. What was used since stays used in it too.
+            let joining = Self::joining(self.limit.clone(), now, state, slice);
+            *self = Self { used: self.used.max(joining.used), ..joining };
+        } else {
+            // Two threads have read the clock in one order and come here in the other.
+            self.window = window;
         }
-        // The clock has gone back. Nobody gets anything a second time for it.
-        if now < self.window.start && self.window.start - now > SLACK_SECONDS {
-            self.latest = window.start;
-        }
-        self.window = window;
+    }
+
+    /// What a history says was used of it in its window.
+    pub(super) fn past(&self, history: &History) -> u64 {
+        past(history, self.limit.measure, self.window)
     }
 
     /// Counts what a ledger says was used before the start. The store of a shared limit has counted it.
@@ -95,5 +114,16 @@ impl Bucket {
 
     pub(super) fn standing(&self, reach: Reach) -> Standing {
         Standing { most: self.limit.most, used: self.used, left: self.left(reach), ends: self.ends() }
+    }
+}
+
+/// What a history says was used of a measure in a window.
+fn past(history: &History, measure: Measure, window: Window) -> u64 {
+    let past = history.within(window.start, window.end);
+    match measure {
+        Measure::Requests => past.requests,
+        Measure::Tokens => past.tokens,
+        Measure::Money => past.money,
+        Measure::Concurrent => 0,
     }
 }

@@ -122,8 +122,24 @@ fn a_clock_that_was_wrong_by_far_stops_no_window() {
     let chain = &meters.chains(&teams(&[limit(Measure::Money, 100, Period::Minute)], &[]), year)[0];
     let left = |now| chain.tightest(Measure::Money, now).map(|standing| standing.left);
     chain.reserve(money(40), year).expect("room").settle(money(40));
+    chain.check(30).expect("room");
     assert_eq!(left(30), Some(60), "the clock is set right: what was used stays used in this window");
     assert_eq!(left(60), Some(100), "and the next one begins as usual");
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_and_returns_gives_nothing_a_second_time() {
+    let (meters, day) = (Meters::default(), 86_400);
+    let chain = &meters.chains(&teams(&[limit(Measure::Money, 100, Period::Day)], &[]), day)[0];
+    let left = |now| chain.tightest(Measure::Money, now).map(|standing| standing.left);
+    chain.reserve(money(70), day).expect("room").settle(money(70));
+    let held = chain.reserve(money(20), day + 1).expect("room");
+    chain.reserve(money(40), 9 * day).expect("a day ahead of all").settle(money(40));
+    assert_eq!((left(day + 2), left(9 * day)), (Some(10), Some(60)));
+    assert!(chain.reserve(money(11), day + 2).is_err(), "it returns");
+    held.settle(money(20));
+    chain.reserve(money(5), day + 3).expect("room").settle(money(5));
+    assert_eq!((left(day + 4), left(2 * day), left(9 * day)), (Some(5), Some(100), Some(60)));
 }
 
 #[test]
@@ -165,8 +181,8 @@ fn a_limit_that_comes_later_or_returns_begins_with_what_its_window_has_used() {
     let limited = meters.chains(&teams(&limits, &[]), hour + 2);
     assert_eq!(
         left(&limited, hour + 2),
-        [86, 79, 96, 9, 9],
-        "5 and 12 are spent, and the request in flight holds 9 and 4"
+        [86, 79, 96, 8, 9],
+        "5 and 12 are spent, and the request in flight holds 9, 4 and its place"
     );
     held.settle(Amount { tokens: 2, money: 3 });
     assert_eq!(left(&limited, hour + 2), [92, 85, 98, 8, 10]);
@@ -361,6 +377,79 @@ proptest! {
             chains = meters.chains(&teams(&limits, &limits), now);
             let after: Vec<_> = chains.iter().map(|chain| chain.own_standings(now)).collect();
             prop_assert_eq!(before, after);
+        }
+    }
+}
+
+/// What a clock does that may be wrong, and who comes.
+#[derive(Debug, Clone)]
+enum Turn {
+    /// A request, with what it expects and what it will use.
+    Begin(u64, u64),
+    /// One of those in flight ends.
+    End(usize),
+    /// Time passes.
+    Wait(u64),
+    /// The clock jumps, by at least minutes if back: it was wrong before.
+    Jump(i64),
+    /// The operator takes all limits out and puts them back.
+    Relimit,
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    prop_oneof![
+        4 => (0_u64..40, 0_u64..40).prop_map(|(expected, used)| Turn::Begin(expected, used)),
+        3 => any::<usize>().prop_map(Turn::End),
+        2 => (0_u64..4000).prop_map(Turn::Wait),
+        2 => prop_oneof![-200_000_i64..-100, 0_i64..200_000].prop_map(Turn::Jump),
+        1 => Just(Turn::Relimit),
+    ]
+}
+
+proptest! {
+    /// Wherever the clock jumps: what requests used and hold that were admitted in an hour or a day, as the clock showed it, is
+    /// within the limit and the stated bound. A second account of all that was admitted is the judge.
+    #[test]
+    fn no_jump_of_the_clock_gives_anything_twice(turns in proptest::collection::vec(turn(), 0..100)) {
+        let limits = [limit(Measure::Money, 100, Period::Day), limit(Measure::Requests, 5, Period::Hour)];
+        let meters = Meters::default();
+        let mut now = 10_000_000_u64;
+        let mut chain = meters.chains(&teams(&limits, &[]), now).remove(1);
+        let (mut flying, mut ended) = (Vec::new(), Vec::<(u64, u64, u64)>::new());
+        for turn in turns {
+            match turn {
+                Turn::Begin(expected, used) => {
+                    if let Ok(reservation) = chain.reserve(money(expected), now) {
+                        flying.push((reservation, expected, used));
+                        let day = now - now % 86_400;
+                        let of_day = |at: u64| at - at % 86_400 == day;
+                        let spent = ended.iter().filter(|(at, ..)| of_day(*at)).map(|(_, used, _)| used).sum::<u64>();
+                        let beyond = ended.iter().filter(|(at, ..)| of_day(*at)).map(|(_, _, beyond)| beyond).sum::<u64>();
+                        let here = flying.iter().filter(|(reservation, ..)| of_day(reservation.at()));
+                        let held = here.map(|(_, held, _)| held).sum::<u64>();
+                        prop_assert!(spent + held <= 100 + beyond, "{spent} used and {held} held in a day");
+                        let times = flying.iter().map(|(reservation, ..)| reservation.at());
+                        let times = times.chain(ended.iter().map(|(at, ..)| *at));
+                        prop_assert!(times.filter(|at| at / 3600 == now / 3600).count() <= 5, "more in an hour");
+                    }
+                }
+                Turn::End(_) if flying.is_empty() => {}
+                Turn::End(which) => {
+                    let (reservation, expected, used) = flying.swap_remove(which % flying.len());
+                    ended.push((reservation.at(), used, used.saturating_sub(expected)));
+                    reservation.settle(money(used));
+                }
+                Turn::Wait(seconds) => now += seconds,
+                Turn::Jump(seconds) => now = now.saturating_add_signed(seconds),
+                Turn::Relimit => {
+                    let _ = meters.chains(&teams(&[], &[]), now);
+                    chain = meters.chains(&teams(&limits, &[]), now).remove(1);
+                }
+            }
+        }
+        flying.clear();
+        for (limit, _, held) in chain.meters.iter().flat_map(|meter| meter.standings(now)) {
+            prop_assert_eq!(held, 0, "{}", limit);
         }
     }
 }

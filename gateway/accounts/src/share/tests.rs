@@ -32,10 +32,13 @@ fn node(limits: &[Limit], exact: bool) -> Node {
     sharing.begin_life();
     sharing.set_reach(Reach::Reached);
     let meters = Meters::shared(Arc::clone(&sharing));
-    let group = GroupSpec { name: "acme".into(), limits: limits.to_vec(), exact, ..GroupSpec::default() };
-    let accounts = Accounts::new(&[group], Vec::new()).expect("no mistake");
-    let chain = meters.chains(&accounts, 0).remove(0);
+    let chain = meters.chains(&accounts(limits, exact), 0).remove(0);
     Node { sharing, meters, chain, woken }
+}
+
+fn accounts(limits: &[Limit], exact: bool) -> Accounts {
+    let group = GroupSpec { name: "acme".into(), limits: limits.to_vec(), exact, ..GroupSpec::default() };
+    Accounts::new(&[group], Vec::new()).expect("no mistake")
 }
 
 impl Node {
@@ -47,7 +50,8 @@ impl Node {
             let granted = if room < terms.min { 0 } else { terms.want.min(room) };
             let borrowed = terms.borrowed + granted;
             let life = self.sharing.life();
-            claim.answered(&Answer { borrowed, taken: others + borrowed - terms.returned, life });
+            let (returned, taken) = (terms.returned, others + borrowed - terms.returned);
+            claim.answered(&Answer { borrowed, returned, taken, life });
         }
         claims.iter().map(|claim| claim.terms).collect()
     }
@@ -109,7 +113,7 @@ fn what_is_used_beyond_a_loan_is_told_and_a_new_window_owes_nothing() {
     // An answer for the window before changes nothing.
     let late = node.meters.claims(None, Round::Beat { renew: true }, 59);
     assert!(node.reserve(1, 60).is_err());
-    late.iter().for_each(|claim| claim.answered(&Answer { borrowed: 900, taken: 900, life: 1 }));
+    late.iter().for_each(|claim| claim.answered(&Answer { borrowed: 900, returned: 0, taken: 900, life: 1 }));
     let terms = node.meters.claims(None, Round::Beat { renew: true }, 60)[0].terms;
     assert_eq!((terms.borrowed, terms.used), (0, 0));
 }
@@ -160,4 +164,30 @@ fn a_store_that_begins_a_new_life_is_told_what_it_said_before() {
     // Of requests at a time only those count that a living gateway speaks of.
     assert!(claims.iter().all(|claim| claim.limit.measure == Measure::Money || claim.terms.floor == 0));
     drop(held);
+}
+
+#[test]
+fn what_was_used_before_the_start_is_not_reported_as_this_gateways() {
+    let (mut node, limits) = (node(&[], false), [limit(Measure::Money, 1000)]);
+    node.chain.replay(10, Amount { tokens: 0, money: 40 }, 10);
+    node.reserve(5, 10).expect("no limit").settle(Amount { tokens: 0, money: 5 });
+    node.chain = node.meters.chains(&accounts(&limits, false), 20).remove(0);
+    let left = node.chain.tightest(Measure::Money, 20).map(|standing| standing.left);
+    assert_eq!(left, Some(955), "the limit that comes later knows both");
+    let terms = node.meters.claims(None, Round::Beat { renew: true }, 20)[0].terms;
+    assert_eq!((terms.borrowed, terms.used), (5, 5));
+    assert_eq!(terms.floor, 45, "a store that has forgotten all learns both");
+}
+
+#[test]
+fn a_limit_that_returns_learns_what_it_had_borrowed_and_returned() {
+    let (mut node, limits) = (node(&[limit(Measure::Money, 1000)], true), [limit(Measure::Money, 1000)]);
+    let _ = node.meters.chains(&accounts(&[], true), 10);
+    node.chain = node.meters.chains(&accounts(&limits, true), 20).remove(0);
+    let claims = node.meters.claims(None, Round::Lacking(Amount { tokens: 0, money: 1 }), 20);
+    claims[0].answered(&Answer { borrowed: 101, returned: 60, taken: 541, life: 1 });
+    assert!(node.reserve(42, 20).is_err());
+    assert!(node.reserve(41, 20).is_ok());
+    let terms = node.meters.claims(None, Round::Due, 20)[0].terms;
+    assert_eq!((terms.borrowed, terms.returned, terms.used), (101, 60, 41));
 }
