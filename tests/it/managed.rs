@@ -249,6 +249,34 @@ fn keys_are_in_no_log_no_metric_and_no_file() {
 }
 
 #[test]
+fn a_key_given_where_an_id_or_a_group_belongs_is_found_or_refused_and_never_repeated() {
+    let gateway = setup().start();
+    let (id, text) = key(&gateway, &json!({"group": "acme"}));
+    let unknown = format!("wg-{}", "0123456789abcdef".repeat(4));
+    for (method, path, body) in [
+        ("POST", format!("/keys/{unknown}/block"), Value::Null),
+        ("POST", format!("/keys/%77g-{}/block", &unknown[3..]), Value::Null),
+        ("DELETE", format!("/keys/{unknown}"), Value::Null),
+        ("DELETE", format!("/keys/{text}/rotate"), Value::Null),
+        ("POST", format!("/keys/{text}/nothing"), Value::Null),
+        ("PATCH", format!("/groups/{text}"), json!({"parent": unknown})),
+        ("PATCH", format!("/keys/{id}"), json!({"group": text})),
+        ("POST", "/keys".to_owned(), json!({"group": unknown, "name": text})),
+    ] {
+        let answer = admin(&gateway, method, &path, &body);
+        assert!((400..=405).contains(&answer.status()), "{method} {path}: {}", answer.text());
+        assert!(!answer.text().contains(&text[3..]) && !answer.text().contains(&unknown[3..]), "{}", answer.text());
+    }
+    let blocked = done(&gateway, "KeyStatus", "POST", &format!("/keys/{text}/block"), &Value::Null);
+    assert_eq!(blocked["id"], json!(id));
+    refused(&gateway, &text, "blocked");
+    let line = gateway.wait_for_log("what was done", |line| line["action"] == "block_key" && line["outcome"] == "done");
+    assert_eq!(line["key"], json!(id));
+    let log = gateway.log_to_its_end().join("\n");
+    assert!(!log.contains(&text[3..]) && !log.contains(&unknown[3..]), "{log}");
+}
+
+#[test]
 fn one_gateway_keeps_the_keys_and_another_takes_over() {
     let mut gateway = setup().start();
     let (_, text) = key(&gateway, &json!({"group": "acme"}));

@@ -1,6 +1,7 @@
 //! The text of a key, and the hash by which the gateway knows it. Keys are random, so one round of SHA-256 is enough: nobody
 //! can guess 256 bits. A key is found by its hash; how long that takes says nothing about the keys that there are.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
@@ -14,6 +15,32 @@ pub const PREFIX: &str = "wg-";
 #[must_use]
 pub fn new_key(random: [u8; 32]) -> String {
     format!("{PREFIX}{}", hex(&random))
+}
+
+/// Hexadecimal digits behind the prefix from which on a text is taken for a key, or for the beginning of one.
+const TELLING: usize = 16;
+
+/// A text without the keys that `new_key` makes: `wg-…` is in the place of each. For what a person may have written where no key
+/// belongs, before it is logged or repeated.
+#[must_use]
+pub fn without_keys(text: &str) -> Cow<'_, str> {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_hexdigit).count();
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(PREFIX) {
+        let (before, behind) = rest.split_at(at + PREFIX.len());
+        shown.push_str(before);
+        let length = digits(behind);
+        rest = behind;
+        if length >= TELLING {
+            shown.push('…');
+            rest = &behind[length..];
+        }
+    }
+    match shown.is_empty() {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(shown + rest),
+    }
 }
 
 /// The value of each hexadecimal digit; 255: the byte is none.
@@ -108,6 +135,15 @@ impl Hasher for AsItIs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_shown_without_the_keys_in_it() {
+        let key = new_key([0xa7; 32]);
+        let shown = without_keys(&format!("no group {key:?}, wg-team or wg-{}", "é")).into_owned();
+        assert_eq!(shown, "no group \"wg-…\", wg-team or wg-é");
+        assert_eq!(without_keys(&format!("{key}{key}/{}", &key[..20])), "wg-…wg-…/wg-…");
+        assert_eq!(without_keys("wg-cafe and a deed"), "wg-cafe and a deed");
+    }
 
     #[test]
     fn a_hash_is_read_as_it_is_written() {

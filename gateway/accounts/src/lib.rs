@@ -19,7 +19,7 @@ mod window;
 
 pub use accounts::{Accounts, Mistake, Place, Wrong};
 pub use group::{Group, GroupSpec, MAX_DEPTH};
-pub use hash::{KeyHash, PREFIX, new_key};
+pub use hash::{KeyHash, PREFIX, new_key, without_keys};
 pub use jiff::tz::TimeZone;
 pub use key::{ID_BYTES, Key, KeyId, Labels, NEVER, Previous, Refused};
 pub use limit::{Amount, Exceeded, Limit, Measure, Standing, WhenSpent};

@@ -1,7 +1,7 @@
 //! What operators do with keys.
 
 use serde_json::{Map, Value};
-use wasmgate_accounts::{Key, KeyHash, KeyId, Labels, NEVER, Previous, new_key};
+use wasmgate_accounts::{Key, KeyHash, KeyId, Labels, NEVER, PREFIX, Previous, new_key};
 use wasmgate_base::time::{UnixSeconds, now};
 
 use super::api::{CreatedKey, KeyStatus, NotDone};
@@ -135,6 +135,26 @@ impl ManagedAccounts {
             self.make(writer, Change::Key(key))?;
         }
         Ok(status)
+    }
+
+    /// The id of a key that an operator names by its id, or by the text that clients send, present or before its rotation: so that
+    /// one that has leaked can be blocked by what leaked.
+    ///
+    /// # Errors
+    /// If a text begins like a key's and no key has it. The message does not repeat it.
+    pub fn key_id(&self, shown: &str) -> Result<String, NotDone> {
+        if !shown.starts_with(PREFIX) {
+            return Ok(shown.to_owned());
+        }
+        let (joined, id, hash) = (self.joined(), KeyId::of(shown), KeyHash::of(shown.as_bytes()));
+        let accounts = joined.accounts();
+        if accounts.keys().iter().any(|key| key.id == id) {
+            return Ok(shown.to_owned());
+        }
+        let found = accounts.find(&hash).cloned().or_else(|| self.registry.find(&hash));
+        let unknown =
+            || NotDone::NoSuchKey("there is no key of this text or id; `wasmgate keys list` shows the ids".into());
+        found.map(|key| key.id.to_string()).ok_or_else(unknown)
     }
 
     /// The key of an id, which the gateway owns.

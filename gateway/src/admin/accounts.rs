@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::audit::Audit;
 use super::input::{self, JSON_TIMEOUT, MAX_JSON_BYTES};
 use super::reply::{Kind, Problem};
-use super::route::Route;
+use super::route::{Route, Subject};
 use crate::accounts::{MAX_PAGE, ManagedAccounts, Query};
 use wasmgate_base::json_text::json;
 
@@ -28,7 +28,10 @@ pub(super) async fn perform(
     body: &mut Option<Incoming>,
     audit: &mut Audit,
 ) -> Result<Bytes, Problem> {
-    let name = input::decoded(name)?;
+    let name = match route.subject() {
+        Subject::Key => accounts.key_id(&input::decoded(name)?)?,
+        _ => input::decoded(name)?,
+    };
     audit.name(&name);
     let parameters: &[&str] = if route == Route::Keys { &["group", "name", "after", "limit"] } else { &[] };
     let parameters = input::query(&head.uri, parameters)?;

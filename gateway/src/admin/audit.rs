@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 
 use hyper::Method;
 
+use super::input;
 use super::reply::{Kind, Problem};
 use super::route::{Found, Route, Subject};
+use wasmgate_accounts::without_keys;
 
 /// Longest part of a name in the log, in characters. A stranger may send a name of any length.
 const MAX_NAME_CHARS: usize = 64;
@@ -35,6 +37,8 @@ impl Audit {
             Found::WrongMethod { name, .. } => ("unknown", Subject::Slot, *name),
             Found::Nothing { .. } => ("unknown", Subject::Slot, ""),
         };
+        // Of a key it is set when it is known to be an id: it may be the key itself.
+        let name = if subject == Subject::Key { String::new() } else { input::decoded(name).unwrap_or_default() };
         let name = name.chars().take(MAX_NAME_CHARS).collect();
         Self { open: Some(Open { action, subject, name, remote, detail: String::new() }) }
     }
@@ -69,6 +73,9 @@ impl Audit {
         let between = if detail.is_empty() || more.is_empty() { "" } else { ": " };
         // A string field, which the text format quotes: a stranger's text cannot forge a log line.
         let detail = format!("{detail}{between}{more}");
+        // Whoever knows a key may give it in any place.
+        let (name, detail) = (without_keys(&name), without_keys(&detail));
+        let (name, detail) = (&*name, &*detail);
         match subject {
             Subject::Slot => {
                 tracing::info!(target: "audit", action, slot = name, outcome, detail, %remote, "operator action");

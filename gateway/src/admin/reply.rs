@@ -10,6 +10,7 @@ use super::Answer;
 use super::stream::{Events, Readers};
 use crate::accounts::api as accounts;
 use crate::rollout::api::NotDone;
+use wasmgate_accounts::without_keys;
 use wasmgate_base::json_text;
 
 /// Why a request failed.
@@ -116,14 +117,16 @@ impl From<NotDone> for Problem {
 impl From<accounts::NotDone> for Problem {
     fn from(not_done: accounts::NotDone) -> Self {
         use accounts::NotDone as N;
-        match not_done {
-            N::NoSuchKey(message) => Self::new(Kind::UnknownKey, message),
-            N::NoSuchGroup(message) => Self::new(Kind::UnknownGroup, message),
-            N::Invalid(message) => Self::new(Kind::BadRequest, message),
-            N::Conflict(message) => Self::new(Kind::Conflict, message),
-            N::NotSaved(message) => Self::new(Kind::NotSaved, message),
-            N::Stopping => Self::stopping(),
-        }
+        let (kind, message) = match not_done {
+            N::NoSuchKey(message) => (Kind::UnknownKey, message),
+            N::NoSuchGroup(message) => (Kind::UnknownGroup, message),
+            N::Invalid(message) => (Kind::BadRequest, message),
+            N::Conflict(message) => (Kind::Conflict, message),
+            N::NotSaved(message) => (Kind::NotSaved, message),
+            N::Stopping => return Self::stopping(),
+        };
+        // A message repeats what it does not know, which may be a key in the wrong place.
+        Self::new(kind, without_keys(&message))
     }
 }
 
