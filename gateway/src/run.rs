@@ -137,8 +137,9 @@ pub async fn run(
     };
     let lifecycle = Control::begin(config, loader, Arc::clone(&meters), clock, Arc::clone(&accounts)).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
-    let open = |folder: PathBuf| telemetry::ledger::open(&folder, Arc::clone(&meters), Arc::clone(&serving), ledger_options);
-    let ledger = ledger_folder.and_then(open);
+    let open =
+        |folder: PathBuf| telemetry::ledger::open(&folder, Arc::clone(&meters), Arc::clone(&serving), ledger_options);
+    let ledger = ledger_folder.map(open).transpose().map_err(StartError::Failed)?.flatten();
     let readers: Arc<admin::Readers> = Arc::default();
     let published = Arc::clone(&readers);
     let decisions = Decisions::open(&decisions, move |decision| published.publish(decision));

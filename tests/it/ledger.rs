@@ -330,6 +330,32 @@ fn whenever_it_is_killed_spending_stays_within_the_budget_and_the_ledger_has_it(
 }
 
 #[test]
+fn a_gateway_with_limits_starts_only_with_the_ledger_that_says_what_was_used() {
+    let backend = answers();
+    let setup = |limits| setup(limits).model("only", Dialect::OpenAi, &backend);
+    let mut gateway = setup("usd_per_month = 0.01").start();
+    let _ = chat(&gateway).expect(200);
+    wait_written(&gateway, 1.0);
+    // It can be opened and not be read, as a file on a bad disk.
+    let (segment, aside) = (gateway.path(&segment(&gateway)), gateway.path("aside"));
+    gateway.process.signal("KILL");
+    let _ = gateway.wait_exit();
+    std::fs::rename(&segment, &aside).unwrap();
+    std::fs::create_dir(&segment).unwrap();
+    let config = gateway.path("wasmgate.toml");
+    let refused = run(&["serve", "--config", config.to_str().unwrap()]);
+    assert_eq!(refused.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("ledger") && refused.stderr.contains("state_dir"), "{}", refused.stderr);
+    std::fs::remove_dir(&segment).unwrap();
+    std::fs::rename(&aside, &segment).unwrap();
+    gateway.start_again();
+    assert!((left(&gateway, "usd") - 0.007).abs() < 1e-9);
+    // Nothing is refused rightly or wrongly without a limit.
+    let unlimited = setup("").file("kept", b"no folder").start();
+    let _ = chat(&unlimited).expect(200);
+}
+
+#[test]
 fn a_full_disk_stops_nobody_and_loses_nothing() {
     let backend = answers();
     let setup = setup("requests_total = 1000").model("only", Dialect::OpenAi, &backend);

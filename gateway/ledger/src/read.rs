@@ -179,12 +179,13 @@ fn scan_until(
         report.segments += 1;
         let read = match lines(&mut *file, begin, end, report, each) {
             Ok(read) => read,
+            // It may be readable the next time, so it must not count as read: a snapshot would cover what nobody has seen.
+            Err(error) if is_of_the_system(&error) => return Err(error),
             // What was compressed and is damaged cannot be read any further.
-            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            Err(_) => {
                 report.damaged += 1;
                 continue;
             }
-            Err(error) => return Err(error),
         };
         position = Position { segment: number, offset: read.intact };
         if read.end > read.intact {
@@ -199,6 +200,23 @@ fn scan_until(
         }
     }
     Ok(position)
+}
+
+/// Whether the system could not read a file, and not a decoder what is in it.
+fn is_of_the_system(error: &io::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let of_io = error.downcast_ref::<io::Error>();
+        if of_io.is_some_and(|error| error.raw_os_error().is_some()) {
+            return true;
+        }
+        // The source of such an error is that of the one in it.
+        cause = match of_io {
+            Some(error) => error.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// How far a segment was read.
@@ -253,4 +271,31 @@ pub(crate) fn cut(torn: &Torn) -> io::Result<()> {
     let file = fs::OpenOptions::new().write(true).open(&torn.path)?;
     file.set_len(torn.intact)?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_cannot_read_is_an_error_and_no_damage() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let line = crate::entry::Reserved {
+            at: 9,
+            request: "r".into(),
+            group: "g".into(),
+            above: None,
+            key: "k".into(),
+            amount: Amount { tokens: 5, money: 6 },
+        };
+        let mut text = Vec::new();
+        line::write(&line, &mut text);
+        fs::write(segment::path(folder.path(), 2), text).expect("a segment");
+        // It can be opened and not be read, as a file on a bad disk.
+        fs::create_dir(segment::path(folder.path(), 1)).expect("a folder in the place of a segment");
+        let error = read(folder.path(), |_| ()).expect_err("the first segment cannot be read");
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
+        let wrapped = io::Error::other(io::Error::other(error));
+        assert!(is_of_the_system(&wrapped) && !is_of_the_system(&io::Error::other("a frame is damaged")));
+    }
 }

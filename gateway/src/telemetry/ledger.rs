@@ -83,9 +83,17 @@ fn call(bill: &Bill, snapshot: &Snapshot) -> Call {
 }
 
 /// Opens the ledger in a folder, and counts what is in it: in each group that was above a request's when the request was
-/// admitted, whatever became of these groups since. Without a ledger the gateway serves, and says so.
-#[must_use]
-pub fn open(folder: &Path, meters: Arc<Meters>, serving: Arc<Serving>, options: Options) -> Option<Ledger> {
+/// admitted, whatever became of these groups since. `None`: it cannot be opened, and no group has a limit.
+///
+/// # Errors
+/// If it cannot be opened and a group has a limit: nobody would know what was used of it.
+pub fn open(
+    folder: &Path,
+    meters: Arc<Meters>,
+    serving: Arc<Serving>,
+    options: Options,
+) -> Result<Option<Ledger>, String> {
+    let is_limited = serving.snapshot().access.accounts.groups().iter().any(|group| !group.limits.is_empty());
     let mut names = Names::default();
     let replay = move |event: Event<'_>| {
         let (snapshot, now) = (serving.snapshot(), serving.now());
@@ -110,9 +118,15 @@ pub fn open(folder: &Path, meters: Arc<Meters>, serving: Arc<Serving>, options: 
     let shown = folder.display();
     let (ledger, report) = match Ledger::open(folder, Options { notify, ..options }, replay) {
         Ok(opened) => opened,
+        Err(error) if is_limited => {
+            return Err(format!(
+                "the ledger in {shown} cannot be opened: {error}; without it limits of groups would begin with nothing used: make \
+                 the folder one that can be read and written, set `state_dir` to another, or `ledger.enabled = false`"
+            ));
+        }
         Err(error) => {
-            tracing::error!(%error, folder = %shown, "the ledger cannot be opened: a restart forgets what groups used");
-            return None;
+            tracing::error!(%error, folder = %shown, "the ledger cannot be opened: what groups use is not kept");
+            return Ok(None);
         }
     };
     say(&report);
@@ -130,7 +144,7 @@ pub fn open(folder: &Path, meters: Arc<Meters>, serving: Arc<Serving>, options: 
     }
     let Report { entries, segments, bytes, .. } = report;
     tracing::info!(entries, segments, bytes, folder = %shown, "ledger read");
-    Some(ledger)
+    Ok(Some(ledger))
 }
 
 /// The positions of groups by name, in the snapshot that served when they were last asked for.
