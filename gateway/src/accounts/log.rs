@@ -29,6 +29,8 @@ pub(super) struct Log {
     lock: Option<File>,
     /// The file; `None` before the first change and after an error.
     file: Option<File>,
+    /// Which file it is: its device and its number there; `None` before there is one.
+    identity: Option<(u64, u64)>,
     /// How much of the file is intact, in bytes.
     length: u64,
     /// Lines of the file.
@@ -63,7 +65,7 @@ impl Log {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(LogError::NoFolder)?;
         // What cannot be locked, such as a folder that is read-only, can still be read; the first change says why it fails.
         let lock = lock(folder).unwrap_or_default();
-        let mut log = Self { folder: folder.to_owned(), lock, file: None, length: 0, lines: 0 };
+        let mut log = Self { folder: folder.to_owned(), lock, file: None, identity: None, length: 0, lines: 0 };
         let found = log.read(each)?;
         Ok((log, found))
     }
@@ -92,6 +94,7 @@ impl Log {
     fn read(&mut self, each: impl FnMut(Change)) -> Result<Found, LogError> {
         let found = read(&self.path(), each)?;
         (self.length, self.lines) = (found.length, found.lines);
+        self.identity = identity(fs::metadata(self.path()));
         Ok(found)
     }
 
@@ -99,11 +102,18 @@ impl Log {
         self.folder.join("changes.log")
     }
 
-    /// Whether somebody removed the folder while this process wrote to it.
+    /// Whether somebody removed or replaced the folder or the file while this process wrote to it, or cut the file.
     pub(super) fn is_gone(&self) -> bool {
-        let there = fs::metadata(self.folder.join("lock")).map(|there| (there.dev(), there.ino()));
-        let open = self.lock.as_ref().map(|lock| lock.metadata().map(|open| (open.dev(), open.ino())));
-        open.is_some_and(|open| !matches!((open, there), (Ok(open), Ok(there)) if open == there))
+        let is_cut = || match fs::metadata(self.path()) {
+            Ok(there) => there.len() < self.length || identity(Ok(there)) != self.identity,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        self.is_folder_gone() || self.lock.is_some() && self.length > 0 && is_cut()
+    }
+
+    fn is_folder_gone(&self) -> bool {
+        let there = identity(fs::metadata(self.folder.join("lock")));
+        self.lock.as_ref().is_some_and(|lock| there.is_none() || there != identity(lock.metadata()))
     }
 
     /// Appends a change. It is on the disk when this returns.
@@ -115,7 +125,11 @@ impl Log {
         let written = (|| {
             let file = match &mut self.file {
                 Some(file) => file,
-                None => self.file.insert(open(&self.folder.join("changes.log"), self.length)?),
+                None => {
+                    let file = open(&self.folder.join("changes.log"), self.length)?;
+                    self.identity = identity(file.metadata());
+                    self.file.insert(file)
+                }
             };
             file.write_all(&line)?;
             file.sync_data()
@@ -166,6 +180,7 @@ impl Log {
         match written {
             Ok((length, lines)) => {
                 (self.length, self.lines) = (length, lines);
+                self.identity = identity(fs::metadata(self.path()));
                 Ok(())
             }
             Err(error) => {
@@ -175,11 +190,13 @@ impl Log {
         }
     }
 
-    /// Makes the folder anew, after somebody removed it, with these changes.
+    /// Makes what `is_gone` anew, with these changes.
     pub(super) fn restore(&mut self, changes: impl Iterator<Item = Change>) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let held = || io::Error::other("another gateway made the folder anew and writes to it");
-        self.lock = Some(lock(&self.folder)?.ok_or_else(held)?);
+        if self.is_folder_gone() {
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+            let held = || io::Error::other("another gateway made the folder anew and writes to it");
+            self.lock = Some(lock(&self.folder)?.ok_or_else(held)?);
+        }
         self.rewrite(changes)
     }
 }
@@ -230,13 +247,22 @@ fn read(path: &Path, mut each: impl FnMut(Change)) -> Result<Found, LogError> {
 fn open(path: &Path, length: u64) -> io::Result<File> {
     let is_new = !path.exists();
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-    if file.metadata()?.len() != length {
+    let found = file.metadata()?.len();
+    if found < length {
+        // Made longer it would have zeros where changes were.
+        return Err(io::Error::other(format!("{} has {found} bytes of {length}", path.display())));
+    }
+    if found > length {
         file.set_len(length)?;
     }
     if is_new && let Some(folder) = path.parent() {
         File::open(folder)?.sync_all()?;
     }
     Ok(file)
+}
+
+fn identity(of: io::Result<fs::Metadata>) -> Option<(u64, u64)> {
+    of.ok().map(|of| (of.dev(), of.ino()))
 }
 
 fn create(path: &Path) -> io::Result<File> {

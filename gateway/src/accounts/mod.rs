@@ -229,7 +229,7 @@ impl ManagedAccounts {
             self.write_all(|all| log.restore(all)).map_err(|error| not_saved(&error))?;
             tracing::warn!(
                 folder,
-                "the folder of keys and groups was removed while the gateway served; the gateway made it anew"
+                "the folder or the file of keys and groups was removed, replaced or cut while the gateway served; the gateway wrote it anew"
             );
         }
         Ok(writer)

@@ -107,3 +107,37 @@ fn a_folder_that_is_removed_is_made_anew() {
     log.append(&group("two")).unwrap();
     assert_eq!((names(&folder).1, log.is_gone()), (vec!["one".to_owned(), "two".to_owned()], false));
 }
+
+#[test]
+fn a_file_that_is_removed_cut_or_replaced_is_written_anew_and_never_filled_with_zeros() {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("accounts");
+    let (file, aside) = (folder.join("changes.log"), parent.path().join("aside"));
+    let mut log = written(&folder, &["one", "two"]);
+    let whole = fs::read(&file).unwrap();
+    for (what, damage) in [
+        ("removed", &(|| fs::remove_file(&file)) as &dyn Fn() -> io::Result<()>),
+        ("cut", &|| fs::write(&file, &whole[..60])),
+        ("replaced", &|| fs::write(&aside, &whole).and_then(|()| fs::rename(&aside, &file))),
+    ] {
+        for is_open in [true, false] {
+            if !is_open {
+                // As after an error.
+                log.file = None;
+            }
+            assert!(!log.is_gone(), "{what}");
+            damage().unwrap();
+            assert!(log.is_gone(), "{what}");
+            if what == "cut" && !is_open {
+                assert!(log.append(&group("three")).is_err(), "it is shorter than what was written to it");
+                assert_eq!(fs::read(&file).unwrap(), &whole[..60]);
+            }
+            log.restore(["one", "two"].map(group).into_iter()).unwrap();
+            assert_eq!((names(&folder).1, log.is_gone()), (vec!["one".to_owned(), "two".to_owned()], false), "{what}");
+            log.append(&group("two")).unwrap();
+            assert_eq!(fs::metadata(&file).unwrap().len(), log.length, "{what}");
+            log.rewrite(["one", "two"].map(group).into_iter()).unwrap();
+        }
+    }
+    assert!(!Log::open(&folder, |_| ()).unwrap().0.is_ours(), "the lock was kept");
+}
