@@ -190,8 +190,16 @@ fn refusal(config: &Config, before: &Catalogue, after: &Catalogue, digest: &str)
 impl InForce {
     pub(super) fn new(prices: Prices, refused: Option<(String, String)>) -> Self {
         let now = now();
-        let next = prices.catalogue.as_ref().and_then(|catalogue| catalogue.next_change(now));
-        Self { prices, since: now, refused, next }
+        let mut in_force = Self { prices, since: now, refused, next: None };
+        in_force.turn(now);
+        in_force
+    }
+
+    /// Notes the time. Returns whether the catalogue has other prices then than at the time before: the next change is another
+    /// one, also after a clock was set back that had been wrong.
+    fn turn(&mut self, now: UnixSeconds) -> bool {
+        let next = self.prices.catalogue.as_ref().and_then(|catalogue| catalogue.next_change(now));
+        std::mem::replace(&mut self.next, next) != next
     }
 }
 
@@ -245,13 +253,12 @@ impl Control {
         self.say_prices();
     }
 
-    /// Applies the changes of prices whose day has come. Returns whether there were any.
+    /// Applies the changes of prices whose day has come, and takes those back that a wrong clock applied. Returns whether there were
+    /// any.
     pub(super) fn prices_due(&mut self) -> bool {
-        let now = now();
-        if self.prices.next.is_none_or(|next| next > now) {
+        if !self.prices.turn(now()) {
             return false;
         }
-        self.prices.next = self.prices.prices.catalogue.as_ref().and_then(|catalogue| catalogue.next_change(now));
         let detail = "a change of prices with today's date";
         tracing::info!(catalogue = self.prices.prices.in_words(), "prices change by their date");
         self.event(None, "prices_applied", By::Files, detail.into());
@@ -298,5 +305,24 @@ impl Control {
             models: self.priced_by_catalogue().map(str::to_owned).collect(),
             refused: refused.as_ref().map(|(_, reason)| reason.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dated_price_comes_with_its_day_and_goes_with_a_clock_that_was_wrong() {
+        let text = "format = 1\nversion = \"1\"\ndate = 2026-11-29\n[models.m]\n\
+                    usd_per_million_tokens = { input = 3, output = 15 }\n[[models.m.changes]]\nfrom = 2026-12-01\n\
+                    usd_per_million_tokens = { input = 2, output = 12 }\n";
+        let catalogue = Arc::new(wasmgate_prices::read("prices.toml", text).expect("a catalogue"));
+        let prices = Prices { catalogue: Some(catalogue), ..Prices::default() };
+        let mut in_force = InForce { prices, since: 0, refused: None, next: None };
+        // The last day of November of 2026, and a day and a year later.
+        let (before, day) = (1_796_000_000, 86_400);
+        let turned = [before, before + 1, before + 2 * day, before + 365 * day, before, before + 2 * day];
+        assert_eq!(turned.map(|now| in_force.turn(now)), [true, false, true, false, true, true]);
     }
 }

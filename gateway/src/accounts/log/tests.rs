@@ -118,9 +118,10 @@ fn a_file_that_is_removed_cut_or_replaced_is_written_anew_and_never_filled_with_
     for (what, damage) in [
         ("removed", &(|| fs::remove_file(&file)) as &dyn Fn() -> io::Result<()>),
         ("cut", &|| fs::write(&file, &whole[..60])),
-        ("replaced", &|| fs::write(&aside, &whole).and_then(|()| fs::rename(&aside, &file))),
+        ("replaced", &|| fs::copy(&file, &aside).and_then(|_| fs::rename(&aside, &file))),
     ] {
         for is_open in [true, false] {
+            log.append(&group("two")).unwrap();
             if !is_open {
                 // As after an error.
                 log.file = None;
@@ -134,9 +135,6 @@ fn a_file_that_is_removed_cut_or_replaced_is_written_anew_and_never_filled_with_
             }
             log.restore(["one", "two"].map(group).into_iter()).unwrap();
             assert_eq!((names(&folder).1, log.is_gone()), (vec!["one".to_owned(), "two".to_owned()], false), "{what}");
-            log.append(&group("two")).unwrap();
-            assert_eq!(fs::metadata(&file).unwrap().len(), log.length, "{what}");
-            log.rewrite(["one", "two"].map(group).into_iter()).unwrap();
         }
     }
     assert!(!Log::open(&folder, |_| ()).unwrap().0.is_ours(), "the lock was kept");
