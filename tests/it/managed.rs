@@ -1,7 +1,7 @@
 //! Keys and groups that operators make while the gateway runs: they count for the next request, survive whatever ends the
 //! process, and belong beside those of the configuration, which owns its own.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::http::{Response, request};
 use wasmgate_tests::wait::until;
@@ -144,6 +144,18 @@ fn a_group_gives_its_keys_what_it_has_and_they_move_to_another() {
         let _ = chat(&gateway, &text, "tinyllama").expect(status);
     }
     gateway.wait_metric("api_gateway_group_requests_total", &[("group", "free"), ("ending", "finished")], 1.0);
+}
+
+#[test]
+fn a_group_keeps_no_more_labels_however_many_changes_bring_them() {
+    let gateway = setup().start();
+    group(&gateway, &json!({"name": "team"}));
+    let labels = |from: usize| (from..from + 32).map(|at| (format!("label-{at}"), json!("x"))).collect::<Map<_, _>>();
+    let patch = |from: usize| admin(&gateway, "PATCH", "/groups/team", &json!({"labels": labels(from)}));
+    let _ = (patch(0).expect(200), patch(32).expect(200));
+    let refused = patch(64).expect(400).text();
+    assert!(refused.contains("labels: 96 labels, expected at most 64"), "{refused}");
+    let _ = patch(32).expect(200);
 }
 
 #[test]

@@ -64,6 +64,7 @@ impl Group {
             allowed: None,
             denied: HashSet::new(),
         };
+        let mut labelled: HashSet<&str> = HashSet::new();
         for spec in specs {
             if let Some(models) = &spec.models {
                 let own: HashSet<String> = models.iter().cloned().collect();
@@ -74,7 +75,7 @@ impl Group {
             }
             group.denied.extend(spec.denied_models.iter().cloned());
             for (name, value) in &spec.labels {
-                if group.label(name).is_none() {
+                if labelled.insert(name) {
                     group.labels.push((name.clone(), value.clone()));
                 }
             }

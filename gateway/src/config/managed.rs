@@ -210,6 +210,17 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_bounded() {
+        let labels = |count: usize| (0..count).map(|at| (format!("label-{at}"), json!("x"))).collect::<Map<_, _>>();
+        let config = config();
+        let managed = [group("a", json!({"labels": labels(64)}))];
+        assert_eq!(config.access.check("a", &managed, &[], &config.models), Ok(()));
+        assert_eq!(check(json!({"labels": labels(65)})), "labels: 65 labels, expected at most 64");
+        let long = check(json!({"labels": {"a".repeat(129): "x"}}));
+        assert!(long.ends_with("a name of 129 bytes, expected at most 128"), "{long}");
+    }
+
+    #[test]
     fn a_group_of_the_gateway_has_what_its_parents_in_the_file_give() {
         let access = config().access;
         let limits = json!({"parent": "acme", "limits": {"requests_per_day": 5}});
