@@ -156,11 +156,23 @@ impl Shared {
         u64::try_from(server / 1000).unwrap_or_default()
     }
 
+    /// Until when a request may wait for the server that begins to wait now, however often it asks.
+    #[must_use]
+    pub fn patience(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.settings.deadline
+    }
+
     /// Borrows what a request lacks that is expected to take `amount`.
     ///
     /// # Errors
-    /// If the server does not answer in time.
-    pub async fn borrow(&self, chain: &Chain, amount: Amount, now: UnixSeconds) -> Result<(), Unreachable> {
+    /// If the server does not answer before `until`.
+    pub async fn borrow(
+        &self,
+        chain: &Chain,
+        amount: Amount,
+        now: UnixSeconds,
+        until: tokio::time::Instant,
+    ) -> Result<(), Unreachable> {
         let link = if self.is_up() { self.link() } else { None };
         let failed = || {
             self.counts[5].fetch_add(1, Ordering::Relaxed);
@@ -170,7 +182,7 @@ impl Shared {
         let claims = chain.lacking(amount, now);
         let life = self.sharing.life();
         let exchange = link.exchange(&self.speaker, &claims, now);
-        match tokio::time::timeout(self.settings.deadline, exchange).await {
+        match tokio::time::timeout_at(until, exchange).await {
             Ok(Ok(said)) => {
                 self.heard(3, &claims, &said, life);
                 Ok(())

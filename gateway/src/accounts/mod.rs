@@ -40,8 +40,8 @@ pub struct ManagedAccounts {
     writer: Mutex<Writer>,
     /// Counts changes of groups.
     changed: watch::Sender<u64>,
-    /// As many of them are in the snapshot that serves.
-    published: watch::Sender<u64>,
+    /// As many of them are in the snapshot that serves, and whether it is the last.
+    published: watch::Sender<(u64, bool)>,
 }
 
 /// The groups, and what the configuration makes of them.
@@ -113,7 +113,7 @@ impl ManagedAccounts {
             groups: Mutex::new(Groups { managed, config, joined: None, reported: BTreeMap::new(), lacks_keys: false }),
             writer: Mutex::new(Writer { log, followers: Vec::new() }),
             changed: watch::Sender::new(0),
-            published: watch::Sender::new(0),
+            published: watch::Sender::new((0, false)),
         }))
     }
 
@@ -183,13 +183,18 @@ impl ManagedAccounts {
 
     /// Notes that the snapshot that serves has so many changes of groups.
     pub fn published(&self, number: u64) {
-        self.published.send_replace(number);
+        self.published.send_replace((number, false));
+    }
+
+    /// Notes that no other snapshot comes: the gateway stops.
+    pub fn published_last(&self) {
+        self.published.send_modify(|(_, is_last)| *is_last = true);
     }
 
     /// Does an operation where it may block, and waits until what it changed serves.
     ///
     /// # Errors
-    /// If it is not done.
+    /// If it is not done, or the gateway stops before it serves: then it counts after the next start.
     pub async fn operate<T: Send + 'static>(
         self: &Arc<Self>,
         operation: impl FnOnce(&Self) -> Result<T, NotDone> + Send + 'static,
@@ -198,8 +203,9 @@ impl ManagedAccounts {
         let done = tokio::task::spawn_blocking(move || operation(&own)).await.map_err(|_ended| NotDone::Stopping)??;
         let number = *self.changed.borrow();
         let mut published = self.published.subscribe();
-        let waited = published.wait_for(|published| *published >= number).await;
-        waited.map(|_| done).map_err(|_ended| NotDone::Stopping)
+        let waited = published.wait_for(|(published, is_last)| *published >= number || *is_last).await;
+        let serves = waited.is_ok_and(|published| published.0 >= number);
+        if serves { Ok(done) } else { Err(NotDone::Stopping) }
     }
 
     /// Whether another process writes to the folder, so that this one should look whether it has ended.

@@ -254,3 +254,33 @@ fn each_wrong_value_is_named() {
     assert!(matches!(rename, Err(NotDone::Conflict(_))), "{rename:?}");
     assert_eq!(accounts.key(&key).unwrap().state, KeyState::Valid);
 }
+
+#[tokio::test]
+async fn whoever_changes_a_group_while_the_gateway_stops_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let accounts = open(folder.path());
+    let create = |name: &str| {
+        let fields = fields(json!({"name": name}));
+        accounts.operate(move |accounts| accounts.create_group(&fields))
+    };
+    let publish = async {
+        let mut changes = accounts.group_changes();
+        changes.changed().await.unwrap();
+        accounts.published(accounts.access().1);
+    };
+    let (made, ()) = tokio::join!(create("first"), publish);
+    assert_eq!(made.unwrap().name, "first");
+    let stop = async {
+        let mut changes = accounts.group_changes();
+        changes.changed().await.unwrap();
+        accounts.published_last();
+    };
+    let (made, ()) = tokio::join!(create("second"), stop);
+    assert!(matches!(made, Err(NotDone::Stopping)), "{made:?}");
+    assert_eq!(
+        accounts.operate(|accounts| accounts.group("first")).await.map(|group| group.name),
+        Err(NotDone::Stopping)
+    );
+    drop(accounts);
+    assert_eq!(open(folder.path()).groups().groups.len(), 3, "it counts after the next start");
+}

@@ -244,6 +244,7 @@ impl Control {
                 }
             }
         }
+        self.accounts.published_last();
         // Abort background work. Dropping the replies tells waiting operators that the gateway is stopping.
         self.jobs.shutdown().await;
         self.waiting.clear();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use super::gateway::Gateway;
 use super::in_flight::InFlight;
@@ -45,17 +46,25 @@ pub(super) fn check(in_flight: &mut InFlight) -> Result<(), Failure> {
 }
 
 /// Reserves an amount. Of limits that gateways share, this one may have borrowed too little: then the request waits until it has
-/// borrowed more, or until a deadline.
-async fn take(gateway: &Gateway, chain: &Chain, amount: Amount) -> Result<Reservation, Exceeded> {
-    let now = gateway.now();
-    let mut reserved = chain.reserve(amount, now);
+/// borrowed more, or until a deadline, which `until` keeps for the whole request.
+async fn take(
+    gateway: &Gateway,
+    chain: &Chain,
+    amount: Amount,
+    until: &mut Option<Instant>,
+) -> Result<Reservation, Exceeded> {
+    let mut reserved = chain.reserve(amount, gateway.now());
     let Some(shared) = &gateway.shared else { return reserved };
     for _ in 0..BORROWS {
-        let lacks = reserved.as_ref().is_err_and(|exceeded| exceeded.lacks);
-        if !lacks || shared.borrow(chain, amount, now).await.is_err() {
+        if !reserved.as_ref().is_err_and(|exceeded| exceeded.lacks) {
             break;
         }
-        reserved = chain.reserve(amount, now);
+        let until = *until.get_or_insert_with(|| shared.patience());
+        if shared.borrow(chain, amount, gateway.now(), until).await.is_err() {
+            break;
+        }
+        // A window may have ended meanwhile.
+        reserved = chain.reserve(amount, gateway.now());
     }
     reserved
 }
@@ -86,7 +95,8 @@ pub(super) async fn reserve(
         keep(decision, |decision, index| amount(decision, index).money <= first.money);
         first
     };
-    let exceeded = match take(&gateway, chain, whole).await {
+    let mut until = None;
+    let exceeded = match take(&gateway, chain, whole, &mut until).await {
         Ok(reservation) => {
             in_flight.hold(reservation);
             return Ok(());
@@ -102,7 +112,7 @@ pub(super) async fn reserve(
             in_flight.record.chosen = chosen;
             in_flight.record.estimated_cost = chosen.and_then(|chosen| decision.estimated_cost(chosen));
             // What is free has room in a budget that is spent.
-            return match take(&gateway, chain, local).await {
+            return match take(&gateway, chain, local, &mut until).await {
                 Ok(reservation) => {
                     in_flight.hold(reservation);
                     Ok(())
@@ -126,7 +136,7 @@ pub(super) async fn reserve_input(in_flight: &mut InFlight, model: usize) -> Res
     let amount = Amount { tokens: usage.input, money: reserved(cost, u64::MAX, snapshot.access.reserve) };
     let gateway = Arc::clone(in_flight.gateway());
     check_ledger(in_flight, chain.room(gateway.now()))?;
-    match take(&gateway, chain, amount).await {
+    match take(&gateway, chain, amount, &mut None).await {
         Ok(reservation) => {
             in_flight.hold(reservation);
             Ok(())
