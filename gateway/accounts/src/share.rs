@@ -17,6 +17,7 @@ use wasmgate_base::time::UnixSeconds;
 
 use crate::limit::{Amount, Limit, Measure};
 use crate::meter::Meter;
+use crate::window::Period;
 
 /// Rounds without a request after which a gateway returns what it has of a limit.
 const IDLE_ROUNDS: u32 = 30;
@@ -237,8 +238,11 @@ impl Loan {
         let is_new = self.life != store.life && limit.measure != Measure::Concurrent;
         let since_then = self.returned.saturating_sub(self.known[1]);
         let floor = if is_new { self.taken.saturating_sub(since_then) } else { 0 };
-        let says = now != self.known || want > 0 || is_asked || floor > 0 || renews;
-        says.then_some(Terms { borrowed: self.borrowed, returned: self.returned, used, min, want, floor })
+        // The bucket of a limit in total has no end of its own.
+        let last = matches!(round, Round::Last);
+        let leaves = last && limit.period == Period::Total && self.known != [0; 3];
+        let says = now != self.known || want > 0 || is_asked || floor > 0 || renews || leaves;
+        says.then_some(Terms { borrowed: self.borrowed, returned: self.returned, used, min, want, floor, last })
     }
 
     pub(crate) fn answered(&mut self, terms: &Terms, answer: &Answer) {
@@ -280,6 +284,8 @@ pub struct Terms {
     pub want: u64,
     /// What all gateways had taken, as the store said in an earlier life; 0 if it said so in this one.
     pub floor: u64,
+    /// Whether the gateway stops, so that the store may forget in a while what it said.
+    pub last: bool,
 }
 
 /// What the store answers.

@@ -10,13 +10,13 @@
 --   b:ID r:ID s:ID x:ID   a gateway's totals, and the end of its lease; below 0: its lease was over then
 -- ARGV: the gateway's id; the limit; 1 if what is borrowed is held and never spent, else 0; borrowed, returned, spent; the least to
 --   lend, what it would like; what it knows to have been taken before the server's life; milliseconds of a lease; milliseconds
---   until the bucket may go, or 0.
+--   until the bucket may go, or 0; 1 if the gateway stops, else 0.
 -- Returns what was lent now, the gateway's borrowed and returned, what all have taken, what is spent, and the time in milliseconds.
 local key, id = KEYS[1], ARGV[1]
 local most, holds = tonumber(ARGV[2]), ARGV[3] == '1'
 local borrowed, returned, spent = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local min, want, floor = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local lease, keep = tonumber(ARGV[10]), tonumber(ARGV[11])
+local lease, keep, stops = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12] == '1'
 local DAY = 86400000
 
 local time = redis.call('TIME')
@@ -96,6 +96,9 @@ if borrowed > 0 or spent > 0 or before > 0 then
     redis.call('HSET', key, b, text(borrowed), r, text(returned), s, text(spent), x, text(ends), 'next', text(sooner(next, ends)))
   elseif holds then
     redis.call('HDEL', key, b, r, s, x)
+  elseif stops then
+    -- Its sums stay; what it said itself goes in a day, as that of one whose lease is over.
+    redis.call('HSET', key, b, text(borrowed), r, text(returned), s, text(spent), x, text(-now), 'next', text(sooner(next, now + DAY)))
   else
     redis.call('HSET', key, b, text(borrowed), r, text(returned), s, text(spent))
     redis.call('HDEL', key, x)

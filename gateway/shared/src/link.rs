@@ -166,7 +166,7 @@ impl Link {
         command.arg(&speaker.id).arg(limit.most).arg(u8::from(holds));
         command.arg(terms.borrowed).arg(terms.returned).arg(terms.used);
         command.arg(terms.min).arg(terms.want).arg(terms.floor);
-        command.arg(lease.as_millis().to_string()).arg(keep.as_millis().to_string());
+        command.arg(lease.as_millis().to_string()).arg(keep.as_millis().to_string()).arg(u8::from(terms.last));
     }
 }
 

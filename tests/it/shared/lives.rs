@@ -61,7 +61,8 @@ impl Node {
     async fn tell(&self, link: &Link, claims: Vec<wasmgate_accounts::Claim>, is_lost: bool) {
         let said = link.exchange(&self.speaker, &claims, 0).await.unwrap();
         for (claim, said) in claims.iter().zip(said).filter(|_| !is_lost) {
-            claim.answered(&Answer { borrowed: said.borrowed, taken: said.taken, life: self.sharing.life() });
+            let (borrowed, returned, taken) = (said.borrowed, said.returned, said.taken);
+            claim.answered(&Answer { borrowed, returned, taken, life: self.sharing.life() });
         }
     }
 
