@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wasmgate_base::history::History;
@@ -23,10 +24,11 @@ const KEPT: usize = 2;
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Book {
-    /// What counted in each group, by its name: requests of its own keys and of those below it.
-    pub(crate) counted: HashMap<String, History>,
+    /// What counted in each group, by its name: requests of its own keys and of those below it. Whoever copies the book copies only
+    /// what changes later.
+    pub(crate) counted: HashMap<String, Arc<History>>,
     /// Requests of each group's own keys whose lines do not say which groups were above it.
-    pub(crate) groups: HashMap<String, History>,
+    pub(crate) groups: HashMap<String, Arc<History>>,
     /// Requests in flight, by id.
     pub(crate) open: HashMap<String, Reserved>,
 }
@@ -76,7 +78,7 @@ impl Book {
         let (groups, counted) = (self.groups.len(), self.counted.len());
         line::write(&Head { groups, counted, open: self.open.len() }, &mut text);
         for (name, history) in self.groups.iter().chain(&self.counted) {
-            line::write(&Group { name: name.clone(), history }, &mut text);
+            line::write(&Group { name: name.clone(), history: &**history }, &mut text);
         }
         self.open.values().for_each(|reserved| line::write(reserved, &mut text));
         let path = folder.join(format!("{:08}-{:012}{SUMS}", at.segment, at.offset));
@@ -107,7 +109,7 @@ fn parse(text: &[u8]) -> Option<Book> {
     for (count, of) in [(head.groups, &mut book.groups), (head.counted, &mut book.counted)] {
         for _ in 0..count {
             let Group { name, history } = serde_json::from_slice(next()?).ok()?;
-            of.insert(name, history);
+            of.insert(name, Arc::new(history));
         }
         if of.len() != count {
             return None;
@@ -119,11 +121,12 @@ fn parse(text: &[u8]) -> Option<Book> {
     (lines.next().is_none() && book.open.len() == head.open).then_some(book)
 }
 
-fn add(histories: &mut HashMap<String, History>, group: &str, entry: &Entry) {
-    match histories.get_mut(group) {
-        Some(history) => history.add(entry.at, entry.used()),
-        None => histories.entry(group.to_owned()).or_default().add(entry.at, entry.used()),
-    }
+fn add(histories: &mut HashMap<String, Arc<History>>, group: &str, entry: &Entry) {
+    let history = match histories.get_mut(group) {
+        Some(history) => history,
+        None => histories.entry(group.to_owned()).or_default(),
+    };
+    Arc::make_mut(history).add(entry.at, entry.used());
 }
 
 /// All snapshots, the newest first.

@@ -13,7 +13,7 @@ use crate::files;
 
 const PLAIN: &str = ".ledger";
 const COMPRESSED: &str = ".ledger.zst";
-/// Bytes that are compressed at a time: the writer's thread does it between two batches. Each is a frame of its own.
+/// Bytes that are compressed at a time, between two syncs. Each is a frame of its own.
 const CHUNK: u64 = 1 << 20;
 
 /// How much of a ledger was read or is covered: segments before `segment`, and so many bytes of its lines.

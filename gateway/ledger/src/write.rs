@@ -1,14 +1,17 @@
-//! The ledger of this process: records go through a bounded queue to one thread, which writes what has come together (group
-//! commit). Nothing here waits for the disk but `flush`, and that no longer than its caller allows.
+//! The ledger of this process: records go through a bounded queue to one thread, which hands what has come together to the kernel
+//! (group commit). A second thread syncs it to the disk and keeps house, so that no record waits for a sync. Nothing here waits
+//! for the disk but `flush`, and that no longer than its caller allows.
 //!
 //! One process at a time writes to a folder: it holds the lock `lock` in it, which the kernel frees when the process ends. A
 //! second one, as in a rolling restart, reads along what the first one writes, keeps its own records in the queue and takes the
 //! ledger over when the lock is free.
 
+mod desk;
 mod house;
 mod tail;
 mod writer;
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +48,8 @@ pub struct Options {
     pub max_age: Option<Duration>,
     /// The oldest closed segments are deleted when all files together have more bytes.
     pub max_bytes: Option<u64>,
+    /// How a file is synced to the disk. Tests hold it up.
+    pub sync_file: fn(&File) -> io::Result<()>,
     /// Gets what the thread has to say.
     pub notify: fn(&Notice<'_>),
 }
@@ -58,6 +63,7 @@ impl Default for Options {
             queue: 1 << 16,
             max_age: None,
             max_bytes: None,
+            sync_file: File::sync_data,
             notify: |_| (),
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::house::House;
 use super::writer::{Segment, Writer};
 use super::{Event, Options};
 use crate::book::Book;
@@ -82,11 +83,12 @@ impl Tail {
         }
         let number = last(&folder, self.position)?;
         let path = segment::path(&folder, number);
-        let file = files::append(&path)?;
+        let file = Arc::new(files::append(&path)?);
         let metadata = file.metadata()?;
         let began = metadata.created().or_else(|_| metadata.modified())?;
         let closed = segment::list(&folder)?.into_iter().filter(|(of, found)| *of < number && found.plain);
         let closed = closed.map(|(of, _)| of).collect();
+        let house = House::start(folder.clone(), (number, Arc::clone(&file)), closed, options, Arc::clone(&status))?;
         let book = std::mem::take(&mut self.book);
         let mut open: Vec<Reserved> = book.open.values().cloned().collect();
         open.sort_by(|one, other| (one.at, &one.request).cmp(&(other.at, &other.request)));
@@ -94,14 +96,14 @@ impl Tail {
         status.interrupted.fetch_add(open.len() as u64, Ordering::Relaxed);
         status.is_writer.store(true, Ordering::Relaxed);
         let now = Segment { number, file, length: metadata.len(), began };
-        let mut writer = Writer::new(folder, now, book, closed, lock, options, status);
+        let mut writer = Writer::new(folder, now, book, house, lock, options, status);
+        if report.bytes > MUCH {
+            writer.snapshot_soon();
+        }
         for reserved in open {
             let entry = reserved.interrupted();
             (self.each)(Event::Entry(&entry));
             writer.interrupted(entry);
-        }
-        if report.bytes > MUCH {
-            writer.snapshot_soon();
         }
         Ok(writer)
     }

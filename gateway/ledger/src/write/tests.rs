@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use wasmgate_base::history::Used;
 
+use super::house::House;
 use super::writer::Segment;
 use super::*;
 use crate::book::{Book, snapshots};
@@ -328,9 +329,11 @@ fn over(file: fs::File, queue: usize) -> (Ledger, TempDir) {
     let (sender, messages) = sync_channel(queue);
     let (status, options) = (Arc::new(Status::default()), Options { queue, ..Options::default() });
     let lock = files::lock(folder.path()).expect("a folder").expect("a lock");
+    let (file, path) = (Arc::new(file), folder.path().to_owned());
+    let house = House::start(path.clone(), (1, Arc::clone(&file)), [].into(), options, Arc::clone(&status));
     let segment = Segment { number: 1, file, length: 0, began: SystemTime::now() };
-    let path = folder.path().to_owned();
-    let writer = Writer::new(path, segment, Book::default(), [].into(), lock, options, Arc::clone(&status));
+    let house = house.expect("a thread");
+    let writer = Writer::new(path, segment, Book::default(), house, lock, options, Arc::clone(&status));
     let ended = Arc::clone(&status);
     std::thread::spawn(move || {
         writer.run(&messages);
@@ -382,6 +385,47 @@ fn a_full_disk_loses_nothing_until_the_process_ends_and_says_so() {
     let status = Arc::clone(ledger.status());
     drop(ledger);
     assert_eq!(status.lost(), 1);
+}
+
+/// Whether syncs are held up, and how many have begun.
+static HELD: (Mutex<(bool, usize)>, std::sync::Condvar) = (Mutex::new((false, 0)), std::sync::Condvar::new());
+
+fn hold(is_held: bool) {
+    HELD.0.lock().expect("no panic").0 = is_held;
+    HELD.1.notify_all();
+}
+
+fn held_sync(file: &fs::File) -> std::io::Result<()> {
+    let mut held = HELD.0.lock().expect("no panic");
+    held.1 += 1;
+    drop(HELD.1.wait_while(held, |held| held.0).expect("no panic"));
+    file.sync_data()
+}
+
+#[test]
+fn no_record_waits_for_a_sync() {
+    let folder = TempDir::new().expect("a folder");
+    let (ledger, ..) = open(folder.path(), Options { sync_file: held_sync, ..small() });
+    hold(true);
+    ledger.append(entry(0));
+    assert!(!ledger.flush(Duration::from_millis(1)));
+    until("a sync hangs", || HELD.0.lock().expect("no panic").1 > 0);
+    // Also where a segment is full.
+    for number in 1..100 {
+        let (sender, written) = std::sync::mpsc::channel();
+        let told = move || sender.send(()).expect("somebody waits");
+        ledger.reserve(reserved(number), Some(Box::new(told)));
+        assert_eq!(written.recv_timeout(LONG), Ok(()), "{number}");
+        ledger.append(entry(number));
+    }
+    until("all is with the kernel", || ledger.status().written() == 100);
+    assert!(!ledger.flush(Duration::from_millis(1)), "it is not on the disk");
+    assert_eq!(snapshots(folder.path()).expect("a folder").len(), 0, "none says more than the disk has");
+    hold(false);
+    assert!(ledger.flush(LONG));
+    drop(ledger);
+    assert_eq!(all(folder.path()).0, numbers(0..100));
+    assert_eq!(verify(folder.path()).expect("a ledger").1, Vec::<String>::new());
 }
 
 #[derive(Debug, Clone)]

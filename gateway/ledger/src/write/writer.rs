@@ -1,7 +1,6 @@
-//! The thread that writes: it takes what waits, writes it at once and syncs it a little later. What the disk refuses it keeps and
-//! tries again. Between two batches it keeps house.
+//! The thread that writes: it takes what waits and hands it to the kernel at once. What the disk refuses it keeps and tries again.
+//! It never syncs: the second thread does (`house`).
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -10,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::desk::Snapshot;
 use super::house::House;
 use super::{Message, Notice, Options, Written};
 use crate::book::Book;
@@ -22,12 +22,14 @@ use crate::status::Status;
 /// Bytes after which a batch is written, although more waits.
 const BATCH: usize = 1 << 20;
 /// How long the thread waits before it tries again what the disk refused.
-const RETRY: Duration = Duration::from_millis(100);
+pub(super) const RETRY: Duration = Duration::from_millis(100);
+/// How long the thread waits for a record if it has nothing to do.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// The segment that is written to.
 pub(super) struct Segment {
     pub(super) number: u64,
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     /// Bytes of it that are intact.
     pub(super) length: u64,
     pub(super) began: SystemTime,
@@ -35,13 +37,16 @@ pub(super) struct Segment {
 
 /// See the module.
 pub(super) struct Writer {
-    pub(super) folder: PathBuf,
-    pub(super) segment: Segment,
-    pub(super) options: Options,
-    pub(super) status: Arc<Status>,
+    folder: PathBuf,
+    segment: Segment,
+    options: Options,
+    status: Arc<Status>,
     /// What all lines that are written say.
-    pub(super) book: Book,
-    pub(super) house: House,
+    book: Book,
+    /// Who syncs what is written.
+    house: House,
+    /// How much of the segment was written when the process began.
+    began_with: u64,
     /// Lines that are not written, and what they say.
     batch: Vec<u8>,
     records: Vec<Line>,
@@ -49,8 +54,8 @@ pub(super) struct Writer {
     written: Vec<Written>,
     /// Whether half of a batch may be behind the intact bytes.
     is_torn: bool,
-    /// Since when something is written and not synced.
-    dirty: Option<Instant>,
+    /// Whether what is written is to be synced at once.
+    is_urgent: bool,
     /// When the disk last refused something.
     failed: Option<Instant>,
     _lock: File,
@@ -61,14 +66,14 @@ impl Writer {
         folder: PathBuf,
         segment: Segment,
         book: Book,
-        closed: VecDeque<u64>,
+        house: House,
         lock: File,
         options: Options,
         status: Arc<Status>,
     ) -> Self {
-        let house = House::new(closed, segment.length);
         Self {
             folder,
+            began_with: segment.length,
             segment,
             options,
             status,
@@ -78,7 +83,7 @@ impl Writer {
             records: Vec::new(),
             written: Vec::new(),
             is_torn: false,
-            dirty: None,
+            is_urgent: false,
             failed: None,
             _lock: lock,
         }
@@ -90,9 +95,9 @@ impl Writer {
         self.take(Message::Entry(entry));
     }
 
-    /// Takes a snapshot as soon as it can.
+    /// Has a snapshot taken of what was read.
     pub(super) fn snapshot_soon(&mut self) {
-        self.house.snapshot_due = true;
+        self.house.desk().snapshot(self.snapshot());
     }
 
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
@@ -116,19 +121,18 @@ impl Writer {
                 std::thread::sleep(RETRY);
             }
             self.write();
-            self.sync();
-            self.keep_house();
+            if std::mem::take(&mut self.is_urgent) {
+                self.house.desk().sync();
+            }
         }
         self.end(messages);
     }
 
     fn wait(&self) -> Duration {
-        match (self.failed, self.dirty) {
-            (Some(_), _) => RETRY,
-            (None, _) if self.house.has_work() => Duration::ZERO,
-            (None, Some(since)) => self.options.sync.saturating_sub(since.elapsed()),
-            (None, None) if !self.batch.is_empty() => Duration::ZERO,
-            (None, None) => self.house.wait(),
+        match self.failed {
+            Some(_) => RETRY,
+            None if !self.batch.is_empty() => Duration::ZERO,
+            None => IDLE,
         }
     }
 
@@ -143,8 +147,7 @@ impl Writer {
                 line::write(&reserved, &mut self.batch);
                 self.records.push(Line::Reserved(reserved));
             }
-            // Long enough ago.
-            Message::Sync => self.dirty = Instant::now().checked_sub(self.options.sync).or(self.dirty),
+            Message::Sync => self.is_urgent = true,
         }
     }
 
@@ -168,9 +171,9 @@ impl Writer {
         let entries = self.records.iter().filter(|record| matches!(record, Line::Entry(_))).count() as u64;
         self.records.drain(..).for_each(|record| self.book.take(record));
         self.batch.clear();
-        self.status.done.fetch_add(records, Ordering::Release);
+        let done = self.status.done.fetch_add(records, Ordering::Release) + records;
         self.status.written.fetch_add(entries, Ordering::Release);
-        self.dirty.get_or_insert_with(Instant::now);
+        self.house.desk().wrote(done);
     }
 
     fn try_write(&mut self) -> io::Result<()> {
@@ -181,7 +184,7 @@ impl Writer {
             self.next_segment()?;
         }
         self.is_torn = true;
-        self.segment.file.write_all(&self.batch)?;
+        (&*self.segment.file).write_all(&self.batch)?;
         self.is_torn = false;
         Ok(())
     }
@@ -193,38 +196,18 @@ impl Writer {
     }
 
     fn next_segment(&mut self) -> io::Result<()> {
-        self.segment.file.sync_data()?;
         let number = self.segment.number + 1;
-        let file = files::append(&segment::path(&self.folder, number))?;
-        // The new name must survive a loss of power as the lines do.
-        files::sync_folder(&self.folder)?;
-        self.house.closed(self.segment.number);
+        let file = Arc::new(files::append(&segment::path(&self.folder, number))?);
+        let at = Position { segment: number, offset: 0 };
+        let snapshot = Snapshot { book: self.book.clone(), at, file: Arc::clone(&file) };
+        self.house.desk().next_segment(number, Arc::clone(&file), snapshot);
         self.segment = Segment { number, file, length: 0, began: SystemTime::now() };
         Ok(())
     }
 
-    fn sync(&mut self) {
-        if self.dirty.is_some_and(|since| since.elapsed() >= self.options.sync) {
-            self.sync_now();
-        }
-    }
-
-    /// Syncs what is written. Returns whether it is on the disk.
-    fn sync_now(&mut self) -> bool {
-        match self.segment.file.sync_data() {
-            Ok(()) => {
-                self.dirty = None;
-                if self.records.is_empty() {
-                    self.recovered();
-                }
-                self.status.synced(self.status.done.load(Ordering::Relaxed));
-                true
-            }
-            Err(error) => {
-                self.refused(&error);
-                false
-            }
-        }
+    fn snapshot(&self) -> Snapshot {
+        let at = Position { segment: self.segment.number, offset: self.segment.length };
+        Snapshot { book: self.book.clone(), at, file: Arc::clone(&self.segment.file) }
     }
 
     fn recovered(&mut self) {
@@ -238,26 +221,15 @@ impl Writer {
         self.status.failed(error, self.options.notify);
     }
 
-    /// Whether all that came is written.
-    pub(super) fn is_idle(&self) -> bool {
-        self.records.is_empty() && self.failed.is_none()
-    }
-
-    /// Takes a snapshot of what is written. Nothing that is not written is in the book.
-    pub(super) fn snapshot(&mut self) -> io::Result<()> {
-        // It must not say more than the disk has after a loss of power.
-        self.segment.file.sync_data()?;
-        self.book.save(&self.folder, Position { segment: self.segment.number, offset: self.segment.length })
-    }
-
     /// Writes what is left.
     fn end(&mut self, messages: &Receiver<Message>) {
         self.failed = None;
         self.write();
         let mut lost = self.records.iter().filter(|record| matches!(record, Line::Entry(_))).count() as u64;
-        if self.records.is_empty() && self.sync_now() && self.house.is_worth_a_snapshot(&self.segment) {
-            let _ = self.snapshot().inspect_err(|error| self.status.failed(error, self.options.notify));
-        }
+        // The next start reads less for a snapshot of the end.
+        let is_worth_it = self.records.is_empty() && self.segment.length != self.began_with;
+        let last = is_worth_it.then(|| self.snapshot());
+        self.house.end(last);
         // Some only if the disk refused to the end.
         lost += messages.try_iter().filter(|message| matches!(message, Message::Entry(_))).count() as u64;
         self.status.lose(lost, self.options.notify);
