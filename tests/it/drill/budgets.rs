@@ -39,6 +39,48 @@ pub(super) const BUDGETS: &[Drill] = &[
         says: &["Group team has 0% of its budget a month left (0.00 US dollars); ", "The month ends in "],
     },
     Drill {
+        fault: "a file of prices would lose a price in use",
+        setup: |ollama| {
+            let listed = "[backends.listed]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.listed]\nbackend = \"listed\"\n";
+            models(ollama)
+                .top("state_dir = \"kept\"\n[prices]\nfile = \"prices.toml\"")
+                .models(listed)
+                .file("prices.toml", prices(&today(), "listed").as_bytes())
+        },
+        inject: |stack| {
+            stack.gateway.put("prices.toml", prices(&today(), "other").as_bytes());
+            Vec::new()
+        },
+        repair: |stack| {
+            stack.gateway.put("prices.toml", prices(&today(), "listed").as_bytes());
+            Vec::new()
+        },
+        told: &[(To::Warning, "PriceReloadRejected")],
+        inhibited: &[],
+        says: &["refused its current file of prices; the last good one stays in force"],
+    },
+    Drill {
+        fault: "the catalogue of prices is of last year",
+        setup: |ollama| {
+            let listed = "[backends.listed]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.listed]\nbackend = \"listed\"\n";
+            models(ollama)
+                .top("state_dir = \"kept\"\n[prices]\nfile = \"prices.toml\"")
+                .models(listed)
+                .file("prices.toml", prices(&today(), "listed").as_bytes())
+        },
+        inject: |stack| {
+            stack.gateway.put("prices.toml", prices("2025-01-01", "listed").as_bytes());
+            Vec::new()
+        },
+        repair: |stack| {
+            stack.gateway.put("prices.toml", prices(&today(), "listed").as_bytes());
+            Vec::new()
+        },
+        told: &[(To::Info, "PriceCatalogueOld")],
+        inhibited: &[],
+        says: &["The prices of the catalogue drill (file) are "],
+    },
+    Drill {
         fault: "root certificates of a backend expire tomorrow",
         setup: |ollama| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -66,6 +108,18 @@ pub(super) const BUDGETS: &[Drill] = &[
         says: &["The last of the root certificates from a file for backend secure of the gateway at "],
     },
 ];
+
+/// A catalogue of a day with the price of one model.
+fn prices(date: &str, model: &str) -> String {
+    format!(
+        "format = 1\nversion = \"drill\"\ndate = {date}\n[models.{model}]\nusd_per_million_tokens = {{ input = 1, output = 1 }}\n"
+    )
+}
+
+fn today() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    time::format(now)[..10].to_owned()
+}
 
 const KEY: &str = "wg-team-0123456789";
 
