@@ -41,6 +41,7 @@ mod lifecycle_words;
 mod limits;
 mod log;
 mod managed;
+mod managed_cli;
 mod metrics;
 mod modes;
 mod money;
