@@ -156,7 +156,7 @@ fn keep(decision: &mut Decision, fits: impl Fn(&Decision, usize) -> bool) {
 /// spends would be forgotten.
 fn check_ledger(in_flight: &InFlight, room: u64) -> Result<(), Failure> {
     let has_room = |ledger: &Ledger| room == u64::MAX || ledger.has_room();
-    if in_flight.gateway().ledger.as_ref().is_none_or(has_room) {
+    if in_flight.gateway().ledger.get().is_none_or(has_room) {
         return Ok(());
     }
     let message = "the disk of the ledger does not keep up, so that spending could be forgotten; retry shortly";
@@ -222,11 +222,13 @@ fn refused(in_flight: &mut InFlight, exceeded: Exceeded) -> Failure {
     };
     let left = match limit.measure {
         Measure::Concurrent => String::new(),
+        Measure::Money if limit.most == 0 => "; no model that may cost anything is called for it".to_owned(),
         Measure::Money => format!("; ${} is left, reservations taken off", NanoDollars(exceeded.left).usd()),
         Measure::Requests | Measure::Tokens => format!("; {} are left", exceeded.left),
     };
     let never = exceeded.needs > limit.most;
     let ends = match exceeded.ends.filter(|_| !never) {
+        _ if limit.measure == Measure::Money && limit.most == 0 => String::new(),
         _ if never && limit.measure == Measure::Money => {
             format!("; this request is expected to need ${}", NanoDollars(exceeded.needs).usd())
         }
