@@ -4,14 +4,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts::ManagedAccounts;
+use crate::accounts::{self, ManagedAccounts};
 use crate::admin;
 use crate::config::{Config, Examined, Overrides, Problem, Runtime};
 use crate::control;
@@ -29,6 +29,7 @@ use crate::telemetry::decisions::Decisions;
 use wasmgate_base::paths::cache_folder;
 use wasmgate_base::time::Clock;
 use wasmgate_decisions::{Input, ModelTable};
+use wasmgate_ledger::Ledger;
 use wasmgate_policy_host::{Loader, LoaderOptions};
 use wasmgate_shared::Shared;
 
@@ -131,15 +132,31 @@ pub async fn run(
         opened.map_err(|error| StartError::Failed(error.to_string()))?.map_err(StartError::Failed)?
     };
     let ledger_options = config.ledger.options();
-    let ledger_folder = match config.keeps_ledger() || (config.ledger.enabled && accounts.has_groups()) {
+    let ledger_folder = match config.ledger.enabled {
         true => config.ledger_folder().map_err(|error| StartError::Failed(error.to_string()))?,
         false => None,
     };
-    let lifecycle = Control::begin(config, loader, Arc::clone(&meters), clock, Arc::clone(&accounts)).await?;
+    let mut lifecycle = Control::begin(config, loader, Arc::clone(&meters), clock, Arc::clone(&accounts)).await?;
     let (serving, metrics) = (Arc::clone(lifecycle.serving()), Arc::clone(lifecycle.metrics()));
-    let open =
-        |folder: PathBuf| telemetry::ledger::open(&folder, Arc::clone(&meters), Arc::clone(&serving), ledger_options);
-    let ledger = ledger_folder.map(open).transpose().map_err(StartError::Failed)?.flatten();
+    let ledger: Arc<OnceLock<Ledger>> = Arc::default();
+    if let Some(folder) = ledger_folder {
+        let (kept, serving) = (Arc::clone(&ledger), Arc::clone(&serving));
+        let has_groups = !serving.snapshot().groups.is_empty();
+        let open = move || {
+            let ledger = telemetry::ledger::open(&folder, meters, serving, ledger_options)?;
+            // Nobody else opens one.
+            drop(ledger.map(|ledger| kept.set(ledger)));
+            Ok(())
+        };
+        match has_groups {
+            true => open().map_err(StartError::Failed)?,
+            false => lifecycle.at_first_group(|| {
+                if let Err(error) = open() {
+                    tracing::error!("{error}");
+                }
+            }),
+        }
+    }
     let readers: Arc<admin::Readers> = Arc::default();
     let published = Arc::clone(&readers);
     let decisions = Decisions::open(&decisions, move |decision| published.publish(decision));
@@ -152,6 +169,7 @@ pub async fn run(
     if let Some(demo) = demo {
         demo.tell();
     }
+    let accounts_shared = Arc::clone(&accounts);
     let (operator, questions) = mpsc::channel(QUESTIONS);
     listening(addr);
     let operators = async {
@@ -170,16 +188,19 @@ pub async fn run(
     // The control task ends last: it owns the engine, and guests are interrupted only while the engine lives.
     let ended = CancellationToken::new();
     let lifecycle = tokio::spawn(lifecycle.run(questions, stop.clone(), ended.clone()));
-    let sharing = shared.map(|shared| tokio::spawn(shared.run(ended.clone())));
+    let sharing = shared.map(|shared| {
+        let spreading = accounts::spread(accounts_shared, Arc::clone(&shared), ended.clone());
+        (tokio::spawn(shared.run(ended.clone())), tokio::spawn(spreading))
+    });
     tokio::join!(server::serve(Arc::clone(&gateway), listener, &workers, stop.clone()), operators);
     workers.stop();
     ended.cancel();
     let _ = lifecycle.await;
-    if let Some(sharing) = sharing {
+    if let Some((sharing, spreading)) = sharing {
         // What is borrowed and not used goes back.
-        let _ = tokio::time::timeout(RETURN, sharing).await;
+        let _ = tokio::time::timeout(RETURN, async { tokio::join!(sharing, spreading) }).await;
     }
-    if let Some(ledger) = &gateway.ledger {
+    if let Some(ledger) = gateway.ledger.get() {
         ledger.flush(telemetry::ledger::FLUSH);
     }
     if let Some(decisions) = &gateway.decisions {

@@ -20,34 +20,34 @@ fn setup() -> Setup {
     Gateway::setup().top("state_dir = \"kept\"").reloading().top(&text)
 }
 
-fn admin(gateway: &Gateway, method: &str, path: &str, body: &Value) -> Response {
+pub(super) fn admin(gateway: &Gateway, method: &str, path: &str, body: &Value) -> Response {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     gateway.admin_send(method, path, &[JSON], body.as_bytes())
 }
 
-fn done(gateway: &Gateway, schema: &str, method: &str, path: &str, body: &Value) -> Value {
+pub(super) fn done(gateway: &Gateway, schema: &str, method: &str, path: &str, body: &Value) -> Value {
     let answer = admin(gateway, method, path, body).expect(200).json();
     conforms(schema, &answer);
     answer
 }
 
-fn group(gateway: &Gateway, body: &Value) -> Value {
+pub(super) fn group(gateway: &Gateway, body: &Value) -> Value {
     done(gateway, "GroupStatus", "POST", "/groups", body)
 }
 
 /// A new key: its id and its text.
-fn key(gateway: &Gateway, body: &Value) -> (String, String) {
+pub(super) fn key(gateway: &Gateway, body: &Value) -> (String, String) {
     let made = done(gateway, "CreatedKey", "POST", "/keys", body);
     (made["id"].as_str().unwrap().to_owned(), made["key"].as_str().unwrap().to_owned())
 }
 
-fn chat(gateway: &Gateway, key: &str, model: &str) -> Response {
+pub(super) fn chat(gateway: &Gateway, key: &str, model: &str) -> Response {
     let body = json!({"model": model, "messages": [{"role": "user", "content": "hello"}]});
     gateway.send(request("POST", "/v1/chat/completions", &[JSON, ("x-api-key", key)], body.to_string().as_bytes()))
 }
 
 #[track_caller]
-fn refused(gateway: &Gateway, key: &str, said: &str) {
+pub(super) fn refused(gateway: &Gateway, key: &str, said: &str) {
     let answer = chat(gateway, key, "auto").expect(401).text();
     assert!(answer.contains(said) && answer.contains("invalid_api_key"), "{answer}");
 }
@@ -346,4 +346,19 @@ fn without_keys_in_the_file_a_key_is_of_use_and_can_be_required() {
     group(&gateway, &json!({"name": "team"}));
     let (_, text) = key(&gateway, &json!({"group": "team"}));
     let _ = chat(&gateway, &text, "auto").expect(200);
+}
+
+#[test]
+fn the_first_group_has_a_ledger_at_once() {
+    let gateway = Gateway::setup().top("state_dir = \"kept\"").start();
+    assert_eq!(gateway.metrics().value("api_gateway_ledger_writer", &[]), 0.0);
+    group(&gateway, &json!({"name": "team", "limits": {"requests_total": 2}}));
+    gateway.wait_metric("api_gateway_ledger_writer", &[], 1.0);
+    let (_, text) = key(&gateway, &json!({"group": "team"}));
+    let _ = chat(&gateway, &text, "auto").expect(200);
+    gateway.wait_metric("api_gateway_ledger_entries_total", &[("result", "written")], 1.0);
+    let gateway = gateway.restart("KILL");
+    for status in [200, 429] {
+        let _ = chat(&gateway, &text, "auto").expect(status);
+    }
 }

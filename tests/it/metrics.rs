@@ -105,6 +105,8 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_shared_up", "gauge", &["store"], false),
     ("api_gateway_shared_gateways", "gauge", &["store"], false),
     ("api_gateway_shared_borrows_total", "counter", &["by", "result"], false),
+    ("api_gateway_shared_untold_changes", "gauge", &["store"], false),
+    ("api_gateway_shared_conflicts_total", "counter", &["store"], false),
     ("api_gateway_ledger_errors_total", "counter", &[], true),
     ("api_gateway_ledger_waiting_records", "gauge", &[], true),
     ("api_gateway_ledger_writer", "gauge", &[], true),

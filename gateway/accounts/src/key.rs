@@ -45,7 +45,7 @@ pub struct Previous {
 pub struct Labels(pub Vec<(String, String)>);
 
 /// The id of a key. Those that the gateway made are in the order in which they were.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyId {
     /// The name of a key of the configuration.
     Named(Box<str>),

@@ -24,6 +24,12 @@ const KEPT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Fault(String);
 
+impl Fault {
+    pub(crate) fn new(message: String) -> Self {
+        Self(message)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -93,27 +99,10 @@ impl Link {
     /// # Errors
     /// If the server cannot be reached, or refuses.
     pub async fn open(address: &Address, deadline: Duration) -> Result<(Self, Server), Fault> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(deadline))
-            .set_response_timeout(Some(deadline))
-            .set_concurrency_limit(IN_FLIGHT)
-            .set_pipeline_buffer_size(IN_FLIGHT);
-        let client = Client::open(address.info())?;
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        let mut load = async |script: &str| -> Result<String, Fault> {
-            let mut command = Cmd::new();
-            command.arg("SCRIPT").arg("LOAD").arg(script);
-            Ok(command.query_async(&mut connection).await?)
-        };
-        let (exchange, gateways) = (load(EXCHANGE).await?, load(GATEWAYS).await?);
-        let mut command = Cmd::new();
-        command.arg("INFO").arg("server");
-        // A server may forbid it. Then each connection may be to another server.
-        let info: String = command.query_async(&mut connection).await.unwrap_or_default();
-        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let uptime = field("uptime_in_seconds").and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default();
-        let run = field("run_id").map(|run| run.trim().to_owned());
-        Ok((Self { connection, exchange, gateways }, Server { run, uptime: Duration::from_secs(uptime) }))
+        let mut connection = connect(address, deadline).await?;
+        let (exchange, gateways) = (load(&mut connection, EXCHANGE).await?, load(&mut connection, GATEWAYS).await?);
+        let server = Server::of(&mut connection).await;
+        Ok((Self { connection, exchange, gateways }, server))
     }
 
     /// Says that the gateway lives, or that it stops; how many live, and the server's time in milliseconds.
@@ -167,6 +156,36 @@ impl Link {
         command.arg(terms.borrowed).arg(terms.returned).arg(terms.used);
         command.arg(terms.min).arg(terms.want).arg(terms.floor);
         command.arg(lease.as_millis().to_string()).arg(keep.as_millis().to_string()).arg(u8::from(terms.last));
+    }
+}
+
+/// Connects. The connection and each command may take as long as `deadline`.
+pub(crate) async fn connect(address: &Address, deadline: Duration) -> Result<MultiplexedConnection, Fault> {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(deadline))
+        .set_response_timeout(Some(deadline))
+        .set_concurrency_limit(IN_FLIGHT)
+        .set_pipeline_buffer_size(IN_FLIGHT);
+    let client = Client::open(address.info())?;
+    Ok(client.get_multiplexed_async_connection_with_config(&config).await?)
+}
+
+/// Makes a script known; the name by which the server calls it.
+pub(crate) async fn load(connection: &mut MultiplexedConnection, script: &str) -> Result<String, Fault> {
+    let mut command = Cmd::new();
+    command.arg("SCRIPT").arg("LOAD").arg(script);
+    Ok(command.query_async(connection).await?)
+}
+
+impl Server {
+    /// What the server says of itself. It may forbid the question; then each connection may be to another server.
+    pub(crate) async fn of(connection: &mut MultiplexedConnection) -> Self {
+        let mut command = Cmd::new();
+        command.arg("INFO").arg("server");
+        let info: String = command.query_async(connection).await.unwrap_or_default();
+        let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let uptime = field("uptime_in_seconds").and_then(|seconds| seconds.trim().parse().ok()).unwrap_or_default();
+        Self { run: field("run_id").map(|run| run.trim().to_owned()), uptime: Duration::from_secs(uptime) }
     }
 }
 

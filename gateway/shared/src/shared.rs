@@ -84,6 +84,8 @@ pub struct Shared {
     ahead_ms: AtomicI64,
     gateways: AtomicU32,
     counts: [AtomicU64; 6],
+    /// Entries that the others have not been told, and those that were changed at two gateways at once.
+    entries: [AtomicU64; 2],
     lines: LogLimit,
 }
 
@@ -117,11 +119,31 @@ impl Shared {
             ahead_ms: AtomicI64::new(0),
             gateways: AtomicU32::new(1),
             counts: Default::default(),
+            entries: Default::default(),
             lines: LogLimit::default(),
             settings,
         };
         shared.sharing.set_reach(shared.when_down());
         Ok(Arc::new(shared))
+    }
+
+    /// How limits are shared, and where.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Notes how the exchange of entries is going: so many are not told, and so many conflicts there were since the start.
+    pub fn note_entries(&self, untold: u64, conflicts: u64) {
+        for (count, number) in self.entries.iter().zip([untold, conflicts]) {
+            count.store(number, Ordering::Relaxed);
+        }
+    }
+
+    /// Entries that are not told, and conflicts since the start.
+    #[must_use]
+    pub fn entries(&self) -> [u64; 2] {
+        self.entries.each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     /// The meters whose limits are shared.

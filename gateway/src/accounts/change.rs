@@ -1,4 +1,4 @@
-//! A change of keys or groups: what the log on the disk has line by line, and what gateways may tell each other. It is the whole of
+//! A change of keys or groups: what the log on the disk has line by line, and what gateways tell each other. It is the whole of
 //! what it concerns, so that it can be applied twice, and the same changes in the same order end in the same state anywhere.
 //! It has hashes of keys, never a key.
 
@@ -10,11 +10,12 @@ use serde_json::{Map, Value};
 use wasmgate_accounts::{Key, KeyHash, KeyId, Labels, NEVER, Previous};
 use wasmgate_base::time::UnixSeconds;
 
+use super::mark::{Mark, Marked, Name};
 use crate::config::ManagedGroup;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub(super) enum Change {
     /// The key is this from now on; it may be new.
     Key(Key),
     /// The group is this from now on; it may be new.
@@ -26,16 +27,24 @@ pub enum Change {
 }
 
 impl Change {
-    /// As a line of `changes.log`: the length of the JSON text and its CRC-32, each as eight hexadecimal digits, then the text.
-    #[must_use]
-    pub fn to_line(&self) -> Vec<u8> {
-        let text = self.to_json();
-        format!("{:08x} {:08x} {text}\n", text.len(), crc32fast::hash(text.as_bytes())).into_bytes()
+    /// What it concerns.
+    pub(super) fn name(&self) -> Name {
+        match self {
+            Self::Key(key) => Name::Key(key.id.clone()),
+            Self::Group(group) => Name::Group(group.name.as_str().into()),
+            Self::DeletedKey(id) => Name::Key(id.clone()),
+            Self::DeletedGroup(name) => Name::Group(name.as_str().into()),
+        }
+    }
+
+    /// Whether it deletes what it concerns.
+    pub(super) fn is_deletion(&self) -> bool {
+        matches!(self, Self::DeletedKey(_) | Self::DeletedGroup(_))
     }
 
     /// As JSON on one line.
     #[must_use]
-    pub fn to_json(&self) -> String {
+    pub(super) fn to_json(&self) -> String {
         // It has only texts, numbers and maps of texts, so that it can be written.
         serde_json::to_string(&Line::of(self)).unwrap_or_default()
     }
@@ -44,8 +53,23 @@ impl Change {
     ///
     /// # Errors
     /// If it is none.
-    pub fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
+    pub(super) fn from_json(text: &[u8]) -> Result<Self, serde_json::Error> {
         Ok(serde_json::from_slice::<Line<'_>>(text)?.meant())
+    }
+}
+
+impl Marked {
+    /// As a line of `changes.log`: the length of the text and its CRC-32, each as eight hexadecimal digits, then the text: the mark,
+    /// if it is not that of a new change, and the change as JSON.
+    pub(super) fn to_line(&self) -> Vec<u8> {
+        let text = self.mark.text() + &self.change.to_json();
+        format!("{:08x} {:08x} {text}\n", text.len(), crc32fast::hash(text.as_bytes())).into_bytes()
+    }
+
+    /// The change that the text of a line is; `None` if it is none.
+    pub(super) fn from_text(text: &[u8]) -> Option<Self> {
+        let (mark, json) = Mark::split(text)?;
+        Some(Self { change: Change::from_json(json).ok()?, mark })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The file that keeps keys and groups over a restart: `changes.log`, a change on each line, in the order in which they were made.
-//! A line has its length and its checksum in front, so that a line that was not written completely is known.
+//! A line has its length and its checksum in front, so that a line that was not written completely is known. Behind them is the
+//! mark of the change, unless it is that of a new one.
 //!
 //! A change counts when it is on the disk: it is written and synced before anybody learns of it. When the file has more lines than
 //! needed, it is written anew beside itself and takes its own place at once. So whenever the process or the machine stops,
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::change::Change;
+use super::mark::Marked;
 
 /// Length of what is in front of a change: two numbers, each with a space behind it.
 const HEAD: usize = 18;
@@ -61,7 +62,7 @@ pub(super) enum LogError {
 impl Log {
     /// Opens the log in a folder, which is made if it does not exist, and gives `each` its changes. If no other process does, this
     /// one writes to it from now on.
-    pub(super) fn open(folder: &Path, each: impl FnMut(Change)) -> Result<(Self, Found), LogError> {
+    pub(super) fn open(folder: &Path, each: impl FnMut(Marked)) -> Result<(Self, Found), LogError> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(LogError::NoFolder)?;
         // What cannot be locked, such as a folder that is read-only, can still be read; the first change says why it fails.
         let lock = lock(folder).unwrap_or_default();
@@ -81,7 +82,7 @@ impl Log {
     }
 
     /// Takes over if the process that wrote has ended: gives `each` all changes anew. Returns whether it did.
-    pub(super) fn take_over(&mut self, each: impl FnMut(Change)) -> Result<bool, LogError> {
+    pub(super) fn take_over(&mut self, each: impl FnMut(Marked)) -> Result<bool, LogError> {
         let Some(lock) = lock(&self.folder)? else { return Ok(false) };
         self.lock = Some(lock);
         if let Err(error) = self.read(each) {
@@ -91,7 +92,7 @@ impl Log {
         Ok(true)
     }
 
-    fn read(&mut self, each: impl FnMut(Change)) -> Result<Found, LogError> {
+    fn read(&mut self, each: impl FnMut(Marked)) -> Result<Found, LogError> {
         let found = read(&self.path(), each)?;
         (self.length, self.lines) = (found.length, found.lines);
         self.identity = identity(fs::metadata(self.path()));
@@ -116,12 +117,12 @@ impl Log {
         self.lock.as_ref().is_some_and(|lock| there.is_none() || there != identity(lock.metadata()))
     }
 
-    /// Appends a change. It is on the disk when this returns.
+    /// Appends changes. They are on the disk when this returns; with `is_sure` they also survive a loss of power.
     ///
     /// # Errors
-    /// If it is not; then it is as if it had not been tried.
-    pub(super) fn append(&mut self, change: &Change) -> io::Result<()> {
-        let line = change.to_line();
+    /// If they are not; then it is as if it had not been tried.
+    pub(super) fn append(&mut self, changes: &[Marked], is_sure: bool) -> io::Result<()> {
+        let lines: Vec<u8> = changes.iter().flat_map(Marked::to_line).collect();
         let written = (|| {
             let file = match &mut self.file {
                 Some(file) => file,
@@ -131,13 +132,13 @@ impl Log {
                     self.file.insert(file)
                 }
             };
-            file.write_all(&line)?;
-            file.sync_data()
+            file.write_all(&lines)?;
+            if is_sure { file.sync_data() } else { Ok(()) }
         })();
         match written {
             Ok(()) => {
-                self.length += line.len() as u64;
-                self.lines += 1;
+                self.length += lines.len() as u64;
+                self.lines += changes.len() as u64;
                 Ok(())
             }
             Err(error) => {
@@ -159,7 +160,7 @@ impl Log {
     ///
     /// # Errors
     /// If that is not possible; then the file is as it was.
-    pub(super) fn rewrite(&mut self, changes: impl Iterator<Item = Change>) -> io::Result<()> {
+    pub(super) fn rewrite(&mut self, changes: impl Iterator<Item = Marked>) -> io::Result<()> {
         let temporary = self.folder.join("changes.new");
         let written = (|| {
             let mut file = BufWriter::with_capacity(1 << 20, create(&temporary)?);
@@ -191,7 +192,7 @@ impl Log {
     }
 
     /// Makes what `is_gone` anew, with these changes.
-    pub(super) fn restore(&mut self, changes: impl Iterator<Item = Change>) -> io::Result<()> {
+    pub(super) fn restore(&mut self, changes: impl Iterator<Item = Marked>) -> io::Result<()> {
         if self.is_folder_gone() {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
             let held = || io::Error::other("another gateway made the folder anew and writes to it");
@@ -210,7 +211,7 @@ fn intact(line: &[u8]) -> Option<&[u8]> {
 }
 
 /// Reads a file to its end. One that does not exist is empty.
-fn read(path: &Path, mut each: impl FnMut(Change)) -> Result<Found, LogError> {
+fn read(path: &Path, mut each: impl FnMut(Marked)) -> Result<Found, LogError> {
     let mut file = match File::open(path) {
         Ok(file) => BufReader::with_capacity(1 << 18, file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
@@ -233,7 +234,7 @@ fn read(path: &Path, mut each: impl FnMut(Change)) -> Result<Found, LogError> {
                 if let Some(number) = damaged {
                     return Err(LogError::Damaged(number));
                 }
-                each(Change::from_json(text).map_err(|_| LogError::Damaged(number))?);
+                each(Marked::from_text(text).ok_or(LogError::Damaged(number))?);
                 (found.length, found.lines) = (at, found.lines + 1);
             }
             None => damaged = damaged.or(Some(number)),

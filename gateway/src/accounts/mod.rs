@@ -2,7 +2,7 @@
 //! where requests find keys without a lock; those of the configuration file are of the file.
 //!
 //! A change is checked, written to the disk, and then takes effect: for the next request if it is of a key, with the next
-//! snapshot, which the control task publishes at once, if it is of a group. `apply` takes changes from elsewhere.
+//! snapshot, which the control task publishes at once, if it is of a group. `spread` tells it to other gateways, and takes theirs.
 //!
 //! This module must not know: HTTP, snapshots, who asks for a change.
 
@@ -10,23 +10,29 @@ pub mod api;
 mod change;
 mod fields;
 mod groups;
+mod joined;
 mod keys;
 mod log;
+mod mark;
 mod show;
+mod spread;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use crate::config::{Access, Auth, Config, ManagedGroup, Suspended};
+use crate::config::{Access, Config, ManagedGroup};
 use api::NotDone;
-pub use change::Change;
+use change::Change;
+use joined::{Groups, Joined};
 use log::{Log, LogError};
+use mark::{Kept, Mark, Marked, Marks};
 pub use show::{MAX_PAGE, Query};
-use wasmgate_accounts::{Accounts, KeyList, Registry};
+pub use spread::{Spread, run as spread};
+use wasmgate_accounts::{Registry, SameText};
+use wasmgate_base::time::now;
 
 /// Most groups that the gateway keeps itself.
 const MAX_GROUPS: usize = 10_000;
@@ -38,38 +44,22 @@ pub struct ManagedAccounts {
     groups: Mutex<Groups>,
     /// Held from the check of a change until it has taken effect, so that changes are made one after the other.
     writer: Mutex<Writer>,
+    /// How the exchange with other gateways is going.
+    spread: Arc<Spread>,
     /// Counts changes of groups.
     changed: watch::Sender<u64>,
     /// As many of them are in the snapshot that serves, and whether it is the last.
     published: watch::Sender<(u64, bool)>,
 }
 
-/// The groups, and what the configuration makes of them.
-#[derive(Debug)]
-struct Groups {
-    managed: IndexMap<String, ManagedGroup>,
-    config: Arc<Config>,
-    /// `None`: they have changed since.
-    joined: Option<Joined>,
-    /// The groups whose keys are refused, and why, as it was logged.
-    reported: BTreeMap<String, String>,
-    /// Whether it was logged that requests need a key and there is none.
-    lacks_keys: bool,
-}
-
-/// The groups of the file and those of the gateway.
-#[derive(Debug, Clone)]
-struct Joined {
-    access: Access,
-    suspended: Arc<[Suspended]>,
-}
-
+/// Who changes something has it.
 #[derive(Debug)]
 struct Writer {
     /// `Err`: why there is none.
     log: Result<Log, String>,
-    /// Whoever wants to know what is changed here.
-    followers: Vec<mpsc::UnboundedSender<Change>>,
+    marks: Marks,
+    /// What other gateways are to be told; `None`: there are none.
+    outbox: Option<spread::Outbox>,
 }
 
 impl ManagedAccounts {
@@ -79,9 +69,10 @@ impl ManagedAccounts {
     /// # Errors
     /// If there are accounts that cannot be read: whoever is blocked in them must not be valid again.
     pub fn open(folder: Option<PathBuf>, config: Arc<Config>) -> Result<Arc<Self>, String> {
-        let (mut list, mut managed) = (KeyList::default(), IndexMap::new());
+        let shares = config.shared.is_some();
+        let mut kept = Kept::new(shares);
         let opened = folder.map(|folder| {
-            let opened = Log::open(&folder, |change| load(&mut list, &mut managed, change));
+            let opened = Log::open(&folder, |change| kept.take(change));
             (folder, opened)
         });
         let log = match opened {
@@ -103,15 +94,19 @@ impl ManagedAccounts {
                     );
                 }
                 if found.lines > 0 {
-                    tracing::info!(keys = list.len(), groups = managed.len(), folder = %folder.display(), "keys read");
+                    let (keys, groups) = (kept.list.len(), kept.groups.len());
+                    tracing::info!(keys, groups, folder = %folder.display(), "keys read");
                 }
                 Ok(log)
             }
         };
+        let outbox = shares.then(|| spread::Outbox::new(&kept, log.as_ref().ok().map(Log::folder)));
+        let Kept { list, groups, marks } = kept;
         Ok(Arc::new(Self {
             registry: Arc::new(Registry::new(list)),
-            groups: Mutex::new(Groups { managed, config, joined: None, reported: BTreeMap::new(), lacks_keys: false }),
-            writer: Mutex::new(Writer { log, followers: Vec::new() }),
+            groups: Mutex::new(Groups::new(groups, config)),
+            writer: Mutex::new(Writer { log, marks, outbox }),
+            spread: Arc::default(),
             changed: watch::Sender::new(0),
             published: watch::Sender::new((0, false)),
         }))
@@ -123,38 +118,21 @@ impl ManagedAccounts {
         &self.registry
     }
 
-    /// Whether the gateway keeps any group itself.
+    /// How the exchange with other gateways is going.
     #[must_use]
-    pub fn has_groups(&self) -> bool {
-        !self.lock_groups().managed.is_empty()
+    pub fn exchange(&self) -> &Arc<Spread> {
+        &self.spread
     }
 
-    /// Applies a change that was made elsewhere: it is on the disk and in effect when this returns, or nothing is changed.
-    /// A change that is known already may be applied again. Blocks on the disk.
-    ///
-    /// # Errors
-    /// If it cannot be kept, or a key has the text of another one.
-    pub fn apply(&self, change: Change) -> Result<(), NotDone> {
-        let mut writer = self.begin()?;
-        self.commit(&mut writer, change)
-    }
-
-    /// Everything there is, as changes that make it of nothing: groups first. No change is made meanwhile.
-    pub fn write_all<T>(&self, write: impl FnOnce(&mut dyn Iterator<Item = Change>) -> T) -> T {
+    /// Everything there is, as changes that make it of nothing: groups first, what is deleted last. No change is made meanwhile.
+    fn write_all<T>(&self, marks: &Marks, write: impl FnOnce(&mut dyn Iterator<Item = Marked>) -> T) -> T {
+        let marked = |change: Change| Marked { mark: marks.of(&change.name()), change };
         let groups: Vec<ManagedGroup> = self.lock_groups().managed.values().cloned().collect();
         self.registry.read(|list| {
             // One after the other: a million of them would take as much memory again.
             let keys = list.keys().iter().map(|key| Change::Key((**key).clone()));
-            write(&mut groups.into_iter().map(Change::Group).chain(keys))
+            write(&mut groups.into_iter().map(Change::Group).chain(keys).map(marked).chain(marks.all_gone()))
         })
-    }
-
-    /// The changes that operators make here from now on, in their order. Those of `apply` are none of them.
-    #[must_use]
-    pub fn follow(&self) -> mpsc::UnboundedReceiver<Change> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.lock_writer().followers.push(sender);
-        receiver
     }
 
     /// A receiver that is notified when the groups have changed, so that a new snapshot is due.
@@ -167,7 +145,7 @@ impl ManagedAccounts {
     pub fn configured(&self, config: &Arc<Config>) {
         let mut groups = self.lock_groups();
         groups.config = Arc::clone(config);
-        groups.joined = None;
+        groups.changed();
     }
 
     /// Who may use the gateway: what the file says, with the groups that the gateway keeps; and the number of changes that are in
@@ -183,7 +161,11 @@ impl ManagedAccounts {
 
     /// Notes that the snapshot that serves has so many changes of groups.
     pub fn published(&self, number: u64) {
-        self.published.send_replace((number, false));
+        self.published.send_if_modified(|(published, _)| {
+            let is_later = number > *published;
+            *published = number.max(*published);
+            is_later
+        });
     }
 
     /// Notes that no other snapshot comes: the gateway stops.
@@ -191,7 +173,8 @@ impl ManagedAccounts {
         self.published.send_modify(|(_, is_last)| *is_last = true);
     }
 
-    /// Does an operation where it may block, and waits until what it changed serves.
+    /// Does an operation where it may block, and waits until what it changed serves. If other gateways can be asked, it knows of
+    /// their changes, and they can know of it.
     ///
     /// # Errors
     /// If it is not done, or the gateway stops before it serves: then it counts after the next start.
@@ -199,8 +182,12 @@ impl ManagedAccounts {
         self: &Arc<Self>,
         operation: impl FnOnce(&Self) -> Result<T, NotDone> + Send + 'static,
     ) -> Result<T, NotDone> {
+        self.spread.wait().await;
         let own = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || operation(&own)).await.map_err(|_ended| NotDone::Stopping)??;
+        if self.spread.untold() > 0 {
+            self.spread.wait().await;
+        }
         let number = *self.changed.borrow();
         let mut published = self.published.subscribe();
         let waited = published.wait_for(|(published, is_last)| *published >= number || *is_last).await;
@@ -226,13 +213,22 @@ impl ManagedAccounts {
     /// Begins a change: the right to make it.
     fn begin(&self) -> Result<MutexGuard<'_, Writer>, NotDone> {
         let mut writer = self.lock_writer();
-        let log = writer.log.as_mut().map_err(|why| NotDone::NotSaved(why.clone()))?;
+        let Writer { log, marks, outbox } = &mut *writer;
+        let log = log.as_mut().map_err(|why| NotDone::NotSaved(why.clone()))?;
         if !log.is_ours() {
-            self.take_over_log(log)?;
+            let kept = take_over(log, Kept::new(outbox.is_some()))?;
+            if let Some(outbox) = outbox {
+                *outbox = spread::Outbox::new(&kept, Some(log.folder()));
+            }
+            let Kept { list, groups: managed, marks: found } = kept;
+            *marks = found;
+            self.registry.replace(list);
+            self.change_groups(|groups| *groups = managed);
+            tracing::info!(folder = %log.folder().display(), "this gateway keeps the keys and groups from now on");
         }
         if log.is_gone() {
             let folder = log.folder().display().to_string();
-            self.write_all(|all| log.restore(all)).map_err(|error| not_saved(&error))?;
+            self.write_all(marks, |all| log.restore(all)).map_err(|error| not_saved(&error))?;
             tracing::warn!(
                 folder,
                 "the folder or the file of keys and groups was removed, replaced or cut while the gateway served; the gateway wrote it anew"
@@ -241,68 +237,87 @@ impl ManagedAccounts {
         Ok(writer)
     }
 
-    fn take_over_log(&self, log: &mut Log) -> Result<(), NotDone> {
-        let (mut list, mut managed) = (KeyList::default(), IndexMap::new());
-        let taken = log.take_over(|change| load(&mut list, &mut managed, change));
-        match taken {
-            Ok(true) => {
-                self.registry.replace(list);
-                self.change_groups(|groups| *groups = managed);
-                tracing::info!(folder = %log.folder().display(), "this gateway keeps the keys and groups from now on");
-                Ok(())
-            }
-            Ok(false) => Err(NotDone::NotSaved(format!(
-                "another gateway with this configuration keeps the keys and groups in {}: ask that one, or give this one another \
-                 `state_dir`",
-                log.folder().display()
-            ))),
-            Err(error) => Err(NotDone::NotSaved(unreadable(&log.folder().join("changes.log"), &error))),
-        }
-    }
-
-    /// Makes a change that was checked, and tells those who follow.
+    /// Makes a change that was checked. Other gateways are told of it.
     fn make(&self, mut writer: MutexGuard<'_, Writer>, change: Change) -> Result<(), NotDone> {
-        self.commit(&mut writer, change.clone())?;
-        writer.followers.retain(|follower| follower.send(change.clone()).is_ok());
+        if let Some(SameText(other)) = self.same_text(&change) {
+            return Err(NotDone::Conflict(format!("a key has the same text as the key {other}")));
+        }
+        let (name, shares) = (change.name(), writer.outbox.is_some());
+        let known = self.state(&writer.marks, &name).map(|state| state.mark);
+        let mark = match known {
+            None => Mark::NEW,
+            // Nobody else knows it, so that nobody needs to know how often it was changed.
+            Some(mark) if mark.base == 0 && !shares => Mark::NEW,
+            Some(mark) => Mark { revision: mark.revision + 1, base: mark.base, gone: None },
+        };
+        let is_remembered = change.is_deletion() && mark != Mark::NEW;
+        let mark = Mark { gone: is_remembered.then(now), ..mark };
+        self.commit(&mut writer, vec![Marked { change, mark }])?;
+        if let Some(outbox) = &mut writer.outbox {
+            outbox.add(name);
+            self.spread.due(outbox.len());
+        }
         Ok(())
     }
 
-    /// Writes a change to the disk; then it takes effect.
-    fn commit(&self, writer: &mut Writer, change: Change) -> Result<(), NotDone> {
-        if let Change::Key(key) = &change {
-            let hashes = [Some(key.hash), key.previous.as_ref().map(|previous| previous.hash)];
-            let others = hashes.into_iter().flatten().filter_map(|hash| self.registry.find(&hash));
-            if let Some(other) = others.into_iter().find(|other| other.id != key.id) {
-                return Err(NotDone::Conflict(format!("the key {} has the same text as the key {}", key.id, other.id)));
-            }
-        }
-        let log = writer.log.as_mut().map_err(|why| NotDone::NotSaved(why.clone()))?;
-        log.append(&change).map_err(|error| not_saved(&error))?;
-        match change {
-            Change::Key(key) => {
-                // Nobody else changes keys meanwhile.
-                let id = key.id.clone();
-                if self.registry.put(key).is_err() {
-                    return Err(NotDone::Conflict(format!("the key {id} has the same text as another one")));
+    /// Another key that has a text of the key that a change is of.
+    fn same_text(&self, change: &Change) -> Option<SameText> {
+        let Change::Key(key) = change else { return None };
+        let hashes = [Some(key.hash), key.previous.as_ref().map(|previous| previous.hash)];
+        let mut others = hashes.into_iter().flatten().filter_map(|hash| self.registry.find(&hash));
+        others.find(|other| other.id != key.id).map(|other| SameText(other.id.clone()))
+    }
+
+    /// Writes changes to the disk; then they take effect.
+    fn commit(&self, writer: &mut Writer, changes: Vec<Marked>) -> Result<(), NotDone> {
+        let Writer { log, marks, .. } = writer;
+        let log = log.as_mut().map_err(|why| NotDone::NotSaved(why.clone()))?;
+        log.append(&changes, true).map_err(|error| not_saved(&error))?;
+        let mut groups = Vec::new();
+        for Marked { change, mark } in changes {
+            marks.note(&change, mark);
+            match change {
+                Change::Key(key) => {
+                    // Nobody else changes keys meanwhile, and it was checked, so that this is not reached.
+                    if let Err(SameText(other)) = self.registry.put(key) {
+                        tracing::error!(key = %other, "another key has the same text; it does not count");
+                    }
                 }
+                Change::DeletedKey(id) => drop(self.registry.remove(&id)),
+                group => groups.push(group),
             }
-            Change::DeletedKey(id) => drop(self.registry.remove(&id)),
-            Change::Group(group) => self.change_groups(|groups| drop(groups.insert(group.name.clone(), group))),
-            Change::DeletedGroup(name) => self.change_groups(|groups| drop(groups.shift_remove(&name))),
         }
-        let needed = self.registry.len() + self.lock_groups().managed.len();
-        if log.is_long(needed)
-            && let Err(error) = self.write_all(|all| log.rewrite(all))
-        {
+        if !groups.is_empty() {
+            self.change_groups(|managed| {
+                for change in groups {
+                    match change {
+                        Change::Group(group) => drop(managed.insert(group.name.clone(), group)),
+                        Change::DeletedGroup(name) => drop(managed.shift_remove(&name)),
+                        Change::Key(_) | Change::DeletedKey(_) => {}
+                    }
+                }
+            });
+        }
+        self.shorten(log, marks);
+        Ok(())
+    }
+
+    /// Writes the log anew if most of its lines have been replaced by later ones.
+    fn shorten(&self, log: &mut Log, marks: &mut Marks) {
+        let needed = self.registry.len() + self.lock_groups().managed.len() + marks.count_gone();
+        if !log.is_long(needed) {
+            return;
+        }
+        marks.prune(now());
+        if let Err(error) = self.write_all(marks, |all| log.rewrite(all)) {
             tracing::warn!(%error, folder = %log.folder().display(), "the changes of keys cannot be written in a shorter form");
         }
-        Ok(())
     }
 
     fn change_groups(&self, change: impl FnOnce(&mut IndexMap<String, ManagedGroup>)) {
         let mut groups = self.lock_groups();
         change(&mut groups.managed);
-        groups.joined = None;
+        groups.changed();
         drop(groups);
         self.changed.send_modify(|number| *number += 1);
     }
@@ -321,64 +336,16 @@ impl ManagedAccounts {
     }
 }
 
-impl Groups {
-    fn joined(&mut self) -> &Joined {
-        let (managed, config) = (&self.managed, &self.config);
-        self.joined.get_or_insert_with(|| {
-            let managed: Vec<ManagedGroup> = managed.values().cloned().collect();
-            let (access, suspended) = config.access.joined(&managed);
-            Joined { access, suspended: suspended.into() }
-        })
-    }
-
-    /// Logs whose keys are refused from now on, and whose are valid again.
-    fn report(&mut self, joined: &Joined, registry: &Registry) {
-        let mut refused: BTreeMap<String, String> = BTreeMap::new();
-        for Suspended { name, reason } in &*joined.suspended {
-            refused.insert(name.clone(), reason.clone());
-        }
-        registry.read(|list| {
-            for (name, _) in list.groups() {
-                if joined.access.accounts.position(name).is_none() && !refused.contains_key(name) {
-                    refused.insert(name.to_owned(), "there is no such group".to_owned());
-                }
-            }
-            for (group, reason) in refused.iter().filter(|(group, _)| !self.reported.contains_key(*group)) {
-                let keys = list.count_of(group);
-                // A group of the same name in the file takes the place of the gateway's.
-                match joined.access.accounts.position(group) {
-                    Some(_) => tracing::warn!(group, keys, reason, "a group that the gateway keeps does not count"),
-                    None => {
-                        tracing::warn!(group, keys, reason, "the keys of a group are refused; none of them is lost")
-                    }
-                }
-            }
-        });
-        for group in self.reported.keys().filter(|group| !refused.contains_key(*group)) {
-            tracing::info!(group, "a group that the gateway keeps can be used again");
-        }
-        self.reported = refused;
-        let access = &joined.access;
-        let lacks_keys = access.auth == Auth::Required && access.accounts.has_no_keys() && registry.is_empty();
-        if lacks_keys && !std::mem::replace(&mut self.lacks_keys, lacks_keys) {
-            tracing::warn!("requests need a key and there is none: `wasmgate keys new --group GROUP` makes one");
-        }
-    }
-}
-
-impl Joined {
-    fn accounts(&self) -> &Accounts {
-        &self.access.accounts
-    }
-}
-
-/// Adds a change to what a start reads.
-fn load(list: &mut KeyList, groups: &mut IndexMap<String, ManagedGroup>, change: Change) {
-    match change {
-        Change::Key(key) => drop(list.put(key)),
-        Change::Group(group) => drop(groups.insert(group.name.clone(), group)),
-        Change::DeletedKey(id) => drop(list.remove(&id)),
-        Change::DeletedGroup(name) => drop(groups.shift_remove(&name)),
+/// Takes the log over from a process that has ended.
+fn take_over(log: &mut Log, mut kept: Kept) -> Result<Kept, NotDone> {
+    match log.take_over(|change| kept.take(change)) {
+        Ok(true) => Ok(kept),
+        Ok(false) => Err(NotDone::NotSaved(format!(
+            "another gateway with this configuration keeps the keys and groups in {}: ask that one, or give this one another \
+             `state_dir`",
+            log.folder().display()
+        ))),
+        Err(error) => Err(NotDone::NotSaved(unreadable(&log.folder().join("changes.log"), &error))),
     }
 }
 

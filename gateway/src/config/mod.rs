@@ -408,7 +408,7 @@ impl Config {
                 ("reload.enabled", format!("{}", config.reload.enabled)),
                 ("state_dir", format!("{:?}", config.state_dir)),
                 ("cache_dir", format!("{:?}", config.cache_dir)),
-                ("ledger.enabled", format!("{}", config.keeps_ledger())),
+                ("ledger.enabled", format!("{}", config.ledger.enabled)),
                 ("decisions", format!("{:?}", config.decisions)),
                 ("shared", format!("{:?}", config.shared)),
                 ("ledger.segment_bytes", format!("{}", config.ledger.segment_bytes)),
@@ -441,12 +441,6 @@ impl Config {
     pub fn ledger_folder(&self) -> io::Result<Option<PathBuf>> {
         let folder = |state: PathBuf| configuration_folder(&state, self.file.as_deref());
         Ok(self.state_folder().map(folder).transpose()?.map(|folder| folder.join("ledger")))
-    }
-
-    /// Whether a ledger is kept: without groups there is nothing to keep.
-    #[must_use]
-    pub fn keeps_ledger(&self) -> bool {
-        self.ledger.enabled && !self.access.accounts.groups().is_empty()
     }
 
     /// The price of a model, by its name in the file, at a time: the file's, else the catalogue's. `None`: it has none, or the

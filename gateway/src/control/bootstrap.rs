@@ -120,6 +120,7 @@ impl Control {
             answering: Vec::new(),
             next_look: Instant::now() + config.reload.rescan,
             probes: Vec::new(),
+            at_first_group: None,
             started: Arc::clone(&config),
             config,
         };

@@ -112,6 +112,8 @@ pub(crate) struct Control {
     answering: Vec<operations::Waiting>,
     next_look: Instant,
     probes: Vec<(Arc<Backend>, JoinHandle<()>)>,
+    /// What is begun when the first group serves. Blocks.
+    at_first_group: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// The result of a background task.
@@ -178,6 +180,11 @@ impl Control {
     /// All metrics, shared with all requests.
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Has something begun when the first group serves, before whoever made the group gets an answer. It may block on the disk.
+    pub(crate) fn at_first_group(&mut self, begin: impl FnOnce() + Send + 'static) {
+        self.at_first_group = Some(Box::new(begin));
     }
 
     /// Runs the control loop until `stop`. Keeps what policies need until `ended`, because draining requests may still

@@ -54,8 +54,18 @@ impl Control {
             cost: self.deciders(Hook::Cost),
             ..empty(&self.config, &self.catalog, access, self.accounts.registry())
         };
+        let has_groups = !snapshot.groups.is_empty();
         self.serving.swap(snapshot);
-        self.accounts.published(changes);
+        match self.at_first_group.take_if(|_| has_groups) {
+            None => self.accounts.published(changes),
+            Some(begin) => {
+                let accounts = Arc::clone(&self.accounts);
+                drop(tokio::task::spawn_blocking(move || {
+                    begin();
+                    accounts.published(changes);
+                }));
+            }
+        }
         self.update_gauges();
         self.flush_counted();
         self.follow_models();

@@ -1,6 +1,6 @@
 //! The state that all client requests share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
@@ -40,8 +40,8 @@ pub struct Gateway {
     pub memory: Arc<Memory>,
     /// Ends answers that their clients hold up.
     pub watchdog: Watchdog,
-    /// The ledger of what requests with a key used, if one is kept.
-    pub ledger: Option<Ledger>,
+    /// The ledger of what requests with a key used, if one is kept: from the first group on.
+    pub ledger: Arc<OnceLock<Ledger>>,
     /// The decision log, if one is kept.
     pub decisions: Option<Decisions>,
     /// Who shares the limits with other gateways, if they are shared.
@@ -57,7 +57,7 @@ impl Gateway {
     pub fn new(
         serving: Arc<Serving>,
         metrics: Arc<Metrics>,
-        ledger: Option<Ledger>,
+        ledger: Arc<OnceLock<Ledger>>,
         decisions: Option<Decisions>,
         shared: Option<Arc<Shared>>,
         files: Files,

@@ -87,7 +87,7 @@ impl InFlight {
 
     /// Keeps what the request reserved until it is closed. The ledger notes it too, so that it counts if the process ends first.
     pub(super) fn hold(&mut self, reservation: Reservation) {
-        if let Some(ledger) = &self.gateway.ledger
+        if let Some(ledger) = self.gateway.ledger.get()
             && let Some(reserved) = telemetry::ledger::reserved(&self.record, &self.snapshot, &reservation)
         {
             let spends = reserved.amount.money > 0 && ledger.is_prompt();
@@ -107,7 +107,7 @@ impl InFlight {
     /// Waits until the kernel has what the ledger notes of a request that costs money, so that no end of the process forgets it:
     /// some microseconds, if the disk is not held up. If it is, a request waits for a second once, and those after it do not.
     pub(super) async fn noted(&mut self) {
-        let (Some(noted), Some(ledger)) = (self.noted.take(), &self.gateway.ledger) else { return };
+        let (Some(noted), Some(ledger)) = (self.noted.take(), self.gateway.ledger.get()) else { return };
         if tokio::time::timeout(NOTED, noted).await.is_err() {
             ledger.is_late();
         }
@@ -182,7 +182,7 @@ impl InFlight {
             if let Some(reservation) = self.reservation.take() {
                 reservation.settle(self.record.spent(ending, |model| self.snapshot.price(Some(model))));
             }
-            if let Some(ledger) = &self.gateway.ledger
+            if let Some(ledger) = self.gateway.ledger.get()
                 && let Some(entry) = telemetry::ledger::entry(&self.record, &self.snapshot, ending, admitted)
             {
                 ledger.append(entry);

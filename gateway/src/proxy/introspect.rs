@@ -225,9 +225,10 @@ pub fn metrics_page(gateway: &Gateway) -> Vec<u8> {
     let snapshot = gateway.serving.snapshot();
     if let Some(shared) = &gateway.shared {
         let counts = shared.counts();
-        gateway.metrics.set_shared(shared.is_up(), shared.gateways(), [counts.ahead, counts.waiting]);
+        let borrows = [counts.ahead, counts.waiting];
+        gateway.metrics.set_shared(shared.is_up(), shared.gateways(), borrows, shared.entries());
     }
-    if let Some(ledger) = &gateway.ledger {
+    if let Some(ledger) = gateway.ledger.get() {
         gateway.metrics.set_ledger(ledger.status());
     }
     if let Some(decisions) = &gateway.decisions {

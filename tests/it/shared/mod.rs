@@ -1,8 +1,9 @@
-//! Limits that several gateways share, in a real Redis server: what they spend together, whatever dies.
+//! What several gateways share in a real Redis server: limits, and what they spend together whatever dies; keys and groups.
 
 mod clock;
 mod down;
 mod fleet;
+mod keys;
 mod lives;
 
 use wasmgate_accounts::KeyHash;

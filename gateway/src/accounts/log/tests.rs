@@ -1,15 +1,21 @@
 use serde_json::Map;
 
 use super::*;
+use crate::accounts::change::Change;
+use crate::accounts::mark::Mark;
 use crate::config::ManagedGroup;
 
-fn group(name: &str) -> Change {
-    Change::Group(ManagedGroup { name: name.to_owned(), settings: Map::new() })
+fn group(name: &str) -> Marked {
+    Marked { change: Change::Group(ManagedGroup { name: name.to_owned(), settings: Map::new() }), mark: Mark::NEW }
+}
+
+fn append(log: &mut Log, name: &str) {
+    log.append(&[group(name)], true).expect("written");
 }
 
 fn names(folder: &Path) -> (Result<Found, String>, Vec<String>) {
     let mut names = Vec::new();
-    let found = read(&folder.join("changes.log"), |change| match change {
+    let found = read(&folder.join("changes.log"), |marked| match marked.change {
         Change::Group(group) => names.push(group.name),
         other => panic!("{other:?}"),
     });
@@ -18,7 +24,7 @@ fn names(folder: &Path) -> (Result<Found, String>, Vec<String>) {
 
 fn written(folder: &Path, groups: &[&str]) -> Log {
     let (mut log, _) = Log::open(folder, |_| ()).expect("opened");
-    groups.iter().for_each(|name| log.append(&group(name)).expect("written"));
+    groups.iter().for_each(|name| append(&mut log, name));
     log
 }
 
@@ -38,7 +44,7 @@ fn wherever_the_process_is_killed_whole_changes_are_left() {
         assert_eq!(found.unwrap().torn, (length - intact) as u64);
         // The next change takes the place of what is torn.
         let mut log = written(folder.path(), &[]);
-        log.append(&group("four")).unwrap();
+        append(&mut log, "four");
         drop(log);
         let (found, left) = names(folder.path());
         assert_eq!((left.len(), left.last().map(String::as_str), found.unwrap().torn), (complete + 1, Some("four"), 0));
@@ -70,7 +76,7 @@ fn a_file_that_is_written_anew_has_what_it_was_given() {
     let mut log = written(folder.path(), &["one", "two", "three"]);
     assert!(!log.is_long(2) && log.is_long(0) == (log.lines > SPARE_LINES));
     log.rewrite(["two", "three"].map(group).into_iter()).unwrap();
-    log.append(&group("four")).unwrap();
+    append(&mut log, "four");
     assert_eq!(names(folder.path()).1, ["two", "three", "four"]);
     assert_eq!((log.lines, log.length), (3, fs::metadata(folder.path().join("changes.log")).unwrap().len()));
     // Killed while the new file was written: the old one counts.
@@ -85,13 +91,13 @@ fn one_process_writes_and_another_takes_over_when_it_has_ended() {
     // The lock belongs to the open file, so that two logs of one process are like those of two.
     let mut second = written(folder.path(), &[]);
     assert!(first.is_ours() && !second.is_ours());
-    first.append(&group("two")).unwrap();
+    append(&mut first, "two");
     assert!(!second.take_over(|_| ()).unwrap());
     drop(first);
     let mut count = 0;
     assert!(second.take_over(|_| count += 1).unwrap());
     assert_eq!(count, 2);
-    second.append(&group("three")).unwrap();
+    append(&mut second, "three");
     assert_eq!(names(folder.path()).1, ["one", "two", "three"]);
 }
 
@@ -104,7 +110,7 @@ fn a_folder_that_is_removed_is_made_anew() {
     fs::remove_dir_all(&folder).unwrap();
     assert!(log.is_gone());
     log.restore([group("one")].into_iter()).unwrap();
-    log.append(&group("two")).unwrap();
+    append(&mut log, "two");
     assert_eq!((names(&folder).1, log.is_gone()), (vec!["one".to_owned(), "two".to_owned()], false));
 }
 
