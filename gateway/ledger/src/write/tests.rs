@@ -451,8 +451,9 @@ fn step() -> impl Strategy<Value = Step> {
 /// A copy of a folder as a process leaves it that is killed: the last segment ends anywhere behind what a snapshot covers.
 fn killed(folder: &Path, end: proptest::sample::Index) -> TempDir {
     let copy = TempDir::new().expect("a folder");
-    for name in files::names(folder).expect("a folder") {
-        // The house may be kept at the same moment.
+    let names = || files::names(folder).expect("a folder");
+    // The house may be kept at the same moment: what is gone has its new name in the second listing.
+    for name in names().into_iter().chain(std::iter::once_with(names).flatten()) {
         let _ = fs::copy(folder.join(&name), copy.path().join(&name));
     }
     let covered = snapshots(copy.path()).expect("a folder");

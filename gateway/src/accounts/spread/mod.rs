@@ -235,9 +235,12 @@ impl ManagedAccounts {
         let mut writer = self.begin()?;
         let Writer { marks, outbox: Some(outbox), .. } = &mut *writer else { return Ok(Vec::new()) };
         let mut due = Vec::new();
-        outbox.untold.retain(|name| self.state(marks, name).is_some());
+        let mut missing = Vec::new();
         for name in &outbox.untold {
-            let Some(Marked { change, mark }) = self.state(marks, name) else { continue };
+            let Some(Marked { change, mark }) = self.state(marks, name) else {
+                missing.push(name.clone());
+                continue;
+            };
             let is_apart = mark.base > 0 && !mark.is_told();
             if is_apart && !settled {
                 continue;
@@ -248,6 +251,9 @@ impl ManagedAccounts {
             if due.len() == ENTRIES_TOGETHER {
                 break;
             }
+        }
+        for name in missing {
+            outbox.untold.swap_remove(&name);
         }
         Ok(due)
     }
