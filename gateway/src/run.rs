@@ -150,7 +150,7 @@ pub async fn run(
         };
         match has_groups {
             true => open().map_err(StartError::Failed)?,
-            false => lifecycle.at_first_group(|| {
+            false => lifecycle.at_first_group(move || {
                 if let Err(error) = open() {
                     tracing::error!("{error}");
                 }
