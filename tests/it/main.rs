@@ -28,6 +28,7 @@ mod drill;
 mod egress;
 mod exam;
 mod examples;
+mod explore;
 mod faults;
 mod guarded;
 mod hedging;

@@ -88,6 +88,7 @@ const CATALOGUE: &[(&str, &str, &[&str], bool)] = &[
     ("api_gateway_group_cost_total", "counter", &["group"], false),
     ("api_gateway_group_tokens_total", "counter", &["group", "type"], false),
     ("api_gateway_group_estimated_tokens_total", "counter", &["group", "type"], false),
+    ("api_gateway_explored_requests_total", "counter", &["group"], true),
     ("api_gateway_limit_max", "gauge", &["group", "limit", "period"], false),
     ("api_gateway_limit_left", "gauge", &["group", "limit", "period"], false),
     ("api_gateway_limit_refusals_total", "counter", &["group", "limit", "period"], false),

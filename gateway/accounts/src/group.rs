@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::explore::Explore;
 use crate::limit::{Limit, Measure};
 
 /// Most groups above one another, the lowest included.
@@ -26,6 +27,8 @@ pub struct GroupSpec {
     pub allow_unpriced: bool,
     /// Whether, if several gateways share its limits, none borrows ahead of a request.
     pub exact: bool,
+    /// How often its requests are explored; `None`: as those of its parent.
+    pub explore: Option<Explore>,
 }
 
 /// A group, with what it has from the groups above it.
@@ -43,6 +46,8 @@ pub struct Group {
     pub exact: bool,
     /// Whether a budget of the chain forbids models without a price, whose cost nobody knows.
     pub only_priced: bool,
+    /// How often its requests are explored: as it or the nearest group above it says; `None`: none says.
+    pub explore: Option<Explore>,
     /// The models that all groups of the chain allow; `None`: any.
     allowed: Option<HashSet<String>>,
     /// The models that a group of the chain denies.
@@ -61,6 +66,7 @@ impl Group {
             only_priced: specs
                 .iter()
                 .any(|spec| !spec.allow_unpriced && spec.limits.iter().any(|limit| limit.measure == Measure::Money)),
+            explore: specs.iter().find_map(|spec| spec.explore),
             allowed: None,
             denied: HashSet::new(),
         };

@@ -6,6 +6,7 @@
 //! the configuration's format, files, the models' backends.
 
 mod accounts;
+mod explore;
 mod group;
 mod hash;
 mod key;
@@ -18,6 +19,7 @@ pub mod time;
 mod window;
 
 pub use accounts::{Accounts, Mistake, Place, Wrong};
+pub use explore::{Explore, LEAST_PERCENT, MOST_PERCENT};
 pub use group::{Group, GroupSpec, MAX_DEPTH};
 pub use hash::{KeyHash, PREFIX, new_key, without_keys};
 pub use jiff::tz::TimeZone;

@@ -76,10 +76,48 @@ pub struct Decision {
     /// Whether the host chose another model than the policy's first, to explore.
     #[serde(default)]
     pub explored: bool,
+    /// The draw by which the host may have chosen another model; `null` if the request was not open to exploration.
+    #[serde(default)]
+    pub exploration: Option<Exploration>,
     /// The probability of this choice, above 0 to 1: the share of the deciding version, and of the exploration.
     pub propensity: f64,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+impl Decision {
+    /// The probability with which a model is called first when the version that decided has ranked: by exploration, or 1 for the
+    /// chosen model and 0 for others. The share of the version is not in it.
+    #[must_use]
+    pub fn probability_of(&self, model: &str) -> f64 {
+        match &self.exploration {
+            Some(exploration) => exploration.probability_of(model),
+            None if self.chosen.as_deref() == Some(model) => 1.0,
+            None => 0.0,
+        }
+    }
+}
+
+/// A draw among the models that could serve a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exploration {
+    /// How often the host draws instead of following the policy, from 0 to 1.
+    pub share: f64,
+    /// The models that are drawn, each as likely as the others: first the policy's.
+    pub models: Vec<String>,
+}
+
+impl Exploration {
+    /// The probability with which a model is called first.
+    #[must_use]
+    pub fn probability_of(&self, model: &str) -> f64 {
+        let drawn = self.share / self.models.len().max(1) as f64;
+        match self.models.iter().position(|known| known == model) {
+            Some(0) => 1.0 - self.share + drawn,
+            Some(_) => drawn,
+            None => 0.0,
+        }
+    }
 }
 
 /// What policies may know of a request, except for texts.

@@ -75,7 +75,7 @@ fn doubled(first: Duration, failed: u32) -> Duration {
 }
 
 /// A random number from 0 to below 1.
-pub(super) fn random() -> f64 {
+pub fn random() -> f64 {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let hash = RandomState::new().hash_one(CALLS.fetch_add(1, Ordering::Relaxed));
     #[expect(clippy::cast_precision_loss, reason = "53 bits")]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use wasmgate::accounts::api::{GroupList, GroupStatus, Source};
 
 use super::client::{Answered, Call, Connection, read};
@@ -83,6 +83,9 @@ struct Settings {
     /// Let it use models without a price although it has a budget.
     #[arg(long)]
     allow_unpriced: bool,
+    /// For how many percent of its requests the gateway draws the first model among those of the ranking, 0.01 to 50; 0: never.
+    #[arg(long, value_name = "PERCENT")]
+    explore: Option<f64>,
 }
 
 impl Settings {
@@ -100,6 +103,7 @@ impl Settings {
             ("timezone", text(&self.timezone)),
             ("when_spent", text(&self.when_spent)),
             ("allow_unpriced", self.allow_unpriced.then_some(Value::Bool(true))),
+            ("explore", self.explore.map(|percent| json!({"percent": percent}))),
         ];
         all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
     }
@@ -159,8 +163,9 @@ fn table(groups: &[GroupStatus]) -> String {
 fn shown(key: &str, value: &Value) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match value {
-        Value::Object(entries) if key == "limits" || key == "labels" => {
-            entries.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(", ")
+        Value::Object(entries) => {
+            let entries = entries.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(", ");
+            if key == "limits" || key == "labels" { entries } else { format!("{key} {entries}") }
         }
         Value::Array(list) => format!("{key} {}", list.iter().map(text).collect::<Vec<_>>().join(", ")),
         other => format!("{key} {}", text(other)),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use wasmgate_accounts::{
-    Accounts, Group, GroupSpec, Key, KeyHash, KeyId, MAX_DEPTH, Mistake, NEVER, Place, Previous, TimeZone, WhenSpent,
+    Accounts, Explore, Group, GroupSpec, Key, KeyHash, KeyId, MAX_DEPTH, Mistake, NEVER, Place, Previous, TimeZone, WhenSpent,
     time,
 };
 use wasmgate_base::nearest::close;
@@ -16,6 +16,7 @@ use wasmgate_decisions::Keep;
 
 use super::checks::{check_labels, check_name};
 use super::decisions::{ContentFile, KeepContent};
+use super::explore::{self, ExploreFile};
 use super::limits::{LimitsFile, Reserve};
 use super::problem::{Code, Problems, Wrong, wrong};
 use crate::backend::Model;
@@ -36,6 +37,23 @@ pub struct Access {
     pub reserve: Reserve,
     /// What of their prompts the decision log keeps.
     pub keep_content: KeepContent,
+    /// How often requests are explored whose group says nothing, or that have none; `None`: never.
+    pub explore: Option<Explore>,
+}
+
+impl Access {
+    /// How often requests of the group at a position are explored; `None`: never.
+    #[must_use]
+    pub fn explore(&self, group: Option<usize>) -> Option<Explore> {
+        let own = group.and_then(|group| self.accounts.groups().get(group)).and_then(|group| group.explore);
+        own.or(self.explore).filter(|explore| explore.is_on())
+    }
+
+    /// Whether any request is explored.
+    pub(super) fn explores(&self) -> bool {
+        let groups = self.accounts.groups().iter().filter_map(|group| group.explore);
+        groups.chain(self.explore).any(Explore::is_on)
+    }
 }
 
 /// Whether requests need a key.
@@ -112,6 +130,8 @@ pub(super) struct GroupFile {
     content: Option<ContentFile>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     exact: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explore: Option<ExploreFile>,
 }
 
 impl WhenSpentFile {
@@ -133,6 +153,9 @@ pub(super) struct KeyFile {
     #[serde(default)]
     blocked: bool,
 }
+
+/// The numbers of a group, apart from its limits.
+pub(super) const GROUPS: &[(&str, Range)] = &[("explore.percent", explore::PERCENT)];
 
 /// The numbers of a key.
 pub(super) const KEYS: &[(&str, Range)] = &[("expires_after_days", Range::Whole(1, 36_500))];
@@ -183,7 +206,7 @@ pub(super) fn mean_access(
     for group in accounts.groups() {
         problems.take(check_permits(group, models));
     }
-    Access { auth, accounts: Arc::new(accounts), written: Arc::new(groups), reserve, keep_content }
+    Access { auth, accounts: Arc::new(accounts), written: Arc::new(groups), reserve, keep_content, explore: None }
 }
 
 /// Refuses a group that permits no configured model.
@@ -258,6 +281,7 @@ impl GroupFile {
             limits: self.limits.mean(zone, when_spent),
             allow_unpriced: self.allow_unpriced,
             exact: self.exact,
+            explore: self.explore.map(ExploreFile::mean),
         }
     }
 }

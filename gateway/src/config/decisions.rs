@@ -1,5 +1,5 @@
-//! `[decisions]`: whether and where the gateway keeps the decision log, and what of prompts it keeps. A group may choose the latter
-//! for itself and the groups below it.
+//! `[decisions]`: whether and where the gateway keeps the decision log, what of prompts it keeps, and how often it explores. A group
+//! may choose the latter two for itself and the groups below it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use wasmgate_accounts::Accounts;
 use wasmgate_base::range::Range;
 use wasmgate_decisions::{Keep, Retention};
 
+use super::explore::{self, ExploreFile};
 use super::problem::{Code, Problems, wrong};
 
 /// The decision log.
@@ -83,6 +84,7 @@ pub(super) struct DecisionsFile {
     pub(super) content: ContentFile,
     content_max_age_days: f64,
     content_max_bytes: u64,
+    pub(super) explore: Option<ExploreFile>,
 }
 
 impl Default for DecisionsFile {
@@ -94,6 +96,7 @@ impl Default for DecisionsFile {
             content: ContentFile::None,
             content_max_age_days: 7.0,
             content_max_bytes: 10 << 30,
+            explore: None,
         }
     }
 }
@@ -104,8 +107,13 @@ const DAYS: Range = Range::Number(0.01, 3650.0);
 const BYTES: Range = Range::Whole(1 << 20, 1 << 50);
 
 /// The numbers of the table.
-pub(super) const RANGES: &[(&str, Range)] =
-    &[("max_age_days", DAYS), ("max_bytes", BYTES), ("content_max_age_days", DAYS), ("content_max_bytes", BYTES)];
+pub(super) const RANGES: &[(&str, Range)] = &[
+    ("max_age_days", DAYS),
+    ("max_bytes", BYTES),
+    ("content_max_age_days", DAYS),
+    ("content_max_bytes", BYTES),
+    ("explore.percent", explore::PERCENT),
+];
 
 impl DecisionsFile {
     pub(super) fn mean(self, folder: &Path, problems: &mut Problems) -> Decisions {

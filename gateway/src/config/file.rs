@@ -17,6 +17,7 @@ use super::cors::CorsFile;
 use super::decisions::DecisionsFile;
 use super::document;
 use super::egress::{Shared, mean_roots};
+use super::explore::ExploreFile;
 use super::ledger::LedgerFile;
 use super::limits::BudgetsFile;
 use super::log_filter::{WrongFilter, check_filter};
@@ -292,8 +293,13 @@ fn mean(file: File, folder: &Path, problems: &mut Problems) -> Config {
     }
     let models = mean_models(file.models, &backends, problems);
     let keep = file.decisions.content.mean();
-    let access = mean_access(auth, file.groups, file.keys, file.budgets.mean(), keep, &models, problems);
+    let mut access = mean_access(auth, file.groups, file.keys, file.budgets.mean(), keep, &models, problems);
+    access.explore = file.decisions.explore.map(ExploreFile::mean);
     let decisions = file.decisions.mean(folder, problems);
+    if decisions.dir.is_none() && access.explores() {
+        let found = "requests are to be explored, and no decision log is kept, without which none is";
+        problems.warn(wrong(&["decisions", "dir"], Code::Unused, found, "the path of a folder"));
+    }
     if decisions.dir.is_none() && access.keep_content.any() {
         let found = "texts are to be kept, and no decision log is";
         problems.warn(wrong(&["decisions", "dir"], Code::Unused, found, "the path of a folder"));

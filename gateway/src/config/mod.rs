@@ -14,6 +14,7 @@ mod document;
 mod egress;
 mod elsewhere;
 mod encoding;
+mod explore;
 mod file;
 mod ledger;
 mod limits;

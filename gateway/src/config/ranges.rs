@@ -26,6 +26,7 @@ const TABLES: &[(&str, Ranges)] = &[
     ("models.*.timeouts", TimeoutsFile::RANGES),
     ("models.*.price", models::PRICES),
     ("prices", prices::RANGES),
+    ("groups.*", access::GROUPS),
     ("groups.*.limits", limits::RANGES),
     ("budgets", limits::BUDGETS),
     ("shared", shared::RANGES),

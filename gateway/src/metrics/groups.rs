@@ -8,10 +8,12 @@ use super::register::Families;
 use wasmgate_base::money::Price;
 use wasmgate_base::usage::Usage;
 
-/// Groups with series of their own. Each has ten, and those of its limits.
+/// Groups with series of their own. Each has eleven, and those of its limits.
 const MOST: usize = 100;
 /// The label of the rest.
 pub(super) const OTHER: &str = "other";
+/// The label of requests without a group.
+pub(super) const NO_GROUP: &str = "none";
 
 /// The families of groups.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(super) struct Groups {
     cost: CounterVec,
     tokens: IntCounterVec,
     estimated_tokens: IntCounterVec,
+    explored: IntCounterVec,
+    explored_without: IntCounter,
 }
 
 /// The series of one group.
@@ -33,11 +37,20 @@ pub struct GroupMetrics {
     // Input, output.
     tokens: [IntCounter; 2],
     estimated_tokens: [IntCounter; 2],
+    explored: IntCounter,
 }
 
 impl Groups {
     pub(super) fn new(families: &mut Families) -> Self {
+        let explored = families.counters(
+            "api_gateway_explored_requests_total",
+            "Requests that ended for which the gateway chose another model of the ranking than the policy's first, to explore, by \
+             group (none: requests without a group).",
+            &["group"],
+        );
         Self {
+            explored_without: explored.with_label_values(&[NO_GROUP]),
+            explored,
             requests: families.counters(
                 "api_gateway_group_requests_total",
                 "Requests with a key of the group that ended, by how they ended.",
@@ -70,6 +83,7 @@ impl Groups {
             cost: self.cost.with_label_values(&[label]),
             tokens: types.map(|which| self.tokens.with_label_values(&[label, which])),
             estimated_tokens: types.map(|which| self.estimated_tokens.with_label_values(&[label, which])),
+            explored: self.explored.with_label_values(&[label]),
             label: label.to_owned(),
         }
     }
@@ -98,6 +112,11 @@ impl super::Metrics {
     #[must_use]
     pub fn group(&self, position: usize, name: &str) -> GroupMetrics {
         self.groups.of(position, name)
+    }
+
+    /// Counts a request of a group, or of none, that was explored.
+    pub fn explored(&self, group: Option<&GroupMetrics>) {
+        group.map_or(&self.groups.explored_without, |group| &group.explored).inc();
     }
 }
 

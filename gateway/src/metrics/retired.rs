@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::groups::NO_GROUP;
 use super::place::PolicyLabels;
 use super::register::Labels;
 use super::reloads::NO_POLICY;
@@ -122,7 +123,7 @@ impl Retired {
                 && shadow
                 && models.iter().all(|name| has(name).is_none_or(is_model))
                 && has("upstream").is_none_or(|upstream| self.upstreams.contains_key(upstream))
-                && has("group").is_none_or(|group| self.groups.contains_key(group))
+                && has("group").is_none_or(|group| group == NO_GROUP || self.groups.contains_key(group))
         }
     }
 }

@@ -85,6 +85,7 @@ async fn prepare(
     in_flight.keep_text(&chat);
     let mut decision = decided?;
     limits::reserve(in_flight, &mut decision, chat.max_tokens).await?;
+    gateway.router.explore(&mut in_flight.record, &snapshot, &chat, &mut decision);
     in_flight.noted().await;
     let script = headers.get(SIM_HEADER).map(|value| Script::parse(value.as_bytes())).transpose();
     let script = script.map_err(|wrong| Failure::new(Kind::BadRequest, wrong))?.map(Box::new);

@@ -5,6 +5,7 @@
 mod affinity;
 mod candidate;
 mod decision;
+mod explore;
 mod pin;
 mod shadow;
 mod view;

@@ -64,6 +64,7 @@ pub fn describe(record: &Record, snapshot: &Snapshot, ending: Ending, line: &mut
     line.text("backend", record.model.map(|index| &*models[index].backend.settings().name));
     line.text("location", record.model.map(|index| models[index].location().as_str()));
     line.text("chosen", record.chosen.map(name));
+    line.flag("explored", record.exploration.as_ref().map(|exploration| exploration.explored()));
     line.joined("failed_attempts", failed_attempts);
     line.number("skipped_frames", skipped);
     line.text("hedge", record.hedge.map(|hedge| hedge.result.as_str()));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Record;
 use super::billing::Bill;
+use super::exploration::Exploration;
 use super::record::FailedAttempt;
 use crate::config;
 use crate::metrics::labels::{Ending, Evaluation};
@@ -70,6 +71,7 @@ struct Closed {
     routing_evaluation: Option<Evaluation>,
     cost_evaluation: Option<Evaluation>,
     chosen: Option<usize>,
+    exploration: Option<Box<Exploration>>,
     ending: Ending,
     model: Option<usize>,
     failed_attempts: Vec<FailedAttempt>,
@@ -179,6 +181,7 @@ impl Decisions {
             routing_evaluation: record.routing_evaluation,
             cost_evaluation: record.cost_evaluation,
             chosen: record.chosen,
+            exploration: record.exploration.clone(),
             ending,
             model: record.model,
             failed_attempts: record.failed_attempts.clone(),
@@ -249,7 +252,7 @@ impl Closed {
         let (snapshot, decided) = (&self.snapshot, &self.decided);
         let models = &snapshot.policy_models;
         let share = share(&snapshot.routing, self.routed_by.as_ref()) * share(&snapshot.cost, self.costed_by.as_ref());
-        Decision {
+        let mut decision = Decision {
             id: self.id.clone(),
             time: Moment::of_id(&self.id),
             group: snapshot.group(self.group).map(|group| group.name.to_string()),
@@ -261,9 +264,19 @@ impl Closed {
             cost: self.costed_by.as_ref().map(|by| asked(by, self.cost_evaluation)),
             verdict: self.verdict(),
             chosen: self.chosen.map(|chosen| self.name(chosen)),
-            explored: false,
+            explored: self.exploration.as_ref().is_some_and(|exploration| exploration.explored()),
+            exploration: self.exploration.as_deref().map(|exploration| self.exploration(exploration)),
             propensity: share,
             outcome: self.outcome(),
+        };
+        decision.propensity *= decision.chosen.as_deref().map_or(1.0, |chosen| decision.probability_of(chosen));
+        decision
+    }
+
+    fn exploration(&self, exploration: &Exploration) -> wasmgate_decisions::Exploration {
+        wasmgate_decisions::Exploration {
+            share: exploration.explore.share(),
+            models: exploration.models.iter().map(|&model| self.name(model)).collect(),
         }
     }
 

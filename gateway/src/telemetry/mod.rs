@@ -5,6 +5,7 @@
 mod access_log;
 mod billing;
 pub mod decisions;
+pub mod exploration;
 pub mod gauges;
 pub mod ledger;
 mod observe;

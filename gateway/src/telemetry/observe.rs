@@ -21,7 +21,12 @@ pub fn observe_decision(metrics: &Metrics, record: &Record) {
     if let Some(by) = &record.routed_by {
         by.metrics.observe(record.routing_evaluation);
         let outcome = record.routing_evaluation.map(|evaluation| evaluation.outcome);
-        by.metrics.observe_decision(outcome, record.chosen, record.estimated_cost);
+        // What was explored in its place was not the policy's decision.
+        let (chosen, estimated_cost) = match record.exploration.as_deref() {
+            Some(exploration) => (exploration.models.first().copied(), exploration.estimated_cost),
+            None => (record.chosen, record.estimated_cost),
+        };
+        by.metrics.observe_decision(outcome, chosen, estimated_cost);
     }
 }
 
@@ -42,6 +47,9 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
         metrics.skipped_frames(&models[model].backend.settings().name, frames);
     }
     let group = record.group.and_then(|group| snapshot.groups.get(group));
+    if record.explored() {
+        metrics.explored(group);
+    }
     let mut spent = NanoDollars(0);
     for bill in record.bills(ending) {
         let series = &snapshot.models[bill.model];

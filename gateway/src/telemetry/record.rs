@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::billing::Bill;
 use super::decisions::Decided;
+use super::exploration::Exploration;
 use crate::backend::Sent;
 use crate::error::Reason;
 use crate::metrics::labels::{Complexity, DecisionOutcome, Evaluation, HedgeResult, Unaccounted};
@@ -91,6 +92,8 @@ pub struct Record {
     pub chosen: Option<usize>,
     /// The cost policy's estimate for the first choice.
     pub estimated_cost: Option<NanoDollars>,
+    /// The draw that made it the first choice; `None` if there was none.
+    pub exploration: Option<Box<Exploration>>,
     /// Attempts that failed, in order.
     pub failed_attempts: Vec<FailedAttempt>,
     /// The hedge, if a second model was called.
@@ -163,6 +166,7 @@ impl Record {
             score: None,
             chosen: None,
             estimated_cost: None,
+            exploration: None,
             failed_attempts: Vec::new(),
             hedge: None,
             failed_calls: Vec::new(),
@@ -277,11 +281,17 @@ impl Record {
         }
     }
 
+    /// Whether the gateway chose another model than the policy's first, to explore.
+    #[must_use]
+    pub fn explored(&self) -> bool {
+        self.exploration.as_ref().is_some_and(|exploration| exploration.explored())
+    }
+
     /// The routing policy whose choice this request follows.
     #[must_use]
     pub fn follows(&self) -> Option<&Decider> {
         let chose = matches!(self.routing_evaluation, Some(Evaluation { outcome: Ok(DecisionOutcome::Route), .. }));
-        self.routed_by.as_deref().filter(|_| chose)
+        self.routed_by.as_deref().filter(|_| chose && !self.explored())
     }
 
     /// The failed attempts that logs and headers name, and how many more there are.

@@ -29,7 +29,9 @@ impl Answer {
     /// What it would have made of another ranking is not known.
     #[must_use]
     pub fn is_overridden(decision: &Decision) -> bool {
-        decision.chosen.is_some() && !decision.explored && Self::logged(decision).choice != decision.chosen
+        // What was explored took the place of the first of the draw.
+        let first = decision.exploration.as_ref().map_or(decision.chosen.as_ref(), |draw| draw.models.first());
+        decision.chosen.is_some() && Self::logged(decision).choice.as_ref() != first
     }
 
     /// What a policy answered now. If it fails, the default decides, as with `on_failure = "default-decision"`.

@@ -13,7 +13,8 @@ pub const LEAST: usize = 30;
 const ENDS: [u32; 6] = [64, 256, 1024, 4096, 16_384, 65_536];
 const BUCKETS: usize = ENDS.len() + 1;
 
-fn bucket(tokens: u32) -> usize {
+/// The class of an input's length.
+pub(super) fn bucket(tokens: u32) -> usize {
     ENDS.partition_point(|end| *end <= tokens)
 }
 

@@ -62,6 +62,7 @@ pub(super) fn answered(model: &str, output_tokens: u64) -> Decision {
         },
         chosen: Some(model.to_owned()),
         explored: false,
+        exploration: None,
         propensity: 1.0,
         outcome: Outcome {
             ending: "finished".to_owned(),

@@ -191,16 +191,17 @@ impl Tally {
         (self.asked > 0).then(|| self.changed as f64 / self.asked as f64 * 100.0)
     }
 
-    /// The figure of a condition, in percent, whether the condition holds; `None` if the log does not tell. `cost_percent` is the
-    /// expected change of the cost.
+    /// The figure of a condition, and whether the condition holds; `None` if the log does not tell. `cost_percent` is the expected
+    /// change of the cost, `score` that of the mean score.
     #[must_use]
-    pub fn judge(&self, condition: Condition, cost_percent: Option<f64>) -> Option<(f64, bool)> {
+    pub fn judge(&self, condition: Condition, cost_percent: Option<f64>, score: Option<f64>) -> Option<(f64, bool)> {
         let found = match condition.measure {
             Measure::Changed => self.changed_percent(),
             // A change of unknown cost could be any.
             Measure::Cost => cost_percent.filter(|_| self.unknown_costs == 0),
+            Measure::Score => score,
         }?;
-        Some((found, found > condition.above))
+        Some((found, condition.holds(found)))
     }
 }
 

@@ -141,6 +141,7 @@ fn decision(asked: &Asked, table: &ModelTable) -> Decision {
         verdict: Verdict::of(&host::Verdict::Pass, &asked.candidates, table.models()),
         chosen: None,
         explored: false,
+        exploration: None,
         propensity: 1.0,
         outcome: outcome(),
     }

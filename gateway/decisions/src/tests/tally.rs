@@ -70,12 +70,15 @@ fn a_condition_on_the_cost_cannot_be_judged_without_evidence() {
     let by_change: Condition = "changed>40%".parse().unwrap();
     let (few, enough) = (evidence(29), evidence(30));
     let without = tally(0..100, &few);
-    assert_eq!((without.judge(by_cost, Some(9.0)), without.judge(by_change, None)), (None, Some((50.0, true))));
+    assert_eq!((without.judge(by_cost, Some(9.0), None), without.judge(by_change, None, None)), (None, Some((50.0, true))));
     assert_eq!(without.no_cost().map(|(_, model, count)| (model, count)).collect::<Vec<_>>(), [(Some("other"), 50)]);
     let with = tally(0..100, &enough);
     assert_eq!(
-        (with.judge(by_cost, Some(9.0)), with.judge(by_cost, Some(1.0))),
+        (with.judge(by_cost, Some(9.0), None), with.judge(by_cost, Some(1.0), None)),
         (Some((9.0, true)), Some((1.0, false)))
     );
-    assert_eq!(Tally::default().judge(by_change, None), None);
+    assert_eq!(Tally::default().judge(by_change, None, None), None);
+    let by_score: Condition = "score<-0.02".parse().unwrap();
+    let judged = [None, Some(-0.03), Some(0.1)].map(|change| with.judge(by_score, None, change));
+    assert_eq!(judged, [None, Some((-0.03, true)), Some((0.1, false))]);
 }

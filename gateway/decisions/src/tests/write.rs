@@ -69,6 +69,7 @@ fn decision(id: String, at: u64, table: &ModelTable) -> Decision {
         },
         chosen: None,
         explored: false,
+        exploration: None,
         propensity: 1.0,
         outcome: Outcome {
             ending: "finished".to_owned(),

@@ -8,6 +8,7 @@ mod format;
 mod inspect;
 mod new;
 mod progress;
+mod quality;
 mod replay;
 mod replayed;
 mod run;

@@ -11,13 +11,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use clap::Args;
 use tokio::sync::{Mutex, mpsc};
 use wasmgate_base::io_reason::io_reason;
-use wasmgate_decisions::replay::{Answer, Case, Condition, Evidence, Gathered, Tally};
+use wasmgate_decisions::replay::{Answer, Case, Condition, Evidence, Gathered, Scored, Scores, Tally};
 use wasmgate_decisions::{
-    Content, Decision, Keep, ModelTable, Moment, Report, Segment, VerdictKind, can_ask, read_contents, segments,
+    Content, Decision, Keep, ModelTable, Moment, Report, Segment, VerdictKind, can_ask, read_contents, read_feedback, segments,
 };
 use wasmgate_policy_host::{Hook, KnownModel, Policy, ReadsPrompt};
 
-use super::replayed::{self, COST_FAILED, Decider, NO_TEXT, NO_WHOLE_TEXT, OVERRIDDEN, Replayed, UNREADABLE, Version};
+use super::replayed::{
+    self, COST_FAILED, Decider, NO_TEXT, NO_WHOLE_TEXT, OVERRIDDEN, Replayed, SEED, UNREADABLE, Version,
+};
 use super::target::{Loaded, Subject};
 use super::{Failed, format, progress};
 
@@ -42,7 +44,7 @@ pub(super) struct Replay {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Moment>,
     /// Exit with 1 if more than this changes, or if the log does not tell: `changed>5%` of the decisions, `cost>+2%` of what is
-    /// expected. May be repeated.
+    /// expected, `score<-0.02` for the change of the mean score of feedback. May be repeated.
     #[arg(long = "fail-if", value_name = "CONDITION")]
     fail_if: Vec<Condition>,
     /// Print JSON.
@@ -64,7 +66,7 @@ pub(super) async fn replay(replay: &Replay) -> Result<String, Failed> {
     let log = Arc::new(Log::open(&replay.log, replay.since.unwrap_or_default()..until)?);
     let reading = format!("reading {}", replay.log.display());
     let of = Arc::clone(&log);
-    let survey = progress::shown(&reading, blocking(&replay.log, move || Survey::of(&of))).await?;
+    let mut survey = progress::shown(&reading, blocking(&replay.log, move || Survey::of(&of))).await?;
     if survey.records == 0 {
         let message = format!("{}: there are no decisions of that time in this folder", replay.log.display());
         return Err(Failed::Refused(message));
@@ -80,10 +82,13 @@ pub(super) async fn replay(replay: &Replay) -> Result<String, Failed> {
         true => progress::shown("reading texts", blocking(&replay.log, move || of.contents())).await?,
         false => HashMap::new(),
     };
+    let of = Arc::clone(&log);
+    let (scores, feedback) = progress::shown("reading feedback", blocking(&replay.log, move || of.scores())).await?;
+    survey.report.add(Report { segments: 0, ..feedback });
     let evidence = survey.gathered.learned();
-    let asking = Arc::new(Asking { policy, against, evidence, contents, done: AtomicU64::new(0) });
+    let asking = Arc::new(Asking { policy, against, evidence, contents, scores, done: AtomicU64::new(0) });
     let shown = || format!("asking: {} of {}", format::count(asking.done()), format::count(survey.records));
-    let tally = super::quietly(progress::counted(shown, ask(&asking, &log))).await?;
+    let (tally, scored) = super::quietly(progress::counted(shown, ask(&asking, &log))).await?;
     if asking.done() != survey.records {
         let (first, then) = (format::count(survey.records), format::count(asking.done()));
         let changed = format!(
@@ -101,6 +106,7 @@ pub(super) async fn replay(replay: &Replay) -> Result<String, Failed> {
         report: survey.report,
         deciders: survey.deciders,
         tally,
+        quality: scored.quality(SEED),
         evidence: &asking.evidence,
         conditions: &replay.fail_if,
     };
@@ -140,6 +146,16 @@ impl Log {
             return Err(refused("there is no decision log in it"));
         }
         Ok(Self { folder: folder.to_owned(), segments, range })
+    }
+
+    /// What clients said of answers, at any time.
+    fn scores(&self) -> io::Result<(Scores, Report)> {
+        let mut scores = Scores::default();
+        let report = read_feedback(&self.folder, |feedback| {
+            scores.note(feedback);
+            ControlFlow::Continue(())
+        })?;
+        Ok((scores, report))
     }
 
     /// The texts that the log has, by the ids of requests. Of texts that were not kept whole, only that.
@@ -293,6 +309,7 @@ struct Asking {
     against: Option<Asked>,
     evidence: Evidence,
     contents: HashMap<String, Content>,
+    scores: Scores,
     /// Decisions that were asked, or could not be.
     done: AtomicU64,
 }
@@ -322,14 +339,19 @@ impl Asking {
     }
 
     /// Asks about batches until there are no more.
-    async fn work(&self, batches: &Mutex<mpsc::Receiver<Batch>>) -> Tally {
-        let mut tally = Tally::default();
+    async fn work(&self, batches: &Mutex<mpsc::Receiver<Batch>>) -> (Tally, Scored) {
+        let (mut tally, mut scored) = (Tally::default(), Scored::default());
         loop {
             let batch = batches.lock().await.recv().await;
-            let Some(batch) = batch else { return tally };
+            let Some(batch) = batch else { return (tally, scored) };
             for (decision, table) in &batch {
                 match self.answers(decision, table).await {
-                    Ok((before, after)) => tally.add(Case { decision, table, before, after }, &self.evidence),
+                    Ok((before, after)) => {
+                        if let Some(score) = self.scores.of(&decision.id) {
+                            scored.add(decision, &before, &after, score);
+                        }
+                        tally.add(Case { decision, table, before, after }, &self.evidence);
+                    }
                     Err(reason) => tally.skip(reason),
                 }
                 self.done.fetch_add(1, Ordering::Relaxed);
@@ -339,7 +361,7 @@ impl Asking {
 }
 
 /// Asks about all decisions of the log: one thread reads, and as many tasks ask as there are cores.
-async fn ask(asking: &Arc<Asking>, log: &Arc<Log>) -> Result<Tally, Failed> {
+async fn ask(asking: &Arc<Asking>, log: &Arc<Log>) -> Result<(Tally, Scored), Failed> {
     let most = [Some(&asking.policy), asking.against.as_ref()].into_iter().flatten().map(Asked::most_calls).min();
     let tasks = threads().min(most.unwrap_or(1));
     let (send, receive) = mpsc::channel::<Batch>(2 * tasks);
@@ -353,12 +375,14 @@ async fn ask(asking: &Arc<Asking>, log: &Arc<Log>) -> Result<Tally, Failed> {
         })
         .collect();
     let ended = |error: tokio::task::JoinError| Failed::Machine(format!("a task that replays ended: {error}"));
-    let mut tally = Tally::default();
+    let (mut tally, mut scored) = (Tally::default(), Scored::default());
     for worker in workers {
-        tally.merge(worker.await.map_err(ended)?);
+        let (one, with_scores) = worker.await.map_err(ended)?;
+        tally.merge(one);
+        scored.merge(with_scores);
     }
     reading.await.map_err(ended)??;
-    Ok(tally)
+    Ok((tally, scored))
 }
 
 /// Sends the decisions of the log in batches.

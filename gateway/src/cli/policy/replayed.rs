@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::{Value as Json, json};
-use wasmgate_decisions::replay::{Compared, Condition, Difference, Evidence, Figure, LEAST, Side, Tally, mean_figure};
+use wasmgate_decisions::replay::{
+    Compared, Condition, Difference, Evidence, Figure, LEAST, Measure, Quality, Side, Tally, mean_figure,
+};
 use wasmgate_decisions::{Decision, Report};
 
 use super::format::count;
+use super::quality;
 use crate::cli::table::{Table, sentences};
 
 /// The seed of intervals, so that the same log gives the same ones.
-const SEED: u64 = 0x7761_736d;
+pub(super) const SEED: u64 = 0x7761_736d;
 /// Nano-dollars of a dollar.
 const NANO: f64 = 1e9;
 
@@ -26,8 +29,6 @@ pub(super) const COST_FAILED: &str = "cost_policy_failed";
 /// The gateway chose in the policy's place.
 pub(super) const OVERRIDDEN: &str = "overridden";
 
-/// What the report does not say.
-const QUALITY: &str = "This compares choices, cost and latency. It says nothing about the quality of answers.";
 /// What the estimates rest on.
 const ASSUMED: &str = "Output lengths and latencies of a model that did not answer a request are those of requests of about the same \
                        length that it did answer.";
@@ -42,6 +43,7 @@ pub(super) struct Replayed<'a> {
     pub(super) report: Report,
     pub(super) deciders: BTreeMap<Decider, u64>,
     pub(super) tally: Tally,
+    pub(super) quality: Quality,
     pub(super) evidence: &'a Evidence,
     pub(super) conditions: &'a [Condition],
 }
@@ -85,7 +87,7 @@ impl Decider {
     }
 }
 
-/// A condition, its figure in percent, and whether it holds; `None` if the log does not tell.
+/// A condition, its figure, and whether it holds; `None` if the log does not tell.
 struct Judged {
     condition: Condition,
     found: Option<(f64, bool)>,
@@ -97,7 +99,7 @@ pub(super) fn shown(replayed: &Replayed<'_>, json: bool) -> (String, bool) {
     let cost = tally.cost.compared(&evidence.outputs, SEED);
     let latency = tally.latency.compared(&evidence.seconds, SEED);
     let percent = cost.and_then(|cost| cost.percent).map(|percent| percent.expected);
-    let judge = |&condition: &Condition| Judged { condition, found: tally.judge(condition, percent) };
+    let judge = |&condition: &Condition| Judged { condition, found: tally.judge(condition, percent, replayed.quality.change()) };
     let judged: Vec<Judged> = replayed.conditions.iter().map(judge).collect();
     let passed = judged.iter().all(|judged| judged.found.is_some_and(|(_, holds)| !holds));
     let text = match json {
@@ -141,8 +143,9 @@ fn as_json(replayed: &Replayed<'_>, cost: Option<&Compared>, latency: Option<&Co
         json!({"request_id": found.id, "change_usd": found.change / NANO, "before": before, "after": after})
     };
     let judgement = |judged: &Judged| {
-        let (percent, holds) = judged.found.unzip();
-        json!({"condition": judged.condition.to_string(), "percent": percent, "holds": holds})
+        let (found, holds) = judged.found.unzip();
+        let unit = if judged.condition.measure == Measure::Score { "score" } else { "percent" };
+        json!({"condition": judged.condition.to_string(), unit: found, "holds": holds})
     };
     json!({
         "policy": version(&replayed.policy),
@@ -166,13 +169,14 @@ fn as_json(replayed: &Replayed<'_>, cost: Option<&Compared>, latency: Option<&Co
         "cost": compared(cost, "usd", |_| NANO),
         "no_cost": tally.no_cost().map(no_cost).collect::<Vec<_>>(),
         "mean_latency": compared(latency, "seconds", |latency| latency.records as f64),
+        "quality": quality::as_json(&replayed.quality),
         "output_tokens": evidence.outputs.models().map(output).collect::<Vec<_>>(),
         "failures": tally.failures.iter().map(|(class, [before, after])| {
             json!({"class": class, "before": before, "after": after})
         }).collect::<Vec<_>>(),
         "largest_differences": tally.largest().iter().map(difference).collect::<Vec<_>>(),
         "fail_if": judged.iter().map(judgement).collect::<Vec<_>>(),
-        "note": QUALITY,
+        "note": quality::note(&replayed.quality),
     })
 }
 
@@ -243,6 +247,9 @@ fn in_words(replayed: &Replayed<'_>, cost: Option<&Compared>, latency: Option<&C
         }
         None => line("latency", "not known"),
     }
+    for (at, said) in quality::in_words(&replayed.quality).iter().enumerate() {
+        line(if at == 0 { "quality" } else { "" }, said);
+    }
     for (model, records, samples) in evidence.outputs.models() {
         match samples.and_then(|samples| mean_figure(samples, SEED)) {
             Some(Figure { expected, low, high }) => {
@@ -258,16 +265,20 @@ fn in_words(replayed: &Replayed<'_>, cost: Option<&Compared>, latency: Option<&C
         }
     }
     for Judged { condition, found } in judged {
+        let figure = |found: &f64| match condition.measure {
+            Measure::Score => format!("{found:+.4}"),
+            Measure::Changed | Measure::Cost => format!("{found:+.2} %"),
+        };
         let said = match found {
-            Some((percent, true)) => format!("holds: {percent:+.2} %"),
-            Some((percent, false)) => format!("does not hold: {percent:+.2} %"),
+            Some((found, true)) => format!("holds: {}", figure(found)),
+            Some((found, false)) => format!("does not hold: {}", figure(found)),
             None => "fails: the log does not tell".to_owned(),
         };
         line("fail-if", &format!("{condition} {said}"));
     }
     text += &tables(tally);
     // Writing to a String cannot fail.
-    let _ = write!(text, "\n{}{}", sentences(ASSUMED, "", ""), sentences(QUALITY, "", ""));
+    let _ = write!(text, "\n{}{}", sentences(ASSUMED, "", ""), sentences(quality::note(&replayed.quality), "", ""));
     text
 }
 
