@@ -75,13 +75,13 @@ fn intervals_contain_the_quality_that_the_log_was_made_with_in_most_trials() {
 #[test]
 fn the_same_decisions_give_the_same_estimates_in_any_order() {
     let estimates = |scored: Scored| scored.quality(7).estimates.expect("an estimate");
-    let whole = estimates(log(600, 0.4, 1));
-    let mut parts = log(600, 0.4, 1);
+    let whole = estimates(log(800, 0.5, 1));
+    let mut parts = log(800, 0.5, 1);
     let mut rest = Scored::default();
     rest.decisions = parts.decisions.split_off(200);
     rest.merge(parts);
     assert_eq!(estimates(rest), whole);
-    assert_ne!(estimates(log(600, 0.4, 2)), whole);
+    assert_ne!(estimates(log(800, 0.5, 2)), whole);
 }
 
 #[test]
