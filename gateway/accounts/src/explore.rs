@@ -67,7 +67,10 @@ mod tests {
             let other = explore.share() / count as f64;
             for (at, found) in drawn.iter().enumerate() {
                 let expected = if at == 0 { 1.0 - explore.share() + other } else { other };
-                assert!((f64::from(*found) / f64::from(draws) - expected).abs() < 1e-4, "{percent} % of {count}: {drawn:?}");
+                assert!(
+                    (f64::from(*found) / f64::from(draws) - expected).abs() < 1e-4,
+                    "{percent} % of {count}: {drawn:?}"
+                );
             }
         }
     }

@@ -32,8 +32,8 @@ pub use lookup::{Cursor, Page, find, find_content, find_feedback, page};
 pub use models::{ModelRow, ModelTable, RowPrice};
 pub use read::{Report, Segment, read, read_contents, read_feedback, segments};
 pub use record::{
-    Asked, Attempt, Budget, Call, Candidate, CostBasis, Decision, Estimate, Exploration, Feedback, Outcome, Pair, Request, SCHEMA,
-    Verdict, VerdictKind,
+    Asked, Attempt, Budget, Call, Candidate, CostBasis, Decision, Estimate, Exploration, Feedback, Outcome, Pair,
+    Request, SCHEMA, Verdict, VerdictKind,
 };
 pub use redact::redact;
 pub use time::Moment;

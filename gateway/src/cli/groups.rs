@@ -164,7 +164,8 @@ fn shown(key: &str, value: &Value) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match value {
         Value::Object(entries) => {
-            let entries = entries.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(", ");
+            let entries =
+                entries.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(", ");
             if key == "limits" || key == "labels" { entries } else { format!("{key} {entries}") }
         }
         Value::Array(list) => format!("{key} {}", list.iter().map(text).collect::<Vec<_>>().join(", ")),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use wasmgate_accounts::{
-    Accounts, Explore, Group, GroupSpec, Key, KeyHash, KeyId, MAX_DEPTH, Mistake, NEVER, Place, Previous, TimeZone, WhenSpent,
-    time,
+    Accounts, Explore, Group, GroupSpec, Key, KeyHash, KeyId, MAX_DEPTH, Mistake, NEVER, Place, Previous, TimeZone,
+    WhenSpent, time,
 };
 use wasmgate_base::nearest::close;
 use wasmgate_base::range::Range;

@@ -48,7 +48,8 @@ impl Router {
     /// Whether a model has answered the conversation before.
     fn continues(&self, record: &Record, snapshot: &Snapshot, chat: &Chat, decision: &Decision) -> bool {
         // A client's name may be all that is known of a conversation. Without an answer in it, it is a new one.
-        let Some(session) = record.session.filter(|_| chat.messages.iter().any(|said| said.role == Role::Assistant)) else {
+        let Some(session) = record.session.filter(|_| chat.messages.iter().any(|said| said.role == Role::Assistant))
+        else {
             return false;
         };
         let names = decision.permitted.iter().map(|&index| &*snapshot.catalog.models()[index].model.name);

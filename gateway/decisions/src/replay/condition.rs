@@ -52,7 +52,8 @@ impl FromStr for Condition {
             (-1.0..=1.0).contains(&bound).then_some(Self { measure: Measure::Score, bound })
         };
         percentage().or_else(score).ok_or_else(|| {
-            let expected = "expected `changed>N%`, `cost>N%` or `score<N` (a change of the mean score, -1 to 1), as in ";
+            let expected =
+                "expected `changed>N%`, `cost>N%` or `score<N` (a change of the mean score, -1 to 1), as in ";
             format!("{expected}changed>5%, cost>+2% or score<-0.02")
         })
     }

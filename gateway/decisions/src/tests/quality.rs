@@ -97,7 +97,10 @@ fn what_does_not_change_changes_nothing() {
     assert_eq!((quality.changed, quality.change()), (0, Some(0.0)));
     for estimate in quality.estimates.unwrap() {
         assert_eq!((estimate.change.low, estimate.change.high), (0.0, 0.0));
-        assert_eq!((estimate.before, estimate.name == "ips"), (estimate.after, (estimate.before.expected - 0.75).abs() > 1e-9));
+        assert_eq!(
+            (estimate.before, estimate.name == "ips"),
+            (estimate.after, (estimate.before.expected - 0.75).abs() > 1e-9)
+        );
     }
 }
 
@@ -184,7 +187,10 @@ fn below_the_floor_there_is_a_reason_in_place_of_a_number() {
         scored.add(&decision, &before, &after, 1.0);
     }
     let few = refused(scored);
-    assert!(matches!(few, Some(NoQuality::FewMatches { matched: 400, effective: 1.0..30.0, changed: false })), "{few:?}");
+    assert!(
+        matches!(few, Some(NoQuality::FewMatches { matched: 400, effective: 1.0..30.0, changed: false })),
+        "{few:?}"
+    );
 }
 
 #[test]
@@ -212,7 +218,10 @@ fn the_score_of_a_request_is_the_mean_of_what_was_said_of_it() {
         let (id, source) = (id.to_owned(), "user".to_owned());
         scores.note(Feedback { id, time: Moment(1), group: None, score, source });
     }
-    assert_eq!([scores.of("a"), scores.of("b"), scores.of("c"), scores.of("d")], [Some(0.5), Some(0.5), Some(1.0), None]);
+    assert_eq!(
+        [scores.of("a"), scores.of("b"), scores.of("c"), scores.of("d")],
+        [Some(0.5), Some(0.5), Some(1.0), None]
+    );
     assert_eq!(scores.requests(), 3);
 }
 

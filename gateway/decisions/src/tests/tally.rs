@@ -70,7 +70,10 @@ fn a_condition_on_the_cost_cannot_be_judged_without_evidence() {
     let by_change: Condition = "changed>40%".parse().unwrap();
     let (few, enough) = (evidence(29), evidence(30));
     let without = tally(0..100, &few);
-    assert_eq!((without.judge(by_cost, Some(9.0), None), without.judge(by_change, None, None)), (None, Some((50.0, true))));
+    assert_eq!(
+        (without.judge(by_cost, Some(9.0), None), without.judge(by_change, None, None)),
+        (None, Some((50.0, true)))
+    );
     assert_eq!(without.no_cost().map(|(_, model, count)| (model, count)).collect::<Vec<_>>(), [(Some("other"), 50)]);
     let with = tally(0..100, &enough);
     assert_eq!(

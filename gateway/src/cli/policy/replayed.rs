@@ -99,7 +99,10 @@ pub(super) fn shown(replayed: &Replayed<'_>, json: bool) -> (String, bool) {
     let cost = tally.cost.compared(&evidence.outputs, SEED);
     let latency = tally.latency.compared(&evidence.seconds, SEED);
     let percent = cost.and_then(|cost| cost.percent).map(|percent| percent.expected);
-    let judge = |&condition: &Condition| Judged { condition, found: tally.judge(condition, percent, replayed.quality.change()) };
+    let judge = |&condition: &Condition| Judged {
+        condition,
+        found: tally.judge(condition, percent, replayed.quality.change()),
+    };
     let judged: Vec<Judged> = replayed.conditions.iter().map(judge).collect();
     let passed = judged.iter().all(|judged| judged.found.is_some_and(|(_, holds)| !holds));
     let text = match json {

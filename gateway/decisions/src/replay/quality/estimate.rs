@@ -84,7 +84,8 @@ fn estimates(decisions: &[Observation], lost: [f64; 3], seed: u64) -> [Estimate;
         figure.low -= lost;
         figure.high += lost;
     }
-    let estimate = |name, at: usize| Estimate { name, before: figures[at], after: figures[at + 1], change: figures[at + 2] };
+    let estimate =
+        |name, at: usize| Estimate { name, before: figures[at], after: figures[at + 1], change: figures[at + 2] };
     [estimate("doubly_robust", 0), estimate("snips", 3), estimate("ips", 6)]
 }
 
@@ -95,7 +96,8 @@ fn rows(decisions: &[Observation]) -> Vec<[f64; COLUMNS]> {
     // What SNIPS divides by, and what comes out.
     let normal = [0, 1].map(|side: usize| {
         let weighted = decisions.iter().map(|decision| (decision.choices[side].weight, decision.score));
-        let (sum, scores) = weighted.fold((0.0, 0.0), |(sum, scores), (weight, score)| (sum + weight, scores + weight * score));
+        let (sum, scores) =
+            weighted.fold((0.0, 0.0), |(sum, scores), (weight, score)| (sum + weight, scores + weight * score));
         (sum / count, scores / sum)
     });
     let row = |(at, decision): (usize, &Observation)| {

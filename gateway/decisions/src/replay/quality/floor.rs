@@ -74,7 +74,8 @@ impl fmt::Display for NoQuality {
                 f.write_str("; set `explore`, and wait until it has chosen these models, too")
             }
             Self::FewMatches { changed, matched, effective } => {
-                let which = if *changed { "the decisions with feedback that change" } else { "the decisions with feedback" };
+                let which =
+                    if *changed { "the decisions with feedback that change" } else { "the decisions with feedback" };
                 write!(
                     f,
                     "of {which}, the gateway made {matched} as the policy would; they weigh as much as {effective:.0} equal ones; \
@@ -141,4 +142,3 @@ pub(super) fn check(
     }
     Ok(())
 }
-
