@@ -114,7 +114,8 @@ fn in_words(found: &Found) -> String {
     line("verdict", verdict(decision));
     let shown = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
     let share = decision.propensity * 100.0;
-    let first = decision.exploration.as_ref().filter(|_| decision.explored).and_then(|exploration| exploration.models.first());
+    let first =
+        decision.exploration.as_ref().filter(|_| decision.explored).and_then(|exploration| exploration.models.first());
     let explored = first.map_or(String::new(), |first| format!(", explored in place of {first}"));
     line("chosen", format!("{}{explored}, with a probability of {share:.2} %", shown(&decision.chosen)));
     for attempt in &decision.outcome.attempts {
