@@ -15,7 +15,7 @@ struct Row(&'static str, &'static str, &'static str, Target);
 
 /// What, its unit, the name of its figure, and the target.
 #[rustfmt::skip]
-const ROWS: [Row; 27] = [
+const ROWS: [Row; 30] = [
     Row("a decision of `complexity`, 300 bytes, warm, p50", "µs", "decision.complexity.warm.300.3.p50", AtMost(6.0)),
     Row("a decision of `complexity`, 300 bytes, warm, p99", "µs", "decision.complexity.warm.300.3.p99", AtMost(100.0)),
     Row("a decision of `complexity`, 300 bytes, fresh instance, p50", "µs", "decision.complexity.per-call.300.3.p50", AtMost(30.0)),
@@ -42,6 +42,9 @@ const ROWS: [Row; 27] = [
     Row("resident memory, idle", "MiB", "memory.idle", AtMost(30.0)),
     Row("resident memory, after load", "MiB", "memory.loaded", AtMost(45.0)),
     Row("records that the ledger takes a second, synced", "", "ledger.records", AtLeast(20_000.0)),
+    Row("100,000 logged decisions, asked again of `complexity`", "s", "replay.complexity.seconds", AtMost(5.0)),
+    Row("the same of the example policy in JavaScript", "s", "replay.javascript.seconds", AtMost(60.0)),
+    Row("what handing a request to the decision log takes, p50", "µs", "decisions.request.p50", AtMost(1.0)),
     Row("start to first answer", "s", "start.seconds", AtMost(0.15)),
 ];
 

@@ -1,5 +1,6 @@
 //! What one decision costs, as the gateway calls it: each built-in policy, warm and with a fresh instance for each
-//! call, at three prompt sizes; the example policy in JavaScript and in Python; and a key with limits and budgets. Prints medians and 99th percentiles;
+//! call, at three prompt sizes; the example policy in JavaScript and in Python; a key with limits and budgets; and
+//! handing a request to the decision log. Prints medians and 99th percentiles;
 //! compare runs on one machine only.
 
 mod common;
@@ -15,8 +16,11 @@ use wasmgate_accounts::{
 };
 use wasmgate_base::time::now;
 use wasmgate_bench::figures;
+use wasmgate_decisions::{Lines, Log, ModelTable, Moment, Options, Retention};
 use wasmgate_policy_host::builtin;
-use wasmgate_policy_host::{GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Policy, Role};
+use wasmgate_policy_host::{
+    Candidate, Decision, GivenLimits, Hook, Isolation, Loader, LoaderOptions, Message, Models, Policy, Role, Verdict,
+};
 
 /// Measured for each row, at most.
 const TIME: Duration = Duration::from_secs(1);
@@ -51,6 +55,84 @@ fn main() {
     println!("{:<20} {:<9} {:>8} {:>10} {p50:>9.1} {p99:>9.1}", "key and budgets", "", "", "");
     figures::note("accounts.request.p50", p50);
     figures::note("accounts.request.p99", p99);
+    let (p50, p99) = logged();
+    println!("{:<20} {:<9} {:>8} {:>10} {p50:>9.1} {p99:>9.1}", "decision log", "", "", "");
+    figures::note("decisions.request.p50", p50);
+    figures::note("decisions.request.p99", p99);
+}
+
+/// What a request does for the decision log on the thread that serves it: it copies what policies may know of it except for texts,
+/// keeps its candidates and its verdict, and hands them to the log's thread, which writes lines meanwhile.
+fn logged() -> (f64, f64) {
+    type Entry = Box<(wasmgate_decisions::Request, Vec<Candidate>, Verdict)>;
+    let folder = std::env::current_exe().expect("a path").with_file_name("decisions-bench");
+    let _ = std::fs::remove_dir_all(&folder);
+    let (models, text) = (common::models(3), common::text(300));
+    let table = ModelTable::of(&models, |_| None);
+    let messages = [Message { role: Role::User, text: &text }];
+    let (request, candidates) = (common::request(&messages, 75), common::candidates(&models, Hook::Routing));
+    let reason = "complexity 0.6: code, 2 complex keywords".to_owned();
+    let verdict = Verdict::Route(Decision { ranking: vec![2, 1, 0], complexity: Some(0.6), tier: None, reason });
+    let kept = Retention { max_age: Duration::from_secs(86_400), max_bytes: 1 << 30 };
+    let options = Options::new(kept, kept, |error| panic!("{error}"));
+    let of = (table, models.clone());
+    let write = move |entry: Entry, lines: &mut Lines| {
+        let (request, candidates, verdict) = *entry;
+        lines.decision(&line(request, &candidates, &verdict, &of), &of.0);
+    };
+    let log = Log::open(&folder, options, write).expect("a folder").expect("nobody else writes there");
+    let mut samples = Vec::with_capacity(CALLS);
+    while samples.len() < CALLS {
+        let began = Instant::now();
+        let asked = wasmgate_decisions::Request::of(&request);
+        let taken = log.append(Box::new((asked, candidates.clone(), verdict.clone())));
+        samples.push(began.elapsed());
+        assert!(taken, "there is room");
+        if samples.len().is_multiple_of(4000) {
+            log.flush(Duration::from_secs(60));
+        }
+    }
+    drop(log);
+    let _ = std::fs::remove_dir_all(&folder);
+    percentiles(samples)
+}
+
+/// The line that the log's thread makes of it.
+fn line(
+    request: wasmgate_decisions::Request,
+    candidates: &[Candidate],
+    verdict: &Verdict,
+    (table, models): &(ModelTable, Models),
+) -> wasmgate_decisions::Decision {
+    let verdict = wasmgate_decisions::Verdict::of(verdict, candidates, models);
+    wasmgate_decisions::Decision {
+        id: "01a207fe441174d09bc39cee5a43cb5d".to_owned(),
+        time: Moment::now(),
+        group: None,
+        dialect: "openai".to_owned(),
+        models_id: table.id().to_owned(),
+        request,
+        candidates: candidates.iter().map(|candidate| wasmgate_decisions::Candidate::of(candidate, models)).collect(),
+        routing: None,
+        cost: None,
+        chosen: verdict.ranking.first().cloned(),
+        verdict,
+        explored: false,
+        propensity: 1.0,
+        outcome: wasmgate_decisions::Outcome {
+            ending: "finished".to_owned(),
+            failure: None,
+            model: Some("model-2".to_owned()),
+            attempts: Vec::new(),
+            hedged: false,
+            calls: Vec::new(),
+            cost: None,
+            cost_basis: None,
+            first_token_seconds: None,
+            model_seconds: Some(0.5),
+            seconds: 0.5,
+        },
+    }
 }
 
 /// All that a request with a key adds whose group and the one above it have limits and budgets: the key is found, the limits are

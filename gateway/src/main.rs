@@ -61,6 +61,8 @@ enum Command {
     Policies(cli::policies::Policies),
     /// Develop a policy: create, inspect, test, run and benchmark it.
     Policy(cli::policy::Policy),
+    /// Find the value of a policy's setting that reaches a target, on the requests of a decision log.
+    Calibrate(cli::policy::Calibrate),
     /// Check whether a running gateway is healthy.
     Health(cli::health::Health),
     /// Compile the component on standard input to machine code on standard output. The gateway runs itself this way.
@@ -132,6 +134,7 @@ fn main() -> ExitCode {
         Command::Prices(prices) => return cli::prices::run(&prices),
         Command::Policies(policies) => return cli::policies::run(&policies),
         Command::Policy(policy) => return cli::policy::run(policy),
+        Command::Calibrate(calibrate) => return cli::policy::run_calibrate(&calibrate),
         Command::Health(health) => return cli::health::run(&health),
     };
     match outcome {

@@ -4,6 +4,7 @@
 mod keys;
 mod languages;
 mod leaving;
+mod replay;
 mod scrape;
 mod swaps;
 
@@ -12,10 +13,11 @@ use std::process::ExitCode;
 /// Measures those of its rows that are named, or all.
 type Part = fn(&[String]);
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("keys", |_| keys::all()),
     ("languages", languages::some),
     ("leaving", |_| leaving::all()),
+    ("replay", |_| replay::all()),
     ("scrape", |_| scrape::all()),
     ("swaps", swaps::some),
 ];

@@ -25,4 +25,5 @@ pub mod scrape;
 pub mod tls;
 pub mod traffic;
 pub mod wait;
+pub mod week;
 pub mod wire;

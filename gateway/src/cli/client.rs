@@ -23,9 +23,9 @@ const DO_TIMEOUT: Duration = Duration::from_secs(660);
 /// Time after which the command prints what it is waiting for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How a command reaches a gateway, and how it prints the answer.
+/// How a command reaches a gateway.
 #[derive(Args)]
-pub(super) struct Connection {
+pub(super) struct Access {
     /// Address of the gateway's admin listener.
     #[arg(
         long,
@@ -38,6 +38,13 @@ pub(super) struct Connection {
     /// File with the token of the admin listener (default: the token in WASMGATE_ADMIN_TOKEN).
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
+}
+
+/// How a command reaches a gateway, and how it prints the answer.
+#[derive(Args)]
+pub(super) struct Connection {
+    #[command(flatten)]
+    access: Access,
     /// Print the API's JSON unchanged.
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -65,7 +72,7 @@ impl Connection {
     pub(super) fn run(&self, command: impl AsyncFnOnce(Client) -> Result<Answered, Failed>) -> ExitCode {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let outcome = match runtime {
-            Ok(runtime) => runtime.block_on(async { command(self.client()?).await }),
+            Ok(runtime) => runtime.block_on(async { command(self.access.client()?).await }),
             Err(error) => Err(Failed::Unreachable(format!("the async runtime: {error}"))),
         };
         let (message, code) = match outcome {
@@ -81,8 +88,11 @@ impl Connection {
         let _ = writeln!(std::io::stderr(), "wasmgate: {}", super::table::clean(&message));
         ExitCode::from(code)
     }
+}
 
-    fn client(&self) -> Result<Client, Failed> {
+impl Access {
+    /// A client of that gateway.
+    pub(super) fn client(&self) -> Result<Client, Failed> {
         Client::new(self.admin.clone(), token(self.token_file.as_deref())?)
     }
 }

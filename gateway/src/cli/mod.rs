@@ -1,6 +1,7 @@
 //! The subcommands other than `serve`: `check` reports what is wrong with a configuration, `init` writes one, `keys` makes keys for
-//! it, `ledger` reads what they used, `explain` reads the decision log, `prices` makes catalogues of prices, `keys`, `groups` and
-//! `policies` call a running gateway's admin API, `policy` is for authors and needs no gateway, `health` is for health checks.
+//! it, `ledger` reads what they used, `explain` reads the decision log, `calibrate` finds settings with it, `prices` makes catalogues
+//! of prices, `keys`, `groups` and `policies` call a running gateway's admin API, `policy` is for authors and needs no gateway,
+//! `health` is for health checks.
 
 pub(crate) mod check;
 mod client;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use wasmgate::rollout::api::PolicyStatus;
 use wasmgate::rollout::slot::{Role, Slot};
 use wasmgate_base::{document, text};
@@ -91,7 +91,7 @@ enum Action {
 }
 
 /// Parses a share, with or without a percent sign.
-fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text).trim();
     number.parse().ok().filter(|percent| (0.0..=100.0).contains(percent)).ok_or_else(|| "expected 0 to 100".into())
 }
@@ -148,26 +148,42 @@ fn upload(slot: &Slot, file: &Path, percent: Option<f64>, settings: Option<&Path
         let message = format!("{}: {length} bytes, expected 1 to {MAX_COMPONENT_BYTES}", file.display());
         return Err(Failed::Refused(message));
     }
+    // The name of a script that states none is that of its file.
+    let name = script::name_from(file).filter(|_| !script::is_wasm(&component));
+    let Some(path) = settings else { return upload_of(slot, component, name, percent, None) };
+    let refused = |message: String| Failed::Refused(format!("{}: {message}", path.display()));
+    let bytes = read_file(path)?;
+    let text = text::of_bytes(&bytes).map_err(|error| refused(error.to_string()))?;
+    let settings = document::parse(&path.display().to_string(), text).map_err(Failed::Refused)?;
+    if !settings.is_object() {
+        return Err(refused("expected an object of settings, as in {\"low-below\": 0.2}".into()));
+    }
+    upload_of(slot, component, name, percent, Some(&settings)).map_err(|error| match error {
+        Failed::Refused(message) => refused(message),
+        unreachable @ Failed::Unreachable(_) => unreachable,
+    })
+}
+
+/// An upload of a component or a script to a slot, with an object of settings.
+pub(super) fn upload_of(
+    slot: &Slot,
+    component: Vec<u8>,
+    name: Option<String>,
+    percent: Option<f64>,
+    settings: Option<&Value>,
+) -> Result<Call, Failed> {
     let mut call = Call::new(Method::PUT, &["policies", &slot.to_string()]);
     if let Some(percent) = percent {
         call = call.parameter("percent", &percent.to_string());
     }
-    // The name of a script that states none is that of its file.
-    if let Some(name) = script::name_from(file).filter(|_| !script::is_wasm(&component)) {
+    if let Some(name) = name {
         call = call.parameter("name", &name);
     }
-    if let Some(path) = settings {
-        let refused = |message: String| Failed::Refused(format!("{}: {message}", path.display()));
-        let bytes = read_file(path)?;
-        let text = text::of_bytes(&bytes).map_err(|error| refused(error.to_string()))?;
-        let settings = document::parse(&path.display().to_string(), text).map_err(Failed::Refused)?;
-        if !settings.is_object() {
-            return Err(refused("expected an object of settings, as in {\"low-below\": 0.2}".into()));
-        }
-        let text = settings.to_string();
-        call = call.parameter("settings", &text);
+    if let Some(settings) = settings {
+        call = call.parameter("settings", &settings.to_string());
         if call.query_bytes() > MAX_QUERY_BYTES {
-            return Err(refused("too long for an upload; put such settings into the gateway's configuration".into()));
+            let message = "too long for an upload; put such settings into the gateway's configuration";
+            return Err(Failed::Refused(message.into()));
         }
     }
     Ok(call.component(component))

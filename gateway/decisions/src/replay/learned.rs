@@ -55,6 +55,14 @@ impl Gathered {
         }
     }
 
+    /// All that was gathered in parts.
+    #[must_use]
+    pub fn all(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        parts.into_iter().for_each(|part| all.add(part));
+        all
+    }
+
     /// What can be learned of it.
     #[must_use]
     pub fn learned(self) -> Evidence {
@@ -92,6 +100,14 @@ struct Model {
 pub(super) struct Cell {
     pub(super) samples: Vec<f64>,
     pub(super) mean: f64,
+}
+
+impl Cell {
+    /// The variance of the values.
+    pub(super) fn variance(&self) -> f64 {
+        let squares: f64 = self.samples.iter().map(|value| (value - self.mean).powi(2)).sum();
+        squares / self.samples.len().saturating_sub(1).max(1) as f64
+    }
 }
 
 impl Learned {

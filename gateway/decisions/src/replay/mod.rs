@@ -8,17 +8,23 @@ mod answer;
 mod bootstrap;
 mod condition;
 mod learned;
+mod measured;
 mod price;
 mod quality;
 #[cfg(test)]
 mod sample;
 mod sums;
+mod sweep;
 mod tally;
+mod target;
 
 pub use answer::Answer;
 pub use bootstrap::{Figure, mean_figure};
 pub use condition::{Condition, Measure};
 pub use learned::{Evidence, Gathered, LEAST, Learned};
+pub use measured::{Counted, Measured};
 pub use quality::{CLIP, Estimate, LEAST_SCORES, MOST_LOST, NoQuality, Quality, Scored, Scores};
 pub use sums::{Compared, Comparison};
+pub use sweep::Range;
 pub use tally::{Case, Difference, LARGEST, Side, Tally};
+pub use target::{Fold, Target};

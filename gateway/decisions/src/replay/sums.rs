@@ -7,7 +7,7 @@ use super::bootstrap::{Figure, REPLICATES, Random, deviation};
 use super::learned::Learned;
 
 /// Millionths of a unit.
-const MILLION: f64 = 1e6;
+pub(super) const MILLION: f64 = 1e6;
 
 /// What one choice costs or takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,32 +32,42 @@ impl Amount {
 
 /// A sum of amounts.
 #[derive(Debug, Default)]
-struct Sum {
+pub(super) struct Sum {
     known: u128,
     /// How many values are to be expected like those of a cell, by what one weighs.
     expected: BTreeMap<(usize, u64), usize>,
 }
 
 impl Sum {
-    fn add(&mut self, amount: &Amount) {
+    pub(super) fn add(&mut self, amount: &Amount) {
         self.known = self.known.saturating_add(amount.known);
         if let Some(expected) = amount.expected {
             *self.expected.entry(expected).or_default() += 1;
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         self.known = self.known.saturating_add(other.known);
         for (expected, count) in &other.expected {
             *self.expected.entry(*expected).or_default() += count;
         }
     }
 
-    fn mean(&self, learned: &Learned) -> f64 {
+    /// What to expect of it, in millionths.
+    pub(super) fn mean(&self, learned: &Learned) -> f64 {
         let expected = |(&(cell, weight), &count): (&(usize, u64), &usize)| {
             learned.cells()[cell].mean * weight as f64 * count as f64
         };
         self.known as f64 + self.expected.iter().map(expected).sum::<f64>()
+    }
+
+    /// What all values of a cell weigh together, by cell.
+    pub(super) fn weights(&self) -> BTreeMap<usize, f64> {
+        let mut weights = BTreeMap::new();
+        for (&(cell, weight), &count) in &self.expected {
+            *weights.entry(cell).or_default() += weight as f64 * count as f64;
+        }
+        weights
     }
 
     /// What the sum may turn out to be if the means of cells are off by `shifts`.

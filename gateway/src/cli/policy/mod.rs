@@ -1,9 +1,11 @@
 //! `wasmgate policy`: for authors. The commands use the gateway's own code, so a gateway admits what passes here.
 //!
-//! Exit codes: 0 done; 1 fixtures were not met, a condition of a replay holds, or the machine did not allow it; 2 wrong usage,
-//! or the policy was refused or failed.
+//! Exit codes: 0 done; 1 fixtures were not met, a condition of a replay holds, a target is not reached, or the machine did not
+//! allow it; 2 wrong usage, or the policy was refused or failed.
 
 mod bench;
+mod calibrate;
+mod calibrated;
 mod format;
 mod inspect;
 mod new;
@@ -26,6 +28,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+pub(crate) use calibrate::Calibrate;
 use target::Subject;
 
 /// The contract between gateway and policies.
@@ -119,7 +122,7 @@ enum Failed {
     Refused(String),
     /// The machine did not allow it.
     Machine(String),
-    /// Fixtures were not met, or a condition of a replay holds. Holds the report.
+    /// Fixtures were not met, a condition of a replay holds, or a target is not reached. Holds the report.
     Unmet(String),
     /// As `Refused`, but holds a whole report for standard output.
     Told(String),
@@ -127,10 +130,20 @@ enum Failed {
 
 /// Runs the command.
 pub(crate) fn run(policy: Policy) -> ExitCode {
+    finish(perform(policy.action))
+}
+
+/// Runs `wasmgate calibrate`, which asks a policy as `replay` does.
+pub(crate) fn run_calibrate(asked: &Calibrate) -> ExitCode {
+    finish(calibrate::calibrate(asked))
+}
+
+/// Does the work of a command, and prints its result.
+fn finish(work: impl Future<Output = Result<String, Failed>>) -> ExitCode {
     start_log();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(perform(policy.action)),
+        Ok(runtime) => runtime.block_on(work),
         Err(error) => Err(Failed::Machine(format!("the async runtime: {error}"))),
     };
     let (message, code) = match outcome {

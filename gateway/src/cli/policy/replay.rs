@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use clap::Args;
 use tokio::sync::{Mutex, mpsc};
 use wasmgate_base::io_reason::io_reason;
-use wasmgate_decisions::replay::{Answer, Case, Condition, Evidence, Gathered, Scored, Scores, Tally};
+use wasmgate_decisions::replay::{Answer, Case, Condition, Evidence, Fold, Gathered, Scored, Scores, Tally};
 use wasmgate_decisions::{
-    Content, Decision, Keep, ModelTable, Moment, Report, Segment, VerdictKind, can_ask, read_contents, read_feedback,
+    Content, Decision, Input, Keep, ModelTable, Moment, Report, Segment, VerdictKind, can_ask, read_contents, read_feedback,
     segments,
 };
 use wasmgate_policy_host::{Hook, KnownModel, Policy, ReadsPrompt};
@@ -32,18 +32,11 @@ const BATCH: usize = 64;
 pub(super) struct Replay {
     #[command(flatten)]
     subject: Subject,
-    /// The folder of the decision log: `decisions.dir` of the configuration.
-    #[arg(long, value_name = "DIR")]
-    log: PathBuf,
+    #[command(flatten)]
+    part: Part,
     /// Compare with another policy, with the same settings and limits, instead of the logged decisions.
     #[arg(long, value_name = "POLICY")]
     against: Option<PathBuf>,
-    /// Only requests from this time on, as in 2026-11-29T12:00:00Z.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<Moment>,
-    /// Only requests before this time.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<Moment>,
     /// Exit with 1 if more than this changes, or if the log does not tell: `changed>5%` of the decisions, `cost>+2%` of what is
     /// expected, `score<-0.02` for the change of the mean score of feedback. May be repeated.
     #[arg(long = "fail-if", value_name = "CONDITION")]
@@ -51,6 +44,36 @@ pub(super) struct Replay {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// The part of a log that a command reads.
+#[derive(Args)]
+pub(super) struct Part {
+    /// The folder of the decision log: `decisions.dir` of the configuration.
+    #[arg(long, value_name = "DIR")]
+    log: PathBuf,
+    /// Only requests from this time on, as in 2026-11-29T12:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
+    /// Only requests before this time.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Moment>,
+}
+
+impl Part {
+    /// Opens it, and reads what it has without asking anybody.
+    pub(super) async fn open(&self) -> Result<(Arc<Log>, Survey), Failed> {
+        // What a gateway writes in the meantime is not read only in part.
+        let until = self.until.unwrap_or(Moment(u64::MAX)).min(Moment::now());
+        let log = Arc::new(Log::open(&self.log, self.since.unwrap_or_default()..until)?);
+        let (reading, of) = (format!("reading {}", self.log.display()), Arc::clone(&log));
+        let survey = progress::shown(&reading, blocking(&self.log, move || Survey::of(&of))).await?;
+        if survey.records == 0 {
+            let message = format!("{}: there are no decisions of that time in this folder", self.log.display());
+            return Err(Failed::Refused(message));
+        }
+        Ok((log, survey))
+    }
 }
 
 fn moment(text: &str) -> Result<Moment, String> {
@@ -62,47 +85,26 @@ pub(super) async fn replay(replay: &Replay) -> Result<String, Failed> {
     let subject = replay.subject.routing()?;
     let (loaded, against) = (subject.read()?, replay.against.as_deref().map(|policy| subject.sibling(policy).read()));
     let against = against.transpose()?;
-    // What a gateway writes in the meantime is not read only in part.
-    let until = replay.until.unwrap_or(Moment(u64::MAX)).min(Moment::now());
-    let log = Arc::new(Log::open(&replay.log, replay.since.unwrap_or_default()..until)?);
-    let reading = format!("reading {}", replay.log.display());
-    let of = Arc::clone(&log);
-    let mut survey = progress::shown(&reading, blocking(&replay.log, move || Survey::of(&of))).await?;
-    if survey.records == 0 {
-        let message = format!("{}: there are no decisions of that time in this folder", replay.log.display());
-        return Err(Failed::Refused(message));
-    }
+    let (log, mut survey) = replay.part.open().await?;
     let policy = Asked::load(&loaded, &survey.tables).await?;
     let against = match &against {
         Some(against) => Some(Asked::load(against, &survey.tables).await?),
         None => None,
     };
     let reads_text = [Some(&policy), against.as_ref()].into_iter().flatten().any(Asked::reads_text);
+    let contents = contents(&log, reads_text).await?;
+    let evidence = Gathered::all(survey.gathered).learned();
     let of = Arc::clone(&log);
-    let contents = match reads_text {
-        true => progress::shown("reading texts", blocking(&replay.log, move || of.contents())).await?,
-        false => HashMap::new(),
-    };
-    let of = Arc::clone(&log);
-    let (scores, feedback) = progress::shown("reading feedback", blocking(&replay.log, move || of.scores())).await?;
+    let (scores, feedback) = progress::shown("reading feedback", blocking(&log.folder, move || of.scores())).await?;
     survey.report.add(Report { segments: 0, ..feedback });
-    let evidence = survey.gathered.learned();
     let asking = Arc::new(Asking { policy, against, evidence, contents, scores, done: AtomicU64::new(0) });
     let shown = || format!("asking: {} of {}", format::count(asking.done()), format::count(survey.records));
     let (tally, scored) = super::quietly(progress::counted(shown, ask(&asking, &log))).await?;
-    if asking.done() != survey.records {
-        let (first, then) = (format::count(survey.records), format::count(asking.done()));
-        let changed = format!(
-            "{}: the log changed while it was read: it had {first} decisions, and then {then}; start again, with --since if the oldest \
-             are being deleted",
-            replay.log.display()
-        );
-        return Err(Failed::Refused(changed));
-    }
+    log.check_same(survey.records, asking.done())?;
     let replayed = Replayed {
         policy: asking.policy.version(),
         against: asking.against.as_ref().map(Asked::version),
-        folder: replay.log.display().to_string(),
+        folder: log.folder.display().to_string(),
         records: survey.records,
         report: survey.report,
         deciders: survey.deciders,
@@ -124,14 +126,23 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| Failed::Machine(format!("{}: cannot be read: {}", folder.display(), io_reason(&error))))
 }
 
+/// The texts of a log, if a policy is asked that reads text.
+pub(super) async fn contents(log: &Arc<Log>, reads_text: bool) -> Result<HashMap<String, Content>, Failed> {
+    let of = Arc::clone(log);
+    match reads_text {
+        true => progress::shown("reading texts", blocking(&log.folder, move || of.contents())).await,
+        false => Ok(HashMap::new()),
+    }
+}
+
 /// How many threads work.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The part of a log that is replayed.
-struct Log {
-    folder: PathBuf,
+pub(super) struct Log {
+    pub(super) folder: PathBuf,
     segments: Vec<Segment>,
     range: std::ops::Range<Moment>,
 }
@@ -147,6 +158,22 @@ impl Log {
             return Err(refused("there is no decision log in it"));
         }
         Ok(Self { folder: folder.to_owned(), segments, range })
+    }
+
+    /// Checks that both readings found as many decisions.
+    ///
+    /// # Errors
+    /// If not: some were deleted in the meantime.
+    pub(super) fn check_same(&self, first: u64, then: u64) -> Result<(), Failed> {
+        if first == then {
+            return Ok(());
+        }
+        let (first, then) = (format::count(first), format::count(then));
+        Err(Failed::Refused(format!(
+            "{}: the log changed while it was read: it had {first} decisions, and then {then}; start again, with --since if the oldest \
+             are being deleted",
+            self.folder.display()
+        )))
     }
 
     /// What clients said of answers, at any time.
@@ -177,12 +204,15 @@ impl Log {
 
 /// What the log has, without asking anybody.
 #[derive(Default)]
-struct Survey {
+pub(super) struct Survey {
     report: Report,
     /// Decisions that are replayed.
-    records: u64,
-    gathered: Gathered,
-    tables: BTreeMap<String, Arc<ModelTable>>,
+    pub(super) records: u64,
+    /// What they measured, by the part that they are in.
+    pub(super) gathered: [Gathered; 2],
+    /// When the first and the last of them arrived.
+    pub(super) times: Option<(Moment, Moment)>,
+    pub(super) tables: BTreeMap<String, Arc<ModelTable>>,
     deciders: BTreeMap<Decider, u64>,
 }
 
@@ -211,7 +241,8 @@ impl Survey {
         let report = segment.read(|decision, table| {
             if log.range.contains(&decision.time) {
                 self.records += 1;
-                self.gathered.note(&decision);
+                self.gathered[Fold::of(&decision.id) as usize].note(&decision);
+                self.spans(decision.time, decision.time);
                 *self.deciders.entry(Decider::of(&decision)).or_default() += 1;
                 if !self.tables.contains_key(table.id()) {
                     self.tables.insert(table.id().to_owned(), Arc::clone(table));
@@ -223,10 +254,20 @@ impl Survey {
         Ok(())
     }
 
+    fn spans(&mut self, first: Moment, last: Moment) {
+        let (from, to) = self.times.unwrap_or((first, last));
+        self.times = Some((from.min(first), to.max(last)));
+    }
+
     fn add(&mut self, other: Self) {
         self.report.add(other.report);
         self.records += other.records;
-        self.gathered.add(other.gathered);
+        for (gathered, others) in self.gathered.iter_mut().zip(other.gathered) {
+            gathered.add(others);
+        }
+        if let Some((first, last)) = other.times {
+            self.spans(first, last);
+        }
         self.tables.extend(other.tables);
         for (decider, count) in other.deciders {
             *self.deciders.entry(decider).or_default() += count;
@@ -235,7 +276,7 @@ impl Survey {
 }
 
 /// A policy that is asked, as gateways with the log's models would load it.
-struct Asked {
+pub(super) struct Asked {
     name: String,
     /// One for each set of tiers that is made from the models.
     policies: Vec<Policy>,
@@ -244,7 +285,7 @@ struct Asked {
 }
 
 impl Asked {
-    async fn load(loaded: &Loaded, tables: &BTreeMap<String, Arc<ModelTable>>) -> Result<Self, Failed> {
+    pub(super) async fn load(loaded: &Loaded, tables: &BTreeMap<String, Arc<ModelTable>>) -> Result<Self, Failed> {
         let (mut policies, mut by_table): (Vec<Policy>, _) = (Vec::new(), BTreeMap::new());
         for (id, table) in tables {
             let models = known(table);
@@ -257,16 +298,21 @@ impl Asked {
         Ok(Self { name: loaded.name.clone(), policies, by_table })
     }
 
-    fn reads_text(&self) -> bool {
+    /// The manifest and the rest of what is the same with all sets of tiers.
+    pub(super) fn first(&self) -> Option<&Policy> {
+        self.policies.first()
+    }
+
+    pub(super) fn reads_text(&self) -> bool {
         self.policies.iter().any(|policy| policy.reads().prompt != ReadsPrompt::None)
     }
 
     /// How many calls of it may be in flight.
-    fn most_calls(&self) -> usize {
+    pub(super) fn most_calls(&self) -> usize {
         self.policies.iter().map(|policy| policy.limits().concurrent_calls).min().unwrap_or(1).max(1)
     }
 
-    fn version(&self) -> Version {
+    pub(super) fn version(&self) -> Version {
         let first = self.policies.first();
         Version {
             name: self.name.clone(),
@@ -277,21 +323,37 @@ impl Asked {
         }
     }
 
-    async fn answer(
+    /// What it answers to a logged decision. `input` is that of the decision with its content.
+    pub(super) async fn answer(
         &self,
         decision: &Decision,
         table: &ModelTable,
         content: Option<&Content>,
+        input: &Input,
     ) -> Result<Answer, &'static str> {
         let policy = self.by_table.get(table.id()).and_then(|&at| self.policies.get(at)).ok_or(UNREADABLE)?;
         if !can_ask(policy.reads(), content) {
             return Err(if content.is_some() { NO_WHOLE_TEXT } else { NO_TEXT });
         }
-        let input = decision.input(table, content).map_err(|_| UNREADABLE)?;
         let lists = input.request.lists();
         let answered = policy.route(&input.request.request(&lists), table.models(), &input.candidates).await;
-        Ok(Answer::of(decision, &input, table, &answered))
+        Ok(Answer::of(decision, input, table, &answered))
     }
+}
+
+/// What a policy was asked, as the log has it.
+pub(super) fn input(
+    decision: &Decision,
+    table: &ModelTable,
+    content: Option<&Content>,
+) -> Result<Input, &'static str> {
+    if decision.routing.is_none() && decision.verdict.kind == VerdictKind::Failed {
+        return Err(COST_FAILED);
+    }
+    if Answer::is_overridden(decision) {
+        return Err(OVERRIDDEN);
+    }
+    decision.input(table, content).map_err(|_| UNREADABLE)
 }
 
 /// The models of a table, as a gateway that has them knows them.
@@ -316,7 +378,10 @@ struct Asking {
 }
 
 /// Decisions with their tables of models.
-type Batch = Vec<(Decision, Arc<ModelTable>)>;
+pub(super) type Batch = Vec<(Decision, Arc<ModelTable>)>;
+
+/// Where tasks get batches from.
+pub(super) type Batches = Mutex<mpsc::Receiver<Batch>>;
 
 impl Asking {
     fn done(&self) -> u64 {
@@ -324,23 +389,18 @@ impl Asking {
     }
 
     async fn answers(&self, decision: &Decision, table: &ModelTable) -> Result<(Answer, Answer), &'static str> {
-        if decision.routing.is_none() && decision.verdict.kind == VerdictKind::Failed {
-            return Err(COST_FAILED);
-        }
-        if Answer::is_overridden(decision) {
-            return Err(OVERRIDDEN);
-        }
         let content = self.contents.get(&decision.id);
-        let after = self.policy.answer(decision, table, content).await?;
+        let input = input(decision, table, content)?;
+        let after = self.policy.answer(decision, table, content, &input).await?;
         let before = match &self.against {
-            Some(against) => against.answer(decision, table, content).await?,
+            Some(against) => against.answer(decision, table, content, &input).await?,
             None => Answer::logged(decision),
         };
         Ok((before, after))
     }
 
     /// Asks about batches until there are no more.
-    async fn work(&self, batches: &Mutex<mpsc::Receiver<Batch>>) -> (Tally, Scored) {
+    async fn work(&self, batches: &Batches) -> (Tally, Scored) {
         let (mut tally, mut scored) = (Tally::default(), Scored::default());
         loop {
             let batch = batches.lock().await.recv().await;
@@ -361,29 +421,46 @@ impl Asking {
     }
 }
 
-/// Asks about all decisions of the log: one thread reads, and as many tasks ask as there are cores.
+/// Asks about all decisions of the log.
 async fn ask(asking: &Arc<Asking>, log: &Arc<Log>) -> Result<(Tally, Scored), Failed> {
     let most = [Some(&asking.policy), asking.against.as_ref()].into_iter().flatten().map(Asked::most_calls).min();
-    let tasks = threads().min(most.unwrap_or(1));
+    let work = |batches: Arc<Batches>| {
+        let asking = Arc::clone(asking);
+        async move { asking.work(&batches).await }
+    };
+    let (mut tally, mut scored) = (Tally::default(), Scored::default());
+    for (one, with_scores) in shared_out(log, most.unwrap_or(1), work).await? {
+        tally.merge(one);
+        scored.merge(with_scores);
+    }
+    Ok((tally, scored))
+}
+
+/// Shares the decisions of a log out: one thread reads, and as many tasks work as there are cores, at most `most`.
+pub(super) async fn shared_out<T, W>(
+    log: &Arc<Log>,
+    most: usize,
+    work: impl Fn(Arc<Batches>) -> W,
+) -> Result<Vec<T>, Failed>
+where
+    T: Send + 'static,
+    W: Future<Output = T> + Send + 'static,
+{
+    let tasks = threads().min(most).max(1);
     let (send, receive) = mpsc::channel::<Batch>(2 * tasks);
     let receive = Arc::new(Mutex::new(receive));
     let of = Arc::clone(log);
     let reading = tokio::spawn(async move { blocking(&of.folder.clone(), move || feed(&of, &send)).await });
-    let workers: Vec<_> = (0..tasks)
-        .map(|_| {
-            let (asking, receive) = (Arc::clone(asking), Arc::clone(&receive));
-            tokio::spawn(async move { asking.work(&receive).await })
-        })
-        .collect();
+    let workers: Vec<_> = (0..tasks).map(|_| tokio::spawn(work(Arc::clone(&receive)))).collect();
+    // The thread that reads ends when nobody receives.
+    drop(receive);
     let ended = |error: tokio::task::JoinError| Failed::Machine(format!("a task that replays ended: {error}"));
-    let (mut tally, mut scored) = (Tally::default(), Scored::default());
+    let mut found = Vec::with_capacity(tasks);
     for worker in workers {
-        let (one, with_scores) = worker.await.map_err(ended)?;
-        tally.merge(one);
-        scored.merge(with_scores);
+        found.push(worker.await.map_err(ended)?);
     }
     reading.await.map_err(ended)??;
-    Ok((tally, scored))
+    Ok(found)
 }
 
 /// Sends the decisions of the log in batches.

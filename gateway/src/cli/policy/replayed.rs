@@ -285,7 +285,7 @@ fn in_words(replayed: &Replayed<'_>, cost: Option<&Compared>, latency: Option<&C
     text
 }
 
-fn version(version: &Version) -> String {
+pub(super) fn version(version: &Version) -> String {
     let settings: Vec<&str> = version.settings.iter().map(|digest| short(digest)).collect();
     let (digest, settings) = (short(&version.digest), settings.join(", "));
     format!("{} ({}), component {digest}, settings {settings}", version.name, version.label)
@@ -295,7 +295,7 @@ fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
 
-fn not_askable(reason: &str) -> &str {
+pub(super) fn not_askable(reason: &str) -> &str {
     match reason {
         NO_TEXT => "the policy reads text, and the log has none (`decisions.content = \"full\"` keeps it)",
         NO_WHOLE_TEXT => {
