@@ -29,7 +29,8 @@ pub(super) fn all() {
 
 /// The log of a week that `complexity` decided.
 fn write(folder: &Path) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let week = Week::new(1, RECORDS);
     runtime.block_on(async {
         let policy = week.complexity(&Map::new()).await;

@@ -33,7 +33,8 @@ fn logged(each: usize) -> Gateway {
 /// A calibration of the gateway's log. A loaded machine must not make a policy fail.
 fn calibrate(gateway: &Gateway, policy: &str, target: &str, more: &[&str]) -> Exit {
     let log = gateway.path("log");
-    let asked = ["calibrate", policy, "--log", log.to_str().unwrap(), "--target", target, "--limit", "call_time_ms=5000"];
+    let asked =
+        ["calibrate", policy, "--log", log.to_str().unwrap(), "--target", target, "--limit", "call_time_ms=5000"];
     run(&[&asked, more].concat())
 }
 
@@ -46,12 +47,24 @@ fn a_setting_is_found_written_and_has_its_figures_beside_it() {
     // Who is held out depends on the requests' ids: a part of a small log is far from the whole.
     let more = ["--settings", before, "--setting", "low-below", "--within", "30"];
     let exit = calibrate(&gateway, "complexity", "share:large=50%", &[&more[..], &["--out", out]].concat());
-    exit.expect(0, &["share:large=50%, within 30.00 points", "120 decisions from", "low-below = ", "held out", "written", "quality"]);
+    exit.expect(
+        0,
+        &[
+            "share:large=50%, within 30.00 points",
+            "120 decisions from",
+            "low-below = ",
+            "held out",
+            "written",
+            "quality",
+        ],
+    );
     let text = std::fs::read_to_string(out).unwrap();
     let settings: toml::Table = text.parse().unwrap();
     let low = settings["low-below"].as_float().unwrap();
     assert!(low > 0.0 && low < 1.0 && settings["high-above"].as_float() == Some(1.0), "{text}");
-    for comment in ["# Written by `wasmgate calibrate` for complexity@", "# low-below was 0.0", "# Predicted: ", "# Held out: "] {
+    for comment in
+        ["# Written by `wasmgate calibrate` for complexity@", "# low-below was 0.0", "# Predicted: ", "# Held out: "]
+    {
         assert!(text.contains(comment), "{comment} in {text}");
     }
     // Without a file it is printed, the same each time; as JSON with all values that were tried.
@@ -97,9 +110,11 @@ fn what_cannot_be_calibrated_is_refused_by_name() {
     to("share:large=30%", &["--within", "0"]).expect(2, &["above 0"]);
     to("share:large=30%", &["--hook", "cost"]).expect(2, &["expected routing"]);
     let script = gateway.path("first.rhai");
-    std::fs::write(&script, "// version: 1.0.0\nfn route(request, candidates) { route_to(candidates, \"all\") }\n").unwrap();
+    std::fs::write(&script, "// version: 1.0.0\nfn route(request, candidates) { route_to(candidates, \"all\") }\n")
+        .unwrap();
     calibrate(&gateway, script.to_str().unwrap(), "share:large=30%", &[]).expect(2, &["nothing to calibrate"]);
-    run(&["calibrate", "complexity", "--log", "/nowhere", "--target", "p95=2s"]).expect(2, &["/nowhere", "decisions.dir"]);
+    run(&["calibrate", "complexity", "--log", "/nowhere", "--target", "p95=2s"])
+        .expect(2, &["/nowhere", "decisions.dir"]);
 }
 
 #[test]
@@ -107,15 +122,20 @@ fn found_settings_are_handed_to_the_gateway_as_its_canary() {
     let gateway = logged(60);
     let before = gateway.path("before.toml");
     std::fs::write(&before, "low-below = 0.0\nhigh-above = 1.0\n").unwrap();
-    let url = gateway.admin_url();
-    let settings = ["--settings", before.to_str().unwrap(), "--setting", "low-below", "--within", "30", "--apply", "--admin"];
+    let url = format!("http://{}", gateway.admin);
+    let settings =
+        ["--settings", before.to_str().unwrap(), "--setting", "low-below", "--within", "30", "--apply", "--admin"];
     let apply = |url: &str, more: &[&str]| {
         calibrate(&gateway, "complexity", "share:large=50%", &[&settings[..], &[url], more].concat())
     };
     let exit = apply(&url, &["--canary-percent", "20", "--json"]);
     exit.expect(0, &[]);
     let all: Value = serde_json::from_str(&exit.stdout).unwrap();
-    assert_eq!((&all["applied"]["slot"], &all["applied"]["share_percent"]), (&json!("routing.canary"), &json!(20.0)), "{all:#}");
+    assert_eq!(
+        (&all["applied"]["slot"], &all["applied"]["share_percent"]),
+        (&json!("routing.canary"), &json!(20.0)),
+        "{all:#}"
+    );
     let place = gateway.wait_place("routing.canary", "serving", |place| place["state"] == "serving");
     for (setting, value) in all["settings"].as_object().unwrap() {
         assert_eq!(&place["settings"][setting], value, "{place:#}");

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 use wasmgate_decisions::{
-    Asked, Call, Candidate, CostBasis, Decision, Keep, Lines, Log, ModelRow, ModelTable, Moment, Options, Outcome, Request,
-    Retention, RowPrice, Verdict, VerdictKind,
+    Asked, Call, Candidate, CostBasis, Decision, Keep, Lines, Log, ModelRow, ModelTable, Moment, Options, Outcome,
+    Request, Retention, RowPrice, Verdict, VerdictKind,
 };
 use wasmgate_policy_host as host;
 use wasmgate_policy_host::{
-    Breaker, CostEstimate, GivenLimits, Health, Hook, KnownModel, Loader, LoaderOptions, Observation, Observed, OwnedRequest,
-    Pace, Policy, Role, Source, builtin,
+    Breaker, CostEstimate, GivenLimits, Health, Hook, KnownModel, Loader, LoaderOptions, Observation, Observed,
+    OwnedRequest, Pace, Policy, Role, Source, builtin,
 };
 
 use crate::wait::LIMIT;
@@ -37,14 +37,15 @@ const MODELS: [Law; 3] = [
     ("claude-sonnet", [3_000_000_000, 15_000_000_000], 300.0, 0.6, 60.0),
 ];
 /// How answers grow with their input: the power of the input's tokens.
-const GROWTH: f64 = 0.25;
+const GROWTH: f64 = 0.5;
 /// How answers of one model to inputs of one length differ: the deviation of their length's logarithm.
 const SPREAD: f64 = 0.8;
 
 const GROUPS: [Option<&str>; 4] = [None, Some("support"), Some("research"), Some("ops")];
 const DIALECTS: [&str; 4] = ["openai", "anthropic", "ollama", "native"];
 const WORDS: [&str; 12] = [
-    "harbor", "granite", "orchard", "lantern", "meadow", "copper", "violin", "saddle", "timber", "willow", "gravel", "mosaic",
+    "harbor", "granite", "orchard", "lantern", "meadow", "copper", "violin", "saddle", "timber", "willow", "gravel",
+    "mosaic",
 ];
 const DEMANDS: [&str; 6] = ["analyze", "architect", "optimize", "refactor", "develop", "comprehensive"];
 
@@ -91,7 +92,13 @@ impl Week {
             name: (*name).to_owned(),
             backend: (*name).to_owned(),
             location: "cloud".to_owned(),
-            price: Some(RowPrice { input: *input, output: *output, cache_read: None, cache_write: None, reasoning: None }),
+            price: Some(RowPrice {
+                input: *input,
+                output: *output,
+                cache_read: None,
+                cache_write: None,
+                reasoning: None,
+            }),
             context_window: None,
             capabilities: Vec::new(),
             labels: Vec::new(),
@@ -281,7 +288,7 @@ fn sent(time: u64, draws: &mut Draws) -> Sent {
     let group = draws.below(GROUPS.len());
     let text = prompt(group, draws);
     // What is no text: tools, and what the gateway's estimate adds.
-    let more = (200.0 * (1.2 * draws.normal()).exp()).min(50_000.0);
+    let more = (30.0 * (1.2 * draws.normal()).exp()).min(50_000.0);
     let requested = match draws.below(20) {
         0 => MODELS[draws.below(MODELS.len())].0,
         _ => "auto",
@@ -320,25 +327,26 @@ fn candidate(model: u32, law: &Law, request: &OwnedRequest, draws: &mut Draws) -
             }),
         },
         time_left: 600.0,
-        estimate: Some(CostEstimate {
-            input_tokens: request.prompt_tokens,
-            output_tokens: 500,
-            cost: Some(cost),
-        }),
+        estimate: Some(CostEstimate { input_tokens: request.prompt_tokens, output_tokens: 500, cost: Some(cost) }),
     }
 }
 
 /// A prompt, simple or demanding; groups differ in what they ask.
 fn prompt(group: usize, draws: &mut Draws) -> String {
     let kind = (draws.below(5) + draws.below(group + 2)).min(5);
-    let words = |count: usize, draws: &mut Draws| (0..count).map(|_| draws.one_of(&WORDS)).collect::<Vec<_>>().join(" ");
+    let words =
+        |count: usize, draws: &mut Draws| (0..count).map(|_| draws.one_of(&WORDS)).collect::<Vec<_>>().join(" ");
     let length = 3 + draws.below(130);
     match kind {
         0 => format!("What is the {}?", words(3, draws)),
         1 => format!("Summarize this: {}.", words(length, draws)),
         2 => format!("Tell me more of the {}.", words(length / 3, draws)),
         3 => format!("{} the {}.", draws.one_of(&DEMANDS), words(length, draws)),
-        4 => format!("Debug this:\n```\ndef {}(x): return {{x}}\n```\n{}", draws.one_of(&WORDS), words(length / 2, draws)),
+        4 => format!(
+            "Debug this:\n```\ndef {}(x): return {{x}}\n```\n{}",
+            draws.one_of(&WORDS),
+            words(length / 2, draws)
+        ),
         _ => {
             let demands: Vec<&str> = (0..=draws.below(4)).map(|_| draws.one_of(&DEMANDS)).collect();
             format!("Design and build a {}: {}. {}", draws.one_of(&WORDS), demands.join(", "), words(length, draws))

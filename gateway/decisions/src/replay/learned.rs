@@ -2,6 +2,7 @@
 //! the same length.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::bootstrap::mean;
 use crate::record::Decision;
@@ -9,8 +10,12 @@ use crate::record::Decision;
 /// With fewer records than this, nothing is said of a model.
 pub const LEAST: usize = 30;
 
-/// The input lengths, in tokens, at which buckets end.
-const ENDS: [u32; 6] = [64, 256, 1024, 4096, 16_384, 65_536];
+/// The input lengths, in tokens, at which buckets end: two for each doubling. Answers grow with their input, and which requests a
+/// model gets depends on their length, too, so that wide buckets would compare what differs.
+const ENDS: [u32; 29] = [
+    16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096, 5793, 8192, 11_585, 16_384,
+    23_170, 32_768, 46_341, 65_536, 92_682, 131_072, 185_364, 262_144,
+];
 const BUCKETS: usize = ENDS.len() + 1;
 
 /// The class of an input's length.
@@ -90,7 +95,7 @@ pub struct Learned {
 struct Model {
     /// All values of the model, as a cell; `None` if there are too few.
     all: Option<usize>,
-    /// The cell of each bucket; `None` if it has too few.
+    /// The cell of each bucket, which it may share with its neighbours; `None` if there are too few in all.
     buckets: [Option<usize>; BUCKETS],
     records: usize,
 }
@@ -115,10 +120,12 @@ impl Learned {
         let mut learned = Self::default();
         for (name, buckets) in samples {
             let all = buckets.concat();
-            let records = all.len();
-            let model =
-                Model { all: learned.cell_of(all), buckets: buckets.map(|bucket| learned.cell_of(bucket)), records };
-            learned.models.insert(name, model);
+            let (records, mut cells) = (all.len(), [None; BUCKETS]);
+            for range in joined(&buckets) {
+                cells[range.clone()].fill(learned.cell_of(buckets[range].concat()));
+            }
+            let all = learned.cell_of(all);
+            learned.models.insert(name, Model { all, buckets: cells, records });
         }
         learned
     }
@@ -133,11 +140,10 @@ impl Learned {
         Some(self.cells.len() - 1)
     }
 
-    /// The values to expect of a model for an input of so many tokens: those of inputs of about that length, or all of the model
-    /// if there are too few of them; `None` if there are too few in all.
+    /// The values to expect of a model for an input of so many tokens: those of inputs of about that length; `None` if there are
+    /// too few in all.
     pub(super) fn cell(&self, model: &str, tokens: u32) -> Option<usize> {
-        let model = self.models.get(model)?;
-        model.buckets[bucket(tokens)].or(model.all)
+        self.models.get(model)?.buckets[bucket(tokens)]
     }
 
     pub(super) fn cells(&self) -> &[Cell] {
@@ -159,6 +165,22 @@ impl Learned {
     }
 }
 
+/// Buckets joined with their neighbours, from the shortest inputs on, until all have enough. What is left at the end joins the last.
+fn joined(buckets: &[Vec<f64>; BUCKETS]) -> Vec<Range<usize>> {
+    let (mut ranges, mut from, mut count) = (Vec::<Range<usize>>::new(), 0, 0);
+    for (at, bucket) in buckets.iter().enumerate() {
+        count += bucket.len();
+        if count >= LEAST {
+            ranges.push(from..at + 1);
+            (from, count) = (at + 1, 0);
+        }
+    }
+    if let Some(last) = ranges.last_mut() {
+        last.end = BUCKETS;
+    }
+    ranges
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,14 +194,28 @@ mod tests {
     }
 
     #[test]
-    fn values_come_from_inputs_of_about_the_same_length_if_there_are_enough() {
-        let learned = learned(&[("a", 10, 30, 100.0), ("a", 300, 29, 400.0), ("b", 10, 29, 1.0)]);
+    fn values_come_from_inputs_of_about_the_same_length() {
+        let learned = learned(&[
+            ("a", 10, 30, 100.0),
+            ("a", 300, 29, 400.0),
+            ("a", 500, 31, 800.0),
+            ("a", 9000, 2, 3000.0),
+            ("b", 10, 29, 1.0),
+        ]);
         let mean = |model: &str, tokens| learned.cell(model, tokens).map(|cell| learned.cells()[cell].mean);
-        assert_eq!(mean("a", 63), Some(100.0));
-        // Too few of that length: all of the model.
-        let all = (30.0 * 100.0 + 29.0 * 400.0) / 59.0;
-        assert_eq!((mean("a", 300), mean("a", 1_000_000)), (Some(all), Some(all)));
+        assert_eq!(mean("a", 15), Some(100.0));
+        // Too few of about 300 tokens: with those of the next length. Far too few of 9000: with what is nearest.
+        let next = (29.0 * 400.0 + 31.0 * 800.0 + 2.0 * 3000.0) / 62.0;
+        assert_eq!([20, 300, 500, 9000, 1_000_000].map(|tokens| mean("a", tokens)), [Some(next); 5]);
         assert_eq!((mean("b", 10), mean("c", 10)), (None, None));
         assert_eq!((learned.records("b"), learned.records("c")), (29, 0));
+    }
+
+    #[test]
+    fn buckets_with_enough_values_stand_alone() {
+        let learned = learned(&[("a", 10, 30, 1.0), ("a", 20, 30, 2.0), ("a", 100, 40, 3.0), ("a", 200, 5, 4.0)]);
+        let mean = |tokens| learned.cell("a", tokens).map(|cell| learned.cells()[cell].mean);
+        let last = (40.0 * 3.0 + 5.0 * 4.0) / 45.0;
+        assert_eq!([10, 20, 100, 200].map(mean), [Some(1.0), Some(2.0), Some(last), Some(last)]);
     }
 }

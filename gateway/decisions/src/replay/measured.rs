@@ -87,7 +87,11 @@ impl Measured {
 
     fn spent(&mut self, amount: &Amount, outputs: &Learned) {
         self.cost.add(amount);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "costs are finite and not negative")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "costs are finite and not negative"
+        )]
         let nano = amount.mean(outputs).round() as u64;
         self.squares = self.squares.saturating_add(u128::from(nano).saturating_mul(nano.into()));
     }
@@ -103,7 +107,9 @@ impl Measured {
         for (cell, count) in other.expected {
             *self.expected.entry(cell).or_default() += count;
         }
-        for (counts, others) in [(&mut self.counted.too_few, other.counted.too_few), (&mut self.counted.unpriced, other.counted.unpriced)] {
+        for (counts, others) in
+            [(&mut self.counted.too_few, other.counted.too_few), (&mut self.counted.unpriced, other.counted.unpriced)]
+        {
             for (model, count) in others {
                 *counts.entry(model).or_default() += count;
             }

@@ -90,14 +90,14 @@ mod tests {
 
     /// The best value that some rounds find.
     fn found(range: Range, target: f64, figure: impl Fn(f64) -> f64) -> f64 {
-        let mut points: Vec<(f64, f64)> = range.grid(range.low).into_iter().map(|value| (value, figure(value))).collect();
+        let mut points: Vec<(f64, f64)> =
+            range.grid(range.low).into_iter().map(|value| (value, figure(value))).collect();
         for _ in 0..3 {
             points.extend(range.next(&points, target).into_iter().map(|value| (value, figure(value))));
             points.sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
         }
-        let by_distance = |one: &&(f64, f64), other: &&(f64, f64)| {
-            (one.1 - target).abs().total_cmp(&(other.1 - target).abs())
-        };
+        let by_distance =
+            |one: &&(f64, f64), other: &&(f64, f64)| (one.1 - target).abs().total_cmp(&(other.1 - target).abs());
         points.iter().min_by(by_distance).unwrap().0
     }
 

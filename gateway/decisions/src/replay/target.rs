@@ -163,8 +163,21 @@ mod tests {
             assert_eq!((&read, read.to_string().as_str()), (&target, written));
         }
         for wrong in [
-            "", "share", "share:=3%", "share:a=101%", "share:a=NaN%", "share:a=3", "spend=$0/month", "spend=$4", "spend=4/month",
-            "spend=$inf/month", "p95=2", "p0=2s", "p100=2s", "p95=-2s", "quality=9%",
+            "",
+            "share",
+            "share:=3%",
+            "share:a=101%",
+            "share:a=NaN%",
+            "share:a=3",
+            "spend=$0/month",
+            "spend=$4",
+            "spend=4/month",
+            "spend=$inf/month",
+            "p95=2",
+            "p0=2s",
+            "p100=2s",
+            "p95=-2s",
+            "quality=9%",
         ] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }

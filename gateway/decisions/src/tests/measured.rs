@@ -34,7 +34,12 @@ fn answer(decision: &Decision, choice: Option<&str>) -> Answer {
 }
 
 /// Of decisions that `this` answered, each of which goes to the choice beside it.
-fn measured(target: &Target, asked: &[(Decision, Option<&str>)], evidence: &Evidence, price: Option<RowPrice>) -> Measured {
+fn measured(
+    target: &Target,
+    asked: &[(Decision, Option<&str>)],
+    evidence: &Evidence,
+    price: Option<RowPrice>,
+) -> Measured {
     let (mut measured, mut half, table) = (Measured::default(), Measured::default(), table(price));
     for (at, (decision, choice)) in asked.iter().enumerate() {
         let of = if at % 2 == 0 { &mut measured } else { &mut half };

@@ -128,7 +128,8 @@ pub(super) async fn calibrate(calibrate: &Calibrate) -> Result<String, Failed> {
         }
         _ => None,
     };
-    let text = calibrated::shown(&calibrated, settings.as_ref(), calibrate.out.as_deref(), applied.as_ref(), calibrate.json)?;
+    let text =
+        calibrated::shown(&calibrated, settings.as_ref(), calibrate.out.as_deref(), applied.as_ref(), calibrate.json)?;
     match applied {
         _ if settings.is_none() => Err(Failed::Unmet(text)),
         // The settings were found, and that is worth reading although the gateway did not take them.
@@ -247,7 +248,8 @@ struct Sweep {
 impl Sweep {
     /// The figures of one setting, by its values. The others stay as they are.
     async fn curve(&mut self, loaded: &mut Loaded, setting: &Setting) -> Result<Curve, Failed> {
-        let mut curve = Curve { setting: setting.name.clone(), current: json(setting, setting.current), points: Vec::new() };
+        let mut curve =
+            Curve { setting: setting.name.clone(), current: json(setting, setting.current), points: Vec::new() };
         let mut values = setting.range.grid(setting.current);
         for _ in 0..=ROUNDS {
             for some in values.chunks(AT_ONCE) {

@@ -19,7 +19,8 @@ use crate::cli::show;
 use crate::cli::table::{clean, sentences};
 
 /// What figures rest on.
-const NOTE: &str = "Intervals (95 %) are of the long run of such requests. A figure says nothing about the quality of answers.";
+const NOTE: &str =
+    "Intervals (95 %) are of the long run of such requests. A figure says nothing about the quality of answers.";
 
 /// What was found.
 pub(super) struct Calibrated {
@@ -145,7 +146,8 @@ fn comments(found: &Calibrated) -> String {
 }
 
 fn as_toml(settings: &Map<String, Json>) -> Result<String, Failed> {
-    toml::to_string(settings).map_err(|error| Failed::Refused(format!("the settings cannot be written as TOML: {error}")))
+    toml::to_string(settings)
+        .map_err(|error| Failed::Refused(format!("the settings cannot be written as TOML: {error}")))
 }
 
 fn shown_figure(target: &Target, figure: &Figure) -> String {
@@ -250,7 +252,10 @@ fn in_words(
     let training = count(best.point.training.asked);
     let reached = best.off <= *within;
     if !reached {
-        line("failed", &format!("the target cannot be reached. Nearest: {at}, predicted {figure}, of {training} decisions"));
+        line(
+            "failed",
+            &format!("the target cannot be reached. Nearest: {at}, predicted {figure}, of {training} decisions"),
+        );
     } else {
         line("found", &format!("{at}, predicted {figure}, of {training} decisions"));
     }
@@ -260,7 +265,10 @@ fn in_words(
         line("failed", "the held-out part does not confirm it: the log has too few decisions, or its requests changed");
     }
     for (model, decisions) in both(best.point, |counted| &counted.unpriced) {
-        line("unpriced", &format!("{} decisions for {model}, which has no price, are not in the spending", count(decisions)));
+        line(
+            "unpriced",
+            &format!("{} decisions for {model}, which has no price, are not in the spending", count(decisions)),
+        );
     }
     let failed = best.point.training.failed + best.point.checking.failed;
     if failed > 0 {

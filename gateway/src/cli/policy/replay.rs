@@ -342,11 +342,7 @@ impl Asked {
 }
 
 /// What a policy was asked, as the log has it.
-pub(super) fn input(
-    decision: &Decision,
-    table: &ModelTable,
-    content: Option<&Content>,
-) -> Result<Input, &'static str> {
+pub(super) fn input(decision: &Decision, table: &ModelTable, content: Option<&Content>) -> Result<Input, &'static str> {
     if decision.routing.is_none() && decision.verdict.kind == VerdictKind::Failed {
         return Err(COST_FAILED);
     }
