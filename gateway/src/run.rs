@@ -225,11 +225,7 @@ fn decision_log(gateway: &Arc<Gateway>) -> Option<Arc<admin::DecisionLog>> {
             digest: policy.digest().to_owned(),
             reads: policy.reads().clone(),
             ask: Box::new(move |input: Input, table: Arc<ModelTable>| -> admin::Asking {
-                Box::pin(async move {
-                    let lists = input.request.lists();
-                    let request = input.request.request(&lists);
-                    decider.version.policy.route(&request, table.models(), &input.candidates).await
-                })
+                Box::pin(async move { admin::ask_policy(&decider.version.policy, &input, &table).await })
             }),
         })
     };

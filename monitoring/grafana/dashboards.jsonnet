@@ -778,8 +778,44 @@ local policies = dashboard(
     + defaults({ decimals: 0 })
     + { options+: { sortBy: [{ displayName: 'Decisions', desc: true }] } },
 
-    row(18, 'Failures and Latency', 34),
-    bars(6, 'Failures by Reason', [0, 35, 12, 8], 'cps', |||
+    table(25, 'Canary Compared', [0, 34, 24, 6], |||
+      Between which bounds a canary differs from the active version: failed requests in points of percent, time of answers relative
+      to the active version's, cost of one request in dollars. If both bounds are above zero it is worse, if both are below zero it
+      is better; all hold together with 95 %, whenever you look. Without bounds there are too few requests, or no prices.
+    |||, [
+      'max by (slot, policy, version, revision) (api_gateway_canary_comparison_bound{K,measure="failures",bound="low"})',
+      'max by (slot, policy, version, revision) (api_gateway_canary_comparison_bound{K,measure="failures",bound="high"})',
+      'max by (slot, policy, version, revision) (api_gateway_canary_comparison_bound{K,measure="latency",bound="low"})',
+      'max by (slot, policy, version, revision) (api_gateway_canary_comparison_bound{K,measure="latency",bound="high"})',
+      'max by (slot, policy, version, revision) (api_gateway_canary_comparison_bound{K,measure="cost",bound="low"})',
+      'max by (slot, policy, version, revision) (api_gateway_canary_comparison_bound{K,measure="cost",bound="high"})',
+      'max by (slot, policy, version, revision) (api_gateway_canary_comparison_requests{K,measure="failures",decided_by="canary"})',
+      'max by (slot, policy, version, revision) (api_gateway_canary_comparison_requests{K,measure="failures",decided_by="active"})',
+    ], [
+      ['slot', 'Slot'],
+      ['policy', 'Policy'],
+      ['version', 'Version'],
+      ['revision', 'Revision'],
+      ['Value #A', 'Failures from'],
+      ['Value #B', 'Failures to'],
+      ['Value #C', 'Time from'],
+      ['Value #D', 'Time to'],
+      ['Value #E', 'Cost from'],
+      ['Value #F', 'Cost to'],
+      ['Value #G', 'Canary Requests'],
+      ['Value #H', 'Active Requests'],
+    ])
+    + defaults({ decimals: 0 })
+    + column('Failures from', { unit: 'percentunit', decimals: 1 })
+    + column('Failures to', { unit: 'percentunit', decimals: 1 })
+    + column('Time from', { unit: 'percentunit', decimals: 1 })
+    + column('Time to', { unit: 'percentunit', decimals: 1 })
+    + column('Cost from', { unit: 'currencyUSD', decimals: 6 })
+    + column('Cost to', { unit: 'currencyUSD', decimals: 6 })
+    + see('CanaryErrorsHigh', failedRequests),
+
+    row(18, 'Failures and Latency', 40),
+    bars(6, 'Failures by Reason', [0, 41, 12, 8], 'cps', |||
       Calls of a version that returned no valid answer, by class; an empty panel is good. The log has the details;
       breaker_open: it failed so often that the gateway does not call it.
     |||, [[
@@ -787,7 +823,7 @@ local policies = dashboard(
       placeLegend + ' {{reason}}',
     ]]) + many
     + see('PolicyTrapping', policyLines),
-    timeseries(5, 'Evaluation Latency', [12, 35, 12, 8], 's', |||
+    timeseries(5, 'Evaluation Latency', [12, 41, 12, 8], 's', |||
       Half and 99 % of a version's calls take at most this long, including failed calls. Each request waits for one
       routing and one cost policy; no request waits for a shadow.
     |||, [
@@ -799,8 +835,8 @@ local policies = dashboard(
     ]) + many
     + see('PolicyLatencyHigh'),
 
-    row(19, 'Shadows', 43),
-    timeseries(7, 'Shadow Agreement', [0, 44, 8, 8], 'percentunit', |||
+    row(19, 'Shadows', 49),
+    timeseries(7, 'Shadow Agreement', [0, 50, 8, 8], 'percentunit', |||
       Share of compared requests that a shadow would have decided the same (agrees), and share of all requests that the
       gateway sent to it (asked). Much disagreement: read Shadow Choices before you promote; few asked: the machine is
       busy.
@@ -816,7 +852,7 @@ local policies = dashboard(
     ]) + defaults({ max: 1 })
     + see('ShadowDisagreement'),
     // A shadow sees the requests that the active version decides, less the skipped ones. Its mean stands for all of them.
-    timeseries(13, 'Saved if the Shadow Decided', [8, 44, 8, 8], 'percentunit', |||
+    timeseries(13, 'Saved if the Shadow Decided', [8, 50, 8, 8], 'percentunit', |||
       Share of the active version's expected cost per decision that a routing shadow's choices would save, as the cost policy
       expects both. Below zero the shadow is more expensive. Expected and Billed shows how much the expectation is worth.
     |||, [[
@@ -824,7 +860,7 @@ local policies = dashboard(
       % { cost: cost, decided: decided, verdicts: verdicts },
       placeLegend,
     ]]) + signed + defaults({ max: 1 }),
-    table(14, 'Shadow Choices', [16, 44, 8, 8], |||
+    table(14, 'Shadow Choices', [16, 50, 8, 8], |||
       Model that the active version chose and model that a shadow would have chosen, in the shown range, less the first
       request of each pair; none: denied. Rows with two models show what a promotion changes.
     |||, [
@@ -841,8 +877,8 @@ local policies = dashboard(
     + defaults({ decimals: 0 })
     + { options+: { sortBy: [{ displayName: 'Requests', desc: true }] } },
 
-    row(20, 'Reloads and Resources', 52),
-    table(15, 'Last Reload', [0, 53, 8, 8], |||
+    row(20, 'Reloads and Resources', 58),
+    table(15, 'Last Reload', [0, 59, 8, 8], |||
       Whether the version that a policy's files request serves, the stage that it did not pass, and when the policy last
       started to serve. refused: the version before keeps serving; wasmgate policies list says why.
     |||, [
@@ -866,26 +902,26 @@ local policies = dashboard(
     }] })
     + column('Serves since', { unit: 'dateTimeFromNow' })
     + see('PolicyReloadRejected', policyLines),
-    bars(10, 'Reloads by Result', [8, 53, 8, 8], 'locale', |||
+    bars(10, 'Reloads by Result', [8, 59, 8, 8], 'locale', |||
       Changes of policies' files and of the configuration, by result. rejected_*: the gateway refused it, and nothing
       changed; rolled_back: it served and failed too often.
     |||, [
       ['sum by (slot, policy, result) (increase(api_gateway_policy_reloads_total{P}[I])) > 0', '{{slot}} {{policy}} {{result}}'],
       ['sum by (result) (increase(api_gateway_config_reloads_total{J}[I])) > 0', 'configuration {{result}}'],
     ]),
-    timeseries(11, 'Instances', [16, 53, 4, 8], 'locale', |||
+    timeseries(11, 'Instances', [16, 59, 4, 8], 'locale', |||
       Guest instances, waiting (idle) and in a call (busy). If busy ones reach limits.concurrent_calls, more calls fail
       as saturated.
     |||, [['sum by (slot, policy, state) (api_gateway_policy_instances{K})', '{{slot}} {{policy}} {{state}}']]),
-    timeseries(12, 'Memory', [20, 53, 4, 8], 'bytes', |||
+    timeseries(12, 'Memory', [20, 59, 4, 8], 'bytes', |||
       Largest memory of a policy's instances in each interval; of one in a call, that after its last call. If it grows from call
       to call, the policy leaks; limits.instance_memory_bytes makes the gateway replace such an instance.
     |||, [['max by (slot, policy) (max_over_time(api_gateway_policy_memory_bytes{K}[I]))', '{{slot}} {{policy}}']]),
-    timeseries(22, 'Snapshots', [0, 61, 12, 8], 'locale', |||
+    timeseries(22, 'Snapshots', [0, 67, 12, 8], 'locale', |||
       Snapshots of policies and models that requests hold, with the serving one. After a swap the old one stays until its last
       request ends.
     |||, [['sum by (instance) (api_gateway_live_snapshots{J})', '{{instance}}']]) + defaults({ decimals: 0 }),
-    timeseries(23, 'Oldest Draining Snapshot', [12, 61, 12, 8], 's', |||
+    timeseries(23, 'Oldest Draining Snapshot', [12, 67, 12, 8], 's', |||
       How long the oldest replaced snapshot has been held by a request. If it only grows, one stream does not end, and what was
       replaced still serves it.
     |||, [['max by (instance) (api_gateway_oldest_snapshot_draining_seconds{J})', '{{instance}}']]),

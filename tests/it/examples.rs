@@ -1,7 +1,6 @@
 //! Examples do what they say: each command of a guide is run as it stands there, and shows what the guide shows.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -14,7 +13,8 @@ use wasmgate_tests::real;
 use wasmgate_tests::wait::until;
 
 /// Commands that only look: they change nothing, so a test can repeat them until a change has been applied.
-const LOOKS: [&str; 6] = [
+const LOOKS: [&str; 7] = [
+    "jq",
     "./ask",
     "examples/hot-reload/ask",
     "curl",
@@ -132,6 +132,33 @@ fn the_guide_to_budgets_works_as_it_is_written() {
 }
 
 #[test]
+fn the_guide_to_an_experiment_works_as_it_is_written() {
+    let gateway = gateway_of("experiment", false);
+    let place = Place { gateway: &gateway, folder: gateway.path(""), language: "script" };
+    let readme = root().join("examples/experiment/README.md");
+    let (mut started, mut ran) = (0, 0);
+    for step in steps(&fs::read_to_string(&readme).unwrap()) {
+        match ["cd examples/", "wasmgate serve"].iter().any(|start| step.command.starts_with(start)) {
+            true => started += 1,
+            false => {
+                place.follow(&step);
+                ran += 1;
+            }
+        }
+    }
+    assert!(started == 2 && ran >= 13, "{started} and {ran} commands were found");
+    let queries = Command::new(real::python())
+        .arg(root().join("tests/real/decisions.py"))
+        .args([&gateway.path("log"), &readme])
+        .output()
+        .unwrap();
+    assert!(queries.status.success(), "{}", String::from_utf8_lossy(&queries.stderr));
+    let rows: serde_json::Value = serde_json::from_slice(&queries.stdout).unwrap();
+    let row = rows.as_array().unwrap().iter().find(|row| row["score"] == 0.9 && row["model"] == "claude-sonnet");
+    assert!(row.is_some_and(|row| row["usd"].as_f64() > Some(0.0)), "{rows}");
+}
+
+#[test]
 fn prometheus_takes_the_configuration_of_the_guide_to_budgets() {
     let file = root().join("examples/budgets/prometheus.yml");
     let checked = Command::new(program("promtool")).args(["check", "config"]).arg(file).output().unwrap();
@@ -162,20 +189,30 @@ fn follow(example: &str, words: &[(&str, String)], language: &'static str, wante
     ran
 }
 
-/// A gateway with the configuration of an example, and its `ask` in the same folder. `shares`: it shares what the commands of the guide
-/// compiled. A language engine takes half a minute, and the guides of other languages show that the folder of the example works.
+/// A gateway with the configuration of an example, and the example's other files in the same folder. `shares`: it shares what the
+/// commands of the guide compiled. A language engine takes half a minute, and the guides of other languages show that the folder of the
+/// example works.
 fn gateway_of(example: &str, shares: bool) -> Gateway {
-    let read = |name: &str| fs::read_to_string(root().join("examples").join(example).join(name)).unwrap();
-    let mut config = read("wasmgate.toml");
+    let folder = root().join("examples").join(example);
+    let mut config = fs::read_to_string(folder.join("wasmgate.toml")).unwrap();
     if shares {
         let own = "cache_dir = \"cache\"\n";
         assert!(config.contains(own), "{config}");
         config = config.replace(own, "");
     }
-    let gateway = Gateway::setup().whole(&config).file("ask", read("ask").as_bytes());
+    let others = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let others: Vec<(String, PathBuf)> = others
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
+        .filter(|(name, _)| !["README.md", "wasmgate.toml"].contains(&&**name))
+        .collect();
+    let setup = others
+        .iter()
+        .fold(Gateway::setup().whole(&config), |setup, (name, path)| setup.file(name, &fs::read(path).unwrap()));
     // The harness reads where it listens from lines of JSON.
-    let gateway = gateway.argument("--log-format").argument("json").start();
-    fs::set_permissions(gateway.path("ask"), fs::Permissions::from_mode(0o755)).unwrap();
+    let gateway = setup.argument("--log-format").argument("json").start();
+    for (name, path) in others {
+        fs::set_permissions(gateway.path(&name), fs::metadata(path).unwrap().permissions()).unwrap();
+    }
     gateway
 }
 

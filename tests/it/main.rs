@@ -5,6 +5,7 @@
 
 mod admin;
 mod affinity;
+mod asked_again;
 mod author;
 mod bad_input;
 mod bindings;
@@ -15,6 +16,7 @@ mod bypass;
 mod calibrate;
 mod chaos;
 mod clients;
+mod compared;
 mod compat;
 mod compat_responses;
 mod compose;

@@ -15,12 +15,13 @@ use tokio::sync::Semaphore;
 
 use super::input;
 use super::reply::{Kind, Problem};
+use crate::rollout::api::{Operator, Upload};
 use crate::rollout::slot::Slot;
 use wasmgate_base::json_text;
 use wasmgate_decisions::{
     Content, Cursor, Decision, Input, ModelTable, Moment, Verdict, can_ask, find, find_content, find_feedback, page,
 };
-use wasmgate_policy_host::{self as host, PolicyFailure, Reads};
+use wasmgate_policy_host::{self as host, Policy, PolicyFailure, Reads};
 
 /// Look-ups at a time: each reads files.
 const LOOK_UPS: usize = 2;
@@ -154,7 +155,39 @@ pub(super) async fn ask(log: &Arc<DecisionLog>, id: &str, fields: &Map<String, V
     let slot: Slot = slot.parse().map_err(|message: String| Problem::new(Kind::UnknownSlot, message))?;
     let none = || Problem::new(Kind::UnknownSlot, format!("{slot} has no loaded routing policy"));
     let policy = (log.policy)(&slot).ok_or_else(none)?;
-    let Found { decision, table, content } = log.found(id).await?;
+    answer(log.found(id).await?, Some(&slot), policy).await
+}
+
+/// The same, asked of a policy that the request carries. It serves nobody and is not kept.
+pub(super) async fn ask_uploaded(
+    log: &Arc<DecisionLog>,
+    operator: &Operator,
+    id: &str,
+    upload: Upload,
+) -> Result<Bytes, Problem> {
+    // First, because loading takes seconds for a policy with a language engine inside.
+    let found = log.found(id).await?;
+    let policy = operator.load(upload).await?;
+    let loaded = LoadedPolicy {
+        label: policy.label(),
+        digest: policy.digest().to_owned(),
+        reads: policy.reads().clone(),
+        ask: Box::new(move |input, table| Box::pin(async move { route(&policy, &input, &table).await })),
+    };
+    answer(found, None, loaded).await
+}
+
+/// Asks a policy about a request of the log.
+///
+/// # Errors
+/// If the policy fails.
+pub async fn route(policy: &Policy, input: &Input, table: &ModelTable) -> Result<host::Verdict, PolicyFailure> {
+    let lists = input.request.lists();
+    policy.route(&input.request.request(&lists), table.models(), &input.candidates).await
+}
+
+async fn answer(found: Found, slot: Option<&Slot>, policy: LoadedPolicy) -> Result<Bytes, Problem> {
+    let Found { decision, table, content } = found;
     if !can_ask(&policy.reads, content.as_ref()) {
         let message = format!(
             "{} reads text, and the whole text of this request was not kept (`decisions.content = \"full\"` keeps it)",

@@ -74,6 +74,13 @@ pub(super) fn object(headers: &HeaderMap, body: &[u8], known: Option<&[&str]>) -
     Ok(object)
 }
 
+/// Whether the body is a component or a script. Neither type is one that a web page's form can send.
+pub(super) fn is_component(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    ["application/wasm", "application/octet-stream"].iter().any(|known| essence.eq_ignore_ascii_case(known))
+}
+
 /// Parses a JSON object. The error never quotes the text, which may hold secrets.
 pub(super) fn parse_object(what: &str, text: &[u8]) -> Result<Map<String, Value>, Problem> {
     let bad = |message: String| Problem::new(Kind::BadRequest, message);

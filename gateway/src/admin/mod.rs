@@ -41,7 +41,7 @@ use crate::net::{Bounds, Workers, accept_until};
 use crate::rollout::api::Operator;
 use access::Access;
 use audit::Audit;
-pub use decisions::{Asking, DecisionLog, LoadedPolicy};
+pub use decisions::{Asking, DecisionLog, LoadedPolicy, route as ask_policy};
 use reply::{Kind, Problem};
 use route::{Found, Route};
 use stream::Events;

@@ -3,6 +3,7 @@
 //! This module must not know: connections, access control, the form of answers on the wire.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -14,8 +15,8 @@ use super::audit::Audit;
 use super::input::{self, COMPONENT_TIMEOUT, JSON_TIMEOUT, MAX_JSON_BYTES};
 use super::reply::{Kind, Problem};
 use super::route::{Found, Route, Subject, TABLE};
-use super::{Admin, OPENAPI, decisions};
-use crate::rollout::api::{Event, Operation, PolicyStatus, Status};
+use super::{Admin, DecisionLog, OPENAPI, decisions};
+use crate::rollout::api::{Event, Operation, PolicyStatus, Status, Upload};
 use crate::rollout::slot::Slot;
 use wasmgate_base::json_text;
 use wasmgate_policy_host::{MAX_COMPONENT_BYTES, script};
@@ -84,6 +85,7 @@ async fn of_decisions(
     };
     Some(match route {
         Route::Decisions => decisions::list(log, &head.uri).await,
+        Route::Ask if input::is_component(&head.headers) => ask_uploaded(admin, log, head, id, body).await,
         Route::Ask => match ask(head, body).await {
             Ok(fields) => decisions::ask(log, id, &fields).await,
             Err(problem) => Err(problem),
@@ -101,6 +103,19 @@ async fn ask(head: &Parts, body: &mut Option<Incoming>) -> Result<Map<String, Va
     input::query(&head.uri, &[])?;
     let bytes = input::read(&head.headers, body, MAX_JSON_BYTES, JSON_TIMEOUT).await?;
     input::object(&head.headers, &bytes, Some(&["slot"]))
+}
+
+async fn ask_uploaded(
+    admin: &Admin,
+    log: &Arc<DecisionLog>,
+    head: &Parts,
+    id: &str,
+    body: &mut Option<Incoming>,
+) -> Result<Bytes, Problem> {
+    // As for uploads to slots.
+    let _permit = admin.uploads.acquire().await.ok();
+    let parameters = input::query(&head.uri, &["name", "settings"])?;
+    decisions::ask_uploaded(log, &admin.operator, id, read_upload(head, &parameters, body).await?).await
 }
 
 /// Performs the routes that only read.
@@ -194,13 +209,29 @@ async fn upload(
     body: &mut Option<Incoming>,
     audit: &mut Audit,
 ) -> Result<Operation, Problem> {
-    let bad = |message: &str| Problem::new(Kind::BadRequest, message);
     let parameters = input::query(&head.uri, &["name", "percent", "settings"])?;
+    let bad = || Problem::new(Kind::BadRequest, "`percent`: expected a number, as in percent=5");
+    let percent = parameters.get("percent").and_then(Value::as_str);
+    let percent = percent.map(|percent| percent.parse().ok().filter(|percent: &f64| percent.is_finite()));
+    let percent = percent.map(|percent| percent.ok_or_else(bad)).transpose()?;
+    let Upload { component, name, settings } = read_upload(head, &parameters, body).await?;
+    let hashed = component.clone();
+    let digest = tokio::task::spawn_blocking(move || wasmgate_base::digest::sha256(&hashed)).await;
+    let digest = digest.map_err(|_ended| Problem::stopping())?;
+    let share = percent.map_or(String::new(), |percent| format!(", {percent} percent"));
+    let with = if settings.is_some() { ", with settings" } else { "" };
+    audit.note(format!("{digest}, {} bytes{share}{with}", component.len()));
+    Ok(Operation::Upload { slot, component, name, settings, percent })
+}
+
+/// Reads a component or a script, and what the query says of it.
+async fn read_upload(
+    head: &Parts,
+    parameters: &Map<String, Value>,
+    body: &mut Option<Incoming>,
+) -> Result<Upload, Problem> {
+    let bad = |message: &str| Problem::new(Kind::BadRequest, message);
     let text = |key: &str| parameters.get(key).and_then(Value::as_str);
-    let percent = text("percent")
-        .map(|percent| percent.parse().ok().filter(|percent: &f64| percent.is_finite()))
-        .map(|percent| percent.ok_or_else(|| bad("`percent`: expected a number, as in percent=5")))
-        .transpose()?;
     let settings = text("settings").map(|text| input::parse_object("`settings`", text.as_bytes())).transpose()?;
     let name = text("name").map(|name| script::name_from(Path::new(name)).filter(|fits| fits == name));
     let name = name
@@ -210,11 +241,5 @@ async fn upload(
     if component.is_empty() {
         return Err(bad("the body is empty, expected a component or a script"));
     }
-    let hashed = component.clone();
-    let digest = tokio::task::spawn_blocking(move || wasmgate_base::digest::sha256(&hashed)).await;
-    let digest = digest.map_err(|_ended| Problem::stopping())?;
-    let share = percent.map_or(String::new(), |percent| format!(", {percent} percent"));
-    let with = if settings.is_some() { ", with settings" } else { "" };
-    audit.note(format!("{digest}, {} bytes{share}{with}", component.len()));
-    Ok(Operation::Upload { slot, component, name, settings, percent })
+    Ok(Upload { component, name, settings })
 }

@@ -1,12 +1,16 @@
 //! `wasmgate explain`: what the policies were asked about a request, what they answered, what was tried, and what it cost; read
 //! from the decision log, also while a gateway writes to it.
 //!
-//! Exit codes: 0 found; 1 the log does not have it, or cannot be read; 2 wrong usage.
+//! With `--ask` another policy is asked about the same request.
+//!
+//! Exit codes: 0 found; 1 the log does not have it, or cannot be read; 2 wrong usage, or the other policy was refused or cannot be
+//! asked.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
@@ -14,9 +18,11 @@ use wasmgate::config::Config;
 use wasmgate_base::io_reason::io_reason;
 use wasmgate_base::money::NanoDollars;
 use wasmgate_decisions::{
-    Asked, Call, Candidate, Content, CostBasis, Decision, Feedback, VerdictKind, find, find_content, find_feedback,
+    Asked, Call, Candidate, Content, CostBasis, Decision, Feedback, ModelTable, Verdict, VerdictKind, find,
+    find_content, find_feedback,
 };
 
+use super::policy::again::{self, Again};
 use super::table::{Table, clean};
 
 /// See the module.
@@ -30,6 +36,12 @@ pub(crate) struct Explain {
     /// The folder of the decision log, in place of a configuration.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// Ask this policy about the request too: a component, a script whose name ends in .rhai, or the name of a built-in policy.
+    #[arg(long, value_name = "POLICY")]
+    ask: Option<PathBuf>,
+    /// File with the settings of that policy, JSON or TOML.
+    #[arg(long, value_name = "FILE", requires = "ask")]
+    settings: Option<PathBuf>,
     /// Print JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -38,6 +50,7 @@ pub(crate) struct Explain {
 /// What the log has of a request.
 struct Found {
     decision: Decision,
+    table: Arc<ModelTable>,
     feedback: Vec<Feedback>,
     content: Option<Content>,
 }
@@ -47,12 +60,16 @@ pub(crate) fn run(explain: &Explain) -> ExitCode {
     let (message, code) = match folder(explain) {
         Err(message) => (message, 2),
         Ok(folder) => match look_up(&folder, &explain.id) {
-            Ok(Some(found)) => {
-                let text = if explain.json { as_json(&found) } else { in_words(&found) };
-                // Ignored: a reader such as `head` may close the pipe early.
-                let _ = std::io::stdout().write_all(text.as_bytes());
-                return ExitCode::SUCCESS;
-            }
+            Ok(Some(found)) => match asked_again(explain, &found) {
+                Ok(again) => {
+                    let text =
+                        if explain.json { as_json(&found, again.as_ref()) } else { in_words(&found, again.as_ref()) };
+                    // Ignored: a reader such as `head` may close the pipe early.
+                    let _ = std::io::stdout().write_all(text.as_bytes());
+                    return ExitCode::SUCCESS;
+                }
+                Err((message, can_fix)) => (message, if can_fix { 2 } else { 1 }),
+            },
             Ok(None) => {
                 let message = format!(
                     "{}: there is no decision on this request; the log keeps chats that were routed and ended, until they are \
@@ -80,19 +97,30 @@ fn folder(explain: &Explain) -> Result<PathBuf, String> {
 }
 
 fn look_up(folder: &Path, id: &str) -> std::io::Result<Option<Found>> {
-    let Some((decision, _)) = find(folder, id)? else { return Ok(None) };
-    Ok(Some(Found { decision, feedback: find_feedback(folder, id)?, content: find_content(folder, id)? }))
+    let Some((decision, table)) = find(folder, id)? else { return Ok(None) };
+    Ok(Some(Found { decision, table, feedback: find_feedback(folder, id)?, content: find_content(folder, id)? }))
+}
+
+/// What the policy that the command names answers now.
+fn asked_again(explain: &Explain, found: &Found) -> Result<Option<Again>, (String, bool)> {
+    let Some(policy) = &explain.ask else { return Ok(None) };
+    let policy = (policy.as_path(), explain.settings.as_deref());
+    again::ask(policy, &found.decision, &found.table, found.content.as_ref()).map(Some)
 }
 
 /// Texts stay in their file: who explains a request need not read what somebody wrote.
-fn as_json(found: &Found) -> String {
+fn as_json(found: &Found, again: Option<&Again>) -> String {
     let content = found.content.as_ref().map(|content| content.keep);
-    let all = json!({"decision": found.decision, "feedback": found.feedback, "content": content});
+    let again = again.map(|Again { label, digest, answer }| {
+        let same = answer.choice == found.decision.chosen;
+        json!({"policy": label, "digest": digest, "verdict": answer.verdict, "failure": answer.failure, "same_choice": same})
+    });
+    let all = json!({"decision": found.decision, "feedback": found.feedback, "content": content, "asked_again": again});
     format!("{all:#}\n")
 }
 
-fn in_words(found: &Found) -> String {
-    let Found { decision, feedback, content } = found;
+fn in_words(found: &Found, again: Option<&Again>) -> String {
+    let Found { decision, table: _, feedback, content } = found;
     let mut text = String::new();
     let mut line = |name: &str, said: String| {
         if !said.is_empty() {
@@ -111,13 +139,18 @@ fn in_words(found: &Found) -> String {
     line("texts", content.as_ref().map_or("not kept".to_owned(), |content| format!("kept: {}", content.keep.as_str())));
     line("routing", decision.routing.as_ref().map_or("no policy is enabled".to_owned(), policy));
     line("cost", decision.cost.as_ref().map_or("no policy is enabled".to_owned(), policy));
-    line("verdict", verdict(decision));
+    line("verdict", verdict(&decision.verdict));
     let shown = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
     let share = decision.propensity * 100.0;
     let first =
         decision.exploration.as_ref().filter(|_| decision.explored).and_then(|exploration| exploration.models.first());
     let explored = first.map_or(String::new(), |first| format!(", explored in place of {first}"));
     line("chosen", format!("{}{explored}, with a probability of {share:.2} %", shown(&decision.chosen)));
+    if let Some(Again { label, answer, .. }) = again {
+        let failed = answer.failure.as_ref().map_or(String::new(), |class| format!("failed: {class}; "));
+        let same = if answer.choice == decision.chosen { "the same choice" } else { "another choice" };
+        line("asked now", format!("{label}: {failed}{}; {same}", verdict(&answer.verdict)));
+    }
     for attempt in &decision.outcome.attempts {
         let retried = if attempt.retried { ", retried" } else { "" };
         line("failed", format!("{}: {}{retried}", attempt.model, attempt.failure));
@@ -163,8 +196,7 @@ fn policy(asked: &Asked) -> String {
     )
 }
 
-fn verdict(decision: &Decision) -> String {
-    let verdict = &decision.verdict;
+fn verdict(verdict: &Verdict) -> String {
     let kind = match verdict.kind {
         VerdictKind::Route => "route to ",
         VerdictKind::Deny => "deny",

@@ -5,6 +5,7 @@
 
 pub(crate) mod check;
 mod client;
+mod compared;
 pub(crate) mod explain;
 mod given;
 pub(crate) mod groups;

@@ -8,6 +8,7 @@ use wasmgate::rollout::analysis::Progress;
 use wasmgate::rollout::api::{Agreement, DefaultModels, Event, PolicyStatus, Refusal, Status, VersionStatus};
 use wasmgate_policy_host::in_words;
 
+use super::compared;
 use super::table::{Table, ago, clean, lasting, sentences, wrap};
 
 /// The `history` of `/history` and of a slot's page.
@@ -133,6 +134,9 @@ fn policies(policies: &[PolicyStatus], now: u64) -> Table {
         }
         if let Some(progress) = &policy.progress {
             table.note(&progressed(progress));
+        }
+        if let Some(comparison) = &policy.comparison {
+            compared::in_words(comparison, now).iter().for_each(|sentence| table.note(sentence));
         }
         if let Some(Agreement { agree, disagree, failed, skipped }) = &policy.agreement {
             let of = agree + disagree + failed;

@@ -25,6 +25,7 @@ mod revive;
 mod slots;
 mod status;
 mod store;
+mod uploads;
 mod watch;
 
 pub use bootstrap::Checked;
@@ -126,6 +127,8 @@ enum Done {
     Probed(Slot, Arc<Version>, Result<(), PolicyFailure>),
     /// A version was given tiers made from the changed models.
     Refitted(Slot, Arc<Version>, Box<Result<Policy, PolicyFailure>>),
+    /// An upload was loaded for who asked for it.
+    TriedOut,
 }
 
 /// What identifies a version for operators.
@@ -216,6 +219,7 @@ impl Control {
                     Ok(Done::Compared(compared)) => self.compared(*compared),
                     Ok(Done::Probed(slot, version, outcome)) => self.probed(slot, version, outcome),
                     Ok(Done::Refitted(slot, version, outcome)) => self.refitted(&slot, &version, *outcome),
+                    Ok(Done::TriedOut) => {}
                     Err(error) => {
                         tracing::error!(%error, "a background task of the control task failed");
                         self.files.get_or_insert_with(|| Files::new(self.config.reload.settle));

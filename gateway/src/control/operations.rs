@@ -9,14 +9,13 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::auto_rollback::refusal;
-use super::desired::{self, Bytes, Loaded};
+use super::desired::Loaded;
 use super::{About, By, Control, models};
 use crate::metrics::Reload;
-use crate::rollout::api::{NotDone, Operation, PolicyStatus, Question};
+use crate::rollout::api::{NotDone, Operation, PolicyStatus, Question, Upload};
 use crate::rollout::slot::{MAX_SHADOWS, Role, Slot};
-use crate::rollout::slot_state::{Override, Revision, Spec, UPLOADED};
-use wasmgate_base::digest::sha256;
-use wasmgate_policy_host::{LoadError, MAX_SETTING_BYTES, builtin, script};
+use crate::rollout::slot_state::{Override, Revision, Spec};
+use wasmgate_policy_host::LoadError;
 
 /// The channel for a command's result.
 pub(super) type Reply = oneshot::Sender<Result<PolicyStatus, NotDone>>;
@@ -57,6 +56,7 @@ impl Control {
                 let _ = reply.send(self.status());
             }
             Question::Operation(operation, reply) => self.operate(operation, reply),
+            Question::Load(upload, reply) => self.try_out(upload, reply),
         }
     }
 
@@ -118,56 +118,14 @@ impl Control {
         if let Some(message) = self.too_many_shadows(&slot) {
             return refuse(reply, message);
         }
-        let like = configured.unwrap_or(&self.config.hook(slot.hook).active);
-        let like_settings = || {
-            let from = if configured.is_some() { slot.clone() } else { Slot::active(slot.hook) };
-            let serving = self.slots.serving(&from);
-            let mut settings = like.settings.clone();
-            // Settings from files are copied from the version that serves.
-            for name in like.setting_files.keys() {
-                if let Some(text) = serving.and_then(|revision| revision.spec.settings.get(name)) {
-                    settings.insert(name.clone(), text.clone());
-                }
-            }
-            settings
-        };
-        let uploaded = match Uploaded::of(component, name) {
-            Ok(uploaded) => uploaded,
+        let prepared = match self.prepare(&slot, Upload { component, name, settings }) {
+            Ok(prepared) => prepared,
             Err(message) => return refuse(reply, message),
         };
-        // A script and a component have no settings in common.
-        let alike = uploaded.script.is_some() == like.script().is_some();
-        if uploaded.script.is_some() && settings.as_ref().is_some_and(|given| given.contains_key(script::SETTING)) {
-            let message = format!("the upload is a script, but its settings also have `{}`", script::SETTING);
-            return refuse(reply, message);
-        }
-        let inherited = settings.is_none() && alike;
-        let mut settings = settings.unwrap_or_else(|| if alike { like_settings() } else { Map::new() });
-        if let Some(Script { text, .. }) = &uploaded.script {
-            settings.insert(script::SETTING.into(), text.clone().into());
-        }
-        let mut spec = Spec {
-            origin: UPLOADED.to_owned(),
-            digest: String::new(),
-            script: uploaded.script.map(|script| script.default_name),
-            fixtures: None,
-            settings,
-            limits: like.limits.clone(),
-        };
-        let component = uploaded.component;
         let (loader, checks) = (Arc::clone(&self.loader), self.checks.clone());
         let models = models::known(&self.catalog);
         self.spawn(async move {
-            let read = tokio::task::spawn_blocking(move || (sha256(&component), Arc::from(&component[..]))).await;
-            let outcome = match read {
-                Ok((digest, component)) => {
-                    spec.digest = digest;
-                    let bytes = Bytes { component, fixtures: None };
-                    let loaded = desired::load(&loader, &checks, Some(&models), &slot, spec.clone(), bytes).await;
-                    loaded.map_err(|error| if inherited { with_way_out(error) } else { error })
-                }
-                Err(error) => Err(desired::unreadable(UPLOADED, error.to_string())),
-            };
+            let (spec, outcome) = prepared.load(&loader, &checks, &models, &slot).await;
             JobDone { job: Job::Upload { percent, reply }, slot, spec, outcome }
         });
     }
@@ -415,55 +373,12 @@ impl Control {
     }
 }
 
-/// What an operator uploaded: a component, or a script with the component that runs it.
-struct Uploaded {
-    component: Body,
-    script: Option<Script>,
-}
-
-struct Script {
-    text: String,
-    /// Its name if it states none.
-    default_name: String,
-}
-
-impl Uploaded {
-    /// What does not begin like a component is a script.
-    fn of(body: Body, name: Option<String>) -> Result<Self, String> {
-        if script::is_wasm(&body) {
-            return match name {
-                None => Ok(Self { component: body, script: None }),
-                Some(_) => Err("`name` is for scripts, but this is a component; its manifest has its name".into()),
-            };
-        }
-        let wrong = |found: String| format!("the upload is neither a component nor a script: {found}");
-        let text = wasmgate_base::text::of_bytes(&body).map_err(|error| wrong(error.to_string()))?;
-        if body.len() > MAX_SETTING_BYTES {
-            let found = format!("{} bytes, expected at most {MAX_SETTING_BYTES} of a script", body.len());
-            return Err(wrong(found));
-        }
-        let default_name = name.unwrap_or_else(|| script::COMPONENT.to_owned());
-        let component = Body::from_static(builtin::component(script::COMPONENT).unwrap_or_default());
-        Ok(Self { component, script: Some(Script { text: text.to_owned(), default_name }) })
-    }
-}
-
 /// The purpose of a finished load.
 enum Purpose {
     Upload(Option<f64>),
     Promote(Slot),
     Rollback,
     Restore(By),
-}
-
-/// An upload without settings takes those of the slot, which another policy may not know.
-fn with_way_out(error: LoadError) -> LoadError {
-    if error.settings.is_empty() {
-        return error;
-    }
-    let way_out =
-        "the upload has no settings of its own, so it takes those of the slot; `settings` gives others, {} none";
-    LoadError { reason: format!("{}; {way_out}", error.reason), ..error }
 }
 
 fn disabled(slot: &Slot) -> NotDone {

@@ -7,6 +7,7 @@ use super::{By, Control, models};
 use crate::backend::Catalog;
 use crate::config::{Access, Config};
 use crate::metrics::LastReload;
+use crate::rollout::comparison::Comparison;
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::Override;
 use crate::state::{Canary, Decider, Deciders, Shadow, Snapshot, Version};
@@ -105,6 +106,7 @@ impl Control {
         let active = working(&active_slot);
         let canary = working(&canary_slot).map(|version| Canary {
             decider: decider(version, &canary_slot),
+            comparison: active.and_then(|active| self.comparison_of(hook, version, active)),
             percent: self.percent(&canary_slot),
             sticky_header: choice.canary.as_ref().and_then(|canary| canary.sticky_header.clone()),
         });
@@ -120,6 +122,24 @@ impl Control {
             decider: decider(version, slot),
         });
         Deciders { shadows: shadows.collect(), canary, active: active.map(|version| decider(version, &active_slot)) }
+    }
+
+    /// The comparison of a canary with the active version: the one that goes on if both serve already, at the same share.
+    fn comparison_of(&self, hook: Hook, canary: &Arc<Version>, active: &Arc<Version>) -> Option<Arc<Comparison>> {
+        if hook != Hook::Routing {
+            return None;
+        }
+        let (before, percent) = (self.serving.snapshot(), self.percent(&Slot::canary(hook)));
+        let Deciders { active: active_before, canary: canary_before, .. } = before.hook(hook);
+        let goes_on = canary_before.as_ref().filter(|before| {
+            Arc::ptr_eq(&before.decider.version, canary)
+                && active_before.as_ref().is_some_and(|before| Arc::ptr_eq(&before.version, active))
+                && before.percent.to_bits() == percent.to_bits()
+        });
+        match goes_on {
+            Some(before) => before.comparison.clone(),
+            None => Comparison::begin(percent).map(Arc::new),
+        }
     }
 
     /// Whether a slot is enabled: by the operator's override, else by the configuration.

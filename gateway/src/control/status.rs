@@ -7,6 +7,7 @@ use super::models;
 use super::slots::SlotEntry;
 use crate::rollout::analysis::Progress;
 use crate::rollout::api::{Agreement, ConfigStatus, DefaultModels, PolicyStatus, Status};
+use crate::rollout::comparison::Compared;
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::slot_state::{Revision, UPLOADED};
 use crate::state::Version;
@@ -70,6 +71,7 @@ impl Control {
             settings: loaded.map(|version| version.policy.settings()).unwrap_or_default(),
             limits: loaded.map(|version| version.policy.limits().to_json()).unwrap_or_default(),
             progress: loaded.filter(|_| slot.role == Role::Canary).map(|canary| self.progress(slot, canary)),
+            comparison: self.comparison(slot),
             agreement: self.agreement(slot),
             share_percent: (slot.role == Role::Canary).then(|| self.percent(slot)),
             can_deny: loaded.map(|version| version.policy.can_deny().as_str().to_owned()),
@@ -88,6 +90,13 @@ impl Control {
         let (rules, active) = (self.abort_rules(slot), self.slots.version(&Slot::active(slot.hook)));
         let counts = |version: &Version| version.stats.counts(rules.window());
         rules.progress(&counts(canary), &active.map(|active| counts(active)).unwrap_or_default())
+    }
+
+    /// How the requests of a canary and of the active version compare.
+    fn comparison(&self, slot: &Slot) -> Option<Compared> {
+        let snapshot = self.serving.snapshot();
+        let canary = snapshot.hook(slot.hook).canary.as_ref().filter(|_| slot.role == Role::Canary)?;
+        canary.comparison.as_ref().map(|comparison| comparison.compared())
     }
 
     /// How often a shadow agreed with the active policy.

@@ -5,6 +5,7 @@
 //! not for each request. This module must not know: the snapshot, the record of a request.
 
 mod buckets;
+mod canary;
 mod decisions;
 mod expected;
 mod groups;
@@ -32,6 +33,7 @@ use prometheus::{Encoder, IntCounter, IntGauge, TextEncoder};
 
 use crate::backend::{Catalog, LiveModel};
 use crate::log;
+pub use canary::ComparedMeasure;
 pub use groups::GroupMetrics;
 pub use keys::KeyRefusal;
 pub use limits::LimitStanding;
@@ -67,6 +69,7 @@ pub struct Metrics {
     shared: shared::Shared,
     upstreams: upstreams::Upstreams,
     policies: Policies,
+    canaries: canary::Canaries,
     shadows: shadows::Shadows,
     reloads: reloads::Reloads,
     prices: prices::Prices,
@@ -99,6 +102,7 @@ impl Metrics {
             shared: shared::Shared::new(&mut families),
             upstreams: upstreams::Upstreams::new(&mut families),
             policies: Policies::new(&mut families),
+            canaries: canary::Canaries::new(&mut families),
             shadows: shadows::Shadows::new(&mut families),
             reloads: reloads::Reloads::new(&mut families),
             prices: prices::Prices::new(&mut families),
@@ -177,18 +181,21 @@ impl Metrics {
     }
 
     /// The text of `/metrics`, after an update of the gauges that a scrape reads. `pools`: those of all versions in
-    /// slots. `live`: the number of snapshots held, and how long the oldest has been draining, in seconds.
+    /// slots. `compared`: the comparison of a canary. `live`: the number of snapshots held, and how long the oldest has been
+    /// draining, in seconds.
     #[must_use]
     pub fn text<'a>(
         &self,
         catalog: &Catalog,
         healthy: bool,
         pools: impl Iterator<Item = (&'a PolicyLabels, PoolState)>,
+        compared: impl Iterator<Item = ComparedMeasure<'a>>,
         live: (usize, f64),
     ) -> Vec<u8> {
         let _scrape = self.lock_scrape();
         self.upstreams.read(catalog, healthy);
         self.policies.read(pools, live);
+        self.canaries.read(compared);
         self.log_lines_dropped.inc_by(log::dropped().saturating_sub(self.log_lines_dropped.get()));
         let mut text = Vec::with_capacity(64 << 10);
         if let Err(error) = TextEncoder::new().encode(&self.families.gather(), &mut text) {

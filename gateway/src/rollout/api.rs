@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use super::analysis::Progress;
+use super::comparison::Compared;
 use super::slot::Slot;
 use wasmgate_base::time::UnixSeconds;
-use wasmgate_policy_host::{Reads, ReadsPrompt};
+use wasmgate_policy_host::{Policy, Reads, ReadsPrompt};
 
 /// The status of the gateway.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,6 +104,10 @@ pub struct PolicyStatus {
     /// The figures that a canary's abort rules compare.
     #[serde(default)]
     pub progress: Option<Progress>,
+    /// What a routing policy's canary is compared with the active one: their requests' failures, latency and cost. Null if not
+    /// both decide a share.
+    #[serde(default)]
+    pub comparison: Option<Compared>,
     /// How often a shadow agreed with the active policy.
     #[serde(default)]
     pub agreement: Option<Agreement>,
@@ -338,11 +343,23 @@ pub enum NotDone {
     Stopping,
 }
 
+/// A component or a script that an operator sends.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// The component or script.
+    pub component: Bytes,
+    /// The name of a script that states none.
+    pub name: Option<String>,
+    /// Its settings; the default is the slot's configuration, else the active policy's.
+    pub settings: Option<Map<String, Value>>,
+}
+
 /// A query or command to the control task, with the channel for the answer.
 #[derive(Debug)]
 pub(crate) enum Question {
     Status(oneshot::Sender<Status>),
     Operation(Operation, oneshot::Sender<Result<PolicyStatus, NotDone>>),
+    Load(Upload, oneshot::Sender<Result<Policy, NotDone>>),
 }
 
 /// A handle with which operators reach the control task.
@@ -365,5 +382,15 @@ impl Operator {
         let (answer, done) = oneshot::channel();
         self.0.send(Question::Operation(operation, answer)).await.map_err(|_| NotDone::Stopping)?;
         done.await.unwrap_or(Err(NotDone::Stopping))
+    }
+    /// Loads a routing policy as an upload to the active slot would, without a slot: to ask it something. It is gone when it is
+    /// dropped.
+    ///
+    /// # Errors
+    /// If it was refused.
+    pub async fn load(&self, upload: Upload) -> Result<Policy, NotDone> {
+        let (answer, loaded) = oneshot::channel();
+        self.0.send(Question::Load(upload, answer)).await.map_err(|_| NotDone::Stopping)?;
+        loaded.await.unwrap_or(Err(NotDone::Stopping))
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod analysis;
 pub mod api;
+pub mod comparison;
 pub mod evidence;
 pub mod slot;
 pub mod slot_state;

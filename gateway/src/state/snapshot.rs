@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::backend::Catalog;
 use crate::config::{Access, Auth, OnFailure, Server};
 use crate::metrics::{GroupMetrics, ModelMetrics, PolicyLabels, PolicyMetrics, ShadowMetrics};
+use crate::rollout::comparison::{Comparison, Outcome};
 use crate::rollout::evidence::{self, Evidence, ORDINARY_BYTES, Size};
 use crate::rollout::slot::Slot;
 use crate::rollout::stats::Stats;
@@ -69,6 +70,8 @@ pub struct Deciders {
 pub struct Canary {
     /// The policy.
     pub decider: Arc<Decider>,
+    /// Compares its requests with the active policy's; `None`: not both decide a share of a routing slot.
+    pub comparison: Option<Arc<Comparison>>,
     /// Its share, in percent.
     pub percent: f64,
     /// The header whose value keeps a client with one version.
@@ -255,6 +258,15 @@ impl Deciders {
             }
         }
         self.active.as_ref()
+    }
+
+    /// Counts what became of a request that the lot gave to this policy, for the comparison of canary and active policy.
+    pub fn compare(&self, by: &Arc<Decider>, outcome: Outcome) {
+        if let Some(canary) = &self.canary
+            && let Some(comparison) = &canary.comparison
+        {
+            comparison.note(Arc::ptr_eq(by, &canary.decider), outcome);
+        }
     }
 
     /// All policies: active and canary, then shadows.

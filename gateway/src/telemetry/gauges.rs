@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::backend::{Catalog, Location};
-use crate::metrics::{InSlot, LastReload, LimitStanding, Metrics, Totals};
+use crate::metrics::{ComparedMeasure, InSlot, LastReload, LimitStanding, Metrics, Totals};
 use crate::state::{Deciders, Serving, Snapshot};
 use wasmgate_base::time::UnixSeconds;
 
@@ -63,7 +63,21 @@ pub fn text(metrics: &Metrics, serving: &Serving, snapshot: &Snapshot, healthy: 
     set_limits(metrics, snapshot, serving.now());
     let pools = snapshot.deciders();
     let pools = pools.map(|decider| (&decider.metrics.labels, decider.version.policy.pool_state()));
-    metrics.text(&snapshot.catalog, healthy, pools, serving.live())
+    metrics.text(&snapshot.catalog, healthy, pools, compared(snapshot), serving.live())
+}
+
+/// What the comparison of the routing policy's canary says.
+fn compared(snapshot: &Snapshot) -> impl Iterator<Item = ComparedMeasure<'_>> {
+    let canary = snapshot.routing.canary.iter();
+    let compared = canary.filter_map(|canary| Some((canary, canary.comparison.as_ref()?.compared())));
+    compared.flat_map(|(canary, compared)| {
+        compared.measures.into_iter().map(|of| ComparedMeasure {
+            labels: &canary.decider.metrics.labels,
+            measure: of.measure.as_str(),
+            difference: of.difference.zip(of.low.zip(of.high)).map(|(difference, (low, high))| [difference, low, high]),
+            requests: [of.canary.requests, of.active.requests],
+        })
+    })
 }
 
 /// Totals since start, and the share of local models among requests that reached a model (`None` before the first).

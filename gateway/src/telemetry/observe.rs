@@ -1,9 +1,12 @@
 //! Counts one closed record in the metrics.
 
+use std::time::Instant;
+
 use super::Record;
 use crate::error::Reason;
 use crate::metrics::Metrics;
 use crate::metrics::labels::Ending;
+use crate::rollout::comparison::Outcome;
 use crate::state::Snapshot;
 use wasmgate_base::money::NanoDollars;
 
@@ -50,11 +53,12 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     if record.explored() {
         metrics.explored(group);
     }
-    let mut spent = NanoDollars(0);
+    let (mut spent, mut unpriced) = (NanoDollars(0), false);
     for bill in record.bills(ending) {
         let series = &snapshot.models[bill.model];
         let cost = series.bill(&bill.usage, bill.reported, snapshot.price(Some(bill.model)));
         spent.0 = spent.0.saturating_add(cost.map_or(0, |cost| cost.0));
+        unpriced |= cost.is_none();
         if let Some(why) = bill.unaccounted {
             series.unaccounted(why);
         }
@@ -75,6 +79,7 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
     if let Some(by) = record.follows().filter(|_| spent.0 > 0) {
         by.metrics.observe_cost(spent);
     }
+    compare(record, snapshot, ending, (!unpriced).then_some(spent));
     if let Ending::Rejected(rejection) = ending {
         metrics.reject(rejection);
         return;
@@ -103,6 +108,26 @@ pub fn observe(metrics: &Metrics, record: &Record, snapshot: &Snapshot, ending: 
             metrics.fell_back(&models[first.model].model.name, &models[model].model.name, first.reason);
         }
     }
+}
+
+/// Counts a request for the comparison of a canary with the active policy. One that named its model says nothing about a policy
+/// that had nothing to choose. `cost`: of all its calls; `None`: a model without a price was called.
+fn compare(record: &Record, snapshot: &Snapshot, ending: Ending, cost: Option<NanoDollars>) {
+    let Some(by) = record.routed_by.as_ref().filter(|_| record.choices > 1) else { return };
+    let whole = || {
+        let ended = record.answered.unwrap_or_else(Instant::now);
+        ended.duration_since(record.started).saturating_sub(record.client_held).as_secs_f64()
+    };
+    let outcome = Outcome {
+        failed: match ending {
+            Ending::Finished => Some(false),
+            Ending::Failed(_) | Ending::Rejected(_) => Some(true),
+            Ending::Abandoned(_) | Ending::Shutdown => None,
+        },
+        seconds: (ending == Ending::Finished).then(whole),
+        cost: cost.map(NanoDollars::usd),
+    };
+    snapshot.routing.compare(by, outcome);
 }
 
 /// Counts in the series of the model that answered, or that failed to.

@@ -23,6 +23,7 @@ use crate::rollout::api::{
     Agreement, Checking, ConfigStatus, Event, NotDone, Operation, Operator, PolicyStatus, PricesStatus, Question,
     ReadsStatus, Refusal, Status, VersionStatus,
 };
+use crate::rollout::comparison::Comparison;
 use crate::rollout::slot::{Role, Slot};
 use crate::rollout::stats::Counts;
 
@@ -206,6 +207,9 @@ async fn answer_questions(mut questions: mpsc::Receiver<Question>, asked: Arc<Mu
             Question::Status(answer) => {
                 let _ = answer.send(status());
             }
+            Question::Load(_, answer) => {
+                let _ = answer.send(Err(NotDone::Refused("not parsed: it is no policy".into())));
+            }
             Question::Operation(operation, answer) => {
                 let slot = operation.slot().clone();
                 asked.lock().unwrap().push(words(&operation));
@@ -271,6 +275,7 @@ fn policy(slot: Slot) -> PolicyStatus {
         settings: serde_json::Map::new(),
         limits: serde_json::Map::new(),
         progress: None,
+        comparison: None,
         agreement: None,
         share_percent: None,
         can_deny: None,
@@ -333,6 +338,7 @@ fn status() -> Status {
                 settings: serde_json::Map::from_iter([("low-below".to_owned(), 0.3.into())]),
                 limits: serde_json::Map::from_iter([("call_time_ms".to_owned(), 10.into())]),
                 progress: Some(AbortRules::default().progress(&Counts::default(), &Counts::default())),
+                comparison: Comparison::begin(50.0).map(|comparison| comparison.compared()),
                 share_percent: Some(5.0),
                 can_deny: Some("unknown".into()),
                 reads: Some(ReadsStatus { prompt: "newest".into(), labels: vec!["x-team".into()], tenant: true }),

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 1 fixtures were not met, a condition of a replay holds, a target is not reached, or the machine did not
 //! allow it; 2 wrong usage, or the policy was refused or failed.
 
+pub(super) mod again;
 mod bench;
 mod calibrate;
 mod calibrated;

@@ -68,6 +68,12 @@ pub(super) struct Loaded {
 }
 
 impl Subject {
+    /// A policy that routes, with these settings and the usual limits.
+    pub(super) fn of(policy: &Path, settings: Option<&Path>) -> Self {
+        let (policy, settings) = (policy.to_owned(), settings.map(Path::to_owned));
+        Self { policy, hook: Some(HookName::Routing), settings, limits: Vec::new() }
+    }
+
     /// Another policy with the same hook, settings and limits.
     pub(super) fn sibling(&self, policy: &Path) -> Self {
         let (settings, limits) = (self.settings.clone(), self.limits.clone());
