@@ -25,13 +25,13 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// How often any of the intervals of a canary may miss its effect at any time: 5 %.
 pub const ALPHA: f64 = 0.05;
 /// Figures that are compared; they share `ALPHA` equally (Bonferroni).
-pub const FIGURES: f64 = 3.0;
+pub(super) const FIGURES: f64 = 3.0;
 /// Requests that only say how large and how different figures are. Both versions' requests are among them, and are not told apart.
 pub const WARM_UP: u64 = 50;
 /// Minimum of requests of each version before there is an interval.
 pub const MIN_REQUESTS: u64 = 30;
 /// The first requests go on until so many figures among them are not 0.
-pub const WARM_UP_NOT_ZERO: u64 = 10;
+pub(super) const WARM_UP_NOT_ZERO: u64 = 10;
 /// The interval is the narrowest when so many requests of the version that decides fewer had a figure at its bound. With fewer, it
 /// is wider than what they need alone: a sum of few large figures is far from normal.
 const TUNED_FOR: f64 = 250.0;
@@ -40,7 +40,7 @@ const PRIOR: f64 = 1.0;
 
 /// What figures are like, and how those far from the others are bounded, so that single ones decide nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// 0 or 1.
     Ones,
     /// At least 0; one above so many times the mean of those above 0 in the warm-up counts as that.
@@ -51,7 +51,7 @@ pub enum Kind {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Effect {
+pub(super) struct Effect {
     /// The probability with which the canary decides a request, above 0 and below 1.
     share: f64,
     kind: Kind,
@@ -95,41 +95,41 @@ struct Sum(AtomicU64);
 
 /// What requests have said so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Found {
+pub(super) struct Found {
     /// The active version's requests.
-    pub active: Side,
+    pub(super) active: Side,
     /// The canary's.
-    pub canary: Side,
+    pub(super) canary: Side,
     /// `None`: there are too few requests.
-    pub interval: Option<Interval>,
+    pub(super) interval: Option<Interval>,
 }
 
 /// The requests of one version, without those of the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Side {
+pub(super) struct Side {
     /// How many.
-    pub requests: u64,
+    pub(super) requests: u64,
     /// The mean of their figures; `None`: there are none.
-    pub mean: Option<f64>,
+    pub(super) mean: Option<f64>,
     /// Those whose figure was so large that it counts as less.
-    pub bounded: u64,
+    pub(super) bounded: u64,
 }
 
 /// The mean effect of the canary on the requests so far, and an interval around it: the canary's figure less the active one's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
+pub(super) struct Interval {
     /// The estimate.
-    pub difference: f64,
+    pub(super) difference: f64,
     /// The lower end of the interval.
-    pub low: f64,
+    pub(super) low: f64,
     /// The upper end.
-    pub high: f64,
+    pub(super) high: f64,
 }
 
 impl Effect {
     /// No requests yet. `share`: the probability with which the canary decides a request, above 0 and below 1.
     #[must_use]
-    pub fn new(kind: Kind, share: f64) -> Self {
+    pub(super) fn new(kind: Kind, share: f64) -> Self {
         let scale = match kind {
             Kind::Ones => OnceLock::from(Scale::new(0.0, [0.0, 1.0], share)),
             Kind::Amounts(_) | Kind::Logarithms(_) => OnceLock::new(),
@@ -147,7 +147,7 @@ impl Effect {
     }
 
     /// Counts a request. A figure that is not a number is left out.
-    pub fn note(&self, by_canary: bool, figure: f64) {
+    pub(super) fn note(&self, by_canary: bool, figure: f64) {
         if !figure.is_finite() {
             return;
         }
@@ -186,7 +186,7 @@ impl Effect {
 
     /// What requests have said so far.
     #[must_use]
-    pub fn found(&self) -> Found {
+    pub(super) fn found(&self) -> Found {
         let (active, canary) = (self.active.side(), self.canary.side());
         let enough = active.requests.min(canary.requests) >= MIN_REQUESTS;
         let interval = self.scale.get().filter(|_| enough).map(|scale| {
