@@ -122,5 +122,5 @@ fn a_canary_that_fails_has_what_became_of_its_requests_and_models_without_a_pric
     let gateway = canary("second").models(&unpriced).model("dear", Dialect::OpenAi, &dear).start();
     chats(&gateway, 0..10);
     assert_eq!(measure(&gateway, "cost")["standing"], "unpriced");
-    gateway.policies(&["show", "routing.canary"]).expect(0, &["called models without a price"]);
+    gateway.policies(&["show", "routing.canary"]).expect(0, &["cost of a request: not compared, because"]);
 }

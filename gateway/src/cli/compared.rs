@@ -41,9 +41,13 @@ fn sentence(measured: &Measured) -> String {
             format!("no difference found so far (between {} better and {} worse)", size(*low), size(*high))
         }
         _ => {
+            let after = match measure {
+                Measure::Failures => String::new(),
+                Measure::Latency => format!(" after the first {WARM_UP}"),
+                Measure::Cost => format!(" after the first {WARM_UP}, ten of which must have a cost"),
+            };
             return format!(
-                "{name}: not enough requests yet: {} of the canary, {} of the active version; expected {MIN_REQUESTS} of each after \
-                 the first {WARM_UP}",
+                "{name}: not enough requests yet: {} of the canary, {} of the active version; expected {MIN_REQUESTS} of each{after}",
                 canary.requests, active.requests
             );
         }

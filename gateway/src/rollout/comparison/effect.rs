@@ -30,7 +30,7 @@ pub(super) const FIGURES: f64 = 3.0;
 pub const WARM_UP: u64 = 50;
 /// Minimum of requests of each version before there is an interval.
 pub const MIN_REQUESTS: u64 = 30;
-/// The first requests go on until so many figures among them are not 0.
+/// The warm-up for amounts goes on until so many of them are above 0.
 pub(super) const WARM_UP_NOT_ZERO: u64 = 10;
 /// The interval is the narrowest when so many requests of the version that decides fewer had a figure at its bound. With fewer, it
 /// is wider than what they need alone: a sum of few large figures is far from normal.
@@ -172,7 +172,11 @@ impl Effect {
         seen.requests += 1;
         seen.not_zero += u64::from(figure != 0.0);
         seen.sum += figure;
-        if seen.requests >= WARM_UP && seen.not_zero >= WARM_UP_NOT_ZERO {
+        let is_enough = match self.kind {
+            Kind::Amounts(_) => seen.not_zero >= WARM_UP_NOT_ZERO,
+            Kind::Ones | Kind::Logarithms(_) => true,
+        };
+        if seen.requests >= WARM_UP && is_enough {
             let mean = seen.sum / count(seen.requests);
             let bounds = match self.kind {
                 Kind::Ones => [0.0, 1.0],

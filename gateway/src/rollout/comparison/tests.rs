@@ -133,10 +133,10 @@ fn few_requests_say_nothing_and_a_model_without_a_price_ends_the_comparison_of_c
     let each = |count: u64| (0..count).for_each(|number| comparison.note(number % 2 == 0, outcome));
     each(2 * MIN_REQUESTS - 1);
     assert_eq!(standings(&comparison), [Standing::NotEnough; 3]);
-    each(WARM_UP + 1);
+    each(WARM_UP + 2);
     assert_eq!(standings(&comparison), [Standing::NoDifference; 3]);
     let compared = comparison.compared();
-    assert_eq!(compared.measures[0].canary.requests, 55);
+    assert_eq!(compared.measures[0].canary.requests, 56);
     assert!(compared.measures[2].canary.mean.is_some_and(|mean| (mean - 0.01).abs() < 1e-9));
     comparison.note(true, Outcome { cost: None, ..outcome });
     assert_eq!(standings(&comparison), [Standing::NoDifference, Standing::NoDifference, Standing::Unpriced]);
