@@ -8,6 +8,7 @@ use wasmgate_tests::gateway::{Gateway, Setup};
 use wasmgate_tests::guests;
 use wasmgate_tests::http::request;
 use wasmgate_tests::tls::Authority;
+use wasmgate_tests::wait::until;
 use wasmgate_tests::wire::{Dialect, Usage, ask};
 
 /// The labels of a version in a slot; `place` in the catalogue stands for them.
@@ -399,7 +400,8 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
         .model("first", Dialect::OpenAi, &bad)
         .models("[models.first.timeouts]\nhedge_seconds = 1\n")
         .model("second", Dialect::OpenAi, &good)
-        .routing("shadows.cheapest.builtin = \"cheapest-healthy\"")
+        .server("affinity = false")
+        .routing("shadows.cheapest.builtin = \"cheapest-healthy\"\ncanary = { builtin = \"latency-aware\", percent = 50 }")
         .top("[groups.team]\nlimits = { usd_per_month = 5, requests_per_day = 9 }\n[shared]\nurl = \"redis://127.0.0.1:1\"")
         .models(SECURE)
         .file("ca.pem", Authority::new("test").pem().as_bytes())
@@ -407,7 +409,12 @@ fn every_metric_is_in_the_table_with_its_type_and_every_row_is_a_metric() {
     // A model must be hedged, a fallback and a shadow's choice must happen for their series to be there.
     let _ = gateway.chat("hello").expect(200);
     gateway.wait_metric("api_gateway_fallbacks_total", &[], 1.0);
-    gateway.wait_metric("api_gateway_policy_shadow_choices_total", &[], 1.0);
+    // Some for the canary and some for the active policy, so that they can be compared.
+    until("a comparison of canary and active policy", || {
+        let _ = gateway.chat("hello").expect(200);
+        gateway.metrics().find("api_gateway_canary_comparison_difference", &[]).map(|_| ())
+    });
+    until("a shadow's choice", || gateway.metrics().find("api_gateway_policy_shadow_choices_total", &[]).map(|_| ()));
 
     let page = gateway.get("/metrics").expect(200).text();
     let typed =
