@@ -39,8 +39,9 @@ pub(crate) fn ask(
         let loaded = Subject::of(policy, settings).read().map_err(told)?;
         let tables = BTreeMap::from([(table.id().to_owned(), Arc::clone(table))]);
         let asked = Asked::load(&loaded, &tables).await.map_err(told)?;
-        let answer = super::quietly(asked.answer(decision, table, content)).await;
-        let answer = answer.map_err(|reason| (not_asked(reason, policy), true))?;
+        let not_asked = |reason| (not_asked(reason, policy), true);
+        let input = decision.input(table, content).map_err(|_| not_asked(super::replayed::UNREADABLE))?;
+        let answer = super::quietly(asked.answer(decision, table, content, &input)).await.map_err(not_asked)?;
         let Version { label, digest, .. } = asked.version();
         Ok(Again { label, digest, answer })
     })
