@@ -115,16 +115,16 @@ fn what_a_group_used_that_moved_or_is_gone_counts_in_the_groups_that_were_above_
     let mut gateway = setup("requests_total = 100").model("only", Dialect::OpenAi, &backend).start();
     let _ = (chat(&gateway).expect(200), chat(&gateway).expect(200));
     wait_written(&gateway, 2.0);
-    let other = "[groups.other]\nlimits = { requests_total = 50 }\n";
+    let another = "[groups.later]\nlimits = { requests_total = 50 }\n";
     for (from, to) in [
-        ("[groups.team]\nparent = \"acme\"", &*format!("{other}[groups.team]\nparent = \"other\"")),
-        ("[groups.team]\nparent = \"other\"\n[keys.anna]\ngroup = \"team\"", "[keys.anna]\ngroup = \"other\""),
+        ("[groups.team]\nparent = \"acme\"", &*format!("{another}[groups.team]\nparent = \"later\"")),
+        ("[groups.team]\nparent = \"later\"\n[keys.anna]\ngroup = \"team\"", "[keys.anna]\ngroup = \"later\""),
     ] {
         gateway.edit_config(from, to);
         gateway = gateway.restart("KILL");
         assert_eq!(left(&gateway, "requests"), 98.0, "{to}");
-        let others = [("group", "other"), ("limit", "requests")];
-        assert_eq!(gateway.metrics().value("api_gateway_limit_left", &others), 50.0, "{to}");
+        let later = [("group", "later"), ("limit", "requests")];
+        assert_eq!(gateway.metrics().value("api_gateway_limit_left", &later), 50.0, "{to}");
     }
 }
 

@@ -86,8 +86,9 @@ impl Kind {
 }
 
 impl Problem {
+    /// `message` may repeat what it does not know, such as a key in the wrong place, which nobody is shown.
     pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: without_keys(&message.into()).into_owned() }
     }
 
     pub(super) fn stopping() -> Self {
@@ -125,8 +126,7 @@ impl From<accounts::NotDone> for Problem {
             N::NotSaved(message) => (Kind::NotSaved, message),
             N::Stopping => return Self::stopping(),
         };
-        // A message repeats what it does not know, which may be a key in the wrong place.
-        Self::new(kind, without_keys(&message))
+        Self::new(kind, message)
     }
 }
 
