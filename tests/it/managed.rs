@@ -246,6 +246,7 @@ fn keys_are_in_no_log_no_metric_and_no_file() {
     let folder = std::fs::read_dir(gateway.path("kept")).unwrap().next().unwrap().unwrap().path();
     let kept = std::fs::read_to_string(folder.join("accounts/changes.log")).unwrap();
     assert!(kept.contains(&wasmgate_accounts::KeyHash::of(text.as_bytes()).to_string()));
+    let _ = gateway.wait_for_log("the last action", |line| line["action"] == "delete_key");
     let lines: Vec<Value> = gateway.log().into_iter().filter(|line| line["target"] == "audit").collect();
     let told: Vec<_> = lines.iter().map(|line| [&line["action"], &line["key"], &line["outcome"]]).collect();
     let action = |name: &str| [json!(name), json!(id), json!("done")];
