@@ -29,7 +29,8 @@ fn a_key_and_its_group_from_the_first_to_the_last_command() {
     let gateway = Gateway::setup().top("state_dir = \"kept\"\n[groups.acme]").server("auth = \"required\"").start();
     done(&gateway, &["keys", "list"], &["no keys"]);
     let limits = ["--limit", "requests_per_day=5", "--limit", "usd_per_month=0.5"];
-    let group = [&["groups", "new", "team", "--parent", "acme", "--label", "plan=gold", "--model", "phi2"], &limits[..]];
+    let group =
+        [&["groups", "new", "team", "--parent", "acme", "--label", "plan=gold", "--model", "phi2"], &limits[..]];
     done(&gateway, &group.concat(), &["team", "acme", "plan=gold", "models phi2", "requests_per_day=5"]);
     let new = ["keys", "new", "--group", "team", "--name", "Anna's laptop", "--expires-after-days", "30"];
     let made = done(&gateway, &new, &["Anna's laptop", "team", "valid"]);
@@ -40,10 +41,15 @@ fn a_key_and_its_group_from_the_first_to_the_last_command() {
     let listed = json(&gateway, &["keys", "--json", "list", "--group", "team"]);
     let id = listed["keys"][0]["id"].as_str().unwrap();
     assert_eq!(listed["keys"].as_array().unwrap().len(), 1);
-    done(&gateway, &["keys", "update", id, "--name", "Anna", "--label", "region=eu", "--never-expires"], &["region=eu"]);
+    done(
+        &gateway,
+        &["keys", "update", id, "--name", "Anna", "--label", "region=eu", "--never-expires"],
+        &["region=eu"],
+    );
     let shown = json(&gateway, &["keys", "--json", "show", id]);
     assert_eq!((&shown["name"], &shown["expires"]), (&"Anna".into(), &Value::Null));
-    let rotated = done(&gateway, &["keys", "rotate", id, "--grace-hours", "1"], &["before the rotation is valid until"]);
+    let rotated =
+        done(&gateway, &["keys", "rotate", id, "--grace-hours", "1"], &["before the rotation is valid until"]);
     let newer = rotated.stdout.trim();
     for key in [key, newer] {
         let _ = chat(&gateway, key, "phi2").expect(200);
@@ -52,9 +58,16 @@ fn a_key_and_its_group_from_the_first_to_the_last_command() {
     refused(&gateway, newer, "blocked");
     done(&gateway, &["keys", "unblock", id], &["valid"]);
     let _ = chat(&gateway, newer, "phi2").expect(200);
-    done(&gateway, &["groups", "update", "team", "--unset", "models", "--limit", "requests_per_day="], &["usd_per_month=0.5"]);
+    done(
+        &gateway,
+        &["groups", "update", "team", "--unset", "models", "--limit", "requests_per_day="],
+        &["usd_per_month=0.5"],
+    );
     let shown = json(&gateway, &["groups", "--json", "show", "team"]);
-    assert_eq!((shown.get("models"), &shown["keys"], &shown["limits"]["requests_per_day"]), (None, &1.into(), &Value::Null));
+    assert_eq!(
+        (shown.get("models"), &shown["keys"], &shown["limits"]["requests_per_day"]),
+        (None, &1.into(), &Value::Null)
+    );
     done(&gateway, &["groups", "list"], &["acme", "configuration", "team"]);
     act(&gateway, &["groups", "delete", "team"]).expect(2, &["1 keys belong to the group \"team\""]);
     done(&gateway, &["keys", "delete", id], &[&format!("deleted {id}")]);

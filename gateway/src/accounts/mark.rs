@@ -163,9 +163,8 @@ impl Marks {
 
     /// Forgets deleted ones that all know and that were deleted long ago, or that are too many.
     pub(super) fn prune(&mut self, now: UnixSeconds) {
-        self.known.retain(|_, mark| {
-            !mark.is_told() || mark.gone.is_none_or(|gone| now.saturating_sub(gone) <= REMEMBERED)
-        });
+        self.known
+            .retain(|_, mark| !mark.is_told() || mark.gone.is_none_or(|gone| now.saturating_sub(gone) <= REMEMBERED));
         let told = self.known.iter().filter(|(_, mark)| mark.is_told());
         let mut told: Vec<(UnixSeconds, Name)> =
             told.filter_map(|(name, mark)| Some((mark.gone?, name.clone()))).collect();

@@ -8,12 +8,14 @@
 
 pub mod api;
 mod change;
+mod exchange;
 mod fields;
 mod groups;
 mod joined;
 mod keys;
 mod log;
 mod mark;
+mod meet;
 mod show;
 mod spread;
 
@@ -26,11 +28,12 @@ use tokio::sync::watch;
 use crate::config::{Access, Config, ManagedGroup};
 use api::NotDone;
 use change::Change;
+pub use exchange::run as spread;
 use joined::{Groups, Joined};
 use log::{Log, LogError};
 use mark::{Kept, Mark, Marked, Marks};
 pub use show::{MAX_PAGE, Query};
-pub use spread::{Spread, run as spread};
+pub use spread::Spread;
 use wasmgate_accounts::{Registry, SameText};
 use wasmgate_base::time::now;
 

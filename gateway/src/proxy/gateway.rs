@@ -1,7 +1,7 @@
 //! The state that all client requests share.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::memory::Memory;

@@ -41,7 +41,8 @@ pub(super) const BUDGETS: &[Drill] = &[
     Drill {
         fault: "a file of prices would lose a price in use",
         setup: |ollama| {
-            let listed = "[backends.listed]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.listed]\nbackend = \"listed\"\n";
+            let listed =
+                "[backends.listed]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.listed]\nbackend = \"listed\"\n";
             models(ollama)
                 .top("state_dir = \"kept\"\n[prices]\nfile = \"prices.toml\"")
                 .models(listed)
@@ -62,7 +63,8 @@ pub(super) const BUDGETS: &[Drill] = &[
     Drill {
         fault: "the catalogue of prices is of last year",
         setup: |ollama| {
-            let listed = "[backends.listed]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.listed]\nbackend = \"listed\"\n";
+            let listed =
+                "[backends.listed]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.listed]\nbackend = \"listed\"\n";
             models(ollama)
                 .top("state_dir = \"kept\"\n[prices]\nfile = \"prices.toml\"")
                 .models(listed)

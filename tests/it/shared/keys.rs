@@ -156,9 +156,8 @@ fn changes_made_apart_are_told_later_and_what_refuses_more_counts() {
         refused(gateway, &text, "blocked");
         refused(gateway, &other_text, "not valid");
     }
-    let conflicts = |gateway: &Gateway| {
-        gateway.metrics().value("api_gateway_shared_conflicts_total", &[("store", "redis")])
-    };
+    let conflicts =
+        |gateway: &Gateway| gateway.metrics().value("api_gateway_shared_conflicts_total", &[("store", "redis")]);
     assert!(conflicts(&one) + conflicts(&two) >= 2.0);
 }
 

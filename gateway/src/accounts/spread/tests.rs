@@ -206,7 +206,8 @@ fn what_nobody_can_read_does_not_count_and_no_text_is_of_two_keys() {
     let Change::Key(mut key) = one.everything().remove(0) else { panic!("a key") };
     key.id = wasmgate_accounts::KeyId::new(1, 1);
     let same_text = Change::Key(key).to_json();
-    let entries = [("k:key-0000000100000001", &*same_text), ("k:other", &same_text), ("x", "{}"), ("g:a", "{\"a\": 1}")];
+    let entries =
+        [("k:key-0000000100000001", &*same_text), ("k:other", &same_text), ("x", "{}"), ("g:a", "{\"a\": 1}")];
     let entry = |(name, text): (&str, &str)| Entry { name: name.to_owned(), revision: 1, text: text.to_owned() };
     one.accounts.take(&entries.map(entry)).expect("taken");
     assert_eq!(one.everything().len(), 1);

@@ -6,8 +6,8 @@
 
 use wasmgate_accounts::{Key, Previous};
 
-use super::super::change::Change;
-use super::super::mark::Mark;
+use super::change::Change;
+use super::mark::Mark;
 
 /// What follows for this gateway.
 #[derive(Debug, PartialEq)]

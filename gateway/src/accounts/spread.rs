@@ -1,16 +1,13 @@
 //! Exchanges keys and groups with the other gateways of `[shared]`, so that what is changed at one is known at all within a second.
 //!
 //! Each gateway has all of them, on its disk, and serves without the server. A change is made here first; then the gateway tells it
-//! (`task`), and asks at short intervals what others have told. Each key and group has a revision (`mark`); the server takes a
+//! (`exchange`), and asks at short intervals what others have told. Each key and group has a revision (`mark`); the server takes a
 //! change only from a gateway that knew what is there. `meet` says what follows otherwise. What could not be told stays in the
 //! outbox, over restarts too, because the log has its mark.
 //!
 //! A gateway compares everything when it connects to a server that it does not know: what it has and the server has not, it
 //! tells. So a server that has lost its memory gets all of it back, and gateways that had keys of their own unite them. Only a
 //! gateway that was away for longer than deleted keys are remembered drops what the others do not have.
-
-mod meet;
-mod task;
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -27,9 +24,8 @@ use wasmgate_shared::{ENTRIES_TOGETHER, Entry, Told};
 use super::api::NotDone;
 use super::change::Change;
 use super::mark::{Kept, Mark, Marked, Marks, Name, REMEMBERED, deletion};
+use super::meet::{Met, meet};
 use super::{ManagedAccounts, Writer, not_saved};
-use meet::{Met, meet};
-pub use task::run;
 
 /// The longest time that the answer to an operator waits for other gateways.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -41,18 +37,18 @@ const NOTE: u64 = 600;
 /// How the exchange is going. Without other gateways it stays as it begins.
 #[derive(Debug)]
 pub struct Spread {
-    wake: Notify,
-    rounds: watch::Sender<Rounds>,
+    pub(super) wake: Notify,
+    pub(super) rounds: watch::Sender<Rounds>,
     untold: AtomicU64,
     conflicts: AtomicU64,
 }
 
 /// How often the gateway told and asked.
 #[derive(Debug, Clone, Copy, Default)]
-struct Rounds {
-    reached: bool,
-    begun: u64,
-    done: u64,
+pub(super) struct Rounds {
+    pub(super) reached: bool,
+    pub(super) begun: u64,
+    pub(super) done: u64,
 }
 
 impl Default for Spread {
@@ -143,13 +139,16 @@ impl ManagedAccounts {
     ///
     /// # Errors
     /// If it cannot be kept; then it is to be given again.
-    fn take(&self, entries: &[Entry]) -> Result<(), NotDone> {
+    pub(super) fn take(&self, entries: &[Entry]) -> Result<(), NotDone> {
         let mut writer = self.begin()?;
         let mut batch = Vec::new();
         for entry in entries {
             let change = Change::from_json(entry.text.as_bytes()).ok();
             let Some(theirs) = change.filter(|change| change.name().text() == entry.name) else {
-                tracing::error!(entry = entry.name, "another gateway told a change that this version cannot read; it does not count");
+                tracing::error!(
+                    entry = entry.name,
+                    "another gateway told a change that this version cannot read; it does not count"
+                );
                 continue;
             };
             batch.extend(self.met(&mut writer, theirs, entry.revision));
@@ -170,7 +169,9 @@ impl ManagedAccounts {
         {
             self.arrived(writer, &name, revision);
         }
-        let Some(ours) = self.state(&writer.marks, &name) else { return self.adopted(Marked { change: theirs, mark: told }) };
+        let Some(ours) = self.state(&writer.marks, &name) else {
+            return self.adopted(Marked { change: theirs, mark: told });
+        };
         let met = meet(&ours.change, ours.mark, &theirs, revision);
         let (is_told, outbox) = (ours.mark.is_told(), writer.outbox.as_mut()?);
         if met == Met::Adopt {
@@ -231,7 +232,7 @@ impl ManagedAccounts {
     }
 
     /// The next changes to tell. Until the server is `settled`, not those that others may know better.
-    fn due(&self, settled: bool) -> Result<Vec<Told>, NotDone> {
+    pub(super) fn due(&self, settled: bool) -> Result<Vec<Told>, NotDone> {
         let mut writer = self.begin()?;
         let Writer { marks, outbox: Some(outbox), .. } = &mut *writer else { return Ok(Vec::new()) };
         let mut due = Vec::new();
@@ -259,7 +260,7 @@ impl ManagedAccounts {
     }
 
     /// Takes what the server answered to changes: nothing, or what it has in their place.
-    fn answered(&self, told: &[Told], answers: Vec<Option<Entry>>) -> Result<(), NotDone> {
+    pub(super) fn answered(&self, told: &[Told], answers: Vec<Option<Entry>>) -> Result<(), NotDone> {
         let mut writer = self.begin()?;
         for (told, _) in told.iter().zip(&answers).filter(|(_, answer)| answer.is_none()) {
             if let Some(name) = Name::of(&told.entry.name) {
@@ -278,7 +279,7 @@ impl ManagedAccounts {
 
     /// The gateway has seen everything that the others have, which is these names. Adds what they lack to what is told; if the
     /// gateway was away for too long, it drops that instead.
-    fn compared(&self, seen: &HashSet<String>) -> Result<(), NotDone> {
+    pub(super) fn compared(&self, seen: &HashSet<String>) -> Result<(), NotDone> {
         let mut writer = self.begin()?;
         let is_away = writer.outbox.as_ref().and_then(|outbox| outbox.synced).is_some_and(|at| now() > at + AWAY);
         let all = self.write_all(&writer.marks, |all| all.map(|of| (of.change.name(), of.mark)).collect::<Vec<_>>());
@@ -293,7 +294,10 @@ impl ManagedAccounts {
         if !dropped.is_empty() {
             let count = dropped.len();
             self.commit(&mut writer, dropped)?;
-            tracing::warn!(count, "the gateway was away for so long that keys and groups may have been deleted: those that the others do not have are dropped");
+            tracing::warn!(
+                count,
+                "the gateway was away for so long that keys and groups may have been deleted: those that the others do not have are dropped"
+            );
         }
         if let Some(outbox) = &mut writer.outbox {
             outbox.untold.extend(lacking);
@@ -303,13 +307,13 @@ impl ManagedAccounts {
     }
 
     /// Whether everything is to be compared because the gateway was away for too long.
-    fn is_away(&self) -> bool {
+    pub(super) fn is_away(&self) -> bool {
         let writer = self.lock_writer();
         writer.outbox.as_ref().and_then(|outbox| outbox.synced).is_some_and(|at| now() > at + AWAY)
     }
 
     /// Notes that the gateway knows all that the others know.
-    fn synced(&self) -> Result<(), NotDone> {
+    pub(super) fn synced(&self) -> Result<(), NotDone> {
         let mut writer = self.lock_writer();
         let Some(outbox) = &mut writer.outbox else { return Ok(()) };
         outbox.synced = Some(now());

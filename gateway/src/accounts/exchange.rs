@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 use wasmgate_base::log_limit::LogLimit;
 use wasmgate_shared::{ENTRIES_TOGETHER, Entries, Server, Shared};
 
-use super::super::ManagedAccounts;
-use super::super::api::NotDone;
-use super::super::mark::REMEMBERED;
+use super::ManagedAccounts;
+use super::api::NotDone;
+use super::mark::REMEMBERED;
+use super::spread::Spread;
 
 /// The set of entries in the server.
 const SET: &str = "accounts";
@@ -176,7 +177,7 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|_ended| "the gateway is stopping".to_owned())?.map_err(|not_done| format!("{not_done:?}"))
 }
 
-impl super::Spread {
+impl Spread {
     /// Notes whether the server answers. Returns whether it did.
     fn set_reached(&self, reached: bool) -> bool {
         let mut before = false;
