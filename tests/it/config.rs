@@ -364,6 +364,7 @@ fn what_the_example_only_mentions_is_known_too() {
         .replace("# blocked = ", "blocked = ")
         .replace("# dir = ", "dir = ")
         .replace("# content = ", "content = ")
+        .replace("# explore = ", "explore = ")
         .replace("# exact = ", "exact = ")
         .replace("# url = \"redis:", "url = \"redis:")
         .replace("# password_env = ", "password_env = ")
