@@ -77,8 +77,7 @@ fn the_same_decisions_give_the_same_estimates_in_any_order() {
     let estimates = |scored: Scored| scored.quality(7).estimates.expect("an estimate");
     let whole = estimates(log(800, 0.5, 1));
     let mut parts = log(800, 0.5, 1);
-    let mut rest = Scored::default();
-    rest.decisions = parts.decisions.split_off(200);
+    let mut rest = Scored { decisions: parts.decisions.split_off(200), ..Scored::default() };
     rest.merge(parts);
     assert_eq!(estimates(rest), whole);
     assert_ne!(estimates(log(800, 0.5, 2)), whole);
@@ -122,7 +121,7 @@ fn without_overlap_there_is_a_reason_in_place_of_a_number() {
     // Of one in twenty-five decisions nothing is known: the interval is wider. Of one in ten: there is none.
     let unexplored = |every: u64| {
         move |at: u64, decision: &mut Decision, _: &mut Answer| {
-            if at % every == 0 {
+            if at.is_multiple_of(every) {
                 decision.exploration = None;
                 decision.chosen = Some("small".to_owned());
             }
@@ -149,7 +148,7 @@ fn the_interval_is_wider_by_what_the_log_does_not_tell() {
         let (mut scored, mut random) = (Scored::default(), Random::new(9));
         for at in 0..400 {
             let mut decision = decision(at, false, 0.5, &mut random);
-            if at % every == 0 {
+            if at.is_multiple_of(every) {
                 decision.exploration = None;
                 decision.chosen = Some("small".to_owned());
             }
@@ -232,7 +231,7 @@ proptest! {
     ) {
         let mut scored = Scored::default();
         for (at, (chosen, after, score, share, open)) in rows.iter().enumerate() {
-            let mut decision = decision(at as u64, at % 2 == 0, *share, &mut Random::new(1));
+            let mut decision = decision(at as u64, at.is_multiple_of(2), *share, &mut Random::new(1));
             decision.chosen = Some(MODELS[*chosen].to_owned());
             decision.exploration = decision.exploration.filter(|_| *open);
             let mut answer = Answer::logged(&decision);
