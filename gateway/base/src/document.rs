@@ -18,6 +18,14 @@ pub fn parse(origin: &str, text: &str) -> Result<Json, String> {
     serde_json::from_str(text).map_err(|error| format!("{origin}:{}: this is not JSON: {error}", error.line()))
 }
 
+/// The text of a table as TOML.
+///
+/// # Errors
+/// If TOML cannot hold a value: a sentence.
+pub fn as_toml(table: &serde_json::Map<String, Json>) -> Result<String, String> {
+    toml::to_string(table).map_err(|error| format!("this cannot be written as TOML: {error}"))
+}
+
 /// Whether `origin` names a TOML file.
 #[must_use]
 pub fn is_toml(origin: &str) -> bool {

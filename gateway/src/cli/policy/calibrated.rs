@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
 use wasmgate::rollout::api::PolicyStatus;
-use wasmgate_base::document::is_toml;
+use wasmgate_base::document::{self, is_toml};
 use wasmgate_base::io_reason::io_reason;
 use wasmgate_decisions::Moment;
 use wasmgate_decisions::replay::{Counted, Figure, LEAST, Target};
@@ -146,8 +146,7 @@ fn comments(found: &Calibrated) -> String {
 }
 
 fn as_toml(settings: &Map<String, Json>) -> Result<String, Failed> {
-    toml::to_string(settings)
-        .map_err(|error| Failed::Refused(format!("the settings cannot be written as TOML: {error}")))
+    document::as_toml(settings).map_err(|reason| Failed::Refused(format!("the settings: {reason}")))
 }
 
 fn shown_figure(target: &Target, figure: &Figure) -> String {
