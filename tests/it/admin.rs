@@ -165,7 +165,7 @@ fn the_command_works_on_the_gateway() {
 fn place(slot: &str, fields: &Value) -> Value {
     let mut place = json!({
         "slot": slot, "mode": "active", "state": "serving", "source": "complexity (built in)", "serving": null,
-        "kept": null, "checking": null, "settings": {}, "limits": {}, "progress": null, "agreement": null,
+        "kept": null, "checking": null, "settings": {}, "limits": {}, "progress": null, "comparison": null, "agreement": null,
         "share_percent": null, "can_deny": "no", "reads": null, "default_models": null, "unknown_models": {}, "refused": null,
         "source_missing": false, "previous": [],
     });
