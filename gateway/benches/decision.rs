@@ -118,6 +118,7 @@ fn line(
         chosen: verdict.ranking.first().cloned(),
         verdict,
         explored: false,
+        exploration: None,
         propensity: 1.0,
         outcome: wasmgate_decisions::Outcome {
             ending: "finished".to_owned(),

@@ -227,6 +227,7 @@ impl Week {
             },
             chosen: Some(model.clone()),
             explored: false,
+            exploration: None,
             propensity: 1.0,
             outcome: Outcome {
                 ending: if *lost { "failed" } else { "finished" }.to_owned(),

@@ -178,7 +178,10 @@ mod tests {
             ("Größe: 12 €, naïve @ 5", "Größe: 12 €, naïve @ 5"),
             ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\nb", "a\n[secret]\nb"),
             ("-----BEGIN PRIVATE KEY-----\nMIIE", "[secret]"),
-            ("KEY=-----BEGIN EC PRIVATE KEY-----\\nMHc/ab\\nCg==\\n-----END EC PRIVATE KEY-----\", b", "KEY=[secret]\", b"),
+            (
+                "KEY=-----BEGIN EC PRIVATE KEY-----\\nMHc/ab\\nCg==\\n-----END EC PRIVATE KEY-----\", b",
+                "KEY=[secret]\", b",
+            ),
             ("-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----"),
             ("a==sk-abcdefghijklmnopqrstuv==", "a==[secret]=="),
         ] {
@@ -189,7 +192,8 @@ mod tests {
     /// Each of these once took a stack, or a time, that grew with the square of the text.
     #[test]
     fn texts_of_a_mebibyte_that_repeat_what_is_searched_for_are_redacted() {
-        for part in ["a=", "=", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----END ", "a@", "1 ", "sk-", "/", "."] {
+        for part in ["a=", "=", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----END ", "a@", "1 ", "sk-", "/", "."]
+        {
             let text = part.repeat((1 << 20) / part.len());
             assert!(redact(&text).len() <= text.len().max(SECRET.len()), "{part}");
         }

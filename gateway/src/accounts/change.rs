@@ -15,7 +15,7 @@ use crate::config::ManagedGroup;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Change {
+pub enum Change {
     /// The key is this from now on; it may be new.
     Key(Key),
     /// The group is this from now on; it may be new.
@@ -27,6 +27,12 @@ pub(super) enum Change {
 }
 
 impl Change {
+    /// The line of `changes.log` for it, if nothing of its name was there before.
+    #[must_use]
+    pub fn to_line(self) -> Vec<u8> {
+        Marked { change: self, mark: Mark::NEW }.to_line()
+    }
+
     /// What it concerns.
     pub(super) fn name(&self) -> Name {
         match self {

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 
 use crate::config::{Access, Config, ManagedGroup};
 use api::NotDone;
-use change::Change;
+pub use change::Change;
 pub use exchange::run as spread;
 use joined::{Groups, Joined};
 use log::{Log, LogError};

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use wasmgate_accounts::{KeyHash, KeyId};
+use wasmgate_accounts::KeyHash;
 
 use super::api::{KeyState, Source};
 use super::show::Query;

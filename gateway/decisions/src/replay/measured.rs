@@ -70,6 +70,11 @@ impl Measured {
                 Ok(amount) => self.spent(&amount, &evidence.outputs),
                 // What was not billed costs nothing.
                 Err(NoCost::NoTokens) => {}
+                // How much of a whole answer another model would have given is not known: what it did cost.
+                Err(NoCost::NotWhole) => {
+                    let cost = u128::from(decision.outcome.cost.unwrap_or(0)) * 1_000_000;
+                    self.spent(&Amount::known(cost), &evidence.outputs);
+                }
                 Err(NoCost::NoPrice(model)) => *self.counted.unpriced.entry(model).or_default() += 1,
                 Err(NoCost::TooFew(model)) => *self.counted.too_few.entry(model).or_default() += 1,
             },

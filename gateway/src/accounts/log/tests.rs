@@ -127,7 +127,7 @@ fn a_file_that_is_removed_cut_or_replaced_is_written_anew_and_never_filled_with_
         ("replaced", &|| fs::copy(&file, &aside).and_then(|_| fs::rename(&aside, &file))),
     ] {
         for is_open in [true, false] {
-            log.append(&group("two")).unwrap();
+            append(&mut log, "two");
             if !is_open {
                 // As after an error.
                 log.file = None;
@@ -136,7 +136,7 @@ fn a_file_that_is_removed_cut_or_replaced_is_written_anew_and_never_filled_with_
             damage().unwrap();
             assert!(log.is_gone(), "{what}");
             if what == "cut" && !is_open {
-                assert!(log.append(&group("three")).is_err(), "it is shorter than what was written to it");
+                assert!(log.append(&[group("three")], true).is_err(), "it is shorter than what was written to it");
                 assert_eq!(fs::read(&file).unwrap(), &whole[..60]);
             }
             log.restore(["one", "two"].map(group).into_iter()).unwrap();

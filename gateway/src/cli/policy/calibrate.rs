@@ -305,6 +305,7 @@ impl Sweep {
             format!("{}: asking: {} of {}", setting.name, format::count(done), format::count(records))
         };
         let found = super::quietly(progress::counted(shown, shared_out(&self.log, most, work))).await?;
+        self.log.check_same(self.records, asking.done.load(Ordering::Relaxed))?;
         let mut all = asking.nothing();
         for task in found {
             all.merge(task);

@@ -13,8 +13,8 @@ use tokio::sync::{Mutex, mpsc};
 use wasmgate_base::io_reason::io_reason;
 use wasmgate_decisions::replay::{Answer, Case, Condition, Evidence, Fold, Gathered, Scored, Scores, Tally};
 use wasmgate_decisions::{
-    Content, Decision, Input, Keep, ModelTable, Moment, Report, Segment, VerdictKind, can_ask, read_contents, read_feedback,
-    segments,
+    Content, Decision, Input, Keep, ModelTable, Moment, Report, Segment, VerdictKind, can_ask, read_contents,
+    read_feedback, segments,
 };
 use wasmgate_policy_host::{Hook, KnownModel, Policy, ReadsPrompt};
 
