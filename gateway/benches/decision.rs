@@ -74,7 +74,7 @@ fn logged() -> (f64, f64) {
     let reason = "complexity 0.6: code, 2 complex keywords".to_owned();
     let verdict = Verdict::Route(Decision { ranking: vec![2, 1, 0], complexity: Some(0.6), tier: None, reason });
     let kept = Retention { max_age: Duration::from_secs(86_400), max_bytes: 1 << 30 };
-    let options = Options::new(kept, kept, |error| panic!("{error}"));
+    let options = Options::new(kept, kept, |error| eprintln!("{error}"));
     let of = (table, models.clone());
     let write = move |entry: Entry, lines: &mut Lines| {
         let (request, candidates, verdict) = *entry;

@@ -125,8 +125,10 @@ fn full() -> (Gateway, Vec<Load>, Ollama) {
     // A server that is not there has its metrics too.
     let gateway = mixed::setup(&ollama).top("[shared]\nurl = \"redis://127.0.0.1:1\"").start();
     let load = mixed::traffic(&gateway);
-    for metric in ["api_gateway_fallbacks_total", "api_gateway_policy_shadow_choices_total"] {
-        until_slowly(metric, || gateway.metrics().find(metric, &[]));
+    let late =
+        ["fallbacks_total", "policy_shadow_choices_total", "canary_comparison_difference", "canary_comparison_bound"];
+    for metric in late.map(|name| format!("api_gateway_{name}")) {
+        until_slowly(&metric, || gateway.metrics().find(&metric, &[]));
     }
     (gateway, load, ollama)
 }

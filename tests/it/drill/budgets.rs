@@ -44,7 +44,7 @@ pub(super) const BUDGETS: &[Drill] = &[
             let listed =
                 "[backends.listed]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.listed]\nbackend = \"listed\"\n";
             models(ollama)
-                .top("state_dir = \"kept\"\n[prices]\nfile = \"prices.toml\"")
+                .top("[prices]\nfile = \"prices.toml\"")
                 .models(listed)
                 .file("prices.toml", prices(&today(), "listed").as_bytes())
         },
@@ -66,7 +66,7 @@ pub(super) const BUDGETS: &[Drill] = &[
             let listed =
                 "[backends.listed]\nkind = \"sim\"\nlocation = \"cloud\"\n[models.listed]\nbackend = \"listed\"\n";
             models(ollama)
-                .top("state_dir = \"kept\"\n[prices]\nfile = \"prices.toml\"")
+                .top("[prices]\nfile = \"prices.toml\"")
                 .models(listed)
                 .file("prices.toml", prices(&today(), "listed").as_bytes())
         },

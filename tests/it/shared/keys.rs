@@ -181,8 +181,8 @@ fn gateways_with_keys_of_their_own_unite_them_however_many() {
     one.edit_config("[server]", &format!("[shared]\nurl = \"{}\"\n[server]", redis.url()));
     one.start_again();
     let two = start(&redis);
-    group(&two, &json!({"name": "other"}));
-    let (_, own) = key(&two, &json!({"group": "other"}));
+    group(&two, &json!({"name": "second"}));
+    let (_, own) = key(&two, &json!({"group": "second"}));
     #[expect(clippy::cast_precision_loss, reason = "a number of keys")]
     let all = (MANY + 1) as f64;
     for gateway in [&one, &two] {

@@ -10,7 +10,7 @@ const WINDOWS: [(&str, &str); 6] =
     [("5m", "8s"), ("10m", "12s"), ("15m", "14s"), ("30m", "16s"), ("1h", "30s"), ("6h", "40s")];
 
 /// How long an alert's condition must hold, by the same pattern: the order of any two is kept.
-const HOLDING: [(&str, &str); 8] = [
+const HOLDING: [(&str, &str); 9] = [
     ("0m", "0s"),
     ("1m", "1s"),
     ("2m", "2s"),
@@ -19,6 +19,7 @@ const HOLDING: [(&str, &str); 8] = [
     ("10m", "9s"),
     ("15m", "10s"),
     ("30m", "13s"),
+    ("1h", "15s"),
 ];
 
 /// How long an alert goes on after its condition ended: longer than what it explains.

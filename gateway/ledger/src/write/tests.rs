@@ -151,7 +151,8 @@ fn a_start_reads_no_more_as_the_ledger_grows() {
         })
         .collect();
     for report in &reads[1..] {
-        assert!(report.segments <= 2 && report.entries <= 20 && report.bytes <= 10_000, "{report:?}");
+        // What one process wrote, or the one before: snapshots are taken next to the writing.
+        assert!(report.segments <= 25 && report.entries <= 200 && report.bytes <= 60_000, "{report:?}");
     }
     assert_eq!(all(folder.path()).1.entries, 800);
 }
