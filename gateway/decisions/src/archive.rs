@@ -61,12 +61,15 @@ impl Archive {
     fn tidy_stream(&self, stream: Stream, now: Moment, active: impl Fn() -> Option<Moment>) -> io::Result<()> {
         let retention = self.options.retention(stream);
         let mut failed = None;
-        for segment in self.closed(stream, &active)? {
+        let closed = self.closed(stream, &active)?;
+        let largest = closed.iter().map(|segment| segment.bytes).max().unwrap_or_default();
+        for segment in closed {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            // Compressing may be slower than writing. One segment may wait for it.
-            self.shrink(stream, retention.max_bytes.saturating_add(self.options.segment_bytes), &active, |_| true)?;
+            // Compressing may be slower than writing. Two segments may wait for it: they may fit then.
+            let most = retention.max_bytes.saturating_add(largest.saturating_mul(2));
+            self.shrink(stream, most, &active, |_| true)?;
             match segment.begun.age(now) >= retention.max_age {
                 true => remove(&segment)?,
                 false if segment.compressed => {}

@@ -30,13 +30,13 @@ sim = { latency_ms = 25, tokens_per_second = 2000.0, output_tokens = 24, fault =
 backend = "local-sim"
 [models.phi2]
 backend = "flaky-sim"
-[models.unpriced]
-backend = "cloud-sim"
 [models.claude-sonnet]
 backend = "cloud-sim"
 [models.claude-sonnet.price]
 input_usd_per_million_tokens = 3.0
 output_usd_per_million_tokens = 15.0
+[models.unpriced]
+backend = "cloud-sim"
 "#;
 
 /// A backend with a root certificate of its own.
