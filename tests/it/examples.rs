@@ -146,7 +146,7 @@ fn the_guide_to_an_experiment_works_as_it_is_written() {
             }
         }
     }
-    assert!(started == 2 && ran >= 12, "{started} and {ran} commands were found");
+    assert!(started == 2 && ran >= 13, "{started} and {ran} commands were found");
     let queries = Command::new(real::python())
         .arg(root().join("tests/real/decisions.py"))
         .args([&gateway.path("log"), &readme])
