@@ -160,6 +160,8 @@ fn what_is_written_is_read_in_order_from_segments_that_are_readable_alone() {
 #[test]
 fn a_reader_misses_no_segment_that_is_compressed_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
+    // So many names that a listing takes several calls: segments are compressed between them.
+    (0..4000).for_each(|number| fs::write(folder.path().join(format!("of-somebody-else-{number}")), "").unwrap());
     let at = Moment::now().0;
     let table = table(&["a"]);
     let log = open(folder.path(), Options { segment_bytes: 2048, ..options() });

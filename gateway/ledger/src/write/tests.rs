@@ -188,6 +188,9 @@ fn closed_segments_are_compressed_and_read_as_before() {
 #[test]
 fn a_reader_misses_no_segment_that_is_compressed_meanwhile() {
     let folder = TempDir::new().expect("a folder");
+    // So many names that a listing takes several calls: segments are compressed between them.
+    (0..4000)
+        .for_each(|number| fs::write(folder.path().join(format!("of-somebody-else-{number}")), "").expect("a file"));
     let (ledger, ..) = open(folder.path(), small());
     for number in 0..300 {
         ledger.append(entry(number));
