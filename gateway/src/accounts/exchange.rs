@@ -67,7 +67,7 @@ pub async fn run(accounts: Arc<ManagedAccounts>, shared: Arc<Shared>, ended: Can
                 error,
                 untold,
                 suppressed,
-                "keys and groups are not exchanged with other gateways; changes made here count here, and are told later"
+                "keys and groups are not exchanged with other gateways; changes made here count here, and are sent later"
             );
         }
         tokio::select! {

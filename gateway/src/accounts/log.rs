@@ -3,7 +3,7 @@
 //! mark of the change, unless it is that of a new one.
 //!
 //! A change counts when it is on the disk: it is written and synced before anybody learns of it. When the file has more lines than
-//! needed, it is written anew beside itself and takes its own place at once. So whenever the process or the machine stops,
+//! needed, it is rewritten under a temporary name and replaced at once. So whenever the process or the machine stops,
 //! the file has every change that was answered, and at most one that was not: the torn end, which the next start cuts off.
 //!
 //! One process at a time writes: it holds `lock`. Another one reads, and takes over when the lock is free.

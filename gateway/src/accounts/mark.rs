@@ -198,7 +198,7 @@ impl Kept {
         Self { list: KeyList::default(), groups: IndexMap::new(), marks: Marks::new(shares) }
     }
 
-    /// Takes in a change that was made after all others.
+    /// Applies a change that was made after all others.
     pub(super) fn take(&mut self, Marked { change, mark }: Marked) {
         self.marks.note(&change, mark);
         match change {

@@ -33,7 +33,7 @@ fn answer(decision: &Decision, choice: Option<&str>) -> Answer {
     Answer { choice: choice.map(str::to_owned), ..Answer::logged(decision) }
 }
 
-/// Of decisions that `this` answered, each of which goes to the choice beside it.
+/// Of decisions that `this` answered, each of which goes to the choice paired with it.
 fn measured(
     target: &Target,
     asked: &[(Decision, Option<&str>)],
